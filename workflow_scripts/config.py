@@ -1,0 +1,192 @@
+"""The configuration: checked before any job, and resolved into the settings of each run.
+
+`checked` is called by the Snakefile; the other functions answer what a run of a recipe is made
+of. They are the only place that knows how defaults, runs and recipes combine.
+"""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from workflow_scripts.errors import EssenceError
+
+SCHEMA = Path(__file__).resolve().parent.parent / "rules" / "config.schema.yaml"
+RUN_KEYS = ("experiment", "batch_size", "learning_rate")
+
+Config = dict[str, Any]
+
+
+def checked(config: Config) -> Config:
+    """Return `config` with removed (null) entries dropped.
+
+    Raises EssenceError with one line per fault: key, value, what is wrong, what to do.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    faults = sorted({_describe(error) for error in validator.iter_errors(config)})
+    if not faults:
+        config = _without_removed(config)
+        faults = _cross_check(config)
+    if faults:
+        raise EssenceError("the configuration is wrong:\n  " + "\n  ".join(faults))
+    return config
+
+
+def runs_of(config: Config, recipe: str) -> dict[str, Config]:
+    """The runs of a recipe by name, each with every setting of a run."""
+    special = config["recipes"][recipe].get("runs") or {}
+    names = list(config["runs"]) + [name for name in special if name not in config["runs"]]
+    defaults = {"patience": None, "starts_from": "base", "scored_on": "self", "draw": 1}
+    return {
+        name: {
+            **defaults,
+            **config["run_defaults"],
+            **config["runs"].get(name, {}),
+            **(special.get(name) or {}),
+        }
+        for name in names
+        if not (name in special and special[name] is None)
+    }
+
+
+def sample_settings(config: Config, recipe: str, run: str, seed: int) -> Config:
+    """What `data.sample draw` needs to draw the rows of a run."""
+    settings = runs_of(config, recipe)[run]
+    keys = ("sampling", "rows", "split", "validation_share", "draw")
+    return {**{key: settings[key] for key in keys}, "seed": seed}
+
+
+def sample_name(config: Config, recipe: str, run: str) -> str:
+    """Folder name of a run's rows; runs with equal settings share one sample."""
+    settings = sample_settings(config, recipe, run, 0)
+    parts = [settings["sampling"], str(settings["rows"]), settings["split"]]
+    if settings["validation_share"] != 0.2:
+        parts.append(f"val{settings['validation_share']:g}")
+    if settings["draw"] != 1:
+        parts.append(f"draw{settings['draw']}")
+    if not config["recipes"][recipe]["test_set"]:
+        parts.append("notest")
+    return "_".join(parts)
+
+
+def run_settings(config: Config, recipe: str, run: str, seed: int) -> Config:
+    """All that decides a fine-tuning besides its data and its first weights."""
+    chosen = runs_of(config, recipe)[run]
+    text = {k: v for k, v in config["recipes"][recipe].items() if k not in ("runs", "test_set")}
+    keys = ("experiment", "sampling", "rows", "batch_size", "learning_rate", "epochs", "patience")
+    return {
+        "recipe": {"name": recipe, **text},
+        "run": {"name": run, **{key: chosen[key] for key in keys}},
+        "training": config["training"],
+        "seed": seed,
+        "device": config["model"]["device"],
+        "precision": config["model"]["precision"],
+    }
+
+
+def _describe(error: jsonschema.ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+    value, kind = error.instance, error.validator
+    if kind == "anyOf" and error.context:
+        deepest = max(error.context, key=lambda each: len(each.absolute_path))
+        return _describe(deepest)
+    if kind == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(value) - set(known))
+        return f"{key}: unknown key {', '.join(unknown)}. Known here: {', '.join(known)}."
+    if kind == "required":
+        missing = sorted(set(error.validator_value) - set(value))
+        return f"{key}: missing {', '.join(missing)}. Add it; config.yaml has an example."
+    if kind == "type" and isinstance(value, str) and _is_number(value):
+        example = f"{float(value):.1e}" if "e" in value.lower() else value
+        return (
+            f"{key} is '{value}', which YAML reads as text; a number belongs here. "
+            f"Write {example} (with a point, without quotes)."
+        )
+    wanted = {
+        "type": lambda: f"{_kinds(error.validator_value)} belongs here",
+        "enum": lambda: f"one of {', '.join(map(str, error.validator_value))} belongs here",
+        "minimum": lambda: f"at least {error.validator_value} is needed",
+        "maximum": lambda: f"at most {error.validator_value} is allowed",
+        "exclusiveMinimum": lambda: f"it must be above {error.validator_value}",
+        "exclusiveMaximum": lambda: f"it must be below {error.validator_value}",
+    }.get(kind, lambda: error.message)()
+    meaning = error.schema.get("description") if isinstance(error.schema, dict) else None
+    return f"{key} is {value!r}: {wanted}." + (f" ({meaning})" if meaning else "")
+
+
+def _kinds(wanted: str | list[str]) -> str:
+    names = {"integer": "a whole number", "number": "a number", "string": "text", "object": "a mapping"}
+    names |= {"boolean": "true or false", "array": "a list", "null": "null"}
+    return " or ".join(names[each] for each in ([wanted] if isinstance(wanted, str) else wanted))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _without_removed(config: Config) -> Config:
+    config = copy.deepcopy(config)
+    for key in ("runs", "recipes"):
+        config[key] = {name: value for name, value in config[key].items() if value is not None}
+    return config
+
+
+def _cross_check(config: Config) -> list[str]:
+    faults = []
+    recipes = ", ".join(config["recipes"])
+    for name in config["use_recipes"]:
+        if name not in config["recipes"]:
+            faults.append(f"use_recipes names {name!r}, which is no recipe. Recipes: {recipes}.")
+    if config["best_run"]["recipe"] not in config["use_recipes"]:
+        faults.append("best_run.recipe must be one of use_recipes, or nothing is measured for it.")
+    wanted = {"path": "path", "url": "url", "drive": "drive_id"}.get(config["data"]["source"])
+    if wanted and not config["data"].get(wanted):
+        source = config["data"]["source"]
+        faults.append(f"data.source is {source}, but data.{wanted} is empty. Set it.")
+    for recipe in config["use_recipes"]:
+        if recipe in config["recipes"]:
+            faults += _check_runs(config, recipe)
+    return faults
+
+
+def _check_runs(config: Config, recipe: str) -> list[str]:
+    faults = []
+    runs = runs_of(config, recipe)
+    needed = (*RUN_KEYS, "sampling", "rows", "split", "validation_share", "epochs")
+    for name, run in runs.items():
+        where = f"runs.{name} (recipe {recipe})"
+        missing = [key for key in needed if key not in run]
+        if missing:
+            faults.append(f"{where}: missing {', '.join(missing)}. Add it there or to run_defaults.")
+            continue
+        if run["sampling"] == "balanced" and run["rows"] % 3:
+            lower = run["rows"] - run["rows"] % 3
+            faults.append(
+                f"{where}: rows is {run['rows']}; a balanced sample has equally many of three "
+                f"tasks. Write {lower} or {lower + 3}."
+            )
+        for key, none in (("starts_from", "base"), ("scored_on", "self")):
+            if run[key] not in (none, *runs):
+                faults.append(
+                    f"{where}: {key} is {run[key]!r}. Known: {none}, {', '.join(sorted(runs))}."
+                )
+    return faults or _check_chains(recipe, runs)
+
+
+def _check_chains(recipe: str, runs: dict[str, Config]) -> list[str]:
+    for name in runs:
+        chain = [name]
+        while (before := runs[chain[-1]]["starts_from"]) != "base":
+            if before in chain:
+                circle = " -> ".join([*chain, before])
+                return [f"recipe {recipe}: starts_from goes round in a circle: {circle}."]
+            chain.append(before)
+    return []
