@@ -1,10 +1,22 @@
 # What all rules share: how code and settings become part of a rule, and where things lie.
 import json
+import os
+import sys
+from pathlib import Path
 
-from workflow_scripts.config import checked, run_settings, runs_of, sample_name, sample_settings
+from workflow_scripts.config import (
+    checked,
+    run_settings,
+    runs_of,
+    sample_name,
+    sample_settings,
+)
 from workflow_scripts.digest import code_digest
 
 config = checked(config)
+
+# The stages run with the Python that runs Snakemake, whether or not its environment is activated.
+shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
 
 RECIPES = config["use_recipes"]
 SEEDS = config["seeds"]
@@ -18,6 +30,20 @@ MODEL_FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
 ]
+
+# A folder is taken as it is; a name with a revision is downloaded from the hub first.
+HUB_FOLDER = f"resources/downloads/models/{Path(config['model']['base']).name}"
+BASE_MODEL = (
+    HUB_FOLDER
+    if config["model"].get("revision")
+    else config["model"]["base"].rstrip("/")
+)
+
+# A GPU is asked for where the configuration demands one, or where this machine has one.
+GPUS = int(
+    config["model"]["device"] == "cuda"
+    or (config["model"]["device"] == "auto" and os.path.exists("/dev/nvidia0"))
+)
 
 
 wildcard_constraints:
@@ -35,6 +61,53 @@ def run_dirs(recipes=RECIPES, experiment=None):
         for seed in SEEDS
         if experiment in (None, run["experiment"])
     ]
+
+
+def recipe_settings(recipe):
+    """A recipe's own settings, named; without those of its runs."""
+    settings = config["recipes"][recipe]
+    return {"name": recipe} | {
+        k: v for k, v in settings.items() if k not in ("runs", "test_set")
+    }
+
+
+def sample_inputs(wildcards):
+    """The rows to draw from, and the test rows to leave out unless the recipe does without."""
+    recipe, _ = SAMPLES[wildcards.sample]
+    files = {"rows": "results/data/rows.parquet"}
+    if config["recipes"][recipe]["test_set"]:
+        files["test"] = "results/data/test.parquet"
+    return files
+
+
+def training_inputs(wildcards):
+    """A run's rows and the model that it starts from (the base, or what another run left)."""
+    starts_from = runs_of(config, wildcards.recipe)[wildcards.run]["starts_from"]
+    folder = BASE_MODEL
+    if starts_from != "base":
+        folder = (
+            RUN.format(recipe=wildcards.recipe, run=starts_from, seed=wildcards.seed)
+            + "/model"
+        )
+    return {
+        **sample_files(wildcards.recipe, wildcards.run, wildcards.seed),
+        "base": [f"{folder}/{name}" for name in MODEL_FILES],
+    }
+
+
+def prediction_inputs(wildcards):
+    """A run's model and the rows it is scored on: its own, or those of `scored_on`."""
+    scored_on = runs_of(config, wildcards.recipe)[wildcards.run]["scored_on"]
+    run = wildcards.run if scored_on == "self" else scored_on
+    files = sample_files(wildcards.recipe, run, wildcards.seed)
+    if config["recipes"][wildcards.recipe]["test_set"]:
+        files["test"] = "results/data/test.parquet"
+    return {**files, "model": [f"{RUN}/model/{name}" for name in MODEL_FILES]}
+
+
+def sample_files(recipe, run, seed):
+    folder = f"results/data/samples/{sample_name(config, recipe, run)}/seed{seed}"
+    return {"train": f"{folder}/train.parquet", "val": f"{folder}/val.parquet"}
 
 
 def settings_json(value):

@@ -13,7 +13,8 @@ import yaml
 
 from workflow_scripts.errors import EssenceError
 
-SCHEMA = Path(__file__).resolve().parent.parent / "rules" / "config.schema.yaml"
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = ROOT / "rules" / "config.schema.yaml"
 RUN_KEYS = ("experiment", "batch_size", "learning_rate")
 
 Config = dict[str, Any]
@@ -119,7 +120,12 @@ def _describe(error: jsonschema.ValidationError) -> str:
 
 
 def _kinds(wanted: str | list[str]) -> str:
-    names = {"integer": "a whole number", "number": "a number", "string": "text", "object": "a mapping"}
+    names = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "text",
+        "object": "a mapping",
+    }
     names |= {"boolean": "true or false", "array": "a list", "null": "null"}
     return " or ".join(names[each] for each in ([wanted] if isinstance(wanted, str) else wanted))
 
@@ -147,6 +153,13 @@ def _cross_check(config: Config) -> list[str]:
             faults.append(f"use_recipes names {name!r}, which is no recipe. Recipes: {recipes}.")
     if config["best_run"]["recipe"] not in config["use_recipes"]:
         faults.append("best_run.recipe must be one of use_recipes, or nothing is measured for it.")
+    base = config["model"]["base"]
+    if not config["model"].get("revision") and not base.startswith("results/"):
+        if not (ROOT / base).is_dir():
+            faults.append(
+                f"model.base is {base!r}: no such folder. Name a folder with a model, or a model "
+                "on the hub together with model.revision."
+            )
     wanted = {"path": "path", "url": "url", "drive": "drive_id"}.get(config["data"]["source"])
     if wanted and not config["data"].get(wanted):
         source = config["data"]["source"]
@@ -165,7 +178,9 @@ def _check_runs(config: Config, recipe: str) -> list[str]:
         where = f"runs.{name} (recipe {recipe})"
         missing = [key for key in needed if key not in run]
         if missing:
-            faults.append(f"{where}: missing {', '.join(missing)}. Add it there or to run_defaults.")
+            faults.append(
+                f"{where}: missing {', '.join(missing)}. Add it there or to run_defaults."
+            )
             continue
         if run["sampling"] == "balanced" and run["rows"] % 3:
             lower = run["rows"] - run["rows"] % 3

@@ -1,0 +1,57 @@
+# make         build the environment, then everything: every experiment, figure, table, the report
+# make test    the tests
+# make help    the rest
+.DEFAULT_GOAL := report
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+CORES ?= all
+# The first Python that is new enough; set PYTHON=... to choose.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: report test test-all check lint format lock plan help clean-work
+
+report: $(VENV)/.ready ## every experiment, figure and table, and results/report.html
+	$(BIN)/snakemake --cores $(CORES)
+
+plan: $(VENV)/.ready ## what would run, and why
+	$(BIN)/snakemake --cores $(CORES) --dry-run
+
+test: $(VENV)/.ready ## the tests
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.ready ## the tests, the slow ones too
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready ## style of Python and Snakemake files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: $(VENV)/.ready ## rewrite files in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile rules
+
+lock: ## pin anew what requirements.txt names (needs network)
+	$(PYTHON) -m venv work/lock
+	work/lock/bin/pip install --quiet -r requirements.txt
+	( echo "# Every package, pinned; made by 'make lock' from requirements.txt. No hashes: torch's CPU and CUDA builds share a version."; \
+	  work/lock/bin/pip freeze | grep -v -i '^nvidia\|^triton' | sed 's/+cpu$$//' ) > requirements.lock
+	rm -rf work/lock
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+$(VENV)/.ready: requirements.lock
+	@test -n "$(PYTHON)" || { echo "essence needs Python 3.11 or newer; $$(python3 --version 2>&1 || true) is what is here."; \
+	  echo "Get it with your system's packages (Debian, Ubuntu: apt-get install python3.11 python3.11-venv)"; \
+	  echo "or say where it is: make PYTHON=/path/to/python3.11"; exit 1; } >&2
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module."; \
+	  echo "Get it with your system's packages (Debian, Ubuntu: apt-get install python3-venv)."; exit 1; } >&2
+	@echo "Building $(VENV) from requirements.lock with $$($(PYTHON) --version) ..."
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@

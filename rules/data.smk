@@ -1,0 +1,181 @@
+# In:  the raw rows (the twin, a file, an address) and the base model's tokenizer.
+# Out: results/data/: rows.parquet, quarantine.jsonl, reading.json, profile.json, lengths.parquet,
+#      test.parquet, samples/<sample>/seed<k>/{train,val}.parquet; results/fit/<recipe>.json.
+
+RAW_ROWS = {
+    "twin": "resources/twin/rows.jsonl",
+    "path": config["data"]["path"],
+    "url": "resources/downloads/rows.jsonl",
+    "drive": "resources/downloads/rows.jsonl",
+}[config["data"]["source"]]
+SAMPLE = "results/data/samples/{sample}/seed{seed}"
+SAMPLES = {
+    sample_name(config, recipe, run): (recipe, run)
+    for recipe in RECIPES
+    for run in runs_of(config, recipe)
+}
+
+
+localrules:
+    fetch_rows,
+    fetch_base_model,
+
+
+rule build_twin:
+    output:
+        rows="resources/twin/rows.jsonl",
+        truth="resources/twin/truth.jsonl",
+        card="resources/twin/card.json",
+    log:
+        "logs/data/build_twin.log",
+    params:
+        settings=settings_json(config["twin"]),
+        code=code_digest("workflow_scripts.data.twin.build"),
+    message:
+        "Making the twin: databases, questions and {output.rows}"
+    shell:
+        "python -m workflow_scripts.data.twin.build --out resources/twin "
+        "--settings {params.settings:q} > {log} 2>&1"
+
+
+rule fetch_rows:
+    output:
+        "resources/downloads/rows.jsonl",
+    log:
+        "logs/data/fetch_rows.log",
+    params:
+        place=(
+            f"--drive-id {config['data'].get('drive_id')}"
+            if config["data"]["source"] == "drive"
+            else f"--url {config['data'].get('url')}"
+        ),
+    message:
+        "Downloading the rows"
+    shell:
+        "python -m workflow_scripts.data.fetch {params.place} --out {output} > {log} 2>&1"
+
+
+rule fetch_base_model:
+    output:
+        expand(f"{HUB_FOLDER}/{{file}}", file=MODEL_FILES),
+    log:
+        "logs/data/fetch_base_model.log",
+    params:
+        name=config["model"]["base"],
+        revision=config["model"].get("revision"),
+        sha256=(
+            f"--sha256 {config['model']['sha256']}"
+            if config["model"].get("sha256")
+            else ""
+        ),
+        folder=HUB_FOLDER,
+    message:
+        "Downloading the base model {params.name}"
+    shell:
+        "python -m workflow_scripts.model.fetch --name {params.name} "
+        "--revision {params.revision} {params.sha256} --out {params.folder} > {log} 2>&1"
+
+
+rule read_rows:
+    input:
+        RAW_ROWS or [],
+    output:
+        rows="results/data/rows.parquet",
+        quarantine="results/data/quarantine.jsonl",
+        summary="results/data/reading.json",
+    log:
+        "logs/data/read_rows.log",
+    benchmark:
+        "results/benchmarks/data/read_rows.jsonl"
+    params:
+        most=config["data"]["max_quarantine"],
+        code=code_digest("workflow_scripts.data.read"),
+    message:
+        "Reading and parsing {input}"
+    shell:
+        "python -m workflow_scripts.data.read --input {input:q} --rows {output.rows} "
+        "--quarantine {output.quarantine} --summary {output.summary} "
+        "--max-quarantine {params.most} > {log} 2>&1"
+
+
+rule profile_rows:
+    input:
+        rows="results/data/rows.parquet",
+        tokenizer=f"{BASE_MODEL}/tokenizer.json",
+    output:
+        profile="results/data/profile.json",
+        lengths="results/data/lengths.parquet",
+    log:
+        "logs/data/profile_rows.log",
+    params:
+        model=BASE_MODEL,
+        code=code_digest("workflow_scripts.data.profile"),
+    message:
+        "Analysing the rows: duplicates, nulls, anomalies, lengths"
+    shell:
+        "python -m workflow_scripts.data.profile --rows {input.rows} --tokenizer {params.model} "
+        "--out {output.profile} --lengths {output.lengths} > {log} 2>&1"
+
+
+rule audit_fit:
+    input:
+        rows="results/data/rows.parquet",
+        tokenizer=f"{BASE_MODEL}/tokenizer.json",
+        config=f"{BASE_MODEL}/config.json",
+    output:
+        "results/fit/{recipe}.json",
+    log:
+        "logs/fit/{recipe}.log",
+    params:
+        model=BASE_MODEL,
+        recipe=lambda wildcards: settings_json(recipe_settings(wildcards.recipe)),
+        code=code_digest("workflow_scripts.text.fit"),
+    message:
+        "What the recipe {wildcards.recipe} keeps of the rows"
+    shell:
+        "python -m workflow_scripts.text.fit --rows {input.rows} --tokenizer {params.model} "
+        "--recipe {params.recipe:q} --out {output} > {log} 2>&1"
+
+
+rule draw_test:
+    input:
+        "results/data/rows.parquet",
+    output:
+        test="results/data/test.parquet",
+        card="results/data/test.card.json",
+    log:
+        "logs/data/draw_test.log",
+    params:
+        rows=settings_json(config["test_set"]["rows"]),
+        seed=config["test_set"]["seed"],
+        code=code_digest("workflow_scripts.data.sample"),
+    message:
+        "Setting the test rows aside"
+    shell:
+        "python -m workflow_scripts.data.sample test --rows {input} --per-task {params.rows:q} "
+        "--seed {params.seed} --test {output.test} --card {output.card} > {log} 2>&1"
+
+
+rule draw_sample:
+    input:
+        unpack(sample_inputs),
+    output:
+        train=f"{SAMPLE}/train.parquet",
+        val=f"{SAMPLE}/val.parquet",
+        card=f"{SAMPLE}/card.json",
+    log:
+        "logs/data/samples/{sample}/seed{seed}.log",
+    params:
+        settings=lambda w: settings_json(
+            sample_settings(config, *SAMPLES[w.sample], int(w.seed))
+        ),
+        test=lambda wildcards, input: (
+            f"--test {input.test}" if "test" in input.keys() else ""
+        ),
+        code=code_digest("workflow_scripts.data.sample"),
+    message:
+        "Drawing the rows {wildcards.sample}, seed {wildcards.seed}"
+    shell:
+        "python -m workflow_scripts.data.sample draw --rows {input.rows} {params.test} "
+        "--settings {params.settings:q} --train {output.train} --val {output.val} "
+        "--card {output.card} > {log} 2>&1"

@@ -1,0 +1,53 @@
+# In:  a run's model and the rows it is asked (validation, training, test).
+# Out: results/runs/<recipe>/<run>/seed<k>/: predictions.parquet, scores.json.
+
+
+rule predict:
+    input:
+        unpack(prediction_inputs),
+    output:
+        f"{RUN}/predictions.parquet",
+    log:
+        "logs/runs/{recipe}/{run}/seed{seed}/predict.log",
+    benchmark:
+        "results/benchmarks/runs/{recipe}/{run}/seed{seed}/predict.jsonl"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings=lambda w: settings_json(
+            run_settings(config, w.recipe, w.run, int(w.seed))
+        ),
+        test=lambda wildcards, input: (
+            f"--test {input.test}" if "test" in input.keys() else ""
+        ),
+        splits=",".join(config["prediction"]["splits"]),
+        batch=config["prediction"]["batch_size"],
+        code=code_digest("workflow_scripts.model.predict"),
+    message:
+        "Answering with {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
+    shell:
+        "python -m workflow_scripts.model.predict --settings {params.settings:q} "
+        f"--model {RUN}/model "
+        "--train {input.train} --val {input.val} {params.test} --splits {params.splits} "
+        "--batch-size {params.batch} --threads {threads} --out {output} > {log} 2>&1"
+
+
+rule score:
+    input:
+        predictions=f"{RUN}/predictions.parquet",
+        training=f"{RUN}/training.json",
+    output:
+        f"{RUN}/scores.json",
+    log:
+        "logs/runs/{recipe}/{run}/seed{seed}/score.log",
+    params:
+        code=code_digest("workflow_scripts.metrics.score_run"),
+    message:
+        "Scoring {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
+    shell:
+        "python -m workflow_scripts.metrics.score_run --predictions {input.predictions} "
+        "--training {input.training} --recipe {wildcards.recipe} --run {wildcards.run} "
+        "--seed {wildcards.seed} --out {output} > {log} 2>&1"

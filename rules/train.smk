@@ -1,0 +1,58 @@
+# In:  a sample's train.parquet and val.parquet, the base model or another run's model.
+# Out: results/runs/<recipe>/<run>/seed<k>/: model/, training_log.jsonl, training.json,
+#      provenance.json. Checkpoints live in work/, outside all declared outputs.
+
+
+rule train:
+    input:
+        unpack(training_inputs),
+    output:
+        model=[f"{RUN}/model/{name}" for name in MODEL_FILES],
+        log=f"{RUN}/training_log.jsonl",
+        summary=f"{RUN}/training.json",
+        provenance=f"{RUN}/provenance.json",
+    log:
+        "logs/runs/{recipe}/{run}/seed{seed}/train.log",
+    benchmark:
+        "results/benchmarks/runs/{recipe}/{run}/seed{seed}/train.jsonl"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        settings=lambda w: settings_json(
+            run_settings(config, w.recipe, w.run, int(w.seed))
+        ),
+        base=lambda wildcards, input: str(Path(input.base[0]).parent),
+        out=RUN,
+        code=code_digest("workflow_scripts.model.train"),
+    message:
+        "Training {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
+    shell:
+        "python -m workflow_scripts.model.train --settings {params.settings:q} "
+        "--base {params.base} --train {input.train} --val {input.val} --out {params.out} "
+        "--work work/runs/{wildcards.recipe}/{wildcards.run}/seed{wildcards.seed} "
+        "--threads {threads} --code-digest {params.code} > {log} 2>&1"
+
+
+rule pretrain:
+    output:
+        model=[f"results/pretrain/model/{name}" for name in MODEL_FILES],
+        card="results/pretrain/model/README.md",
+        measured="results/pretrain/model/pretrain.json",
+    log:
+        "logs/pretrain.log",
+    benchmark:
+        "results/benchmarks/pretrain.jsonl"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code_digest("workflow_scripts.model.pretrain"),
+    message:
+        "Making the stand-in model again (about 20 minutes); see {log}"
+    shell:
+        "python -m workflow_scripts.model.pretrain --out results/pretrain/model "
+        "--threads {threads} > {log} 2>&1"

@@ -1,0 +1,117 @@
+"""The configuration: complete, bounded, and wrong values are told with their cure."""
+
+import copy
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from workflow_scripts.config import (
+    SCHEMA,
+    checked,
+    run_settings,
+    runs_of,
+    sample_name,
+)
+from workflow_scripts.errors import EssenceError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def config():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def merged(base, overlay):
+    """Overlay as Snakemake's --configfile does: mappings merge, everything else is replaced."""
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merged(base[key], value)
+        else:
+            base[key] = value
+    return base
+
+
+def put(config, dotted, value):
+    *parents, last = dotted.split(".")
+    for key in parents:
+        config = config[key]
+    config[last] = value
+
+
+def test_the_default_is_valid_and_so_is_every_overlay(config):
+    checked(copy.deepcopy(config))
+    overlays = sorted((ROOT / "configs").glob("*.yaml"))
+    assert overlays
+    for path in overlays:
+        checked(merged(copy.deepcopy(config), yaml.safe_load(path.read_text())))
+
+
+def test_the_schema_is_a_schema_and_describes_every_key():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for name, part in schema["properties"].items():
+        assert part.get("description") or "$ref" in part, name
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("runs.exp1_natural.learning_rate", "1e-4", "Write 1.0e-04"),
+        ("training.warmup_steps", "12", "a number belongs here"),
+        ("training.sheduler", "linear", "training: unknown key sheduler"),
+        ("training.scheduler", "lineer", "one of linear, cosine, constant"),
+        ("data.max_quarantine", 2, "at most 1"),
+        ("runs.exp1_natural.epochs", 0, "at least 1"),
+        ("runs.exp1_natural.starts_from", "nobody", "starts_from is 'nobody'"),
+        ("runs.exp1_natural.starts_from", "exp1_natural", "goes round in a circle"),
+        ("run_defaults.rows", 100, "Write 99 or 102"),
+        ("data.source", "path", "data.path is empty"),
+        ("use_recipes", ["mine"], "which is no recipe"),
+        ("best_run.recipe", "mine", "must be one of use_recipes"),
+        ("model.base", "resources/models/nowhere", "no such folder"),
+        ("seeds", [], "seeds"),
+    ],
+)
+def test_a_wrong_value_names_key_value_and_cure(config, key, value, said):
+    put(config, key, value)
+    with pytest.raises(EssenceError) as error:
+        checked(config)
+    assert said in str(error.value)
+    assert key.split(".")[-1] in str(error.value)
+
+
+def test_a_missing_key_is_named(config):
+    del config["twin"]["seed"]
+    with pytest.raises(EssenceError, match="twin: missing seed"):
+        checked(config)
+
+
+def test_run_settings_combine_defaults_run_and_recipe(config):
+    config["recipes"]["as_written"]["runs"] = {
+        "exp1_balanced": {"starts_from": "exp1_natural", "epochs": 2},
+        "extra": {"experiment": 2, "batch_size": 2, "learning_rate": 1.0e-4},
+        "exp1_natural": {"rows": 90},
+        "exp3_bs8_lr5e-5": None,
+    }
+    config = checked(config)
+    runs = runs_of(config, "as_written")
+    assert runs["exp1_balanced"]["epochs"] == 2
+    assert runs["exp1_balanced"]["starts_from"] == "exp1_natural"
+    assert runs["extra"]["patience"] == config["run_defaults"]["patience"]
+    assert "exp3_bs8_lr5e-5" not in runs
+    assert run_settings(config, "as_written", "exp1_natural", 3)["run"]["rows"] == 90
+
+
+def test_runs_with_equal_rows_share_one_sample(config):
+    config = checked(config)
+    names = {run: sample_name(config, "as_written", run) for run in runs_of(config, "as_written")}
+    assert len(set(names.values())) == 2
+    assert names["exp1_balanced"] == names["exp3_bs8_lr1e-4"] != names["exp1_natural"]
+
+
+def test_null_removes_a_run_in_an_overlay(config):
+    config["runs"]["exp1_natural"] = None
+    assert "exp1_natural" not in runs_of(checked(config), "as_written")

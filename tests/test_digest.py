@@ -1,0 +1,60 @@
+"""Code digests: what a stage imports counts, what it says about itself doesn't."""
+
+import pytest
+
+from workflow_scripts import digest
+from workflow_scripts.errors import EssenceError
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A small package of three modules: a imports b, c stands alone."""
+    folder = tmp_path / "workflow_scripts"
+    (folder / "texts").mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "a.py").write_text("from workflow_scripts import b\nUSES_FILES = ['texts/*.txt']\n")
+    (folder / "b.py").write_text('"""Helper."""\n\ndef f():\n    """Say one."""\n    return 1\n')
+    (folder / "c.py").write_text("import json\n")
+    (folder / "texts" / "one.txt").write_text("one")
+    monkeypatch.setattr(digest, "ROOT", tmp_path)
+    digest._read.cache_clear()
+    yield folder
+    digest._read.cache_clear()
+
+
+def digests():
+    digest._read.cache_clear()
+    return {name: digest.code_digest(f"workflow_scripts.{name}") for name in "abc"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "changed"),
+    [
+        ("b.py", "def f():\n    return 2\n", {"a", "b"}),
+        ("c.py", "import csv\n", {"c"}),
+        ("texts/one.txt", "two", {"a"}),
+        ("b.py", "# why\ndef f():\n\n    return (1)\n", set()),
+    ],
+)
+def test_an_edit_reaches_exactly_its_users(package, file, text, changed):
+    before = digests()
+    (package / file).write_text(text)
+    after = digests()
+    assert {name for name in before if before[name] != after[name]} == changed
+
+
+def test_an_unknown_module_is_an_error(package):
+    with pytest.raises(EssenceError, match=r"no module workflow_scripts\.nowhere"):
+        digest.code_digest("workflow_scripts.nowhere")
+
+
+def test_the_snakefile_needs_no_torch():
+    """Reading the configuration and the digests must stay fast: no torch, no pandas."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, workflow_scripts.config, workflow_scripts.digest;"
+        "assert not {'torch', 'transformers', 'pandas'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=digest.ROOT)
