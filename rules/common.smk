@@ -1,6 +1,7 @@
 # What all rules share: how code and settings become part of a rule, and where things lie.
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -47,7 +48,7 @@ GPUS = int(
 
 
 wildcard_constraints:
-    recipe="|".join(RECIPES),
+    recipe="|".join(re.escape(name) for name in config["recipes"]),
     run=r"[A-Za-z0-9_.-]+",
     seed=r"\d+",
 

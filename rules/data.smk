@@ -11,7 +11,7 @@ RAW_ROWS = {
 SAMPLE = "results/data/samples/{sample}/seed{seed}"
 SAMPLES = {
     sample_name(config, recipe, run): (recipe, run)
-    for recipe in RECIPES
+    for recipe in config["recipes"]
     for run in runs_of(config, recipe)
 }
 

@@ -33,7 +33,27 @@ def checked(config: Config) -> Config:
         faults = _cross_check(config)
     if faults:
         raise EssenceError("the configuration is wrong:\n  " + "\n  ".join(faults))
+    config["recipes"] |= _ablation_recipes(config)
     return config
+
+
+def ablation_names(config: Config) -> list[str]:
+    """The recipes of the ablation: both ends, and one step from either end for each repair."""
+    ablation = config["ablation"]
+    worse, better, repairs = ablation["worse"], ablation["better"], ablation["repairs"]
+    forth = [f"{worse}+{repair}" for repair in repairs]
+    return [worse, *forth, better, *(f"{better}-{repair}" for repair in repairs)]
+
+
+def _ablation_recipes(config: Config) -> dict[str, Config]:
+    ablation, recipes = config["ablation"], config["recipes"]
+    worse, better = recipes[ablation["worse"]], recipes[ablation["better"]]
+    derived = {}
+    for repair, keys in ablation["repairs"].items():
+        repaired, spoilt = ({key: end[key] for key in keys} for end in (better, worse))
+        derived[f"{ablation['worse']}+{repair}"] = {**worse, **repaired}
+        derived[f"{ablation['better']}-{repair}"] = {**better, **spoilt}
+    return derived
 
 
 def runs_of(config: Config, recipe: str) -> dict[str, Config]:
@@ -160,6 +180,12 @@ def _cross_check(config: Config) -> list[str]:
                 f"model.base is {base!r}: no such folder. Name a folder with a model, or a model "
                 "on the hub together with model.revision."
             )
+    for end in ("worse", "better"):
+        if config["ablation"][end] not in config["recipes"]:
+            faults.append(f"ablation.{end} must be one of the recipes: {recipes}.")
+    if config["ablation"]["run"] not in config["runs"]:
+        known = ", ".join(config["runs"])
+        faults.append(f"ablation.run must be one of runs: {known}.")
     wanted = {"path": "path", "url": "url", "drive": "drive_id"}.get(config["data"]["source"])
     if wanted and not config["data"].get(wanted):
         source = config["data"]["source"]
