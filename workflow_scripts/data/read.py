@@ -1,0 +1,195 @@
+"""Read a file of Agent-Instruct rows; every line becomes a row or goes to quarantine.
+
+In: a .jsonl file, raw (`idx`, `messages`) or processed (`source`, `target`).
+Out: rows.parquet (columns: `rows.SCHEMA`), quarantine.jsonl (one line per refused line, with
+its number and reason) and a summary. Memory doesn't grow with the file, but for the idx seen.
+
+    python -m workflow_scripts.data.read --input FILE --rows results/data/rows.parquet \\
+        --quarantine results/data/quarantine.jsonl --summary results/data/reading.json
+"""
+
+import argparse
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from workflow_scripts.data.checksums import Checksums, is_the_reports_file
+from workflow_scripts.data.lines import Lines, RowError, excerpt, record_in
+from workflow_scripts.data.rows import SCHEMA, idx_of, row_from
+from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.files import write_json, written_whole
+from workflow_scripts.text.prompts import TASKS
+
+BATCH = 256  # rows in memory at a time, and the size of a Parquet row group
+FIRST_REASONS = 5
+
+
+@dataclasses.dataclass
+class Tally:
+    """What was seen so far."""
+
+    tasks: Counter = dataclasses.field(default_factory=Counter)
+    kinds: Counter = dataclasses.field(default_factory=Counter)
+    first: list[str] = dataclasses.field(default_factory=list)
+    without_idx: int = 0
+
+    @property
+    def kept(self) -> int:
+        return self.tasks.total()
+
+    @property
+    def refused(self) -> int:
+        return self.kinds.total()
+
+
+class Refused(dict):
+    """One line of quarantine.jsonl."""
+
+
+def read_rows(lines: Lines, tally: Tally) -> Iterator[dict[str, Any] | Refused]:
+    """Yield each line's row, or its `Refused` entry, and count it in `tally`."""
+    line_of: dict[int, int] = {}
+    for number, line in lines:
+        record: dict[str, Any] = {}
+        try:
+            record = record_in(line)
+            row = row_from(record, number)
+            if row["idx"] in line_of:
+                raise RowError(
+                    "duplicate idx", f"idx {row['idx']} was already on line {line_of[row['idx']]}"
+                )
+        except RowError as error:
+            tally.kinds[error.kind] += 1
+            if len(tally.first) < FIRST_REASONS:
+                tally.first.append(f"line {number}: {error}")
+            yield Refused(
+                line=number,
+                idx=idx_of(record),
+                kind=error.kind,
+                reason=str(error),
+                excerpt=excerpt(line),
+            )
+            continue
+        line_of[row["idx"]] = number
+        tally.tasks[row["task"]] += 1
+        tally.without_idx += record.get("idx") is None
+        yield row
+
+
+def read_file(
+    path: Path | str,
+    rows_path: Path | str,
+    quarantine_path: Path | str,
+    summary_path: Path | str,
+    max_quarantine: float = 0.01,
+) -> dict[str, Any]:
+    """Read `path` into the three files and return the summary.
+
+    Raises EssenceError when the file is missing, empty or UTF-16, and, after quarantine and
+    summary were written, when a larger share of the lines than `max_quarantine` was refused or
+    no row is left; rows.parquet is then not written.
+    """
+    lines, tally = Lines(path), Tally()
+    with written_whole(rows_path) as rows_part:
+        with written_whole(quarantine_path) as quarantine_part:
+            _stream(read_rows(lines, tally), rows_part, quarantine_part)
+        summary = _summary(lines, tally, max_quarantine)
+        write_json(summary_path, summary)
+        _refuse_too_much_quarantine(path, quarantine_path, tally, max_quarantine)
+    return summary
+
+
+def _stream(results: Iterator[dict[str, Any]], rows_part: Path, quarantine_part: Path) -> None:
+    batch: list[dict[str, Any]] = []
+    with (
+        pq.ParquetWriter(rows_part, SCHEMA, compression="zstd") as writer,
+        open(quarantine_part, "w", encoding="utf-8") as quarantine,
+    ):
+        for result in results:
+            if isinstance(result, Refused):
+                quarantine.write(json.dumps(result, ensure_ascii=False) + "\n")
+                continue
+            batch.append(result)
+            if len(batch) == BATCH:
+                writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
+                batch.clear()
+        if batch:
+            writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
+
+
+def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> dict[str, Any]:
+    checksums: Checksums = lines.checksums
+    known, sentence = is_the_reports_file(checksums)
+    notes = []
+    if lines.bom:
+        notes.append("A byte order mark at the start of the file was dropped.")
+    if tally.without_idx:
+        notes.append(f"{tally.without_idx} rows had no idx and got their line number as idx.")
+    if lines.blank:
+        notes.append(f"{lines.blank} blank lines were passed over.")
+    return {
+        "file": {"name": lines.path.name, **dataclasses.asdict(checksums)},
+        "is_the_reports_file": known,
+        "sentence": sentence,
+        "notes": notes,
+        "lines": tally.kept + tally.refused,
+        "rows": tally.kept,
+        "tasks": {task: tally.tasks[task] for task in TASKS},
+        "quarantined": tally.refused,
+        "quarantined_by_kind": dict(sorted(tally.kinds.items())),
+        "max_quarantine": max_quarantine,
+    }
+
+
+def _refuse_too_much_quarantine(
+    path: Path | str, quarantine_path: Path | str, tally: Tally, max_quarantine: float
+) -> None:
+    lines = tally.kept + tally.refused
+    if tally.kept and tally.refused <= max_quarantine * lines:
+        return
+    if not lines:
+        raise EssenceError(f"{path}: the file holds blank lines only; give a JSONL file of rows.")
+    reasons = "\n  ".join(tally.first)
+    more = f"\n  and {tally.refused - len(tally.first)} more" * (tally.refused > len(tally.first))
+    cure = (
+        f"Correct these lines, or raise data.max_quarantine (now {max_quarantine:g})."
+        if tally.kept
+        else "No row is left: correct these lines, or give another file as data.path."
+    )
+    raise EssenceError(
+        f"{path}: {tally.refused} of {lines} lines ({tally.refused / lines:.1%}) can't be used:"
+        f"\n  {reasons}{more}\nAll of them are in {quarantine_path}. {cure}"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--input", required=True, type=Path)
+    parser.add_argument("--rows", required=True, type=Path)
+    parser.add_argument("--quarantine", required=True, type=Path)
+    parser.add_argument("--summary", required=True, type=Path)
+    parser.add_argument(
+        "--max-quarantine",
+        type=float,
+        default=0.01,
+        help="share of the lines that may be refused before this is a failure (default: 0.01)",
+    )
+    args = parser.parse_args()
+    summary = read_file(args.input, args.rows, args.quarantine, args.summary, args.max_quarantine)
+    counts = ", ".join(f"{task} {count}" for task, count in summary["tasks"].items())
+    kinds = ", ".join(f"{kind} {n}" for kind, n in summary["quarantined_by_kind"].items())
+    print(
+        f"{summary['rows']} rows ({counts}); {summary['quarantined']} lines in quarantine", end=""
+    )
+    print(f" ({kinds})" if kinds else "")
+    print("\n".join([*summary["notes"], summary["sentence"]]))
+
+
+if __name__ == "__main__":
+    run_cli(main)

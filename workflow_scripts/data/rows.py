@@ -1,0 +1,165 @@
+"""From one JSON record, raw or processed, to one row of rows.parquet."""
+
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+
+from workflow_scripts.data.lines import RowError
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.text import answers, prompts, schema_text
+
+END_MARK = "</s>"
+INT64 = 2**63
+
+# One row a line of the input. null: the prompt of that task doesn't have the field.
+SCHEMA = pa.schema(
+    [
+        pa.field("idx", pa.int64()),  # the row's own number, or its line number
+        pa.field("line", pa.int64()),  # line of the input file, from 1
+        pa.field("task", pa.string()),
+        pa.field("db_id", pa.string()),
+        pa.field("question", pa.string()),
+        pa.field("evidence", pa.string()),
+        pa.field("schema", pa.string()),
+        pa.field("foreign_keys", pa.string()),
+        pa.field("old_sql", pa.string()),
+        pa.field("error", pa.string()),
+        pa.field("exception_class", pa.string()),
+        pa.field("gold_sql", pa.string()),
+        pa.field("source", pa.string()),  # "### Input:\n" ... "### Response:\n"
+        pa.field("target", pa.string()),  # the answer, without "</s>"
+    ]
+)
+
+
+def row_from(record: dict[str, Any], line: int) -> dict[str, Any]:
+    """Build the row of one record; `line` also serves as idx when the record has none.
+
+    A record is raw (`messages`), processed (`source`, `target`), or both.
+    Raises RowError with a countable kind when any part can't be read.
+    """
+    source, target = _texts(record)
+    try:
+        task = prompts.task_of(source)
+    except EssenceError as error:
+        raise RowError("unknown task", str(error)) from error
+    try:
+        prompt = prompts.parse_prompt(source)
+    except EssenceError as error:
+        raise RowError("prompt not readable", str(error)) from error
+    _check_schema(prompt.schema, prompt.foreign_keys)
+    return {
+        "idx": _idx(record, line),
+        "line": line,
+        "task": task,
+        "db_id": prompt.db_id,
+        "question": prompt.question,
+        "evidence": prompt.evidence,
+        "schema": prompt.schema,
+        "foreign_keys": prompt.foreign_keys,
+        "old_sql": prompt.old_sql,
+        "error": prompt.error,
+        "exception_class": prompt.exception_class,
+        "gold_sql": _gold_sql(task, target),
+        "source": source,
+        "target": target,
+    }
+
+
+def idx_of(record: dict[str, Any]) -> int | None:
+    """The record's own number, or None when it has none that can be used."""
+    idx = record.get("idx")
+    if isinstance(idx, int) and not isinstance(idx, bool) and -INT64 <= idx < INT64:
+        return idx
+    return None
+
+
+def _idx(record: dict[str, Any], line: int) -> int:
+    if record.get("idx") is None:
+        return line
+    idx = idx_of(record)
+    if idx is None:
+        raise RowError("wrong type", f"idx must be a whole number, found {record['idx']!r:.60}")
+    return idx
+
+
+def _texts(record: dict[str, Any]) -> tuple[str, str]:
+    """Source in the processed form, and target without its end mark."""
+    if "messages" not in record and "source" not in record:
+        keys = ", ".join(sorted(record)[:8]) or "none"
+        raise RowError(
+            "missing field", f"neither messages nor source is there; the fields are: {keys}"
+        )
+    raw = _from_messages(record["messages"]) if "messages" in record else None
+    processed = _from_processed(record) if "source" in record else None
+    if raw and processed and raw != processed:
+        which = "source" if raw[0] != processed[0] else "target"
+        raise RowError(
+            "forms disagree", f"messages and {which} tell different texts; drop one of the forms"
+        )
+    return raw or processed
+
+
+def _from_messages(messages: Any) -> tuple[str, str]:
+    if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+        raise RowError("wrong type", "messages must be a list of objects with role and content")
+    roles = [each.get("role") for each in messages]
+    if roles not in (["system", "user", "assistant"], ["user", "assistant"]):
+        raise RowError(
+            "missing field",
+            f"messages must be (system,) user, assistant; the roles are: {roles!r:.100}",
+        )
+    content = {
+        each["role"]: _text(each.get("content"), f"content of the {each['role']} message")
+        for each in messages
+    }
+    source = prompts.to_source(content["user"], content.get("system", ""))
+    return source, content["assistant"].removesuffix(END_MARK)
+
+
+def _from_processed(record: dict[str, Any]) -> tuple[str, str]:
+    if "target" not in record:
+        raise RowError("missing field", "source is there, but target isn't")
+    source = _text(record["source"], "source")
+    if not source.lstrip().startswith("###"):
+        source = prompts.to_source(source)
+    return source, _text(record["target"], "target").removesuffix(END_MARK)
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise RowError("wrong type", f"{what} must be text, found {value!r:.60}")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise RowError(
+            "not UTF-8", f"{what} holds half a character (\\u{ord(value[error.start]):04x})"
+        ) from error
+    return value
+
+
+@lru_cache(maxsize=1024)  # many rows show the same database
+def _check_schema(schema: str, foreign_keys: str) -> None:
+    try:
+        schema_text.parse_schema(schema)
+        schema_text.parse_foreign_keys(foreign_keys)
+    except EssenceError as error:
+        raise RowError("prompt not readable", str(error)) from error
+
+
+def _gold_sql(task: str, target: str) -> str | None:
+    """The last fenced SQL; a Selector's answer is checked too, though it has no SQL."""
+    parse = {
+        "Selector": answers.parse_selector,
+        "Decomposer": answers.parse_decomposer,
+        "Refiner": answers.parse_refiner,
+    }[task]
+    try:
+        parse(target)
+        sql = answers.final_sql(task, target)
+    except EssenceError as error:
+        raise RowError("answer not readable", str(error)) from error
+    if task != "Selector" and not (sql or "").strip():
+        raise RowError("answer not readable", "the answer's last SQL fence is empty")
+    return None if task == "Selector" else sql
