@@ -1,0 +1,296 @@
+"""The process that runs a stranger's SQL: reads requests on stdin, answers on stdout, owns nothing.
+
+It stands alone (standard library only) and is started by `execute.Sandbox` with an empty
+environment. What keeps it harmless, from the outside in: resource limits of the operating system
+(memory, no file may grow, few handles), an alarm that kills the process when a statement stays too
+long, a read-only connection with SQLite's own limits, an authorizer that lets nothing through but
+reading, and a count of rows and bytes. A frame is a big-endian length of 4 bytes, then JSON.
+"""
+
+import json
+import re
+import resource
+import signal
+import sqlite3
+import stat
+import struct
+import sys
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+FRAME = struct.Struct(">I")
+KILL_AFTER = 0.5  # seconds past the limit before the alarm ends a call that SQLite can't interrupt
+BUSY_SECONDS = 0.5
+STEPS = 1000  # SQLite instructions between two looks at the clock
+
+# The functions of SQLite 3.40 and later that only compute. Left out on purpose: load_extension,
+# readfile, writefile, edit, fts3_tokenizer, randomblob, zeroblob, sqlite_* and what reports on the
+# connection. An unknown name is refused.
+FUNCTION_NAMES = """
+    abs avg char coalesce concat concat_ws count cume_dist current_date current_time
+    current_timestamp date datetime dense_rank first_value format glob group_concat hex ifnull iif
+    instr json json_array json_array_length json_extract json_group_array json_group_object
+    json_object json_patch json_quote json_remove json_replace json_set json_type json_valid
+    julianday lag last_value lead length like likelihood likely lower ltrim max min nth_value ntile
+    nullif octet_length percent_rank printf quote random rank replace round row_number rtrim sign
+    soundex strftime string_agg substr substring sum time timediff total trim typeof unicode unistr
+    unixepoch unlikely upper -> ->>
+    acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10 log2
+    mod pi pow power radians sin sinh sqrt tan tanh trunc
+"""
+FUNCTIONS = frozenset(FUNCTION_NAMES.split())
+STATEMENT_WORDS = """
+    alter analyze attach begin commit create delete detach drop end explain insert pragma reindex
+    release replace rollback savepoint update vacuum
+"""
+STATEMENTS = frozenset(STATEMENT_WORDS.split())
+LEADING = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
+ACTIONS = {
+    getattr(sqlite3, name): name.removeprefix("SQLITE_").replace("_", " ")
+    for name in dir(sqlite3)
+    if re.fullmatch(
+        r"SQLITE_(ALTER_TABLE|ANALYZE|ATTACH|CREATE_\w+|DELETE|DETACH|DROP_\w+|FUNCTION|INSERT"
+        r"|PRAGMA|READ|REINDEX|SAVEPOINT|TRANSACTION|UPDATE)",
+        name,
+    )
+}
+
+
+class Refused(Exception):
+    """The statement asks for something that no model output may do."""
+
+
+class TooMuch(Exception):
+    """The result is larger than the limits allow."""
+
+
+def first_word_allowed(sql: str) -> None:
+    """Raises Refused for a statement other than SELECT, WITH and VALUES, ValueError for no SQL."""
+    if "\0" in sql:
+        raise Refused("the SQL holds a NUL byte")
+    word = re.match(r"\w*", sql[LEADING.match(sql).end() :]).group().lower()
+    if word in STATEMENTS:
+        raise Refused(f"only SELECT may run here, not {word.upper()}")
+    if word not in ("select", "with", "values"):
+        if not sql[LEADING.match(sql).end() :].strip("; \t\r\n"):
+            raise ValueError("there is no SQL to run")
+        raise ValueError(f"syntax error: a query starts with SELECT or WITH, not {word[:40]!r}")
+
+
+def address(path: str) -> str:
+    """The URI that opens a database for reading and leaves no file beside it.
+
+    A database in WAL mode whose log is gone can't be opened read-only in a folder that is not
+    writable, unless SQLite is told that nobody will change it (`immutable`).
+    """
+    file = Path(path)
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("not a regular file")
+    if found.st_size == 0:
+        raise OSError("the database is empty (0 bytes)")
+    with open(file, "rb") as handle:
+        header = handle.read(20)
+    if not header.startswith(b"SQLite format 3\0"):
+        raise OSError("file is not a database")
+    wal = Path(f"{path}-wal")
+    alone = header[18:20] == b"\2\2" and not (wal.exists() and wal.stat().st_size)
+    return f"file:{quote(str(file.resolve()))}?mode=ro" + ("&immutable=1" if alone else "")
+
+
+def connect(path: str, limits: dict) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        address(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=0
+    )
+    connection.text_factory = lambda value: value.decode("utf-8", "backslashreplace")
+    for pragma in (
+        f"hard_heap_limit = {limits['memory_mb'] * 2**20 // 2}",
+        "trusted_schema = OFF",
+        "cell_size_check = ON",
+        "query_only = ON",
+        "temp_store = MEMORY",
+        "mmap_size = 0",
+        "threads = 0",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    for name, value in (
+        ("LENGTH", limits["cell_bytes"]),
+        ("SQL_LENGTH", limits["sql_bytes"]),
+        ("EXPR_DEPTH", 500),
+        ("COMPOUND_SELECT", 100),
+        ("FUNCTION_ARG", 100),
+        ("VDBE_OP", 1_000_000),
+        ("LIKE_PATTERN_LENGTH", 1000),
+        ("ATTACHED", 0),
+        ("VARIABLE_NUMBER", 0),
+        ("TRIGGER_DEPTH", 1),
+        ("WORKER_THREADS", 0),
+    ):
+        connection.setlimit(getattr(sqlite3, f"SQLITE_LIMIT_{name}"), value)
+    return connection
+
+
+def guard(connection: sqlite3.Connection) -> list[str]:
+    """Install the authorizer; the list it returns receives what was denied.
+
+    Reading is allowed from every table of the database, from subqueries and from json_each and
+    json_tree. The other tables that SQLite makes up (pragma_*, dbstat, sqlite_stmt, ...) come into
+    being by an update of sqlite_master and fail there.
+    """
+    connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')")
+    denied: list[str] = []
+
+    def authorize(action, first, second, _database, _trigger):
+        if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_READ):
+            return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS:
+            return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_FUNCTION:
+            denied.append(f"the function {second}")
+        elif action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
+            denied.append("a table that SQLite makes up itself")
+        else:
+            denied.append(f"{ACTIONS.get(action, f'action {action}')} {first or ''}".strip())
+        return sqlite3.SQLITE_DENY
+
+    connection.set_authorizer(authorize)
+    return denied
+
+
+def size_of(row: tuple) -> int:
+    return sum(len(cell) if isinstance(cell, str | bytes) else 8 for cell in row) + 8 * len(row)
+
+
+def fetch(cursor: sqlite3.Cursor, limits: dict) -> list[list]:
+    """Raises TooMuch at the first row beyond the limits on rows, cells or bytes."""
+    rows, size = [], 0
+    for row in cursor:
+        size += size_of(row)
+        if len(rows) == limits["rows"]:
+            raise TooMuch(f"the result has more than {limits['rows']:,} rows")
+        if size > limits["result_bytes"]:
+            raise TooMuch(f"the result is larger than {limits['result_bytes']:,} bytes")
+        rows.append([{"hex": c.hex()} if isinstance(c, bytes) else c for c in row])
+    return rows
+
+
+def run(request: dict) -> dict:
+    """One statement: {database, sql, seconds, limits} -> {status, columns, rows, error, seconds}.
+
+    With `rival` (another SQL) and `repeat`, the two are run by turns that many times more and
+    `times` holds the pairs of seconds: what VES needs, measured in one process.
+    """
+    limits, sql = request["limits"], request["sql"]
+    first_word_allowed(sql)
+    if len(sql.encode("utf-8")) > limits["sql_bytes"]:
+        raise Refused(f"the SQL is longer than {limits['sql_bytes']:,} bytes")
+    connection = connect(request["database"], limits)
+    denied: list[str] = []
+    try:
+        denied = guard(connection)
+        end = time.monotonic() + request["seconds"]
+        connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+        started = time.perf_counter()
+        cursor = connection.execute(sql)
+        rows = fetch(cursor, limits)
+        seconds = time.perf_counter() - started
+        columns = [name for name, *_ in cursor.description or ()]
+        answer = {"status": "ok", "columns": columns, "rows": rows, "seconds": seconds}
+        if request.get("rival"):
+            answer["times"] = race(connection, request, limits)
+        return answer
+    except sqlite3.Error as error:
+        if denied:
+            raise Refused(f"only reading is allowed here, not {denied[0]}") from error
+        raise
+    finally:
+        connection.close()
+
+
+def race(connection: sqlite3.Connection, request: dict, limits: dict) -> list[list[float]]:
+    """Seconds of (sql, rival), run by turns; fewer pairs than asked when the time is up."""
+    times: list[list[float]] = []
+    for _ in range(request["repeat"]):
+        pair = []
+        for sql in (request["sql"], request["rival"]):
+            started = time.perf_counter()
+            try:
+                fetch(connection.execute(sql), limits)
+            except sqlite3.OperationalError:  # the clock ran out: keep what was measured
+                return times
+            pair.append(time.perf_counter() - started)
+        times.append(pair)
+    return times
+
+
+def verdict(error: Exception, request: dict) -> tuple[str, str]:
+    """(status, message) of what a statement raised."""
+    message = str(error)
+    if isinstance(error, Refused):
+        return "refused", message
+    if message == "interrupted":
+        return "timeout", f"no answer within {request['seconds']:g} s"
+    if "one statement at a time" in message:
+        return "refused", "more than one statement"
+    if isinstance(error, MemoryError) or message == "out of memory":
+        return "error", f"needs more memory than {request['limits']['memory_mb']} MB"
+    if "locked" in message and isinstance(error, sqlite3.OperationalError):
+        return "error", "the database is locked by another program; close it and try again"
+    if isinstance(error, OSError):
+        return "error", f"{request['database']}: {error.strerror or message}"
+    return "error", message or type(error).__name__
+
+
+def answer_to(request: dict) -> dict:
+    started = time.perf_counter()
+    signal.setitimer(signal.ITIMER_REAL, request["seconds"] + KILL_AFTER)
+    try:
+        return run(request)
+    except Exception as error:
+        status, message = verdict(error, request)
+        return {
+            "status": status,
+            "error": message,
+            "seconds": time.perf_counter() - started,
+            # Memory that Python took may not come back: the next statement gets a new process.
+            "retire": isinstance(error, MemoryError) or "memory" in message,
+        }
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def lock_down(memory_mb: int) -> None:
+    """Limit the process for good: address space, no growing file, few handles, no core dump."""
+    space = memory_mb * 2**20
+    for what, most in (
+        (resource.RLIMIT_AS, space),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 16),
+    ):
+        hard = resource.getrlimit(what)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(what, (most, most))
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+
+
+def main() -> None:
+    lock_down(int(sys.argv[1]))
+    source, sink = sys.stdin.buffer, sys.stdout.buffer
+    while len(head := source.read(FRAME.size)) == FRAME.size:
+        request = json.loads(source.read(FRAME.unpack(head)[0]))
+        answer = answer_to(request)
+        try:
+            data = json.dumps(answer).encode()
+        except MemoryError:
+            data = json.dumps(
+                {"status": "error", "error": "out of memory", "seconds": 0, "retire": True}
+            ).encode()
+        sink.write(FRAME.pack(len(data)) + data)
+        sink.flush()
+
+
+if __name__ == "__main__":
+    main()
