@@ -1,0 +1,85 @@
+"""What the tests share: a copy of the project in which the smoke configuration has been run."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SMOKE = ("--configfile", "configs/smoke.yaml")
+
+
+class Project:
+    """A copy of the project in a folder of its own, and Snakemake run in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        """Run Snakemake with the smoke configuration; output is captured as text."""
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments, *SMOKE],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": "", "HF_HUB_OFFLINE": "1"},
+        )
+        if check and done.returncode:
+            pytest.fail(f"snakemake {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"[-6000:])
+        return done
+
+    def stale(self, *arguments: str) -> dict[str, int]:
+        """What a dry run would run: rule -> number of jobs."""
+        done = self.snakemake("--cores", "2", "--dry-run", *arguments)
+        text = done.stdout + done.stderr
+        if "Nothing to be done" in text:
+            return {}
+        table = text.split("Job stats:", 1)[1].split("total", 1)[0]
+        return {name: int(n) for name, n in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.M)}
+
+    def copy(self, target: Path) -> "Project":
+        """This project with its results, cheaply: files are hard links until somebody edits."""
+        shutil.copytree(self.folder, target, copy_function=os.link, symlinks=True)
+        return Project(target)
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace text in one file of this copy (never in the one that it was linked from)."""
+        path = self.folder / file
+        text = path.read_text()
+        assert old in text, f"{file} has no {old!r}"
+        path.unlink()
+        path.write_text(text.replace(old, new, 1))
+
+
+def fresh_clone(target: Path) -> Project:
+    """The project's files as git sees them (tracked, and new ones not ignored), nothing else."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        text=True,
+    ).stdout.split("\0")
+    for name in filter(None, listed):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    return Project(target)
+
+
+@pytest.fixture(scope="session")
+def smoke(tmp_path_factory) -> Project:
+    """A clone in which everything was run once with the smoke configuration. Do not edit it."""
+    project = fresh_clone(tmp_path_factory.mktemp("smoke") / "essence")
+    project.snakemake("--cores", "2")
+    return project
+
+
+@pytest.fixture
+def project(smoke, tmp_path) -> Project:
+    """A copy of the finished smoke project that a test may edit."""
+    return smoke.copy(tmp_path / "essence")

@@ -1,0 +1,103 @@
+"""The whole pipeline on the smoke configuration, and what goes stale when something changes."""
+
+import csv
+import os
+import shutil
+
+import pytest
+import yaml
+from conftest import fresh_clone
+
+pytestmark = pytest.mark.pipeline
+
+
+def test_everything_promised_is_there(smoke):
+    results = smoke.folder / "results"
+    for name in ("report.html", "data/rows.parquet", "data/quarantine.jsonl", "tables/results.csv"):
+        assert (results / name).is_file(), name
+    drawn = {path.stem for path in (results / "figures").glob("*.svg")}
+    assert drawn and drawn == {path.stem for path in (results / "figures").glob("*.png")}
+    with open(results / "tables/results.csv") as file:
+        rows = list(csv.DictReader(file))
+    wanted = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high"]
+    assert list(rows[0])[:9] == wanted
+    assert {row["task"] for row in rows} == {"all", "Selector", "Decomposer", "Refiner"}
+    assert {row["split"] for row in rows} == {"val", "test", "train"}
+
+
+def test_nothing_is_done_twice(smoke):
+    assert smoke.stale() == {}
+
+
+def test_a_touch_reruns_nothing(project):
+    for path in project.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path)
+    assert project.stale() == {}
+
+
+def test_a_fresh_clone_with_results_reruns_nothing(smoke, tmp_path):
+    clone = fresh_clone(tmp_path / "clone")
+    for name in ("results", "resources/twin", ".snakemake"):
+        target = clone.folder / name
+        shutil.copytree(smoke.folder / name, target, dirs_exist_ok=True)
+    assert clone.stale() == {}
+
+
+def test_another_learning_rate_reruns_that_run_and_what_follows(project):
+    project.edit(
+        "config.yaml",
+        "exp3_bs8_lr3e-5: {experiment: 3, batch_size: 8, learning_rate: 3.0e-5}",
+        "exp3_bs8_lr3e-5: {experiment: 3, batch_size: 8, learning_rate: 2.0e-5}",
+    )
+    stale = project.stale()
+    recipes = yaml.safe_load((project.folder / "config.yaml").read_text())["use_recipes"]
+    # as_run hands weights on: there the two runs that start from this one's follow.
+    assert stale["train"] == stale["predict"] == len(recipes) + 2 * ("as_run" in recipes)
+    assert not {"read_rows", "draw_sample", "draw_test", "profile_rows", "audit_fit"} & set(stale)
+
+
+def test_a_helper_reruns_only_its_users(project):
+    project.edit("workflow_scripts/metrics/intervals.py", "1000", "1001")
+    stale = project.stale()
+    assert "score" in stale
+    assert not {"train", "predict", "read_rows", "draw_sample"} & set(stale)
+
+
+def test_the_generator_reruns_for_another_seed_of_the_twin(project):
+    project.edit("config.yaml", "seed: 7", "seed: 8")
+    assert {"build_twin", "read_rows", "train"} <= set(project.stale())
+
+
+def test_a_comment_reruns_nothing(project):
+    project.edit("workflow_scripts/files.py", "import hashlib", "import hashlib  # a comment")
+    assert project.stale() == {}
+
+
+def test_a_wrong_value_stops_before_any_job(tmp_path):
+    clone = fresh_clone(tmp_path / "clone")
+    clone.edit("config.yaml", "learning_rate: 5.0e-5", "learning_rate: 5e-5")
+    done = clone.snakemake("--cores", "1", check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode
+    assert "runs.exp1_natural.learning_rate is '5e-5'" in said
+    assert "Write 5.0e-05" in said
+    assert not (clone.folder / "results" / "data").exists()
+
+
+def test_the_same_config_gives_the_same_tables(smoke, project):
+    """Training and scoring anew from the same rows yields the same bytes."""
+    run = "results/runs/as_written/exp1_natural/seed42"
+    before = {
+        name: (smoke.folder / run / name).read_bytes()
+        for name in (
+            "training_log.jsonl",
+            "predictions.parquet",
+            "scores.json",
+            "model/model.safetensors",
+        )
+    }
+    shutil.rmtree(project.folder / run)
+    project.snakemake("--cores", "2", f"{run}/scores.json")
+    for name, content in before.items():
+        assert (project.folder / run / name).read_bytes() == content, name
