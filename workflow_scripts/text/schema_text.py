@@ -1,41 +1,30 @@
-"""The schema text of the prompts: read it, write it, shorten it, and draw it from a database."""
+"""The schema text of the prompts: read it, write it, shorten it, or draw it from a database."""
 
 import ast
 import re
-from dataclasses import dataclass
 from typing import Any
 
-from workflow_scripts.errors import EssenceError
+from workflow_scripts.text.database_schema import describe_database
+from workflow_scripts.text.schema import Column, ForeignKey, SchemaError, Table
 
-ForeignKey = tuple[str, str, str, str]  # table, column, referred table, referred column
+__all__ = [
+    "Column",
+    "ForeignKey",
+    "SchemaError",
+    "Table",
+    "compact_foreign_keys",
+    "compact_schema",
+    "describe_database",
+    "parse_foreign_keys",
+    "parse_schema",
+    "render_foreign_keys",
+    "render_schema",
+]
 
 _HEAD = "# Table: "
 _EXAMPLES = " Value examples: "
 _AMBIGUOUS = re.compile(r"""[,()|'"\n]|^\s|\s$|^$|^[-+]?[\d.]+(e[-+]?\d+)?$|^(None|True|False)$""")
 _KEY = re.compile(r"(.+?)\.(`[^`]+`|[^`=]+?) *= *(.+?)\.(`[^`]+`|[^`=]+)")
-
-
-class SchemaError(EssenceError):
-    """A schema or foreign key text that doesn't have the form of the prompts."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column line: `(name, description. Value examples: [...]. And note)`.
-
-    `examples` is None when the line has none; the values are Python's, NULL being None.
-    """
-
-    name: str
-    description: str
-    examples: tuple[Any, ...] | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    name: str
-    columns: tuple[Column, ...]
 
 
 def parse_schema(text: str) -> list[Table]:
@@ -101,11 +90,6 @@ def compact_foreign_keys(keys: list[ForeignKey]) -> str:
     return ", ".join(
         f"{_quoted(a)}.{_quoted(x)} = {_quoted(b)}.{_quoted(y)}" for a, x, b, y in keys
     )
-
-
-def name_words(name: str) -> str:
-    """A name as words: `list_title` -> `list title`; the description a column has by default."""
-    return " ".join(name.replace("_", " ").lower().split())
 
 
 def _parse_column(line: str) -> Column:

@@ -1,0 +1,36 @@
+"""Tables, columns and foreign keys as the prompts tell of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from workflow_scripts.errors import EssenceError
+
+ForeignKey = tuple[str, str, str, str]  # table, column, referred table, referred column
+
+
+class SchemaError(EssenceError):
+    """A schema or foreign key text that doesn't have the form of the prompts."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column line: `(name, description. Value examples: [...]. And note)`.
+
+    `examples` is None when the line has none; the values are Python's, NULL being None.
+    """
+
+    name: str
+    description: str
+    examples: tuple[Any, ...] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str
+    columns: tuple[Column, ...]
+
+
+def name_words(name: str) -> str:
+    """A name as words: `list_title` -> `list title`; the description a column has by default."""
+    return " ".join(name.replace("_", " ").lower().split())
