@@ -42,16 +42,20 @@ class Project:
         return {name: int(n) for name, n in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.M)}
 
     def copy(self, target: Path) -> "Project":
-        """This project with its results, cheaply: files are hard links until somebody edits."""
-        shutil.copytree(self.folder, target, copy_function=os.link, symlinks=True)
+        """This project with its results, cheaply: models are hard links."""
+
+        def link_or_copy(source: str, destination: str) -> None:
+            large = Path(source).stat().st_size > 2**20
+            (os.link if large else shutil.copy2)(source, destination)
+
+        shutil.copytree(self.folder, target, copy_function=link_or_copy, symlinks=True)
         return Project(target)
 
     def edit(self, file: str, old: str, new: str) -> None:
-        """Replace text in one file of this copy (never in the one that it was linked from)."""
+        """Replace text in one file of this copy."""
         path = self.folder / file
         text = path.read_text()
         assert old in text, f"{file} has no {old!r}"
-        path.unlink()
         path.write_text(text.replace(old, new, 1))
 
 
