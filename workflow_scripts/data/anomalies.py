@@ -1,0 +1,89 @@
+"""What is odd about one row: found, named and left in place for a person to judge."""
+
+import logging
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from workflow_scripts.text.answers import parse_selector
+from workflow_scripts.text.schema_text import parse_schema
+
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # its doubts are counted here, not printed
+
+KINDS = {
+    "blank question": "the prompt's question is empty",
+    "unknown table": "the answer uses a table that the prompt's schema doesn't show",
+    "unknown column": "the Selector's answer keeps a column that its table doesn't have",
+    "nothing kept": "the Selector's answer drops every table",
+    "SQL not parsed": "the answer's SQL can't be parsed as SQLite's",
+    "unchanged SQL": "the Refiner's answer repeats the SQL that failed",
+    "unusual end": "the answer doesn't end as answers of its task do",
+    "odd character": "a control, replacement or byte order mark character is in the text",
+}
+ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\ufeff]")
+ENDS = {
+    "Selector": ("```", "Question Solved."),
+    "Decomposer": ("Question Solved.",),
+    "Refiner": ("```",),
+}
+
+
+def anomalies_of(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (a key of `KINDS`, detail) for everything odd about a row of rows.parquet."""
+    if not row["question"].strip():
+        yield "blank question", ""
+    tables = _tables_shown(row["schema"])
+    yield from _selection(row, tables) if row["task"] == "Selector" else _sql(row, tables)
+    if not row["target"].rstrip().endswith(ENDS[row["task"]]):
+        yield "unusual end", f"...{row['target'].rstrip()[-40:]!r}"
+    for field in ("source", "target"):
+        found = sorted({f"U+{ord(character):04X}" for character in ODD.findall(row[field])})
+        if found:
+            yield "odd character", f"{', '.join(found)} in {field}"
+
+
+def _selection(row: dict[str, Any], tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+    selection = parse_selector(row["target"])
+    for table, kept in selection.items():
+        if table.casefold() not in tables:
+            yield "unknown table", table
+            continue
+        for column in kept if isinstance(kept, list) else ():
+            if column.casefold() not in tables[table.casefold()]:
+                yield "unknown column", f"{table}.{column}"
+    if all(kept == "drop_all" for kept in selection.values()):
+        yield "nothing kept", ""
+
+
+def _sql(row: dict[str, Any], tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+    if row["old_sql"] and row["old_sql"].split() == row["gold_sql"].split():
+        yield "unchanged SQL", row["gold_sql"][:80]
+    try:
+        used = _tables_used(row["gold_sql"])
+    except sqlglot.errors.SqlglotError:
+        yield "SQL not parsed", row["gold_sql"][:80]
+        return
+    for table in sorted(used - set(tables)):
+        yield "unknown table", table
+
+
+@lru_cache(maxsize=1024)  # many rows show the same schema
+def _tables_shown(schema: str) -> dict[str, frozenset[str]]:
+    """Table -> columns, all in lower case."""
+    return {
+        table.name.strip("`").casefold(): frozenset(
+            column.name.strip("`").casefold() for column in table.columns
+        )
+        for table in parse_schema(schema)
+    }
+
+
+def _tables_used(sql: str) -> set[str]:
+    tree = sqlglot.parse_one(sql, read="sqlite")
+    defined = {cte.alias.casefold() for cte in tree.find_all(exp.CTE)}
+    named = {table.name.casefold() for table in tree.find_all(exp.Table) if table.name}
+    return named - defined - {"sqlite_master"}
