@@ -1,0 +1,159 @@
+"""The tables of results: all numbers, the same over seeds, and one summary to read.
+
+`results.csv` has one line for each number of each fine-tuning; `over_seeds.csv` the mean over seeds
+with a 95 % interval (Student's t); `summary.csv` and `summary.html` one line for each run.
+"""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.errors import run_cli
+from workflow_scripts.files import write_text
+from workflow_scripts.report import html
+from workflow_scripts.report.runs import TASKS, Run, natural_key, read_runs, score_rows
+
+KEY = ["recipe", "run", "split", "task", "metric"]
+COLUMNS = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high"]
+# Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom; 1.96 beyond.
+T_QUANTILES = (
+    "12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262 2.228 2.201 2.179 2.160 2.145 2.131 "
+    "2.120 2.110 2.101 2.093 2.086 2.080 2.074 2.069 2.064 2.060 2.056 2.052 2.048 2.045 2.042"
+).split()
+SUMMARY = {
+    "eval_loss": ("eval_loss", "val"),
+    "loss_per_token": ("loss_per_token", "val"),
+    "rouge_l_val": ("rouge_l", "val"),
+    "exact_match_val": ("exact_match", "val"),
+    "rouge_l_test": ("rouge_l", "test"),
+    "exact_match_test": ("exact_match", "test"),
+    "execution_accuracy_test": ("execution_accuracy", "test"),
+}
+
+
+def mean_and_interval(values: list[float]) -> tuple[float, float, float]:
+    """Mean and 95 % t-interval; the interval is NaN for a single value."""
+    count = len(values)
+    mean = math.fsum(values) / count
+    if count < 2:
+        return mean, math.nan, math.nan
+    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
+    quantile = float(T_QUANTILES[count - 2]) if count - 2 < len(T_QUANTILES) else 1.96
+    half = quantile * math.sqrt(variance / count)
+    return mean, mean - half, mean + half
+
+
+def results_table(runs: list[Run]) -> pd.DataFrame:
+    """Every number of every run, in the order of the runs given."""
+    return pd.DataFrame([row for run in runs for row in score_rows(run)], columns=COLUMNS)
+
+
+def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for key, group in results.groupby(KEY, sort=False):
+        values = group["value"].dropna().tolist()
+        if values:
+            mean, low, high = mean_and_interval(values)
+            rows.append((*key, len(values), mean, low, high))
+    return pd.DataFrame(rows, columns=[*KEY, "seeds", "mean", "low", "high"])
+
+
+def summary_table(runs: list[Run], means: pd.DataFrame) -> pd.DataFrame:
+    """One line for each run: what it was and what it reached, means over its seeds."""
+    whole = means[means["task"] == "all"].set_index(["recipe", "run", "metric", "split"])
+    rows = {}
+    for run in runs:
+        settings, training = run.settings, run.training
+        row = rows.setdefault((run.recipe, run.name), {"recipe": run.recipe, "run": run.name})
+        row |= {"sampling": settings["sampling"], "rows": settings["rows"]}
+        row |= {"batch_size": settings["batch_size"], "learning_rate": settings["learning_rate"]}
+        row["seeds"] = row.get("seeds", 0) + 1
+        row.setdefault("epochs_done", []).append(training["epochs_done"])
+        row.setdefault("best_epoch", []).append(training["best_epoch"])
+    for (recipe, name), row in rows.items():
+        for key in ("epochs_done", "best_epoch"):
+            row[key] = math.fsum(row[key]) / len(row[key])
+        for column, (metric, split) in SUMMARY.items():
+            found = (recipe, name, metric, split) in whole.index
+            entry = whole.loc[(recipe, name, metric, split)] if found else None
+            row[column] = entry["mean"] if found else math.nan
+            row[f"{column}_low"] = entry["low"] if found else math.nan
+            row[f"{column}_high"] = entry["high"] if found else math.nan
+    return pd.DataFrame(list(rows.values())).dropna(axis="columns", how="all")
+
+
+def summary_page(summary: pd.DataFrame, by_task: pd.DataFrame, note: str) -> str:
+    parts = [
+        '<p class="lead">Losses are those of the epoch that was kept. <em>eval_loss</em> is the '
+        "recipe's own (padding counted where the recipe counts it) and can only be compared within "
+        "a recipe; <em>loss_per_token</em> counts real target tokens alone and can be compared "
+        "with anything. <em>val</em>: the rows that chose the epoch. <em>test</em>: rows kept from "
+        "all training. With several seeds: mean, and the 95 % interval in brackets.</p>"
+    ]
+    shown = [column for column in SUMMARY if column in summary.columns]
+    fixed = ["run", "sampling", "batch_size", "learning_rate", "seeds", "epochs_done", "best_epoch"]
+    for recipe, group in summary.groupby("recipe", sort=False):
+        rows = [
+            [row[key] for key in fixed] + [_interval(row, column) for column in shown]
+            for row in sorted(group.to_dict("records"), key=lambda row: natural_key(row["run"]))
+        ]
+        parts += [f"<h2>{html.escape(recipe)}</h2>", html.table([*fixed, *shown], rows)]
+    parts.append("<h2>By task, on held-out rows</h2>")
+    parts.append(_by_task(by_task))
+    return html.page("Results of all runs", note, "\n".join(parts))
+
+
+def _by_task(means: pd.DataFrame) -> str:
+    held_out = "test" if (means["split"] == "test").any() else "val"
+    chosen = means[
+        (means["split"] == held_out) & means["metric"].isin(["exact_match", "rouge_l"])
+    ].set_index(KEY)["mean"]
+    names = list(dict.fromkeys(zip(means["recipe"], means["run"], strict=True)))
+    rows = [
+        [recipe, run]
+        + [
+            html.number(chosen.get((recipe, run, held_out, task, metric)))
+            for metric in ("exact_match", "rouge_l")
+            for task in TASKS
+        ]
+        for recipe, run in names
+    ]
+    heads = [f"{label} {task}" for label in ("exact match", "ROUGE-L") for task in TASKS]
+    return html.table(["recipe", "run", *heads], rows)
+
+
+def _interval(row: dict[str, Any], column: str) -> str:
+    text = html.number(row[column])
+    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
+    if text and low == low and low is not None:
+        text += f" [{low:.3f}, {high:.3f}]"
+    return text
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """Twelve digits: the value that was measured, and the same bytes on every machine."""
+    return frame.to_csv(index=False, float_format="%.12g", lineterminator="\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", nargs="+", required=True, help="all run folders")
+    parser.add_argument("--folder", required=True, help="where the four tables go")
+    parser.add_argument("--note", default="", help="small print: what the data and model are")
+    args = parser.parse_args()
+    runs = read_runs(args.runs)
+    results = results_table(runs)
+    means = over_seeds(results)
+    summary = summary_table(runs, means)
+    folder = Path(args.folder)
+    write_text(folder / "results.csv", to_csv(results))
+    write_text(folder / "over_seeds.csv", to_csv(means))
+    write_text(folder / "summary.csv", to_csv(summary))
+    write_text(folder / "summary.html", summary_page(summary, means, args.note))
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,137 @@
+"""Reading what a fine-tuning left in its folder `results/runs/<recipe>/<run>/seed<k>/`."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, read_jsonl
+
+TASKS = ("Selector", "Decomposer", "Refiner")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fine-tuning: its folder, and its files read when asked for."""
+
+    folder: Path
+
+    @cached_property
+    def training(self) -> dict[str, Any]:
+        return read_json(self.folder / "training.json")
+
+    @cached_property
+    def log(self) -> list[dict[str, Any]]:
+        return list(read_jsonl(self.folder / "training_log.jsonl"))
+
+    @cached_property
+    def scores(self) -> list[dict[str, Any]]:
+        return read_json(self.folder / "scores.json")["scores"]
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        return read_json(self.folder / "provenance.json")
+
+    @property
+    def recipe(self) -> str:
+        return self.training["recipe"]
+
+    @property
+    def name(self) -> str:
+        return self.training["run"]
+
+    @property
+    def seed(self) -> int:
+        return self.training["seed"]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings of the run alone: batch size, learning rate, epochs and so on."""
+        return self.training["settings"]["run"]
+
+    @property
+    def log_every(self) -> int:
+        return self.training["settings"]["training"]["log_every"]
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        return [event for event in self.log if event["event"] == "step"]
+
+    @property
+    def evaluations(self) -> list[dict[str, Any]]:
+        return [event for event in self.log if event["event"] == "eval"]
+
+    def score(self, metric: str, split: str = "val", task: str = "all") -> float | None:
+        """A measured value; losses are the best epoch's, on validation rows. None if absent."""
+        for row in score_rows(self):
+            if (row["metric"], row["split"], row["task"]) == (metric, split, task):
+                return row["value"]
+        return None
+
+
+def read_runs(folders: Iterable[str | Path]) -> list[Run]:
+    """Raises EssenceError when no folder is given."""
+    runs = [Run(Path(folder)) for folder in folders]
+    if not runs:
+        raise EssenceError("--runs: no run folder given. Name one or more results/runs/*/*/seed*.")
+    return runs
+
+
+def first_seed(runs: Iterable[Run]) -> dict[str, Run]:
+    """The runs by name, each with the seed that comes first among those given."""
+    chosen: dict[str, Run] = {}
+    for run in runs:
+        chosen.setdefault(run.name, run)
+    return chosen
+
+
+def logged_losses(run: Run) -> list[dict[str, float]]:
+    """The training loss as the Trainer logs it: the mean over each `log_every` steps."""
+    points, window = [], []
+    for event in run.steps:
+        window.append(event["loss"])
+        if event["step"] % run.log_every == 0:
+            mean = sum(window) / len(window)
+            points.append({"step": event["step"], "epoch": event["epoch"], "loss": mean})
+            window = []
+    return points
+
+
+def score_rows(run: Run) -> list[dict[str, Any]]:
+    """All numbers of a run as rows of results.csv: its scores, then its losses by task."""
+    key = {"recipe": run.recipe, "run": run.name, "seed": run.seed}
+    rows = [
+        {**key, **{k: row.get(k) for k in ("split", "task", "metric", "value", "low", "high")}}
+        for row in run.scores
+    ]
+    training = run.training
+    losses = {"eval_loss": training["best_eval_loss"]}
+    losses["loss_per_token"] = training["best_loss_per_token"]
+    best = next((e for e in training["epochs"] if e["epoch"] == training["best_epoch"]), None)
+    for metric, value in losses.items():
+        prefix = "" if metric == "eval_loss" else "real_"
+        by_task = {"all": value}
+        for task, sums in (best or {}).get("tasks", {}).items():
+            if sums[f"{prefix}tokens"]:
+                by_task[task] = sums[f"{prefix}loss_sum"] / sums[f"{prefix}tokens"]
+        for task in ("all", *TASKS):
+            if task in by_task:
+                row = {"split": "val", "task": task, "metric": metric, "value": by_task[task]}
+                rows.append({**key, **row, "low": None, "high": None})
+    return rows
+
+
+def group_by(runs: Iterable[Run], key: Callable[[Run], Any]) -> dict[Any, list[Run]]:
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(key(run), []).append(run)
+    return groups
+
+
+def natural_key(name: str) -> list[Any]:
+    """Sorts run names by their numbers: bs4 before bs8, 3e-5 before 1e-4."""
+    parts = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", name)
+    return [float(part) if index % 2 else part for index, part in enumerate(parts)]

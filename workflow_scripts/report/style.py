@@ -1,0 +1,132 @@
+"""One look for all figures: colours that survive colour blindness and print, and files that are
+the same bytes for the same data.
+
+Colours are those of Okabe and Ito (2008), "Color Universal Design"; every series also differs in
+line style or marker, so that a figure can be read without colour.
+"""
+
+import argparse
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import written_whole
+
+BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#AA4499",
+    "#56B4E9",
+    "#222222",
+)
+GREY = "#767676"
+TASK_COLOURS = {"Selector": BLUE, "Decomposer": ORANGE, "Refiner": GREEN}
+TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
+TRAIN, EVAL, PUBLISHED = BLUE, ORANGE, GREY
+NOTE_INCHES = 0.17
+WIDE = (7.2, 3.6)  # inches: the text width of an A4 page
+
+BASE_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "figure.titlesize": 11,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#E3E3E3",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "lines.linewidth": 1.4,
+    "savefig.dpi": 160,
+    "svg.hashsalt": "essence",
+    "svg.fonttype": "path",
+}
+
+
+def add_figure_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--note", default="", help="small print: what the data and model are")
+    parser.add_argument(
+        "--style", default="{}", help='matplotlib settings as JSON, e.g. {"font.size": 9}'
+    )
+
+
+@contextlib.contextmanager
+def drawn_with(style: str) -> Iterator[None]:
+    """The house style with the settings of the JSON text `style` on top.
+
+    Raises EssenceError naming the setting that matplotlib doesn't know or accept.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcParams.update(BASE_STYLE)
+        for key, value in json.loads(style).items():
+            try:
+                matplotlib.rcParams[key] = value
+            except (KeyError, ValueError) as error:
+                raise EssenceError(
+                    f"figures.style: {key}: {value!r} is no matplotlib setting ({error}). "
+                    "The names are those of matplotlib's rcParams."
+                ) from error
+        yield
+
+
+def new_figure(title: str, note: str, size: tuple[float, float] = WIDE) -> Figure:
+    """A figure with its title and, when there is one, the small print below."""
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    if note:
+        y = 0.25 * NOTE_INCHES / size[1]
+        figure.text(0.99, y, note, ha="right", fontsize=7, color=GREY, style="italic")
+    _keep_free(figure, NOTE_INCHES if note else 0)
+    return figure
+
+
+def legend_below(figure: Figure, columns: int = 4) -> None:
+    """One legend for all panels, under them, where it covers no data."""
+    entries: dict[str, Artist] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    below = NOTE_INCHES if figure.texts else 0.0
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="lower left",
+        bbox_to_anchor=(0, below / figure.get_figheight()),
+        ncols=min(columns, len(entries)),
+        handlelength=2.4,
+        columnspacing=1.4,
+    )
+    rows = -(-len(entries) // columns)
+    _keep_free(figure, below + 0.12 + 0.17 * rows)
+
+
+def _keep_free(figure: Figure, inches: float) -> None:
+    """Lay the panels out above a strip at the bottom of the figure."""
+    share = inches / figure.get_figheight()
+    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+
+
+def save(figure: Figure, base: Path | str) -> None:
+    """Write `base`.svg and `base`.png; no dates, no versions, no random ids inside."""
+    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+        with written_whole(Path(f"{base}.{kind}")) as temporary:
+            figure.savefig(temporary, format=kind, metadata=metadata)
+
+
+def rate(value: float) -> str:
+    """A learning rate as people write it: 1e-4."""
+    mantissa, exponent = f"{value:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
