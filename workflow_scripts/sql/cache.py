@@ -1,0 +1,162 @@
+"""Every distinct (database, SQL) is executed once: answers are kept in memory and on disk.
+
+An answer's address is made of what it depends on: the bytes of the database file, the SQL, the
+limits and SQLite's version. Each is one small file that carries its own checksum; an entry that was
+cut short or changed by hand is dropped and made anew. What depends on the clock or on chance stays
+in memory only, and errors that may be gone in a moment (a locked file) are not kept at all.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from workflow_scripts.sql.execute import Result, Sandbox, jsonable
+
+FORMAT = 1
+UNSTEADY = re.compile(
+    r"\brandom\s*\(|'now'|current_(date|time|timestamp)|\bjulianday\s*\(\s*\)", re.I
+)
+PASSING = ("locked", "brought its process down")
+
+
+class CachedSandbox:
+    """A `Sandbox` that remembers; `folder` None keeps answers in memory only.
+
+    Safe to call from several threads, and several processes may share the folder.
+    """
+
+    def __init__(self, sandbox: Sandbox, folder: Path | str | None = None):
+        self.sandbox = sandbox
+        self.folder = Path(folder) if folder else None
+        self.executed = 0  # statements that really ran
+        self._memory: dict[str, tuple[Result, float]] = {}
+
+    def execute(self, database: Path | str, sql: str, seconds: float | None = None) -> Result:
+        """As `Sandbox.execute`. A kept time-out answers for every limit up to its own."""
+        return self._answer(database, sql, seconds or self.sandbox.limits.seconds, None, 0)
+
+    def race(
+        self, database: Path | str, sql: str, rival: str, repeat: int, seconds: float | None = None
+    ) -> Result:
+        """As `Sandbox.race`: the measured times are kept too, so a report repeats its figures."""
+        limit = seconds or self.sandbox.limits.seconds
+        return self._answer(database, sql, limit, rival, repeat)
+
+    def map(self, jobs: Iterable[tuple[Path | str, str, float | None]]) -> Iterator[Result]:
+        """Results of (database, SQL, seconds) jobs, in order; equal jobs run once."""
+        jobs = list(jobs)
+        distinct = list(dict.fromkeys(jobs))
+        with ThreadPoolExecutor(self.sandbox.workers) as threads:
+            answers = dict(
+                zip(distinct, threads.map(lambda job: self.execute(*job), distinct), strict=True)
+            )
+        yield from (answers[job] for job in jobs)
+
+    def _answer(self, database, sql: str, seconds: float, rival: str | None, repeat: int) -> Result:
+        try:
+            key = self._key(database, sql, rival, repeat)
+        except OSError:  # no such file: the sandbox says so
+            return self.sandbox.execute(database, sql, seconds)
+        kept = self._memory.get(key) or self._load(key)
+        if kept and (kept[0].status != "timeout" or kept[1] >= seconds):
+            return _within(kept[0], seconds)
+        self.executed += 1
+        if rival is None:
+            result = self.sandbox.execute(database, sql, seconds)
+        else:
+            result = self.sandbox.race(database, sql, rival, repeat, seconds)
+        if any(passing in (result.error or "") for passing in PASSING):
+            return result
+        self._memory[key] = result, seconds
+        if not UNSTEADY.search(sql):
+            self._save(key, result, seconds)
+        return result
+
+    def _key(self, database: Path | str, sql: str, rival: str | None, repeat: int) -> str:
+        limits = dataclasses.asdict(self.sandbox.limits)
+        limits.pop("seconds")
+        content = contents_digest(Path(database))
+        about = [FORMAT, sqlite3.sqlite_version, content, limits, sql, rival, repeat]
+        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / key[2:]
+
+    def _load(self, key: str) -> tuple[Result, float] | None:
+        if self.folder is None:
+            return None
+        try:
+            data = self._path(key).read_bytes()
+            checksum, packed = data[:32], data[32:]
+            if hashlib.sha256(key.encode() + packed).digest() != checksum:
+                return None
+            entry = json.loads(zlib.decompress(packed))
+        except (OSError, zlib.error, ValueError):
+            return None
+        fields = entry["result"]
+        fields["times"] = [tuple(pair) for pair in fields["times"]]
+        if fields["rows"] is not None:
+            fields["rows"] = [tuple(map(_cell, row)) for row in fields["rows"]]
+        self._memory[key] = Result(**fields), entry["limit"]
+        return self._memory[key]
+
+    def _save(self, key: str, result: Result, limit: float) -> None:
+        if self.folder is None:
+            return
+        entry = {"result": dataclasses.asdict(result), "limit": limit}
+        if result.rows is not None:
+            entry["result"]["rows"] = [list(map(_packed, row)) for row in result.rows]
+        packed = zlib.compress(json.dumps(entry).encode(), 1)
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed into place without a sync: a torn entry fails its checksum and is made anew.
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(key.encode() + packed).digest() + packed)
+        os.replace(name, path)
+
+
+def _packed(cell):
+    return jsonable(cell) if isinstance(cell, bytes) else cell
+
+
+def _cell(cell):
+    return bytes.fromhex(cell["hex"]) if isinstance(cell, dict) else cell
+
+
+def _within(result: Result, seconds: float) -> Result:
+    """The answer as a caller with this limit would have got it."""
+    if result.ok and result.seconds > seconds:
+        return Result("timeout", error=f"no answer within {seconds:g} s", seconds=seconds)
+    return result
+
+
+def contents_digest(database: Path) -> str:
+    """sha256 of a database file and of the write-ahead log beside it, if there is one.
+
+    Raises OSError when the file can't be read.
+    """
+    parts = []
+    for path in (database, database.with_name(database.name + "-wal")):
+        with contextlib.suppress(FileNotFoundError) if parts else contextlib.nullcontext():
+            found = path.stat()
+            parts.append(_digest(path, found.st_mtime_ns, found.st_size, found.st_ino))
+    return ":".join(parts)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _digest(path: Path, _mtime: int, _size: int, _inode: int) -> str:
+    if not path.is_file():
+        raise OSError(f"{path}: not a regular file")
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
