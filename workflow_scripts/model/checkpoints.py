@@ -1,0 +1,148 @@
+"""Checkpoints to trust: sealed when whole, put aside when broken, one owner at a time."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, sha256, write_json
+
+MANIFEST = "manifest.json"  # written last: a checkpoint without it is not whole
+ALMOST_NOTHING = 2**20  # bytes; a failed write that leaves less than this had no room
+
+
+@contextlib.contextmanager
+def owned(work: Path) -> Iterator[None]:
+    """Hold the work directory of one run. Raises EssenceError saying who else holds it."""
+    work.mkdir(parents=True, exist_ok=True)
+    with open(work / "lock", "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise EssenceError(
+                f"{work} is in use by {holder}. Two trainings cannot share it: "
+                "wait for the other one, or stop it, and run the same command again."
+            ) from None
+        file.truncate(0)
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+@contextlib.contextmanager
+def telling_full_disk(path: Path) -> Iterator[None]:
+    """Turn what libraries raise on a full disk into one EssenceError; other errors pass."""
+    try:
+        yield
+    except Exception as error:
+        free = shutil.disk_usage(path if path.exists() else path.parent).free
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if not (full or "No space left" in str(error) or free < ALMOST_NOTHING):
+            raise
+        raise EssenceError(
+            f"{path}: no space left on the disk ({free // 2**20} MB free). Nothing was published "
+            "and nothing older was lost; free some space and run the same command again."
+        ) from error
+
+
+def seal(checkpoint: Path) -> None:
+    """Sync every file of a checkpoint and list their checksums; only then does it count."""
+    files = sorted(path for path in checkpoint.iterdir() if path.name != MANIFEST)
+    for path in files:
+        sync(path)
+    write_json(checkpoint / MANIFEST, {path.name: sha256(path) for path in files})
+    sync(checkpoint)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether every file of a checkpoint has the checksum that it was sealed with."""
+    try:
+        manifest = read_json(checkpoint / MANIFEST)
+        return bool(manifest) and all(
+            sha256(checkpoint / name) == checksum for name, checksum in manifest.items()
+        )
+    except (EssenceError, OSError, UnicodeDecodeError):
+        return False
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def all_checkpoints(work: Path) -> list[Path]:
+    """Checkpoint folders from the oldest to the newest step, whole or not."""
+    found = [path for path in work.glob("checkpoint-*") if path.suffix != ".broken"]
+    return sorted(found, key=step_of)
+
+
+def last_good(work: Path) -> Path | None:
+    """The newest checkpoint that a training can go on from; put the unusable ones aside.
+
+    A checkpoint is of use only together with the best one so far, which will be published if no
+    later one is better.
+    """
+    whole = {step_of(path): path for path in all_checkpoints(work) if is_whole(path)}
+    for path in reversed(all_checkpoints(work)):
+        step = step_of(path)
+        if step in whole:
+            best = trainer_state(path)["best_global_step"]
+            if not best or best in whole:
+                return path
+        aside = _free_name(path.with_name(f"{path.name}.broken"))
+        path.rename(aside)
+        whole.pop(step, None)
+        print(f"{path} is broken: put aside as {aside.name}", file=sys.stderr, flush=True)
+    return None
+
+
+def keep(work: Path, best_step: int | None, last: int = 2) -> None:
+    """Delete all checkpoints but the `last` newest and the best."""
+    for path in all_checkpoints(work)[:-last]:
+        if step_of(path) != best_step:
+            shutil.rmtree(path)
+
+
+def trainer_state(checkpoint: Path) -> dict[str, Any]:
+    return json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the entries of a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _free_name(path: Path) -> Path:
+    names = (path.with_name(path.name.replace(".broken", f".{n}.broken")) for n in range(2, 10**6))
+    return path if not path.exists() else next(name for name in names if not name.exists())
+
+
+@contextlib.contextmanager
+def removed_on_error(folder: Path) -> Iterator[None]:
+    """Give back the space of a folder that could not be finished."""
+    try:
+        yield
+    except Exception:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def remove(work: Path) -> None:
+    """Delete a run's checkpoints, once it is published; those of other fingerprints stay."""
+    shutil.rmtree(work)

@@ -1,0 +1,140 @@
+"""Answer rows with a fine-tuned model: batched greedy generation, every answer saved.
+
+Rows are taken by length, so that a batch holds little padding, and written in their own order.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.files import write_parquet
+from workflow_scripts.model.batches import encode_sources, encode_targets, pad_sources, read_rows
+from workflow_scripts.model.device import Device, choose_device
+from workflow_scripts.model.load import check_base, load_model
+from workflow_scripts.model.settings import Settings
+
+SCHEMA = pa.schema(
+    [
+        ("split", pa.string()),
+        ("idx", pa.int64()),
+        ("task", pa.string()),
+        ("db_id", pa.string()),
+        ("question", pa.string()),
+        ("gold", pa.string()),
+        ("gold_decoded", pa.string()),
+        ("prediction", pa.string()),
+        ("prediction_tokens", pa.int64()),
+        ("cut", pa.bool_()),
+    ]
+)
+COPIED = ("split", "idx", "task", "db_id", "question")
+SAY_EVERY = 10  # seconds
+
+
+def generate(
+    model: Any, sources: list[list[int]], pad: int, new_tokens: int, batch_size: int
+) -> list[list[int]]:
+    """Token ids of each answer, without the start token and padding, in the order of `sources`."""
+    import torch
+
+    order = sorted(range(len(sources)), key=lambda place: (len(sources[place]), place))
+    answers: dict[int, list[int]] = {}
+    started = said = time.monotonic()
+    for first in range(0, len(order), batch_size):
+        places = order[first : first + batch_size]
+        ids, mask = pad_sources([sources[place] for place in places], pad)
+        with torch.inference_mode():
+            output = model.generate(
+                input_ids=ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=new_tokens,
+                do_sample=False,
+                num_beams=1,
+                use_cache=True,
+            )
+        end = model.generation_config.eos_token_id
+        for place, answer in zip(places, output[:, 1:].tolist(), strict=True):
+            answers[place] = answer[: answer.index(end) + 1] if end in answer else answer
+        now = time.monotonic()
+        if now - said > SAY_EVERY or len(answers) == len(sources):
+            left = int((now - started) / len(answers) * (len(sources) - len(answers)))
+            print(
+                f"answered {len(answers)}/{len(sources)} rows, ETA {left // 60}:{left % 60:02d}",
+                file=sys.stderr,
+                flush=True,
+            )
+            said = now
+    return [answers[place] for place in range(len(sources))]
+
+
+def predict(
+    settings: Settings, device: Device, folder: Path, rows: list[dict[str, Any]], batch_size: int
+) -> pa.Table:
+    """One line a row: its answer, and gold both as it is and as the tokenizer can write it."""
+    from workflow_scripts.text.tokenizers import decode, load_tokenizer
+
+    recipe = settings.recipe
+    tokenizer = load_tokenizer(folder, recipe.tokenizer)
+    model = load_model(folder, tokenizer).eval()
+    if device.bf16:
+        import torch
+
+        model = model.to(torch.bfloat16)
+    model = model.to(device.kind)
+    sources = encode_sources(rows, recipe, tokenizer)
+    golds = encode_targets(rows, recipe, tokenizer)
+    answers = generate(model, sources, tokenizer.pad_token_id, recipe.generate_tokens, batch_size)
+    lines = [
+        {
+            **{key: row[key] for key in COPIED},
+            "gold": row["target"],
+            "gold_decoded": decode(tokenizer, gold),
+            "prediction": decode(tokenizer, answer),
+            "prediction_tokens": len(answer),
+            "cut": answer[-1] != model.generation_config.eos_token_id,
+        }
+        for row, gold, answer in zip(rows, golds, answers, strict=True)
+    ]
+    return pa.Table.from_pylist(lines, schema=SCHEMA)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--settings", required=True, help="settings as JSON, or a file with them")
+    parser.add_argument("--model", required=True, type=Path, help="folder of the model")
+    for split in ("train", "val", "test"):
+        parser.add_argument(f"--{split}", type=Path, help=f"rows of the split {split}")
+    parser.add_argument("--splits", default="val,test", help="which to answer (those given)")
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+    parser.add_argument("--out", required=True, type=Path)
+    arguments = parser.parse_args()
+    settings = Settings.parse(arguments.settings)
+    check_base(arguments.model)
+    splits = arguments.splits.split(",")
+    unknown = set(splits) - {"train", "val", "test"}
+    if unknown:
+        raise EssenceError(f"--splits: unknown {', '.join(sorted(unknown))}. Known: train,val,test")
+    rows = [
+        {**row, "split": split}
+        for split in splits
+        if (path := getattr(arguments, split))
+        for row in read_rows(path)
+    ]
+    if not rows:
+        raise EssenceError(
+            "nothing to answer: give --train, --val or --test and name it in --splits"
+        )
+    device = choose_device(settings.device, settings.precision, arguments.threads)
+    write_parquet(
+        arguments.out, predict(settings, device, arguments.model, rows, arguments.batch_size)
+    )
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,60 @@
+"""Make a model of a given configuration with random weights: to walk the pipeline at real sizes.
+
+It has learned nothing, and its card says so. Use it where the weights of a model cannot be had.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.files import write_text
+from workflow_scripts.model.publish import published
+
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "spiece.model",
+)
+CARD = """# Random weights: this model has learned nothing
+
+Made by `python -m workflow_scripts.model.random --config {config} --seed {seed}` from the
+configuration and tokenizer in that folder ({parameters:,} parameters). Use it to try the pipeline
+at real sizes. No number measured with it says anything about a trained model.
+"""
+
+
+def make_random_model(config: Path, out: Path, seed: int) -> None:
+    """Raises EssenceError when `config` holds no encoder-decoder configuration."""
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM, set_seed
+
+    if not (config / "config.json").is_file():
+        raise EssenceError(f"{config}: no config.json in it. Name a folder with a configuration.")
+    settings = AutoConfig.from_pretrained(config, local_files_only=True)
+    if not settings.is_encoder_decoder:
+        raise EssenceError(f"{config}: a {settings.model_type} is not an encoder-decoder model.")
+    set_seed(seed)
+    model = AutoModelForSeq2SeqLM.from_config(settings)
+    if (config / "generation_config.json").is_file():
+        model.generation_config = type(model.generation_config).from_pretrained(config)
+    with published(out) as stage:
+        model.float().save_pretrained(stage)
+        for name in TOKENIZER_FILES:
+            if (config / name).is_file():
+                shutil.copyfile(config / name, stage / name)
+        card = CARD.format(config=config, seed=seed, parameters=model.num_parameters())
+        write_text(stage / "README.md", card)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", required=True, type=Path, help="folder with config.json")
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--seed", type=int, default=42)
+    arguments = parser.parse_args()
+    make_random_model(arguments.config, arguments.out, arguments.seed)
+
+
+if __name__ == "__main__":
+    run_cli(main)
