@@ -97,10 +97,15 @@ def make_run(
                 | {"real_loss_sum": value * 150, "real_tokens": 40}
                 for task in TASKS
             }
+            by_task = {
+                task: {"train_loss": loss, "eval_loss": value, "loss_per_token": value * 3.75}
+                for task in TASKS
+            }
             event = {"step": step, "epoch": epoch, "eval_loss": value}
             event |= {"loss_per_token": value * 3.75, "tasks": sums}
             log.append({"event": "eval", **event})
-            epoch_rows.append({**event, "train_loss": loss})
+            epoch_rows.append({**event, "train_loss": loss, "tasks": by_task})
+            epoch_rows[-1]["epoch"] = round(epoch)
     best = min(epoch_rows, key=lambda row: row["eval_loss"])
     steps_done = epochs * steps_per_epoch
     ending = {"best_epoch": best["epoch"], "best_step": best["step"]}

@@ -67,9 +67,9 @@ SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd-%n.log
-NodeName=DEFAULT NodeHostname={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=16000
-NodeName=c1 Port={ports[1]}
-NodeName=g1 Port={ports[2]} Gres=gpu:fake:1
+NodeName=DEFAULT CPUs=4 RealMemory=16000
+NodeName=c1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
+NodeName=g1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} Gres=gpu:fake:1
 PartitionName=cpu Nodes=c1 Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=gpu Nodes=g1 MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=gpuhi Nodes=g1 MaxTime=INFINITE State=UP PriorityTier=10

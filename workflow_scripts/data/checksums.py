@@ -7,6 +7,7 @@ from typing import Any
 
 from workflow_scripts.files import read_json
 
+USES_FILES = ["../../resources/report_files.json"]
 REPORT_FILES = Path(__file__).parents[2] / "resources" / "report_files.json"
 
 

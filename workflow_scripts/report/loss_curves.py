@@ -83,6 +83,7 @@ def _draw_run(axes: Axes, run: Run, published: dict[str, Any] | None) -> None:
             markersize=3,
             label="evaluation, published",
         )
+    axes.set_xlim(left=0)
     if training["stopped_early"]:
         _mark_stop(axes, training["epochs_done"])
     settings = run.settings
@@ -93,19 +94,19 @@ def _draw_run(axes: Axes, run: Run, published: dict[str, Any] | None) -> None:
         fontsize=9,
     )
     axes.set_xlabel("epoch")
-    axes.set_xlim(left=0)
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 def _mark_stop(axes: Axes, epoch: float) -> None:
+    side = -1 if epoch > axes.get_xlim()[1] / 2 else 1
     axes.axvline(epoch, color=BLACK, linewidth=0.9, linestyle=(0, (1, 2)))
     axes.annotate(
         f"stopped early\nafter epoch {epoch:g}",
         (epoch, 1),
         xycoords=("data", "axes fraction"),
-        xytext=(-4, -2),
+        xytext=(4 * side, -2),
         textcoords="offset points",
-        ha="right",
+        ha="right" if side < 0 else "left",
         va="top",
         fontsize=7.5,
     )

@@ -108,18 +108,13 @@ def score_rows(run: Run) -> list[dict[str, Any]]:
         for row in run.scores
     ]
     training = run.training
-    losses = {"eval_loss": training["best_eval_loss"]}
-    losses["loss_per_token"] = training["best_loss_per_token"]
-    best = next((e for e in training["epochs"] if e["epoch"] == training["best_epoch"]), None)
-    for metric, value in losses.items():
-        prefix = "" if metric == "eval_loss" else "real_"
-        by_task = {"all": value}
-        for task, sums in (best or {}).get("tasks", {}).items():
-            if sums[f"{prefix}tokens"]:
-                by_task[task] = sums[f"{prefix}loss_sum"] / sums[f"{prefix}tokens"]
+    best = next(each for each in training["epochs"] if each["epoch"] == training["best_epoch"])
+    for metric in ("eval_loss", "loss_per_token"):
+        values = {"all": best[metric]}
+        values |= {task: sums[metric] for task, sums in best["tasks"].items()}
         for task in ("all", *TASKS):
-            if task in by_task:
-                row = {"split": "val", "task": task, "metric": metric, "value": by_task[task]}
+            if task in values:
+                row = {"split": "val", "task": task, "metric": metric, "value": values[task]}
                 rows.append({**key, **row, "low": None, "high": None})
     return rows
 
