@@ -13,11 +13,14 @@ from workflow_scripts.config import (
     sample_settings,
 )
 from workflow_scripts.digest import code_digest
+from workflow_scripts.locks import take
 
 config = checked(config)
 
 # The stages run with the Python that runs Snakemake, whether or not its environment is activated.
 shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
+
+OWNED = []  # the lock on this folder, while jobs run
 
 RECIPES = config["use_recipes"]
 SEEDS = config["seeds"]
