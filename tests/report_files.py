@@ -121,9 +121,12 @@ def make_run(
     training |= {"best_loss_per_token": best["loss_per_token"], "steps_planned": steps_done * 2}
     write_jsonl(folder / "training_log.jsonl", log)
     write_json(folder / "training.json", training)
-    provenance = {"seconds": {"train": 12.5, "load": 1.0}, "device": "cpu", "seed": seed}
-    provenance |= {"precision": "fp32", "code_digest": "abc", "data": {"train": "0" * 64}}
+    provenance = {"seconds": {"train": 12.5, "load": 1.0}, "fingerprint": "ab" * 8}
+    provenance |= {"device": {"kind": "cpu", "precision": "fp32"}, "code": "c" * 16}
+    provenance |= {"data": {"train": "1" * 64, "val": "2" * 64}, "peak_memory_mib": 900}
+    provenance |= {"base": {"folder": "base", "digest": "3" * 64}, "lock": "4" * 64}
     provenance |= {"versions": {"torch": "2.13.0"}, "git": {"commit": "f" * 40, "dirty": False}}
+    provenance |= {"model": {"parameters": 2_700_000, "sha256": "5" * 64, "bytes": 1}}
     write_json(folder / "provenance.json", provenance)
     write_predictions(folder / "predictions.parquet", test_rows, exact_match)
     scores = [
@@ -132,6 +135,12 @@ def make_run(
         for split in ("val", "test", "train")
         for task in ("all", *TASKS)
         for metric, value in (("rouge_l", rouge_l), ("exact_match", exact_match))
+    ]
+    scores += [
+        {"split": "val", "task": task, "metric": metric, "value": best[metric]}
+        | {"low": None, "high": None, "n": test_rows}
+        for task in ("all", *TASKS)
+        for metric in ("eval_loss", "loss_per_token")
     ]
     write_json(folder / "scores.json", {**key, "scores": scores})
     return folder

@@ -21,8 +21,8 @@ from workflow_scripts.report.style import (
     PUBLISHED,
     add_figure_arguments,
     drawn_with,
-    new_figure,
     legend_below,
+    new_figure,
     save,
 )
 

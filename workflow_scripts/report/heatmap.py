@@ -14,6 +14,7 @@ from matplotlib.patches import Rectangle
 
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import read_json
+from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.runs import Run, read_runs
 from workflow_scripts.report.style import (
     BLACK,
@@ -21,7 +22,6 @@ from workflow_scripts.report.style import (
     add_figure_arguments,
     drawn_with,
     new_figure,
-    rate,
     save,
 )
 
@@ -57,7 +57,9 @@ def draw(title: str, runs: list[Run], published: dict[str, Any], note: str = "")
     figure = new_figure(title, note, size=(7.2, 4.6))
     panels = figure.subplots(2, 3, squeeze=False)
     for column, (metric, (label, better, colours)) in enumerate(METRICS.items()):
-        for row, grid in enumerate((published_grid(published, metric), measured_grid(runs, metric))):
+        for row, grid in enumerate(
+            (published_grid(published, metric), measured_grid(runs, metric))
+        ):
             _draw_grid(panels[row, column], grid, better, colours)
         panels[0, column].set_title(label, loc="left", fontsize=8.5)
         panels[1, column].set_xlabel("learning rate")

@@ -18,8 +18,8 @@ th, td { text-align: left; vertical-align: top; padding: .35rem .6rem;
 th { background: #f3f3f3; border-bottom: 2px solid #999; } td.number { text-align: right;
   font-variant-numeric: tabular-nums; white-space: nowrap; }
 th small { font-weight: normal; font-style: italic; color: #666; }
-pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: 12.5px/1.4 "DejaVu Sans Mono",
-  monospace; background: #f7f7f7; border: 1px solid #ddd; border-radius: 4px; padding: .5rem; }
+pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
+  font: 12.5px/1.4 "DejaVu Sans Mono", monospace; background: #f7f7f7; border: 1px solid #ddd; border-radius: 4px; padding: .5rem; }
 .tag { display: inline-block; border: 1px solid #888; border-radius: 999px; padding: 0 .55rem;
   font-size: 12px; white-space: nowrap; }
 .good { border-color: #009E73; background: #e3f5ee; } .bad { border-color: #D55E00;
@@ -103,4 +103,4 @@ def _cell(value: Any) -> str:
     if isinstance(value, int | float):
         return f'<td class="number">{value:g}</td>'
     looks_numeric = isinstance(value, str) and value[:1].isdigit() and len(value) < 26
-    return f'<td{" class=number" if looks_numeric else ""}>{escape(value)}</td>'
+    return f"<td{' class=number' if looks_numeric else ''}>{escape(value)}</td>"

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json
+from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.runs import Run, logged_losses
 from workflow_scripts.report.style import (
     BLACK,
@@ -25,7 +26,6 @@ from workflow_scripts.report.style import (
     drawn_with,
     legend_below,
     new_figure,
-    rate,
     save,
 )
 

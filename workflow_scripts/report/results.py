@@ -14,15 +14,11 @@ import pandas as pd
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
 from workflow_scripts.report import html
+from workflow_scripts.report.numbers import mean_and_interval, to_csv
 from workflow_scripts.report.runs import TASKS, Run, natural_key, read_runs, score_rows
 
 KEY = ["recipe", "run", "split", "task", "metric"]
 COLUMNS = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high"]
-# Two-sided 95 % quantiles of Student's t for 1 to 30 degrees of freedom; 1.96 beyond.
-T_QUANTILES = (
-    "12.706 4.303 3.182 2.776 2.571 2.447 2.365 2.306 2.262 2.228 2.201 2.179 2.160 2.145 2.131 "
-    "2.120 2.110 2.101 2.093 2.086 2.080 2.074 2.069 2.064 2.060 2.056 2.052 2.048 2.045 2.042"
-).split()
 SUMMARY = {
     "eval_loss": ("eval_loss", "val"),
     "loss_per_token": ("loss_per_token", "val"),
@@ -32,18 +28,6 @@ SUMMARY = {
     "exact_match_test": ("exact_match", "test"),
     "execution_accuracy_test": ("execution_accuracy", "test"),
 }
-
-
-def mean_and_interval(values: list[float]) -> tuple[float, float, float]:
-    """Mean and 95 % t-interval; the interval is NaN for a single value."""
-    count = len(values)
-    mean = math.fsum(values) / count
-    if count < 2:
-        return mean, math.nan, math.nan
-    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    quantile = float(T_QUANTILES[count - 2]) if count - 2 < len(T_QUANTILES) else 1.96
-    half = quantile * math.sqrt(variance / count)
-    return mean, mean - half, mean + half
 
 
 def results_table(runs: list[Run]) -> pd.DataFrame:
@@ -131,11 +115,6 @@ def _interval(row: dict[str, Any], column: str) -> str:
     if text and low == low and low is not None:
         text += f" [{low:.3f}, {high:.3f}]"
     return text
-
-
-def to_csv(frame: pd.DataFrame) -> str:
-    """Twelve digits: the value that was measured, and the same bytes on every machine."""
-    return frame.to_csv(index=False, float_format="%.12g", lineterminator="\n")
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
 """Reading what a fine-tuning left in its folder `results/runs/<recipe>/<run>/seed<k>/`."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,8 +65,8 @@ class Run:
         return [event for event in self.log if event["event"] == "eval"]
 
     def score(self, metric: str, split: str = "val", task: str = "all") -> float | None:
-        """A measured value; losses are the best epoch's, on validation rows. None if absent."""
-        for row in score_rows(self):
+        """A measured value, or None; losses are the kept epoch's, on validation rows."""
+        for row in self.scores:
             if (row["metric"], row["split"], row["task"]) == (metric, split, task):
                 return row["value"]
         return None
@@ -101,29 +101,10 @@ def logged_losses(run: Run) -> list[dict[str, float]]:
 
 
 def score_rows(run: Run) -> list[dict[str, Any]]:
-    """All numbers of a run as rows of results.csv: its scores, then its losses by task."""
+    """All scores of a run as rows of results.csv."""
     key = {"recipe": run.recipe, "run": run.name, "seed": run.seed}
-    rows = [
-        {**key, **{k: row.get(k) for k in ("split", "task", "metric", "value", "low", "high")}}
-        for row in run.scores
-    ]
-    training = run.training
-    best = next(each for each in training["epochs"] if each["epoch"] == training["best_epoch"])
-    for metric in ("eval_loss", "loss_per_token"):
-        values = {"all": best[metric]}
-        values |= {task: sums[metric] for task, sums in best["tasks"].items()}
-        for task in ("all", *TASKS):
-            if task in values:
-                row = {"split": "val", "task": task, "metric": metric, "value": values[task]}
-                rows.append({**key, **row, "low": None, "high": None})
-    return rows
-
-
-def group_by(runs: Iterable[Run], key: Callable[[Run], Any]) -> dict[Any, list[Run]]:
-    groups: dict[Any, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(key(run), []).append(run)
-    return groups
+    kept = ("split", "task", "metric", "value", "low", "high")
+    return [{**key, **{name: row.get(name) for name in kept}} for row in run.scores]
 
 
 def natural_key(name: str) -> list[Any]:

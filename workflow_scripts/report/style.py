@@ -124,9 +124,3 @@ def save(figure: Figure, base: Path | str) -> None:
     for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
         with written_whole(Path(f"{base}.{kind}")) as temporary:
             figure.savefig(temporary, format=kind, metadata=metadata)
-
-
-def rate(value: float) -> str:
-    """A learning rate as people write it: 1e-4."""
-    mantissa, exponent = f"{value:e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"

@@ -1,0 +1,202 @@
+"""What each artefact was worth: one repair added, one repair taken back.
+
+Runs of all recipes of the ablation come in; a table and a figure go out. Scores are compared on the
+same held-out rows: the effect of a repair is the paired difference over rows (bootstrap, 95 %),
+pooled over seeds. A loss has no rows; its interval is over seeds.
+"""
+
+import argparse
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow.parquet as pq
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.files import write_text
+from workflow_scripts.metrics.exact_match.rows import exact_match_rows
+from workflow_scripts.metrics.intervals import mean_interval, paired_difference
+from workflow_scripts.metrics.rouge_l.rows import rouge_l_rows
+from workflow_scripts.report.numbers import mean_and_interval, to_csv
+from workflow_scripts.report.runs import Run, read_runs
+from workflow_scripts.report.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    add_figure_arguments,
+    drawn_with,
+    new_figure,
+    save,
+)
+
+METRICS = {"exact_match": exact_match_rows, "rouge_l": rouge_l_rows}
+LABELS = {
+    "exact_match": "exact match",
+    "rouge_l": "ROUGE-L",
+    "loss_per_token": "evaluation loss\nper real token",
+}
+REPAIRS = {
+    "prompt": ("question in the input", "A1"),
+    "tokenizer": ("lossless tokenizer", "A2"),
+    "padding": ("padding kept out of the loss", "A4"),
+    "generation": ("answers as long as needed", "A5"),
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the ablation: a recipe, and the end that it differs from by one repair."""
+
+    recipe: str
+    end: str
+    repair: str | None = None
+    sign: str = ""
+
+    @property
+    def label(self) -> str:
+        if self.repair is None:
+            return self.end
+        name, artefact = REPAIRS.get(self.repair, (self.repair, ""))
+        sign = {"+": "+", "-": "\N{MINUS SIGN}"}[self.sign]
+        return f"{sign} {name}" + (f" ({artefact})" if artefact else "")
+
+
+def steps_of(names: list[str], worse: str, better: str) -> list[Step]:
+    """The recipes in `names`: `worse`, `worse+repair` ..., `better-repair` ..., `better`.
+
+    Raises EssenceError when one of the ends is not there.
+    """
+    forth = [
+        Step(name, worse, name[len(worse) + 1 :], "+")
+        for name in names
+        if name.startswith(f"{worse}+")
+    ]
+    back = [
+        Step(name, better, name[len(better) + 1 :], "-")
+        for name in names
+        if name.startswith(f"{better}-")
+    ]
+    for end in (worse, better):
+        if end not in names:
+            raise EssenceError(f"--runs: no run of the recipe {end}. Train it first.")
+    return [Step(worse, worse), *forth, *back, Step(better, better)]
+
+
+def row_values(runs: list[Run], metric: str, split: str) -> dict[tuple[int, int], float]:
+    """(seed, row) -> score of one held-out answer."""
+    values: dict[tuple[int, int], float] = {}
+    for run in runs:
+        lines = pq.read_table(
+            run.folder / "predictions.parquet", filters=[("split", "==", split)]
+        ).to_pylist()
+        scores = METRICS[metric](
+            [line["prediction"] for line in lines], [line["gold"] for line in lines]
+        )
+        values |= {
+            (run.seed, line["idx"]): score for line, score in zip(lines, scores, strict=True)
+        }
+    return values
+
+
+def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
+    """One line for each step and metric; `effect`: this recipe minus its end."""
+    by_recipe: dict[str, list[Run]] = {}
+    for run in runs:
+        by_recipe.setdefault(run.recipe, []).append(run)
+    lines = []
+    for metric in METRICS:
+        values = {name: row_values(some, metric, split) for name, some in by_recipe.items()}
+        for step in steps_of(list(by_recipe), worse, better):
+            mine, base = values[step.recipe], values[step.end]
+            whole = mean_interval(list(mine.values()))
+            shared = sorted(mine.keys() & base.keys())
+            effect = (math.nan,) * 3
+            if step.repair and shared:
+                effect = paired_difference([mine[k] for k in shared], [base[k] for k in shared])
+            lines.append((*_head(step), split, metric, len(mine), *whole, *effect))
+    for step in steps_of(list(by_recipe), worse, better):
+        losses = {
+            name: {run.seed: run.score("loss_per_token") for run in by_recipe[name]}
+            for name in (step.recipe, step.end)
+        }
+        mine, base = losses[step.recipe], losses[step.end]
+        effect = (math.nan,) * 3
+        if step.repair:
+            effect = mean_and_interval([mine[seed] - base[seed] for seed in mine if seed in base])
+        whole = mean_and_interval(list(mine.values()))
+        lines.append((*_head(step), "val", "loss_per_token", len(mine), *whole, *effect))
+    columns = ["recipe", "end", "repair", "artefact", "split", "metric", "n", "value", "low"]
+    columns += ["high", "effect", "effect_low", "effect_high"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _head(step: Step) -> tuple[str, str, str, str]:
+    artefact = REPAIRS.get(step.repair or "", ("", ""))[1]
+    return step.recipe, step.end, f"{step.sign}{step.repair or ''}", artefact
+
+
+def draw(frame: pd.DataFrame, steps: list[Step], title: str, note: str = "") -> Figure:
+    figure = new_figure(title, note, size=(7.2, 0.9 + 0.34 * len(steps)))
+    panels = figure.subplots(1, 3, sharey=True)
+    places = {step.recipe: place for place, step in enumerate(steps)}
+    for axes, (metric, label) in zip(panels, LABELS.items(), strict=True):
+        _draw_metric(axes, frame[frame["metric"] == metric], places, steps)
+        axes.set_title(label, loc="left", fontsize=9)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlim(left=-0.03 * axes.get_xlim()[1])
+        axes.tick_params(axis="y", length=0)
+    panels[0].set_yticks(range(len(steps)), [step.label for step in steps])
+    panels[0].invert_yaxis()
+    for place, text in enumerate(panels[0].get_yticklabels()):
+        text.set_fontweight("bold" if steps[place].repair is None else "normal")
+    return figure
+
+
+def _draw_metric(
+    axes: Axes, frame: pd.DataFrame, places: dict[str, int], steps: list[Step]
+) -> None:
+    ends = {steps[0].recipe: BLUE, steps[-1].recipe: ORANGE}
+    for line in frame.to_dict("records"):
+        place, colour = places[line["recipe"]], ends[line["end"]]
+        if line["recipe"] in ends:
+            axes.axvline(line["value"], color=colour, linewidth=1, linestyle=":")
+        if line["low"] == line["low"]:
+            axes.plot([line["low"], line["high"]], [place, place], color=colour, linewidth=1.6)
+        marker = "D" if line["recipe"] in ends else "o"
+        axes.plot(line["value"], place, marker=marker, color=colour, markersize=5)
+        axes.annotate(
+            f"{line['value']:.2f}",
+            (line["value"], place),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=6.5,
+            color=GREY,
+        )
+    axes.margins(x=0.12)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", nargs="+", required=True, help="one run's folders, all recipes")
+    parser.add_argument("--worse", required=True, help="recipe to which repairs are added")
+    parser.add_argument("--better", required=True, help="recipe from which repairs are taken")
+    parser.add_argument("--split", default="test", help="rows that are compared")
+    parser.add_argument("--table", required=True, help="results/tables/ablation.csv")
+    parser.add_argument("--figure", required=True, help="figure without .svg or .png")
+    add_figure_arguments(parser)
+    args = parser.parse_args()
+    runs = read_runs(args.runs)
+    frame = table(runs, args.worse, args.better, args.split)
+    write_text(args.table, to_csv(frame))
+    steps = steps_of(list(dict.fromkeys(run.recipe for run in runs)), args.worse, args.better)
+    seeds = len({run.seed for run in runs})
+    title = f"What each repair is worth ({runs[0].name}, {seeds} seed{'s' * (seeds > 1)})"
+    with drawn_with(args.style):
+        save(draw(frame, steps, title, args.note), args.figure)
+
+
+if __name__ == "__main__":
+    run_cli(main)
