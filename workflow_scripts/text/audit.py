@@ -14,7 +14,7 @@ from workflow_scripts.text.reachable import exact, rouge_l
 from workflow_scripts.text.recipes import Recipe, source_text, target_text
 
 Row = tuple[str, str, str]  # task, source in the processed form, target
-WATCHED = ("question", "schema", "old_sql")
+WATCHED = ("question", "schema", "old_sql")  # sections that a row can't be answered without
 _BATCH = 256
 
 
@@ -27,7 +27,7 @@ class Left:
     input: bytes  # of the ids that the model sees
     source_tokens: int  # before the cut, with the end mark
     cut_in: str | None  # section in which the source is cut
-    kept: dict[str, bool]  # of `WATCHED`, those the row has
+    kept: dict[str, bool]  # of `WATCHED`, those its task has
     answer: bytes  # of the gold answer
     target_tokens: int
     target_cut: bool
@@ -35,6 +35,11 @@ class Left:
     lost: Counter  # characters of the answer that encoding loses or changes
     too_long: bool  # for the limit on generation
     scores: dict[str, float]  # of the best text a model could write
+
+
+def watched(task: str) -> tuple[str, ...]:
+    """Those of `WATCHED` that a task's prompt has."""
+    return WATCHED if task == "Refiner" else WATCHED[:2]
 
 
 def leftovers(rows: Iterable[Row], recipe: Recipe, tokenizer: Any) -> Iterator[Left]:
@@ -45,28 +50,32 @@ def leftovers(rows: Iterable[Row], recipe: Recipe, tokenizer: Any) -> Iterator[L
     rows = iter(rows)
     while batch := list(islice(rows, _BATCH)):
         tasks, sources, targets = zip(*batch, strict=True)
-        of_sources = _of_sources(recipe, tokenizer, sources)
+        of_sources = _of_sources(recipe, tokenizer, tasks, sources)
         of_targets = _of_targets(recipe, tokenizer, [target_text(t) for t in targets])
         for task, source, target in zip(tasks, of_sources, of_targets, strict=True):
             yield Left(task=task, **source, **target)
 
 
-def _of_sources(recipe: Recipe, tokenizer: Any, sources: Iterable[str]) -> Iterator[dict[str, Any]]:
+def _of_sources(
+    recipe: Recipe, tokenizer: Any, tasks: Iterable[str], sources: Iterable[str]
+) -> Iterator[dict[str, Any]]:
     special = tokenizer.num_special_tokens_to_add()
     room = recipe.source_tokens - special
     texts = [source_text(recipe, source) for source in sources]
     encodings = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
-    for source, text, encoding in zip(sources, texts, encodings, strict=True):
-        spans = _spans(recipe, source)
-        end = len(text)
+    for task, source, text, encoding in zip(tasks, sources, texts, encodings, strict=True):
+        cut_in, kept = None, dict.fromkeys(watched(task), True)
         if len(encoding) > room:
             end = encoding.token_to_chars(room - 1)[1] if room > 0 else 0
+            spans = _spans(recipe, source)
+            cut_in = _section_at(spans, end)
+            kept = {name: spans[name][1] <= end for name in kept}
         yield {
             "source": _digest(text.encode()),
             "input": _digest(array("I", encoding.ids[:room]).tobytes()),
             "source_tokens": len(encoding) + special,
-            "cut_in": _section_at(spans, end) if len(encoding) > room else None,
-            "kept": {name: spans[name][1] <= end for name in WATCHED if name in spans},
+            "cut_in": cut_in,
+            "kept": kept,
         }
 
 

@@ -32,7 +32,7 @@ def exact(reference: str, text: str) -> bool:
 
 def rouge_l(reference: str, text: str) -> float:
     """ROUGE-L F measure with stemming, equal to rouge_score's."""
-    if _plain(reference) == _plain(text):
+    if reference == text or _plain(reference) == _plain(text):
         return float(bool(_plain(reference).strip()))
     gold, words = _WORDS.tokenize(reference), _WORDS.tokenize(text)
     whole = len(words) - 1
