@@ -15,6 +15,7 @@ import shutil
 import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 from workflow_scripts.data.checksums import checksums_of, report_files
@@ -149,8 +150,10 @@ def _unpack(archive: Path, to: Path, address: str, member: str | None) -> None:
                 )
             with bundle.open(wanted[0]) as source, open(to, "wb") as target:
                 shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, EOFError) as error:
-        raise EssenceError(f"{where}: the zip is damaged ({error}); fetch it again.") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise EssenceError(
+            f"{where}: the zip can't be unpacked ({error}); fetch it again."
+        ) from error
 
 
 def _difference(path: Path, sha256: str | None, git_blob: str | None) -> str | None:

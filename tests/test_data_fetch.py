@@ -1,0 +1,234 @@
+"""Fetching rows: whole and checked, or nothing and a message with the cure."""
+
+import hashlib
+import http.server
+import io
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+
+import gdown
+import pytest
+
+from workflow_scripts.data.checksums import checksums_of
+from workflow_scripts.data.fetch import fetch
+from workflow_scripts.errors import EssenceError
+
+CONTENT = b'{"idx": 1}\n' * 200_000  # more than one of gdown's chunks of 512 KiB
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT with ranges; `cut` is the number of bytes after which it hangs up."""
+
+    content, cut = CONTENT, None
+
+    def do_GET(self):
+        kind = type(self)
+        start = int((re.findall(r"bytes=(\d+)-", self.headers.get("Range", "")) or [0])[0])
+        kind.requests.append(start)
+        if self.path.endswith("missing"):
+            self.send_error(404)
+            return
+        body = kind.content[start:]
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(body)))
+        if start:
+            total = len(kind.content)
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        self.end_headers()
+        self.wfile.write(body if kind.cut is None else body[: kind.cut])
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    """A class to set `content` and `cut` on, with the `address` of a file and the requests."""
+
+    Mine = type("Mine", (Server,), {"requests": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mine) as listening:
+        threading.Thread(target=listening.serve_forever, args=[0.01], daemon=True).start()
+        Mine.address = f"http://127.0.0.1:{listening.server_port}/rows.jsonl"
+        yield Mine
+        listening.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """gdown's retries wait for seconds, and a proxy would keep us from our own server."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    download = gdown.download
+    monkeypatch.setattr(gdown, "download", lambda **how: download(**(how | {"retries": 0})))
+
+
+def only(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def zipped(**files):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as bundle:
+        for name, content in files.items():
+            bundle.writestr(name.replace("__", "/").replace("_jsonl", ".jsonl"), content)
+    return buffer.getvalue()
+
+
+def test_http(server, tmp_path):
+    out = tmp_path / "new" / "rows.jsonl"
+    said = fetch(server.address, out, SHA256)
+    assert out.read_bytes() == CONTENT
+    assert "2,200,000 bytes" in said
+    assert server.address in said
+    assert only(out.parent) == ["rows.jsonl"]
+
+
+def test_a_file_that_is_there_and_agrees_is_kept(server, tmp_path):
+    out = tmp_path / "rows.jsonl"
+    out.write_bytes(CONTENT)
+    blob = checksums_of(out).git_blob_sha1
+    assert "already there" in fetch(server.address, out, git_blob=blob.upper())
+    assert server.requests == []
+    out.write_bytes(b"old")
+    fetch(server.address, out, git_blob=blob)
+    assert out.read_bytes() == CONTENT
+
+
+def test_without_a_checksum_it_is_always_fetched(server, tmp_path):
+    out = tmp_path / "rows.jsonl"
+    out.write_bytes(b"old")
+    fetch(server.address, out)
+    assert out.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_broken_download_publishes_nothing_and_resumes_if_it_can_be_checked(
+    server, tmp_path, known
+):
+    out = tmp_path / "rows.jsonl"
+    out.write_bytes(b"old")
+    checksum = SHA256 if known else None
+    server.cut = 1_500_000
+    with pytest.raises(EssenceError, match=r"could not be fetched .*set data.source: path"):
+        fetch(server.address, out, checksum)
+    assert out.read_bytes() == b"old"
+    server.cut = None
+    server.requests.clear()
+    fetch(server.address, out, checksum)
+    assert out.read_bytes() == CONTENT
+    assert (max(server.requests) > 0) == known
+    assert only(tmp_path) == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize("which", ["sha256", "git_blob"])
+def test_a_wrong_checksum_keeps_nothing(server, tmp_path, which):
+    out = tmp_path / "rows.jsonl"
+    with pytest.raises(EssenceError, match=r"expected 00.*Nothing was kept"):
+        fetch(server.address, out, **{which: "00" * 20})
+    assert only(tmp_path) == []
+
+
+def test_a_web_page_is_not_taken_for_rows(server, tmp_path):
+    server.content = b"\n<!DOCTYPE html><html>Sign in</html>"
+    with pytest.raises(EssenceError, match=r"web page instead .*download it by hand"):
+        fetch(server.address, tmp_path / "rows.jsonl")
+    assert only(tmp_path) == []
+
+
+@pytest.mark.parametrize("end", ["missing", "offline"])
+def test_unreachable_addresses_say_what_to_do(server, tmp_path, end):
+    address = server.address.replace("rows", "missing").removesuffix(".jsonl")
+    if end == "offline":
+        address = "http://nowhere.invalid/rows.jsonl"
+    cure = f"download it by hand from {re.escape(address)} and set data.source: path and data.path"
+    with pytest.raises(EssenceError, match=cure):
+        fetch(address, tmp_path / "rows.jsonl")
+    assert only(tmp_path) == []
+
+
+def test_the_file_sharing_service_goes_by_id(tmp_path, monkeypatch):
+    asked = []
+
+    def download(url, output, **how):
+        asked.append((url, how["use_cookies"], how["resume"]))
+        with open(output, "wb") as file:
+            file.write(zipped(data__rows_jsonl=CONTENT, data__readme="hello"))
+
+    monkeypatch.setattr(gdown, "download", download)
+    out = tmp_path / "rows.jsonl"
+    said = fetch("drive:1_abc", out, SHA256)
+    assert asked == [("https://drive.google.com/file/d/1_abc/view", False, True)]
+    assert out.read_bytes() == CONTENT
+    assert "https://drive.google.com/file/d/1_abc/view" in said
+
+
+def test_the_file_sharing_service_refuses(tmp_path, monkeypatch):
+    def download(**_):
+        raise gdown.FileURLRetrievalError("\n\n\tToo many users have viewed\n or downloaded it")
+
+    monkeypatch.setattr(gdown, "download", download)
+    with pytest.raises(
+        EssenceError, match=r"\(Too many users have viewed or downloaded it\); down"
+    ):
+        fetch("drive:1_abc", tmp_path / "rows.jsonl")
+
+
+def test_no_space_is_said_as_such(tmp_path, monkeypatch):
+    def download(**_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(gdown, "download", download)
+    with pytest.raises(OSError, match="No space left"):
+        fetch("drive:1_abc", tmp_path / "rows.jsonl")
+
+
+def test_a_zip_with_several_files_wants_a_name(server, tmp_path):
+    server.content = zipped(a_jsonl=b"a\n", b__b_jsonl=b"b\n")
+    out = tmp_path / "rows.jsonl"
+    with pytest.raises(EssenceError, match=r"holds 2 files .*--member out of: a.jsonl, b/b.jsonl"):
+        fetch(server.address, out)
+    with pytest.raises(EssenceError, match=r"holds 0 files named c.jsonl"):
+        fetch(server.address, out, member="c.jsonl")
+    fetch(server.address, out, member="b.jsonl")
+    assert out.read_bytes() == b"b\n"
+
+
+def test_a_damaged_zip(server, tmp_path):
+    content = bytearray(zipped(a_jsonl=bytes(range(256)) * 100))
+    content[60:70] = b"x" * 10
+    server.content = bytes(content)
+    with pytest.raises(EssenceError, match="zip can't be unpacked"):
+        fetch(server.address, tmp_path / "rows.jsonl")
+    assert only(tmp_path) == []
+
+
+def test_a_file_address(tmp_path):
+    (tmp_path / "with space.jsonl").write_bytes(CONTENT)
+    address = (tmp_path / "with space.jsonl").as_uri()
+    fetch(address, tmp_path / "out", SHA256)
+    assert (tmp_path / "out").read_bytes() == CONTENT
+    assert (tmp_path / "with space.jsonl").exists()
+    with pytest.raises(EssenceError, match=r"is no file; correct the path"):
+        fetch("file:///nowhere/rows.jsonl", tmp_path / "out")
+
+
+@pytest.mark.parametrize("address", ["rows.jsonl", "ftp://host/rows.jsonl"])
+def test_other_addresses_are_refused(tmp_path, address):
+    with pytest.raises(EssenceError, match=r"data.url: .* no address that can be fetched"):
+        fetch(address, tmp_path / "out")
+
+
+def test_the_command(tmp_path):
+    (tmp_path / "in").write_bytes(CONTENT)
+    command = [sys.executable, "-m", "workflow_scripts.data.fetch", "--out", tmp_path / "out"]
+    command += ["--url", (tmp_path / "in").as_uri()]
+    done = subprocess.run([*command, "--sha256", SHA256], capture_output=True, text=True)
+    assert done.stdout.startswith("Fetched "), done.stderr
+    failed = subprocess.run([*command, "--sha256", "0"], capture_output=True, text=True)
+    assert (failed.returncode, failed.stderr[:7]) == (2, "error: ")
+    both = subprocess.run([*command, "--drive-id", "x"], capture_output=True, text=True)
+    assert "not allowed with" in both.stderr
+    assert (tmp_path / "out").read_bytes() == CONTENT

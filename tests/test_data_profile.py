@@ -1,0 +1,239 @@
+"""Section 3.1's analysis: each check finds what it is for, and nothing on sound rows."""
+
+import json
+import statistics
+import subprocess
+import sys
+
+import agent_rows as made
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from workflow_scripts.data import profile, read
+from workflow_scripts.data.anomalies import KINDS, anomalies_of
+from workflow_scripts.data.lengths import TokenCounter, box, count_words
+from workflow_scripts.data.rows import row_from
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json
+from workflow_scripts.text.answers import render_decomposer, render_refiner, render_selector
+from workflow_scripts.text.prompts import TASKS
+
+SQL = "SELECT COUNT(*) FROM goat_1 WHERE age > 1"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A folder with a tokenizer that gives a token a word and adds an end mark, cut at 3."""
+    tokenizer = Tokenizer(models.WordLevel({"?": 0, "</s>": 1}, unk_token="?"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing("$A </s>", None, [("</s>", 1)])
+    tokenizer.enable_truncation(3)
+    tokenizer.enable_padding()
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+def rows_file(folder, rows):
+    path = made.write(folder / "in.jsonl", rows)
+    read.read_file(path, folder / "rows.parquet", folder / "q.jsonl", folder / "s.json")
+    return folder / "rows.parquet"
+
+
+@pytest.fixture
+def profiled(tmp_path, model):
+    def do(rows):
+        return profile.profile_rows(rows_file(tmp_path, rows), model)
+
+    return do
+
+
+def odd(task="Decomposer", answer=None, **changes):
+    """What is found on one row with this answer or these prompt fields."""
+    record = made.raw(1, task, 1, 1, **changes)
+    if answer is not None:
+        record["messages"][2]["content"] = answer
+    return dict(anomalies_of(row_from(record, 1)))
+
+
+def decomposed(sql):
+    return render_decomposer([("What?", sql)])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_nothing_is_odd_about_a_sound_row(task):
+    assert odd(task) == {}
+
+
+FINDINGS = [
+    ("blank question", {"question": ""}, ""),
+    ("unknown table", {"answer": decomposed("SELECT a FROM goat_1 JOIN pigs")}, "pigs"),
+    ("unknown table", {"task": "Selector", "answer": render_selector({"pig": "keep_all"})}, "pig"),
+    (
+        "unknown column",
+        {"task": "Selector", "answer": render_selector({"goat_1": ["id", "size"]})},
+        "goat_1.size",
+    ),
+    ("nothing kept", {"task": "Selector", "answer": render_selector({"goat_1": "drop_all"})}, ""),
+    ("SQL not parsed", {"answer": decomposed("SELECT ((")}, "SELECT (("),
+    ("SQL not parsed", {"answer": decomposed("SELECT 'a")}, "SELECT 'a"),
+    ("unchanged SQL", {"task": "Refiner", "old_sql": SQL.replace(" ", "\n ")}, SQL),
+    ("unusual end", {"answer": decomposed(SQL) + "\nBye"}, "Bye"),
+    ("unusual end", {"task": "Refiner", "answer": render_refiner(SQL) + "There."}, "There."),
+    ("odd character", {"question": "Who\x07?"}, "U+0007 in source"),
+    ("odd character", {"answer": decomposed("SELECT '\ufffd' FROM goat_1")}, "U+FFFD in target"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "changes", "detail"), FINDINGS)
+def test_each_anomaly_is_found_alone(kind, changes, detail):
+    found = odd(**changes)
+    assert list(found) == [kind]
+    assert detail in found[kind]
+
+
+def test_every_kind_of_anomaly_is_tested():
+    assert {kind for kind, _, _ in FINDINGS} == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "WITH old AS (SELECT id FROM goat_1) SELECT COUNT(*) FROM old",
+        "SELECT `id` FROM `GOAT_1` AS T1 WHERE T1.`id` IN (SELECT id FROM keeper_1)",
+        "SELECT name FROM sqlite_master",
+    ],
+)
+def test_tables_named_in_other_ways_are_known(sql):
+    assert odd(answer=decomposed(sql)) == {}
+
+
+def test_duplicates_are_counted_by_kind(profiled):
+    rows = [
+        made.raw(1, "Decomposer", 1, 1),
+        made.raw(2, "Decomposer", 1, 1),  # the same row again
+        made.raw(3, "Decomposer", 1, 1, evidence="none"),  # the same question and SQL
+        made.raw(4, "Decomposer", 1, 1, question="And how many?"),  # the same SQL
+        made.raw(5, "Selector", 1, 1),  # the same question, asked of another agent
+    ]
+    rows.append(made.raw(6, "Decomposer", 1, 1))  # the same prompt, another answer
+    rows[-1]["messages"][2]["content"] = decomposed("SELECT 7 FROM goat_1")
+    report = profiled(rows).report()
+    counts = {kind: found["rows"] for kind, found in report["duplicates"].items()}
+    assert counts == {"source": 2, "source and target": 1, "question": 3, "gold SQL": 3}
+    assert report["duplicates"]["source and target"]["examples"] == [
+        {"idx": 2, "line": 2, "detail": "as idx 1"}
+    ]
+    assert report["duplicates"]["question"]["by_task"]["Selector"] == 0
+    assert report["questions"] == {"different": 2, "asked_in_several_tasks": 1}
+
+
+def test_counts_and_empty_fields(profiled):
+    rows = [made.raw(n, task, 1, n, evidence="") for n, task in enumerate([*TASKS, "Selector"])]
+    report = profiled(rows).report()
+    assert report["tasks"] == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
+    assert report["shares"]["Selector"] == 0.5
+    assert report["empty"]["Selector"]["evidence"] == 2
+    assert {task: sum(report["empty"][task].values()) for task in TASKS} == {
+        "Selector": 2, "Decomposer": 1, "Refiner": 1,
+    }  # fmt: skip
+    assert "old_sql" in report["empty"]["Refiner"]
+    assert "old_sql" not in report["empty"]["Decomposer"]
+
+
+def test_examples_are_few_and_name_their_rows(profiled):
+    report = profiled([made.raw(n, "Selector", 1, n, question="") for n in range(20)]).report()
+    found = report["anomalies"]["blank question"]
+    assert found["rows"] == found["by_task"]["Selector"] == 20
+    assert [example["idx"] for example in found["examples"]] == [0, 1, 2, 3, 4]
+
+
+def test_a_row_counts_once_however_much_is_wrong(profiled):
+    row = made.raw(1, "Selector", 1, 1)
+    row["messages"][2]["content"] = render_selector({"pig": "keep_all", "cow": "keep_all"})
+    assert profiled([row]).report()["anomalies"]["unknown table"]["rows"] == 1
+
+
+def test_box_is_tukeys():
+    values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 30, 40]
+    found = box(values)
+    assert [found[key] for key in ("q1", "median", "q3")] == list(
+        statistics.quantiles(values, n=4, method="inclusive")
+    )
+    assert (found["whisker_low"], found["whisker_high"]) == (1, 9)
+    assert (found["outliers_low"], found["outliers_high"]) == (0, 2)
+    assert box([-90, *range(9)])["outliers_low"] == 1
+    assert box([5])["whisker_low"] == box([5])["q3"] == 5
+
+
+def test_words_and_tokens_are_counted_whole(model):
+    texts = ["SELECT  a\nFROM b", ""]
+    assert count_words(texts) == [4, 0]
+    assert TokenCounter(model).count(texts) == [5, 1]  # the end mark; no cut, no padding
+
+
+def test_lengths_of_every_row_and_their_boxes(profiled):
+    rows = [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)]
+    found = profiled(rows)
+    table, boxes = found.lengths_table().to_pydict(), found.report()["lengths"]
+    assert table["idx"] == list(range(1, 10))
+    assert list(np.subtract(table["source_tokens"], table["source_words"])) == [1] * 9
+    assert boxes["source_words"]["all"]["n"] == 9
+    refiner = [n for n, task in zip(table["target_tokens"], table["task"], strict=True)
+               if task == "Refiner"]  # fmt: skip
+    assert boxes["target_tokens"]["Refiner"]["max"] == max(refiner)
+
+
+def test_a_task_without_rows_has_no_box(profiled):
+    assert set(profiled([made.raw(1, "Refiner", 1, 1)]).report()["lengths"]["source_words"]) == {
+        "all",
+        "Refiner",
+    }
+
+
+def test_batches_make_no_difference(tmp_path, model, monkeypatch):
+    path = rows_file(tmp_path, made.many(2, 20))
+    whole = profile.profile_rows(path, model)
+    monkeypatch.setattr(profile, "BATCH", 7)
+    parts = profile.profile_rows(path, model)
+    assert whole.report() == parts.report()
+    assert whole.lengths_table() == parts.lengths_table()
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "no such file"), ("{}", "can be read")])
+def test_a_missing_or_broken_tokenizer_is_named(tmp_path, content, words):
+    if content:
+        (tmp_path / "tokenizer.json").write_text(content)
+    with pytest.raises(EssenceError, match=rf"tokenizer.json: .*{words}"):
+        TokenCounter(tmp_path)
+
+
+def test_the_command_without_torch(tmp_path, model):
+    rows = rows_file(tmp_path, made.many(2, 5))
+    arguments = ["--rows", rows, "--tokenizer", model, "--out", tmp_path / "profile.json"]
+    arguments += ["--lengths", tmp_path / "lengths.parquet"]
+    script = (
+        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
+        "from workflow_scripts.data import profile, sample, read, fetch\nprofile.main()"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "22 rows: Selector 10, Decomposer 10, Refiner 2" in done.stdout
+    assert "anomalies: none" in done.stdout
+    assert read_json(tmp_path / "profile.json")["rows"] == 22
+    assert pq.read_table(tmp_path / "lengths.parquet").num_rows == 22
+
+
+@made.needs_shared
+def test_the_five_real_rows_with_the_real_tokenizer(tmp_path):
+    rows = rows_file(tmp_path, map(json.loads, made.REAL_ROWS.read_text().splitlines()))
+    report = profile.profile_rows(rows, made.REAL_TOKENIZER).report()
+    assert report["tasks"] == {"Selector": 3, "Decomposer": 2, "Refiner": 0}
+    assert not any(each["rows"] for each in report["anomalies"].values())
+    assert not any(each["rows"] for each in report["duplicates"].values())
+    assert report["questions"] == {"different": 3, "asked_in_several_tasks": 2}
+    tokens = report["lengths"]["source_tokens"]
+    assert 1672 <= tokens["all"]["min"] < tokens["Selector"]["max"] < tokens["Decomposer"]["min"]
+    assert tokens["Decomposer"]["max"] <= 3276  # the published range, on the real tokenizer

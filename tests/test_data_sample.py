@@ -1,0 +1,342 @@
+"""Drawing test sets and samples: exact counts, no leaks, the same bytes again."""
+
+import json
+import math
+import random
+import subprocess
+import sys
+from collections import Counter
+
+import agent_rows as made
+import pyarrow.parquet as pq
+import pytest
+
+from workflow_scripts.data import databases, read, sample
+from workflow_scripts.data.groups import group_rows, normalised
+from workflow_scripts.data.sample import Settings
+from workflow_scripts.data.table import load_rows, write_rows
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, sha256, write_parquet
+from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.text.schema_text import render_schema
+
+PER_TASK = {"Selector": 40, "Decomposer": 50, "Refiner": 30}
+
+
+def rows_file(folder, rows):
+    path = made.write(folder / "in.jsonl", rows)
+    read.read_file(path, folder / "rows.parquet", folder / "q.jsonl", folder / "s.json")
+    return folder / "rows.parquet"
+
+
+@pytest.fixture(scope="module")
+def rows_path(tmp_path_factory):
+    """16 databases of 60 questions: 960 Selector, 960 Decomposer and 480 Refiner rows."""
+    return rows_file(tmp_path_factory.mktemp("rows"), made.many(16, 60, refined_every=2))
+
+
+@pytest.fixture(scope="module")
+def rows(rows_path):
+    return load_rows(rows_path)
+
+
+@pytest.fixture
+def drawn(rows_path, tmp_path):
+    """Draw one sample; gives its card, and the rows of train and val."""
+
+    def do(test=None, name="a", path=rows_path, **settings):
+        outs = [tmp_path / f"{name}.{part}" for part in ("train", "val", "card")]
+        card = sample.make_sample(path, test, Settings(**settings), *outs)
+        assert card == read_json(outs[2])
+        return card, *(pq.read_table(out).to_pylist() for out in outs[:2])
+
+    return do
+
+
+@pytest.fixture
+def test_set(rows_path, tmp_path):
+    sample.make_test(rows_path, PER_TASK, 7, tmp_path / "test", tmp_path / "test.card")
+    return tmp_path / "test"
+
+
+def count(rows):
+    return {task: sum(row["task"] == task for row in rows) for task in TASKS}
+
+
+def test_1011_rows_split_as_in_the_report(drawn):
+    _, train, val = drawn(sampling="natural", rows=1011)
+    assert (len(train), len(val)) == (808, 203)
+    mix = count(train + val)
+    for task, number in count(val).items():
+        assert abs(number - mix[task] * 203 / 1011) < 1
+    _, train, val = drawn(sampling="balanced", rows=1011)
+    assert count(train + val) == dict.fromkeys(TASKS, 337)
+    assert (len(train), len(val)) == (808, 203)
+    assert set(count(val).values()) == {67, 68}
+
+
+@pytest.mark.parametrize("sampling", ["natural", "balanced"])
+def test_a_group_split_comes_near_the_same_counts(drawn, sampling):
+    _, train, val = drawn(sampling=sampling, rows=1011, split="group")
+    mix = count(train + val)
+    for task, number in count(val).items():
+        assert abs(number - mix[task] * 203 / 1011) < 3
+
+
+def test_the_natural_sample_keeps_the_mix(drawn):
+    _, train, val = drawn(sampling="natural", rows=1011)
+    share = {task: number / 1011 for task, number in count(train + val).items()}
+    assert share == pytest.approx({"Selector": 0.4, "Decomposer": 0.4, "Refiner": 0.2}, abs=0.05)
+
+
+def test_a_balanced_sample_of_any_size(drawn):
+    _, train, val = drawn(sampling="balanced", rows=100)
+    assert count(train + val) == {"Selector": 34, "Decomposer": 33, "Refiner": 33}
+
+
+@pytest.mark.parametrize("total", range(2, 40))
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
+def test_validation_counts_add_up(total, share):
+    tasks = Counter({"Selector": total // 2, "Decomposer": total - total // 2 - total // 5})
+    tasks["Refiner"] = total // 5
+    counts = sample.validation_counts(tasks, share)
+    assert sum(counts.values()) == math.ceil(round(share * total, 9))
+    for task in TASKS:
+        assert abs(counts[task] - sum(counts.values()) * tasks[task] / total) < 1
+        assert counts[task] <= tasks[task]
+
+
+def test_the_columns_and_rows_are_those_of_the_input(rows_path, drawn):
+    _, train, val = drawn(sampling="balanced", rows=90)
+    by_idx = {row["idx"]: row for row in pq.read_table(rows_path).to_pylist()}
+    for part in (train, val):
+        assert part == [by_idx[row["idx"]] for row in part]
+        assert [row["idx"] for row in part] == sorted(row["idx"] for row in part)
+    assert not {row["idx"] for row in train} & {row["idx"] for row in val}
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_order_on_disk(rows_path, drawn, tmp_path):
+    table = pq.read_table(rows_path)
+    order = list(range(table.num_rows))
+    random.Random(1).shuffle(order)
+    write_parquet(tmp_path / "shuffled", table.take(order))
+    settings = {"sampling": "natural", "rows": 200, "split": "database"}
+    one = drawn(name="one", **settings)[0]["sha256"]
+    other = drawn(name="other", path=tmp_path / "shuffled", **settings)[0]["sha256"]
+    assert one["input"] != other["input"]
+    assert (one["train"], one["val"]) == (other["train"], other["val"])
+
+
+@pytest.mark.parametrize("change", [{"seed": 43}, {"draw": 2}, {"sampling": "balanced"}])
+def test_seed_draw_and_sampling_change_the_rows(drawn, change):
+    settings = {"sampling": "natural", "rows": 300}
+    one, other = (drawn(**(settings | more))[1] for more in ({}, change))
+    same = {row["idx"] for row in one} & {row["idx"] for row in other}
+    assert len(same) < 120
+
+
+def test_every_row_has_the_same_chance(rows):
+    times = Counter()
+    for draw in range(60):
+        times.update(sample.draw_sample(rows, set(), Settings("natural", 600, draw=draw)))
+    mean = 60 * 600 / len(rows.task)  # 15
+    assert abs(sum(times[idx] for idx in range(0, 1200)) / 1200 - mean) < 1
+    assert max(times.values()) < 32
+
+
+def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path):
+    out = tmp_path / "test", tmp_path / "card"
+    card = sample.make_test(rows_path, PER_TASK, 7, *out)
+    test = pq.read_table(out[0]).to_pylist()
+    assert count(test) == PER_TASK == card["tasks"]["test"]
+    assert card == read_json(out[1])
+    assert card["sha256"] == {"input": sha256(rows_path), "test": sha256(out[0])}
+    assert card["shared"]["test_rest"]["questions"] == card["shared"]["test_rest"]["gold_sql"] == 0
+    assert sum(card["rows"].values()) == 2400
+    # 60 groups at least are needed for 30 Refiner rows; thrift: not many more are touched
+    assert card["rows"]["test"] + card["rows"]["set_aside"] < 250
+
+
+def test_another_seed_gives_another_test_set(rows):
+    one, same, other = (sample.draw_test(rows, PER_TASK, seed) for seed in (1, 1, 2))
+    assert one == same
+    assert len(one & other) < 30
+
+
+def test_a_task_without_test_rows(rows):
+    test = sample.draw_test(rows, {"Selector": 5, "Refiner": 0}, 1)
+    assert Counter(rows.task[idx] for idx in test) == {"Selector": 5}
+
+
+@pytest.mark.parametrize("split", ["row", "group", "database"])
+def test_no_sample_shares_question_or_sql_with_the_test_set(drawn, test_set, split):
+    card, train, val = drawn(test=test_set, sampling="natural", rows=1000, split=split)
+    test = pq.read_table(test_set).to_pylist()
+    for part in (train, val):
+        for column in ("question", "gold_sql", "idx"):
+            ours, theirs = ({row[column] for row in rows} - {None} for rows in (part, test))
+            assert not ours & theirs
+    assert card["shared"]["train_test"]["questions"] == 0
+    assert card["shared"]["val_test"]["gold_sql"] == 0
+    assert card["rows"] == {"train": len(train), "val": len(val), "test": 120}
+    assert set(card["sha256"]) == {"input", "train", "val", "test"}
+
+
+def test_rows_set_aside_are_not_drawn_though_they_are_no_test_rows(rows):
+    test = sample.draw_test(rows, {"Selector": 10}, 3)
+    aside = sample.reserved(rows, test)
+    assert len(aside) > 2 * len(test) - 1
+    everything = Settings("natural", len(rows.task) - len(aside))
+    assert sample.draw_sample(rows, aside, everything) == set(rows.task) - aside
+
+
+def test_a_group_split_keeps_questions_and_sql_on_one_side(drawn):
+    card = drawn(sampling="natural", rows=1500, split="row")[0]
+    assert card["shared"]["train_val"]["questions"] > 50
+    card, train, val = drawn(sampling="natural", rows=1500, split="group")
+    assert card["shared"]["train_val"]["questions"] == 0
+    assert card["shared"]["train_val"]["gold_sql"] == 0
+    assert not {row["question"] for row in train} & {row["question"] for row in val}
+
+
+def test_a_database_split_keeps_each_database_on_one_side(drawn):
+    card, train, val = drawn(sampling="balanced", rows=1011, split="database")
+    assert card["shared"]["train_val"]["databases"] == 0
+    farms = [{row["question"].split()[5] for row in part} for part in (train, val)]
+    assert not farms[0] & farms[1]
+    assert len(farms[0] | farms[1]) == 16
+    assert 0.12 < len(val) / 1011 < 0.28
+    assert set(card["database_found"].values()) == {960, 1440, 0}
+
+
+def test_of_two_databases_one_is_held_out(tmp_path):
+    path = rows_file(tmp_path, made.many(2, 30))
+    paths = [tmp_path / name for name in ("train", "val", "card")]
+    card = sample.make_sample(path, None, Settings("natural", 100, "database"), *paths)
+    assert card["databases"] == {"train": 1, "val": 1}
+
+
+def test_one_database_cannot_be_split(tmp_path):
+    path = rows_file(tmp_path, made.many(1, 30))
+    paths = [tmp_path / name for name in ("train", "val", "card")]
+    with pytest.raises(EssenceError, match=r"one database \(farm_0\).*use split: row"):
+        sample.make_sample(path, None, Settings("natural", 20, "database"), *paths)
+    assert not paths[0].exists()
+
+
+def test_rows_join_through_questions_and_through_sql():
+    questions = ["Who?", "who? ", "When?", "Where?", "", "", None]
+    sql = [None, "SELECT 1", "select  1;", "SELECT 2", "SELECT 3", "", None]
+    assert group_rows(range(10, 17), questions, sql) == [10, 10, 10, 13, 14, 15, 16]
+    assert group_rows([16, 12, 11, 10], ["a", "When?", "b", "Who?"], ["x", "y", "y", "x"]) == [
+        10, 11, 11, 10,
+    ]  # fmt: skip
+    assert normalised(" SELECT\n 1 ; ") == "select 1"
+
+
+def test_databases_are_found_by_question_then_by_schema_else_said_to_be_unknown():
+    linker = databases.Linker()
+    one, other = (render_schema(made.tables(db)) for db in (1, 2))
+    part, strange = (render_schema(made.tables(db)[:1]) for db in (2, 3))
+    linker.add("farm_1", "How many?", one)
+    linker.add("farm_2", "How old?", other)
+    linker.add(None, "how  many?", one)
+    linker.add(None, "How old are they?", part)
+    linker.add(None, "How many?", part)  # the question says farm 1, but its tables are farm 2's
+    linker.add(None, "Who?", strange)
+    keys, found = linker.keys()
+    assert keys == ["farm_1", "farm_2", "farm_1", "farm_2", "farm_2", "tables: keeper_3"]
+    assert found == {
+        databases.STATED: 2,
+        databases.BY_QUESTION: 1,
+        databases.BY_SCHEMA: 2,
+        databases.NOT_PLACED: 1,
+    }
+
+
+def test_a_schema_that_fits_two_databases_is_not_guessed():
+    linker = databases.Linker()
+    schema = render_schema(made.tables(1))
+    linker.add("farm_1", "a", schema)
+    linker.add("farm_copy", "b", schema)
+    linker.add(None, "c", schema)
+    keys, found = linker.keys()
+    assert keys[2] == "tables: goat_1, keeper_1"
+    assert found[databases.NOT_PLACED] == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"sampling": "balanced", "rows": 1500}, r"500 rows of Refiner are wanted, there are 480"),
+        ({"sampling": "natural", "rows": 2401}, r"2401 rows are wanted, there are 2400; lower"),
+        ({"sampling": "even", "rows": 9}, r"sampling: 'even' is unknown; use one of: natural"),
+        ({"sampling": "natural", "rows": 9, "split": "x"}, r"split: 'x' is unknown"),
+        ({"sampling": "natural", "rows": 1}, r"rows: 1 can't be split"),
+        ({"sampling": "natural", "rows": 9, "validation_share": 1}, r"must lie between 0 and 1"),
+        ({"sampling": "natural", "rows": 3, "validation_share": 0.9}, r"no row is left to train"),
+    ],
+)
+def test_samples_that_cannot_be_drawn(drawn, settings, words):
+    with pytest.raises(EssenceError, match=words):
+        drawn(**settings)
+
+
+def test_the_error_says_what_the_test_set_takes(drawn, test_set):
+    with pytest.raises(EssenceError, match=r"set aside with the test set\).*or test_set.rows"):
+        drawn(test=test_set, sampling="balanced", rows=1440)
+
+
+@pytest.mark.parametrize(
+    ("per_task", "words"),
+    [
+        ({"Refiner": 481}, r"481 rows of Refiner are wanted, there are 480.*test_set.rows.Refiner"),
+        ({"Refinery": 1}, r"'Refinery' is unknown"),
+    ],
+)
+def test_test_sets_that_cannot_be_drawn(rows, per_task, words):
+    with pytest.raises(EssenceError, match=words):
+        sample.draw_test(rows, per_task, 1)
+
+
+def test_a_test_set_of_other_rows_is_refused(drawn, tmp_path):
+    other = rows_file(tmp_path, [made.raw(9_000_001, "Selector", 1, 1)])
+    with pytest.raises(EssenceError, match="draw the test set again"):
+        drawn(test=other, sampling="natural", rows=20)
+
+
+def test_files_that_are_no_rows_are_refused(tmp_path, rows_path):
+    (tmp_path / "text").write_text("idx")
+    with pytest.raises(EssenceError, match="no Parquet file"):
+        load_rows(tmp_path / "text")
+    write_parquet(tmp_path / "few", pq.read_table(rows_path, columns=["idx", "task"]))
+    with pytest.raises(EssenceError, match="columns db_id, gold_sql, question, schema are missing"):
+        load_rows(tmp_path / "few")
+
+
+def test_write_rows_of_none_gives_an_empty_file_with_the_columns(rows_path, tmp_path):
+    write_rows(rows_path, set(), tmp_path / "none")
+    assert pq.read_schema(tmp_path / "none") == pq.read_schema(rows_path)
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "workflow_scripts.data.sample", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_the_two_commands(rows_path, tmp_path):
+    test, card, train, val = (tmp_path / name for name in ("test", "card", "train", "val"))
+    done = run(
+        "test", "--rows", rows_path, "--per-task", json.dumps(PER_TASK), "--seed", 7,
+        "--test", test, "--card", tmp_path / "test.card",
+    )  # fmt: skip
+    assert "test: 120 rows (Selector 40, Decomposer 50, Refiner 30)" in done.stdout, done.stderr
+    settings = {"sampling": "balanced", "rows": 60, "split": "row", "draw": 2, "seed": 3}
+    draw = ["draw", "--rows", rows_path, "--test", test, "--train", train, "--val", val]
+    done = run(*draw, "--card", card, "--settings", json.dumps(settings))
+    assert "train: 48 rows" in done.stdout, done.stderr
+    assert read_json(card)["settings"] == settings | {"validation_share": 0.2}
+    failed = run(*draw, "--card", card, "--settings", '{"sampling": "natural", "row": 3}')
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("error: --settings: ")
+    assert "Traceback" not in failed.stderr
