@@ -23,7 +23,7 @@ __all__ = [
 
 _HEAD = "# Table: "
 _EXAMPLES = " Value examples: "
-_AMBIGUOUS = re.compile(r"""[,()|'"\n]|^\s|\s$|^$|^[-+]?[\d.]+(e[-+]?\d+)?$|^(None|True|False)$""")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?")
 _KEY = re.compile(r"(.+?)\.(`[^`]+`|[^`=]+?) *= *(.+?)\.(`[^`]+`|[^`=]+)")
 
 
@@ -75,7 +75,7 @@ def render_foreign_keys(keys: list[ForeignKey]) -> str:
 
 
 def compact_schema(tables: list[Table]) -> str:
-    """One line: `table: col (v1, v2), col2 | table2: ...`.
+    """One line: `table: col ('v1', 'v2'), col2 | table2: ...`.
 
     Every table, column and value example stays; a description is left out when it only repeats
     the name's words, and stands after a dash otherwise, as a note does.
@@ -132,10 +132,8 @@ def _compact_column(column: Column) -> str:
 
 
 def _compact_value(value: Any) -> str:
-    """A value without its quotes, unless it would then read as a number, as None or as several."""
-    if isinstance(value, str) and not _AMBIGUOUS.search(value):
-        return value
-    return repr(value)
+    """A value as Python writes it, which is nearly SQL; dates without quotes (they are long)."""
+    return value if isinstance(value, str) and _DATE.fullmatch(value) else repr(value)
 
 
 def _bare(text: str) -> str:
