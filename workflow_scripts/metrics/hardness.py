@@ -1,0 +1,123 @@
+"""How hard a query is, as Spider counts it: easy, medium, hard or extra.
+
+Definition: Yu et al. 2018, "Spider: A Large-Scale Human-Labeled Dataset", section 4 and its
+`evaluation.py` (`eval_hardness`), counted there on Spider's own parse and here on sqlglot's tree,
+so that SQL beyond Spider's grammar has a hardness too. The oddities of the original are kept: a
+NOT before IN, LIKE or BETWEEN counts as an aggregation, as does every AND and OR in HAVING.
+"""
+
+import functools
+
+from sqlglot import exp
+
+from workflow_scripts.sql.parse import parse
+
+LEVELS = ("easy", "medium", "hard", "extra")
+
+
+@functools.lru_cache(maxsize=20_000)
+def hardness(sql: str) -> str | None:
+    """One of `LEVELS`, or None when the SQL doesn't parse."""
+    tree = parse(sql)
+    if tree is None:
+        return None
+    select, nested = _leftmost(tree)
+    if select is None:
+        return None
+    conditions = _conditions(select)
+    clauses = _clauses(select, conditions)
+    nested += sum(_nested(leaf) for leaves, _ in conditions.values() for leaf in leaves)
+    return _level(clauses, nested, _others(select, conditions))
+
+
+def _level(clauses: int, nested: int, others: int) -> str:
+    if clauses <= 1 and others == 0 and nested == 0:
+        return "easy"
+    if nested == 0 and ((clauses <= 1 and others <= 2) or (clauses <= 2 and others < 2)):
+        return "medium"
+    if nested == 0 and ((clauses <= 2 and others > 2) or (clauses == 3 and others <= 2)):
+        return "hard"
+    return "hard" if clauses <= 1 and others == 0 and nested <= 1 else "extra"
+
+
+def _leftmost(tree: exp.Expr) -> tuple[exp.Select | None, int]:
+    """The first SELECT of UNION, INTERSECT and EXCEPT, which count as one nested query."""
+    compound = isinstance(tree, exp.SetOperation)
+    while isinstance(tree, exp.SetOperation | exp.Subquery):
+        tree = tree.this
+    return (tree if isinstance(tree, exp.Select) else None), int(compound)
+
+
+def _conditions(select: exp.Select) -> dict[str, tuple[list[exp.Expr], list[type]]]:
+    """Single conditions and connecting words of the joins, WHERE and HAVING."""
+    where, having = select.args.get("where"), select.args.get("having")
+    joins = [join.args.get("on") for join in select.args.get("joins") or ()]
+    parts: dict[str, tuple[list, list]] = {"join": ([], []), "where": ([], []), "having": ([], [])}
+    for part, roots in (
+        ("join", joins),
+        ("where", [where and where.this]),
+        ("having", [having and having.this]),
+    ):
+        for root in filter(None, roots):
+            _take_apart(root, *parts[part])
+    return parts
+
+
+def _take_apart(root: exp.Expr, leaves: list[exp.Expr], words: list[type]) -> None:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        node = node.unnest()
+        if isinstance(node, exp.And | exp.Or):
+            words.append(type(node))
+            stack += [node.expression, node.this]
+        else:
+            leaves.append(node)
+
+
+def _clauses(select: exp.Select, conditions: dict) -> int:
+    """WHERE, GROUP BY, ORDER BY, LIMIT, each further table, each OR and each LIKE."""
+    count = sum(select.args.get(clause) is not None for clause in ("where", "group"))
+    count += sum(select.args.get(clause) is not None for clause in ("order", "limit"))
+    count += len(select.args.get("joins") or ())
+    for leaves, words in conditions.values():
+        count += sum(word is exp.Or for word in words)
+        count += sum(isinstance(_positive(leaf), exp.Like) for leaf in leaves)
+    return count
+
+
+def _positive(leaf: exp.Expr) -> exp.Expr:
+    return leaf.this.unnest() if isinstance(leaf, exp.Not) else leaf
+
+
+def _nested(leaf: exp.Expr) -> int:
+    """Queries that a condition compares with (at most two, for BETWEEN)."""
+    node = _positive(leaf)
+    queries = [node.args.get(name) for name in ("expression", "query", "low", "high")]
+    if isinstance(node, exp.Exists):
+        queries.append(node.this)
+    return sum(isinstance(q.unnest(), exp.Query) for q in queries if isinstance(q, exp.Expr))
+
+
+def _others(select: exp.Select, conditions: dict) -> int:
+    """More than one aggregation, column, condition in WHERE, or column to group by."""
+    group, order = select.args.get("group"), select.args.get("order")
+    counted = [*select.expressions, *(order.expressions if order else ())]
+    aggregations = sum(_aggregates(item) for item in counted)
+    negated = sum(
+        isinstance(x, exp.Not) for part in ("where", "having") for x in conditions[part][0]
+    )
+    aggregations += negated + len(conditions["having"][1])
+    columns_grouped = len(group.expressions) if group else 0
+    return (
+        (aggregations > 1)
+        + (len(select.expressions) > 1)
+        + (len(conditions["where"][0]) > 1)
+        + (columns_grouped > 1)
+    )
+
+
+def _aggregates(item: exp.Expr) -> bool:
+    """Whether an aggregation stands in the item itself, not in a query inside it."""
+    found = item.find_all(exp.AggFunc)
+    return any(f.find_ancestor(exp.Subquery) is item.find_ancestor(exp.Subquery) for f in found)
