@@ -1,0 +1,175 @@
+"""What the question grammar says about one database: tables, columns, conditions, links.
+
+An `Asker` makes the words and the SQL of one question side by side, and keeps the evidence
+that explains its loose words ("worth refers to unit_price") in the manner of BIRD.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from workflow_scripts.data.twin import lexicon
+from workflow_scripts.data.twin.query import Query
+from workflow_scripts.data.twin.schema import NUMBER_KINDS, TEXT_KINDS, Column, Table, World
+
+
+class CannotAsk(Exception):
+    """This database has nothing for this shape of question; another shape is tried."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A question and its SQL; `steps` are (sub-question, its query), the last being the whole."""
+
+    shape: str
+    question: str
+    evidence: str
+    query: Query
+    steps: tuple[tuple[str, Query], ...]
+
+
+@dataclass
+class Asker:
+    """`loose`: how often a column gets a loose word; `less`: whether `<` may be written."""
+
+    world: World
+    rng: random.Random
+    loose: float = 0.3
+    less: bool = True
+    evidence: list[str] = field(default_factory=list)
+    said: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def pick(self, options):
+        options = list(options)
+        if not options:
+            raise CannotAsk
+        return self.rng.choice(options)
+
+    def table(self, *kinds: str) -> Table:
+        """A table with a column of one of these kinds."""
+        return self.pick(t for t in self.world.tables.values() if not kinds or t.of_kind(*kinds))
+
+    def link(self, child: str = "") -> tuple[Table, str, Table, str]:
+        """A foreign key: (child table, column, parent table, key)."""
+        keys = [key for key in self.world.foreign_keys if child in ("", key[0])]
+        child, column, parent, key = self.pick(k for k in keys if k[0] != k[2])
+        return self.world.tables[child], column, self.world.tables[parent], key
+
+    def column(self, table: Table, *kinds: str, but: tuple[str, ...] = ()) -> Column:
+        return self.pick(c for c in table.of_kind(*kinds) if c.name not in but)
+
+    def shown(self, table: Table, count: int = 1) -> list[Column]:
+        """Columns a reader would like to see, no keys."""
+        kinds = (*TEXT_KINDS, *NUMBER_KINDS, "date", "year")
+        columns = table.of_kind(*kinds)
+        if len(columns) < count:
+            raise CannotAsk
+        return self.rng.sample(columns, count)
+
+    def label(self, table: Table) -> Column:
+        """The column that names a row."""
+        named = table.of_kind("person", "title") or table.of_kind("place", "country")
+        return named[0] if named else table.key
+
+    def say(self, table: Table, column: Column) -> str:
+        """The column in words, or a loose word that the evidence then explains."""
+        place = (table.name, column.name)
+        if place not in self.said:
+            words = lexicon.VAGUE_COLUMNS.get(column.kind, ())
+            free = [w for w in words if w not in self.said.values() and w not in self.world.text]
+            self.said[place] = column.phrase
+            if free and self.rng.random() < self.loose:
+                self.said[place] = self.rng.choice(free)
+                self.evidence.append(f"{self.said[place]} refers to {column.name}")
+        return self.said[place]
+
+    def condition(self, table: Table, but: tuple[str, ...] = ()) -> tuple[str, str, str]:
+        """A condition on one column: (words after the noun, SQL, the column's name)."""
+        kinds = (*TEXT_KINDS, *NUMBER_KINDS, "coded", "flag", "date", "year")
+        column = self.column(table, *kinds, but=but)
+        if column.nullable and self.rng.random() < 0.25:
+            self.evidence.append(f"no {column.phrase} refers to {column.name} IS NULL")
+            return f"with no {column.phrase}", f"{ref(table, column)} IS NULL", column.name
+        if column.kind in ("coded", "flag"):
+            words, sql = self._coded(table, column)
+        elif column.kind in TEXT_KINDS:
+            words, sql = self._equal(table, column)
+        elif column.kind == "date":
+            words, sql = self._dated(table, column)
+        else:
+            words, sql = self._compared(table, column)
+        return words, sql, column.name
+
+    def _coded(self, table: Table, column: Column) -> tuple[str, str]:
+        code, meaning = self.pick(sorted(column.codes.items()))
+        value = code if column.kind == "flag" else f"'{code}'"
+        self.evidence.append(f"{meaning} refers to {column.name} = {value}")
+        return f"that are {meaning}", f"{ref(table, column)} = {value}"
+
+    def _equal(self, table: Table, column: Column) -> tuple[str, str]:
+        value = self.value(table, column)
+        if column.kind in ("person", "title") and column == self.label(table):
+            words = self.pick(["named", "called"]) + f" {value}"
+        else:
+            word = self.say(table, column)
+            words = self.pick([f"whose {word} is {value}", f"with the {word} {value}"])
+        return words, f"{ref(table, column)} = '{value}'"
+
+    def _dated(self, table: Table, column: Column) -> tuple[str, str]:
+        value, word = self.value(table, column), self.say(table, column)
+        year, month, _ = value.split("-")
+        way = self.rng.random()
+        if way < 0.5:
+            return f"whose {word} is in {year}", f"STRFTIME('%Y', {ref(table, column)}) = '{year}'"
+        if way < 0.7:
+            self.evidence.append(
+                f"month {month} refers to STRFTIME('%m', {column.name}) = '{month}'"
+            )
+            return (
+                f"whose {word} is in month {month}",
+                f"STRFTIME('%m', {ref(table, column)}) = '{month}'",
+            )
+        return f"whose {word} is after {value}", f"{ref(table, column)} > '{value}'"
+
+    def _compared(self, table: Table, column: Column) -> tuple[str, str]:
+        value, place = self.value(table, column), ref(table, column)
+        if column.kind in NUMBER_KINDS and self.rng.random() < self.loose / 2:
+            term = self.pick(w for w in lexicon.TERMS if w not in self.world.text)
+            self.evidence.append(f"{term} refers to {column.name} > {value}")
+            return f"that are {term}", f"{place} > {value}"
+        word = self.say(table, column)
+        options = [
+            (f"whose {word} is above {value}", f"{place} > {value}"),
+            (f"with {article(word)} of more than {value}", f"{place} > {value}"),
+            (f"whose {word} is at least {value}", f"{place} >= {value}"),
+            (f"whose {word} is exactly {value}", f"{place} = {value}"),
+        ]
+        if self.less:
+            options += [
+                (f"whose {word} is below {value}", f"{place} < {value}"),
+                (f"with {article(word)} of less than {value}", f"{place} < {value}"),
+            ]
+        if column.kind == "year":
+            options = options[:1] + [(f"whose {word} is {value}", f"{place} = {value}")] * 2
+        elif self.rng.random() < 0.2:
+            other = self.value(table, column)
+            low, high = sorted((value, other), key=float)
+            if low != high:
+                return (
+                    f"whose {word} is between {low} and {high}",
+                    f"{place} BETWEEN {low} AND {high}",
+                )
+        return self.pick(options)
+
+    def value(self, table: Table, column: Column) -> str:
+        """One of the column's values as SQL and question write it, 12.0 as 12."""
+        value = self.pick(self.world.values(table.name, column.name))
+        return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+
+
+def article(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def ref(table: Table, column: Column) -> str:
+    """The column as a `Query` refers to it."""
+    return f"{{{table.name}.{column.name}}}"

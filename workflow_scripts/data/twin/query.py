@@ -1,0 +1,107 @@
+"""One SQL query as a small tree, written out in two hands.
+
+Column references inside expressions are `{table.column}`. `agent_sql` writes them as MAC-SQL's
+agents do (backticks, T1/T2 aliases on joins, several lines), `plain_sql` as the base model's
+training data does (one line, no backticks).
+"""
+
+import re
+from dataclasses import dataclass, replace
+
+from workflow_scripts.data.twin.schema import quoted
+
+REFERENCE = re.compile(r"\{([^.{}]+)\.([^{}]+)\}")
+
+
+@dataclass(frozen=True)
+class Query:
+    """`joins`: (table, left reference, right reference); `sub` replaces `{sub}` in `where`."""
+
+    select: tuple[str, ...]
+    table: str
+    joins: tuple[tuple[str, str, str], ...] = ()
+    where: tuple[str, ...] = ()
+    sub: "Query | None" = None
+    group: str = ""
+    having: str = ""
+    order: str = ""
+    limit: int = 0
+    distinct: bool = False
+    either: bool = False
+
+    def but(self, **changes) -> "Query":
+        return replace(self, **changes)
+
+    @property
+    def tables(self) -> list[str]:
+        """Tables in the order they are met, subqueries included."""
+        names = [self.table, *(join[0] for join in self.joins)]
+        names += self.sub.tables if self.sub else []
+        return list(dict.fromkeys(names))
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """(table, column) in the order they are met, subqueries included."""
+        parts = [*self.select, *self.where, self.group, self.having, self.order]
+        parts += [side for join in self.joins for side in join[1:]]
+        found = [pair for part in parts for pair in REFERENCE.findall(part)]
+        return list(dict.fromkeys(found + (self.sub.columns if self.sub else [])))
+
+
+def _name(name: str, ticks: bool) -> str:
+    return f"`{name}`" if ticks or quoted(name) else name
+
+
+def _writer(query: Query, ticks: bool):
+    tables = [query.table, *(join[0] for join in query.joins)]
+    alias = {table: f"T{number}." for number, table in enumerate(tables, 1)} if query.joins else {}
+
+    def write(text: str) -> str:
+        return REFERENCE.sub(lambda m: alias.get(m[1], "") + _name(m[2], ticks), text)
+
+    return write
+
+
+def _from(query: Query, ticks: bool) -> list[str]:
+    """The FROM line and two lines for each join."""
+    write = _writer(query, ticks)
+    if not query.joins:
+        return [f"FROM {_name(query.table, False)}"]
+    lines = [f"FROM {_name(query.table, False)} AS T1"]
+    for number, (table, left, right) in enumerate(query.joins, 2):
+        lines.append(f"{'INNER JOIN' if ticks else 'JOIN'} {_name(table, False)} AS T{number}")
+        lines.append(f"ON {write(left)} = {write(right)}")
+    return lines
+
+
+def clauses(query: Query, ticks: bool) -> list[str]:
+    """The query's lines, SELECT first; `{sub}` is left in place."""
+    write = _writer(query, ticks)
+    select = ", ".join(write(part) for part in query.select)
+    lines = [f"SELECT {'DISTINCT ' if query.distinct else ''}{select}", *_from(query, ticks)]
+    if query.where:
+        joiner = " OR " if query.either else " AND "
+        lines.append("WHERE " + joiner.join(write(part) for part in query.where))
+    for word, part in (("GROUP BY", query.group), ("HAVING", query.having)):
+        if part:
+            lines.append(f"{word} {write(part)}")
+    if query.order:
+        lines.append(f"ORDER BY {write(query.order)}")
+    if query.limit:
+        lines.append(f"LIMIT {query.limit}")
+    return lines
+
+
+def agent_sql(query: Query) -> str:
+    """MAC-SQL's hand: backticks, clauses on their own indented lines."""
+    lines = clauses(query, ticks=True)
+    if query.sub:
+        inner = "\n".join("    " + line for line in clauses(query.sub, ticks=True))
+        lines = [line.replace("{sub}", f"(\n{inner}\n  )") for line in lines]
+    return "\n  ".join(lines)
+
+
+def plain_sql(query: Query) -> str:
+    """The base model's hand: one line, names as they are."""
+    line = " ".join(clauses(query, ticks=False))
+    return line.replace("{sub}", f"({plain_sql(query.sub)})") if query.sub else line

@@ -1,0 +1,239 @@
+"""The twin's rows: questions asked of its databases, answered and written in the real form."""
+
+import random
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_scripts.data.twin import breaking, domains_public, domains_trade, loose, selection
+from workflow_scripts.data.twin.asker import Draft
+from workflow_scripts.data.twin.database import in_memory
+from workflow_scripts.data.twin.query import agent_sql
+from workflow_scripts.data.twin.questions import draft
+from workflow_scripts.data.twin.schema import World, fill, parse_domain
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.text.answers import render_decomposer, render_refiner, render_selector
+from workflow_scripts.text.database_schema import describe_database
+from workflow_scripts.text.prompts import Prompt, render_prompt
+from workflow_scripts.text.schema import Column, Table
+from workflow_scripts.text.schema_text import render_foreign_keys, render_schema
+
+SETTINGS = {
+    "seed": 7,
+    "rows": {"Selector": 1009, "Decomposer": 2029, "Refiner": 337},
+    "rows_per_table": 40,
+}
+EXAMPLE_LETTERS = 40  # text examples of a column together, to keep schemas short
+TRIES = 400  # questions that may fail in a row before a database counts as exhausted
+
+
+@dataclass
+class Place:
+    """A database with what rows on it need: its text, and a connection that answers."""
+
+    world: World
+    tables: list[Table]
+    keys: str
+    connection: sqlite3.Connection
+
+    def keep_up_to(self) -> int:
+        """Columns up to which this database's Selector keeps a table whole."""
+        return 6 if len(self.world.db_id) % 2 else 10
+
+
+def make_worlds(settings: dict) -> list[World]:
+    """The hand-made domains, filled from the seed; tables that refer to others are larger."""
+    worlds = []
+    for text in (*domains_public.DOMAINS, *domains_trade.DOMAINS):
+        world = parse_domain(text)
+        rng = random.Random(f"{settings['seed']} {world.db_id}")
+        base = settings["rows_per_table"]
+        sizes = {
+            name: base * 3 if table.of_kind("ref") else base + rng.randint(-5, 5)
+            for name, table in world.tables.items()
+        }
+        worlds.append(fill(world, rng, sizes))
+    return worlds
+
+
+def make_rows(
+    worlds: list[World], files: dict[str, Path], settings: dict
+) -> tuple[list[dict], list[dict]]:
+    """Rows and their answer sheet, by idx: even idx Selector, odd Decomposer, then the Refiner."""
+    rng = random.Random(settings["seed"])
+    places = [_place(world, files[world.db_id]) for world in worlds]
+    counts, seen = settings["rows"], set()
+    rows, truth = [], []
+    for group in range(max(counts["Decomposer"], counts["Selector"])):
+        place = places[group % len(places)]
+        item, gold = fresh(place, rng, seen)
+        if group < counts["Selector"]:
+            _add(rows, truth, 2 * group, _selector(place, item, gold))
+        if group < counts["Decomposer"]:
+            _add(rows, truth, 2 * group + 1, _decomposer(place, item, gold))
+    first = 2 * max(counts["Decomposer"], counts["Selector"])
+    ways = list(breaking.BREAKERS)
+    for number in range(counts["Refiner"]):
+        place = places[number % len(places)]
+        _add(rows, truth, first + number, _refiner(place, rng, seen, ways[number % len(ways)]))
+    return rows, truth
+
+
+def _place(world: World, file: Path) -> Place:
+    notes = {
+        table.name: {c.name: (c.phrase, _note(c)) for c in table.columns}
+        for table in world.tables.values()
+    }
+    tables, keys = describe_database(file, notes)
+    tables = [Table(t.name, tuple(map(_shortened, t.columns))) for t in tables]
+    return Place(world, tables, render_foreign_keys(keys), in_memory(world))
+
+
+def _note(column) -> str:
+    if column.kind not in ("coded", "flag"):
+        return ""
+    return ". ".join(f"{code}: {meaning}" for code, meaning in column.codes.items())
+
+
+def _shortened(column: Column) -> Column:
+    if not column.examples or not any(isinstance(value, str) for value in column.examples):
+        return column
+    shown, letters = [], 0
+    for value in column.examples:
+        letters += len(str(value))
+        if shown and letters > EXAMPLE_LETTERS:
+            break
+        shown.append(value)
+    return Column(column.name, column.description, tuple(shown), column.note)
+
+
+def fresh(place: Place, rng: random.Random, seen: set[str], shape: str = "") -> tuple[Draft, str]:
+    """A question whose gold SQL is new and returns something, with that SQL.
+
+    `seen` collects questions and SQL strings; raises EssenceError when the database is exhausted.
+    """
+    for _ in range(TRIES):
+        item = draft(place.world, rng, shape=shape)
+        gold = agent_sql(item.query)
+        if gold in seen or item.question in seen or not _returns(place.connection, gold):
+            continue
+        seen |= {gold, item.question}
+        return item, gold
+    raise EssenceError(
+        f"twin: no new question found on {place.world.db_id} after {TRIES} tries; "
+        "ask for fewer rows (twin settings: rows) or larger tables (rows_per_table)"
+    )
+
+
+def _returns(connection: sqlite3.Connection, sql: str) -> bool:
+    """Whether the SQL returns a value other than NULL, and is not just a count of nothing."""
+    rows = connection.execute(sql).fetchall()
+    return any(value is not None for row in rows for value in row) and rows not in (
+        [(0,)],
+        [(0.0,)],
+    )
+
+
+def _add(rows: list[dict], truth: list[dict], idx: int, made: tuple[str, str, dict]) -> None:
+    user, answer, facts = made
+    messages = [
+        {"role": "system", "content": ""},
+        {"role": "user", "content": user},
+        {"role": "assistant", "content": answer},
+    ]
+    rows.append({"idx": idx, "messages": messages})
+    truth.append({"idx": idx, **facts})
+
+
+def _facts(place: Place, task: str, question: str, item: Draft, gold: str) -> dict:
+    return {
+        "task": task,
+        "db_id": place.world.db_id,
+        "question": question,
+        "gold_sql": gold,
+        "sub_questions": [[text, agent_sql(query)] for text, query in item.steps],
+        "shape": item.shape,
+        "tables": item.query.tables,
+        "columns": [f"{table}.{column}" for table, column in item.query.columns],
+    }
+
+
+def _selector(place: Place, item: Draft, gold: str) -> tuple[str, str, dict]:
+    answer = selection.select(place.world, item.query, place.keep_up_to())
+    prompt = Prompt(
+        task="Selector",
+        db_id=place.world.db_id,
+        question=item.question,
+        evidence=item.evidence,
+        schema=render_schema(place.tables),
+        foreign_keys=place.keys,
+    )
+    facts = _facts(place, "Selector", item.question, item, gold) | {"selection": answer}
+    # Some of the real answers close with these words: here, those of the list-making databases.
+    closing = "Question Solved.\n" if place.keep_up_to() == 6 else ""
+    return render_prompt(prompt), render_selector(answer) + closing, facts
+
+
+def _pruned(place: Place, item: Draft) -> str:
+    answer = selection.select(place.world, item.query, place.keep_up_to())
+    return render_schema(selection.prune(place.tables, answer))
+
+
+def _decomposer(place: Place, item: Draft, gold: str) -> tuple[str, str, dict]:
+    prompt = Prompt(
+        task="Decomposer",
+        db_id=None,
+        question=item.question,
+        evidence=item.evidence,
+        schema=_pruned(place, item),
+        foreign_keys=place.keys,
+    )
+    steps = [(text, agent_sql(query)) for text, query in item.steps]
+    facts = _facts(place, "Decomposer", item.question, item, gold)
+    return render_prompt(prompt), render_decomposer(steps), facts
+
+
+def _refiner(place: Place, rng: random.Random, seen: set[str], way: str) -> tuple[str, str, dict]:
+    """A row for SQL broken in the given way, or in another where no question allows it."""
+    item, gold, old, error = _broken(place, rng, seen, way)
+    question = loose.loose_question(place.world, item, rng)
+    prompt = Prompt(
+        task="Refiner",
+        db_id=None,
+        question=question,
+        evidence="",
+        schema=_pruned(place, item),
+        foreign_keys=place.keys,
+        old_sql=old[1],
+        error=str(error),
+        exception_class=str(type(error)),
+    )
+    facts = _facts(place, "Refiner", question, item, gold)
+    facts |= {"broken_by": old[0], "old_sql": old[1], "error": str(error)}
+    facts["exception_class"] = str(type(error))
+    return render_prompt(prompt), render_refiner(gold), facts
+
+
+def _broken(place: Place, rng: random.Random, seen: set[str], way: str):
+    """A fresh question, its gold SQL, (way, broken SQL) and SQLite's error."""
+    for attempt in range(TRIES):
+        if attempt > 60:
+            way = rng.choice(list(breaking.BREAKERS))
+        item = draft(place.world, rng)
+        gold = agent_sql(item.query)
+        old = breaking.BREAKERS[way](item.query, gold, place.world, rng)
+        if gold in seen or not old or not _returns(place.connection, gold):
+            continue
+        error = _error_of(place.connection, old)
+        if error:
+            seen.add(gold)
+            return item, gold, (way, old), error
+    raise EssenceError(f"twin: no SQL on {place.world.db_id} could be broken; ask for fewer rows")
+
+
+def _error_of(connection: sqlite3.Connection, sql: str) -> Exception | None:
+    try:
+        connection.execute(sql).fetchall()
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        return error
+    return None
