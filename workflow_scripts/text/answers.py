@@ -43,11 +43,8 @@ def parse_decomposer(text: str) -> list[tuple[str, str]]:
 
     Raises AnswerError when there is no sub-question or the last one has no SQL.
     """
-    starts = list(_SUB_QUESTION.finditer(text))
-    ends = [start.start() for start in starts[1:]] + [len(text)]
     pairs = []
-    for start, end in zip(starts, ends, strict=True):
-        part = text[start.end() : end]
+    for part in _SUB_QUESTION.split(text)[1:]:
         fences = _FENCE.findall(part)
         question = part.partition("```")[0].strip()
         question = re.sub(r"\s*\bSQL:?\Z", "", question)

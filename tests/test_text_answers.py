@@ -1,0 +1,85 @@
+"""The three kinds of answer."""
+
+import json
+
+import pytest
+from text_samples import REAL_ROWS, SQL, needs_shared
+
+from workflow_scripts.text.answers import (
+    AnswerError,
+    final_sql,
+    parse_decomposer,
+    parse_refiner,
+    parse_selector,
+    render_decomposer,
+    render_refiner,
+    render_selector,
+)
+
+SELECTION = {"a b": "keep_all", "c": "drop_all", 'd"': ["x", "é (y/n)"]}
+PAIRS = [("What is x?", "SELECT 1"), ("And SQL, then?", SQL)]
+
+
+def test_answers_are_parsed_as_they_were_rendered():
+    assert parse_selector(render_selector(SELECTION)) == SELECTION
+    assert parse_decomposer(render_decomposer(PAIRS)) == PAIRS
+    assert parse_refiner(render_refiner(SQL)) == SQL
+
+
+def test_the_final_sql_is_the_last_fence():
+    assert final_sql("Decomposer", render_decomposer(PAIRS)) == SQL
+    assert final_sql("Refiner", "First ```sql\nSELECT 0\n``` no: ```sql SELECT 2 ```") == "SELECT 2"
+    assert final_sql("Selector", render_selector(SELECTION)) is None
+    assert final_sql("Refiner", "SELECT 1") is None
+    assert final_sql("Refiner", "```sql\n```") is None
+
+
+def test_a_bare_object_and_words_around_a_fence_are_fine():
+    assert parse_selector('{"t": []} Question Solved.') == {"t": []}
+    assert parse_selector(render_selector(SELECTION) + "Question Solved.\n") == SELECTION
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("", "no JSON"),
+        ('```json\n{"t": "keep_all",}\n```', "no JSON"),
+        ('```json\n["t"]\n```', "not a JSON object"),
+        ("```json\n{}\n```", "not a JSON object"),
+        ('{"t": "keep"}', "'t'"),
+        ('{"t": [1]}', "'t'"),
+    ],
+)
+def test_broken_selector_answers(text, said):
+    with pytest.raises(AnswerError, match=said):
+        parse_selector(text)
+
+
+def test_broken_sql_answers():
+    with pytest.raises(AnswerError, match="Sub question"):
+        parse_decomposer("```sql\nSELECT 1\n```")
+    with pytest.raises(AnswerError, match="last sub question"):
+        parse_decomposer(render_decomposer(PAIRS) + "Sub question 3: and?")
+    with pytest.raises(AnswerError, match="no fenced SQL"):
+        parse_refiner("SELECT 1")
+
+
+def test_a_sub_question_without_sql_of_its_own_is_kept():
+    text = "Sub question 1: why?\n" + render_decomposer(PAIRS).replace("n 1", "n 2")
+    assert parse_decomposer(text)[0] == ("why?", "")
+
+
+@needs_shared
+def test_the_real_answers():
+    for line in REAL_ROWS.read_text().splitlines():
+        row = json.loads(line)
+        text = row["messages"][2]["content"]
+        if row["idx"] % 2:
+            pairs = parse_decomposer(text)
+            assert pairs[-1][1] == final_sql("Decomposer", text)
+            assert "Question Solved" not in render_decomposer(pairs).split("```")[-2]
+            assert render_decomposer(pairs).split() == text.split()
+        else:
+            selection = parse_selector(text)
+            assert selection["lists"] == "drop_all"
+            assert render_selector(selection).strip() in text

@@ -1,0 +1,154 @@
+"""The three prompt formats: told apart, parsed, written, made compact."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from text_samples import KEYS, REAL_ROWS, REAL_TOKENIZER, needs_shared, prompt
+from tokenizers import Tokenizer
+
+from workflow_scripts.text import constants
+from workflow_scripts.text.prompts import (
+    TASKS,
+    PromptError,
+    compact_parts,
+    compact_prompt,
+    parse_prompt,
+    render_prompt,
+    sections,
+    task_of,
+    to_source,
+)
+from workflow_scripts.text.schema_text import SchemaError, parse_schema
+
+each_task = pytest.mark.parametrize("task", TASKS)
+
+
+@each_task
+def test_what_is_rendered_is_parsed_again(task):
+    made = prompt(task)
+    user = render_prompt(made)
+    assert task_of(user) == task
+    assert parse_prompt(user) == made
+    assert parse_prompt(to_source(user)) == made
+    assert parse_prompt(to_source(user, system="Be brief.")) == made
+
+
+@each_task
+def test_empty_fields_survive(task):
+    made = prompt(task, evidence="", foreign_keys="")
+    made = replace(made, exception_class="") if task == "Refiner" else made
+    assert parse_prompt(render_prompt(made)) == made
+
+
+@each_task
+def test_a_missing_evidence_section_is_not_taken_from_the_examples(task):
+    user = render_prompt(prompt(task))
+    before, _, after = user.rpartition("【Evidence】\n")
+    without = before + after.split("\n", 1)[1]
+    assert parse_prompt(without) == prompt(task, evidence="")
+
+
+@each_task
+def test_a_missing_question_or_schema_is_an_error_naming_it(task):
+    user = render_prompt(prompt(task))
+    mark = "【Query】" if task == "Refiner" else "【Question】"
+    before, _, after = user.rpartition(mark)
+    with pytest.raises(PromptError, match=mark):
+        parse_prompt(before + after)
+
+
+def test_sections_out_of_order_are_an_error():
+    user = render_prompt(prompt("Selector"))
+    head, _, own = user.rpartition("【DB_ID】")
+    with pytest.raises(PromptError, match="order"):
+        parse_prompt(head + "【Question】\nWho?\n【DB_ID】" + own.replace("【Question】", "", 1))
+
+
+@pytest.mark.parametrize("text", ["Translate to SQL: how many?", "", "### Input:\nHello there"])
+def test_an_unknown_task_is_an_error_that_quotes_the_start(text):
+    with pytest.raises(PromptError, match="starts with") as caught:
+        task_of(text)
+    assert text.removeprefix("### Input:\n")[:20] in str(caught.value)
+
+
+@each_task
+def test_sections_lie_where_they_are_said_to(task):
+    source = to_source(render_prompt(prompt(task)))
+    spans = sections(source)
+    assert source[slice(*spans["schema"])] == prompt(task).schema
+    assert source[slice(*spans["foreign_keys"])] == KEYS
+    own = source[spans["own"][0] :]
+    assert own.startswith({"Selector": "【DB_ID】", "Refiner": "【Query】"}.get(task, "【Database"))
+
+
+@each_task
+def test_the_compact_prompt_starts_with_task_and_question(task):
+    made = prompt(task)
+    assert compact_prompt(made).startswith(f"{task}: {made.question} | evidence: {made.evidence}")
+    assert constants.SELECTOR[:40] not in compact_prompt(made)
+    assert "".join(text for _, text in compact_parts(made)) == compact_prompt(made)
+
+
+@each_task
+def test_the_compact_prompt_loses_no_name_key_value_or_telling_description(task):
+    text = compact_prompt(prompt(task))
+    for table in parse_schema(prompt(task).schema):
+        assert table.name in text
+        for column in table.columns:
+            assert column.name in text
+            assert column.note in text
+            for value in column.examples or ():
+                assert str(value) in text
+    assert "kiln.kiln_no" in text and "pot.kiln_no" in text
+    assert "rise of heat" in text and "number of the pot" in text
+    assert "kiln no" not in text, "a description that repeats the name is left out"
+
+
+def test_the_compact_refiner_has_error_and_old_sql_before_the_schema():
+    made = prompt("Refiner")
+    text = compact_prompt(made)
+    places = [text.index(part) for part in (made.question, made.error, made.old_sql, "tables:")]
+    assert places == sorted(places)
+    assert "(OperationalError)" in text
+
+
+def test_a_schema_that_cannot_be_read_is_an_error():
+    with pytest.raises(SchemaError, match="no tables here"):
+        compact_prompt(prompt("Selector", schema="no tables here"))
+
+
+@needs_shared
+def test_the_real_rows_are_parsed_and_their_own_part_rendered_to_the_letter():
+    for line in REAL_ROWS.read_text().splitlines():
+        row = json.loads(line)
+        user = row["messages"][1]["content"]
+        made = parse_prompt(user)
+        assert made == parse_prompt(row["source"])
+        assert made.task == ("Decomposer" if row["idx"] % 2 else "Selector")
+        assert made.db_id == (None if made.task == "Decomposer" else "movie_platform")
+        assert "movie" in made.question.lower() and "refers to" in made.evidence + "refers to"
+        assert len(made.foreign_keys.splitlines()) == 7
+        assert [t.name for t in parse_schema(made.schema)][:2] == ["lists", "movies"]
+        assert render_prompt(made).endswith(user[sections(user)["own"][0] :])
+        assert to_source(user) == row["source"]
+
+
+@needs_shared
+def test_the_constant_parts_are_as_long_as_the_originals():
+    tokenizer = Tokenizer.from_file(str(REAL_TOKENIZER / "tokenizer.json"))
+    lengths = {
+        task: len(tokenizer.encode(render_prompt(prompt(task)).partition(own)[0]).ids)
+        for task, own in {"Selector": "【DB_ID】 pottery", "Refiner": "【Query】"}.items()
+    }
+    text = render_prompt(prompt("Decomposer"))
+    lengths["Decomposer"] = len(tokenizer.encode(text[: text.rindex("【Database schema】")]).ids)
+    assert lengths["Selector"] > 1100
+    assert lengths["Decomposer"] > 1900
+    assert 260 < lengths["Refiner"] < 360
+
+
+def test_the_constant_parts_are_longer_than_512_for_any_tokenizer_of_words():
+    assert len(constants.SELECTOR.split()) > 512
+    assert len(constants.DECOMPOSER.split()) > 512
+    assert len(constants.REFINER.split()) < 250

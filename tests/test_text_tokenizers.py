@@ -1,0 +1,124 @@
+"""Tokenizers: what stock loses, and a lossless one that stays lossless."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from text_samples import (
+    REAL_ROWS,
+    REAL_TOKENIZER,
+    SHARED,
+    SQL,
+    answer,
+    model_dir,  # noqa: F401  (a fixture)
+    needs_shared,
+)
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.text.tokenizers import (
+    decode,
+    embedding_rows,
+    load_tokenizer,
+    rows_needed,
+    survives,
+)
+
+ANSWERS = [answer(task) for task in TASKS]
+ODD = [
+    "Å Ã 中文 ｆｕｌｌ： ﬁ … ² e\u0301 \u00a0\u3000|\ttab\r\n end  ",
+    "{a}^~\\`b`<c<=d<>e``` 【x】",
+]
+
+
+def test_stock_loses_every_answer(model_dir):  # noqa: F811
+    stock = load_tokenizer(model_dir, "stock")
+    assert not any(survives(stock, text) for text in ANSWERS)
+    assert decode(stock, stock.encode("a < b\n`c`")) == "a  b c"
+
+
+def test_lossless_gives_every_answer_back_to_the_byte_also_after_a_reload(model_dir, tmp_path):  # noqa: F811
+    lossless = load_tokenizer(model_dir, "lossless", ANSWERS + ODD)
+    lossless.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "t5"}')
+    for reloaded in (
+        lossless,
+        PreTrainedTokenizerFast.from_pretrained(tmp_path),
+        AutoTokenizer.from_pretrained(tmp_path),
+        load_tokenizer(tmp_path, "lossless"),
+        load_tokenizer(tmp_path, "stock"),
+    ):
+        assert [text for text in ANSWERS + ODD if not survives(reloaded, text)] == []
+        assert reloaded.get_vocab() == lossless.get_vocab()
+
+
+def test_the_same_targets_in_any_order_give_the_same_tokenizer(model_dir):  # noqa: F811
+    one = load_tokenizer(model_dir, "lossless", ANSWERS + ODD)
+    other = load_tokenizer(model_dir, "lossless", iter([*ODD, *ANSWERS[::-1]]))
+    assert one.backend_tokenizer.to_str() == other.backend_tokenizer.to_str()
+
+
+def test_lossless_keeps_the_stock_ids_and_adds_only_what_is_needed(model_dir):  # noqa: F811
+    stock, lossless = load_tokenizer(model_dir, "stock"), load_tokenizer(model_dir, "lossless")
+    assert stock.get_vocab().items() <= lossless.get_vocab().items()
+    assert rows_needed(lossless) == rows_needed(stock) + 14
+    with_odd = load_tokenizer(model_dir, "lossless", ["Å plain words; é is known"])
+    assert rows_needed(with_odd) == rows_needed(lossless) + 1
+    assert embedding_rows(model_dir) == 128
+
+
+def test_special_tokens_are_those_of_the_model(model_dir):  # noqa: F811
+    lossless = load_tokenizer(model_dir, "lossless")
+    assert (lossless.pad_token_id, lossless.eos_token_id, lossless.unk_token_id) == (0, 1, 2)
+    assert lossless.encode(SQL)[-1] == 1
+    assert decode(lossless, [0, *lossless.encode(SQL), 0, 0]) == SQL
+
+
+def test_a_byte_level_tokenizer_is_left_as_it_is(tmp_path):
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: n for n, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path)
+    lossless = load_tokenizer(tmp_path, "lossless", ANSWERS + ODD)
+    assert len(lossless) == 256
+    assert all(survives(lossless, text) for text in ANSWERS + ODD)
+
+
+def test_bad_input_is_told(model_dir, tmp_path):  # noqa: F811
+    with pytest.raises(EssenceError, match=r"tokenizer\.json"):
+        load_tokenizer(tmp_path, "stock")
+    with pytest.raises(EssenceError, match="stock or lossless"):
+        load_tokenizer(model_dir, "lossles")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(EssenceError, match="cannot be read"):
+        load_tokenizer(tmp_path, "stock")
+
+
+def test_nothing_here_imports_torch():
+    code = "import sys, workflow_scripts.text.fit; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@needs_shared
+def test_the_real_tokenizer_and_the_real_targets(tmp_path):
+    rows = [json.loads(line) for line in REAL_ROWS.read_text().splitlines()]
+    targets = [row["messages"][2]["content"] for row in rows]
+    stock = load_tokenizer(REAL_TOKENIZER, "stock")
+    assert sum(survives(stock, text) for text in targets) == 0
+    load_tokenizer(REAL_TOKENIZER, "lossless", targets + ODD).save_pretrained(tmp_path)
+    reloaded = PreTrainedTokenizerFast.from_pretrained(tmp_path)
+    assert all(survives(reloaded, text) for text in targets + ODD)
+    assert rows_needed(load_tokenizer(REAL_TOKENIZER, "lossless", targets)) == 32114
+    assert embedding_rows(REAL_TOKENIZER) == 32128
+
+
+@needs_shared
+def test_fenced_sql_of_spider_survives():
+    questions = json.loads((SHARED / "data/spider/questions.json").read_text())
+    targets = [f"\n```sql\n{row['query']}\n```\n" for row in questions[::7]]
+    lossless = load_tokenizer(REAL_TOKENIZER, "lossless", targets)
+    assert [text for text in targets if not survives(lossless, text)] == []
