@@ -47,12 +47,13 @@ def text_scores(rows: list[dict[str, Any]]) -> Iterator[Score]:
                     yield _score(split, task, metric, *mean_interval(chosen), len(chosen))
 
 
-def loss_scores(training: dict[str, Any], counts: dict[str, int]) -> Iterator[Score]:
-    """The losses of the best epoch on the validation rows; a loss has no interval of its own."""
+def loss_scores(training: dict[str, Any]) -> Iterator[Score]:
+    """The losses of the best epoch on the run's validation rows; they come without intervals."""
     best = next(epoch for epoch in training["epochs"] if epoch["step"] == training["best_step"])
+    counts = training["rows"]["val"]
     for task, losses in (("all", best), *best["tasks"].items()):
         for metric in LOSSES:
-            yield _score("val", task, metric, losses[metric], None, None, counts.get(task))
+            yield _score("val", task, metric, losses[metric], None, None, counts[task])
 
 
 def score_run(predictions: Path, training: Path) -> list[Score]:
@@ -60,13 +61,7 @@ def score_run(predictions: Path, training: Path) -> list[Score]:
     rows = pq.read_table(predictions).to_pylist()
     if not rows:
         raise EssenceError(f"{predictions}: no answers in it. Predict again.")
-    scores = list(text_scores(rows))
-    counts = {
-        score["task"]: score["n"]
-        for score in scores
-        if score["split"] == "val" and score["metric"] == "rouge_l"
-    }
-    return scores + list(loss_scores(read_json(training), counts))
+    return [*text_scores(rows), *loss_scores(read_json(training))]
 
 
 def _score(
@@ -76,7 +71,7 @@ def _score(
     value: float,
     low: float | None,
     high: float | None,
-    n: int | None,
+    n: int,
 ) -> Score:
     return {
         "split": split,

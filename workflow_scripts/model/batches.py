@@ -4,6 +4,7 @@ Sources are cut at the recipe's length and padded to the longest of their batch.
 padded all of them to 512; with the attention mask the model gives the same answer, and sooner.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,12 @@ def examples(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[dict[str, 
         {"input_ids": source, "labels": target, "task": TASKS.index(row["task"])}
         for row, source, target in zip(rows, sources, targets, strict=True)
     ]
+
+
+def count_tasks(examples: list[dict[str, Any]]) -> dict[str, int]:
+    """Rows of each task, and of all."""
+    counts = Counter(TASKS[example["task"]] for example in examples)
+    return {"all": len(examples), **{task: counts[task] for task in TASKS}}
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,11 @@
-"""Checkpoints to trust: sealed when whole, put aside when broken, one owner at a time."""
+"""Checkpoints to trust: sealed when whole, put aside when broken."""
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import shutil
-import socket
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,28 +15,6 @@ from workflow_scripts.files import read_json, sha256, write_json
 
 MANIFEST = "manifest.json"  # written last: a checkpoint without it is not whole
 ALMOST_NOTHING = 2**20  # bytes; a failed write that leaves less than this had no room
-
-
-@contextlib.contextmanager
-def owned(work: Path) -> Iterator[None]:
-    """Hold the work directory of one run. Raises EssenceError saying who else holds it."""
-    work.mkdir(parents=True, exist_ok=True)
-    with open(work / "lock", "a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise EssenceError(
-                f"{work} is in use by {holder}. Two trainings cannot share it: "
-                "wait for the other one, or stop it, and run the same command again."
-            ) from None
-        file.truncate(0)
-        since = time.strftime("%Y-%m-%d %H:%M:%S")
-        file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
-        file.flush()
-        yield
-        file.truncate(0)
 
 
 @contextlib.contextmanager

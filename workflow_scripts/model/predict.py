@@ -1,6 +1,8 @@
 """Answer rows with a fine-tuned model: batched greedy generation, every answer saved.
 
-Rows are taken by length, so that a batch holds little padding, and written in their own order.
+Equal sources get one generation, which saves most of the work where truncation has made the rows
+of a task alike. Sources are taken by length, so that a batch holds little padding. Computing is in
+float32 on every device: an answer must not depend on how a batch was rounded.
 """
 
 import argparse
@@ -40,36 +42,45 @@ def generate(
     model: Any, sources: list[list[int]], pad: int, new_tokens: int, batch_size: int
 ) -> list[list[int]]:
     """Token ids of each answer, without the start token and padding, in the order of `sources`."""
-    import torch
-
-    order = sorted(range(len(sources)), key=lambda place: (len(sources[place]), place))
-    answers: dict[int, list[int]] = {}
+    distinct = sorted({tuple(source) for source in sources}, key=lambda ids: (len(ids), ids))
+    print(f"{len(sources)} rows, {len(distinct)} distinct sources", file=sys.stderr, flush=True)
+    answers: dict[tuple[int, ...], list[int]] = {}
     started = said = time.monotonic()
-    for first in range(0, len(order), batch_size):
-        places = order[first : first + batch_size]
-        ids, mask = pad_sources([sources[place] for place in places], pad)
-        with torch.inference_mode():
-            output = model.generate(
-                input_ids=ids.to(model.device),
-                attention_mask=mask.to(model.device),
-                max_new_tokens=new_tokens,
-                do_sample=False,
-                num_beams=1,
-                use_cache=True,
-            )
-        end = model.generation_config.eos_token_id
-        for place, answer in zip(places, output[:, 1:].tolist(), strict=True):
-            answers[place] = answer[: answer.index(end) + 1] if end in answer else answer
+    for first in range(0, len(distinct), batch_size):
+        batch = distinct[first : first + batch_size]
+        answers |= zip(batch, _answer(model, batch, pad, new_tokens), strict=True)
         now = time.monotonic()
-        if now - said > SAY_EVERY or len(answers) == len(sources):
-            left = int((now - started) / len(answers) * (len(sources) - len(answers)))
+        if now - said > SAY_EVERY or len(answers) == len(distinct):
+            left = int((now - started) / len(answers) * (len(distinct) - len(answers)))
             print(
-                f"answered {len(answers)}/{len(sources)} rows, ETA {left // 60}:{left % 60:02d}",
+                f"answered {len(answers)}/{len(distinct)}, ETA {left // 60}:{left % 60:02d}",
                 file=sys.stderr,
                 flush=True,
             )
             said = now
-    return [answers[place] for place in range(len(sources))]
+    return [answers[tuple(source)] for source in sources]
+
+
+def _answer(
+    model: Any, sources: list[tuple[int, ...]], pad: int, new_tokens: int
+) -> list[list[int]]:
+    import torch
+
+    ids, mask = pad_sources([list(source) for source in sources], pad)
+    with torch.inference_mode():
+        output = model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            num_beams=1,
+            use_cache=True,
+        )
+    end = model.generation_config.eos_token_id
+    return [
+        answer[: answer.index(end) + 1] if end in answer else answer
+        for answer in output[:, 1:].tolist()
+    ]
 
 
 def predict(
@@ -80,12 +91,7 @@ def predict(
 
     recipe = settings.recipe
     tokenizer = load_tokenizer(folder, recipe.tokenizer)
-    model = load_model(folder, tokenizer).eval()
-    if device.bf16:
-        import torch
-
-        model = model.to(torch.bfloat16)
-    model = model.to(device.kind)
+    model = load_model(folder, tokenizer).eval().to(device.kind)
     sources = encode_sources(rows, recipe, tokenizer)
     golds = encode_targets(rows, recipe, tokenizer)
     answers = generate(model, sources, tokenizer.pad_token_id, recipe.generate_tokens, batch_size)
@@ -130,7 +136,7 @@ def main() -> None:
         raise EssenceError(
             "nothing to answer: give --train, --val or --test and name it in --splits"
         )
-    device = choose_device(settings.device, settings.precision, arguments.threads)
+    device = choose_device(settings.device, "fp32", arguments.threads)
     write_parquet(
         arguments.out, predict(settings, device, arguments.model, rows, arguments.batch_size)
     )
