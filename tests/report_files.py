@@ -134,7 +134,8 @@ def make_run(
         | {"low": max(0.0, value - 0.05), "high": min(1.0, value + 0.05), "n": test_rows}
         for split in ("val", "test", "train")
         for task in ("all", *TASKS)
-        for metric, value in (("rouge_l", rouge_l), ("exact_match", exact_match))
+        for kind in ("", "_decoded")
+        for metric, value in ((f"rouge_l{kind}", rouge_l), (f"exact_match{kind}", exact_match))
     ]
     scores += [
         {"split": "val", "task": task, "metric": metric, "value": best[metric]}
@@ -188,3 +189,41 @@ def make_all_runs(root: Path, seeds: tuple[int, ...] = (42,)) -> list[Path]:
 
 def read_back(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def make_fit(path: Path, recipe_settings: dict[str, Any]) -> Path:
+    """A fit audit: `full` prompts lose question and targets, `compact` ones keep all."""
+    whole = recipe_settings["prompt"] == "compact"
+    facts = {
+        task: {
+            "rows": rows,
+            "question_kept": rows if whole or task == "Refiner" else 0,
+            "distinct_inputs": rows if whole or task == "Refiner" else 1,
+            "targets_surviving": rows if whole else 0,
+            "max_exact_match": 1.0 if whole else 0.0,
+            "max_exact_match_decoded": 1.0,
+            "longer_than_generation": 0.0 if whole else 0.4,
+            "targets_cut": 0,
+        }
+        for task, rows in (("Selector", 1009), ("Decomposer", 2029), ("Refiner", 337))
+    }
+    counts = ("rows", "question_kept", "distinct_inputs", "targets_surviving", "targets_cut")
+    together = {key: sum(each[key] for each in facts.values()) for key in counts}
+    together |= {"max_exact_match": float(whole), "longer_than_generation": 0.0 if whole else 0.4}
+    together["max_exact_match_decoded"] = 1.0
+    audit = {"recipe": recipe_settings["name"], "settings": recipe_settings}
+    write_json(path, {**audit, "tasks": facts, "all": together})
+    return path
+
+
+def make_lengths(path: Path, seed: int = 0) -> Path:
+    rng = random.Random(seed)
+    rows = []
+    for task, source in (("Selector", 1600), ("Decomposer", 2500), ("Refiner", 900)):
+        for _ in range(60):
+            row = {"idx": len(rows), "task": task, "source_words": int(rng.gauss(source / 2, 90))}
+            row |= {"target_words": rng.randint(5, 90)}
+            row |= {"source_tokens": int(rng.gauss(source, 200))}
+            rows.append(row | {"target_tokens": row["target_words"] * 3})
+    write_parquet(path, pa.Table.from_pylist(rows))
+    return path

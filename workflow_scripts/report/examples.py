@@ -90,8 +90,8 @@ def run_draw(args: argparse.Namespace) -> None:
     parts = {"training row": args.train, "validation row": args.val}
     if args.test:
         parts["test row"] = args.test
-    held_out = pq.read_table(args.test or args.val)
-    write_parquet(args.held_out, draw(held_out, args.per_task, args.seed))
+    held_out = draw(pq.read_table(args.test or args.val), args.per_task, args.seed)
+    write_parquet(args.held_out, held_out)
     whole = draw(pq.read_table(args.rows), args.per_task, args.seed)
     write_parquet(args.from_all, whole)
     known = origins(parts)

@@ -16,10 +16,11 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .6rem;
   border-bottom: 1px solid #ddd; }
 th { background: #f3f3f3; border-bottom: 2px solid #999; } td.number { text-align: right;
-  font-variant-numeric: tabular-nums; white-space: nowrap; }
+  font-variant-numeric: tabular-nums; white-space: nowrap; } td.name { white-space: nowrap; }
 th small { font-weight: normal; font-style: italic; color: #666; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
-  font: 12.5px/1.4 "DejaVu Sans Mono", monospace; background: #f7f7f7; border: 1px solid #ddd; border-radius: 4px; padding: .5rem; }
+  font: 12.5px/1.4 "DejaVu Sans Mono", monospace; background: #f7f7f7;
+  border: 1px solid #ddd; border-radius: 4px; padding: .5rem; }
 .tag { display: inline-block; border: 1px solid #888; border-radius: 999px; padding: 0 .55rem;
   font-size: 12px; white-space: nowrap; }
 .good { border-color: #009E73; background: #e3f5ee; } .bad { border-color: #D55E00;
@@ -75,6 +76,14 @@ class Markup(str):
     """Text that is HTML already."""
 
 
+class Number(str):
+    """A number written out: aligned as one."""
+
+
+class Name(str):
+    """Text that must not be broken over lines."""
+
+
 def tag(text: str, kind: str) -> Markup:
     """A small pill; kind: good, bad or unsure."""
     return Markup(f'<span class="tag {kind}">{escape(text)}</span>')
@@ -86,11 +95,13 @@ def embedded(value: Any) -> str:
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number for reading; nothing where nothing was measured."""
+def number(value: float | None, low: float | None = None, high: float | None = None) -> Number:
+    """A number for reading, with its interval; nothing where nothing was measured."""
     if value is None or value != value:
-        return ""
-    return f"{value:.{digits}f}"
+        return Number("")
+    if low is None or high is None or low != low or high != high:
+        return Number(f"{value:.3f}")
+    return Number(f"{value:.3f} [{low:.3f}, {high:.3f}]")
 
 
 def _small(text: str) -> str:
@@ -102,5 +113,5 @@ def _cell(value: Any) -> str:
         return f"<td>{value}</td>"
     if isinstance(value, int | float):
         return f'<td class="number">{value:g}</td>'
-    looks_numeric = isinstance(value, str) and value[:1].isdigit() and len(value) < 26
-    return f"<td{' class=number' if looks_numeric else ''}>{escape(value)}</td>"
+    kind = {Number: ' class="number"', Name: ' class="name"'}.get(type(value), "")
+    return f"<td{kind}>{escape(value)}</td>"

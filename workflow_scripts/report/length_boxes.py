@@ -56,6 +56,7 @@ def draw(lengths: dict[str, list], limits: Limits, note: str = "") -> Figure:
                 ha="left",
                 va="top",
                 fontsize=6.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
             )
         axes.set_title(title, loc="left", fontsize=9)
         axes.set_xlim(left=0)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
 from workflow_scripts.report import html
-from workflow_scripts.report.runs import TASKS, Run, first_seed, natural_key, read_runs
+from workflow_scripts.report.runs import TASKS, Run, first_seed, read_runs
 from workflow_scripts.report.verdicts import verdict_of
 
 SPLITS = ("test", "val")
@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--note", default="", help="small print: what the data and model are")
     parser.add_argument("--out", required=True, help="HTML page")
     args = parser.parse_args()
-    runs = sorted(first_seed(read_runs(args.runs)).values(), key=lambda run: natural_key(run.name))
+    runs = list(first_seed(read_runs(args.runs)).values())
     script = SCRIPT.replace("__DATA__", html.embedded(collect(runs)))
     title = f"Predictions of the recipe {runs[0].recipe}"
     write_text(args.out, html.page(title, args.note, BODY, script))

@@ -7,15 +7,14 @@ with a 95 % interval (Student's t); `summary.csv` and `summary.html` one line fo
 import argparse
 import math
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
 from workflow_scripts.report import html
-from workflow_scripts.report.numbers import mean_and_interval, to_csv
-from workflow_scripts.report.runs import TASKS, Run, natural_key, read_runs, score_rows
+from workflow_scripts.report.numbers import mean_and_interval, rate, to_csv
+from workflow_scripts.report.runs import TASKS, Run, read_runs, score_rows
 
 KEY = ["recipe", "run", "split", "task", "metric"]
 COLUMNS = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high"]
@@ -78,13 +77,17 @@ def summary_page(summary: pd.DataFrame, by_task: pd.DataFrame, note: str) -> str
         "all training. With several seeds: mean, and the 95 % interval in brackets.</p>"
     ]
     shown = [column for column in SUMMARY if column in summary.columns]
-    fixed = ["run", "sampling", "batch_size", "learning_rate", "seeds", "epochs_done", "best_epoch"]
     for recipe, group in summary.groupby("recipe", sort=False):
         rows = [
-            [row[key] for key in fixed] + [_interval(row, column) for column in shown]
-            for row in sorted(group.to_dict("records"), key=lambda row: natural_key(row["run"]))
+            [html.Name(row["run"]), row["sampling"], row["batch_size"]]
+            + [html.Number(rate(row["learning_rate"])), row["seeds"]]
+            + [row["epochs_done"], row["best_epoch"]]
+            + [html.number(row[c], row.get(f"{c}_low"), row.get(f"{c}_high")) for c in shown]
+            for row in group.to_dict("records")
         ]
-        parts += [f"<h2>{html.escape(recipe)}</h2>", html.table([*fixed, *shown], rows)]
+        heads = ["run", "sampling", "batch", "learning rate", "seeds", "epochs", "best epoch"]
+        heads += [column.replace("_", " ") for column in shown]
+        parts += [f"<h2>{html.escape(recipe)}</h2>", html.table(heads, rows)]
     parts.append("<h2>By task, on held-out rows</h2>")
     parts.append(_by_task(by_task))
     return html.page("Results of all runs", note, "\n".join(parts))
@@ -97,7 +100,7 @@ def _by_task(means: pd.DataFrame) -> str:
     ].set_index(KEY)["mean"]
     names = list(dict.fromkeys(zip(means["recipe"], means["run"], strict=True)))
     rows = [
-        [recipe, run]
+        [html.Name(recipe), html.Name(run)]
         + [
             html.number(chosen.get((recipe, run, held_out, task, metric)))
             for metric in ("exact_match", "rouge_l")
@@ -107,14 +110,6 @@ def _by_task(means: pd.DataFrame) -> str:
     ]
     heads = [f"{label} {task}" for label in ("exact match", "ROUGE-L") for task in TASKS]
     return html.table(["recipe", "run", *heads], rows)
-
-
-def _interval(row: dict[str, Any], column: str) -> str:
-    text = html.number(row[column])
-    low, high = row.get(f"{column}_low"), row.get(f"{column}_high")
-    if text and low == low and low is not None:
-        text += f" [{low:.3f}, {high:.3f}]"
-    return text
 
 
 def main() -> None:

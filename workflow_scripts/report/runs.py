@@ -1,6 +1,5 @@
 """Reading what a fine-tuning left in its folder `results/runs/<recipe>/<run>/seed<k>/`."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,9 +104,3 @@ def score_rows(run: Run) -> list[dict[str, Any]]:
     key = {"recipe": run.recipe, "run": run.name, "seed": run.seed}
     kept = ("split", "task", "metric", "value", "low", "high")
     return [{**key, **{name: row.get(name) for name in kept}} for row in run.scores]
-
-
-def natural_key(name: str) -> list[Any]:
-    """Sorts run names by their numbers: bs4 before bs8, 3e-5 before 1e-4."""
-    parts = re.split(r"(\d+(?:\.\d+)?(?:e-?\d+)?)", name)
-    return [float(part) if index % 2 else part for index, part in enumerate(parts)]

@@ -14,7 +14,7 @@ from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
 from workflow_scripts.report import html
 from workflow_scripts.report.numbers import rate
-from workflow_scripts.report.runs import Run, natural_key, read_runs
+from workflow_scripts.report.runs import Run, read_runs
 
 DIGITS = 12  # of a checksum, enough to tell files apart by eye
 
@@ -61,7 +61,11 @@ def page(frame: pd.DataFrame, note: str) -> str:
     if shared:
         parts += ["<h2>The same for all runs</h2>", html.table(["what", "value"], shared)]
     shown = frame.drop(columns=same)
-    parts += ["<h2>Runs</h2>", html.table(list(shown.columns), shown.values.tolist())]
+    rows = [
+        [html.Name(cell) if isinstance(cell, str) else cell for cell in row]
+        for row in shown.values.tolist()
+    ]
+    parts += ["<h2>Runs</h2>", html.table(list(shown.columns), rows)]
     return html.page("Runs and where they come from", note, "\n".join(parts))
 
 
@@ -72,8 +76,6 @@ def main() -> None:
     parser.add_argument("--folder", required=True, help="where runs.csv and runs.html go")
     args = parser.parse_args()
     runs = read_runs(args.runs)
-    recipes = list(dict.fromkeys(run.recipe for run in runs))
-    runs.sort(key=lambda run: (recipes.index(run.recipe), natural_key(run.name), run.seed))
     frame = pd.DataFrame([line(run) for run in runs])
     write_text(Path(args.folder) / "runs.csv", frame.to_csv(index=False, lineterminator="\n"))
     write_text(Path(args.folder) / "runs.html", page(frame, args.note))

@@ -1,0 +1,304 @@
+"""The report's sentences, each as a test on measured runs.
+
+A test gives, for a recipe, what was measured in words and whether the claim holds there: True,
+False, or None where it cannot be told. A claim of the kind "A is larger than B" holds when the 95 %
+interval of the difference lies above 0, and fails when it doesn't.
+"""
+
+import itertools
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workflow_scripts.report.evidence import CHOSEN, RECIPES, Evidence, Measured, over_seeds
+from workflow_scripts.report.numbers import welch
+from workflow_scripts.report.runs import TASKS, Run, logged_losses
+
+
+@dataclass(frozen=True)
+class Outcome:
+    text: str
+    holds: bool | None = None
+
+
+UNTESTED = Outcome("not trained here")
+Test = Callable[[Evidence, str], Outcome]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A claim in words, its test, and the artefacts that could have produced it.
+
+    `published` says what the report's own numbers say about it; `needs` what a test lacks here.
+    """
+
+    claim: str
+    test: Test | None
+    published: Callable[[Evidence], Outcome]
+    suspects: tuple[str, ...] = ()
+    needs: str = ""
+
+    def measure(self, evidence: Evidence) -> dict[str, Outcome]:
+        if self.test is None:
+            return dict.fromkeys(RECIPES, Outcome(""))
+        trained = {run.recipe for run in evidence.runs}
+        return {
+            recipe: self.test(evidence, recipe) if recipe in trained else UNTESTED
+            for recipe in RECIPES
+        }
+
+
+def larger(name: str, difference: Measured | None, unit: str = "") -> Outcome:
+    """The claim that a difference lies above 0."""
+    if difference is None:
+        return Outcome("not measured")
+    text = f"{name}: {difference}{unit}"
+    if not difference.has_interval:
+        return Outcome(f"{text} (one seed: no interval)")
+    return Outcome(text, difference.low > 0)
+
+
+# --- experiment 1
+
+
+def roughness(losses: list[float]) -> list[float]:
+    """Change from one logged training loss to the next, as shares of their mean."""
+    mean = statistics.fmean(losses)
+    return [abs(b - a) / mean for a, b in itertools.pairwise(losses)]
+
+
+def balancing_stabilises(evidence: Evidence, recipe: str) -> Outcome:
+    pairs = _pairs(evidence, recipe, "exp1_natural", "exp1_balanced")
+    rough = [
+        tuple(roughness([point["loss"] for point in logged_losses(run)]) for run in pair)
+        for pair in pairs
+    ]
+    if not rough or not all(natural and balanced for natural, balanced in rough):
+        return Outcome("not measured")
+    if len(rough) == 1:
+        difference = Measured(*welch(*rough[0]), "steps")
+    else:
+        means = [statistics.fmean(a) - statistics.fmean(b) for a, b in rough]
+        difference = over_seeds(means)
+    natural, balanced = (statistics.fmean(changes) for changes in rough[0])
+    shown = f"loss moves {natural:.1%} a point (natural), {balanced:.1%} (balanced); difference"
+    return larger(shown, difference)
+
+
+def balancing_published(evidence: Evidence) -> Outcome:
+    natural, balanced = (
+        statistics.fmean(
+            roughness([e["train_loss"] for e in evidence.published["runs"][name]["log"]])
+        )
+        for name in ("exp1_natural", "exp1_balanced")
+    )
+    text = f"said of Figures 5.1 and 5.3; its own log moves {natural:.1%} (natural) and "
+    return Outcome(f"{text}{balanced:.1%} (balanced) from epoch to epoch", natural > balanced)
+
+
+def balancing_is_fair(evidence: Evidence, recipe: str) -> Outcome:
+    def spread(run: Run) -> float:
+        losses = [run.score("loss_per_token", task=task) for task in TASKS]
+        return max(losses) - min(losses)
+
+    pairs = _pairs(evidence, recipe, "exp1_natural", "exp1_balanced")
+    values = [spread(natural) - spread(balanced) for natural, balanced in pairs]
+    return larger("spread of loss per token over tasks, natural - balanced", over_seeds(values))
+
+
+def refiner_deviates(evidence: Evidence, recipe: str) -> Outcome:
+    """The Refiner's true training loss above the others', more so in the natural mix."""
+
+    def gaps(run: Run) -> list[float]:
+        by_task: dict[str, list[float]] = {task: [] for task in TASKS}
+        for step in run.steps[:800]:
+            for task, sums in step["tasks"].items():
+                by_task[task].append(sums["loss_sum"] / max(sums["tokens"], 1))
+        others = [statistics.fmean(by_task[task]) for task in TASKS[:2] if by_task[task]]
+        return [loss - statistics.fmean(others) for loss in by_task["Refiner"]] if others else []
+
+    pairs = [
+        tuple(map(gaps, pair)) for pair in _pairs(evidence, recipe, "exp1_natural", "exp1_balanced")
+    ]
+    pairs = [pair for pair in pairs if all(pair)]
+    if not pairs:
+        return Outcome("not measured")
+    if len(pairs) == 1:
+        difference = Measured(*welch(*pairs[0]), "steps")
+    else:
+        means = [statistics.fmean(a) - statistics.fmean(b) for a, b in pairs]
+        difference = over_seeds(means)
+    return larger("Refiner's true loss above the other tasks', natural - balanced", difference)
+
+
+# --- experiments 2 and 3
+
+
+def smaller_batch(evidence: Evidence, recipe: str) -> Outcome:
+    values = _batch_pairs(evidence, recipe, lambda run: run.score("eval_loss"))
+    return larger(f"eval loss, batch 8 - batch 4, {len(values)} pairs", over_seeds(values))
+
+
+def smaller_batch_published(evidence: Evidence) -> Outcome:
+    runs = evidence.published["runs"]
+    values = [
+        runs[f"exp3_bs8_lr{name}"]["best_eval_loss"] - runs[f"exp3_bs4_lr{name}"]["best_eval_loss"]
+        for name in ("3e-5", "5e-5", "1e-4")
+    ]
+    text = ", ".join(f"{value:+.3f}" for value in values)
+    return Outcome(f"its own numbers, batch 8 - batch 4: {text}", min(values) > 0)
+
+
+def batch_8_overfits(evidence: Evidence, recipe: str) -> Outcome:
+    def gap(run: Run) -> float:
+        last = run.training["epochs"][-1]
+        return last["eval_loss"] - last["train_loss"]
+
+    values = _batch_pairs(evidence, recipe, gap)
+    return larger("evaluation - training loss at the end, batch 8 - batch 4", over_seeds(values))
+
+
+def overfits_published(evidence: Evidence) -> Outcome:
+    gaps = {
+        batch: statistics.fmean(
+            log[-1]["eval_loss"] - log[-1]["train_loss"]
+            for name, run in evidence.published["runs"].items()
+            if name.startswith(f"exp3_bs{batch}") and (log := run["log"])
+        )
+        for batch in (4, 8)
+    }
+    return Outcome(
+        f"evaluation - training loss at the end: {gaps[8]:.3f} (batch 8), {gaps[4]:.3f} (batch 4)",
+        gaps[8] > gaps[4],
+    )
+
+
+def slow_rate_underfits(evidence: Evidence, recipe: str) -> Outcome:
+    grid = evidence.grid(recipe)
+    values = [
+        run.score("eval_loss") - grid[(1e-4, batch, seed)].score("eval_loss")
+        for (rate, batch, seed), run in grid.items()
+        if rate == 3e-5 and (1e-4, batch, seed) in grid
+    ]
+    return larger(f"eval loss, 3e-5 - 1e-4, {len(values)} pairs", over_seeds(values))
+
+
+def slow_rate_published(evidence: Evidence) -> Outcome:
+    runs = evidence.published["runs"]
+    slow, fast = (runs[f"exp3_bs4_lr{name}"]["best_eval_loss"] for name in ("3e-5", "1e-4"))
+    return Outcome(f"eval loss {slow:.3f} (3e-5), {fast:.3f} (1e-4), batch 4", slow > fast)
+
+
+def chosen_is_best(evidence: Evidence, recipe: str) -> Outcome:
+    ranks = {}
+    for metric in ("eval_loss", "rouge_l"):
+        means = {
+            name: evidence.score(recipe, name, metric).value
+            for name in evidence.names(recipe)
+            if name.startswith("exp3") and evidence.score(recipe, name, metric)
+        }
+        if CHOSEN not in means:
+            return Outcome("not measured")
+        ranks[metric] = _rank(means, CHOSEN, lowest=metric == "eval_loss")
+    return Outcome(
+        f"rank {ranks['eval_loss'][0]} of {ranks['eval_loss'][1]} by eval loss, "
+        f"{ranks['rouge_l'][0]} by ROUGE-L (means over seeds)",
+        ranks["eval_loss"][0] == 1,
+    )
+
+
+def chosen_published(evidence: Evidence) -> Outcome:
+    grid = {k: v for k, v in evidence.published["runs"].items() if v["experiment"] == 3}
+    loss = _rank({k: v["best_eval_loss"] for k, v in grid.items()}, CHOSEN, lowest=True)
+    rouge = _rank({k: v["rouge_l_val"] for k, v in grid.items()}, CHOSEN, lowest=False)
+    return Outcome(
+        f"its own numbers: rank {loss[0]} of {loss[1]} by eval loss, {rouge[0]} by ROUGE-L; first "
+        "by exact match, for one row in 203",
+        loss[0] == 1,
+    )
+
+
+def rouge_rose(evidence: Evidence, recipe: str) -> Outcome:
+    first = evidence.score(recipe, "exp1_balanced", "rouge_l_decoded")
+    last = evidence.score(recipe, CHOSEN, "rouge_l_decoded")
+    if first is None or last is None:
+        return Outcome("not measured")
+    half = sum(((each.high - each.low) / 2) ** 2 for each in (first, last)) ** 0.5
+    rise = last.value - first.value
+    text = f"{first.value:.3f} to {last.value:.3f}; rise"
+    return larger(text, Measured(rise, rise - half, rise + half, first.over))
+
+
+# --- what the scores can say at all
+
+
+def exact_match_is_zero(evidence: Evidence, recipe: str) -> Outcome:
+    split = evidence.held_out(recipe)
+    scores = {n: evidence.score(recipe, n, "exact_match", split) for n in evidence.names(recipe)}
+    scores = {name: score for name, score in scores.items() if score}
+    if not scores:
+        return Outcome("not measured")
+    best = max(scores, key=lambda name: scores[name].value)
+    text = f"highest {scores[best]} ({best}, {split} rows)"
+    audit = evidence.fit.get(recipe)
+    if audit:
+        text += f"; within reach at most {audit['all']['max_exact_match']:.3f}"
+    return Outcome(text, scores[best].value == 0)
+
+
+def decomposer_usable(evidence: Evidence, recipe: str) -> Outcome:
+    split = evidence.held_out(recipe)
+    scores = [
+        score
+        for name in evidence.names(recipe)
+        if (score := evidence.score(recipe, name, "exact_match", split, "Decomposer"))
+    ]
+    if not scores:
+        return Outcome("not measured")
+    best = max(scores, key=lambda score: score.value)
+    return Outcome(f"exact match of the best run, Decomposer: {best}", best.low > 0)
+
+
+def answers_too_long(evidence: Evidence, recipe: str) -> Outcome:
+    audit = evidence.fit.get(recipe)
+    if not audit:
+        return Outcome("no fit audit")
+    cut = audit["all"]["targets_cut"] / max(audit["all"]["rows"], 1)
+    limits, longer = audit["settings"], audit["all"]["longer_than_generation"]
+    return Outcome(
+        f"{cut:.1%} of the answers are longer than {limits['target_tokens']} tokens, {longer:.1%} "
+        f"longer than the {limits['generate_tokens']} that are generated",
+        cut > 0.01,
+    )
+
+
+def rows_not_linked(evidence: Evidence, recipe: str) -> Outcome:
+    share = evidence.linked_rows
+    measured = evidence.score(recipe, CHOSEN, "execution_accuracy", evidence.held_out(recipe))
+    text = f"{share:.1%} of the rows name their database"
+    if measured:
+        text += f"; execution accuracy {measured}"
+    return Outcome(text, share == 0 if share == share else None)
+
+
+# --- helpers
+
+
+def _pairs(evidence: Evidence, recipe: str, first: str, second: str) -> list[tuple[Run, Run]]:
+    others = {run.seed: run for run in evidence.named(recipe, second)}
+    return [(run, others[run.seed]) for run in evidence.named(recipe, first) if run.seed in others]
+
+
+def _batch_pairs(evidence: Evidence, recipe: str, value: Callable[[Run], float]) -> list[float]:
+    """value(batch 8) - value(batch 4) for each learning rate and seed."""
+    grid = evidence.grid(recipe)
+    return [
+        value(run) - value(grid[(rate, 4, seed)])
+        for (rate, batch, seed), run in grid.items()
+        if batch == 8 and (rate, 4, seed) in grid
+    ]
+
+
+def _rank(values: dict[str, float], name: str, lowest: bool) -> tuple[int, int]:
+    ordered = sorted(values, key=lambda each: values[each] if lowest else -values[each])
+    return ordered.index(name) + 1, len(ordered)
