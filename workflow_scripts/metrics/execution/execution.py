@@ -1,5 +1,7 @@
 """SQL by what it returns, as an `evaluate` metric that loads from this folder, without a hub."""
 
+from pathlib import Path
+
 import datasets
 import evaluate
 
@@ -51,7 +53,7 @@ class Execution(evaluate.Metric):
 
     def _compute(self, predictions, references, databases, seconds=30.0, repeat=10):
         cases = [
-            Case(database, "", gold, sql, database)
+            Case(database, "", gold, sql, Path(database))
             for sql, gold, database in zip(predictions, references, databases, strict=True)
         ]
         with Sandbox(Limits(seconds=seconds)) as sandbox:

@@ -1,0 +1,540 @@
+"""The SQL metrics against their definitions, and gold against gold."""
+
+import json
+import math
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from spider_hardness import spider_hardness
+
+from workflow_scripts.metrics.decomposer.rows import decomposer_row
+from workflow_scripts.metrics.execution import compare
+from workflow_scripts.metrics.hardness import hardness
+from workflow_scripts.metrics.judge import Case, judge
+from workflow_scripts.metrics.names import schema_names, unknown_names
+from workflow_scripts.metrics.refiner.rows import refiner_row
+from workflow_scripts.metrics.score import sql_of, summary
+from workflow_scripts.metrics.selector.rows import selector_row
+from workflow_scripts.sql.cache import CachedSandbox
+from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.text.answers import render_decomposer, render_selector
+
+ROOT = Path(__file__).resolve().parents[1]
+SPIDER = ROOT / "../shared/data/spider"
+if not SPIDER.is_dir():
+    SPIDER = Path("/work/shared/data/spider")
+needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
+TWIN = ROOT / "resources/twin"
+needs_twin = pytest.mark.skipif(
+    not (TWIN / "truth.jsonl").is_file(), reason="the twin has not been built"
+)
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"
+
+
+def spider_path(db_id: str) -> Path:
+    return SPIDER / "database" / db_id / f"{db_id}.sqlite"
+
+
+def spider_sample(count: int, seed: int) -> list[dict]:
+    rows = json.loads((SPIDER / "questions.json").read_text())
+    return random.Random(seed).sample(rows, count)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(Limits(seconds=5), workers=2) as sandbox:
+        yield CachedSandbox(sandbox)
+
+
+@pytest.fixture
+def shop(tmp_path) -> Path:
+    path = tmp_path / "shop" / "shop.sqlite"
+    path.parent.mkdir()
+    connection = sqlite3.connect(path)
+    connection.executescript(
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL, kind TEXT);"
+        "INSERT INTO item VALUES (1, 'pen', 1.5, 'a'), (2, 'ink', 4, 'a'), (3, 'pad', 4, 'b');"
+    )
+    connection.commit()
+    connection.close()
+    return path
+
+
+def verdict(sandbox, path: Path, gold: str, prediction: str | None, repeat: int = 0):
+    return judge([Case("shop", "?", gold, prediction, path)], sandbox, repeat)[0]
+
+
+# Execution accuracy --------------------------------------------------------------------------
+
+
+def plain_ex(path: Path, predicted: str, gold: str) -> bool:
+    """EX from its definition alone: run both, compare the sets of rows; an error is wrong."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
+    try:
+        wanted = set(connection.execute(gold).fetchall())
+        return set(connection.execute(predicted).fetchall()) == wanted
+    except (sqlite3.Error, sqlite3.Warning):
+        return False
+    finally:
+        connection.close()
+
+
+def perturbed(rng: random.Random, gold: str, others: list[str]) -> str:
+    """A prediction that may be right, wrong or broken."""
+    kind = rng.randrange(8)
+    if kind == 0:
+        return rng.choice(others)
+    if kind == 1:
+        return gold.replace("DISTINCT", "").replace("distinct", "")
+    if kind == 2 and "join" not in gold.lower():  # a join on != would take minutes
+        return gold.replace(">", "<", 1) if ">" in gold else gold.replace("=", "!=", 1)
+    if kind == 3:
+        return gold.rsplit(" ", rng.randint(1, 3))[0]
+    if kind == 4:
+        return gold.replace("count(*)", "count(1)").replace("T1", "x1")
+    if kind == 5:
+        return gold.replace(" , ", " || ", 1)
+    if kind == 6:
+        return f"SELECT * FROM ({gold})"
+    return gold.split(" ORDER BY ")[0].split(" order by ")[0]
+
+
+@needs_spider
+def test_our_ex_agrees_row_by_row_with_the_definition(sandbox):
+    rng, rows = random.Random(5), spider_sample(600, 5)
+    by_database: dict[str, list[str]] = {}
+    for row in rows:
+        by_database.setdefault(row["db_id"], []).append(row["query"])
+    cases = [
+        Case(r["db_id"], r["question"], r["query"],
+             perturbed(rng, r["query"], by_database[r["db_id"]]), spider_path(r["db_id"]))
+        for r in rows
+    ]  # fmt: skip
+    ours = [bool(v.execution_accuracy) for v in judge(cases, sandbox, repeat=0)]
+    theirs = [plain_ex(c.database, c.prediction, c.gold) for c in cases]
+    assert ours == theirs
+    assert 150 < sum(ours) < 450  # the perturbations make both kinds
+
+
+@needs_spider
+def test_gold_against_gold_is_perfect_on_spider(sandbox):
+    rows = spider_sample(500, 1)
+    cases = [Case(r["db_id"], "", r["query"], r["query"], spider_path(r["db_id"])) for r in rows]
+    scores = summary(judge(cases, sandbox))
+    assert {name for name, score in scores.items() if score["value"] != 1.0} == set()
+    assert scores["execution_accuracy"]["n"] == 500
+    assert scores["execution_accuracy_empty_gold"]["n"] > 0
+
+
+@needs_twin
+def test_gold_against_gold_is_perfect_on_the_twin(sandbox):
+    truth = [json.loads(line) for line in (TWIN / "truth.jsonl").read_text().splitlines()]
+    truth = random.Random(2).sample([row for row in truth if row.get("gold_sql")], 300)
+    cases = [
+        Case(t["db_id"], "", t["gold_sql"], t["gold_sql"],
+             TWIN / "databases" / t["db_id"] / f"{t['db_id']}.sqlite")
+        for t in truth
+    ]  # fmt: skip
+    scores = summary(judge(cases, sandbox))
+    assert {name for name, score in scores.items() if score["value"] != 1.0} == set()
+    assert scores["execution_accuracy"]["n"] == 300
+
+
+@pytest.mark.parametrize(
+    "prediction, word, accuracy, match",
+    [
+        ("SELECT name, price FROM item", "right", 1, 1),
+        ("SELECT name, price FROM item ORDER BY price DESC", "right", 1, 1),
+        ("SELECT price, name FROM item", "wrong", 0, 1),
+        ("SELECT name, price FROM item UNION ALL SELECT name, price FROM item", "right", 1, 0),
+        ("SELECT name FROM item", "wrong", 0, 0),
+        ("SELECT name, price FROM item WHERE price > 2", "wrong", 0, 0),
+        ("SELECT ghost FROM item", "error", 0, 0),
+        ("DROP TABLE item", "refused", 0, 0),
+        (ENDLESS, "timeout", 0, 0),
+        (None, "no sql", 0, 0),
+        ("", "no sql", 0, 0),
+    ],
+)
+def test_verdicts(sandbox, shop, prediction, word, accuracy, match):
+    found = verdict(sandbox, shop, "SELECT name, price FROM item", prediction)
+    assert found.verdict == word
+    assert (found.execution_accuracy, found.execution_match) == (accuracy, match)
+    assert (found.error is None) == (word in ("right", "wrong"))
+
+
+def test_a_gold_that_fails_judges_nobody_and_an_unknown_database_neither(sandbox, shop):
+    failed = verdict(sandbox, shop, "SELECT ghost FROM item", "SELECT 1")
+    assert failed.verdict == "gold fails" and "no such column" in failed.error
+    unknown = judge([Case(None, "", "SELECT 1", "SELECT 1", None)], sandbox)[0]
+    assert unknown.verdict == "not linked" and unknown.exact_match == 1
+    scores = summary([failed, unknown, verdict(sandbox, shop, "SELECT 1", "SELECT 1")])
+    assert scores["execution_accuracy"]["n"] == 1 and scores["exact_match"]["n"] == 3
+
+
+def test_empty_gold_is_counted_apart(sandbox, shop):
+    nobody = "SELECT name FROM item WHERE price > 100"
+    also = "SELECT name FROM item WHERE kind = 'z'"  # wrong, and right by EX
+    verdicts = [
+        verdict(sandbox, shop, nobody, also),
+        verdict(sandbox, shop, "SELECT 1", "SELECT 2"),
+    ]
+    scores = summary(verdicts)
+    assert scores["execution_accuracy"]["value"] == 0.5
+    assert scores["execution_accuracy_empty_gold"]["value"] == 1
+    assert scores["execution_accuracy_nonempty_gold"]["value"] == 0
+
+
+# Execution match -----------------------------------------------------------------------------
+
+
+def plain_match(predicted: list, gold: list, ordered: bool) -> bool:
+    """The test suite's question asked of every order of the columns."""
+    from itertools import permutations
+
+    if len(predicted) != len(gold) or (gold and len(predicted[0]) != len(gold[0])):
+        return False
+    if not gold:
+        return True
+    for order in permutations(range(len(gold[0]))):
+        rows = [tuple(row[i] for i in order) for row in predicted]
+        if rows == gold if ordered else sorted(map(repr, rows)) == sorted(map(repr, gold)):
+            return True
+    return False
+
+
+def test_execution_match_agrees_with_trying_every_order():
+    rng, matched = random.Random(9), 0
+    for _ in range(2_000):
+        width, height = rng.randint(1, 4), rng.randint(0, 4)
+        gold = [tuple(rng.randrange(3) for _ in range(width)) for _ in range(height)]
+        order = rng.sample(range(width), width)
+        rows = [tuple(row[i] for i in order) for row in rng.sample(gold, height)]
+        if rows and rng.random() < 0.4:
+            at = rng.randrange(height)
+            rows[at] = tuple(rng.randrange(3) for _ in range(width))
+        ordered = rng.random() < 0.3
+        expected = plain_match(rows, gold, ordered)
+        assert compare.execution_match(rows, gold, ordered) == expected, (rows, gold, ordered)
+        matched += expected
+    assert 500 < matched < 1_800
+
+
+def test_execution_match_of_wide_results_is_quick():
+    rng = random.Random(0)
+    gold = [tuple(rng.randrange(2) for _ in range(12)) for _ in range(40)]
+    given = [tuple(reversed(row)) for row in gold]
+    assert compare.execution_match(given, gold, ordered=True)
+    assert not compare.execution_match([*given[:-1], (7,) * 12], gold, ordered=False)
+
+
+def test_execution_match_knows_order_distinct_and_further_instances(sandbox, shop):
+    def match(gold, prediction):
+        return verdict(sandbox, shop, gold, prediction).execution_match
+
+    ordered = "SELECT name FROM item ORDER BY price, id"
+    assert match(ordered, "SELECT name FROM item ORDER BY id") == 1
+    assert match(ordered, "SELECT name FROM item ORDER BY id DESC") == 0
+    assert match("SELECT name FROM item", "SELECT name FROM item ORDER BY id DESC") == 1
+    assert match("SELECT DISTINCT kind FROM item", "SELECT kind FROM item") == 1
+    assert match(
+        "SELECT name FROM item WHERE price >= 4", "SELECT name FROM item WHERE price > = 4"
+    )
+    lucky = "SELECT count(*) FROM item WHERE kind = 'a'"
+    gold = "SELECT count(*) FROM item WHERE id < 3"
+    assert match(gold, lucky) == 1
+    other = shutil.copy(shop, shop.with_name("other.sqlite"))
+    connection = sqlite3.connect(other)
+    connection.execute("UPDATE item SET kind = 'b'")
+    connection.commit()
+    connection.close()
+    assert match(gold, lucky) == 0 and match(gold, gold) == 1
+
+
+# Soft-F1 and times ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "predicted, gold, expected",
+    [
+        ([], [], 1),
+        ([], [(1,)], 0),
+        ([(1,)], [], 0),
+        ([(1, 2)], [(1, 2)], 1),
+        ([(1,), (1,)], [(1,)], 1),
+        # One of two values: 1/2 in both, 1/2 only predicted, 1/2 only gold -> P = R = 1/2
+        ([(1, 9)], [(1, 2)], 0.5),
+        # A missing row: tp 1, fn 1 -> P 1, R 1/2
+        ([(1,)], [(1,), (2,)], 2 / 3),
+        # The second row in the first place: nothing overlaps, whatever the sets say
+        ([(2,), (1,)], [(1,), (2,)], 0),
+        # A column too many: 2/1 only predicted... tp 1, fp 2 -> P 1/3, R 1
+        ([(1, 8, 9)], [(1,)], 0.5),
+    ],
+)
+def test_soft_f1_by_hand(predicted, gold, expected):
+    assert compare.soft_f1(predicted, gold) == pytest.approx(expected)
+
+
+def test_time_ratio_drops_outliers_and_r_ves_goes_by_steps():
+    steady = [(1.0, 2.0)] * 30
+    assert compare.time_ratio(steady) == 2
+    assert compare.time_ratio([*steady, (1.0, 1000.0)]) == 2
+    assert compare.ves(4) == 2
+    steps = [(9, 1.25), (2, 1.25), (1.99, 1), (1, 1), (0.5, 0.75), (0.25, 0.5), (0.01, 0.25)]
+    assert [compare.r_ves(ratio) for ratio, _ in steps] == [math.sqrt(r) for _, r in steps]
+    with pytest.raises(ValueError, match="no times"):
+        compare.time_ratio([])
+
+
+def test_ves_of_a_slow_right_answer_is_below_gold_and_a_wrong_one_scores_nothing(sandbox, shop):
+    gold = "SELECT count(*) FROM item"
+    slow = (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 20000) "
+        "SELECT (SELECT count(*) FROM item) FROM c"
+    )
+    found = verdict(sandbox, shop, gold, slow, repeat=3)
+    assert found.verdict == "right" and 0 < found.ves < 0.5 and found.r_ves == math.sqrt(0.25)
+    assert verdict(sandbox, shop, gold, "SELECT 99", repeat=3).ves == 0
+
+
+# Hardness ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "sql, level",
+    [  # the examples of figure 3 of the Spider paper, as `evaluation.py` counts them
+        ("SELECT COUNT(*) FROM cars_data WHERE cylinders > 4", "easy"),
+        ("SELECT T2.name, COUNT(*) FROM concert AS T1 JOIN stadium AS T2 ON T1.stadium_id = "
+         "T2.stadium_id GROUP BY T1.stadium_id", "medium"),
+        ("SELECT name FROM country WHERE population > (SELECT avg(population) FROM country)",
+         "hard"),
+        ("SELECT AVG(life_expectancy) FROM country WHERE name NOT IN (SELECT T1.name FROM country "
+         "AS T1 JOIN country_language AS T2 ON T1.code = T2.country_code WHERE T2.language = "
+         "'English' AND T2.is_official = 'T')", "extra"),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", "easy"),
+        ("SELECT FROM WHERE", None),
+    ],
+)  # fmt: skip
+def test_hardness_of_known_queries(sql, level):
+    assert hardness(sql) == level
+
+
+@needs_spider
+def test_hardness_agrees_with_a_count_over_words():
+    for row in spider_sample(1_500, 4):
+        assert hardness(row["query"]) == spider_hardness(row["query"]), row["query"]
+
+
+# The agents ----------------------------------------------------------------------------------
+
+SCHEMA = """# Table: item
+[
+  (id, id.),
+  (name, name. Value examples: ['pen'].),
+  (price, price.),
+  (kind, kind.)
+]
+# Table: sale
+[
+  (item_id, item id.),
+  (day, day.)
+]"""
+GOLD_SQL = "SELECT T1.name FROM item AS T1 JOIN sale AS T2 ON T1.id = T2.item_id"
+
+
+def test_selector_by_hand():
+    gold = render_selector({"item": ["id", "name"], "sale": "keep_all"})
+    perfect = selector_row(gold, gold, SCHEMA, GOLD_SQL)
+    assert perfect.pop("compression") == pytest.approx(2 / 6)
+    assert set(perfect.values()) == {1.0} and len(perfect) == 8
+    row = selector_row(
+        render_selector({"item": ["ID", "price"], "sale": "drop_all", "ghost": "keep_all"}),
+        gold, SCHEMA, GOLD_SQL,
+    )  # fmt: skip
+    assert row["valid_json"] == 1
+    assert (row["table_precision"], row["table_recall"]) == (1 / 2, 1 / 2)
+    assert (row["column_precision"], row["column_recall"]) == (1 / 3, 1 / 4)  # item.id alone
+    assert row["column_f1"] == pytest.approx(2 / 7)
+    assert row["needed_recall"] == pytest.approx(1 / 3)  # of name, id and item_id
+    assert row["compression"] == pytest.approx(4 / 6)
+
+
+def test_selector_answer_that_is_no_json_keeps_nothing():
+    gold = render_selector({"item": "keep_all"})
+    row = selector_row("item: keep all", gold, SCHEMA)
+    assert row["compression"] == 1.0 and "needed_recall" not in row
+    assert {value for name, value in row.items() if name != "compression"} == {0.0}
+
+
+def test_names_that_are_not_in_the_schema():
+    schema = schema_names(SCHEMA)
+    assert unknown_names(GOLD_SQL, schema) == set()
+    assert unknown_names('SELECT "name" FROM item WHERE kind = "a"', schema) == set()
+    made = (
+        "WITH x AS (SELECT id AS k FROM item) SELECT x.k, rowid FROM x JOIN sale s ON s.day = x.k"
+    )
+    assert unknown_names(made, schema) == set()
+    wrong = "SELECT T1.nam, colour FROM item T1 JOIN shop T2 ON T1.id = T2.item"
+    assert unknown_names(wrong, schema) == {"item.nam", "colour", "shop", "shop.item"}
+
+
+def test_decomposer_by_hand():
+    gold = render_decomposer([("What is sold?", "SELECT item_id FROM sale"), ("Names?", GOLD_SQL)])
+    row = decomposer_row(gold, gold, SCHEMA)
+    assert row.pop("sub_questions") == 2 and row.pop("unknown_names") == 0
+    assert set(row.values()) == {1.0}
+    row = decomposer_row(
+        "Sub question 1: ?\nSQL\n```sql\nSELECT ghost FROM item\n```", gold, SCHEMA
+    )
+    assert (row["sub_questions"], row["sub_questions_as_gold"], row["unknown_names"]) == (1, 0, 1)
+    assert (row["final_parse_rate"], row["known_names_rate"]) == (1, 0)
+    row = decomposer_row("sql SELECT name FROM item", gold, SCHEMA)  # no fence: no SQL
+    assert set(row.values()) == {0.0} and "unknown_names" not in row
+
+
+def test_refiner_by_hand(sandbox, shop):
+    def row(old, new):
+        gold = "SELECT name FROM item"
+        return refiner_row(*(verdict(sandbox, shop, gold, sql) for sql in (new, old)))
+
+    right, broken, wrong = "SELECT name FROM item", "SELECT nam FROM item", "SELECT id FROM item"
+    assert row(broken, right) == {"unchanged_rate": 0, "executable_rate": 1, "fix_rate": 1}
+    assert row(broken, wrong) == {"unchanged_rate": 0, "executable_rate": 1, "fix_rate": 0}
+    assert row(broken, "select NAM from item;") == {
+        "unchanged_rate": 1, "executable_rate": 0, "fix_rate": 0,
+    }  # fmt: skip
+    assert row(right, wrong)["regression_rate"] == 1 and row(right, right)["regression_rate"] == 0
+    assert row(broken, None)["executable_rate"] == 0
+
+
+# The command ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer, sql",
+    [
+        ("SELECT 1", "SELECT 1"),
+        ("First\n```sql\nSELECT 1\n```\nthen\n```\nSELECT 2;\n```\nQuestion Solved.", "SELECT 2;"),
+        ("```sql\nSELECT 1", "SELECT 1"),  # cut short
+        ("```SQLite\nSELECT `a b` FROM t\n```", "SELECT `a b` FROM t"),
+        ("  ", None),
+        ("```sql\n```", None),
+    ],
+)
+def test_sql_is_taken_from_the_last_fence(answer, sql):
+    assert sql_of(answer) == sql
+
+
+def run_score(*arguments) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "workflow_scripts.metrics.score", *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+
+
+def write_lines(path: Path, lines: list) -> Path:
+    path.write_text("\n".join(x if isinstance(x, str) else json.dumps(x) for x in lines) + "\n")
+    return path
+
+
+def test_score_command(shop, tmp_path):
+    def line(prediction, gold="SELECT name FROM item"):
+        return {"db_id": "shop", "question": "?", "gold": gold, "prediction": prediction}
+
+    predictions = write_lines(
+        tmp_path / "p.jsonl",
+        [line("SELECT name FROM item"), line("So:\n```sql\nselect NAME from item;\n```"),
+         line("DROP TABLE item"), line(ENDLESS), line("SELECT 1", "SELECT ghost FROM item")],
+    )  # fmt: skip
+    rows = tmp_path / "rows.jsonl"
+    done = run_score(
+        "--predictions", predictions, "--databases", tmp_path, "--json", "--rows", rows
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    metrics = answer["metrics"]
+    assert metrics["execution_accuracy"]["value"] == 0.5
+    assert metrics["execution_accuracy"]["n"] == 4
+    assert metrics["exact_match"]["value"] == 0.2
+    assert metrics["exact_match_normalised"]["value"] == 0.4
+    assert metrics["execution_accuracy"]["low"] <= 0.5 <= metrics["execution_accuracy"]["high"]
+    assert {"execution_match", "soft_f1", "ves", "r_ves", "parse_rate"} <= set(metrics)
+    assert answer["by_hardness"]["easy"]["execution_accuracy"]["n"] == 4
+    assert answer["counts"] == {
+        "rows": 5, "gold_empty": 0, "right": 2, "refused": 1, "timeout": 1, "gold_fails": 1,
+    }  # fmt: skip
+    verdicts = [json.loads(text)["verdict"] for text in rows.read_text().splitlines()]
+    assert verdicts == ["right", "right", "refused", "timeout", "gold fails"]
+    table = run_score("--predictions", predictions, "--databases", tmp_path, "--repeat", 0).stdout
+    assert "execution_accuracy" in table and "\nves " not in table
+
+
+GOOD_LINE = {"db_id": "shop", "question": "?", "gold": "SELECT 1", "prediction": "SELECT 1"}
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("{oops", "not JSON"),
+        ("[1]", "not a JSON object"),
+        ({**GOOD_LINE, "gold": None}, "'gold'"),
+        ({**GOOD_LINE, "gold": " "}, "'gold' is empty"),
+        ({"db_id": "shop", "gold": "SELECT 1"}, "'prediction'"),
+        ({**GOOD_LINE, "db_id": "nowhere"}, "unknown db_id 'nowhere'"),
+        ({**GOOD_LINE, "db_id": "../shop"}, "not the name of a database"),
+        ({**GOOD_LINE, "db_id": 3}, "'db_id'"),
+    ],
+)
+def test_score_names_the_bad_line(shop, tmp_path, line, words):
+    predictions = write_lines(tmp_path / "p.jsonl", [GOOD_LINE, line])
+    done = run_score("--predictions", predictions, "--databases", tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "line 2" in done.stderr and words in done.stderr
+
+
+def test_score_of_missing_files(tmp_path):
+    assert "no such file" in run_score("--predictions", "x", "--databases", tmp_path).stderr
+    empty = write_lines(tmp_path / "p.jsonl", [""])
+    assert "no predictions" in run_score("--predictions", empty, "--databases", tmp_path).stderr
+    one = write_lines(tmp_path / "p.jsonl", [GOOD_LINE])
+    assert "no such folder" in run_score("--predictions", one, "--databases", "gone").stderr
+
+
+# `evaluate` ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    evaluate = pytest.importorskip("evaluate")
+    monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", tmp_path / "modules")
+    folder = ROOT / "workflow_scripts/metrics"
+    return lambda name: evaluate.load(str(folder / name), cache_dir=str(tmp_path / "cache"))
+
+
+def test_metrics_load_through_evaluate(load, shop):
+    shops, gold = [str(shop)] * 2, ["SELECT name FROM item", "SELECT price FROM item"]
+    found = load("execution").compute(
+        predictions=[gold[0], "SELECT 1"], references=gold, databases=shops
+    )
+    assert found["execution_accuracy"] == found["execution_match"] == 0.5
+    found = load("sql_match").compute(predictions=["select NAME from item;", "?"], references=gold)
+    assert found == {"exact_match": 0, "exact_match_normalised": 0.5, "parse_rate": 0.5}
+    answer = render_selector({"item": "keep_all"})
+    found = load("selector").compute(
+        predictions=[answer], references=[answer], schemas=[SCHEMA], gold_sql=[""]
+    )
+    assert found["column_f1"] == found["valid_json"] == 1
+    answer = render_decomposer([("?", GOLD_SQL)])
+    found = load("decomposer").compute(predictions=[answer], references=[answer], schemas=[SCHEMA])
+    assert found["known_names_rate"] == 1
+    found = load("refiner").compute(
+        predictions=gold, references=gold, old_sql=["SELECT 1", "SELECT x"], databases=shops
+    )
+    assert found["fix_rate"] == 1 and found["unchanged_rate"] == 0
