@@ -99,22 +99,23 @@ def _inputs(audits: list[dict[str, Any]]) -> list[str]:
 
 
 def _scores(means: pd.DataFrame, recipes: list[str]) -> list[str]:
-    """The best run of each recipe on held-out rows, by task."""
+    """Each recipe's run with the lowest evaluation loss, on held-out rows, by task."""
     sentences = []
     for recipe in recipes:
-        own = means[(means["recipe"] == recipe) & (means["metric"] == "exact_match")]
+        own = means[means["recipe"] == recipe]
+        losses = own[(own["metric"] == "eval_loss") & (own["task"] == "all")]
+        own = own[own["metric"] == "exact_match"]
         split = "test" if (own["split"] == "test").any() else "val"
-        own = own[own["split"] == split]
-        whole = own[own["task"] == "all"]
-        if whole.empty:
+        if losses.empty or own.empty:
             continue
-        run = whole.loc[whole["mean"].idxmax(), "run"]
-        by_task = own[own["run"] == run].set_index("task")["mean"]
+        run = losses.loc[losses["mean"].idxmin(), "run"]
+        chosen = own[(own["split"] == split) & (own["run"] == run)]
+        by_task = chosen.set_index("task")["mean"]
         tasks = ", ".join(f"{task} {by_task[task]:.1%}" for task in TASKS if task in by_task)
         rows = "kept from all training" if split == "test" else "that chose the epoch"
         sentences.append(
-            f"Highest exact match under **{recipe}** on rows {rows}: {by_task['all']:.1%} "
-            f"({run}; {tasks})."
+            f"Exact match under **{recipe}** on rows {rows}: {by_task['all']:.1%} ({tasks}; "
+            f"{run}, the run with the lowest evaluation loss)."
         )
     return sentences
 

@@ -50,7 +50,7 @@ def task_figures(runs: Runs) -> dict[str, dict[str, Any]]:
     return dict(sorted(figures.items()))
 
 
-def chain(runs: Runs) -> list[str]:
+def training_order(runs: Runs) -> list[str]:
     """Runs in the order of training: each after the run whose weights it takes over."""
     ordered: list[str] = []
 
