@@ -145,7 +145,7 @@ def test_the_constant_parts_are_as_long_as_the_originals():
     lengths["Decomposer"] = len(tokenizer.encode(text[: text.rindex("【Database schema】")]).ids)
     assert lengths["Selector"] > 1100
     assert lengths["Decomposer"] > 1900
-    assert 260 < lengths["Refiner"] < 360
+    assert 280 < lengths["Refiner"] < 340
 
 
 def test_the_constant_parts_are_longer_than_512_for_any_tokenizer_of_words():

@@ -254,13 +254,13 @@ DECOMPOSER_CLOSING = "Decompose the question into sub questions, considering 【
 REFINER = """\
 【Instruction】
 When executing SQL below, some errors occurred, please fix up SQL based on query and database info.
-Read the error first and find the part of the SQL that caused it; then check every table and column name against the database info, and every value against the value examples. Think it through in steps where that helps, and put the repaired SQL into a code block marked as sql. Look at the result once more before you give it, and say what in the schema supports it. An SQL that runs and yet answers another question is still wrong, and so is one that returns nothing although the database holds the rows: keep to what was asked.
+The error comes first: is it a table or a column that the database does not have, an ambiguous column, an incomplete line, or a function that is not at its place? Give each table and each column the name that the database has, and each value the format of the values in the table. Keep all parts of the SQL that have no error, and drop no condition of the question. A SQL that has no error and does not match the question is not the final SQL, and a SQL with no data is not the final SQL when the database has it. Give the final SQL at the end, in one block with the label sql.
 【Constraints】
-- After `SELECT`, name just the columns that the 【Question】 asks for, and no others
-- After `FROM` and `JOIN`, name only tables whose columns are used
-- Where `MAX` or `MIN` is needed, join the tables first and take the maximum or minimum afterwards
-- Where the value examples of a column show None, guard against it with a `JOIN` or with `IS NOT NULL`
-- Where rows are sorted by a column that repeats, group by it first so that values come once
+- After `SELECT`, give the columns of the 【Question】 and no other column
+- After `FROM` and `JOIN`, give the tables whose columns are used, and no other table
+- With `MAX` or `MIN`, join the tables first and have the maximum or minimum after the join
+- A column that has None in its value examples is used with a `JOIN` or with `IS NOT NULL`
+- With `ORDER BY` on a column that has a value more than once, group by the column first
 """
 
 REFINER_CLOSING = "Now please fix up the old SQL and write the new SQL in full."
