@@ -81,10 +81,11 @@ rule read_rows:
         RAW_ROWS or [],
     output:
         rows="results/data/rows.parquet",
-        quarantine="results/data/quarantine.jsonl",
         summary="results/data/reading.json",
     log:
-        "logs/data/read_rows.log",
+        log="logs/data/read_rows.log",
+        # A log, so that it is there to be read when too many rows were unreadable.
+        quarantine="results/data/quarantine.jsonl",
     benchmark:
         "results/benchmarks/data/read_rows.jsonl"
     params:
@@ -94,8 +95,8 @@ rule read_rows:
         "Reading and parsing {input}"
     shell:
         "python -m workflow_scripts.data.read --input {input:q} --rows {output.rows} "
-        "--quarantine {output.quarantine} --summary {output.summary} "
-        "--max-quarantine {params.most} > {log} 2>&1"
+        "--quarantine {log.quarantine} --summary {output.summary} "
+        "--max-quarantine {params.most} > {log.log} 2>&1"
 
 
 rule profile_rows:

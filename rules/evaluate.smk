@@ -23,6 +23,7 @@ rule predict:
         test=lambda wildcards, input: (
             f"--test {input.test}" if "test" in input.keys() else ""
         ),
+        model=f"{RUN}/model",
         splits=",".join(config["prediction"]["splits"]),
         batch=config["prediction"]["batch_size"],
         code=code_digest("workflow_scripts.model.predict"),
@@ -30,7 +31,7 @@ rule predict:
         "Answering with {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
         "python -m workflow_scripts.model.predict --settings {params.settings:q} "
-        f"--model {RUN}/model "
+        "--model {params.model} "
         "--train {input.train} --val {input.val} {params.test} --splits {params.splits} "
         "--batch-size {params.batch} --threads {threads} --out {output} > {log} 2>&1"
 
