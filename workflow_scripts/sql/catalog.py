@@ -1,0 +1,82 @@
+"""The databases at hand, as linking asks about them: their columns, and whether a value occurs."""
+
+import contextlib
+import functools
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.sql.databases import list_databases
+from workflow_scripts.text.schema import Table
+
+Columns = frozenset[tuple[str, str]]
+
+
+class Catalog:
+    """Tables and columns (case folded) of every SQLite file in a folder. Use as a context manager.
+
+    Raises EssenceError when the folder or a file in it can't be read.
+    """
+
+    def __init__(self, folder: Path | str):
+        if not Path(folder).is_dir():
+            raise EssenceError(f"{folder}: no such folder of databases")
+        self.files = dict(list_databases(folder))
+        self._open: dict[str, sqlite3.Connection] = {}
+        self._closing = contextlib.ExitStack()
+        self.columns: dict[str, Columns] = {name: self._columns(name) for name in self.files}
+        self.occurs = functools.lru_cache(maxsize=200_000)(self._occurs)
+
+    def __enter__(self) -> "Catalog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def without(self, db_id: str) -> "Catalog":
+        """The same catalog as if one database were not there."""
+        other = object.__new__(Catalog)
+        other.__dict__ = {**self.__dict__, "columns": dict(self.columns), "files": dict(self.files)}
+        del other.columns[db_id], other.files[db_id]
+        return other
+
+    def agreement(self, db_id: str, tables: list[Table]) -> tuple[int, int]:
+        """(value examples of a prompt that occur in this database, all of them)."""
+        asked = [
+            self.occurs(db_id, table.name, column.name, value)
+            for table in tables
+            for column in table.columns
+            for value in column.examples or ()
+            if isinstance(value, str | int | float)
+        ]
+        return sum(asked), len(asked)
+
+    def _connection(self, db_id: str) -> sqlite3.Connection:
+        if db_id not in self._open:
+            uri = f"{self.files[db_id].resolve().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True)
+            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            self._open[db_id] = self._closing.enter_context(contextlib.closing(connection))
+        return self._open[db_id]
+
+    def _columns(self, db_id: str) -> Columns:
+        sql = (
+            "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c"
+            " WHERE t.type = 'table'"
+        )
+        try:
+            rows = self._connection(db_id).execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise EssenceError(
+                f"{self.files[db_id]}: not a readable SQLite database ({error}); remove it"
+            ) from error
+        return frozenset((table.casefold(), column.casefold()) for table, column in rows)
+
+    def _occurs(self, db_id: str, table: str, column: str, value: Any) -> bool:
+        name, of = (text.replace('"', '""') for text in (column, table))
+        sql = f'SELECT 1 FROM "{of}" WHERE "{name}" = ? OR CAST("{name}" AS TEXT) = ? LIMIT 1'
+        try:
+            return self._connection(db_id).execute(sql, (value, str(value))).fetchone() is not None
+        except (sqlite3.Error, OverflowError):
+            return False
