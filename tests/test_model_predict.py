@@ -1,0 +1,109 @@
+"""Prediction: every row answered, in order, as the model alone would answer it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import tiny_model
+import torch
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import sha256
+from workflow_scripts.model import predict as stage
+from workflow_scripts.model.load import load_model
+from workflow_scripts.text.tokenizers import load_tokenizer
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_model.make_all(tmp_path_factory.mktemp("tiny"))
+
+
+def run(tiny, out, *more, recipe=None):
+    command = ["predict", "--settings", json.dumps(tiny_model.settings(recipe)), "--out", str(out)]
+    command += ["--model", str(tiny / "base"), "--train", str(tiny / "train.parquet")]
+    command += ["--val", str(tiny / "val.parquet"), *more]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command)
+        stage.main()
+    return pq.read_table(out).to_pylist()
+
+
+def test_rows_are_answered_in_their_order(tiny, tmp_path):
+    lines = run(tiny, tmp_path / "p.parquet", "--splits", "val,train", "--batch-size", "4")
+    assert [line["split"] for line in lines] == ["val"] * 9 + ["train"] * 18
+    rows = pq.read_table(tiny / "val.parquet").to_pylist()
+    assert [line["idx"] for line in lines[:9]] == [row["idx"] for row in rows]
+    assert [line["gold"] for line in lines[:9]] == [row["target"] for row in rows]
+    for line in lines:
+        # target_tokens is 6, the end mark among them
+        assert line["gold_decoded"].split() == line["gold"].split()[:5]
+        assert 1 <= line["prediction_tokens"] <= 5
+        assert line["prediction_tokens"] == 5 or not line["cut"]
+
+
+def test_equal_predictions_are_equal_to_the_byte(tiny, tmp_path):
+    for name in ("a", "b"):
+        run(tiny, tmp_path / name, "--splits", "val")
+    assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
+
+
+def test_answers_are_greedy_whatever_the_batch(tiny):
+    tokenizer = load_tokenizer(tiny / "base", "stock")
+    model = load_model(tiny / "base", tokenizer).eval()
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():  # wilder weights, so that rows are answered differently
+        for weights in model.parameters():
+            weights.copy_(torch.randn(weights.shape, generator=generator))
+    sources = [[5, 6, 7, 1], [8, 1], [9, 10, 1], [5, 6, 7, 1], [12] * 6 + [1]]
+    answers = stage.generate(model, sources, 0, 6, batch_size=2)
+    assert len({tuple(answer) for answer in answers}) > 1
+    for source, answer in zip(sources, answers, strict=True):
+        expected = [0]
+        while len(expected) < 7 and expected[-1] != 1:
+            logits = model(
+                input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([expected])
+            ).logits
+            expected.append(int(logits[0, -1].argmax()))
+        assert answer == expected[1:]
+
+
+def test_the_end_mark_ends_an_answer_and_its_absence_is_a_cut(tiny, monkeypatch):
+    model = load_model(tiny / "base", load_tokenizer(tiny / "base", "stock"))
+    output = torch.tensor([[0, 5, 1, 0], [0, 5, 6, 7]])
+    monkeypatch.setattr(model, "generate", lambda **_: output)
+    assert stage.generate(model, [[5, 1], [6, 1]], 0, 3, 2) == [[5, 1], [5, 6, 7]]
+
+
+def test_nothing_to_answer(tiny, tmp_path):
+    with pytest.raises(EssenceError, match="nothing to answer"):
+        run(tiny, tmp_path / "p.parquet", "--splits", "test")
+    with pytest.raises(EssenceError, match="unknown dev"):
+        run(tiny, tmp_path / "p.parquet", "--splits", "dev")
+
+
+def test_a_mistake_is_told_without_importing_torch(tmp_path):
+    code = (
+        "import sys; from workflow_scripts.model import predict; sys.argv = sys.argv[1:];\n"
+        "try: predict.main()\nexcept Exception as e: print('torch' in sys.modules, e)"
+    )
+    arguments = [
+        "--settings",
+        json.dumps(tiny_model.settings()),
+        "--model",
+        "nowhere",
+        "--out",
+        "x",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("False nowhere: no such model folder"), done

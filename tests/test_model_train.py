@@ -1,0 +1,277 @@
+"""Training: losses true for each task, the best epoch kept, everything published or nothing."""
+
+import json
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+import tiny_model
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import AutoModelForSeq2SeqLM
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, sha256
+from workflow_scripts.locks import take
+from workflow_scripts.model import train as stage
+from workflow_scripts.model.batches import Collator, examples, read_rows
+from workflow_scripts.model.settings import Settings
+from workflow_scripts.model.trainer import TaskLossTrainer
+from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.text.tokenizers import load_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_model.make_all(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def finished(tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    stage.train(tiny_model.arguments(folder, tiny, tiny_model.settings()))
+    return folder
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "out/training_log.jsonl").open()]
+
+
+def by_hand(tiny, recipe, rows):
+    """(loss sum, tokens, real loss sum, real tokens) by task: one row at a time, by definition."""
+    model = AutoModelForSeq2SeqLM.from_pretrained(tiny / "base").eval()
+    tokenizer = load_tokenizer(tiny / "base", "stock")
+    sums = {task: [0.0, 0, 0.0, 0] for task in TASKS}
+    for row in rows:
+        source = tokenizer(row["source"]).input_ids[: recipe["source_tokens"] - 1]
+        target = tokenizer(row["target"]).input_ids[: recipe["target_tokens"] - 1]
+        source = source if source[-1] == 1 else [*source, 1]
+        target = target if target[-1] == 1 else [*target, 1]
+        padded = target + [0] * (recipe["target_tokens"] - len(target))
+        labels = torch.tensor([padded if recipe["padding_in_loss"] else target])
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([source]), labels=labels).logits[0]
+        losses = cross_entropy(logits, labels[0], reduction="none")
+        real = losses[: len(target)]
+        for place, value in enumerate((losses.sum(), len(losses), real.sum(), len(real))):
+            sums[row["task"]][place] += float(value)
+    return sums
+
+
+@pytest.mark.parametrize("padding", [False, True])
+def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, padding):
+    # A learning rate of zero keeps the base model, so that the evaluation is of known weights.
+    chosen = tiny_model.settings({"padding_in_loss": padding}, {"learning_rate": 0.0, "epochs": 1})
+    stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+    evaluation = next(event for event in log_of(tmp_path) if event["event"] == "eval")
+    rows = read_rows(tiny / "val.parquet")
+    for task, expected in by_hand(tiny, chosen["recipe"], rows).items():
+        measured = evaluation["tasks"][task]
+        keys = ("loss_sum", "tokens", "real_loss_sum", "real_tokens")
+        assert [measured[key] for key in keys] == pytest.approx(expected, rel=1e-5)
+    every = by_hand(tiny, chosen["recipe"], rows).values()
+    loss = sum(sums[0] for sums in every) / sum(sums[1] for sums in every)
+    assert evaluation["eval_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_step_reports_the_batch_it_trained_on(tiny, tmp_path, monkeypatch):
+    seen = []
+    original = TaskLossTrainer.compute_loss
+
+    def spy(self, model, inputs, **options):
+        seen.append({key: value.clone() for key, value in inputs.items()})
+        loss = original(self, model, inputs, **options)
+        seen[-1]["loss"] = loss.detach()
+        return loss
+
+    monkeypatch.setattr(TaskLossTrainer, "compute_loss", spy)
+    stage.train(tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+    steps = [event for event in log_of(tmp_path) if event["event"] == "step"]
+    assert len(steps) == len(seen) == 15
+    for step, batch in zip(steps, seen, strict=True):
+        counts = {
+            task: int(batch["target_length"][batch["task"] == place].sum())
+            for place, task in enumerate(TASKS)
+        }
+        logged = {task: sums["tokens"] for task, sums in step["tasks"].items()}
+        assert logged == {task: count for task, count in counts.items() if count}
+        assert step["loss"] == pytest.approx(float(batch["loss"]), rel=1e-5)
+    # Every row once an epoch, in a new order each time.
+    assert sum(len(batch["task"]) for batch in seen[:5]) == 18
+    assert [batch["task"].tolist() for batch in seen[:5]] != [
+        batch["task"].tolist() for batch in seen[5:10]
+    ]
+
+
+def test_padding_is_counted_only_where_the_recipe_says_so():
+    batch = [{"input_ids": [5, 1], "labels": [7, 8, 1], "task": 0}] * 2
+    counted, ignored = Collator(0, 6)(batch), Collator(0)(batch)
+    assert counted["labels"].tolist() == [[7, 8, 1, 0, 0, 0]] * 2
+    longer = Collator(0)([*batch, {"input_ids": [1], "labels": [9] * 4, "task": 1}])
+    assert longer["labels"][0].tolist() == [7, 8, 1, -100]
+    assert ignored["labels"].shape == (2, 3)
+    assert longer["attention_mask"].tolist() == [[1, 1], [1, 1], [1, 0]]
+
+
+def test_rows_are_cut_at_the_recipes_lengths_end_mark_included(tiny):
+    chosen = Settings.parse(json.dumps(tiny_model.settings()))
+    rows = [{"source": "w1 " * 20, "target": "w2 " * 20, "task": "Refiner"}]
+    made = examples(rows, chosen.recipe, load_tokenizer(tiny / "base", "stock"))[0]
+    assert made == {"input_ids": [4] * 7 + [1], "labels": [5] * 5 + [1], "task": 2}
+
+
+def test_what_is_published(finished, tiny):
+    out = finished / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "model",
+        "provenance.json",
+        "training.json",
+        "training_log.jsonl",
+    ]
+    summary, events = read_json(out / "training.json"), log_of(finished)
+    assert [event["event"] for event in events[:6]] == ["step"] * 5 + ["eval"]
+    assert events[-1]["event"] == "end"
+    losses = [epoch["eval_loss"] for epoch in summary["epochs"]]
+    assert summary["best_eval_loss"] == min(losses)
+    assert summary["best_epoch"] == losses.index(min(losses)) + 1
+    assert summary["steps_done"] == summary["steps_planned"] == 15
+    assert summary["rows"]["val"] == {"all": 9, "Selector": 3, "Decomposer": 3, "Refiner": 3}
+    first = summary["epochs"][0]
+    steps = [sums for event in events[:5] for sums in event["tasks"].values()]
+    mean = sum(sums["loss_sum"] for sums in steps) / sum(sums["tokens"] for sums in steps)
+    assert first["train_loss"] == pytest.approx(mean)
+    facts = read_json(out / "provenance.json")
+    assert facts["data"]["train"] == sha256(tiny / "train.parquet")
+    assert facts["model"]["sha256"] == sha256(out / "model/model.safetensors")
+    assert facts["batch"] == {"effective": 4, "micro": 4, "accumulation": 1}
+    assert facts["device"]["precision"] == "fp32" and facts["starts"] == 1
+    assert not [path for path in (finished / "work").iterdir() if path.is_dir()]
+    config = read_json(out / "model/config.json")
+    assert config["use_cache"] is True and config["dtype"] == "float32"
+
+
+def test_equal_runs_are_equal_to_the_byte(finished, tiny, tmp_path):
+    stage.train(tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+    assert tiny_model.contents(tmp_path / "out") == tiny_model.contents(finished / "out")
+
+
+def test_the_weights_of_the_best_epoch_are_published(tiny, tmp_path):
+    # Far too high a rate: after the first epoch it only gets worse.
+    chosen = tiny_model.settings(run={"learning_rate": 0.5, "epochs": 4, "patience": None})
+    stage.train(tiny_model.arguments(tmp_path / "long", tiny, chosen))
+    summary = read_json(tmp_path / "long/out/training.json")
+    assert summary["best_epoch"] < summary["epochs_done"] == 4 and not summary["stopped_early"]
+    again = tiny_model.settings(run={"learning_rate": 0.0, "epochs": 1})
+    arguments = tiny_model.arguments(tmp_path / "again", tiny, again)
+    arguments.base = tmp_path / "long/out/model"
+    stage.train(arguments)
+    measured = read_json(tmp_path / "again/out/training.json")["best_eval_loss"]
+    assert measured == pytest.approx(summary["best_eval_loss"], rel=1e-6)
+
+
+def test_early_stopping_counts_epochs_without_gain(tiny, tmp_path):
+    chosen = tiny_model.settings(run={"learning_rate": 0.0, "epochs": 9, "patience": 2})
+    stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+    summary = read_json(tmp_path / "out/training.json")
+    assert (summary["best_epoch"], summary["epochs_done"]) == (1, 3)
+    assert summary["stopped_early"] and summary["steps_planned"] == 45
+    assert log_of(tmp_path)[-1]["stopped_early"]
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tiny, tmp_path):
+    chosen = tiny_model.settings(
+        run={"learning_rate": 1e30, "epochs": 40}, training={"log_every": 1000}
+    )
+    with pytest.raises(EssenceError, match=r"loss is (nan|inf) at step \d+ .*learning_rate"):
+        stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+    assert not (tmp_path / "out").exists()
+
+
+def losses_of(folder):
+    return [event["loss"] for event in log_of(folder) if event["event"] == "step"]
+
+
+def test_too_little_gpu_memory_halves_the_micro_batch(tiny, tmp_path, monkeypatch):
+    original = TaskLossTrainer._sums
+
+    def small_memory(self, model, inputs):
+        if len(inputs["task"]) > memory:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, model, inputs)
+
+    memory = 4
+    base = shutil.copytree(tiny / "base", tmp_path / "base")
+    config = read_json(base / "config.json") | {"dropout_rate": 0.0}  # drawn per micro-batch
+    (base / "config.json").write_text(json.dumps(config))
+    monkeypatch.setattr(TaskLossTrainer, "_sums", small_memory)
+    chosen = tiny_model.settings(run={"epochs": 1})
+    whole = tiny_model.arguments(tmp_path / "whole", tiny, chosen)
+    halved = tiny_model.arguments(tmp_path / "halved", tiny, chosen)
+    whole.base = halved.base = base
+    stage.train(whole)
+    memory = 2
+    stage.train(halved)
+    facts = read_json(tmp_path / "halved/out/provenance.json")
+    assert facts["batch"] == {"effective": 4, "micro": 2, "accumulation": 2}
+    assert "going on with 2 rows" in facts["device"]["notes"][-1]
+    expected = pytest.approx(losses_of(tmp_path / "whole"), rel=1e-4)
+    assert losses_of(tmp_path / "halved") == expected
+
+
+def test_too_little_gpu_memory_for_a_single_row(tiny, tmp_path, monkeypatch):
+    def no_memory(self, model, inputs):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(TaskLossTrainer, "_sums", no_memory)
+    chosen = tiny_model.settings(run={"batch_size": 1})
+    with pytest.raises(EssenceError, match="too little memory for a single row"):
+        stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+
+
+def test_two_trainings_never_share_a_work_directory(tiny, tmp_path):
+    with (
+        take(tmp_path / "work/lock", "x"),
+        pytest.raises(EssenceError, match=rf"work is in use by process {os.getpid()} on .* since"),
+    ):
+        stage.train(tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+    assert not (tmp_path / "out").exists()
+
+
+@contextmanager
+def small_disk(folder, kilobytes):
+    """A file system of its own with little room."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"a small disk needs root: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_while_publishing_leaves_what_was_there(finished, tiny, tmp_path):
+    arguments = tiny_model.arguments(tmp_path, tiny, tiny_model.settings(seed=43))
+    with small_disk(tmp_path / "disk", 100):
+        arguments.out = tmp_path / "disk/out"
+        shutil.copytree(finished / "out", arguments.out)
+        before = tiny_model.contents(arguments.out)
+        with pytest.raises(EssenceError, match="no space left on the disk"):
+            stage.train(arguments)
+        assert tiny_model.contents(arguments.out) == before
+        assert sorted(path.name for path in arguments.out.iterdir())[0] == "model"
+    arguments.out = tmp_path / "out"
+    stage.train(arguments)  # the checkpoints were kept: no step is done again
+    assert read_json(arguments.out / "provenance.json")["seconds"]["train"] < 0.1
+
+
+def test_a_full_disk_while_saving_checkpoints_says_so(tiny, tmp_path):
+    arguments = tiny_model.arguments(tmp_path, tiny, tiny_model.settings())
+    with small_disk(tmp_path / "disk", 60):
+        arguments.work = tmp_path / "disk/work"
+        with pytest.raises(EssenceError, match="no space left on the disk"):
+            stage.train(arguments)
+    assert not arguments.out.exists()

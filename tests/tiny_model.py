@@ -1,0 +1,149 @@
+"""A T5 of a few thousand weights with a tokenizer of a few words, and rows in those words."""
+
+import argparse
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+
+from workflow_scripts.files import write_parquet
+from workflow_scripts.text.prompts import TASKS
+
+WORDS = 40
+SHAPE = {
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 32,
+    "num_layers": 1,
+    "num_heads": 2,
+    "dropout_rate": 0.1,
+    "decoder_start_token_id": 0,
+}
+COLUMNS = ("task", "db_id", "question", "source", "target")
+SCHEMA = pa.schema([("idx", pa.int64()), *((name, pa.string()) for name in COLUMNS)])
+# What a run publishes that must be the same to the byte whenever it is trained again.
+SAME = (
+    "model/model.safetensors",
+    "model/config.json",
+    "model/generation_config.json",
+    "model/tokenizer.json",
+    "training_log.jsonl",
+    "training.json",
+)
+
+
+def make_base(folder: Path) -> Path:
+    tokens = {"<pad>": 0, "</s>": 1, "<unk>": 2, **{f"▁w{n}": n + 3 for n in range(WORDS)}}
+    tokenizer = Tokenizer(models.WordLevel(tokens, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    torch.manual_seed(1)
+    T5ForConditionalGeneration(T5Config(vocab_size=WORDS + 8, **SHAPE)).save_pretrained(folder)
+    return folder
+
+
+def make_rows(path: Path, count: int, seed: int) -> Path:
+    generator = random.Random(seed)
+
+    def words(least: int, most: int) -> str:
+        return " ".join(
+            f"w{generator.randrange(WORDS)}" for _ in range(generator.randint(least, most))
+        )
+
+    rows = [
+        {
+            "idx": seed * 1000 + place,
+            "task": TASKS[place % 3],
+            "db_id": None,
+            "question": f"question {place}",
+            "source": words(3, 12),
+            "target": words(2, 9),
+        }
+        for place in range(count)
+    ]
+    write_parquet(path, pa.Table.from_pylist(rows, schema=SCHEMA))
+    return path
+
+
+def settings(
+    recipe: dict[str, Any] | None = None,
+    run: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    **others: Any,
+) -> dict[str, Any]:
+    """Settings of a run that takes a second; the arguments replace single values."""
+    return {
+        "recipe": {
+            "name": "as_written",
+            "prompt": "full",
+            "source_tokens": 8,
+            "target_tokens": 6,
+            "tokenizer": "stock",
+            "padding_in_loss": False,
+            "generate_tokens": 5,
+            **(recipe or {}),
+        },
+        "run": {
+            "name": "tiny",
+            "experiment": 1,
+            "sampling": "natural",
+            "rows": 18,
+            "batch_size": 4,
+            "learning_rate": 1e-2,
+            "epochs": 3,
+            "patience": 2,
+            **(run or {}),
+        },
+        "training": {
+            "learning_rate_scale": 1.0,
+            "scheduler": "linear",
+            "warmup_steps": 0,
+            "weight_decay": 0.0,
+            "max_grad_norm": 1.0,
+            "eval_batch_size": 4,
+            "log_every": 2,
+            "best_metric": "eval_loss",
+            **(training or {}),
+        },
+        "seed": 42,
+        "device": "cpu",
+        "precision": "fp32",
+        **others,
+    }
+
+
+def arguments(folder: Path, tiny: Path, chosen: dict[str, Any]) -> argparse.Namespace:
+    """The command line of a training in `folder`, from the base and rows in `tiny`."""
+    return argparse.Namespace(
+        settings=json.dumps(chosen),
+        base=tiny / "base",
+        train=tiny / "train.parquet",
+        val=tiny / "val.parquet",
+        out=folder / "out",
+        work=folder / "work",
+        threads=1,
+        code_digest="",
+        lock_digest="",
+    )
+
+
+def make_all(folder: Path) -> Path:
+    make_base(folder / "base")
+    make_rows(folder / "train.parquet", 18, 1)
+    make_rows(folder / "val.parquet", 9, 2)
+    return folder
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    return {name: (out / name).read_bytes() for name in SAME}
