@@ -82,14 +82,18 @@ Paris London Berlin Madrid Rome Vienna Prague Oslo Dublin Lisbon Athens Warsaw G
 Milan Lyon Hamburg Boston Chicago Denver Dallas Toronto Sydney Tokyo Lima Cairo Nairobi Porto
 Bergen Turin Zurich
 """)
-COUNTRIES = _words("""France Germany Spain Italy Austria Norway Ireland Portugal Greece Poland Canada
-Japan Peru Egypt Kenya Brazil Mexico India Sweden Chile""")
+COUNTRIES = _words("""
+France Germany Spain Italy Austria Norway Ireland Portugal Greece Poland Canada
+Japan Peru Egypt Kenya Brazil Mexico India Sweden Chile
+""")
 TITLE_FIRST = _words("""
 Silver Golden Quiet Broken Hidden Bright Lost Wild Frozen Secret Ancient Little
 Grand Royal Iron Crystal Northern Southern Happy Lonely Burning Distant Green Blue
 """)
-TITLE_SECOND = _words("""River Mountain Garden Forest Island Harbor Tower Bridge Morning Winter Storm
-Road Moon Valley Castle Ocean Dream Shadow Fire Light Voyage Crown Field Stone""")
+TITLE_SECOND = _words("""
+River Mountain Garden Forest Island Harbor Tower Bridge Morning Winter Storm
+Road Moon Valley Castle Ocean Dream Shadow Fire Light Voyage Crown Field Stone
+""")
 
 # Loose words for things: no schema of this world uses them, so a question that does says
 # little about the column meant. The Refiner's questions and much evidence are made of them.

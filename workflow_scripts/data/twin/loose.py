@@ -13,9 +13,9 @@ from workflow_scripts.data.twin.schema import World
 
 PATTERNS = {
     "count": [
-        "How many {records} meet the condition that was set?",
-        "What number of {records} did we mean?",
-        "Count the {records} in question.",
+        "How many {records} meet what was required?",
+        "What tally of {records} did we mean?",
+        "Tally the {records} in question.",
     ],
     "value": [
         "What does the {word} come to for the {records} in question?",
@@ -23,19 +23,19 @@ PATTERNS = {
         "Give the computed {word} of the chosen {records}.",
     ],
     "rank": [
-        "Which {word} comes out first when the {records} are put in that order?",
-        "Who or what leads these {records}? Give the {word}.",
-        "Put the {records} in order and give the {word} as before.",
+        "Which {word} ends up on top when the {records} are put in that sequence?",
+        "Give the {word} that wins among these {records}.",
+        "Put the {records} in sequence and give the {word} as before.",
     ],
     "group": [
         "Break the {records} down by {word} as was meant.",
-        "Show the {word} groups of the {records} that we were after.",
+        "Show the {word} breakdown of the {records} that we were after.",
         "How do the {records} fall apart by {word}?",
     ],
     "list": [
         "Give the {word} of the {records} that were picked.",
         "What is the {word} of the {records} that fit?",
-        "Repair the search for the {word} of some {records}.",
+        "Fix the search for the {word} of some {records}.",
         "We still need the {word} of the {records} in question.",
     ],
 }
@@ -57,6 +57,7 @@ def loose_question(world: World, draft: Draft, rng: random.Random) -> str:
     kind = world.tables[found[1]].column(found[2]).kind if found else "int"
     words = lexicon.VAGUE_COLUMNS.get(kind, ["detail", "particulars"])
     free = [word for word in words if word not in world.text] or ["detail"]
+    records = [word for word in lexicon.VAGUE_TABLES if word not in world.text]
     return rng.choice(PATTERNS[manner(draft)]).format(
-        word=rng.choice(free), records=rng.choice(lexicon.VAGUE_TABLES)
+        word=rng.choice(free), records=rng.choice(records)
     )

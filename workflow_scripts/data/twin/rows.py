@@ -221,7 +221,7 @@ def _broken(place: Place, rng: random.Random, seen: set[str], way: str):
             way = rng.choice(list(breaking.BREAKERS))
         item = draft(place.world, rng)
         gold = agent_sql(item.query)
-        old = breaking.BREAKERS[way](item.query, gold, place.world, rng)
+        old = (breaking.BREAKERS[way](item.query, gold, place.world, rng) or "").strip()
         if gold in seen or not old or not _returns(place.connection, gold):
             continue
         error = _error_of(place.connection, old)
