@@ -1,0 +1,74 @@
+"""The stand-in model's card, with the measured numbers filled in."""
+
+CARD = """\
+# The stand-in base model
+
+A small T5 that writes SQL for a question about a database it is shown. It stands in for
+`cssupport/t5-small-awesome-text-to-sql`, the base model of the report "Fine-Tuning On Essence",
+wherever that model can't be had or would be too slow: the code is the same, only sizes differ.
+It is no use for anything but this project's default run and its tests.
+
+| | stand-in | the report's model |
+| --- | --- | --- |
+| parameters | {parameters:,} | 60.5 million |
+| layers, width | {num_layers}+{num_layers}, {d_model} | 6+6, 512 |
+| heads, feed-forward | {num_heads}, {d_ff} | 8, 2,048 |
+| tokens, embedding rows | {tokens:,}, {embedding_rows:,} | 32,100, 32,128 |
+
+## How it was made
+`python -m workflow_scripts.model.pretrain --out <folder> --settings '{settings}'`
+(or `snakemake pretrain`): {examples:,} examples in {steps:,} steps of {batch_size}, seed {seed},
+AdamW at {learning_rate} with {warmup_steps} steps of warm-up and a linear decay, bf16 autocast on
+the CPU, no dropout. The last loss is {loss} a target token. Steps end the training, not time, and
+the order of the data follows from the seed.
+
+## On what
+Generated text alone, no row of any published data set. Each example has a random schema of two to
+four tables, put together from the lexicon of `workflow_scripts/data/twin/lexicon.py` and single
+columns of the hand-made domains; a question from the grammar in `questions.py`, perhaps with
+evidence; and its SQL on one line. No example is repeated. {denoise:.0%} of the examples restore a
+question with words masked out instead, as T5's own pre-training did. The twin's databases were
+not trained on.
+
+Source: `Query: question | evidence: ... | tables: t: c, c2 ('value') | t2: ... | keys: a.x = b.y`,
+cut at {source_tokens} tokens. Target: SQL without backticks.
+
+## Measured
+Execution accuracy (equal sets of rows) with greedy decoding, on questions of the same grammar,
+`<` included, 95% Wilson interval:
+
+| databases | questions | execution accuracy | interval | exact match |
+| --- | --- | --- | --- | --- |
+| held-out random schemas | {random[n]} | {random[execution_accuracy]:.3f} | {random[low]:.3f} to {random[high]:.3f} | {random[exact_match]:.3f} |
+| the twin's {domains} domains | {twin[n]} | {twin[execution_accuracy]:.3f} | {twin[low]:.3f} to {twin[high]:.3f} | {twin[exact_match]:.3f} |
+
+On the agents' prompts (Selector, Decomposer, Refiner) it has not been trained: it writes bare SQL
+there, never the answer that the format asks for.
+
+## What it can't write, and why
+Its vocabulary was gathered from the pre-training text, in which nobody writes a backtick, a brace,
+`<`, `\\`, `^`, `~`, the brackets U+3010 and U+3011 or a line break; so it has no pieces for them,
+reads them as `<unk>` and can never put them out. T5's vocabulary came about in the same way, from
+cleaned web pages, and lacks the same characters. Hence `<` comparisons, names with spaces (which
+SQL needs in quotes) and the agents' fenced answers are beyond it, until a tokenizer adds those
+characters: the unused rows of the embedding are there for that.
+"""  # noqa: E501 - a table's row is one line
+
+
+def card(facts: dict) -> str:
+    """The card as Markdown; `facts` is what pretrain.json holds."""
+    settings, measured = facts["settings"], facts["measured"]
+    return CARD.format(
+        **(facts["shape"] | {key: settings[key] for key in ("seed", "steps", "batch_size")}),
+        **{key: settings[key] for key in ("learning_rate", "warmup_steps", "denoise")},
+        source_tokens=settings["source_tokens"],
+        settings=f'{{"seed": {settings["seed"]}}}',
+        parameters=facts["parameters"],
+        tokens=facts["tokens"],
+        embedding_rows=facts["embedding_rows"],
+        examples=facts["examples"],
+        loss=facts["history"][-1]["loss"],
+        random=measured["random_schemas"],
+        twin=measured["twin_domains"],
+        domains=measured["domains"],
+    )

@@ -1,0 +1,105 @@
+"""Execution accuracy of the stand-in model on databases it has never seen."""
+
+import math
+import random
+import sqlite3
+
+import torch
+
+from workflow_scripts.data.twin import corpus, domains_public, domains_trade
+from workflow_scripts.data.twin.database import in_memory
+from workflow_scripts.data.twin.query import plain_sql
+from workflow_scripts.data.twin.questions import draft
+from workflow_scripts.data.twin.random_world import random_world
+from workflow_scripts.data.twin.schema import World, fill, parse_domain
+
+HELD_OUT_SEED = 991  # far from the seeds of the training chunks
+STEPS = 200_000  # of SQLite's virtual machine, so that a cross join ends
+
+
+def rows_of(connection: sqlite3.Connection, sql: str) -> set | None:
+    """The set of rows, or None when SQLite refuses or the query runs too long."""
+    try:
+        connection.set_progress_handler(lambda: 1, STEPS)
+        return set(connection.execute(sql).fetchall())
+    except (sqlite3.Error, sqlite3.Warning):
+        return None
+
+
+def questions(worlds: list[World], count: int, seed: int) -> list[tuple[World, object]]:
+    """`count` questions whose gold SQL returns something, spread over the worlds."""
+    rng, found = random.Random(seed), []
+    connections = [in_memory(world) for world in worlds]
+    while len(found) < count:
+        place = len(found) % len(worlds)
+        item = draft(worlds[place], rng)
+        rows = rows_of(connections[place], plain_sql(item.query))
+        if rows and any(value is not None for row in rows for value in row):
+            found.append((worlds[place], item))
+    return found
+
+
+def hand_made_worlds() -> list[World]:
+    """The twin's domains with a few rows each, for measuring alone."""
+    worlds = [parse_domain(text) for text in (*domains_public.DOMAINS, *domains_trade.DOMAINS)]
+    return [fill(world, random.Random(5), dict.fromkeys(world.tables, 30)) for world in worlds]
+
+
+@torch.no_grad()
+def write_sql(model, tokenizer, sources: list[str], tokens: int, batch: int = 32) -> list[str]:
+    """Greedy decoding, one string per source."""
+    written = []
+    for start in range(0, len(sources), batch):
+        inputs = tokenizer(sources[start : start + batch], return_tensors="pt", padding=True)
+        ids = model.generate(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            max_new_tokens=tokens,
+            do_sample=False,
+        )
+        written += tokenizer.batch_decode(ids, skip_special_tokens=True)
+    return written
+
+
+def accuracy(model, tokenizer, asked: list[tuple[World, object]], tokens: int) -> dict:
+    """Execution accuracy (equal sets of rows) with its 95% Wilson interval, and exact match."""
+    sources = [corpus.source_of(w, d.question, d.evidence) for w, d in asked]
+    right = exact = 0
+    for (world, item), sql in zip(asked, write_sql(model, tokenizer, sources, tokens), strict=True):
+        connection = in_memory(world)
+        gold = rows_of(connection, plain_sql(item.query))
+        right += rows_of(connection, sql) == gold
+        exact += sql == plain_sql(item.query)
+        connection.close()
+    low, high = wilson(right, len(asked))
+    return {
+        "execution_accuracy": round(right / len(asked), 4),
+        "low": round(low, 4),
+        "high": round(high, 4),
+        "exact_match": round(exact / len(asked), 4),
+        "n": len(asked),
+    }
+
+
+def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's 95% interval of a share (Wilson 1927)."""
+    share, scale = right / n, 1 + z * z / n
+    middle = (share + z * z / (2 * n)) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return middle - half, middle + half
+
+
+def measure(model, tokenizer, settings: dict) -> dict:
+    """Accuracy on held-out random schemas and on the twin's domains."""
+    rng = random.Random(HELD_OUT_SEED)
+    random_worlds = [random_world(rng, rows=12) for _ in range(max(1, settings["measure"] // 2))]
+    kinds = {"random_schemas": random_worlds, "twin_domains": hand_made_worlds()}
+    return {"domains": len(kinds["twin_domains"])} | {
+        name: accuracy(
+            model,
+            tokenizer,
+            questions(worlds, settings["measure"], HELD_OUT_SEED + 1),
+            settings["target_tokens"],
+        )
+        for name, worlds in kinds.items()
+    }
