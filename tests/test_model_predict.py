@@ -80,6 +80,25 @@ def test_the_end_mark_ends_an_answer_and_its_absence_is_a_cut(tiny, monkeypatch)
     assert stage.generate(model, [[5, 1], [6, 1]], 0, 3, 2) == [[5, 1], [5, 6, 7]]
 
 
+def test_too_little_gpu_memory_halves_the_batch(tiny, monkeypatch):
+    model = load_model(tiny / "base", load_tokenizer(tiny / "base", "stock"))
+    sources = [[place, 1] for place in range(3, 10)]
+    whole = stage.generate(model, sources, 0, 3, 8)
+    original = stage._answer
+
+    def small_memory(model, batch, *options):
+        if len(batch) > memory:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(model, batch, *options)
+
+    memory = 2
+    monkeypatch.setattr(stage, "_answer", small_memory)
+    assert stage.generate(model, sources, 0, 3, 8) == whole
+    memory = 0
+    with pytest.raises(EssenceError, match="too little memory to answer a single row"):
+        stage.generate(model, sources, 0, 3, 8)
+
+
 def test_nothing_to_answer(tiny, tmp_path):
     with pytest.raises(EssenceError, match="nothing to answer"):
         run(tiny, tmp_path / "p.parquet", "--splits", "test")

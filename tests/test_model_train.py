@@ -171,6 +171,19 @@ def test_the_weights_of_the_best_epoch_are_published(tiny, tmp_path):
     assert measured == pytest.approx(summary["best_eval_loss"], rel=1e-6)
 
 
+def test_the_best_epoch_can_be_chosen_by_loss_per_real_token(tiny, tmp_path):
+    chosen = tiny_model.settings(
+        {"padding_in_loss": True}, {"learning_rate": 0.2}, {"best_metric": "loss_per_token"}
+    )
+    stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+    summary = read_json(tmp_path / "out/training.json")
+    losses = [epoch["loss_per_token"] for epoch in summary["epochs"]]
+    assert summary["best_loss_per_token"] == min(losses)
+    chosen["training"]["best_metric"] = "accuracy"
+    with pytest.raises(EssenceError, match="best_metric is 'accuracy'; one of eval_loss, loss_per"):
+        stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+
+
 def test_early_stopping_counts_epochs_without_gain(tiny, tmp_path):
     chosen = tiny_model.settings(run={"learning_rate": 0.0, "epochs": 9, "patience": 2})
     stage.train(tiny_model.arguments(tmp_path, tiny, chosen))

@@ -46,12 +46,10 @@ def load_model(folder: Path, tokenizer: Any, seed: int = 0) -> Any:
     """
     check_base(folder)
     from transformers import AutoModelForSeq2SeqLM
-    from transformers.utils import logging
 
     from workflow_scripts.text.tokenizers import rows_needed
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    quiet_library()
     try:
         model, report = AutoModelForSeq2SeqLM.from_pretrained(
             folder, dtype="float32", local_files_only=True, output_loading_info=True
@@ -69,6 +67,14 @@ def load_model(folder: Path, tokenizer: Any, seed: int = 0) -> Any:
         )
     _make_room(model, rows_needed(tokenizer), seed)
     return model
+
+
+def quiet_library() -> None:
+    """No progress bars and no advice in our logs."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
 
 
 def _make_room(model: Any, tokens: int, seed: int) -> None:

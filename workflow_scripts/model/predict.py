@@ -42,13 +42,19 @@ def generate(
     model: Any, sources: list[list[int]], pad: int, new_tokens: int, batch_size: int
 ) -> list[list[int]]:
     """Token ids of each answer, without the start token and padding, in the order of `sources`."""
+    import torch
+
     distinct = sorted({tuple(source) for source in sources}, key=lambda ids: (len(ids), ids))
     print(f"{len(sources)} rows, {len(distinct)} distinct sources", file=sys.stderr, flush=True)
     answers: dict[tuple[int, ...], list[int]] = {}
     started = said = time.monotonic()
-    for first in range(0, len(distinct), batch_size):
-        batch = distinct[first : first + batch_size]
-        answers |= zip(batch, _answer(model, batch, pad, new_tokens), strict=True)
+    while len(answers) < len(distinct):
+        batch = distinct[len(answers) : len(answers) + batch_size]
+        try:
+            answers |= zip(batch, _answer(model, batch, pad, new_tokens), strict=True)
+        except torch.OutOfMemoryError:
+            batch_size = _smaller(batch_size)
+            continue
         now = time.monotonic()
         if now - said > SAY_EVERY or len(answers) == len(distinct):
             left = int((now - started) / len(answers) * (len(distinct) - len(answers)))
@@ -61,9 +67,20 @@ def generate(
     return [answers[tuple(source)] for source in sources]
 
 
+def _smaller(batch_size: int) -> int:
+    if batch_size == 1:
+        raise EssenceError(
+            "the GPU has too little memory to answer a single row. Lower the recipe's "
+            "source_tokens or generate_tokens, or set model.device to cpu."
+        )
+    print(f"out of GPU memory: {batch_size // 2} rows at a time", file=sys.stderr, flush=True)
+    return batch_size // 2
+
+
 def _answer(
     model: Any, sources: list[tuple[int, ...]], pad: int, new_tokens: int
 ) -> list[list[int]]:
+    """Token ids of each answer up to and with its end mark."""
     import torch
 
     ids, mask = pad_sources([list(source) for source in sources], pad)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import write_text
+from workflow_scripts.model.load import quiet_library
 from workflow_scripts.model.publish import published
 
 TOKENIZER_FILES = (
@@ -34,6 +35,7 @@ def make_random_model(config: Path, out: Path, seed: int) -> None:
     settings = AutoConfig.from_pretrained(config, local_files_only=True)
     if not settings.is_encoder_decoder:
         raise EssenceError(f"{config}: a {settings.model_type} is not an encoder-decoder model.")
+    quiet_library()
     set_seed(seed)
     model = AutoModelForSeq2SeqLM.from_config(settings)
     if (config / "generation_config.json").is_file():

@@ -8,6 +8,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.text.recipes import Recipe
 
+BEST_METRICS = ("eval_loss", "loss_per_token")  # what the best epoch can be chosen by
 LONGEST_WINDOW = 50  # steps between two looks at the loss: a run that broke must not go on
 
 
@@ -31,6 +32,12 @@ class Settings:
         """
         whole = json.loads(text) if text.lstrip().startswith("{") else read_json(text)
         try:
+            metric = whole["training"]["best_metric"]
+            if metric not in BEST_METRICS:
+                raise EssenceError(
+                    f"training.best_metric is {metric!r}; one of {', '.join(BEST_METRICS)} "
+                    "belongs here"
+                )
             return cls(
                 whole=whole,
                 recipe=Recipe.from_settings(whole["recipe"]),

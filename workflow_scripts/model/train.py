@@ -148,7 +148,7 @@ def _run(
         if last:
             print(f"going on from {last}", file=sys.stderr, flush=True)
         recorder = next(c for c in trainer.callback_handler.callbacks if isinstance(c, Recorder))
-        with recorder.saving_on_signals():
+        with checkpoints.telling_full_disk(work), recorder.saving_on_signals():
             trainer.train(resume_from_checkpoint=str(last) if last else None)
         last = checkpoints.all_checkpoints(work)[-1]
     clock.part("train")
