@@ -662,6 +662,7 @@ rule make_report:
     input:
         REPORT_PARTS,
         captions=sorted(map(str, Path(workflow.basedir).glob("rules/captions/*.rst"))),
+        stylesheet="rules/report.css",
     output:
         page="results/report.html",
         config="results/report/overrides.yaml",
@@ -675,4 +676,5 @@ rule make_report:
     shell:
         "printf %s {params.overrides:q} > {output.config}; "
         "python -m snakemake --snakefile {params.snakefile} --configfile {output.config} "
-        "--nolock --quiet all --report {output.page} report_parts > {log} 2>&1"
+        "--nolock --quiet all --report-stylesheet {input.stylesheet} --report {output.page} "
+        "report_parts > {log} 2>&1"

@@ -227,3 +227,26 @@ def make_lengths(path: Path, seed: int = 0) -> Path:
             rows.append(row | {"target_tokens": row["target_words"] * 3})
     write_parquet(path, pa.Table.from_pylist(rows))
     return path
+
+
+def make_data(folder: Path) -> None:
+    """What the data rules leave, as far as the report reads it."""
+    make_rows(folder / "rows.parquet", {"Selector": 30, "Decomposer": 60, "Refiner": 10})
+    make_lengths(folder / "lengths.parquet")
+    profile = {"rows": 100, "tasks": {"Selector": 30, "Decomposer": 60, "Refiner": 10}}
+    profile |= {"duplicates": {"source and target": {"rows": 0}}}
+    profile |= {"empty": {task: {"source": 0, "target": 0} for task in TASKS}}
+    write_json(folder / "profile.json", {**profile, "anomalies": {"long line": {"rows": 2}}})
+    write_json(folder / "reading.json", {"is_the_reports_file": False})
+
+
+def make_results(results: Path, seeds: tuple[int, ...] = (42,)) -> None:
+    """A whole results folder before the report: data, audits, all runs of three recipes."""
+    make_data(results / "data")
+    for name in RECIPES:
+        make_fit(results / "fit" / f"{name}.json", recipe(name))
+    make_all_runs(results / "runs", seeds)
+    for seed in seeds:
+        for name, batch in (("exp2_bs4", 4), ("exp2_bs8", 8)):
+            extra = {"seed": seed, "experiment": 2, "batch_size": batch}
+            make_run(results / "runs", recipe("as_run"), name, **extra)

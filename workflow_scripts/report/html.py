@@ -22,7 +22,7 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
   font: 12.5px/1.4 "DejaVu Sans Mono", monospace; background: #f7f7f7;
   border: 1px solid #ddd; border-radius: 4px; padding: .5rem; }
 .tag { display: inline-block; border: 1px solid #888; border-radius: 999px; padding: 0 .55rem;
-  font-size: 12px; white-space: nowrap; }
+  font-size: 12px; }
 .good { border-color: #009E73; background: #e3f5ee; } .bad { border-color: #D55E00;
   background: #fdeee4; } .unsure { border-color: #767676; background: #f0f0f0; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: .8rem; }

@@ -28,6 +28,16 @@ SUMMARY = {
     "execution_accuracy_test": ("execution_accuracy", "test"),
 }
 
+HEADS = {
+    "eval_loss": "eval loss",
+    "loss_per_token": "loss per token",
+    "rouge_l_val": "ROUGE-L, val",
+    "exact_match_val": "exact match, val",
+    "rouge_l_test": "ROUGE-L, test",
+    "exact_match_test": "exact match, test",
+    "execution_accuracy_test": "execution accuracy, test",
+}
+
 
 def results_table(runs: list[Run]) -> pd.DataFrame:
     """Every number of every run, in the order of the runs given."""
@@ -86,7 +96,7 @@ def summary_page(summary: pd.DataFrame, by_task: pd.DataFrame, note: str) -> str
             for row in group.to_dict("records")
         ]
         heads = ["run", "sampling", "batch", "learning rate", "seeds", "epochs", "best epoch"]
-        heads += [column.replace("_", " ") for column in shown]
+        heads += [HEADS[column] for column in shown]
         parts += [f"<h2>{html.escape(recipe)}</h2>", html.table(heads, rows)]
     parts.append("<h2>By task, on held-out rows</h2>")
     parts.append(_by_task(by_task))

@@ -1,0 +1,177 @@
+"""The rules of the report on made-up runs: every file promised, stale by content, in a browser."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import report_files as made
+import yaml
+from conftest import fresh_clone
+from report_browser import MISSING, Browser
+
+from workflow_scripts.config import checked, runs_of, sample_name
+
+# The rules of the report alone; everything that they read is made up beforehand.
+SNAKEFILE = """
+configfile: "config.yaml"
+include: "rules/common.smk"
+def sample_files(recipe, run, seed):
+    folder = f"results/data/samples/{sample_name(config, recipe, run)}/seed{seed}"
+    return {"train": f"{folder}/train.parquet", "val": f"{folder}/val.parquet"}
+include: "rules/report.smk"
+rule everything:
+    default_target: True
+    input: REPORT_ITEMS
+"""
+# Stands in for the model, which would need torch and a trained model.
+PREDICT = """
+import argparse
+from pathlib import Path
+import pyarrow.parquet as pq
+import pyarrow as pa
+from workflow_scripts.files import write_parquet
+parser = argparse.ArgumentParser()
+for name in ("settings", "model", "test", "val", "splits", "threads", "out"):
+    parser.add_argument("--" + name)
+args = parser.parse_args()
+rows = [
+    {"split": split, "idx": row["idx"], "task": row["task"], "db_id": row["db_id"],
+     "question": row["question"], "gold": row["target"], "gold_decoded": row["target"],
+     "prediction": row["target"], "prediction_tokens": 3, "cut": False}
+    for split in ("test", "val") for row in pq.read_table(getattr(args, split)).to_pylist()
+]
+write_parquet(args.out, pa.Table.from_pylist(rows))
+"""
+OVERLAY = {"use_recipes": ["as_run", "as_written", "repaired"]}
+SNAKEMAKE = ["--snakefile", "report_only.smk", "--cores", "2", "--configfile", "overlay.yaml"]
+
+
+def snakemake(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *SNAKEMAKE, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": ""},
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"[-6000:]
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    """A clone with made-up results, the report built once from them. Do not edit it."""
+    folder = fresh_clone(tmp_path_factory.mktemp("report") / "essence").folder
+    (folder / "report_only.smk").write_text(SNAKEFILE)
+    (folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY))
+    (folder / "workflow_scripts/model/predict.py").write_text(PREDICT)
+    (folder / "resources/models/standin").mkdir(parents=True, exist_ok=True)
+    made.make_results(folder / "results")
+    config = checked(yaml.safe_load((folder / "config.yaml").read_text()) | OVERLAY)
+    counts = {"Selector": 8, "Decomposer": 8, "Refiner": 8}
+    made.make_rows(folder / "results/data/test.parquet", counts)
+    for recipe in OVERLAY["use_recipes"]:
+        for run in runs_of(config, recipe):
+            sample = folder / "results/data/samples" / sample_name(config, recipe, run) / "seed42"
+            for part in ("train", "val"):
+                made.make_rows(sample / f"{part}.parquet", counts)
+            model = folder / f"results/runs/{recipe}/{run}/seed42/model"
+            model.mkdir(parents=True, exist_ok=True)
+            for name in ("model.safetensors", "config.json", "generation_config.json"):
+                (model / name).touch()
+            for name in ("tokenizer.json", "tokenizer_config.json"):
+                (model / name).touch()
+    snakemake(folder)
+    return folder
+
+
+def stale(folder: Path) -> dict[str, int]:
+    text = snakemake(folder, "--dry-run")
+    if "Nothing to be done" in text:
+        return {}
+    table = text.split("Job stats:", 1)[1].split("total", 1)[0]
+    return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.M)}
+
+
+def test_every_promised_file_is_made(project):
+    figures = {path.name for path in (project / "results/figures").iterdir()}
+    for number in ("3.1_tasks", "5.1_losses_as_written", "5.2_tasks_repaired", "5.7_losses_as_run"):
+        assert {f"figure_{number}.svg", f"figure_{number}.png"} <= figures
+    tables = {path.name for path in (project / "results/tables").iterdir()}
+    assert {"results.csv", "claims.csv", "over_seeds.csv", "best_run.json"} <= tables
+    assert (project / "results/report.html").stat().st_size > 1_000_000
+
+
+def test_the_report_is_made_once_and_again_only_for_a_change(project, tmp_path):
+    assert stale(project) == {}
+    copy = tmp_path / "essence"
+    shutil.copytree(project, copy)
+    caption = copy / "rules/captions/tasks.rst"
+    caption.write_text(caption.read_text() + "\nOne more line.\n")
+    assert set(stale(copy)) == {"make_report", "everything"}
+
+
+def test_a_style_reruns_its_figure_alone(project, tmp_path):
+    copy = tmp_path / "essence"
+    shutil.copytree(project, copy)
+    style = {"figures": {"style": {"heatmap": {"font.size": 11}}}}
+    (copy / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY | style))
+    assert set(stale(copy)) == {"plot_heatmap", "make_report", "everything"}
+
+
+@pytest.fixture
+def browser(tmp_path):
+    if MISSING:
+        pytest.skip(f"not installed: {', '.join(MISSING)}")
+    with Browser(tmp_path / "profile") as opened:
+        yield opened
+
+
+CLICK = """
+const found = [...document.querySelectorAll('nav a')].find(a => a.innerText.trim() == arguments[0]);
+if (found) found.click();
+return Boolean(found);
+"""
+HOME = "document.querySelector('nav li a').click(); return true"
+SHOWN = """
+const image = document.querySelector('.overflow-auto > .p-3 > img');
+const frame = document.querySelector('iframe');
+return frame ? frame.offsetHeight > 300 : Boolean(image && image.complete && image.width > 300);
+"""
+
+
+@pytest.mark.browser
+def test_the_report_opens_in_a_browser(project, browser):
+    browser.open(project / "results/report.html")
+    top = browser.wait("return document.querySelector('h1.title')?.getBoundingClientRect().top")
+    assert top >= 0, "the front page must begin inside the window"
+    menu = browser.script("return document.querySelector('nav').innerText").splitlines()
+    categories = [line for line in menu if re.match(r"\d ", line)]
+    assert [line[0] for line in categories] == list("12345678")
+    assert categories[0] == "1 Data" and categories[6] == "7 Claims and artefacts"
+    for category in categories:
+        browser.script(HOME)
+        browser.wait(CLICK, category)
+        eyes = "return document.querySelectorAll('nav tbody td:last-child a:first-child').length"
+        shown = browser.wait(eyes)
+        assert shown >= 1, category
+        browser.script("document.querySelector('nav tbody td:last-child a').click()")
+        assert browser.wait(SHOWN), category
+    assert browser.errors() == []
+
+
+@pytest.mark.browser
+def test_predictions_can_be_searched_offline(project, browser):
+    browser.open(project / "results/tables/predictions_repaired.html")
+    count = "return document.getElementById('count').textContent"
+    assert re.fullmatch(r"1 to 20 of 24; exact: 6", browser.wait(count))
+    browser.script(
+        "const box = document.getElementById('search'); box.value = 'question 101?';"
+        "box.dispatchEvent(new Event('input'));"
+    )
+    assert browser.script(count) == "1 to 1 of 1; exact: 1"
+    assert browser.errors() == []
