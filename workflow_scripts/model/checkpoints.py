@@ -23,7 +23,8 @@ def telling_full_disk(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        free = shutil.disk_usage(path if path.exists() else path.parent).free
+        there = next(each for each in (path, *path.absolute().parents) if each.exists())
+        free = shutil.disk_usage(there).free
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         if not (full or "No space left" in str(error) or free < ALMOST_NOTHING):
             raise
