@@ -5,6 +5,7 @@ same words, or the same words cut short, and for those the longest common subseq
 without searching for it; the rest is left to `rouge_score`.
 """
 
+import re
 from functools import lru_cache
 
 from nltk.stem.porter import PorterStemmer
@@ -21,6 +22,7 @@ class _Words:
         return tokenize.tokenize(text, self)
 
 
+_WORD = re.compile("[a-z0-9]")
 _WORDS = _Words()
 _SCORER = rouge_scorer.RougeScorer(["rougeL"], tokenizer=_WORDS)
 
@@ -33,7 +35,7 @@ def exact(reference: str, text: str) -> bool:
 def rouge_l(reference: str, text: str) -> float:
     """ROUGE-L F measure with stemming, equal to rouge_score's."""
     if reference == text or _plain(reference) == _plain(text):
-        return float(bool(_plain(reference).strip()))
+        return float(_WORD.search(reference.lower()) is not None)
     gold, words = _WORDS.tokenize(reference), _WORDS.tokenize(text)
     whole = len(words) - 1
     if words and whole < len(gold) and words[:whole] == gold[:whole]:
