@@ -38,6 +38,7 @@ SETTINGS = {
     "source_tokens": 200,
     "target_tokens": 80,
     "vocabulary": 3200,
+    "vocabulary_examples": 20_000,
     "free_rows": 40,
     "threads": 2,
     "log_every": 50,
@@ -57,14 +58,14 @@ def read_settings(given: dict) -> dict:
     return SETTINGS | given
 
 
-def vocabulary_texts() -> Iterator[str]:
+def vocabulary_texts(examples: int) -> Iterator[str]:
     """What the tokenizer's pieces come from: the corpus and the words of the agents' prompts.
 
     Words that the prompts repeat become whole pieces and the others are spelled out, as T5 splits
     rare words: the constant parts are then about as long as in T5's tokens (the Refiner's needs
     all of its words for that), and truncation at 512 cuts the rows where it cuts the real ones.
     """
-    yield from corpus.vocabulary_texts()
+    yield from corpus.vocabulary_texts(examples)
     for _ in range(2):
         yield from (constants.SELECTOR, constants.DECOMPOSER, constants.DECOMPOSER_CLOSING)
     for _ in range(3):
@@ -160,7 +161,8 @@ def pretrain(folder: Path, settings: dict, log=print) -> dict:
     torch.set_num_threads(settings["threads"])
     torch.manual_seed(settings["seed"])
     began = time.monotonic()
-    pieces = standin_tokenizer.gather_pieces(vocabulary_texts(), settings["vocabulary"], 2)
+    texts = vocabulary_texts(settings["vocabulary_examples"])
+    pieces = standin_tokenizer.gather_pieces(texts, settings["vocabulary"], 2)
     plain = standin_tokenizer.make_tokenizer(pieces)
     tokenizer = standin_tokenizer.save_tokenizer(plain, folder)
     model = make_model(len(tokenizer), settings["free_rows"])

@@ -1,8 +1,8 @@
 """The pre-training corpus of the stand-in model: questions on random schemas and their SQL.
 
-Targets are plain one-line SQL without backticks and without `<`, as in the corpora the real
-base model learned from. A share of the examples restores a question with words masked out, as
-T5's own pre-training did.
+Targets are plain one-line SQL without `<`, as in the corpora the real base model learned from;
+backticks stand around reserved words alone, where the tokenizer reads <unk> for them. A share of
+the examples restores a question with words masked out, as T5's own pre-training did.
 """
 
 import random
@@ -94,7 +94,7 @@ near "SELECT": syntax error ambiguous name incomplete input misuse of aggregate:
 ON INNER JOIN LEFT ASC DESC YEAR MONTH None True False "keep_all", "drop_all", {"x": ["x"]}"""
 
 
-def vocabulary_texts(seed: int = 1, count: int = 20_000) -> Iterator[str]:
+def vocabulary_texts(count: int, seed: int = 1) -> Iterator[str]:
     """Text that the stand-in's tokenizer gathers its pieces from."""
     for example in examples(seed, count, denoise=0.0):
         yield f"{example.source} {example.target}"

@@ -1,0 +1,124 @@
+"""The stand-in model: its tokenizer's gaps, its files, and the stage that makes it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
+
+from workflow_scripts.data.twin import corpus  # noqa: E402
+from workflow_scripts.data.twin import rows as twin_rows  # noqa: E402
+from workflow_scripts.data.twin.schema import RESERVED  # noqa: E402
+from workflow_scripts.errors import EssenceError  # noqa: E402
+from workflow_scripts.files import sha256  # noqa: E402
+from workflow_scripts.model import pretrain, standin_measure  # noqa: E402
+from workflow_scripts.text import constants  # noqa: E402
+
+MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"
+TINY = {"steps": 3, "batch_size": 2, "warmup_steps": 1, "threads": 1, "log_every": 1, "measure": 2}
+TINY |= {"vocabulary_examples": 300, "target_tokens": 10}
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return PreTrainedTokenizerFast.from_pretrained(MODEL)
+
+
+def test_tokenizer_lacks_what_t5_lacks(tokenizer):
+    for character in "<\\^`{}~【】":
+        ids = tokenizer(f"a{character}b", add_special_tokens=False)["input_ids"]
+        assert tokenizer.unk_token_id in ids, character
+    assert tokenizer.decode(tokenizer("a\nb\t c  d")["input_ids"], skip_special_tokens=True) == (
+        "a b c d"
+    )
+
+
+def test_tokenizer_has_what_t5_has(tokenizer):
+    text = "a > b [c] _ | # \" ' ( ) = , . * /"
+    ids = tokenizer(text)["input_ids"]
+    assert tokenizer.unk_token_id not in ids
+    assert ids[-1] == tokenizer.eos_token_id == 1
+    assert (tokenizer.pad_token_id, tokenizer.unk_token_id) == (0, 2)
+    assert tokenizer.decode(ids, skip_special_tokens=True) == text
+    assert tokenizer.convert_tokens_to_ids("<extra_id_0>") == len(tokenizer) - 1
+
+
+def test_tokenizer_is_of_t5s_kind():
+    parts = json.loads((MODEL / "tokenizer.json").read_text(encoding="utf-8"))
+    assert parts["model"]["type"] == "Unigram"
+    assert parts["pre_tokenizer"]["type"] == parts["decoder"]["type"] == "Metaspace"
+    kinds = [part["type"] for part in parts["normalizer"]["normalizers"]]
+    assert kinds[-2:] == ["Strip", "Replace"]
+
+
+def test_constant_parts_are_as_long_as_they_are_for_t5(tokenizer):
+    lengths = {
+        name: len(tokenizer(getattr(constants, name), add_special_tokens=False)["input_ids"])
+        for name in ("SELECTOR", "DECOMPOSER", "REFINER")
+    }
+    assert lengths["SELECTOR"] > 1100
+    assert lengths["DECOMPOSER"] > 1900
+    assert 200 < lengths["REFINER"] < 400
+
+
+def test_committed_model_loads_and_is_small():
+    model = AutoModelForSeq2SeqLM.from_pretrained(MODEL)
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    assert (MODEL / "model.safetensors").stat().st_size <= 8 * 2**20
+    assert model.config.vocab_size >= len(tokenizer) + 40
+    assert model.config.dropout_rate == 0.0
+    assert model.dtype == torch.bfloat16
+
+
+def test_card_states_the_measured_numbers():
+    facts = json.loads((MODEL / "pretrain.json").read_text(encoding="utf-8"))
+    card = (MODEL / "README.md").read_text(encoding="utf-8")
+    for name in ("random_schemas", "twin_domains"):
+        assert f"{facts['measured'][name]['execution_accuracy']:.3f}" in card
+    assert facts["measured"]["twin_domains"]["execution_accuracy"] >= 0.3
+
+
+def test_corpus_is_seeded_and_leaves_out_what_the_tokenizer_cannot_write():
+    first = [(e.source, e.target) for e in corpus.examples(5, 200)]
+    assert first == [(e.source, e.target) for e in corpus.examples(5, 200)]
+    assert first != [(e.source, e.target) for e in corpus.examples(6, 200)]
+    assert not any(set(target) & set("<{}\\^~") for _, target in first)
+    names = {name for _, target in first for name in re.findall("`([^`]*)`", target)}
+    assert names <= RESERVED
+
+
+def test_corpus_has_none_of_the_twins_schemas():
+    hand_made = {frozenset(world.tables) for world in twin_rows.make_worlds(twin_rows.SETTINGS)}
+    assert not any(frozenset(e.world.tables) in hand_made for e in corpus.examples(5, 600))
+
+
+def test_smoke_run_is_deterministic_and_complete(tmp_path):
+    for name in ("a", "b"):
+        pretrain.pretrain(tmp_path / name, pretrain.read_settings(TINY), log=lambda line: None)
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert names >= {
+        "model.safetensors",
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "README.md",
+        "pretrain.json",
+    }
+    for name in sorted(names):
+        assert sha256(tmp_path / "a" / name) == sha256(tmp_path / "b" / name), name
+
+
+def test_unknown_setting_is_named():
+    with pytest.raises(EssenceError, match="stepps"):
+        pretrain.read_settings({"stepps": 3})
+
+
+def test_interval_matches_the_published_example():
+    """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
+    low, high = standin_measure.wilson(81, 263)
+    assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
