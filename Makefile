@@ -10,7 +10,7 @@ CORES ?= all
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: report test test-all check lint format lock plan help clean-work
+.PHONY: report plan test test-all faults clean-work lint format lock help
 
 report: $(VENV)/.ready ## every experiment, figure and table, and results/report.html
 	$(BIN)/snakemake --cores $(CORES)
@@ -23,6 +23,15 @@ test: $(VENV)/.ready ## the tests
 
 test-all: $(VENV)/.ready ## the tests, the slow ones too
 	$(BIN)/python -m pytest
+
+faults: $(VENV)/.ready ## everything that can go wrong: kills, full disks, broken files
+	$(BIN)/python -m pytest tests/test_faults.py tests/test_model_resume.py tests/test_model_train.py \
+		tests/test_data_fetch.py tests/test_sql_cache.py tests/test_sql_execute.py
+
+clean-work: ## list unfinished checkpoints and scratch in work/, then delete them if you say y
+	@mkdir -p work && du -h --max-depth=5 work
+	@read -r -p "Delete all of this? Trainings in progress start anew. [y/N] " answer; \
+		if [ "$$answer" = y ]; then rm -rf work && echo "deleted"; else echo "kept"; fi
 
 lint: $(VENV)/.ready ## style of Python and Snakemake files
 	$(BIN)/ruff check .
