@@ -91,7 +91,7 @@ def make_run(
         log[-1] |= {"learning_rate": learning_rate, "tasks": sums}
         if step % steps_per_epoch == 0:
             last = stopped_early and step == epochs * steps_per_epoch
-            value = fresh * (1.1 if last else 1.02)
+            value = fresh * (1.5 if last else 1.02)
             sums = {
                 task: {"loss_sum": value * 100, "tokens": 100}
                 | {"real_loss_sum": value * 150, "real_tokens": 40}

@@ -209,7 +209,7 @@ def _cell(value: Measured | None) -> str:
 
 
 def verdict_tag(verdict: str) -> html.Markup:
-    head, _, rest = verdict.partition(":")
+    head, _, rest = verdict.replace(";", ":", 1).partition(":")
     kind = "good" if head.startswith("reproduced") else "bad"
     if head.startswith("not testable"):
         kind = "unsure"
