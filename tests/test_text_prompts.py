@@ -41,6 +41,14 @@ def test_empty_fields_survive(task):
     assert parse_prompt(render_prompt(made)) == made
 
 
+@pytest.mark.parametrize("name", ["", "<class 'sqlite3.OperationalError'>", "TimeoutError"])
+def test_the_exception_class_is_one_line_whatever_closes_the_prompt(name):
+    made = prompt("Refiner", exception_class=name)
+    user = render_prompt(made).replace(constants.REFINER_CLOSING, "Now write it again.")
+    assert parse_prompt(user) == made
+    assert parse_prompt(user.replace("【correct SQL】\n", "")) == made
+
+
 @each_task
 def test_a_missing_evidence_section_is_not_taken_from_the_examples(task):
     user = render_prompt(prompt(task))

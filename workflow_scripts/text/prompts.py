@@ -120,6 +120,8 @@ def sections(text: str) -> dict[str, tuple[int, int]]:
     ends = [begin for begin, _ in order[1:]] + [_end(text)]
     spans = {"own": (order[0][0], len(text))}
     for (name, (_, start)), end in zip(found.items(), ends, strict=True):
+        if name == "exception_class":  # one line, perhaps empty; the closing sentence follows
+            end = start + len("\n".join(text[start:end].split("\n", 2)[:2]))
         spans[name] = _stripped(text, start, end)
     spans.pop("end", None)
     return spans
@@ -142,7 +144,7 @@ def parse_prompt(text: str) -> Prompt:
         foreign_keys=part.get("foreign_keys", ""),
         old_sql=_unfenced(part["old_sql"]) if refiner else None,
         error=part["error"] if refiner else None,
-        exception_class=_first_paragraph(part.get("exception_class", "")) if refiner else None,
+        exception_class=part.get("exception_class", "") if refiner else None,
     )
 
 
@@ -219,12 +221,6 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _unfenced(text: str) -> str:
     return text.removeprefix("```sql").removeprefix("```").removesuffix("```").strip()
-
-
-def _first_paragraph(text: str) -> str:
-    """The exception class alone: the closing sentence follows it after an empty line."""
-    head, _, rest = text.partition("\n\n")
-    return head.strip() if rest else ("" if text.startswith(constants.REFINER_CLOSING) else text)
 
 
 def _short_class(name: str | None) -> str:
