@@ -33,7 +33,7 @@ rule train:
         "python -m workflow_scripts.model.train --settings {params.settings:q} "
         "--base {params.base} --train {input.train} --val {input.val} --out {params.out} "
         "--work work/runs/{wildcards.recipe}/{wildcards.run}/seed{wildcards.seed} "
-        "--threads {threads} --code-digest {params.code} > {log} 2>&1"
+        "--threads {threads} --wait 3600 --code-digest {params.code} > {log} 2>&1"
 
 
 rule pretrain:

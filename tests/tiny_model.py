@@ -133,6 +133,7 @@ def arguments(folder: Path, tiny: Path, chosen: dict[str, Any]) -> argparse.Name
         out=folder / "out",
         work=folder / "work",
         threads=1,
+        wait=0.0,
         code_digest="",
         lock_digest="",
     )

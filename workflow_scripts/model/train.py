@@ -41,8 +41,11 @@ def train(arguments: argparse.Namespace) -> None:
         "device": [device.kind, device.precision],
         "versions": provenance.versions(),
     }
-    with take(arguments.work / "lock", str(arguments.work)):
-        work = arguments.work / digest_of(facts)[:16]
+    work = arguments.work / digest_of(facts)[:16]
+    with take(arguments.work / "lock", str(arguments.work), arguments.wait):
+        if is_published(arguments.out, work.name):
+            print(f"{arguments.out} was just published by another process", file=sys.stderr)
+            return
         work.mkdir(exist_ok=True)
         meter = provenance.EnergyMeter(device.kind)
         outcome = fine_tune(settings, device, arguments.base, rows, work, clock)
@@ -58,6 +61,24 @@ def train(arguments: argparse.Namespace) -> None:
         }
         publish(arguments.out, settings, outcome, facts, clock)
         checkpoints.remove(work)
+
+
+def is_published(out: Path, fingerprint: str) -> bool:
+    """Whether this very training is in place already, whole.
+
+    So it is when Snakemake was killed and its training was not: the next Snakemake starts a
+    second one, which waits for the first and then finds its results.
+    """
+    names = ("training_log.jsonl", "training.json", "provenance.json")
+    if not all((out / name).is_file() for name in names):
+        return False
+    facts = read_json(out / "provenance.json")
+    weights = out / "model" / "model.safetensors"
+    return (
+        facts.get("fingerprint") == fingerprint
+        and weights.is_file()
+        and sha256(weights) == facts["model"]["sha256"]
+    )
 
 
 class Clock:
@@ -238,6 +259,9 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder of the run")
     parser.add_argument("--work", required=True, type=Path, help="folder for checkpoints")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of torch")
+    parser.add_argument(
+        "--wait", type=float, default=0.0, help="seconds to wait for another one in --work"
+    )
     parser.add_argument("--code-digest", default="")
     parser.add_argument("--lock-digest", default="")
     train(parser.parse_args())
