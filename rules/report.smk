@@ -15,6 +15,8 @@ FIGURES = "results/figures"
 TABLES = "results/tables"
 NOTE = origin_note()
 BEST = config["best_run"]
+# What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
+SCORES = ["scores.json"]
 OWN_MODEL = config["model"]["base"] != "cssupport/t5-small-awesome-text-to-sql"
 # Categories of the report, numbered so that they stand in its order.
 CATEGORIES = {
@@ -306,7 +308,7 @@ rule plot_carried_weights:
 
 rule tabulate_results:
     input:
-        files_of(run_dirs(), "training.json", "scores.json"),
+        files_of(run_dirs(), "training.json", *SCORES),
     output:
         results=in_report(
             f"{TABLES}/results.csv", "results_csv", "results", "3 All numbers (CSV)"
@@ -332,7 +334,7 @@ rule tabulate_results:
 
 rule tabulate_models:
     input:
-        files_of(run_dirs(), "training.json", "scores.json", "provenance.json"),
+        files_of(run_dirs(), "training.json", "provenance.json", *SCORES),
         published=PUBLISHED,
     output:
         table=f"{TABLES}/models.csv",
@@ -525,7 +527,7 @@ rule make_claims:
             "training.json",
             "training_log.jsonl",
             "provenance.json",
-            "scores.json",
+            *SCORES,
         ),
         ABLATION,
         fit=FIT,

@@ -63,6 +63,7 @@ SENTENCES = (
         tests.exact_match_is_zero,
         said("0 in nine runs, 1 row in 203 in the tenth"),
         suspects=("A1", "A2", "A5"),
+        by_construction=tests.zero_by_construction,
     ),
     Sentence(
         "Fine-tuning yields usable, partially accurate Decomposer answers (7)",

@@ -29,7 +29,8 @@ Test = Callable[[Evidence, str], Outcome]
 class Sentence:
     """A claim in words, its test, and the artefacts that could have produced it.
 
-    `published` says what the report's own numbers say about it; `needs` what a test lacks here.
+    `published` says what the report's own numbers say about it; `needs` what a test lacks here;
+    `by_construction` which artefact leaves no other outcome possible, or nothing.
     """
 
     claim: str
@@ -37,6 +38,7 @@ class Sentence:
     published: Callable[[Evidence], Outcome]
     suspects: tuple[str, ...] = ()
     needs: str = ""
+    by_construction: Callable[[Evidence], str] = lambda evidence: ""
 
     def measure(self, evidence: Evidence) -> dict[str, Outcome]:
         if self.test is None:
@@ -197,7 +199,7 @@ def chosen_is_best(evidence: Evidence, recipe: str) -> Outcome:
             for name in evidence.names(recipe)
             if name.startswith("exp3") and evidence.score(recipe, name, metric)
         }
-        if CHOSEN not in means:
+        if CHOSEN not in means or len(means) < 2:
             return Outcome("not measured")
         ranks[metric] = _rank(means, CHOSEN, lowest=metric == "eval_loss")
     return Outcome(
@@ -246,6 +248,18 @@ def exact_match_is_zero(evidence: Evidence, recipe: str) -> Outcome:
     return Outcome(text, scores[best].value == 0)
 
 
+def zero_by_construction(evidence: Evidence) -> str:
+    """A2: the tokenizer can write none of the answers, so that exact match cannot but be 0."""
+    reach = [
+        evidence.fit[recipe]["all"]["max_exact_match"]
+        for recipe in RECIPES[1:]
+        if recipe in evidence.fit
+    ]
+    if len(reach) == 2 and reach[0] == 0 < reach[1]:
+        return f"A2: 0 is all that can be reached as written, {reach[1]:.3f} once repaired"
+    return ""
+
+
 def decomposer_usable(evidence: Evidence, recipe: str) -> Outcome:
     split = evidence.held_out(recipe)
     scores = [
@@ -275,7 +289,10 @@ def answers_too_long(evidence: Evidence, recipe: str) -> Outcome:
 def rows_not_linked(evidence: Evidence, recipe: str) -> Outcome:
     share = evidence.linked_rows
     measured = evidence.score(recipe, CHOSEN, "execution_accuracy", evidence.held_out(recipe))
+    linked = evidence.score(recipe, CHOSEN, "linked_rate", evidence.held_out(recipe))
     text = f"{share:.1%} of the rows name their database"
+    if linked:
+        text += f", {linked.value:.1%} of those answered could be linked to one"
     if measured:
         text += f"; execution accuracy {measured}"
     return Outcome(text, share == 0 if share == share else None)

@@ -54,6 +54,8 @@ def sentence_verdict(
     suspects = explained_by(sentence.suspects, evidence)
     if as_written and repaired is False and suspects:
         return f"artefact of {suspects}: gone when repaired"
+    if as_written and (reason := sentence.by_construction(evidence)):
+        return f"artefact of {reason}"
     if as_written or (as_written is None and as_run):
         return "reproduced"
     if as_run and sentence.suspects:

@@ -20,7 +20,7 @@ th { background: #f3f3f3; border-bottom: 2px solid #999; } td.number { text-alig
 th small { font-weight: normal; font-style: italic; color: #666; }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
   font: 12.5px/1.4 "DejaVu Sans Mono", monospace; background: #f7f7f7;
-  border: 1px solid #ddd; border-radius: 4px; padding: .5rem; }
+  border: 1px solid #ddd; border-radius: 4px; padding: .5rem; max-height: 24rem; overflow: auto; }
 .tag { display: inline-block; border: 1px solid #888; border-radius: 999px; padding: 0 .55rem;
   font-size: 12px; }
 .good { border-color: #009E73; background: #e3f5ee; } .bad { border-color: #D55E00;

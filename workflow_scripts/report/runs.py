@@ -28,7 +28,10 @@ class Run:
 
     @cached_property
     def scores(self) -> list[dict[str, Any]]:
-        return read_json(self.folder / "scores.json")["scores"]
+        """Scores of the text, and of the SQL where it was executed."""
+        scores = read_json(self.folder / "scores.json")["scores"]
+        executed = self.folder / "sql_scores.json"
+        return scores + (read_json(executed)["scores"] if executed.is_file() else [])
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
