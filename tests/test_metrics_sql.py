@@ -20,6 +20,7 @@ from workflow_scripts.metrics.names import schema_names, unknown_names
 from workflow_scripts.metrics.refiner.rows import refiner_row
 from workflow_scripts.metrics.score import sql_of, summary
 from workflow_scripts.metrics.selector.rows import selector_row
+from workflow_scripts.metrics.synthetic_trial import perturbed
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.execute import Limits, Sandbox
 from workflow_scripts.text.answers import render_decomposer, render_selector
@@ -85,29 +86,11 @@ def plain_ex(path: Path, predicted: str, gold: str) -> bool:
         connection.close()
 
 
-def perturbed(rng: random.Random, gold: str, others: list[str]) -> str:
-    """A prediction that may be right, wrong or broken."""
-    kind = rng.randrange(8)
-    if kind == 0:
-        return rng.choice(others)
-    if kind == 1:
-        return gold.replace("DISTINCT", "").replace("distinct", "")
-    if kind == 2 and "join" not in gold.lower():  # a join on != would take minutes
-        return gold.replace(">", "<", 1) if ">" in gold else gold.replace("=", "!=", 1)
-    if kind == 3:
-        return gold.rsplit(" ", rng.randint(1, 3))[0]
-    if kind == 4:
-        return gold.replace("count(*)", "count(1)").replace("T1", "x1")
-    if kind == 5:
-        return gold.replace(" , ", " || ", 1)
-    if kind == 6:
-        return f"SELECT * FROM ({gold})"
-    return gold.split(" ORDER BY ")[0].split(" order by ")[0]
-
-
 @needs_spider
 def test_our_ex_agrees_row_by_row_with_the_definition(sandbox):
     rng, rows = random.Random(5), spider_sample(600, 5)
+    small = 200_000  # bytes; the plain check has no time limit
+    rows = [row for row in rows if spider_path(row["db_id"]).stat().st_size < small]
     by_database: dict[str, list[str]] = {}
     for row in rows:
         by_database.setdefault(row["db_id"], []).append(row["query"])
@@ -119,7 +102,7 @@ def test_our_ex_agrees_row_by_row_with_the_definition(sandbox):
     ours = [bool(v.execution_accuracy) for v in judge(cases, sandbox, repeat=0)]
     theirs = [plain_ex(c.database, c.prediction, c.gold) for c in cases]
     assert ours == theirs
-    assert 150 < sum(ours) < 450  # the perturbations make both kinds
+    assert 150 < sum(ours) < 400  # the perturbations make both kinds
 
 
 @needs_spider
@@ -394,7 +377,7 @@ def test_decomposer_by_hand():
         "Sub question 1: ?\nSQL\n```sql\nSELECT ghost FROM item\n```", gold, SCHEMA
     )
     assert (row["sub_questions"], row["sub_questions_as_gold"], row["unknown_names"]) == (1, 0, 1)
-    assert (row["final_parse_rate"], row["known_names_rate"]) == (1, 0)
+    assert (row["parse_rate"], row["known_names_rate"]) == (1, 0)
     row = decomposer_row("sql SELECT name FROM item", gold, SCHEMA)  # no fence: no SQL
     assert set(row.values()) == {0.0} and "unknown_names" not in row
 

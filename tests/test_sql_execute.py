@@ -25,7 +25,7 @@ for parent in Path(__file__).resolve().parents:
 needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
 
 LIMITS = Limits(
-    seconds=0.25, rows=2_000, cell_bytes=200_000, sql_bytes=50_000, result_bytes=2_000_000,
+    seconds=0.15, rows=2_000, cell_bytes=200_000, sql_bytes=50_000, result_bytes=2_000_000,
     memory_mb=128,
 )  # fmt: skip
 STOPPED = {"refused", "timeout", "error"}
@@ -321,7 +321,7 @@ def test_hostile_statement_is_stopped_and_its_neighbour_unharmed(ran, number):
     result, neighbour = ran[0][number], ran[1][number]
     assert result.status in STOPPED, f"{HOSTILE[number][:200]!r} gave {str(result.rows)[:200]}"
     assert result.error and result.rows is None
-    assert result.seconds < LIMITS.seconds + 2
+    assert result.seconds < 4 * LIMITS.seconds + 3
     assert neighbour.rows == GOOD_ROWS
 
 
@@ -443,10 +443,10 @@ def test_worker_that_hangs_or_dies_is_replaced(database):
         sandbox._idle.queue[0].process.kill()
         assert sandbox.execute(database, GOOD).status in STOPPED
         assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
-        sandbox._idle.queue[0].process.send_signal(19)  # SIGSTOP: it can't even hear its alarm
+        sandbox._idle.queue[0].process.send_signal(19)  # SIGSTOP: no timer runs now
         started = time.monotonic()
         assert sandbox.execute(database, GOOD).status == "timeout"
-        assert time.monotonic() - started < 4
+        assert time.monotonic() - started < 6
         assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
 
 

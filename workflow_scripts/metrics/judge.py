@@ -21,7 +21,7 @@ from workflow_scripts.sql.parse import (
 # A prediction may take this many times as long as its gold took, and at least FLOOR seconds: an
 # endless query is given up soon. The sandbox's own limit (BIRD waits 30 s) stays the ceiling.
 SLACK = 20
-FLOOR = 1.0
+FLOOR = 0.5
 REPEAT = 10  # timed runs of a right answer and its gold, by turns; BIRD takes 100
 RACE_SECONDS = 5.0
 

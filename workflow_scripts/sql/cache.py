@@ -42,7 +42,8 @@ class CachedSandbox:
         self._memory: dict[str, tuple[Result, float]] = {}
 
     def execute(self, database: Path | str, sql: str, seconds: float | None = None) -> Result:
-        """As `Sandbox.execute`. A kept time-out answers for every limit up to its own."""
+        """As `Sandbox.execute`. A kept time-out answers for every limit up to its own, a kept
+        result for every limit from the time it took."""
         return self._answer(database, sql, seconds or self.sandbox.limits.seconds, None, 0)
 
     def race(
@@ -68,8 +69,8 @@ class CachedSandbox:
         except OSError:  # no such file: the sandbox says so
             return self.sandbox.execute(database, sql, seconds)
         kept = self._memory.get(key) or self._load(key)
-        if kept and (kept[0].status != "timeout" or kept[1] >= seconds):
-            return _within(kept[0], seconds)
+        if kept and _answers(*kept, seconds):
+            return kept[0]
         self.executed += 1
         if rival is None:
             result = self.sandbox.execute(database, sql, seconds)
@@ -134,11 +135,11 @@ def _cell(cell):
     return bytes.fromhex(cell["hex"]) if isinstance(cell, dict) else cell
 
 
-def _within(result: Result, seconds: float) -> Result:
-    """The answer as a caller with this limit would have got it."""
-    if result.ok and result.seconds > seconds:
-        return Result("timeout", error=f"no answer within {seconds:g} s", seconds=seconds)
-    return result
+def _answers(result: Result, limit: float, seconds: float) -> bool:
+    """Whether a result found within `limit` also tells what happens within `seconds`."""
+    if result.status == "timeout":
+        return limit >= seconds
+    return result.seconds <= seconds
 
 
 def contents_digest(database: Path) -> str:

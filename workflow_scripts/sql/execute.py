@@ -28,13 +28,19 @@ from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.sql import worker as worker_module
 
 STATUSES = ("ok", "refused", "timeout", "error")
-GRACE = 1.0  # seconds beyond the worker's own alarm before the parent kills it
+# The worker limits its processor time. By the clock it gets CLOCK times as much and GRACE seconds,
+# for a busy machine or a slow disk, then the parent kills it.
+CLOCK = 4
+GRACE = 2.0
 FRAME = worker_module.FRAME
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one statement may use: seconds, rows, bytes of a cell, of the SQL, of the result, MB."""
+    """What one statement may use.
+
+    Seconds of processor time, rows, bytes of a cell, of the SQL and of the result, megabytes.
+    """
 
     seconds: float = 30.0  # BIRD's evaluation waits as long
     rows: int = 100_000
@@ -56,8 +62,8 @@ class Result:
     """What became of a statement. `rows` (tuples) and `columns` are None unless status is ok.
 
     Text that is not UTF-8 comes with its bad bytes written as \\xNN, so that values which differ
-    in the file differ here. `seconds` is the time inside SQLite, fetching included. `times` are
-    the pairs of seconds of a race (see `Sandbox.race`).
+    in the file differ here. `seconds` is what the clock said, fetching included. `times`
+    are the pairs of seconds of a race (see `Sandbox.race`).
     """
 
     status: str
@@ -113,9 +119,9 @@ class _Worker:
             _write_all(self.process.stdin.fileno(), FRAME.pack(len(data)) + data)
         except OSError as error:
             raise WorkerGone from error
-        end = time.monotonic() + request["seconds"] + worker_module.KILL_AFTER + GRACE
+        end = time.monotonic() + CLOCK * request["seconds"] + GRACE
         (size,) = FRAME.unpack(self._read(FRAME.size, end))
-        return json.loads(self._read(size, end + GRACE * 5))
+        return json.loads(self._read(size, end + GRACE))
 
     def _read(self, size: int, end: float) -> bytes:
         parts, left = [], size
@@ -217,7 +223,7 @@ class Sandbox:
 
 def _last_words(code: int, request: dict) -> dict:
     """The answer in the name of a worker that can't give one any more."""
-    if code in (-signal.SIGALRM, -signal.SIGKILL):
+    if code in (-signal.SIGPROF, -signal.SIGKILL):
         error = f"no answer within {request['seconds']:g} s"
         return {"status": "timeout", "error": error, "seconds": request["seconds"]}
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"

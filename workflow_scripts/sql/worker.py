@@ -2,9 +2,11 @@
 
 It stands alone (standard library only) and is started by `execute.Sandbox` with an empty
 environment. What keeps it harmless, from the outside in: resource limits of the operating system
-(memory, no file may grow, few handles), an alarm that kills the process when a statement stays too
+(memory, no file may grow, few handles), a timer that kills the process when a statement stays too
 long, a read-only connection with SQLite's own limits, an authorizer that lets nothing through but
-reading, and a count of rows and bytes. A frame is a big-endian length of 4 bytes, then JSON.
+reading, and a count of rows and bytes. The time limit is one of processor time, so that a busy
+machine changes no verdict; the parent watches the clock. A frame is a big-endian length of 4 bytes,
+then JSON.
 """
 
 import json
@@ -20,7 +22,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 FRAME = struct.Struct(">I")
-KILL_AFTER = 0.5  # seconds past the limit before the alarm ends a call that SQLite can't interrupt
+KILL_AFTER = 0.5  # seconds past the limit before the timer ends a call that SQLite can't interrupt
 BUSY_SECONDS = 0.5
 STEPS = 1000  # SQLite instructions between two looks at the clock
 
@@ -189,9 +191,9 @@ def run(request: dict) -> dict:
     denied: list[str] = []
     try:
         denied = guard(connection)
-        end = time.monotonic() + request["seconds"]
-        connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+        end = time.process_time() + request["seconds"]
         started = time.perf_counter()
+        connection.set_progress_handler(lambda: time.process_time() > end, STEPS)
         cursor = connection.execute(sql)
         rows = fetch(cursor, limits)
         seconds = time.perf_counter() - started
@@ -217,7 +219,7 @@ def race(connection: sqlite3.Connection, request: dict, limits: dict) -> list[li
             started = time.perf_counter()
             try:
                 fetch(connection.execute(sql), limits)
-            except sqlite3.OperationalError:  # the clock ran out: keep what was measured
+            except sqlite3.OperationalError:  # the time is up: keep what was measured
                 return times
             pair.append(time.perf_counter() - started)
         times.append(pair)
@@ -244,7 +246,7 @@ def verdict(error: Exception, request: dict) -> tuple[str, str]:
 
 def answer_to(request: dict) -> dict:
     started = time.perf_counter()
-    signal.setitimer(signal.ITIMER_REAL, request["seconds"] + KILL_AFTER)
+    signal.setitimer(signal.ITIMER_PROF, request["seconds"] + KILL_AFTER)
     try:
         return run(request)
     except Exception as error:
@@ -257,7 +259,7 @@ def answer_to(request: dict) -> dict:
             "retire": isinstance(error, MemoryError) or "memory" in message,
         }
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def lock_down(memory_mb: int) -> None:
@@ -272,7 +274,7 @@ def lock_down(memory_mb: int) -> None:
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
 
 

@@ -7,7 +7,7 @@ from workflow_scripts.metrics.averages import averages
 from workflow_scripts.metrics.decomposer.rows import decomposer_row
 
 _DESCRIPTION = """\
-fence_rate, final_parse_rate, known_names_rate and unknown_names (against the schema), sub_questions
+fence_rate, parse_rate, known_names_rate and unknown_names (against the schema), sub_questions
 and sub_questions_as_gold. Means over rows. What the final SQL returns: see the metric `execution`.
 """
 _CITATION = """\

@@ -12,13 +12,13 @@ from workflow_scripts.text.answers import AnswerError, final_sql, parse_decompos
 def decomposer_row(prediction: str, gold: str, schema: str) -> dict[str, float]:
     """Metrics of one answer.
 
-    `fence_rate`: it has a fenced SQL; `final_parse_rate`: that SQL parses; `known_names_rate`: it
+    `fence_rate`: it has a fenced SQL; `parse_rate`: that SQL parses; `known_names_rate`: it
     parses and the schema has every name in it; `unknown_names`: how many it hasn't;
     `sub_questions`: how many there are; `sub_questions_as_gold`: as many as in the gold answer.
     """
     sql = final_sql("Decomposer", prediction) or ""
     parses = parse(sql) is not None
-    row = {"fence_rate": float(bool(sql)), "final_parse_rate": float(parses)}
+    row = {"fence_rate": float(bool(sql)), "parse_rate": float(parses)}
     unknown = unknown_names(sql, schema_names(schema))
     row["known_names_rate"] = float(parses and not unknown)
     if parses:
