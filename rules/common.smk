@@ -12,6 +12,7 @@ from workflow_scripts.config import (
     sample_name,
     sample_settings,
 )
+from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.digest import code_digest
 from workflow_scripts.locks import take
 
@@ -26,6 +27,13 @@ RECIPES = config["use_recipes"]
 SEEDS = config["seeds"]
 TWIN = config["data"]["source"] == "twin"
 STANDIN = "resources/models/standin"
+# Where SQL is executed, and the files that decide what it answers.
+DATABASES = "resources/twin/databases" if TWIN else config["data"].get("databases")
+DATABASE_FILES = (
+    [f"{DATABASES}/{name}/{name}.sqlite" for name in domain_names()]
+    if TWIN
+    else sorted(str(path) for path in Path(DATABASES or "nowhere").glob("*/*.sqlite"))
+)
 RUN = "results/runs/{recipe}/{run}/seed{seed}"
 MODEL_FILES = [
     "model.safetensors",

@@ -26,6 +26,7 @@ rule build_twin:
         rows="resources/twin/rows.jsonl",
         truth="resources/twin/truth.jsonl",
         card="resources/twin/card.json",
+        databases=DATABASE_FILES if TWIN else [],
     log:
         "logs/data/build_twin.log",
     params:

@@ -52,3 +52,51 @@ rule score:
         "python -m workflow_scripts.metrics.score_run --predictions {input.predictions} "
         "--training {input.training} --recipe {wildcards.recipe} --run {wildcards.run} "
         "--seed {wildcards.seed} --out {output} > {log} 2>&1"
+
+
+rule link_rows:
+    input:
+        rows="results/data/rows.parquet",
+        databases=DATABASE_FILES,
+    output:
+        links="results/data/links.parquet",
+        report="results/data/links.json",
+    log:
+        "logs/data/link_rows.log",
+    params:
+        databases=DATABASES,
+        code=code_digest("workflow_scripts.sql.linking"),
+    message:
+        "Finding each row's database"
+    shell:
+        "python -m workflow_scripts.sql.linking --rows {input.rows} "
+        "--databases {params.databases:q} --out {output.links} --report {output.report} "
+        "> {log} 2>&1"
+
+
+rule execute:
+    input:
+        predictions=f"{RUN}/predictions.parquet",
+        rows="results/data/rows.parquet",
+        links="results/data/links.parquet",
+        databases=DATABASE_FILES,
+    output:
+        scores=f"{RUN}/sql_scores.json",
+        verdicts=f"{RUN}/verdicts.parquet",
+    log:
+        "logs/runs/{recipe}/{run}/seed{seed}/execute.log",
+    benchmark:
+        "results/benchmarks/runs/{recipe}/{run}/seed{seed}/execute.jsonl"
+    params:
+        databases=DATABASES,
+        seconds=config["execution"]["seconds"],
+        repeat=config["execution"]["timed_runs"],
+        code=code_digest("workflow_scripts.metrics.score_sql_run"),
+    message:
+        "Executing the answers of {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
+    shell:
+        "python -m workflow_scripts.metrics.score_sql_run --predictions {input.predictions} "
+        "--rows {input.rows} --links {input.links} --databases {params.databases:q} "
+        "--cache work/executed --seconds {params.seconds} --repeat {params.repeat} --workers 1 "
+        "--recipe {wildcards.recipe} --run {wildcards.run} --seed {wildcards.seed} "
+        "--out {output.scores} --verdicts {output.verdicts} > {log} 2>&1"
