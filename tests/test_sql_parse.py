@@ -1,0 +1,106 @@
+"""One spelling for equal SQL, and what a statement names."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.sql.parse import (
+    LONGEST,
+    joined_operators,
+    names_in,
+    normalise,
+    orders_rows,
+    parse,
+    without_distinct,
+)
+
+SPIDER = Path(__file__).resolve().parents[1] / "../shared/data/spider"
+if not SPIDER.is_dir():
+    SPIDER = Path("/work/shared/data/spider")
+needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("SELECT name FROM t;", "select  NAME\nfrom T"),
+        ("SELECT T1.a FROM t AS T1 JOIN u AS T2 ON T1.x = T2.y",
+         "select t.a from t join u on t.x=u.y"),
+        ("SELECT t.a FROM t WHERE t.b <> 1", "SELECT a FROM t WHERE b != 1"),
+        ("SELECT `a b` FROM t", "SELECT [A B] FROM t"),
+        ('SELECT a FROM t WHERE b = "It\'s"', "SELECT a FROM t WHERE b = 'It''s'"),
+        ('SELECT a FROM t WHERE b IN ("x", "y")', "SELECT a FROM t WHERE b IN ('x', 'y')"),
+        ('SELECT a FROM t WHERE b BETWEEN "x" AND "y"',
+         "SELECT a FROM t WHERE b BETWEEN 'x' AND 'y'"),
+        ("SELECT p.a FROM t p, t q WHERE p.x = q.y", "SELECT t.a FROM t, t AS r WHERE t.x = r.y"),
+        ("SELECT count(*) AS n FROM t", "SELECT COUNT ( * ) n FROM t"),
+        ("SELECT a FROM t -- all of them", "SELECT a /* the name */ FROM t"),
+    ],
+)  # fmt: skip
+def test_same_query_in_another_spelling(one, other):
+    assert normalise(one) == normalise(other) is not None
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("SELECT a FROM t", "SELECT b FROM t"),
+        ("SELECT a FROM t WHERE b = 'X'", "SELECT a FROM t WHERE b = 'x'"),
+        ('SELECT a FROM t WHERE b = "X"', 'SELECT a FROM t WHERE b = "x"'),
+        ("SELECT p.a FROM t p, t q", "SELECT q.a FROM t p, t q"),
+        ("SELECT a FROM t ORDER BY a", "SELECT a FROM t ORDER BY a DESC"),
+        ("SELECT DISTINCT a FROM t", "SELECT a FROM t"),
+        ("SELECT a FROM t JOIN u ON t.x = u.x", "SELECT a FROM t LEFT JOIN u ON t.x = u.x"),
+        ("SELECT count(a) FROM t", "SELECT count(*) FROM t"),
+    ],
+)
+def test_other_query(one, other):
+    assert normalise(one) != normalise(other)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "Sub question 1: how many?", "SELECT (", "SELECT 1; SELECT 2", "DROP TABLE t",
+     "SELECT '", "SELECT\0 1", "(" * 3000, "SELECT " + "(" * 4000 + "1" + ")" * 4000,
+     "x" * (LONGEST + 1), "\ud800"],
+)  # fmt: skip
+def test_what_does_not_parse_is_no_error(text):
+    assert parse(text) is None and normalise(text) is None and names_in(text) is None
+    assert isinstance(without_distinct(text), str) and orders_rows(text) is False
+
+
+@needs_spider
+def test_normalised_spider_queries_return_the_same_rows():
+    rows = json.loads((SPIDER / "questions.json").read_text())
+    rows = random.Random(8).sample(rows, 300)
+    paths = [SPIDER / f"database/{row['db_id']}/{row['db_id']}.sqlite" for row in rows]
+    with Sandbox(Limits(seconds=5), workers=2) as sandbox:
+        gold = sandbox.map(zip(paths, [row["query"] for row in rows], strict=True))
+        ours = sandbox.map(zip(paths, [normalise(row["query"]) for row in rows], strict=True))
+        for row, one, other in zip(rows, gold, ours, strict=True):
+            assert one.rows == other.rows, row["query"]
+
+
+def test_distinct_and_split_operators_are_found_in_the_sql_not_in_its_texts():
+    sql = "SELECT DISTINCT count(distinct a) FROM t WHERE b = 'DISTINCT'"
+    assert without_distinct(sql) == "SELECT  count( a) FROM t WHERE b = 'DISTINCT'"
+    assert joined_operators("a > = 1 AND b ! = 2") == "a >= 1 AND b != 2"
+    assert orders_rows("SELECT a FROM t ORDER  BY a")
+    assert not orders_rows("SELECT 'order by' FROM t")
+
+
+def test_names():
+    names = names_in(
+        "WITH best AS (SELECT T1.a AS top FROM t AS T1) "
+        'SELECT best.top, u.*, c FROM best JOIN u ON u.x = best.top WHERE d = "val" '
+        "AND e IN (SELECT f FROM v)"
+    )
+    assert names.tables == {"t", "u", "v"} and names.starred == {"u"}
+    assert names.columns == {
+        ("t", "a"), ("u", "x"), (None, "c"), (None, "d"), (None, "e"), (None, "f"),
+    }  # fmt: skip
+    assert names_in("SELECT * FROM t").starred == {"t"}
+    assert names_in("SELECT count(*) FROM t").starred == frozenset()
