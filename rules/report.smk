@@ -3,32 +3,15 @@
 # `snakemake ablation` adds what each repair is worth; the next run puts it into the report.
 import yaml
 
-from workflow_scripts.config import ablation_names
 from workflow_scripts.report.plan import loss_figures, task_figures, training_order
 
 
 report: "../results/report/workflow.rst"
 
 
-PUBLISHED = "resources/published.json"
-FIGURES = "results/figures"
-TABLES = "results/tables"
-NOTE = origin_note()
-BEST = config["best_run"]
-# What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
-SCORES = ["scores.json"]
-OWN_MODEL = config["model"]["base"] != "cssupport/t5-small-awesome-text-to-sql"
-# Categories of the report, numbered so that they stand in its order.
-CATEGORIES = {
-    "data": "1 Data",
-    "fit": "2 What the model sees",
-    "exp1": "3 Experiment 1: mix of tasks",
-    "exp3": "4 Experiments 2 and 3: batch size, learning rate",
-    "exp4": "5 Experiment 4: answers",
-    "results": "6 Results",
-    "claims": "7 Claims and artefacts",
-    "runs": "8 Where the numbers come from",
-}
+include: "report_common.smk"
+
+
 FIT = [f"results/fit/{recipe}.json" for recipe in RECIPES]
 CARRIED = [
     recipe
@@ -38,35 +21,6 @@ CARRIED = [
 GRIDS = [recipe for recipe in RECIPES if run_dirs([recipe], experiment=3)]
 # Once made, the ablation belongs to the claims and to the report; delete the table to drop it.
 ABLATION = [path for path in [f"{TABLES}/ablation.csv"] if os.path.exists(path)]
-
-
-def style_of(figure):
-    """matplotlib settings of one kind of figure: those for all, then its own."""
-    styles = config["figures"].get("style") or {}
-    return settings_json({**styles.get("all", {}), **styles.get(figure, {})})
-
-
-def in_report(path, caption, category, label, recipe=None):
-    """Mark a file for the report; what has a recipe is listed by it."""
-    labels = {"result": label} | ({"recipe": recipe} if recipe else {})
-    return report(
-        path,
-        caption=f"captions/{caption}.rst",
-        category=CATEGORIES[category],
-        labels=labels,
-    )
-
-
-def files_of(folders, *names):
-    return [f"{folder}/{name}" for folder in folders for name in names]
-
-
-def first_seed(recipe, runs):
-    return [RUN.format(recipe=recipe, run=run, seed=SEEDS[0]) for run in runs]
-
-
-def category_of(figure):
-    return "exp1" if figure.split("_")[1] in ("5.1", "5.2", "5.3", "5.4") else "exp3"
 
 
 rule plot_tasks:
@@ -397,20 +351,6 @@ checkpoint choose_best:
         "--out {output} > {log} 2>&1"
 
 
-def best_run(wildcards):
-    with open(checkpoints.choose_best.get().output[0]) as file:
-        return json.load(file)
-
-
-def best_rows(wildcards):
-    """The rows that the best run was trained and validated on, and the test rows."""
-    best = best_run(wildcards)
-    files = sample_files(best["recipe"], best["run"], best["seed"])
-    if config["recipes"][best["recipe"]]["test_set"]:
-        files["test"] = "results/data/test.parquet"
-    return {"rows": "results/data/rows.parquet", **files}
-
-
 rule draw_examples:
     input:
         unpack(best_rows),
@@ -498,6 +438,7 @@ rule browse_predictions:
             first_seed(w.recipe, runs_of(config, w.recipe)),
             "training.json",
             "predictions.parquet",
+            *SCORES,
         ),
     output:
         in_report(
@@ -553,14 +494,6 @@ rule make_claims:
         "{params.ablation} --profile {input.profile} --reading {input.reading} "
         "--rows {input.rows} {params.model} --published {input.published} "
         f"--note {{params.note:q}} --folder {TABLES} > {{log}} 2>&1"
-
-
-def ablation_dirs():
-    return [
-        RUN.format(recipe=recipe, run=config["ablation"]["run"], seed=seed)
-        for recipe in ablation_names(config)
-        for seed in SEEDS
-    ]
 
 
 rule tabulate_ablation:

@@ -144,6 +144,19 @@ def make_run(
         for metric in ("eval_loss", "loss_per_token")
     ]
     write_json(folder / "scores.json", {**key, "scores": scores})
+    executed = [
+        {"split": "test", "task": task, "metric": "execution_accuracy", "value": exact_match}
+        | {"low": 0.0, "high": 1.0, "n": test_rows}
+        for task in ("all", "Decomposer", "Refiner")
+    ]
+    write_json(folder / "sql_scores.json", {**key, "scores": executed})
+    told = [
+        {"split": split, "idx": first + place, "task": TASKS[place % 3]}
+        | {"verdict": "error", "error": "no such column: a"}
+        for split, first in (("val", 0), ("test", 100), ("train", 200))
+        for place in range(test_rows)
+    ]
+    write_parquet(folder / "verdicts.parquet", pa.Table.from_pylist(told))
     return folder
 
 

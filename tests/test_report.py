@@ -244,8 +244,8 @@ def test_the_best_run_is_chosen_by_the_criterion(runs):
     assert best["run"] == "exp3_bs4_lr1e-4" and best["seed"] == 1
     values = [each["value"] for each in best["ranking"]]
     assert values == sorted(values) and len(values) == 8
-    with pytest.raises(EssenceError, match="no execution_accuracy on test"):
-        choose(results, "as_written", "execution_accuracy", "test")
+    with pytest.raises(EssenceError, match="no execution_accuracy on val"):
+        choose(results, "as_written", "execution_accuracy", "val")
 
 
 def test_the_ablation_measures_paired_effects(tmp_path):
@@ -372,7 +372,9 @@ def test_rows_of_experiment_4_are_drawn_by_seed(tmp_path):
 
 
 def test_what_a_model_writes_cannot_break_out_of_the_page(runs):
-    data = html.embedded(predictions.collect([pick(runs, "repaired", "exp1_natural")]))
+    collected = predictions.collect([pick(runs, "repaired", "exp1_natural")])
+    assert collected["executed"] == ["error"]
+    data = html.embedded(collected)
     assert "</script>" not in data
     assert "SELECT </script> a FROM t" in {a["text"] for a in json.loads(data)["answers"]}
     assert html.table(["a"], [["<b>"]]).count("&lt;b&gt;") == 1

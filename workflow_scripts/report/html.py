@@ -32,6 +32,7 @@ pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
 .controls { display: flex; flex-wrap: wrap; gap: .8rem; align-items: end; margin: .8rem 0;
   position: sticky; top: 0; background: #fff; padding: .4rem 0; border-bottom: 1px solid #ddd; }
 .controls label { font-size: 12px; color: #555; display: flex; flex-direction: column; }
+.controls label[hidden] { display: none; }
 .controls select, .controls input, .controls button { font: inherit; padding: .2rem .4rem; }
 @media (max-width: 45rem) { .pair { grid-template-columns: 1fr; } }
 """

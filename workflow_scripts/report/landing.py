@@ -104,6 +104,7 @@ def _scores(means: pd.DataFrame, recipes: list[str]) -> list[str]:
     for recipe in recipes:
         own = means[means["recipe"] == recipe]
         losses = own[(own["metric"] == "eval_loss") & (own["task"] == "all")]
+        executed = own[(own["metric"] == "execution_accuracy") & (own["task"] == "all")]
         own = own[own["metric"] == "exact_match"]
         split = "test" if (own["split"] == "test").any() else "val"
         if losses.empty or own.empty:
@@ -113,9 +114,11 @@ def _scores(means: pd.DataFrame, recipes: list[str]) -> list[str]:
         by_task = chosen.set_index("task")["mean"]
         tasks = ", ".join(f"{task} {by_task[task]:.1%}" for task in TASKS if task in by_task)
         rows = "kept from all training" if split == "test" else "that chose the epoch"
+        returned = executed[(executed["split"] == split) & (executed["run"] == run)]["mean"]
+        more = f"; execution accuracy {returned.iloc[0]:.1%}" if len(returned) else ""
         sentences.append(
             f"Exact match under **{recipe}** on rows {rows}: {by_task['all']:.1%} ({tasks}; "
-            f"{run}, the run with the lowest evaluation loss)."
+            f"{run}, the run with the lowest evaluation loss){more}."
         )
     return sentences
 

@@ -19,12 +19,15 @@ SPLITS = ("test", "val")
 BODY = """
 <p class="lead">Every answer on held-out rows. <em>exact</em>: equal to the answer in the data.
 <em>equal after loss</em>: equal to what the tokenizer can write of it, which is what the original
-notebooks compared with. <em>cut</em>: the limit of generated tokens was reached.</p>
+notebooks compared with. <em>cut</em>: the limit of generated tokens was reached. Where the SQL
+of an answer was executed, a second sign says what came of it: <em>right</em>: what gold returns.
+</p>
 <div class="controls">
 <label>run<select id="run"></select></label>
 <label>rows<select id="split"></select></label>
 <label>task<select id="task"></select></label>
 <label>verdict<select id="verdict"></select></label>
+<label>executed<select id="executed"></select></label>
 <label>search in question, gold and answer<input id="search" type="search" size="28"></label>
 <button id="back" type="button">back</button><button id="next" type="button">next</button>
 <span id="count" role="status"></span>
@@ -56,6 +59,7 @@ function found() {
       && (wanted('split') === 'all' || row.split === wanted('split'))
       && (wanted('task') === 'all' || row.task === wanted('task'))
       && (wanted('verdict') === 'all' || answer.verdict === wanted('verdict'))
+      && (wanted('executed') === 'all' || answer.executed === wanted('executed'))
       && (!text || (row.question + '\\n' + row.gold + '\\n' + answer.text).toLowerCase()
         .includes(text));
   });
@@ -66,6 +70,11 @@ function card(answer) {
   head.append(element('strong', row.task), ` · ${row.split} row ${row.idx}`
     + (row.db_id ? ` · database ${row.db_id}` : '') + ' ',
     element('span', answer.verdict, 'tag ' + answer.kind));
+  if (answer.executed) {
+    const good = answer.executed === 'right' ? 'good' : 'unsure';
+    const why = answer.error ? `: ${answer.error}` : '';
+    head.append(' ', element('span', `executed: ${answer.executed}${why}`, 'tag ' + good));
+  }
   for (const [title, text] of [['gold', row.gold], ['answer of the model', answer.text]]) {
     const side = element('div');
     side.append(element('h3', title), element('pre', text));
@@ -90,7 +99,9 @@ options('run', DATA.runs, false);
 options('split', DATA.splits, true);
 options('task', DATA.tasks, true);
 options('verdict', DATA.verdicts, true);
-for (const id of ['run', 'split', 'task', 'verdict']) {
+options('executed', DATA.executed, true);
+$('executed').parentElement.hidden = !DATA.executed.length;
+for (const id of ['run', 'split', 'task', 'verdict', 'executed']) {
   $(id).addEventListener('change', () => { first = 0; show(); });
 }
 $('search').addEventListener('input', () => { first = 0; show(); });
@@ -100,11 +111,28 @@ show();
 """
 
 
+def executed_answers(run: Run) -> dict[tuple[str, int], dict[str, str]]:
+    """(split, idx) -> what executing the answer's SQL gave; empty where none was executed.
+
+    The Selector writes no SQL and has no entry.
+    """
+    path = run.folder / "verdicts.parquet"
+    if not path.is_file():
+        return {}
+    columns = ["split", "idx", "task", "verdict", "error"]
+    return {
+        (line["split"], line["idx"]): {"executed": line["verdict"], "error": line["error"] or ""}
+        for line in pq.read_table(path, columns=columns).to_pylist()
+        if line["task"] != "Selector"
+    }
+
+
 def collect(runs: list[Run]) -> dict[str, Any]:
     """Rows once, answers by run; the runs in their natural order."""
     rows: dict[tuple[str, int], dict[str, Any]] = {}
     answers = []
     for run in runs:
+        executed = executed_answers(run)
         table = pq.read_table(run.folder / "predictions.parquet")
         for line in table.to_pylist():
             if line["split"] not in SPLITS:
@@ -115,7 +143,8 @@ def collect(runs: list[Run]) -> dict[str, Any]:
                 rows[key] = {name: line[name] for name in kept} | {"place": len(rows)}
             verdict, kind = verdict_of(line)
             answer = {"run": run.name, "row": rows[key]["place"], "text": line["prediction"]}
-            answers.append(answer | {"verdict": verdict, "kind": kind})
+            answer |= {"verdict": verdict, "kind": kind}
+            answers.append(answer | executed.get(key, {}))
     return {
         "rows": list(rows.values()),
         "answers": answers,
@@ -123,6 +152,7 @@ def collect(runs: list[Run]) -> dict[str, Any]:
         "splits": [split for split in SPLITS if any(key[0] == split for key in rows)],
         "tasks": list(TASKS),
         "verdicts": ["exact", "equal after loss", "cut", "different"],
+        "executed": sorted({answer["executed"] for answer in answers if "executed" in answer}),
     }
 
 

@@ -28,6 +28,11 @@ SUMMARY = {
     "execution_accuracy_test": ("execution_accuracy", "test"),
 }
 
+BY_TASK = {
+    "exact_match": "exact match",
+    "rouge_l": "ROUGE-L",
+    "execution_accuracy": "execution accuracy",
+}
 HEADS = {
     "eval_loss": "eval loss",
     "loss_per_token": "loss per token",
@@ -105,20 +110,20 @@ def summary_page(summary: pd.DataFrame, by_task: pd.DataFrame, note: str) -> str
 
 def _by_task(means: pd.DataFrame) -> str:
     held_out = "test" if (means["split"] == "test").any() else "val"
-    chosen = means[
-        (means["split"] == held_out) & means["metric"].isin(["exact_match", "rouge_l"])
-    ].set_index(KEY)["mean"]
-    names = list(dict.fromkeys(zip(means["recipe"], means["run"], strict=True)))
+    own = means[means["split"] == held_out]
+    shown = {name: label for name, label in BY_TASK.items() if (own["metric"] == name).any()}
+    values = own.set_index(KEY)["mean"]
+    names = list(dict.fromkeys(zip(own["recipe"], own["run"], strict=True)))
     rows = [
         [html.Name(recipe), html.Name(run)]
         + [
-            html.number(chosen.get((recipe, run, held_out, task, metric)))
-            for metric in ("exact_match", "rouge_l")
+            html.number(values.get((recipe, run, held_out, task, metric)))
+            for metric in shown
             for task in TASKS
         ]
         for recipe, run in names
     ]
-    heads = [f"{label} {task}" for label in ("exact match", "ROUGE-L") for task in TASKS]
+    heads = [f"{label} {task}" for label in shown.values() for task in TASKS]
     return html.table(["recipe", "run", *heads], rows)
 
 
