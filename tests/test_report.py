@@ -214,8 +214,9 @@ def test_runs_find_their_figures():
 
 
 def test_training_order_follows_the_weights():
-    runs = {"c": {"starts_from": "b"}, "a": {"starts_from": "base"}, "b": {"starts_from": "a"}}
-    assert training_order(runs) == ["a", "b", "c"]
+    chain = {"c": ("b", 3), "a": ("base", 1), "b": ("a", 2), "d": ("a", 1)}
+    runs = {name: {"starts_from": before, "experiment": n} for name, (before, n) in chain.items()}
+    assert training_order(runs) == ["a", "d", "b", "c"]
 
 
 # --- tables

@@ -51,7 +51,7 @@ def task_figures(runs: Runs) -> dict[str, dict[str, Any]]:
 
 
 def training_order(runs: Runs) -> list[str]:
-    """Runs in the order of training: each after the run whose weights it takes over."""
+    """Runs by experiment, each after the run whose weights it takes over."""
     ordered: list[str] = []
 
     def add(name: str) -> None:
@@ -61,7 +61,7 @@ def training_order(runs: Runs) -> list[str]:
         if name not in ordered:
             ordered.append(name)
 
-    for name in runs:
+    for name in sorted(runs, key=lambda name: runs[name]["experiment"]):
         add(name)
     return ordered
 
