@@ -534,7 +534,9 @@ def test_command_line(database):
     assert done.returncode == 0 and answer["status"] == "ok" and answer["error"] is None
     assert answer["rows"] == [[1, {"hex": "00ff"}, "inf"]] and 0 < answer["seconds"] < 1
     done = run_command(str(database), "DROP TABLE pet", "--json")
-    assert done.returncode == 1 and json.loads(done.stdout)["status"] == "refused"
+    assert done.returncode == 0 and json.loads(done.stdout)["status"] == "refused"
+    done = run_command(str(database), "DROP TABLE pet")
+    assert done.returncode == 1 and done.stderr.startswith("refused: ")
     done = run_command(str(database), ENDLESS[0], "--json", "--seconds", "0.2")
     assert json.loads(done.stdout)["status"] == "timeout"
     assert "no such file" in run_command("nowhere.sqlite", "SELECT 1").stderr.lower()

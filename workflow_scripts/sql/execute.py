@@ -33,6 +33,7 @@ STATUSES = ("ok", "refused", "timeout", "error")
 CLOCK = 4
 GRACE = 2.0
 FRAME = worker_module.FRAME
+KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python's own libraries
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={},
+            env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
             cwd="/",
             bufsize=0,
         )
@@ -262,12 +263,13 @@ def main() -> int:
             "seconds": result.seconds,
         }
         print(json.dumps(answer, allow_nan=False))
-    elif result.ok:
-        for row in result.rows:
-            print("\t".join("NULL" if cell is None else str(cell) for cell in row))
-    else:
+        return 0  # the status is in the answer
+    if not result.ok:
         print(f"{result.status}: {result.error}", file=sys.stderr)
-    return 0 if result.ok else 1
+        return 1
+    for row in result.rows:
+        print("\t".join("NULL" if cell is None else str(cell) for cell in row))
+    return 0
 
 
 if __name__ == "__main__":

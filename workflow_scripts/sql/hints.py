@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from workflow_scripts.sql.parse import _table_of, parse
+from workflow_scripts.sql.parse import parse, table_of
 
 Place = tuple[str | None, str]  # table (None: any that has the column), column; lower case
 COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Like, exp.In, exp.Between)
+CALCULATIONS = (exp.Sum, exp.Avg, exp.Sub, exp.Add, exp.Mul, exp.Div)
 
 
 @dataclass
@@ -31,8 +32,9 @@ def hints_of(sql: str) -> Hints:
     own = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     for node in tree.find_all(*COMPARISONS):
         _compare(node, own, hints)
-    for node in tree.find_all(exp.Sum, exp.Avg, exp.Sub, exp.Add, exp.Mul, exp.Div):
-        hints.numeric |= set(_columns(node, own))
+    for column in tree.find_all(exp.Column):
+        if isinstance(column.parent, CALCULATIONS):
+            hints.numeric.add((table_of(column, own)[0], column.name.lower()))
     return hints
 
 
@@ -48,7 +50,7 @@ def _outside_queries(node: exp.Expr, kind: type) -> list[exp.Expr]:
 
 def _columns(node: exp.Expr, own: set[str]) -> list[Place]:
     columns = _inside(node, exp.Column)
-    return [(_table_of(column, own)[0], column.name.lower()) for column in columns]
+    return [(table_of(column, own)[0], column.name.lower()) for column in columns]
 
 
 def _compare(node: exp.Expr, own: set[str], hints: Hints) -> None:

@@ -1,6 +1,6 @@
 """The process that runs a stranger's SQL: reads requests on stdin, answers on stdout, owns nothing.
 
-It stands alone (standard library only) and is started by `execute.Sandbox` with an empty
+It stands alone (standard library only) and is started by `execute.Sandbox` without the caller's
 environment. What keeps it harmless, from the outside in: resource limits of the operating system
 (memory, no file may grow, few handles), a timer that kills the process when a statement stays too
 long, a read-only connection with SQLite's own limits, an authorizer that lets nothing through but
