@@ -17,6 +17,9 @@ include: "rules/report.smk"
 
 localrules:
     all,
+    report_parts,
+    make_report,
+    ablation,
 
 
 onstart:

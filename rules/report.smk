@@ -353,7 +353,10 @@ checkpoint choose_best:
 
 rule draw_examples:
     input:
-        unpack(best_rows),
+        rows="results/data/rows.parquet",
+        train=best_rows("train"),
+        val=best_rows("val"),
+        test=["results/data/test.parquet"] if BEST_HAS_TEST else [],
         best=f"{TABLES}/best_run.json",
     output:
         held_out="results/examples/held_out.parquet",
@@ -362,9 +365,7 @@ rule draw_examples:
     log:
         "logs/report/draw_examples.log",
     params:
-        test=lambda wildcards, input: (
-            f"--test {input.test}" if "test" in input.keys() else ""
-        ),
+        test="--test results/data/test.parquet" if BEST_HAS_TEST else "",
         per_task=BEST["rows_per_task"],
         seed=BEST["seed"],
         code=code_digest("workflow_scripts.report.examples"),

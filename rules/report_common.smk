@@ -6,6 +6,7 @@ FIGURES = "results/figures"
 TABLES = "results/tables"
 NOTE = origin_note()
 BEST = config["best_run"]
+BEST_HAS_TEST = config["recipes"][BEST["recipe"]]["test_set"]
 # What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
 SCORES = ["scores.json"] + (
     ["sql_scores.json", "verdicts.parquet"] if DATABASES else []
@@ -58,13 +59,14 @@ def best_run(wildcards):
         return json.load(file)
 
 
-def best_rows(wildcards):
-    """The rows that the best run was trained and validated on, and the test rows."""
-    best = best_run(wildcards)
-    files = sample_files(best["recipe"], best["run"], best["seed"])
-    if config["recipes"][best["recipe"]]["test_set"]:
-        files["test"] = "results/data/test.parquet"
-    return {"rows": "results/data/rows.parquet", **files}
+def best_rows(part):
+    """An input function: the rows that the best run was trained or validated on."""
+
+    def rows(wildcards):
+        best = best_run(wildcards)
+        return sample_files(best["recipe"], best["run"], best["seed"])[part]
+
+    return rows
 
 
 def ablation_dirs():
