@@ -321,7 +321,7 @@ def test_hostile_statement_is_stopped_and_its_neighbour_unharmed(ran, number):
     result, neighbour = ran[0][number], ran[1][number]
     assert result.status in STOPPED, f"{HOSTILE[number][:200]!r} gave {str(result.rows)[:200]}"
     assert result.error and result.rows is None
-    assert result.seconds < 4 * LIMITS.seconds + 3
+    assert result.seconds < 4 * LIMITS.seconds + 5
     assert neighbour.rows == GOOD_ROWS
 
 
@@ -446,7 +446,7 @@ def test_worker_that_hangs_or_dies_is_replaced(database):
         sandbox._idle.queue[0].process.send_signal(19)  # SIGSTOP: no timer runs now
         started = time.monotonic()
         assert sandbox.execute(database, GOOD).status == "timeout"
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 9
         assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
 
 

@@ -31,7 +31,7 @@ STATUSES = ("ok", "refused", "timeout", "error")
 # The worker limits its processor time. By the clock it gets CLOCK times as much and GRACE seconds,
 # for a busy machine or a slow disk, then the parent kills it.
 CLOCK = 4
-GRACE = 2.0
+GRACE = 4.0
 FRAME = worker_module.FRAME
 KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python's own libraries
 
