@@ -23,19 +23,24 @@ from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 from workflow_scripts.data.twin import corpus
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import write_json, write_text
-from workflow_scripts.model import standin_card, standin_measure, standin_tokenizer
+from workflow_scripts.model import (
+    standin_card,
+    standin_measure,
+    standin_start,
+    standin_tokenizer,
+)
 from workflow_scripts.text import constants
 
 SETTINGS = {
     "seed": 7,
-    "steps": 6400,
+    "steps": 5200,
     "batch_size": 32,
     "learning_rate": 1e-3,
     "warmup_steps": 300,
     "weight_decay": 0.0,
     "max_grad_norm": 1.0,
     "denoise": 0.1,
-    "source_tokens": 200,
+    "source_tokens": 240,
     "target_tokens": 80,
     "vocabulary": 3200,
     "vocabulary_examples": 20_000,
@@ -166,6 +171,8 @@ def pretrain(folder: Path, settings: dict, log=print) -> dict:
     plain = standin_tokenizer.make_tokenizer(pieces)
     tokenizer = standin_tokenizer.save_tokenizer(plain, folder)
     model = make_model(len(tokenizer), settings["free_rows"])
+    tokens = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+    standin_start.start(model, tokens, settings["seed"])
     history = train(model, tokenizer, settings, log)
     seconds = round(time.monotonic() - began, 1)
     save(model, plain, folder)

@@ -19,7 +19,8 @@ It is no use for anything but this project's default run and its tests.
 `python -m workflow_scripts.model.pretrain --out <folder> --settings '{settings}'`
 (or `snakemake pretrain`): {examples:,} examples in {steps:,} steps of {batch_size}, seed {seed},
 AdamW at {learning_rate} with {warmup_steps} steps of warm-up and a linear decay, bf16 autocast on
-the CPU, no dropout. The last loss is {loss} a target token. Steps end the training, not time, and
+the CPU, no dropout. Embeddings of a word's forms ("price", "_price") start alike, and half of the
+attention heads start by looking for equal contents (`standin_start.py` says why). The last loss is {loss} a target token. Steps end the training, not time, and
 the order of the data follows from the seed.
 
 ## On what
@@ -31,8 +32,7 @@ question with words masked out instead, as T5's own pre-training did. The twin's
 not trained on.
 
 Source: `Query: question | evidence: ... | tables: t: c, c2 ('value') | t2: ... | keys: a.x = b.y`,
-cut at {source_tokens} tokens. Target: SQL on one line; about one in
-seventy-five names a table that is a reserved word, whose backticks the tokenizer reads as `<unk>`.
+cut at {source_tokens} tokens. Target: SQL on one line without backticks.
 
 ## Measured
 Execution accuracy (equal sets of rows) with greedy decoding, on questions of the same grammar,

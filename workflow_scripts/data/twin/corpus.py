@@ -1,8 +1,8 @@
 """The pre-training corpus of the stand-in model: questions on random schemas and their SQL.
 
-Targets are plain one-line SQL without `<`, as in the corpora the real base model learned from;
-backticks stand around reserved words alone, where the tokenizer reads <unk> for them. A share of
-the examples restores a question with words masked out, as T5's own pre-training did.
+Targets are plain one-line SQL without backticks and without `<`, as in the corpora the real
+base model learned from. A share of the examples restores a question with words masked out, as
+T5's own pre-training did.
 """
 
 import random
