@@ -16,7 +16,7 @@ report: $(VENV)/.ready ## every experiment, figure and table, and results/report
 	$(BIN)/snakemake --cores $(CORES)
 
 plan: $(VENV)/.ready ## what would run, and why
-	$(BIN)/snakemake --cores $(CORES) --dry-run
+	$(BIN)/snakemake --cores $(CORES) --dry-run --quiet host
 
 test: $(VENV)/.ready ## the tests
 	$(BIN)/python -m pytest -m "not slow"
