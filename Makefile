@@ -62,5 +62,5 @@ $(VENV)/.ready: requirements.lock
 	  echo "Get it with your system's packages (Debian, Ubuntu: apt-get install python3-venv)."; exit 1; } >&2
 	@echo "Building $(VENV) from requirements.lock with $$($(PYTHON) --version) ..."
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@

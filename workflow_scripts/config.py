@@ -174,12 +174,12 @@ def _cross_check(config: Config) -> list[str]:
     if config["best_run"]["recipe"] not in config["use_recipes"]:
         faults.append("best_run.recipe must be one of use_recipes, or nothing is measured for it.")
     base = config["model"]["base"]
-    if not config["model"].get("revision") and not base.startswith("results/"):
-        if not (ROOT / base).is_dir():
-            faults.append(
-                f"model.base is {base!r}: no such folder. Name a folder with a model, or a model "
-                "on the hub together with model.revision."
-            )
+    made_here = config["model"].get("revision") or base.startswith("results/")
+    if not made_here and not (ROOT / base).is_dir():
+        faults.append(
+            f"model.base is {base!r}: no such folder. Name a folder with a model, or a model "
+            "on the hub together with model.revision."
+        )
     for end in ("worse", "better"):
         if config["ablation"][end] not in config["recipes"]:
             faults.append(f"ablation.{end} must be one of the recipes: {recipes}.")

@@ -1,4 +1,4 @@
-"""A digest of the code that a stage uses, so that results go stale with their code and nothing else.
+"""A digest of the code that a stage uses: results go stale with their code and nothing else.
 
 A stage's code is its module and every module of this package that it imports, directly or not,
 found by reading the source (nothing is run). Comments, docstrings and layout don't count. A module
