@@ -225,6 +225,32 @@ rule plot_heatmap:
         "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
+rule plot_execution:
+    input:
+        files_of(run_dirs(), "training.json", "verdicts.parquet"),
+    output:
+        in_report(
+            f"{FIGURES}/execution.svg",
+            "execution",
+            "results",
+            "4 Execution accuracy by task and hardness",
+        ),
+        f"{FIGURES}/execution.png",
+    log:
+        "logs/report/plot_execution.log",
+    params:
+        runs=run_dirs(),
+        note=NOTE,
+        style=style_of("execution"),
+        code=code_digest("workflow_scripts.report.execution_figure"),
+    message:
+        "Execution accuracy by task and hardness"
+    shell:
+        "python -m workflow_scripts.report.execution_figure --runs {params.runs} "
+        f"--out {FIGURES}/execution "
+        "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
+
+
 rule plot_carried_weights:
     input:
         lambda w: files_of(
@@ -579,6 +605,7 @@ REPORT_PARTS = [
         name=["results.csv", "summary.html", "models.html", "runs.html", "claims.html"],
     ),
     "results/examples/examples.html",
+    [f"{FIGURES}/execution.{kind}" for kind in BOTH if DATABASES],
     [f"{FIGURES}/ablation.svg" for _ in ABLATION],
     "results/report/workflow.rst",
 ]

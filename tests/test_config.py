@@ -68,6 +68,7 @@ def test_the_schema_is_a_schema_and_describes_every_key():
         ("runs.exp1_natural.starts_from", "nobody", "starts_from is 'nobody'"),
         ("runs.exp1_natural.starts_from", "exp1_natural", "goes round in a circle"),
         ("run_defaults.rows", 100, "Write 99 or 102"),
+        ("run_defaults.rows", 1, "at least 2"),
         ("data.source", "path", "data.path is empty"),
         ("use_recipes", ["mine"], "which is no recipe"),
         ("best_run.recipe", "mine", "must be one of use_recipes"),

@@ -1,0 +1,107 @@
+"""Execution accuracy by task and by hardness, one bar a recipe, on rows that no run trained on.
+
+Each recipe is shown by its run with the lowest evaluation loss: on the test rows, or on the
+validation rows where the recipe keeps no test set. Bars carry 95 % bootstrap intervals over rows.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import run_cli
+from workflow_scripts.metrics.intervals import mean_interval
+from workflow_scripts.report.runs import Run, read_runs
+from workflow_scripts.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    add_figure_arguments,
+    drawn_with,
+    legend_below,
+    new_figure,
+    save,
+)
+
+METRIC = "execution_accuracy"
+PANELS = {
+    "task": ("by task", ("Decomposer", "Refiner")),
+    "hardness": (
+        "by hardness of the gold SQL (Spider's levels)",
+        ("easy", "medium", "hard", "extra"),
+    ),
+}
+LOOKS = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."))
+
+
+def best_runs(runs: list[Run]) -> dict[str, Run]:
+    """Recipe -> its run with the lowest evaluation loss."""
+    best: dict[str, Run] = {}
+    for run in runs:
+        other = best.get(run.recipe)
+        if other is None or run.training["best_eval_loss"] < other.training["best_eval_loss"]:
+            best[run.recipe] = run
+    return best
+
+
+def held_out(run: Run) -> tuple[str, pd.DataFrame]:
+    """("test" or "val", verdicts of these rows that were executed)."""
+    verdicts = pd.read_parquet(run.folder / "verdicts.parquet")
+    split = "test" if (verdicts["split"] == "test").any() else "val"
+    return split, verdicts[(verdicts["split"] == split) & verdicts[METRIC].notna()]
+
+
+def draw(runs: list[Run], note: str = "") -> Figure:
+    figure = new_figure("Execution accuracy of each recipe's best run", note, size=(7.2, 3.2))
+    panels = figure.subplots(1, 2, width_ratios=(2, 4), sharey=True)
+    chosen = best_runs(runs)
+    for place, (recipe, run) in enumerate(chosen.items()):
+        split, verdicts = held_out(run)
+        label = f"{recipe}: {run.name}, {split} rows"
+        for axes, (column, (_, groups)) in zip(panels, PANELS.items(), strict=True):
+            _bars(axes, verdicts, column, groups, place, len(chosen), label)
+    for axes, (title, groups) in zip(panels, PANELS.values(), strict=True):
+        axes.set_title(title, loc="left", fontsize=8.5)
+        axes.set_xticks(range(len(groups)), groups)
+        axes.set_ylim(0, 1.08)
+        axes.grid(visible=False, axis="x")
+    panels[0].set_ylabel("share of rows with gold's result")
+    legend_below(figure, columns=1)
+    return figure
+
+
+def _bars(
+    axes: Axes, verdicts: pd.DataFrame, column: str, groups: tuple[str, ...], place: int,
+    recipes: int, label: str,
+) -> None:  # fmt: skip
+    colour, hatch = LOOKS[place % len(LOOKS)]
+    width = 0.8 / recipes
+    for x, group in enumerate(groups):
+        values = verdicts.loc[verdicts[column] == group, METRIC].tolist()
+        if not values:
+            continue
+        value, low, high = mean_interval(values)
+        where = x + (place - (recipes - 1) / 2) * width
+        axes.bar(where, value, width * 0.92, color=colour, hatch=hatch, edgecolor="white",
+                 label=label)  # fmt: skip
+        spread = [[value - low], [high - value]]
+        axes.errorbar(where, value, yerr=spread, color=BLACK, lw=1, capsize=2)
+        axes.text(where, high + 0.02, f"{value:.2f}\nn={len(values)}", ha="center", va="bottom",
+                  fontsize=6)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", nargs="+", required=True, type=Path, help="run folders")
+    parser.add_argument("--out", required=True, help="figure without .svg or .png")
+    add_figure_arguments(parser)
+    args = parser.parse_args()
+    with drawn_with(args.style):
+        save(draw(read_runs(args.runs), args.note), args.out)
+
+
+if __name__ == "__main__":
+    run_cli(main)
