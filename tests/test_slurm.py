@@ -1,12 +1,16 @@
 """The smoke configuration on a real Slurm cluster of two nodes, one with a pretended GPU."""
 
+import json
 import re
+import shutil
 import subprocess
+import sys
+import time
 
 import pytest
 import slurm_cluster
 import yaml
-from conftest import ROOT, fresh_clone
+from conftest import ROOT, SMOKE, fresh_clone
 
 pytestmark = [pytest.mark.slurm, pytest.mark.pipeline]
 
@@ -39,10 +43,7 @@ def test_the_report_can_be_planned_for_a_cluster():
 
 def test_smoke_runs_on_the_cluster_and_equals_a_local_run(cluster, smoke, tmp_path_factory):
     """Two runs through Slurm: on the GPU's node, one at a time, with the bytes of a local run."""
-    project = fresh_clone(tmp_path_factory.mktemp("on_slurm") / "essence")
-    profile = yaml.safe_load((project.folder / "profiles/slurm/config.yaml").read_text())
-    profile |= {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 10, "retries": 0}
-    (project.folder / "profiles/slurm/config.yaml").write_text(yaml.safe_dump(profile))
+    project = on_this_cluster(fresh_clone(tmp_path_factory.mktemp("on_slurm") / "essence"))
     runs = ("exp3_bs8_lr1e-4", "exp3_bs8_lr5e-5")
     targets = [RUN.format(run) + "/scores.json" for run in runs]
     project.snakemake(
@@ -65,6 +66,54 @@ def test_smoke_runs_on_the_cluster_and_equals_a_local_run(cluster, smoke, tmp_pa
         assert "gres:gpu:1" in job["TresPerJob"]
     first, second = sorted(trained, key=lambda job: job["StartTime"])
     assert first["EndTime"] <= second["StartTime"], "two trainings shared the one GPU"
+
+
+def on_this_cluster(project):
+    """The project with its Slurm profile made impatient, as suits a cluster of one machine."""
+    path = project.folder / "profiles/slurm/config.yaml"
+    profile = yaml.safe_load(path.read_text())
+    profile |= {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 10, "retries": 0}
+    path.write_text(yaml.safe_dump(profile))
+    return project
+
+
+def test_a_preempted_training_goes_on_where_it_was(cluster, project):
+    """A job of higher priority takes the GPU; the training is requeued and ends as if alone."""
+    run = RUN.format("exp3_bs8_lr1e-4")
+    target, longer = f"{run}/training.json", ("--config", "run_defaults={epochs: 30}")
+    on_this_cluster(project)
+    shutil.rmtree(project.folder / run)
+    project.snakemake("--cores", "1", target, *longer)
+    alone = {name: (project.folder / run / name).read_bytes() for name in SAME[:2]}
+    shutil.rmtree(project.folder / run)
+
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
+    patience = ["--seconds-between-status-checks", "2"]
+    with subprocess.Popen(
+        [*command, *patience, target, *SMOKE, *longer],
+        cwd=project.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as main:
+        wait_for_step(project.folder / "logs/runs/as_written/exp3_bs8_lr1e-4/seed42/train.log")
+        urgent = ["sbatch", "-p", "gpuhi", "--gpus=1", "--mem=100", "-o", "/dev/null"]
+        subprocess.run([*urgent, "--wrap", "sleep 2"], check=True, capture_output=True)
+        said = main.communicate(timeout=400)[0]
+    assert main.returncode == 0, said
+    for name, content in alone.items():
+        assert (project.folder / run / name).read_bytes() == content, name
+    provenance = json.loads((project.folder / run / "provenance.json").read_text())
+    assert provenance["starts"] == 2
+
+
+def wait_for_step(log):
+    """Until a training writes its first progress line."""
+    for _ in range(1200):
+        if log.exists() and "step" in log.read_text():
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{log}: no training started")
 
 
 def facts(line: str) -> dict[str, str]:
