@@ -114,5 +114,7 @@ def test_runs_with_equal_rows_share_one_sample(config):
 
 
 def test_null_removes_a_run_in_an_overlay(config):
-    config["runs"]["exp1_natural"] = None
-    assert "exp1_natural" not in runs_of(checked(config), "as_written")
+    config["runs"]["exp3_bs8_lr1e-4"] = None
+    config["recipes"]["as_run"]["runs"]["exp3_bs8_lr1e-4"] = None
+    config = checked(config)
+    assert all("exp3_bs8_lr1e-4" not in runs_of(config, recipe) for recipe in config["use_recipes"])
