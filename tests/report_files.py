@@ -153,6 +153,8 @@ def make_run(
     told = [
         {"split": split, "idx": first + place, "task": TASKS[place % 3]}
         | {"verdict": "error", "error": "no such column: a"}
+        | {"hardness": ("easy", "medium", "hard", "extra")[place % 4]}
+        | {"execution_accuracy": float(place % 2) if place % 3 else None}
         for split, first in (("val", 0), ("test", 100), ("train", 200))
         for place in range(test_rows)
     ]

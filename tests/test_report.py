@@ -18,6 +18,7 @@ from workflow_scripts.report import (
     carried_weights,
     claims,
     examples,
+    execution_figure,
     fit_figure,
     heatmap,
     html,
@@ -148,6 +149,21 @@ def test_loss_curves_mark_the_best_epoch_and_the_early_stop(runs):
     shown = texts_of(loss_curves.draw("Figure 5.5", [late, early], NOTE))
     assert shown.count("stopped early") == 1 and "best: epoch 3" in shown and NOTE in shown
     assert "batch 4, learning rate 1e-4" in shown and "batch 8, learning rate 1e-4" in shown
+
+
+def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(runs):
+    chosen = execution_figure.best_runs(runs)
+    assert set(chosen) == {run.recipe for run in runs}
+    for recipe, run in chosen.items():
+        rivals = [other.training["best_eval_loss"] for other in runs if other.recipe == recipe]
+        assert run.training["best_eval_loss"] == min(rivals)
+    split, verdicts = execution_figure.held_out(chosen["as_written"])
+    assert split == "test"
+    assert verdicts["execution_accuracy"].notna().all()
+    shown = texts_of(execution_figure.draw(runs, NOTE))
+    decomposer = verdicts.loc[verdicts["task"] == "Decomposer", "execution_accuracy"]
+    assert f"{decomposer.mean():.2f}\nn={len(decomposer)}" in shown
+    assert NOTE in shown
 
 
 def test_the_heatmap_frames_the_best_cell_of_each_panel(runs):
