@@ -11,6 +11,7 @@ from workflow_scripts.config import (
     runs_of,
     sample_name,
     sample_settings,
+    wants_gpu,
 )
 from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.digest import code_digest
@@ -52,10 +53,7 @@ BASE_MODEL = (
 )
 
 # A GPU is asked for where the configuration demands one, or where this machine has one.
-GPUS = int(
-    config["model"]["device"] == "cuda"
-    or (config["model"]["device"] == "auto" and os.path.exists("/dev/nvidia0"))
-)
+GPUS = int(wants_gpu(config))
 
 
 wildcard_constraints:
@@ -97,10 +95,8 @@ def training_inputs(wildcards):
     starts_from = runs_of(config, wildcards.recipe)[wildcards.run]["starts_from"]
     folder = BASE_MODEL
     if starts_from != "base":
-        folder = (
-            RUN.format(recipe=wildcards.recipe, run=starts_from, seed=wildcards.seed)
-            + "/model"
-        )
+        run = RUN.format(recipe=wildcards.recipe, run=starts_from, seed=wildcards.seed)
+        folder = f"{run}/model"
     return {
         **sample_files(wildcards.recipe, wildcards.run, wildcards.seed),
         "base": [f"{folder}/{name}" for name in MODEL_FILES],

@@ -29,6 +29,8 @@ rule build_twin:
         databases=DATABASE_FILES if TWIN else [],
     log:
         "logs/data/build_twin.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         settings=settings_json(config["twin"]),
         code=code_digest("workflow_scripts.data.twin.build"),
@@ -44,6 +46,8 @@ rule fetch_rows:
         "resources/downloads/rows.jsonl",
     log:
         "logs/data/fetch_rows.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         place=(
             f"--drive-id {config['data'].get('drive_id')}"
@@ -61,6 +65,8 @@ rule fetch_base_model:
         expand(f"{HUB_FOLDER}/{{file}}", file=MODEL_FILES),
     log:
         "logs/data/fetch_base_model.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         name=config["model"]["base"],
         revision=config["model"].get("revision"),
@@ -69,7 +75,7 @@ rule fetch_base_model:
             if config["model"].get("sha256")
             else ""
         ),
-        folder=HUB_FOLDER,
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
     message:
         "Downloading the base model {params.name}"
     shell:
@@ -89,6 +95,8 @@ rule read_rows:
         quarantine="results/data/quarantine.jsonl",
     benchmark:
         "results/benchmarks/data/read_rows.jsonl"
+    conda:
+        "../envs/essence.yaml"
     params:
         most=config["data"]["max_quarantine"],
         code=code_digest("workflow_scripts.data.read"),
@@ -109,8 +117,10 @@ rule profile_rows:
         lengths="results/data/lengths.parquet",
     log:
         "logs/data/profile_rows.log",
+    conda:
+        "../envs/essence.yaml"
     params:
-        model=BASE_MODEL,
+        model=lambda wildcards, input: str(Path(input.tokenizer).parent),
         code=code_digest("workflow_scripts.data.profile"),
     message:
         "Analysing the rows: duplicates, nulls, anomalies, lengths"
@@ -128,8 +138,10 @@ rule audit_fit:
         "results/fit/{recipe}.json",
     log:
         "logs/fit/{recipe}.log",
+    conda:
+        "../envs/essence.yaml"
     params:
-        model=BASE_MODEL,
+        model=lambda wildcards, input: str(Path(input.tokenizer).parent),
         recipe=lambda wildcards: settings_json(recipe_settings(wildcards.recipe)),
         code=code_digest("workflow_scripts.text.fit"),
     message:
@@ -147,6 +159,8 @@ rule draw_test:
         card="results/data/test.card.json",
     log:
         "logs/data/draw_test.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         rows=settings_json(config["test_set"]["rows"]),
         seed=config["test_set"]["seed"],
@@ -167,6 +181,8 @@ rule draw_sample:
         card=f"{SAMPLE}/card.json",
     log:
         "logs/data/samples/{sample}/seed{seed}.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         settings=lambda w: settings_json(
             sample_settings(config, *SAMPLES[w.sample], int(w.seed))

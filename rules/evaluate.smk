@@ -11,6 +11,8 @@ rule predict:
         "logs/runs/{recipe}/{run}/seed{seed}/predict.log",
     benchmark:
         "results/benchmarks/runs/{recipe}/{run}/seed{seed}/predict.jsonl"
+    conda:
+        "../envs/essence.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -44,6 +46,8 @@ rule score:
         f"{RUN}/scores.json",
     log:
         "logs/runs/{recipe}/{run}/seed{seed}/score.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         code=code_digest("workflow_scripts.metrics.score_run"),
     message:
@@ -63,8 +67,10 @@ rule link_rows:
         report="results/data/links.json",
     log:
         "logs/data/link_rows.log",
+    conda:
+        "../envs/essence.yaml"
     params:
-        databases=DATABASES,
+        databases=lambda wildcards, input: str(Path(input.databases[0]).parents[1]),
         code=code_digest("workflow_scripts.sql.linking"),
     message:
         "Finding each row's database"
@@ -87,8 +93,10 @@ rule execute:
         "logs/runs/{recipe}/{run}/seed{seed}/execute.log",
     benchmark:
         "results/benchmarks/runs/{recipe}/{run}/seed{seed}/execute.jsonl"
+    conda:
+        "../envs/essence.yaml"
     params:
-        databases=DATABASES,
+        databases=lambda wildcards, input: str(Path(input.databases[0]).parents[1]),
         seconds=config["execution"]["seconds"],
         repeat=config["execution"]["timed_runs"],
         code=code_digest("workflow_scripts.metrics.score_sql_run"),

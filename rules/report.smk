@@ -33,6 +33,8 @@ rule plot_tasks:
         f"{FIGURES}/figure_3.1_tasks.png",
     log:
         "logs/report/plot_tasks.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         note=NOTE.split(",")[0] if TWIN else "",
         style=style_of("tasks"),
@@ -58,6 +60,8 @@ rule plot_lengths:
         f"{FIGURES}/lengths.png",
     log:
         "logs/report/plot_lengths.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         # The lengths are those of the whole prompt: a compact prompt is cut elsewhere.
         limits=[
@@ -87,6 +91,8 @@ rule plot_fit:
         f"{FIGURES}/fit.png",
     log:
         "logs/report/plot_fit.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         note=NOTE,
         style=style_of("fit"),
@@ -132,6 +138,8 @@ for recipe in RECIPES:
             [f"{FIGURES}/{name}.png" for name in plan],
         log:
             f"logs/report/plot_losses_{recipe}.log",
+        conda:
+            "../envs/essence.yaml"
         params:
             figures=settings_json(plan),
             # Published points are comparable on the report's own rows and model alone.
@@ -181,6 +189,8 @@ for recipe in RECIPES:
                 [f"{FIGURES}/{name}.png" for name in by_task],
             log:
                 f"logs/report/plot_task_losses_{recipe}.log",
+            conda:
+                "../envs/essence.yaml"
             params:
                 figures=settings_json(by_task),
                 note=NOTE,
@@ -211,6 +221,8 @@ rule plot_heatmap:
         f"{FIGURES}/heatmap_{{recipe}}.png",
     log:
         "logs/report/plot_heatmap_{recipe}.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         runs=lambda w: run_dirs([w.recipe], experiment=3),
         note=NOTE,
@@ -238,6 +250,8 @@ rule plot_execution:
         f"{FIGURES}/execution.png",
     log:
         "logs/report/plot_execution.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         runs=run_dirs(),
         note=NOTE,
@@ -268,6 +282,8 @@ rule plot_carried_weights:
         f"{FIGURES}/carried_weights_{{recipe}}.png",
     log:
         "logs/report/plot_carried_weights_{recipe}.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         chain=lambda w: [
             f"{RUN.format(recipe=w.recipe, run=name, seed=SEEDS[0])}={run['starts_from']}"
@@ -300,6 +316,8 @@ rule tabulate_results:
         ),
     log:
         "logs/report/tabulate_results.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         runs=run_dirs(),
         note=NOTE,
@@ -323,6 +341,8 @@ rule tabulate_models:
         ),
     log:
         "logs/report/tabulate_models.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         runs=run_dirs(),
         model=Path(config["model"]["base"]).name,
@@ -344,6 +364,8 @@ rule tabulate_runs:
         in_report(f"{TABLES}/runs.html", "runs", "runs", "Runs and their provenance"),
     log:
         "logs/report/tabulate_runs.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         runs=run_dirs(),
         note=NOTE,
@@ -364,6 +386,8 @@ checkpoint choose_best:
         f"{TABLES}/best_run.json",
     log:
         "logs/report/choose_best.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         recipe=BEST["recipe"],
         metric=BEST["metric"],
@@ -390,6 +414,8 @@ rule draw_examples:
         origins="results/examples/origins.json",
     log:
         "logs/report/draw_examples.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         test="--test results/data/test.parquet" if BEST_HAS_TEST else "",
         per_task=BEST["rows_per_task"],
@@ -413,6 +439,8 @@ rule answer_examples:
         "results/examples/predictions.parquet",
     log:
         "logs/report/answer_examples.log",
+    conda:
+        "../envs/essence.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -448,6 +476,8 @@ rule show_examples:
         ),
     log:
         "logs/report/show_examples.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         note=NOTE,
         code=code_digest("workflow_scripts.report.examples"),
@@ -477,6 +507,8 @@ rule browse_predictions:
         ),
     log:
         "logs/report/browse_predictions_{recipe}.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         runs=lambda w: first_seed(w.recipe, runs_of(config, w.recipe)),
         note=NOTE,
@@ -508,6 +540,8 @@ rule make_claims:
         in_report(f"{TABLES}/claims.html", "claims", "claims", "1 Claims and verdicts"),
     log:
         "logs/report/make_claims.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         runs=run_dirs(),
         ablation=f"--ablation {ABLATION[0]}" if ABLATION else "",
@@ -537,6 +571,8 @@ rule tabulate_ablation:
         png=f"{FIGURES}/ablation.png",
     log:
         "logs/report/tabulate_ablation.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         runs=ablation_dirs(),
         worse=config["ablation"]["worse"],
@@ -570,6 +606,8 @@ rule write_landing:
         "results/report/workflow.rst",
     log:
         "logs/report/write_landing.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         note=NOTE,
         code=code_digest("workflow_scripts.report.landing"),
@@ -631,6 +669,8 @@ rule make_report:
         config="results/report/overrides.yaml",
     log:
         "logs/report/make_report.log",
+    conda:
+        "../envs/essence.yaml"
     params:
         snakefile=workflow.main_snakefile,
         overrides=yaml.safe_dump(dict(workflow.config_settings.overwrite_config)),

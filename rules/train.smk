@@ -15,6 +15,8 @@ rule train:
         "logs/runs/{recipe}/{run}/seed{seed}/train.log",
     benchmark:
         "results/benchmarks/runs/{recipe}/{run}/seed{seed}/train.jsonl"
+    conda:
+        "../envs/essence.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -45,6 +47,8 @@ rule pretrain:
         "logs/pretrain.log",
     benchmark:
         "results/benchmarks/pretrain.jsonl"
+    conda:
+        "../envs/essence.yaml"
     threads: 2
     resources:
         mem_mb=4000,

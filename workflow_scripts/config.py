@@ -37,6 +37,12 @@ def checked(config: Config) -> Config:
     return config
 
 
+def wants_gpu(config: Config) -> bool:
+    """Whether training and prediction ask for a GPU: when told to, or when one is here."""
+    device = config["model"]["device"]
+    return device == "cuda" or (device == "auto" and Path("/dev/nvidia0").exists())
+
+
 def ablation_names(config: Config) -> list[str]:
     """The recipes of the ablation: both ends, and one step from either end for each repair."""
     ablation = config["ablation"]

@@ -1,0 +1,70 @@
+"""The project's own files agree with each other, and its two commands say what they miss."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from conftest import fresh_clone
+
+from workflow_scripts import lock
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_conda_has_the_locks_pins():
+    assert lock.ENVIRONMENT.read_text() == lock.environment(), (
+        "run: python -m workflow_scripts.lock"
+    )
+
+
+def test_the_lock_pins_what_is_used_and_what_is_installed():
+    pinned = dict(pin.split("==") for pin in lock.pins())
+    assert pinned["torch"] == "2.13.0"
+    wanted = re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    names = {name.lower().replace("_", "-"): name for name in pinned}
+    for name in wanted:
+        assert version(name).split("+")[0] == pinned[names[name.lower()]], name
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "."],
+        ["snakefmt", "--check", "Snakefile", "rules"],
+        ["snakemake", "--lint"],
+    ],
+    ids=" ".join,
+)
+def test_style(command):
+    done = subprocess.run(
+        [Path(sys.executable).parent / command[0], *command[1:]],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [("", "essence needs Python 3.11 or newer"), ("./no-venv", "has no venv module")],
+)
+def test_make_says_what_is_missing_and_how_to_get_it(tmp_path, python, said):
+    project = fresh_clone(tmp_path / "essence").folder
+    (project / "no-venv").write_text("#!/bin/sh\nexit 1\n")
+    (project / "no-venv").chmod(0o755)
+    done = subprocess.run(["make", f"PYTHON={python}"], cwd=project, capture_output=True, text=True)
+    assert done.returncode
+    assert said in done.stderr
+    assert "apt-get install" in done.stderr
+    assert not (project / ".venv").exists()
+
+
+def test_every_file_that_the_readme_names_exists():
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} names {target}"
