@@ -44,7 +44,7 @@ rule plot_tasks:
     shell:
         "python -m workflow_scripts.report.task_histogram --rows {input} "
         f"--out {FIGURES}/figure_3.1_tasks "
-        "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
+        "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
 rule plot_lengths:
@@ -78,7 +78,7 @@ rule plot_lengths:
     shell:
         "python -m workflow_scripts.report.length_boxes --lengths {input} "
         f"--out {FIGURES}/lengths "
-        "--limits {params.limits} --note {params.note:q} --style {params.style:q} > {log} 2>&1"
+        "--limits {params.limits} --note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
 rule plot_fit:
@@ -102,7 +102,7 @@ rule plot_fit:
     shell:
         "python -m workflow_scripts.report.fit_figure --fit {input} "
         f"--out {FIGURES}/fit "
-        "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
+        "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
 # One rule for each recipe: recipes differ in their runs, and so in their figures.
@@ -152,7 +152,7 @@ for recipe in RECIPES:
         shell:
             "python -m workflow_scripts.report.loss_curves --figures {params.figures:q} "
             f"--folder {FIGURES} "
-            "{params.published} --note {params.note:q} --style {params.style:q} > {log} 2>&1"
+            "{params.published} --note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
     by_task = {
         f"{figure}_{recipe}": {
@@ -201,7 +201,7 @@ for recipe in RECIPES:
             shell:
                 "python -m workflow_scripts.report.task_losses --figures {params.figures:q} "
                 f"--folder {FIGURES} "
-                "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
+                "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
 rule plot_heatmap:
@@ -234,7 +234,7 @@ rule plot_heatmap:
         "python -m workflow_scripts.report.heatmap --runs {params.runs} "
         "--title 'Experiment 3: learning rate x batch size ({wildcards.recipe})' "
         f"--published {{input.published}} --out {FIGURES}/heatmap_{{wildcards.recipe}} "
-        "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
+        "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
 rule plot_execution:
@@ -262,7 +262,7 @@ rule plot_execution:
     shell:
         "python -m workflow_scripts.report.execution_figure --runs {params.runs} "
         f"--out {FIGURES}/execution "
-        "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
+        "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
 rule plot_carried_weights:
@@ -299,7 +299,7 @@ rule plot_carried_weights:
         "python -m workflow_scripts.report.carried_weights --chain {params.chain} "
         "--title 'The chain of carried weights ({wildcards.recipe})' "
         f"--published {{input.published}} --out {FIGURES}/carried_weights_{{wildcards.recipe}} "
-        "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
+        "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
 rule tabulate_results:
@@ -327,7 +327,7 @@ rule tabulate_results:
     shell:
         "python -m workflow_scripts.report.results --runs {params.runs} "
         f"--folder {TABLES} "
-        "--note {params.note:q} > {log} 2>&1"
+        "--note={params.note:q} > {log} 2>&1"
 
 
 rule tabulate_models:
@@ -352,7 +352,7 @@ rule tabulate_models:
         "Comparison of models (Annex II)"
     shell:
         "python -m workflow_scripts.report.models --runs {params.runs} "
-        "--published {input.published} --model {params.model:q} --note {params.note:q} "
+        "--published {input.published} --model {params.model:q} --note={params.note:q} "
         "--table {output.table} --page {output.page} > {log} 2>&1"
 
 
@@ -375,7 +375,7 @@ rule tabulate_runs:
     shell:
         "python -m workflow_scripts.report.runs_table --runs {params.runs} "
         f"--folder {TABLES} "
-        "--note {params.note:q} > {log} 2>&1"
+        "--note={params.note:q} > {log} 2>&1"
 
 
 # A checkpoint: which model answers in experiment 4 is known once the results are.
@@ -485,7 +485,7 @@ rule show_examples:
         "Experiment 4: answers beside gold"
     shell:
         "python -m workflow_scripts.report.examples page --predictions {input.predictions} "
-        "--origins {input.origins} --best {input.best} --note {params.note:q} "
+        "--origins {input.origins} --best {input.best} --note={params.note:q} "
         "--out {output} > {log} 2>&1"
 
 
@@ -517,7 +517,7 @@ rule browse_predictions:
         "A page to look through the predictions ({wildcards.recipe})"
     shell:
         "python -m workflow_scripts.report.predictions --runs {params.runs} "
-        "--note {params.note:q} --out {output} > {log} 2>&1"
+        "--note={params.note:q} --out {output} > {log} 2>&1"
 
 
 rule make_claims:
@@ -586,7 +586,7 @@ rule tabulate_ablation:
         "python -m workflow_scripts.report.ablation --runs {params.runs} "
         "--worse {params.worse} --better {params.better} --table {output.table} "
         f"--figure {FIGURES}/ablation "
-        "--note {params.note:q} --style {params.style:q} > {log} 2>&1"
+        "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
 
 rule ablation:
@@ -615,7 +615,7 @@ rule write_landing:
         "The front page of the report"
     shell:
         f"python -m workflow_scripts.report.landing --tables {TABLES} "
-        "--fit {input.fit} --published {input.published} --note {params.note:q} "
+        "--fit {input.fit} --published {input.published} --note={params.note:q} "
         "--out {output} > {log} 2>&1"
 
 
