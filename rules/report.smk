@@ -662,7 +662,7 @@ rule report_parts:
 rule make_report:
     input:
         REPORT_PARTS,
-        captions=sorted(map(str, Path(workflow.basedir).glob("rules/captions/*.rst"))),
+        captions=sorted(map(str, Path("rules/captions").glob("*.rst"))),
         stylesheet="rules/report.css",
     output:
         page="results/report.html",
