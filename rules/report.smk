@@ -554,7 +554,7 @@ rule make_claims:
         "python -m workflow_scripts.report.claims --runs {params.runs} --fit {input.fit} "
         "{params.ablation} --profile {input.profile} --reading {input.reading} "
         "--rows {input.rows} {params.model} --published {input.published} "
-        f"--note {{params.note:q}} --folder {TABLES} > {{log}} 2>&1"
+        f"--note={{params.note:q}} --folder {TABLES} > {{log}} 2>&1"
 
 
 rule tabulate_ablation:
