@@ -76,7 +76,8 @@ def test_a_comment_reruns_nothing(project):
 
 def test_a_wrong_value_stops_before_any_job(tmp_path):
     clone = fresh_clone(tmp_path / "clone")
-    clone.edit("config.yaml", "learning_rate: 5.0e-5", "learning_rate: 5e-5")
+    run = "exp1_natural: {experiment: 1, sampling: natural, batch_size: 1, learning_rate: "
+    clone.edit("config.yaml", run + "5.0e-5", run + "5e-5")
     done = clone.snakemake("--cores", "1", check=False)
     said = done.stdout + done.stderr
     assert done.returncode
