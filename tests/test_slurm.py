@@ -15,6 +15,7 @@ from conftest import ROOT, SMOKE, fresh_clone
 pytestmark = [pytest.mark.slurm, pytest.mark.pipeline]
 
 RUN = "results/runs/as_written/{}/seed42"
+PLAN = ("--profile", "profiles/slurm", "--configfile", "configs/report.yaml", "-n")
 SAME = ("model/model.safetensors", "training_log.jsonl", "predictions.parquet", "scores.json")
 
 
@@ -29,7 +30,7 @@ def cluster(tmp_path_factory):
 
 def test_the_report_can_be_planned_for_a_cluster():
     done = subprocess.run(
-        ["snakemake", "--profile", "profiles/slurm", "--configfile", "configs/report.yaml", "-n"],
+        [sys.executable, "-m", "snakemake", *PLAN],
         cwd=ROOT,
         capture_output=True,
         text=True,
