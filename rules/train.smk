@@ -59,4 +59,4 @@ rule pretrain:
         "Making the stand-in model again (about 20 minutes); see {log}"
     shell:
         "python -m workflow_scripts.model.pretrain --out results/pretrain/model "
-        "--threads {threads} > {log} 2>&1"
+        "--settings '{{\"threads\": {threads}}}' > {log} 2>&1"
