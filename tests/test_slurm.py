@@ -81,17 +81,17 @@ def on_this_cluster(project):
 def test_a_preempted_training_goes_on_where_it_was(cluster, project):
     """A job of higher priority takes the GPU; the training is requeued and ends as if alone."""
     run = RUN.format("exp3_bs8_lr1e-4")
-    target, longer = f"{run}/training.json", ("--config", "run_defaults={epochs: 30}")
-    on_this_cluster(project)
+    target = f"{run}/training.json"
+    on_this_cluster(project).edit("configs/smoke.yaml", "epochs: 1}", "epochs: 30}")
     shutil.rmtree(project.folder / run)
-    project.snakemake("--cores", "1", target, *longer)
+    project.snakemake("--cores", "1", target)
     alone = {name: (project.folder / run / name).read_bytes() for name in SAME[:2]}
     shutil.rmtree(project.folder / run)
 
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
     patience = ["--seconds-between-status-checks", "2"]
     with subprocess.Popen(
-        [*command, *patience, target, *SMOKE, *longer],
+        [*command, *patience, target, *SMOKE],
         cwd=project.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
