@@ -153,6 +153,7 @@ def make_run(
     told = [
         {"split": split, "idx": first + place, "task": TASKS[place % 3]}
         | {"verdict": "error", "error": "no such column: a"}
+        | {"schema": "# Table: t\n[\n  (a, a.)\n]"}
         | {"hardness": ("easy", "medium", "hard", "extra")[place % 4]}
         | {"execution_accuracy": float(place % 2) if place % 3 else None}
         for split, first in (("val", 0), ("test", 100), ("train", 200))

@@ -81,6 +81,11 @@ function card(answer) {
     pair.append(side);
   }
   box.append(head, element('p', row.question), pair);
+  if (row.schema !== null) {
+    const fold = element('details');
+    fold.append(element('summary', 'schema'), element('pre', DATA.schemas[row.schema]));
+    box.append(fold);
+  }
   return box;
 }
 function show() {
@@ -112,24 +117,26 @@ show();
 
 
 def executed_answers(run: Run) -> dict[tuple[str, int], dict[str, str]]:
-    """(split, idx) -> what executing the answer's SQL gave; empty where none was executed.
+    """(split, idx) -> the row's schema and what executing the answer's SQL gave.
 
-    The Selector writes no SQL and has no entry.
+    Empty where nothing was executed; the Selector writes no SQL and has its schema alone.
     """
     path = run.folder / "verdicts.parquet"
     if not path.is_file():
         return {}
-    columns = ["split", "idx", "task", "verdict", "error"]
-    return {
-        (line["split"], line["idx"]): {"executed": line["verdict"], "error": line["error"] or ""}
-        for line in pq.read_table(path, columns=columns).to_pylist()
-        if line["task"] != "Selector"
-    }
+    columns = ["split", "idx", "task", "verdict", "error", "schema"]
+    told = {}
+    for line in pq.read_table(path, columns=columns).to_pylist():
+        outcome = {"executed": line["verdict"], "error": line["error"] or ""}
+        shown = {} if line["task"] == "Selector" else outcome
+        told[line["split"], line["idx"]] = shown | {"schema": line["schema"]}
+    return told
 
 
 def collect(runs: list[Run]) -> dict[str, Any]:
     """Rows once, answers by run; the runs in their natural order."""
     rows: dict[tuple[str, int], dict[str, Any]] = {}
+    schemas: dict[str, int] = {}  # many rows share one: each is kept once
     answers = []
     for run in runs:
         executed = executed_answers(run)
@@ -138,15 +145,20 @@ def collect(runs: list[Run]) -> dict[str, Any]:
             if line["split"] not in SPLITS:
                 continue
             key = (line["split"], line["idx"])
+            told = dict(executed.get(key, {}))
+            schema = told.pop("schema", None)
             if key not in rows:
                 kept = ("split", "idx", "task", "db_id", "question", "gold")
                 rows[key] = {name: line[name] for name in kept} | {"place": len(rows)}
+                place = None if schema is None else schemas.setdefault(schema, len(schemas))
+                rows[key]["schema"] = place
             verdict, kind = verdict_of(line)
             answer = {"run": run.name, "row": rows[key]["place"], "text": line["prediction"]}
             answer |= {"verdict": verdict, "kind": kind}
-            answers.append(answer | executed.get(key, {}))
+            answers.append(answer | told)
     return {
         "rows": list(rows.values()),
+        "schemas": list(schemas),
         "answers": answers,
         "runs": [run.name for run in runs],
         "splits": [split for split in SPLITS if any(key[0] == split for key in rows)],
