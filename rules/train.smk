@@ -15,6 +15,8 @@ rule train:
         "logs/runs/{recipe}/{run}/seed{seed}/train.log",
     benchmark:
         "results/benchmarks/runs/{recipe}/{run}/seed{seed}/train.jsonl"
+    # First of all: as_run's trainings wait for one another, and the rest can be done meanwhile.
+    priority: 1
     conda:
         "../envs/essence.yaml"
     threads: 1
