@@ -672,7 +672,7 @@ rule make_report:
     conda:
         "../envs/essence.yaml"
     params:
-        snakefile=workflow.main_snakefile,
+        snakefile=os.path.relpath(workflow.main_snakefile),
         overrides=yaml.safe_dump(dict(workflow.config_settings.overwrite_config)),
     message:
         "The report: {output}"
