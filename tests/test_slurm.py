@@ -82,11 +82,13 @@ def test_a_preempted_training_goes_on_where_it_was(cluster, project):
     """A job of higher priority takes the GPU; the training is requeued and ends as if alone."""
     run = RUN.format("exp3_bs8_lr1e-4")
     target = f"{run}/training.json"
-    on_this_cluster(project).edit("configs/smoke.yaml", "epochs: 1}", "epochs: 30}")
+    on_this_cluster(project).edit("configs/smoke.yaml", "epochs: 1}", "epochs: 20, patience: null}")
     shutil.rmtree(project.folder / run)
     project.snakemake("--cores", "1", target)
     alone = {name: (project.folder / run / name).read_bytes() for name in SAME[:2]}
     shutil.rmtree(project.folder / run)
+    log = project.folder / "logs/runs/as_written/exp3_bs8_lr1e-4/seed42/train.log"
+    log.unlink()
 
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
     patience = ["--seconds-between-status-checks", "2"]
@@ -97,7 +99,7 @@ def test_a_preempted_training_goes_on_where_it_was(cluster, project):
         stderr=subprocess.STDOUT,
         text=True,
     ) as main:
-        wait_for_step(project.folder / "logs/runs/as_written/exp3_bs8_lr1e-4/seed42/train.log")
+        wait_for_step(log)
         urgent = ["sbatch", "-p", "gpuhi", "--gpus=1", "--mem=100", "-o", "/dev/null"]
         subprocess.run([*urgent, "--wrap", "sleep 2"], check=True, capture_output=True)
         said = main.communicate(timeout=400)[0]
