@@ -118,3 +118,19 @@ def test_null_removes_a_run_in_an_overlay(config):
     config["recipes"]["as_run"]["runs"]["exp3_bs8_lr1e-4"] = None
     config = checked(config)
     assert all("exp3_bs8_lr1e-4" not in runs_of(config, recipe) for recipe in config["use_recipes"])
+
+
+def test_the_reports_sizes_are_the_reports(config):
+    """What the notebooks cut and padded to, under both recipes that follow them."""
+    config = checked(merged(config, yaml.safe_load((ROOT / "configs/report.yaml").read_text())))
+    for name in ("as_run", "as_written"):
+        recipe = config["recipes"][name]
+        sizes = [recipe[f"{part}_tokens"] for part in ("source", "target", "generate")]
+        assert sizes == [512, 512, 128], name
+        runs = runs_of(config, name)
+        assert {run["rows"] for run in runs.values()} == {1011}
+        assert runs["exp1_natural"]["epochs"] == runs["exp1_balanced"]["epochs"] == 10
+        assert runs["exp3_bs8_lr1e-4"]["epochs"] == 20
+    repaired = config["recipes"]["repaired"]
+    assert min(repaired["target_tokens"], repaired["generate_tokens"]) == 512
+    assert config["training"]["learning_rate_scale"] == 1
