@@ -49,7 +49,7 @@ lock: ## pin anew what requirements.txt names (needs network)
 	work/lock/bin/pip install --quiet -r requirements.txt
 	( echo "# Every package, pinned; made by 'make lock' from requirements.txt. No hashes: torch's CPU and CUDA builds share a version."; \
 	  work/lock/bin/pip freeze | grep -v -i '^nvidia\|^triton' | sed 's/+cpu$$//' ) > requirements.lock
-	work/lock/bin/python -m workflow_scripts.lock
+	work/lock/bin/python -m workflow_scripts.conda_pins
 	rm -rf work/lock
 
 help: ## this list

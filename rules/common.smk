@@ -16,6 +16,7 @@ from workflow_scripts.config import (
 from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.digest import code_digest
 from workflow_scripts.locks import take
+from workflow_scripts.model.fetch import FILES as MODEL_FILES
 
 config = checked(config)
 
@@ -36,13 +37,6 @@ DATABASE_FILES = (
     else sorted(str(path) for path in Path(DATABASES or "nowhere").glob("*/*.sqlite"))
 )
 RUN = "results/runs/{recipe}/{run}/seed{seed}"
-MODEL_FILES = [
-    "model.safetensors",
-    "config.json",
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-]
 
 # A folder is taken as it is; a name with a revision is downloaded from the hub first.
 HUB_FOLDER = f"resources/downloads/models/{Path(config['model']['base']).name}"

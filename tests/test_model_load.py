@@ -12,7 +12,7 @@ from transformers import LlamaConfig
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.model.load import base_digest, check_base, load_model
-from workflow_scripts.model.random import make_random_model
+from workflow_scripts.model.random_weights import make_random_model
 from workflow_scripts.text.tokenizers import load_tokenizer
 
 

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from conftest import fresh_clone
 
-from workflow_scripts import lock
+from workflow_scripts import conda_pins
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_conda_has_the_locks_pins():
-    assert lock.ENVIRONMENT.read_text() == lock.environment(), (
-        "run: python -m workflow_scripts.lock"
+    assert conda_pins.ENVIRONMENT.read_text() == conda_pins.environment(), (
+        "run: python -m workflow_scripts.conda_pins"
     )
 
 
 def test_the_lock_pins_what_is_used_and_what_is_installed():
-    pinned = dict(pin.split("==") for pin in lock.pins())
+    pinned = dict(pin.split("==") for pin in conda_pins.pins())
     assert pinned["torch"] == "2.13.0"
     wanted = re.findall(r"^([\w-]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     names = {name.lower().replace("_", "-"): name for name in pinned}

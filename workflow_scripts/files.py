@@ -36,7 +36,7 @@ def written_whole(path: Path | str) -> Iterator[Path]:
         temporary.chmod(0o644)
         os.replace(temporary, path)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             free = shutil.disk_usage(path.parent).free // 2**20
             raise EssenceError(
                 f"{path}: no space left on the disk ({free} MB free). "

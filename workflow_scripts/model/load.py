@@ -35,7 +35,7 @@ def check_base(folder: Path) -> None:
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise EssenceError(
             f"{folder}: no weights ({' or '.join(WEIGHTS)}). Copy them there, or make random ones "
-            f"with `python -m workflow_scripts.model.random --config {folder} --out ...`."
+            f"with `python -m workflow_scripts.model.random_weights --config {folder} --out ...`."
         )
 
 

@@ -6,8 +6,9 @@ import sqlite3
 
 import torch
 
-from workflow_scripts.data.twin import corpus, domains_public, domains_trade
+from workflow_scripts.data.twin import corpus
 from workflow_scripts.data.twin.database import in_memory
+from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.query import plain_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import random_world
@@ -41,7 +42,7 @@ def questions(worlds: list[World], count: int, seed: int) -> list[tuple[World, o
 
 def hand_made_worlds() -> list[World]:
     """The twin's domains with a few rows each, for measuring alone."""
-    worlds = [parse_domain(text) for text in (*domains_public.DOMAINS, *domains_trade.DOMAINS)]
+    worlds = [parse_domain(text) for text in DOMAINS]
     return [fill(world, random.Random(5), dict.fromkeys(world.tables, 30)) for world in worlds]
 
 

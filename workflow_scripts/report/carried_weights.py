@@ -26,8 +26,6 @@ from workflow_scripts.report.style import (
     save,
 )
 
-FRESH = ("base", "pretrained")
-
 
 def draw(
     title: str,

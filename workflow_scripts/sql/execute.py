@@ -27,7 +27,6 @@ from typing import Any
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.sql import worker as worker_module
 
-STATUSES = ("ok", "refused", "timeout", "error")
 # The worker limits its processor time. By the clock it gets CLOCK times as much and GRACE seconds,
 # for a busy machine or a slow disk, then the parent kills it.
 CLOCK = 4

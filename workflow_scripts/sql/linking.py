@@ -29,7 +29,6 @@ from workflow_scripts.text.schema import SchemaError, Table
 from workflow_scripts.text.schema_text import parse_schema
 
 STATED, QUESTION, SCHEMA, VALUES = "stated", "question", "schema", "values"
-LINKED = (STATED, QUESTION, SCHEMA, VALUES)
 # Why there is no link
 NO_FILE = "no file"  # the database is known by name and not at hand
 CONFLICT = "conflict"  # the named database has another schema or other values

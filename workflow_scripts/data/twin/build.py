@@ -15,8 +15,7 @@ from workflow_scripts.data.twin import database
 from workflow_scripts.data.twin.rows import SETTINGS, make_rows, make_worlds
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import sha256, write_json, write_jsonl
-
-TASK_NAMES = ("Selector", "Decomposer", "Refiner")
+from workflow_scripts.text.prompts import TASKS
 
 
 def read_settings(given: dict) -> dict:
@@ -29,8 +28,8 @@ def read_settings(given: dict) -> dict:
     settings = SETTINGS | given
     rows = SETTINGS["rows"] | settings["rows"]
     for task in sorted(rows):
-        if task not in TASK_NAMES:
-            raise EssenceError(f"twin settings: rows.{task}: tasks are {', '.join(TASK_NAMES)}")
+        if task not in TASKS:
+            raise EssenceError(f"twin settings: rows.{task}: tasks are {', '.join(TASKS)}")
         if not isinstance(rows[task], int) or rows[task] < 0:
             raise EssenceError(f"twin settings: rows.{task}: {rows[task]!r} is no count of rows")
     if (
@@ -59,7 +58,7 @@ def build(out: Path, settings: dict) -> dict:
     card = {
         "what": "An embedded twin of the Agent-Instruct rows: same form, our own sentences.",
         "settings": settings,
-        "rows": {task: sum(t["task"] == task for t in truth) for task in TASK_NAMES},
+        "rows": {task: sum(t["task"] == task for t in truth) for task in TASKS},
         "databases": {
             world.db_id: {
                 "tables": len(world.tables),

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from workflow_scripts.data.twin import domains_public, domains_trade
 from workflow_scripts.data.twin.asker import Draft
+from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.lexicon import NUMBERS, YEARS, plural
 from workflow_scripts.data.twin.query import agent_sql, plain_sql
 from workflow_scripts.data.twin.questions import draft
@@ -116,7 +116,7 @@ def _keywords() -> str:
 def _domain_words() -> set[str]:
     """Names, phrases and fixed values of the hand-made domains."""
     words = set()
-    for text in (*domains_public.DOMAINS, *domains_trade.DOMAINS):
+    for text in DOMAINS:
         for table in parse_domain(text).tables.values():
             words |= {table.name, table.one, table.many}
             for column in table.columns:

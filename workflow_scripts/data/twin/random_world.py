@@ -6,7 +6,8 @@ them must read the schema: it cannot know it by heart. The twin's databases are 
 
 import random
 
-from workflow_scripts.data.twin import domains_public, domains_trade, lexicon
+from workflow_scripts.data.twin import lexicon
+from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.schema import Column, Table, World, fill, parse_domain, quoted
 
 
@@ -29,7 +30,7 @@ rejected insured remote organic adopted elected premium covered accessible expli
 def _pool() -> dict[str, list[Column]]:
     """Columns of the hand-made domains by kind: their words are met in other company."""
     pool: dict[str, list[Column]] = {}
-    for text in (*domains_public.DOMAINS, *domains_trade.DOMAINS):
+    for text in DOMAINS:
         for table in parse_domain(text).tables.values():
             for column in table.columns:
                 if column.kind in KINDS and not quoted(column.name):
@@ -40,11 +41,7 @@ def _pool() -> dict[str, list[Column]]:
 POOL = _pool()
 NOUNS = sorted(
     set(lexicon.ENTITIES)
-    | {
-        table.one
-        for text in (*domains_public.DOMAINS, *domains_trade.DOMAINS)
-        for table in parse_domain(text).tables.values()
-    }
+    | {table.one for text in DOMAINS for table in parse_domain(text).tables.values()}
 )
 
 

@@ -5,9 +5,10 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.data.twin import breaking, domains_public, domains_trade, loose, selection
+from workflow_scripts.data.twin import breaking, loose, selection
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.database import in_memory
+from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.query import agent_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
@@ -44,7 +45,7 @@ class Place:
 def make_worlds(settings: dict) -> list[World]:
     """The hand-made domains, filled from the seed; tables that refer to others are larger."""
     worlds = []
-    for text in (*domains_public.DOMAINS, *domains_trade.DOMAINS):
+    for text in DOMAINS:
         world = parse_domain(text)
         rng = random.Random(f"{settings['seed']} {world.db_id}")
         base = settings["rows_per_table"]

@@ -20,7 +20,7 @@ TOKENIZER_FILES = (
 )
 CARD = """# Random weights: this model has learned nothing
 
-Made by `python -m workflow_scripts.model.random --config {config} --seed {seed}` from the
+Made by `python -m workflow_scripts.model.random_weights --config {config} --seed {seed}` from the
 configuration and tokenizer in that folder ({parameters:,} parameters). Use it to try the pipeline
 at real sizes. No number measured with it says anything about a trained model.
 """

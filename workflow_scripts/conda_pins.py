@@ -1,6 +1,6 @@
 """Keep envs/essence.yaml in step with requirements.lock: the same pins, for conda.
 
-python -m workflow_scripts.lock          # write it
+python -m workflow_scripts.conda_pins          # write it
 """
 
 from pathlib import Path

@@ -1,0 +1,144 @@
+# In:  results.csv and the predictions of every run.
+# Out: experiment 4: the best run's answers (results/examples/), and a page of all answers a recipe.
+
+
+# A checkpoint: which model answers in experiment 4 is known once the results are.
+checkpoint choose_best:
+    input:
+        f"{TABLES}/results.csv",
+    output:
+        f"{TABLES}/best_run.json",
+    log:
+        "logs/report/choose_best.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        recipe=BEST["recipe"],
+        metric=BEST["metric"],
+        split=BEST["split"],
+        code=code_digest("workflow_scripts.report.choose_best"),
+    message:
+        "Choosing the best run by {params.metric} on {params.split}"
+    shell:
+        "python -m workflow_scripts.report.choose_best --results {input} "
+        "--recipe {params.recipe} --metric {params.metric} --split {params.split} "
+        "--out {output} > {log} 2>&1"
+
+
+rule draw_examples:
+    input:
+        rows="results/data/rows.parquet",
+        train=best_rows("train"),
+        val=best_rows("val"),
+        test=["results/data/test.parquet"] if BEST_HAS_TEST else [],
+        best=f"{TABLES}/best_run.json",
+    output:
+        held_out="results/examples/held_out.parquet",
+        from_all="results/examples/from_all.parquet",
+        origins="results/examples/origins.json",
+    log:
+        "logs/report/draw_examples.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        test="--test results/data/test.parquet" if BEST_HAS_TEST else "",
+        per_task=BEST["rows_per_task"],
+        seed=BEST["seed"],
+        code=code_digest("workflow_scripts.report.examples"),
+    message:
+        "Experiment 4: {params.per_task} rows of each task"
+    shell:
+        "python -m workflow_scripts.report.examples draw --rows {input.rows} "
+        "--train {input.train} --val {input.val} {params.test} --per-task {params.per_task} "
+        "--seed {params.seed} --held-out {output.held_out} --from-all {output.from_all} "
+        "--origins {output.origins} > {log} 2>&1"
+
+
+rule answer_examples:
+    input:
+        lambda w: [f"{RUN.format(**best_run(w))}/model/{name}" for name in MODEL_FILES],
+        held_out="results/examples/held_out.parquet",
+        from_all="results/examples/from_all.parquet",
+    output:
+        "results/examples/predictions.parquet",
+    log:
+        "logs/report/answer_examples.log",
+    conda:
+        "../envs/essence.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+        runtime=30,
+    params:
+        settings=lambda w: settings_json(
+            run_settings(
+                config, *(best_run(w)[key] for key in ("recipe", "run", "seed"))
+            )
+        ),
+        model=lambda w: f"{RUN.format(**best_run(w))}/model",
+        code=code_digest("workflow_scripts.model.predict"),
+    message:
+        "Experiment 4: answering with the best run"
+    shell:
+        "python -m workflow_scripts.model.predict --settings {params.settings:q} "
+        "--model {params.model} --test {input.held_out} --val {input.from_all} "
+        "--splits test,val --threads {threads} --out {output} > {log} 2>&1"
+
+
+rule show_examples:
+    input:
+        predictions="results/examples/predictions.parquet",
+        origins="results/examples/origins.json",
+        best=f"{TABLES}/best_run.json",
+    output:
+        in_report(
+            "results/examples/examples.html",
+            "examples",
+            "exp4",
+            "1 Answers of the best run",
+        ),
+    log:
+        "logs/report/show_examples.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        note=NOTE,
+        code=code_digest("workflow_scripts.report.examples"),
+    message:
+        "Experiment 4: answers beside gold"
+    shell:
+        "python -m workflow_scripts.report.examples page --predictions {input.predictions} "
+        "--origins {input.origins} --best {input.best} --note={params.note:q} "
+        "--out {output} > {log} 2>&1"
+
+
+rule browse_predictions:
+    input:
+        lambda w: files_of(
+            first_seed(w.recipe, runs_of(config, w.recipe)),
+            "training.json",
+            "predictions.parquet",
+            *SCORES,
+        ),
+    output:
+        in_report(
+            f"{TABLES}/predictions_{{recipe}}.html",
+            "predictions",
+            "exp4",
+            "2 All held-out answers",
+            "{recipe}",
+        ),
+    log:
+        "logs/report/browse_predictions_{recipe}.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=lambda w: first_seed(w.recipe, runs_of(config, w.recipe)),
+        note=NOTE,
+        code=code_digest("workflow_scripts.report.predictions"),
+    message:
+        "A page to look through the predictions ({wildcards.recipe})"
+    shell:
+        "python -m workflow_scripts.report.predictions --runs {params.runs} "
+        "--note={params.note:q} --out {output} > {log} 2>&1"
