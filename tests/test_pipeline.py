@@ -1,9 +1,11 @@
 """The whole pipeline on the smoke configuration, and what goes stale when something changes."""
 
 import csv
+import json
 import os
 import shutil
 
+import agent_rows
 import pytest
 from conftest import fresh_clone
 
@@ -72,6 +74,21 @@ def test_the_generator_reruns_for_another_seed_of_the_twin(project):
 def test_a_comment_reruns_nothing(project):
     project.edit("workflow_scripts/files.py", "import hashlib", "import hashlib  # a comment")
     assert project.stale() == {}
+
+
+def test_too_many_unreadable_rows_stop_the_run_and_are_kept_to_be_read(tmp_path):
+    clone = fresh_clone(tmp_path / "clone")
+    rows = list(agent_rows.many(1, 1))
+    good = len(rows)
+    agent_rows.write(clone.folder / "rows.jsonl", [*rows, '{"idx": 1,', '{"idx": 99}'])
+    overlay = clone.folder / "configs/smoke.yaml"
+    overlay.write_text(overlay.read_text() + "data: {source: path, path: rows.jsonl}\n")
+    done = clone.snakemake("--cores", "1", "results/data/rows.parquet", check=False)
+    assert done.returncode
+    assert "data.max_quarantine" in done.stdout + done.stderr
+    lines = (clone.folder / "results/data/quarantine.jsonl").read_text().splitlines()
+    assert [json.loads(line)["line"] for line in lines] == [good + 1, good + 2]
+    assert not (clone.folder / "results/data/rows.parquet").exists()
 
 
 def test_a_wrong_value_stops_before_any_job(tmp_path):
