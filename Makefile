@@ -24,9 +24,9 @@ test: $(VENV)/.ready ## the tests
 test-all: $(VENV)/.ready ## the tests, the slow ones too
 	$(BIN)/python -m pytest
 
-faults: $(VENV)/.ready ## everything that can go wrong: kills, full disks, broken files
+faults: $(VENV)/.ready ## everything that can go wrong: kills, full disks, broken files, a cluster (half an hour)
 	$(BIN)/python -m pytest tests/test_faults.py tests/test_model_resume.py tests/test_model_train.py \
-		tests/test_data_fetch.py tests/test_sql_cache.py tests/test_sql_execute.py
+		tests/test_data_fetch.py tests/test_sql_cache.py tests/test_sql_execute.py tests/test_slurm.py
 
 clean-work: ## list unfinished checkpoints and scratch in work/, then delete them if you say y
 	@mkdir -p work && du -h --max-depth=5 work

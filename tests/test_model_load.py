@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import tiny_model
@@ -11,9 +12,9 @@ from transformers import LlamaConfig
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
-from workflow_scripts.model.load import base_digest, check_base, load_model
+from workflow_scripts.model.load import base_digest, check_base, load_model, make_room
 from workflow_scripts.model.random_weights import make_random_model
-from workflow_scripts.text.tokenizers import load_tokenizer
+from workflow_scripts.text.tokenizers import load_tokenizer, new_rows
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_weights_that_cannot_be_read(base):
     weights = base / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-500])
     with pytest.raises(EssenceError, match="the weights cannot be read"):
-        load_model(base, load_tokenizer(base, "stock"))
+        load_model(base)
 
 
 def test_weights_of_another_shape(base):
@@ -54,29 +55,48 @@ def test_weights_of_another_shape(base):
     del weights[name]
     save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(EssenceError, match=rf"1 tensors are missing \({name}"):
-        load_model(base, load_tokenizer(base, "stock"))
+        load_model(base)
     config = read_json(base / "config.json") | {"d_ff": 48}
     (base / "config.json").write_text(json.dumps(config))
     with pytest.raises(EssenceError, match="the weights cannot be read"):
-        load_model(base, load_tokenizer(base, "stock"))
+        load_model(base)
 
 
-def test_tokens_that_fit_take_free_rows_and_others_get_new_ones(base):
-    tokenizer = load_tokenizer(base, "stock")
-    before = load_model(base, tokenizer)
-    rows = before.get_input_embeddings().weight
-    tokenizer.add_tokens(["{", "}"])
-    assert load_model(base, tokenizer).get_input_embeddings().weight.equal(rows)
+def roomy(base: Path, tokenizer, seed: int = 0):
+    model = load_model(base)
+    make_room(model, tokenizer, likes(base, tokenizer), seed)
+    return model
+
+
+def likes(base: Path, tokenizer) -> dict[int, int | None]:
+    """As `new_rows` says, and the last one like the piece 5: the tiny vocabulary has no quotes."""
+    new = new_rows(base, tokenizer)
+    return new | dict.fromkeys(list(new)[-1:], 5)
+
+
+def test_new_tokens_start_from_their_likes_and_the_others_stay(base):
+    tokenizer = load_tokenizer(base, "lossless")
     tokenizer.add_tokens([f"new{n}" for n in range(20)])
-    first, again = load_model(base, tokenizer, 1), load_model(base, tokenizer, 1)
-    grown, rows = first.get_input_embeddings().weight.detach(), rows.detach()
-    assert len(grown) == len(tokenizer) > len(rows)
-    assert grown[: len(rows)].equal(rows)
-    assert grown.equal(again.get_input_embeddings().weight)
-    assert first.get_output_embeddings().weight.equal(grown)
-    new = grown[len(rows) :]
-    assert len(new.unique(dim=0)) == len(new)
-    assert torch.allclose(new, rows.mean(0).expand_as(new), atol=0.2 * float(rows.std()))
+    before = load_model(base).get_input_embeddings().weight.detach()
+    first, again = roomy(base, tokenizer, 1), roomy(base, tokenizer, 1)
+    after = first.get_input_embeddings().weight.detach()
+    assert len(after) == len(tokenizer) > len(before)
+    assert after.equal(again.get_input_embeddings().weight)
+    assert first.get_output_embeddings().weight.equal(after)
+    new = sorted(new_rows(base, tokenizer))
+    old = [row for row in range(len(before)) if row not in new]
+    assert after[old].equal(before[old])
+    assert len(after[new].unique(dim=0)) == len(new)
+    near = 0.7 * float(before.std())
+    for row, like in likes(base, tokenizer).items():
+        start = before.mean(0) if like is None else before[like]
+        assert float((after[row] - start).std()) < near
+
+
+def test_a_model_with_its_own_tokenizer_is_left_as_it_is(base):
+    tokenizer = load_tokenizer(base, "stock")
+    before = load_model(base).get_input_embeddings().weight
+    assert roomy(base, tokenizer).get_input_embeddings().weight.equal(before)
 
 
 def test_the_digest_follows_content(base, tmp_path):
@@ -95,5 +115,5 @@ def test_random_weights_say_that_they_are_random(base, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     assert base_digest(one) == base_digest(two)
     assert "learned nothing" in (one / "README.md").read_text()
-    model = load_model(one, load_tokenizer(one, "stock"))
+    model = load_model(one)
     assert model.config.d_model == 16

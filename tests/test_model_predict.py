@@ -14,7 +14,6 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.model import predict as stage
 from workflow_scripts.model.load import load_model
-from workflow_scripts.text.tokenizers import load_tokenizer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,8 +53,7 @@ def test_equal_predictions_are_equal_to_the_byte(tiny, tmp_path):
 
 
 def test_answers_are_greedy_whatever_the_batch(tiny):
-    tokenizer = load_tokenizer(tiny / "base", "stock")
-    model = load_model(tiny / "base", tokenizer).eval()
+    model = load_model(tiny / "base").eval()
     generator = torch.Generator().manual_seed(2)
     with torch.no_grad():  # wilder weights, so that rows are answered differently
         for weights in model.parameters():
@@ -74,14 +72,14 @@ def test_answers_are_greedy_whatever_the_batch(tiny):
 
 
 def test_the_end_mark_ends_an_answer_and_its_absence_is_a_cut(tiny, monkeypatch):
-    model = load_model(tiny / "base", load_tokenizer(tiny / "base", "stock"))
+    model = load_model(tiny / "base")
     output = torch.tensor([[0, 5, 1, 0], [0, 5, 6, 7]])
     monkeypatch.setattr(model, "generate", lambda **_: output)
     assert stage.generate(model, [[5, 1], [6, 1]], 0, 3, 2) == [[5, 1], [5, 6, 7]]
 
 
 def test_too_little_gpu_memory_halves_the_batch(tiny, monkeypatch):
-    model = load_model(tiny / "base", load_tokenizer(tiny / "base", "stock"))
+    model = load_model(tiny / "base")
     sources = [[place, 1] for place in range(3, 10)]
     whole = stage.generate(model, sources, 0, 3, 8)
     original = stage._answer

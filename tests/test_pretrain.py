@@ -1,6 +1,7 @@
 """The stand-in model: its tokenizer's gaps, its files, and the stage that makes it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 
 from workflow_scripts.data.twin import corpus  # noqa: E402
 from workflow_scripts.data.twin import rows as twin_rows  # noqa: E402
+from workflow_scripts.data.twin.database import in_memory  # noqa: E402
+from workflow_scripts.data.twin.query import plain_sql  # noqa: E402
 from workflow_scripts.errors import EssenceError  # noqa: E402
 from workflow_scripts.files import sha256  # noqa: E402
 from workflow_scripts.model import pretrain, standin_measure  # noqa: E402
@@ -85,6 +88,27 @@ def test_corpus_is_seeded_and_leaves_out_what_the_tokenizer_cannot_write():
     assert first == [(e.source, e.target) for e in corpus.examples(5, 200)]
     assert first != [(e.source, e.target) for e in corpus.examples(6, 200)]
     assert not any(set(target) & set("<`{}\\^~") for _, target in first)
+
+
+def test_corpus_kinds_ask_for_what_they_say():
+    for example in corpus.examples(5, 60, {"query": 1}):
+        assert example.source.startswith("Query: " + example.draft.question)
+        in_memory(example.world).execute(example.target)
+    for example in corpus.examples(5, 60, {"steps": 1}):
+        assert f": {example.draft.question} SQL: " in example.target
+        assert example.target.endswith(plain_sql(example.draft.query) + ";")
+    for example in corpus.examples(5, 60, {"tables": 1}):
+        assert all(f'"{table}": ' in example.target for table in example.world.tables)
+    repaired = 0
+    for example in corpus.examples(5, 60, {"repair": 1}):
+        if example.source.startswith("Repair: "):
+            repaired += 1
+            assert " | error: " in example.source and " | SQL: " in example.source
+            assert example.target == plain_sql(example.draft.query)
+    assert repaired > 40
+    for example in corpus.examples(5, 60, {"restore": 1}):
+        kept = re.split("<extra_id_\\d>", example.source.removeprefix("Restore: ").split(" | ")[0])
+        assert all(part in example.target for part in kept)
 
 
 def test_corpus_has_none_of_the_twins_schemas():

@@ -38,7 +38,7 @@ def test_the_report_can_be_planned_for_a_cluster():
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = dict(re.findall(r"^(\w+)\s+(\d+)\s*$", done.stdout + done.stderr, re.M))
     recipes = yaml.safe_load((ROOT / "config.yaml").read_text())["use_recipes"]
-    assert int(jobs["train"]) == 8 * len(recipes) + 2 * ("as_run" in recipes)
+    assert int(jobs["train"]) == 9 * len(recipes) + ("as_run" in recipes)
     assert {"fetch_rows", "fetch_base_model", "predict"} <= set(jobs)
 
 
@@ -69,20 +69,54 @@ def test_smoke_runs_on_the_cluster_and_equals_a_local_run(cluster, smoke, tmp_pa
     assert first["EndTime"] <= second["StartTime"], "two trainings shared the one GPU"
 
 
-def on_this_cluster(project):
-    """The project with its Slurm profile made impatient, as suits a cluster of one machine."""
+def edit_profile(project, train=None, **changes):
+    """The project with `changes` in its Slurm profile, and other resources for its trainings."""
     path = project.folder / "profiles/slurm/config.yaml"
-    profile = yaml.safe_load(path.read_text())
-    profile |= {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 10, "retries": 0}
+    profile = yaml.safe_load(path.read_text()) | changes
+    profile["set-resources"]["train"] |= train or {}
     path.write_text(yaml.safe_dump(profile))
     return project
 
 
+def on_this_cluster(project):
+    """Made impatient, as suits a cluster of one machine; a failed job is not tried again."""
+    waits = {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 10}
+    return edit_profile(project, retries=0, **waits)
+
+
 def test_a_preempted_training_goes_on_where_it_was(cluster, project):
     """A job of higher priority takes the GPU; the training is requeued and ends as if alone."""
+
+    def preempt(log):
+        urgent = ["sbatch", "-p", "gpuhi", "--gpus=1", "--mem=100", "-o", "/dev/null"]
+        subprocess.run([*urgent, "--wrap", "sleep 2"], check=True, capture_output=True)
+
+    ends_as_if_alone(on_this_cluster(project), preempt)
+
+
+@pytest.mark.slow
+def test_a_training_past_its_time_limit_goes_on_in_the_next_try(cluster, project):
+    """It stalls until Slurm ends it after a minute; the retry takes up its checkpoint."""
+
+    def stall(log):
+        started = subprocess.run(
+            ["pgrep", "-f", f"python -m workflow_scripts.model.train .*{log.parent.name}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        subprocess.run(["kill", "-STOP", *started], check=True)
+
+    edit_profile(on_this_cluster(project), retries=1, train={"runtime": "attempt"})  # minutes
+    said = ends_as_if_alone(project, stall)
+    assert "TIMEOUT" in said or "time limit" in said.lower(), said
+
+
+def ends_as_if_alone(project, disturb) -> str:
+    """A training on Slurm, `disturb`ed after its first step, has an undisturbed one's bytes."""
     run = RUN.format("exp3_bs8_lr1e-4")
     target = f"{run}/training.json"
-    on_this_cluster(project).edit("configs/smoke.yaml", "epochs: 1}", "epochs: 20, patience: null}")
+    project.edit("configs/smoke.yaml", "epochs: 1}", "epochs: 20, patience: null}")
     shutil.rmtree(project.folder / run)
     project.snakemake("--cores", "1", target)
     alone = {name: (project.folder / run / name).read_bytes() for name in SAME[:2]}
@@ -100,14 +134,14 @@ def test_a_preempted_training_goes_on_where_it_was(cluster, project):
         text=True,
     ) as main:
         wait_for_step(log)
-        urgent = ["sbatch", "-p", "gpuhi", "--gpus=1", "--mem=100", "-o", "/dev/null"]
-        subprocess.run([*urgent, "--wrap", "sleep 2"], check=True, capture_output=True)
+        disturb(log)
         said = main.communicate(timeout=400)[0]
     assert main.returncode == 0, said
     for name, content in alone.items():
         assert (project.folder / run / name).read_bytes() == content, name
     provenance = json.loads((project.folder / run / "provenance.json").read_text())
     assert provenance["starts"] == 2
+    return said
 
 
 def wait_for_step(log):

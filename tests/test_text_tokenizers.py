@@ -23,6 +23,7 @@ from workflow_scripts.text.tokenizers import (
     decode,
     embedding_rows,
     load_tokenizer,
+    new_rows,
     rows_needed,
     survives,
 )
@@ -64,7 +65,7 @@ def test_the_same_targets_in_any_order_give_the_same_tokenizer(model_dir):  # no
 def test_lossless_keeps_the_stock_ids_and_adds_only_what_is_needed(model_dir):  # noqa: F811
     stock, lossless = load_tokenizer(model_dir, "stock"), load_tokenizer(model_dir, "lossless")
     assert stock.get_vocab().items() <= lossless.get_vocab().items()
-    assert rows_needed(lossless) == rows_needed(stock) + 14
+    assert rows_needed(lossless) == rows_needed(stock) + 18
     with_odd = load_tokenizer(model_dir, "lossless", ["Å plain words; é is known"])
     assert rows_needed(with_odd) == rows_needed(lossless) + 1
     assert embedding_rows(model_dir) == 128
@@ -112,8 +113,12 @@ def test_the_real_tokenizer_and_the_real_targets(tmp_path):
     load_tokenizer(REAL_TOKENIZER, "lossless", targets + ODD).save_pretrained(tmp_path)
     reloaded = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     assert all(survives(reloaded, text) for text in targets + ODD)
-    assert rows_needed(load_tokenizer(REAL_TOKENIZER, "lossless", targets)) == 32114
+    assert rows_needed(load_tokenizer(REAL_TOKENIZER, "lossless", targets)) == 32118
     assert embedding_rows(REAL_TOKENIZER) == 32128
+    known, lossless = stock.get_vocab(), load_tokenizer(REAL_TOKENIZER, "lossless", targets)
+    likes = new_rows(REAL_TOKENIZER, lossless)
+    assert sorted(likes) == list(range(32100, 32118))
+    assert likes[lossless.convert_tokens_to_ids("`")] == known['"']
 
 
 @needs_shared

@@ -1,5 +1,6 @@
 """A model from a folder, or a clear word on why that cannot be."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from workflow_scripts.files import digest_of, read_json, sha256
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.model")
-NEW_ROW_NOISE = 0.02  # share of the embedding's own spread: tells new rows apart, no more
+NEW_ROW_NOISE = 0.5  # share of the embedding's own spread; with less, likes are told apart late
 
 
 def base_digest(folder: Path) -> str:
@@ -39,15 +40,13 @@ def check_base(folder: Path) -> None:
         )
 
 
-def load_model(folder: Path, tokenizer: Any, seed: int = 0) -> Any:
-    """The model in float32, with a row of its embedding for every token of `tokenizer`.
+def load_model(folder: Path) -> Any:
+    """The model in float32.
 
     Raises EssenceError when the folder or the weights in it cannot be used.
     """
     check_base(folder)
     from transformers import AutoModelForSeq2SeqLM
-
-    from workflow_scripts.text.tokenizers import rows_needed
 
     quiet_library()
     try:
@@ -65,7 +64,6 @@ def load_model(folder: Path, tokenizer: Any, seed: int = 0) -> Any:
             f"{folder}: the weights do not fit config.json: {len(missing)} tensors are missing "
             f"({', '.join(missing[:3])}, ...). Fetch or make the model again."
         )
-    _make_room(model, rows_needed(tokenizer), seed)
     return model
 
 
@@ -77,19 +75,26 @@ def quiet_library() -> None:
     logging.disable_progress_bar()
 
 
-def _make_room(model: Any, tokens: int, seed: int) -> None:
-    """Give the embedding a row per token: new rows are the mean row plus a little seeded noise."""
+def make_room(model: Any, tokenizer: Any, new: Mapping[int, int | None], seed: int) -> None:
+    """Give the embedding a row for every token of `tokenizer`.
+
+    `new` (see `tokenizers.new_rows`) names the tokens that the model has yet to learn: each starts
+    from the row of its like, or from the mean row, with seeded noise to tell them apart.
+    """
     import torch
 
-    old = model.get_input_embeddings().weight.shape[0]
-    if tokens <= old:
-        return
-    model.resize_token_embeddings(tokens, mean_resizing=False)
+    from workflow_scripts.text.tokenizers import rows_needed
+
+    tokens, old = rows_needed(tokenizer), model.get_input_embeddings().weight.shape[0]
+    if tokens > old:
+        model.resize_token_embeddings(tokens, mean_resizing=False)
     modules = (model.get_input_embeddings(), model.get_output_embeddings())
     tables = {id(module.weight): module.weight for module in modules}  # often one and the same
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for table in tables.values():
-            known = table[:old]
-            noise = torch.randn(tokens - old, table.shape[1], generator=generator)
-            table[old:] = known.mean(0) + NEW_ROW_NOISE * known.std() * noise
+            mean, spread = table[:old].mean(0), table[:old].std()
+            for row, like in new.items():
+                noise = torch.randn(table.shape[1], generator=generator)
+                start = mean if like is None else table[like]
+                table[row] = start + NEW_ROW_NOISE * spread * noise

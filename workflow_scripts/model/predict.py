@@ -108,7 +108,7 @@ def predict(
 
     recipe = settings.recipe
     tokenizer = load_tokenizer(folder, recipe.tokenizer)
-    model = load_model(folder, tokenizer).eval().to(device.kind)
+    model = load_model(folder).eval().to(device.kind)
     sources = encode_sources(rows, recipe, tokenizer)
     golds = encode_targets(rows, recipe, tokenizer)
     answers = generate(model, sources, tokenizer.pad_token_id, recipe.generate_tokens, batch_size)

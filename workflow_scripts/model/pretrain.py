@@ -33,15 +33,14 @@ from workflow_scripts.text import constants
 
 SETTINGS = {
     "seed": 7,
-    "steps": 5200,
+    "steps": 6000,
     "batch_size": 32,
     "learning_rate": 1e-3,
     "warmup_steps": 300,
     "weight_decay": 0.0,
     "max_grad_norm": 1.0,
-    "denoise": 0.1,
-    "source_tokens": 240,
-    "target_tokens": 80,
+    "source_tokens": 256,
+    "target_tokens": 128,
     "vocabulary": 3200,
     "vocabulary_examples": 20_000,
     "free_rows": 40,
@@ -97,7 +96,7 @@ def batches(tokenizer, settings: dict) -> Iterator[dict[str, torch.Tensor]]:
     """Endless batches of like lengths: input_ids, attention_mask, labels (-100 = padding)."""
     size, seed = settings["batch_size"], settings["seed"]
     for chunk in itertools.count():
-        made = corpus.examples(seed * 100_003 + chunk + 1, size * CHUNK, settings["denoise"])
+        made = corpus.examples(seed * 100_003 + chunk + 1, size * CHUNK)
         pairs = [(e.source, e.target) for e in made]
         sources = tokenizer(
             [p[0] for p in pairs], truncation=True, max_length=settings["source_tokens"]

@@ -1,5 +1,9 @@
 """The stand-in model's card, with the measured numbers filled in."""
 
+import textwrap
+
+from workflow_scripts.data.twin import corpus
+
 CARD = """\
 # The stand-in base model
 
@@ -27,12 +31,17 @@ the order of the data follows from the seed.
 Generated text alone, no row of any published data set. Each example has a random schema of two to
 four tables, put together from the lexicon of `workflow_scripts/data/twin/lexicon.py` and single
 columns of the hand-made domains; a question from the grammar in `questions.py`, perhaps with
-evidence; and its SQL on one line. No example is repeated. {denoise:.0%} of the examples restore a
-question with words masked out instead, as T5's own pre-training did. The twin's databases were
-not trained on.
+evidence; and its SQL on one line. No example is repeated. The twin's databases were not trained
+on.
+
+T5 has read texts of all kinds; this model has not, and would be lost as soon as an answer is more
+than one query. So
+{kinds}.
+The formats are not the agents', nor can the vocabulary write those; the skills are the same. **What a run with this model shows is whether
+a recipe lets a model use what it can do, not how fast T5-small learns the three tasks.**
 
 Source: `Query: question | evidence: ... | tables: t: c, c2 ('value') | t2: ... | keys: a.x = b.y`,
-cut at {source_tokens} tokens. Target: SQL on one line without backticks.
+cut at {source_tokens} tokens. Target: SQL on one line, names in double quotes.
 
 ## Measured
 Execution accuracy (equal sets of rows) with greedy decoding, on questions of the same grammar,
@@ -43,17 +52,32 @@ Execution accuracy (equal sets of rows) with greedy decoding, on questions of th
 | held-out random schemas | {random[n]} | {random[execution_accuracy]:.3f} | {random[low]:.3f} to {random[high]:.3f} | {random[exact_match]:.3f} |
 | the twin's {domains} domains | {twin[n]} | {twin[execution_accuracy]:.3f} | {twin[low]:.3f} to {twin[high]:.3f} | {twin[exact_match]:.3f} |
 
-On the agents' prompts (Selector, Decomposer, Refiner) it has not been trained: it writes bare SQL
-there, never the answer that the format asks for.
+On the agents' prompts (Selector, Decomposer, Refiner) it has not been trained: it never writes the
+answer that their format asks for.
 
 ## What it can't write, and why
 Its vocabulary was gathered from the pre-training text, in which nobody writes a backtick, a brace,
 `<`, `\\`, `^`, `~`, the brackets U+3010 and U+3011 or a line break; so it has no pieces for them,
 reads them as `<unk>` and can never put them out. T5's vocabulary came about in the same way, from
-cleaned web pages, and lacks the same characters. Hence `<` comparisons, names with spaces (which
-SQL needs in quotes) and the agents' fenced answers are beyond it, until a tokenizer adds those
-characters: the unused rows of the embedding are there for that.
+cleaned web pages, and lacks the same characters. Hence `<` comparisons and the agents' fenced
+answers are beyond it, until a tokenizer adds those characters: the unused rows of the embedding
+are there for that.
 """  # noqa: E501 - a table's row is one line
+
+
+WHAT = {
+    "query": "ask for SQL alone",
+    "steps": "for sub-questions, each with its SQL",
+    "tables": "for the tables and columns that a question needs",
+    "repair": "for the query meant by one that SQLite refuses",
+    "restore": "for a text with words masked out, as T5's own pre-training did",
+}
+
+
+def _kinds() -> str:
+    """The corpus's kinds of example in words."""
+    parts = [f"{share:.0%} {WHAT[kind]}" for kind, share in corpus.KINDS.items()]
+    return textwrap.fill("of the examples, " + ", ".join(parts), 90)
 
 
 def card(facts: dict) -> str:
@@ -61,7 +85,8 @@ def card(facts: dict) -> str:
     settings, measured = facts["settings"], facts["measured"]
     return CARD.format(
         **(facts["shape"] | {key: settings[key] for key in ("seed", "steps", "batch_size")}),
-        **{key: settings[key] for key in ("learning_rate", "warmup_steps", "denoise")},
+        **{key: settings[key] for key in ("learning_rate", "warmup_steps")},
+        kinds=_kinds(),
         source_tokens=settings["source_tokens"],
         settings=f'{{"seed": {settings["seed"]}}}',
         parameters=facts["parameters"],

@@ -3,7 +3,7 @@
 Like T5's it is a Unigram model behind a Metaspace pre-tokenizer whose normalizer folds line
 breaks and runs of spaces into one space, and its vocabulary was gathered from text in which
 nobody writes backticks, braces or `<`: so it has no piece for them and reads them as <unk>.
-T5's pieces come from web pages, ours from the questions and plain SQL of the pre-training.
+T5's pieces come from web pages, ours from the questions and SQL of the pre-training.
 """
 
 import re
@@ -22,7 +22,7 @@ CHARACTERS = (
 )
 # Whole words and numbers; a word's pieces differ by what stands before it.
 PIECE = re.compile(rf"[{SPACE}_]?[A-Za-z]+|[{SPACE}-]?\d+|{SPACE}?[^\w\s{SPACE}]")
-FIXED = ["▁T1.", "▁T2.", "▁T3.", "T1.", "T2.", "T3.", "(*)"]
+FIXED = ["▁T1", "▁T2", "▁T3", "▁T1.", "▁T2.", "▁T3.", "T1.", "T2.", "T3.", "(*)"]
 
 
 def gather_pieces(texts: Iterable[str], size: int, rare: int) -> list[str]:

@@ -20,7 +20,7 @@ from workflow_scripts.locks import take
 from workflow_scripts.model import checkpoints, provenance
 from workflow_scripts.model.batches import Collator, count_tasks, examples, read_rows
 from workflow_scripts.model.device import Device, choose_device
-from workflow_scripts.model.load import base_digest, check_base, load_model
+from workflow_scripts.model.load import base_digest, check_base, load_model, make_room
 from workflow_scripts.model.publish import published, save_model
 from workflow_scripts.model.settings import Settings
 from workflow_scripts.model.training_log import Event, read_log, summarise
@@ -149,11 +149,13 @@ def _run(
     clock: Clock,
 ) -> dict[str, Any]:
     from workflow_scripts.model.trainer import LOG, NOTES, Recorder, make_trainer
+    from workflow_scripts.text.tokenizers import new_rows
 
     last = checkpoints.last_good(work)
     notes = read_json(last / NOTES) if last else {"finished": False, "seconds": 0.0, "starts": 0}
     recipe = settings.recipe
-    model = load_model(base, tokenizer, settings.seed)
+    model = load_model(base)
+    make_room(model, tokenizer, new_rows(base, tokenizer), settings.seed)
     if device.kind == "cpu":  # a third faster there: torch's fused attention has no learned bias
         model.set_attn_implementation("eager")
     collator = Collator(
@@ -177,7 +179,7 @@ def _run(
     state = checkpoints.trainer_state(last)
     best = work / f"checkpoint-{state['best_global_step']}"
     return {
-        "model": load_model(best, tokenizer),
+        "model": load_model(best),
         "tokenizer": tokenizer,
         "log": list(read_log(last / LOG)),
         "rows": {name: count_tasks(part) for name, part in data.items()},

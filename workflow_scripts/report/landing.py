@@ -146,7 +146,8 @@ def _verdicts(claims: pd.DataFrame) -> str:
 def _runs(summary: pd.DataFrame, recipe: str) -> str:
     own = summary[summary["recipe"] == recipe]
     seeds = int(own["seeds"].max())
-    return f"{len(own)} runs, {seeds} seed{'s' * (seeds > 1)}, {int(own['rows'].max()):,} rows each"
+    most = int(own["rows"].max())
+    return f"{len(own)} runs, {seeds} seed{'s' * (seeds > 1)}, up to {most:,} rows each"
 
 
 def main() -> None:

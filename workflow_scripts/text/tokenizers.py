@@ -19,8 +19,28 @@ from transformers import PreTrainedTokenizerFast
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 
-# Added where the tokenizer can't write them. Those of several characters keep answers short.
-_PIECES = ["\n", "  ", "{", "}", "`", "```", "<", "<=", "<>", "\\", "^", "~", "\u3010", "\u3011"]
+# Added where the tokenizer can't write them, each with the piece that is most like it: there the
+# new one's embedding starts (with no norm at all it would take long to be written).
+_PIECES = {
+    "\n": "\u2581",
+    "\n\n": "\u2581",
+    "`": '"',
+    " `": '\u2581"',
+    "```": '"',
+    "{": "(",
+    "}": ")",
+    "<": ">",
+    " <": "\u2581>",
+    "<=": ">",
+    " <=": "\u2581>",
+    "<>": "=",
+    " <>": "\u2581=",
+    "\\": "/",
+    "^": None,
+    "~": "-",
+    "\u3010": "[",
+    "\u3011": "]",
+}
 _METASPACE = {
     "type": "Metaspace",
     "replacement": "\u2581",
@@ -47,8 +67,8 @@ def load_tokenizer(
     if kind == "stock":
         return stock
     lossless = _without_space_eaters(stock)
-    missing = [p for p in _PIECES if _needs_piece(lossless, p)]
-    _add(lossless, missing)
+    lost = [p for p in _PIECES if not _survives_inside(lossless, p.strip(" ")[0])]
+    _add(lossless, lost)
     characters: set[str] = set()
     for target in targets:
         characters.update(target)
@@ -69,6 +89,20 @@ def survives(tokenizer: PreTrainedTokenizerFast, text: str) -> bool:
 def rows_needed(tokenizer: PreTrainedTokenizerFast) -> int:
     """Embedding rows that the tokenizer's ids need: a model with fewer must be resized."""
     return max(tokenizer.get_vocab().values()) + 1
+
+
+def new_rows(model_dir: Path | str, tokenizer: PreTrainedTokenizerFast) -> dict[int, int | None]:
+    """Ids that `tokenizer` has beyond the one in `model_dir`, which the model has yet to learn.
+
+    Each with the id of the piece that it is most like, None where there is none.
+    """
+    vocabulary = tokenizer.get_vocab()
+    known = _load(Path(model_dir)).get_vocab()
+    return {
+        number: known.get(_PIECES.get(piece))
+        for piece, number in sorted(vocabulary.items(), key=lambda item: item[1])
+        if piece not in known
+    }
 
 
 def embedding_rows(model_dir: Path | str) -> int | None:
@@ -121,13 +155,6 @@ def _thinned(normalizer: dict[str, Any] | None) -> dict[str, Any] | None:
         return normalizer
     kept = [step for step in normalizer["normalizers"] if step["type"] not in _SPACE_EATERS]
     return {"type": "Sequence", "normalizers": kept} if kept else None
-
-
-def _needs_piece(tokenizer: PreTrainedTokenizerFast, piece: str) -> bool:
-    """Lost characters, and runs of them; two spaces where they would take two tokens each."""
-    if piece == "  ":
-        return "Metaspace" in _types(json.loads(tokenizer.backend_tokenizer.to_str())["decoder"])
-    return not _survives_inside(tokenizer, piece[0])
 
 
 def _survives_inside(tokenizer: PreTrainedTokenizerFast, character: str) -> bool:

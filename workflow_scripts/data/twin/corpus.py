@@ -1,22 +1,29 @@
 """The pre-training corpus of the stand-in model: questions on random schemas and their SQL.
 
-Targets are plain one-line SQL without backticks and without `<`, as in the corpora the real
-base model learned from. A share of the examples restores a question with words masked out, as
-T5's own pre-training did.
+Targets are on one line, names in double quotes, without `<`, as in the corpora the real base model
+learned from. T5 has seen texts of all kinds before; so that a model this small is not lost as soon
+as an answer is more than one query, some examples ask for what the agents are asked for, in another
+hand: which tables are needed, step by step, or a broken query repaired.
 """
 
+import json
 import random
 import re
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from workflow_scripts.data.twin.asker import Draft
+from workflow_scripts.data.twin.breaking import BREAKERS
+from workflow_scripts.data.twin.database import in_memory
 from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.lexicon import NUMBERS, YEARS, plural
+from workflow_scripts.data.twin.loose import loose_question
 from workflow_scripts.data.twin.query import agent_sql, plain_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import NOUNS, random_world
 from workflow_scripts.data.twin.schema import TEXT_KINDS, World, parse_domain
+from workflow_scripts.data.twin.selection import select
 
 
 @dataclass(frozen=True)
@@ -27,12 +34,14 @@ class Example:
     draft: Draft
 
 
-def source_of(world: World, question: str, evidence: str, examples: int = 2) -> str:
+def source_of(
+    world: World, question: str, evidence: str, examples: int = 2, kind: str = "Query"
+) -> str:
     """Question, evidence, schema and keys on one line, much as in the compact prompt.
 
     Columns of words show up to `examples` of their values.
     """
-    parts = [f"Query: {question}"]
+    parts = [f"{kind}: {question}"]
     if evidence:
         parts.append(f"evidence: {evidence}")
     tables = (f"{t.name}: {', '.join(_columns(world, t, examples))}" for t in world.tables.values())
@@ -57,7 +66,13 @@ def _columns(world: World, table, examples: int) -> Iterator[str]:
         yield column.name + shown
 
 
-def examples(seed: int, count: int, denoise: float = 0.1, per_world: int = 3) -> Iterator[Example]:
+# Kind of example -> its share.
+KINDS = {"query": 0.4, "steps": 0.2, "tables": 0.2, "repair": 0.15, "restore": 0.05}
+
+
+def examples(
+    seed: int, count: int, kinds: Mapping[str, float] = KINDS, per_world: int = 3
+) -> Iterator[Example]:
     """`count` fresh examples; the same seed gives the same ones, another seed others."""
     rng = random.Random(seed)
     made = 0
@@ -65,21 +80,78 @@ def examples(seed: int, count: int, denoise: float = 0.1, per_world: int = 3) ->
         world = random_world(rng)
         for _ in range(per_world):
             item = draft(world, rng, loose=rng.choice((0.0, 0.2, 0.5)), less=False)
-            source = source_of(world, item.question, item.evidence, rng.choice((0, 0, 1, 2)))
-            target = plain_sql(item.query)
-            if rng.random() < denoise:
-                masked = mask(item.question, rng)
-                source = source_of(world, masked, item.evidence, 0).replace("Query", "Restore", 1)
-                target = item.question
+            kind = rng.choices(list(kinds), kinds.values())[0]
+            source, target = _MAKERS[kind](world, item, rng)
             yield Example(source, target, world, item)
             made += 1
             if made == count:
                 return
 
 
-def mask(question: str, rng: random.Random, share: float = 0.15) -> str:
-    """The question with some of its words behind sentinels <extra_id_0>, <extra_id_1>, ..."""
-    words, hidden = question.split(), 0
+def query(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+    """Question -> SQL."""
+    source = source_of(world, item.question, item.evidence, rng.choice((0, 0, 1, 2)))
+    return source, plain_sql(item.query)
+
+
+def steps(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+    """Question -> smaller questions with their SQL, the question itself last."""
+    source = source_of(world, item.question, item.evidence, rng.choice((0, 1, 2)), "Steps")
+    parts = (f"Step {n}: {text} SQL: {plain_sql(q)};" for n, (text, q) in enumerate(item.steps, 1))
+    return source, " ".join(parts)
+
+
+def tables(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+    """Question -> every table: dropped, kept, or the columns that matter."""
+    source = source_of(world, item.question, item.evidence, rng.choice((0, 1, 2)), "Tables")
+    choices = select(world, item.query, rng.choice((6, 10)))
+    words = {"drop_all": '"drop"', "keep_all": '"keep"'}
+    parts = (
+        f'"{table}": ' + (words[choice] if isinstance(choice, str) else json.dumps(choice))
+        for table, choice in choices.items()
+    )
+    return source, ", ".join(parts) + "."
+
+
+def repair(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+    """SQL that SQLite refuses, and its error -> the SQL that was meant."""
+    gold, ways = agent_sql(item.query), list(BREAKERS.values())
+    rng.shuffle(ways)
+    connection = in_memory(world)
+    for way in ways[:5]:
+        broken = way(item.query, gold, world, rng)
+        error = broken and _error(connection, broken)
+        if error:
+            told = f"{loose_question(world, item, rng)} | error: {error} | SQL: {_in_line(broken)}"
+            source = source_of(world, told, "", rng.choice((0, 1, 2)), "Repair")
+            return source, plain_sql(item.query)
+    return restore(world, item, rng)
+
+
+def restore(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+    """A question or its SQL with words masked out -> the whole of it."""
+    target = rng.choice((item.question, plain_sql(item.query)))
+    return source_of(world, mask(target, rng), item.evidence, 0, "Restore"), target
+
+
+_MAKERS = {make.__name__: make for make in (query, steps, tables, repair, restore)}
+
+
+def _in_line(sql: str) -> str:
+    return " ".join(sql.replace("`", '"').split()).replace("( ", "(").replace(" )", ")")
+
+
+def _error(connection: sqlite3.Connection, sql: str) -> sqlite3.Error | None:
+    try:
+        connection.execute(sql)
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        return error
+    return None
+
+
+def mask(text: str, rng: random.Random, share: float = 0.15) -> str:
+    """The text with some of its words behind sentinels <extra_id_0>, <extra_id_1>, ..."""
+    words, hidden = text.split(), 0
     for place in range(len(words)):
         if rng.random() < share and hidden < 10:
             words[place] = f"<extra_id_{hidden}>"
@@ -91,12 +163,13 @@ def mask(question: str, rng: random.Random, share: float = 0.15) -> str:
 ANSWER_WORDS = """Sub question Question Solved. SQL sql json keep_all drop_all Selector Decomposer
 Refiner evidence error database tables keys OperationalError no such column: function: table:
 near "SELECT": syntax error ambiguous name incomplete input misuse of aggregate: unrecognized token:
-ON INNER JOIN LEFT ASC DESC YEAR MONTH None True False "keep_all", "drop_all", {"x": ["x"]}"""
+ON INNER JOIN LEFT ASC DESC YEAR MONTH None True False "keep_all", "drop_all", {"x": ["x"]}
+'Sub' 'Question' 'SQL' 'json' 'sql'"""
 
 
 def vocabulary_texts(count: int, seed: int = 1) -> Iterator[str]:
     """Text that the stand-in's tokenizer gathers its pieces from."""
-    for example in examples(seed, count, denoise=0.0):
+    for example in examples(seed, count, {"query": 1.0}):
         yield f"{example.source} {example.target}"
         # Names also follow a point or a quote: their pieces then have no space in front.
         yield agent_sql(example.draft.query).replace("\n  ", "\n").replace("`", "'")

@@ -1,8 +1,8 @@
 """One SQL query as a small tree, written out in two hands.
 
 Column references inside expressions are `{table.column}`. `agent_sql` writes them as MAC-SQL's
-agents do (backticks, T1/T2 aliases on joins, several lines), `plain_sql` as the base model's
-training data does (one line, no backticks).
+agents do (backticks, clauses on lines of their own), `plain_sql` as the base model's training data
+does (double quotes, one line).
 """
 
 import re
@@ -48,37 +48,37 @@ class Query:
         return list(dict.fromkeys(found + (self.sub.columns if self.sub else [])))
 
 
-def _name(name: str, ticks: bool) -> str:
-    return f"`{name}`" if ticks or quoted(name) else name
+def _table(name: str, mark: str) -> str:
+    return f"{mark}{name}{mark}" if quoted(name) else name
 
 
-def _writer(query: Query, ticks: bool):
+def _writer(query: Query, mark: str):
     tables = [query.table, *(join[0] for join in query.joins)]
     alias = {table: f"T{number}." for number, table in enumerate(tables, 1)} if query.joins else {}
 
     def write(text: str) -> str:
-        return REFERENCE.sub(lambda m: alias.get(m[1], "") + _name(m[2], ticks), text)
+        return REFERENCE.sub(lambda m: f"{alias.get(m[1], '')}{mark}{m[2]}{mark}", text)
 
     return write
 
 
-def _from(query: Query, ticks: bool) -> list[str]:
+def _from(query: Query, mark: str) -> list[str]:
     """The FROM line and two lines for each join."""
-    write = _writer(query, ticks)
+    write = _writer(query, mark)
     if not query.joins:
-        return [f"FROM {_name(query.table, False)}"]
-    lines = [f"FROM {_name(query.table, False)} AS T1"]
+        return [f"FROM {_table(query.table, mark)}"]
+    lines = [f"FROM {_table(query.table, mark)} AS T1"]
     for number, (table, left, right) in enumerate(query.joins, 2):
-        lines.append(f"{'INNER JOIN' if ticks else 'JOIN'} {_name(table, False)} AS T{number}")
+        lines.append(f"INNER JOIN {_table(table, mark)} AS T{number}")
         lines.append(f"ON {write(left)} = {write(right)}")
     return lines
 
 
-def clauses(query: Query, ticks: bool) -> list[str]:
-    """The query's lines, SELECT first; `{sub}` is left in place."""
-    write = _writer(query, ticks)
+def clauses(query: Query, mark: str) -> list[str]:
+    """The query's lines, SELECT first, names between `mark`s; `{sub}` is left in place."""
+    write = _writer(query, mark)
     select = ", ".join(write(part) for part in query.select)
-    lines = [f"SELECT {'DISTINCT ' if query.distinct else ''}{select}", *_from(query, ticks)]
+    lines = [f"SELECT {'DISTINCT ' if query.distinct else ''}{select}", *_from(query, mark)]
     if query.where:
         joiner = " OR " if query.either else " AND "
         lines.append("WHERE " + joiner.join(write(part) for part in query.where))
@@ -94,14 +94,14 @@ def clauses(query: Query, ticks: bool) -> list[str]:
 
 def agent_sql(query: Query) -> str:
     """MAC-SQL's hand: backticks, clauses on their own indented lines."""
-    lines = clauses(query, ticks=True)
+    lines = clauses(query, "`")
     if query.sub:
-        inner = "\n".join("    " + line for line in clauses(query.sub, ticks=True))
+        inner = "\n".join("    " + line for line in clauses(query.sub, "`"))
         lines = [line.replace("{sub}", f"(\n{inner}\n  )") for line in lines]
     return "\n  ".join(lines)
 
 
 def plain_sql(query: Query) -> str:
-    """The base model's hand: one line, names as they are."""
-    line = " ".join(clauses(query, ticks=False))
+    """The base model's hand: double quotes, one line."""
+    line = " ".join(clauses(query, '"'))
     return line.replace("{sub}", f"({plain_sql(query.sub)})") if query.sub else line

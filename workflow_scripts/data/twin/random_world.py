@@ -49,7 +49,7 @@ def random_world(rng: random.Random, rows: int = 6) -> World:
     """Two to four tables with keys, foreign keys and a few rows of values."""
     nouns = rng.sample(NOUNS, rng.choice((2, 2, 3, 3, 4)))
     plural_names = rng.random() < 0.6
-    # A reserved word would need backticks, which the tokenizer doesn't have: its plural needs none.
+    # A reserved word would need quotes: its plural needs none.
     names = [lexicon.plural(noun) if plural_names or quoted(noun) else noun for noun in nouns]
     tables, links = {}, []
     for number, (noun, name) in enumerate(zip(nouns, names, strict=True)):
