@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import tiny_model
-import torch
 from safetensors.torch import load_file, save_file
 from transformers import LlamaConfig
 
