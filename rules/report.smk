@@ -65,7 +65,14 @@ REPORT_PARTS = [
     expand(f"{TABLES}/predictions_{{recipe}}.html", recipe=RECIPES),
     expand(
         f"{TABLES}/{{name}}",
-        name=["results.csv", "summary.html", "models.html", "runs.html", "claims.html"],
+        name=[
+            "results.csv",
+            "summary.html",
+            "models.html",
+            "differences.html",
+            "runs.html",
+            "claims.html",
+        ],
     ),
     "results/examples/examples.html",
     [f"{FIGURES}/execution.{kind}" for kind in BOTH if DATABASES],

@@ -1,6 +1,6 @@
 # In:  scores, training summaries and provenance of every run, fit audits, the published numbers.
-# Out: results/tables/: results, summary, models, runs, claims; with `snakemake ablation` also what
-#      each repair is worth, which from then on belongs to the claims and the report.
+# Out: results/tables/: results, summary, models, differences, runs, claims; with `snakemake
+#      ablation` also what each repair is worth, which then belongs to the claims and the report.
 
 # Once made, the ablation belongs to the claims and to the report; delete the table to drop it.
 ABLATION = [path for path in [f"{TABLES}/ablation.csv"] if os.path.exists(path)]
@@ -58,6 +58,33 @@ rule tabulate_models:
         "python -m workflow_scripts.report.models --runs {params.runs} "
         "--published {input.published} --model {params.model:q} --note={params.note:q} "
         "--table {output.table} --page {output.page} > {log} 2>&1"
+
+
+rule tabulate_differences:
+    input:
+        files_of(run_dirs(), "training.json", "scores.json", "predictions.parquet"),
+    output:
+        f"{TABLES}/differences.csv",
+        in_report(
+            f"{TABLES}/differences.html",
+            "differences",
+            "results",
+            "4 Differences between runs",
+        ),
+    log:
+        "logs/report/tabulate_differences.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=run_dirs(),
+        note=NOTE,
+        code=code_digest("workflow_scripts.report.differences"),
+    message:
+        "Differences between runs"
+    shell:
+        "python -m workflow_scripts.report.differences --runs {params.runs} "
+        f"--folder {TABLES} "
+        "--note={params.note:q} > {log} 2>&1"
 
 
 rule tabulate_runs:

@@ -58,7 +58,7 @@ rule pretrain:
     params:
         code=code_digest("workflow_scripts.model.pretrain"),
     message:
-        "Making the stand-in model again (about 20 minutes); see {log}"
+        "Making the stand-in model again (about half an hour); see {log}"
     shell:
         "python -m workflow_scripts.model.pretrain --out results/pretrain/model "
         "--settings '{{\"threads\": {threads}}}' > {log} 2>&1"

@@ -17,6 +17,7 @@ from workflow_scripts.report import (
     ablation,
     carried_weights,
     claims,
+    differences,
     examples,
     execution_figure,
     fit_figure,
@@ -284,6 +285,27 @@ def test_the_ablation_measures_paired_effects(tmp_path):
     assert lost["artefact"] == "A2" and math.isnan(lines.loc["repaired", "effect"])
     with pytest.raises(EssenceError, match="no run of the recipe repaired"):
         ablation.steps_of(["as_written"], "as_written", "repaired")
+
+
+def test_differences_are_paired_over_the_same_rows(tmp_path):
+    sizes = {("as_written", "exp3_bs4_lr1e-4"): 0, ("as_written", "a"): 0.5}
+    sizes |= {("repaired", "exp3_bs4_lr1e-4"): 0.5, ("repaired", "a"): 0.5}
+    folders = [
+        made.make_run(tmp_path, made.recipe(recipe), run, exact_match=share, seed=seed)
+        for (recipe, run), share in sizes.items()
+        for seed in (1, 2)
+    ]
+    frame = differences.differences([Run(folder) for folder in folders])
+    lines = frame[frame["metric"] == "exact_match"].set_index(["first", "second", "task"])
+    chosen = "exp3_bs4_lr1e-4"
+    up = lines.loc[(f"repaired {chosen}", f"as_written {chosen}", "all")]
+    assert up["difference"] == 0.5 and up["n"] == 24 and 0 < up["low"] < 0.5 < up["high"]
+    assert lines.loc[("repaired a", "as_written a", "all"), "difference"] == 0
+    assert lines.loc[("as_written a", f"as_written {chosen}", "all"), "difference"] == 0.5
+    by_task = lines.sort_index().loc[(f"repaired {chosen}", f"as_written {chosen}")]
+    assert set(by_task.index) == {"all", *TASKS} and by_task["n"].sum() == 48
+    page = differences.page(frame, NOTE)
+    assert "+0.50 [" in page and NOTE in page and "as_written a" in page
 
 
 # --- claims

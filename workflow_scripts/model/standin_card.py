@@ -1,7 +1,5 @@
 """The stand-in model's card, with the measured numbers filled in."""
 
-import textwrap
-
 from workflow_scripts.data.twin import corpus
 
 CARD = """\
@@ -35,10 +33,13 @@ evidence; and its SQL on one line. No example is repeated. The twin's databases 
 on.
 
 T5 has read texts of all kinds; this model has not, and would be lost as soon as an answer is more
-than one query. So
-{kinds}.
-The formats are not the agents', nor can the vocabulary write those; the skills are the same. **What a run with this model shows is whether
-a recipe lets a model use what it can do, not how fast T5-small learns the three tasks.**
+than one query. So it is also asked for what the agents are asked for, in formats of its own (the
+agents' its vocabulary can't write):
+
+{kinds}
+
+**What a run with this model shows is whether a recipe lets a model use what it can do, not how fast
+T5-small learns the three tasks.**
 
 Source: `Query: question | evidence: ... | tables: t: c, c2 ('value') | t2: ... | keys: a.x = b.y`,
 cut at {source_tokens} tokens. Target: SQL on one line, names in double quotes.
@@ -66,18 +67,17 @@ are there for that.
 
 
 WHAT = {
-    "query": "ask for SQL alone",
-    "steps": "for sub-questions, each with its SQL",
-    "tables": "for the tables and columns that a question needs",
-    "repair": "for the query meant by one that SQLite refuses",
-    "restore": "for a text with words masked out, as T5's own pre-training did",
+    "query": "a question; its SQL is wanted",
+    "steps": "a question; smaller ones are wanted, each with its SQL, it comes last",
+    "tables": "a question; every table is wanted, with what of it is needed",
+    "repair": "SQL that SQLite refuses and its error; the query that was meant is wanted",
+    "restore": "a text with words masked out, as in T5's own pre-training; the text is wanted",
 }
 
 
 def _kinds() -> str:
-    """The corpus's kinds of example in words."""
-    parts = [f"{share:.0%} {WHAT[kind]}" for kind, share in corpus.KINDS.items()]
-    return textwrap.fill("of the examples, " + ", ".join(parts), 90)
+    lines = (f"| `{kind}` | {share:.0%} | {WHAT[kind]} |" for kind, share in corpus.KINDS.items())
+    return "\n".join(["| kind | share | what is shown and wanted |", "| --- | --- | --- |", *lines])
 
 
 def card(facts: dict) -> str:

@@ -10,16 +10,14 @@ import math
 from dataclasses import dataclass
 
 import pandas as pd
-import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import write_text
-from workflow_scripts.metrics.exact_match.rows import exact_match_rows
 from workflow_scripts.metrics.intervals import mean_interval, paired_difference
-from workflow_scripts.metrics.rouge_l.rows import rouge_l_rows
 from workflow_scripts.report.numbers import mean_and_interval, to_csv
+from workflow_scripts.report.row_scores import METRICS, row_scores
 from workflow_scripts.report.runs import Run, read_runs
 from workflow_scripts.report.style import (
     BLUE,
@@ -31,7 +29,6 @@ from workflow_scripts.report.style import (
     save,
 )
 
-METRICS = {"exact_match": exact_match_rows, "rouge_l": rouge_l_rows}
 LABELS = {
     "exact_match": "exact match",
     "rouge_l": "ROUGE-L",
@@ -84,22 +81,6 @@ def steps_of(names: list[str], worse: str, better: str) -> list[Step]:
     return [Step(worse, worse), *forth, *back, Step(better, better)]
 
 
-def row_values(runs: list[Run], metric: str, split: str) -> dict[tuple[int, int], float]:
-    """(seed, row) -> score of one held-out answer."""
-    values: dict[tuple[int, int], float] = {}
-    for run in runs:
-        lines = pq.read_table(
-            run.folder / "predictions.parquet", filters=[("split", "==", split)]
-        ).to_pylist()
-        scores = METRICS[metric](
-            [line["prediction"] for line in lines], [line["gold"] for line in lines]
-        )
-        values |= {
-            (run.seed, line["idx"]): score for line, score in zip(lines, scores, strict=True)
-        }
-    return values
-
-
 def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
     """One line for each step and metric; `effect`: this recipe minus its end."""
     by_recipe: dict[str, list[Run]] = {}
@@ -107,7 +88,10 @@ def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
         by_recipe.setdefault(run.recipe, []).append(run)
     lines = []
     for metric in METRICS:
-        values = {name: row_values(some, metric, split) for name, some in by_recipe.items()}
+        values = {
+            name: {key: score for key, (_, score) in row_scores(some, metric, split).items()}
+            for name, some in by_recipe.items()
+        }
         for step in steps_of(list(by_recipe), worse, better):
             mine, base = values[step.recipe], values[step.end]
             whole = mean_interval(list(mine.values()))
