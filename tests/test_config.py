@@ -109,7 +109,7 @@ def test_run_settings_combine_defaults_run_and_recipe(config):
 def test_runs_with_equal_rows_share_one_sample(config):
     config = checked(config)
     names = {run: sample_name(config, "as_written", run) for run in runs_of(config, "as_written")}
-    assert len(set(names.values())) == 2
+    assert sorted(set(names.values())) == ["balanced_330_row", "balanced_84_row", "natural_84_row"]
     assert names["exp1_balanced"] == names["exp3_bs8_lr1e-4"] != names["exp1_natural"]
 
 
@@ -128,7 +128,7 @@ def test_the_reports_sizes_are_the_reports(config):
         sizes = [recipe[f"{part}_tokens"] for part in ("source", "target", "generate")]
         assert sizes == [512, 512, 128], name
         runs = runs_of(config, name)
-        assert {run["rows"] for run in runs.values()} == {1011}
+        assert {run["rows"] for run in runs.values() if run["experiment"] < 5} == {1011}
         assert runs["exp1_natural"]["epochs"] == runs["exp1_balanced"]["epochs"] == 10
         assert runs["exp3_bs8_lr1e-4"]["epochs"] == 20
     repaired = config["recipes"]["repaired"]
