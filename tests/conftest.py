@@ -87,3 +87,13 @@ def smoke(tmp_path_factory) -> Project:
 def project(smoke, tmp_path) -> Project:
     """A copy of the finished smoke project that a test may edit."""
     return smoke.copy(tmp_path / "essence")
+
+
+def merged(base, overlay):
+    """Overlay as Snakemake's --configfile does: mappings merge, everything else is replaced."""
+    for key, value in overlay.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            merged(base[key], value)
+        else:
+            base[key] = value
+    return base

@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
+from conftest import merged
 
 from workflow_scripts.config import (
     SCHEMA,
@@ -22,16 +23,6 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def config():
     return yaml.safe_load((ROOT / "config.yaml").read_text())
-
-
-def merged(base, overlay):
-    """Overlay as Snakemake's --configfile does: mappings merge, everything else is replaced."""
-    for key, value in overlay.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            merged(base[key], value)
-        else:
-            base[key] = value
-    return base
 
 
 def put(config, dotted, value):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import report_files as made
 import yaml
-from conftest import fresh_clone
+from conftest import fresh_clone, merged
 from report_browser import MISSING, Browser
 
 from workflow_scripts.config import checked, runs_of, sample_name
@@ -46,7 +46,12 @@ rows = [
 ]
 write_parquet(args.out, pa.Table.from_pylist(rows))
 """
-OVERLAY = {"use_recipes": ["as_run", "as_written", "repaired"]}
+# The runs that report_files.py makes up: the report's.
+OVERLAY = {
+    "use_recipes": ["as_run", "as_written", "repaired"],
+    "runs": {"exp5_long": None},
+    "ablation": {"run": "exp3_bs4_lr1e-4"},
+}
 SNAKEMAKE = ["--snakefile", "report_only.smk", "--cores", "2", "--configfile", "overlay.yaml"]
 
 
@@ -71,7 +76,7 @@ def project(tmp_path_factory) -> Path:
     (folder / "workflow_scripts/model/predict.py").write_text(PREDICT)
     (folder / "resources/models/standin").mkdir(parents=True, exist_ok=True)
     made.make_results(folder / "results")
-    config = checked(yaml.safe_load((folder / "config.yaml").read_text()) | OVERLAY)
+    config = checked(merged(yaml.safe_load((folder / "config.yaml").read_text()), OVERLAY))
     counts = {"Selector": 8, "Decomposer": 8, "Refiner": 8}
     made.make_rows(folder / "results/data/test.parquet", counts)
     for recipe in OVERLAY["use_recipes"]:
