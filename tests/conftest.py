@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from workflow_scripts.data.twin import build
+
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("--configfile", "configs/smoke.yaml")
 
@@ -97,3 +99,11 @@ def merged(base, overlay):
         else:
             base[key] = value
     return base
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory) -> Path:
+    """The generated twin as the pipeline builds it: rows.jsonl, truth.jsonl, databases/."""
+    folder = tmp_path_factory.mktemp("twin")
+    build.build(folder, build.read_settings({}))
+    return folder

@@ -30,10 +30,6 @@ SPIDER = ROOT / "../shared/data/spider"
 if not SPIDER.is_dir():
     SPIDER = Path("/work/shared/data/spider")
 needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
-TWIN = ROOT / "resources/twin"
-needs_twin = pytest.mark.skipif(
-    not (TWIN / "truth.jsonl").is_file(), reason="the twin has not been built"
-)
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"
 
 
@@ -115,13 +111,12 @@ def test_gold_against_gold_is_perfect_on_spider(sandbox):
     assert scores["execution_accuracy_empty_gold"]["n"] > 0
 
 
-@needs_twin
-def test_gold_against_gold_is_perfect_on_the_twin(sandbox):
-    truth = [json.loads(line) for line in (TWIN / "truth.jsonl").read_text().splitlines()]
+def test_gold_against_gold_is_perfect_on_the_twin(sandbox, twin):
+    truth = [json.loads(line) for line in (twin / "truth.jsonl").read_text().splitlines()]
     truth = random.Random(2).sample([row for row in truth if row.get("gold_sql")], 300)
     cases = [
         Case(t["db_id"], "", t["gold_sql"], t["gold_sql"],
-             TWIN / "databases" / t["db_id"] / f"{t['db_id']}.sqlite")
+             twin / "databases" / t["db_id"] / f"{t['db_id']}.sqlite")
         for t in truth
     ]  # fmt: skip
     scores = summary(judge(cases, sandbox))

@@ -22,10 +22,6 @@ SPIDER = ROOT / "../shared/data/spider/database"
 if not SPIDER.is_dir():
     SPIDER = Path("/work/shared/data/spider/database")
 needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
-TWIN = ROOT / "resources/twin"
-needs_twin = pytest.mark.skipif(
-    not (TWIN / "truth.jsonl").is_file(), reason="the twin has not been built"
-)
 
 DATABASES = {
     "zoo": "CREATE TABLE animal (id INTEGER PRIMARY KEY, name, kind, keeper);"
@@ -146,11 +142,10 @@ def test_precision_and_recall_on_spider():
     assert pruned["links_without_the_true_database"] <= 0.01 * pruned["prompts"]
 
 
-@needs_twin
-def test_precision_and_recall_on_the_twin():
-    truth = {t["idx"]: t["db_id"] for t in read_jsonl(TWIN / "truth.jsonl")}
-    rows = [row_from(record, at) for at, record in enumerate(read_jsonl(TWIN / "rows.jsonl"), 1)]
-    with Catalog(TWIN / "databases") as catalog:
+def test_precision_and_recall_on_the_twin(twin):
+    truth = {t["idx"]: t["db_id"] for t in read_jsonl(twin / "truth.jsonl")}
+    rows = [row_from(record, at) for at, record in enumerate(read_jsonl(twin / "rows.jsonl"), 1)]
+    with Catalog(twin / "databases") as catalog:
         links = link_rows(rows, catalog)
         hidden = link_rows([{**r, "db_id": None} for r in rows], catalog)
     for found, recall in ((links, 0.99), (hidden, 0.95)):

@@ -19,10 +19,6 @@ SPIDER = ROOT / "../shared/data/spider"
 if not SPIDER.is_dir():
     SPIDER = Path("/work/shared/data/spider")
 needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
-TWIN = ROOT / "resources/twin"
-needs_twin = pytest.mark.skipif(
-    not (TWIN / "truth.jsonl").is_file(), reason="the twin has not been built"
-)
 SCHEMA = """# Table: item
 [
   (id, id.),
@@ -148,7 +144,6 @@ def test_agreement_with_ex_on_spider():
     assert found["all"]["agreement"] >= 0.93
 
 
-@needs_twin
-def test_agreement_with_ex_on_the_twin():
-    found = agreement(read_questions(TWIN / "truth.jsonl"), TWIN / "databases")
+def test_agreement_with_ex_on_the_twin(twin):
+    found = agreement(read_questions(twin / "truth.jsonl"), twin / "databases")
     assert found["all"]["agreement"] >= 0.95

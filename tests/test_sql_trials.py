@@ -5,13 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
-TWIN = ROOT / "resources/twin"
-needs_twin = pytest.mark.skipif(
-    not (TWIN / "truth.jsonl").is_file(), reason="the twin has not been built"
-)
 
 
 def run(module: str, *arguments) -> subprocess.CompletedProcess:
@@ -31,13 +25,12 @@ def test_benchmark_on_made_up_databases():
     assert "together" in run("metrics.benchmark", "--databases", ROOT).stderr
 
 
-@needs_twin
-def test_trials_on_the_twin():
-    databases = TWIN / "databases"
+def test_trials_on_the_twin(twin):
+    databases = twin / "databases"
     linked = json.loads(run("sql.linking_trial", "--databases", databases, "--each", 2).stdout)
     assert linked["whole"]["precision"] == 1 and linked["pruned"]["precision"] >= 0.99
     done = run(
-        "metrics.synthetic_trial", "--questions", TWIN / "truth.jsonl", "--databases", databases,
+        "metrics.synthetic_trial", "--questions", twin / "truth.jsonl", "--databases", databases,
         "--rows", 20,
     )  # fmt: skip
     answer = json.loads(done.stdout)
