@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import write_text
@@ -129,7 +130,7 @@ def draw(frame: pd.DataFrame, steps: list[Step], title: str, note: str = "") -> 
         _draw_metric(axes, frame[frame["metric"] == metric], places, steps)
         axes.set_title(label, loc="left", fontsize=9)
         axes.grid(axis="y", visible=False)
-        axes.set_xlim(left=-0.03 * axes.get_xlim()[1])
+        axes.set_xlim(left=-0.08 * axes.get_xlim()[1])
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks(range(len(steps)), [step.label for step in steps])
     panels[0].invert_yaxis()
@@ -158,6 +159,7 @@ def _draw_metric(
             ha="center",
             fontsize=6.5,
             color=GREY,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
         )
     axes.margins(x=0.12)
 
