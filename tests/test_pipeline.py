@@ -119,3 +119,15 @@ def test_the_same_config_gives_the_same_tables(smoke, project):
     project.snakemake("--cores", "2", f"{run}/scores.json")
     for name, content in before.items():
         assert (project.folder / run / name).read_bytes() == content, name
+
+
+def test_the_ablation_adds_and_takes_back_each_repair(project):
+    project.snakemake("--cores", "2", "ablation")
+    results, repairs = project.folder / "results", ("prompt", "tokenizer", "padding", "generation")
+    with open(results / "tables/ablation.csv") as file:
+        rows = list(csv.DictReader(file))
+    wanted = {f"as_written+{name}" for name in repairs} | {f"repaired-{name}" for name in repairs}
+    assert {row["recipe"] for row in rows} == {"as_written", "repaired", *wanted}
+    assert {row["metric"] for row in rows} == {"exact_match", "rouge_l", "loss_per_token"}
+    assert (results / "figures/ablation.png").is_file()
+    assert project.stale("ablation") == {}
