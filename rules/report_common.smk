@@ -17,7 +17,7 @@ CATEGORIES = {
     "data": "1 Data",
     "fit": "2 What the model sees",
     "exp1": "3 Experiment 1: mix of tasks",
-    "exp3": "4 Experiments 2 and 3: batch size, learning rate",
+    "exp3": "4 Experiments 2, 3 and 5: batch size, learning rate",
     "exp4": "5 Experiment 4: answers",
     "results": "6 Results",
     "claims": "7 Claims and artefacts",

@@ -12,6 +12,7 @@ import pandas as pd
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json, write_text
+from workflow_scripts.report.evidence import CHOSEN
 from workflow_scripts.report.runs import TASKS
 
 TITLE = "Fine-Tuning On Essence: the report, reproduced and examined"
@@ -125,13 +126,12 @@ def _scores(means: pd.DataFrame, recipes: list[str]) -> list[str]:
 
 def _choice(best: dict[str, Any]) -> str:
     names = [each["run"] for each in best["ranking"]]
-    chosen = "exp3_bs4_lr1e-4"
     text = (
         f"By {best['metric'].replace('_', ' ')} on {best['split']} rows the best run of "
         f"**{best['recipe']}** is {best['run']} ({best['value']:.3f})"
     )
-    if chosen in names and best["run"] != chosen:
-        text += f"; the report's choice, {chosen}, comes {names.index(chosen) + 1} of {len(names)}"
+    if CHOSEN in names and best["run"] != CHOSEN:
+        text += f"; the report's choice, {CHOSEN}, comes {names.index(CHOSEN) + 1} of {len(names)}"
     return text + "."
 
 

@@ -11,6 +11,7 @@ import random
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 
 from workflow_scripts.data.twin.asker import Draft
@@ -117,14 +118,16 @@ def repair(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
     """SQL that SQLite refuses, and its error -> the SQL that was meant."""
     gold, ways = agent_sql(item.query), list(BREAKERS.values())
     rng.shuffle(ways)
-    connection = in_memory(world)
-    for way in ways[:5]:
-        broken = way(item.query, gold, world, rng)
-        error = broken and _error(connection, broken)
-        if error:
-            told = f"{loose_question(world, item, rng)} | error: {error} | SQL: {_in_line(broken)}"
-            source = source_of(world, told, "", rng.choice((0, 1, 2)), "Repair")
-            return source, plain_sql(item.query)
+    with closing(in_memory(world)) as connection:
+        for way in ways[:5]:
+            broken = way(item.query, gold, world, rng)
+            error = broken and _error(connection, broken)
+            if error:
+                told = (
+                    f"{loose_question(world, item, rng)} | error: {error} | SQL: {_in_line(broken)}"
+                )
+                source = source_of(world, told, "", rng.choice((0, 1, 2)), "Repair")
+                return source, plain_sql(item.query)
     return restore(world, item, rng)
 
 
