@@ -62,7 +62,7 @@ rule tabulate_models:
 
 rule tabulate_differences:
     input:
-        files_of(run_dirs(), "training.json", "scores.json", "predictions.parquet"),
+        files_of(run_dirs(), "training.json", "predictions.parquet", *SCORES),
     output:
         f"{TABLES}/differences.csv",
         in_report(
@@ -148,7 +148,7 @@ rule make_claims:
 
 rule tabulate_ablation:
     input:
-        files_of(ablation_dirs(), "training.json", "scores.json", "predictions.parquet"),
+        files_of(ablation_dirs(), "training.json", "predictions.parquet", *SCORES),
     output:
         table=f"{TABLES}/ablation.csv",
         figure=in_report(

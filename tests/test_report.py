@@ -287,6 +287,35 @@ def test_the_ablation_measures_paired_effects(tmp_path):
         ablation.steps_of(["as_written"], "as_written", "repaired")
 
 
+def test_seeds_that_agree_do_not_narrow_an_interval(tmp_path):
+    """They answer the same rows, so five seeds are not five times the rows."""
+
+    def all_rows(seeds):
+        folders = [
+            made.make_run(tmp_path / str(len(seeds)), made.recipe(name), "r", seed=seed, **share)
+            for name, share in (("as_written", {}), ("repaired", {"exact_match": 0.5}))
+            for seed in seeds
+        ]
+        return differences.differences([Run(folder) for folder in folders])
+
+    assert all_rows((1, 2, 3, 4, 5)).equals(all_rows((1,)))
+
+
+def test_where_nothing_was_executed_the_rest_is_compared(tmp_path):
+    folders = [
+        made.make_run(tmp_path, made.recipe(name), "r", exact_match=share)
+        for name, share in (("as_written", 0), ("repaired", 0.5))
+    ]
+    for folder in folders:
+        (folder / "verdicts.parquet").unlink()
+    runs = [Run(folder) for folder in folders]
+    assert set(differences.differences(runs)["metric"]) == {"exact_match", "rouge_l"}
+    frame = ablation.table(runs, "as_written", "repaired", "test")
+    assert set(frame["metric"]) == {"exact_match", "rouge_l", "loss_per_token"}
+    steps = ablation.steps_of(["as_written", "repaired"], "as_written", "repaired")
+    assert len(ablation.draw(frame, steps, "What each repair is worth").axes) == 3
+
+
 def test_differences_are_paired_over_the_same_rows(tmp_path):
     sizes = {("as_written", "exp3_bs4_lr1e-4"): 0, ("as_written", "a"): 0.5}
     sizes |= {("repaired", "exp3_bs4_lr1e-4"): 0.5, ("repaired", "a"): 0.5}
@@ -299,11 +328,14 @@ def test_differences_are_paired_over_the_same_rows(tmp_path):
     lines = frame[frame["metric"] == "exact_match"].set_index(["first", "second", "task"])
     chosen = "exp3_bs4_lr1e-4"
     up = lines.loc[(f"repaired {chosen}", f"as_written {chosen}", "all")]
-    assert up["difference"] == 0.5 and up["n"] == 24 and 0 < up["low"] < 0.5 < up["high"]
+    assert up["difference"] == 0.5 and up["n"] == 12 and 0 < up["low"] < 0.5 < up["high"]
     assert lines.loc[("repaired a", "as_written a", "all"), "difference"] == 0
     assert lines.loc[("as_written a", f"as_written {chosen}", "all"), "difference"] == 0.5
     by_task = lines.sort_index().loc[(f"repaired {chosen}", f"as_written {chosen}")]
-    assert set(by_task.index) == {"all", *TASKS} and by_task["n"].sum() == 48
+    assert set(by_task.index) == {"all", *TASKS} and by_task["n"].sum() == 24
+    executed = frame[frame["metric"] == "execution_accuracy"].set_index(["first", "second", "task"])
+    executed = executed.sort_index().loc[("repaired a", "as_written a")]
+    assert dict(executed["n"]) == {"all": 8, "Decomposer": 4, "Refiner": 4}
     page = differences.page(frame, NOTE)
     assert "+0.50 [" in page and NOTE in page and "as_written a" in page
 

@@ -1,8 +1,8 @@
 """What each artefact was worth: one repair added, one repair taken back.
 
 Runs of all recipes of the ablation come in; a table and a figure go out. Scores are compared on the
-same held-out rows: the effect of a repair is the paired difference over rows (bootstrap, 95 %),
-pooled over seeds. A loss has no rows; its interval is over seeds.
+same held-out rows: the effect of a repair is the paired difference over rows (bootstrap, 95 %), a
+row's score being the mean over seeds. A loss has no rows; its interval is over seeds.
 """
 
 import argparse
@@ -33,7 +33,8 @@ from workflow_scripts.report.style import (
 LABELS = {
     "exact_match": "exact match",
     "rouge_l": "ROUGE-L",
-    "loss_per_token": "evaluation loss\nper real token",
+    "execution_accuracy": "execution\naccuracy",
+    "loss_per_token": "eval loss per\nreal token",
 }
 REPAIRS = {
     "prompt": ("question in the input", "A1"),
@@ -83,7 +84,7 @@ def steps_of(names: list[str], worse: str, better: str) -> list[Step]:
 
 
 def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
-    """One line for each step and metric; `effect`: this recipe minus its end."""
+    """One line for each step and metric that has values; `effect`: this recipe minus its end."""
     by_recipe: dict[str, list[Run]] = {}
     for run in runs:
         by_recipe.setdefault(run.recipe, []).append(run)
@@ -95,6 +96,8 @@ def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
         }
         for step in steps_of(list(by_recipe), worse, better):
             mine, base = values[step.recipe], values[step.end]
+            if not mine:  # no database: nothing was executed
+                continue
             whole = mean_interval(list(mine.values()))
             shared = sorted(mine.keys() & base.keys())
             effect = (math.nan,) * 3
@@ -124,9 +127,10 @@ def _head(step: Step) -> tuple[str, str, str, str]:
 
 def draw(frame: pd.DataFrame, steps: list[Step], title: str, note: str = "") -> Figure:
     figure = new_figure(title, note, size=(7.2, 0.9 + 0.34 * len(steps)))
-    panels = figure.subplots(1, 3, sharey=True)
+    labels = {metric: LABELS[metric] for metric in LABELS if (frame["metric"] == metric).any()}
+    panels = figure.subplots(1, len(labels), sharey=True)
     places = {step.recipe: place for place, step in enumerate(steps)}
-    for axes, (metric, label) in zip(panels, LABELS.items(), strict=True):
+    for axes, (metric, label) in zip(panels, labels.items(), strict=True):
         _draw_metric(axes, frame[frame["metric"] == metric], places, steps)
         axes.set_title(label, loc="left", fontsize=9)
         axes.grid(axis="y", visible=False)

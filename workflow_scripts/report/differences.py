@@ -1,9 +1,10 @@
 """Differences between runs on the same held-out rows, with paired intervals.
 
 Predictions of all runs come in. `differences.csv` holds, for each task and metric, the mean of
-first minus second over the rows that both have answered (all seeds pooled) and its 95 % paired
-bootstrap interval; `differences.html` the same to be read. Compared are: a run under one recipe
-with the same run under another, and under each recipe every run with the report's choice.
+first minus second over the rows that both have answered (each row's score is the mean over the
+seeds) and its 95 % paired bootstrap interval over rows; `differences.html` the same to be read.
+Compared are: a run under one recipe with the same run under another, and under each recipe every
+run with the report's choice.
 """
 
 import argparse
@@ -24,7 +25,11 @@ from workflow_scripts.text.prompts import TASKS
 
 SPLIT = "test"  # the one split whose rows are the same for all runs
 COLUMNS = ["first", "second", "metric", "task", "n", "difference", "low", "high"]
-LABELS = {"exact_match": "Exact match", "rouge_l": "ROUGE-L"}
+LABELS = {
+    "exact_match": "Exact match",
+    "rouge_l": "ROUGE-L",
+    "execution_accuracy": "Execution accuracy",
+}
 Address = tuple[str, str]  # recipe, run
 
 
@@ -66,7 +71,8 @@ def differences(runs: list[Run]) -> pd.DataFrame:
 def page(frame: pd.DataFrame, note: str) -> str:
     lead = (
         '<p class="lead">First minus second on the same test rows, with the 95 % interval of a '
-        "paired bootstrap over rows, all seeds pooled. An interval that leaves out 0 is marked.</p>"
+        "paired bootstrap over rows; where there are seeds, a row's score is their mean. An "
+        "interval that leaves out 0 is marked.</p>"
     )
     parts = [lead]
     for metric, some in frame.groupby("metric", sort=False):
