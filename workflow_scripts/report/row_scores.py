@@ -37,9 +37,7 @@ def _text(run: Run, score: Callable, split: str) -> list[Scored]:
     wanted = [("split", "==", split)]
     lines = pq.read_table(run.folder / "predictions.parquet", filters=wanted).to_pylist()
     values = score([line["prediction"] for line in lines], [line["gold"] for line in lines])
-    return [
-        (line["idx"], line["task"], value) for line, value in zip(lines, values, strict=True)
-    ]
+    return [(line["idx"], line["task"], value) for line, value in zip(lines, values, strict=True)]
 
 
 def _executed(run: Run, split: str) -> list[Scored]:
