@@ -16,6 +16,7 @@ from workflow_scripts.files import read_json
 from workflow_scripts.report import (
     ablation,
     carried_weights,
+    claim_tests,
     claims,
     differences,
     examples,
@@ -411,6 +412,45 @@ def test_a_sentence_is_judged_by_where_it_holds(runs, tmp_path, holds, verdict):
     outcomes = dict(zip(made.RECIPES, (Outcome("", each) for each in holds), strict=True))
     evidence = evidence_of(runs, tmp_path)
     assert claims.sentence_verdict(sentence, outcomes, Outcome(""), evidence).startswith(verdict)
+
+
+OPEN = Outcome("", None, Measured(0.05, -0.05, 0.15))
+CLEAR = Outcome("", True, Measured(0.04, 0.03, 0.05))
+LARGE = Outcome("", True, Measured(0.4, 0.3, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("claim", "outcomes", "verdict"),
+    [
+        # an interval that holds 0 refutes nothing, so it makes no artefact
+        ("Smaller", (CLEAR, OPEN, OPEN), "not reproduced: open, there as run, but as written the"),
+        ("Smaller", (LARGE, OPEN, OPEN), "artefact of A3: there as run, less as written"),
+        ("Smaller", (OPEN, OPEN, OPEN), "not reproduced: open, as written the interval holds 0"),
+        ("Smaller", (CLEAR, CLEAR, OPEN), "reproduced; open once repaired"),
+        # A3 and A6 are gone as written already, so repairing the text can't have removed them
+        ("ROUGE-L rose", (CLEAR, CLEAR, Outcome("", False)), "reproduced"),
+        ("Fine-tuning yields", (CLEAR, CLEAR, Outcome("", False)), "artefact of A1 or A2: gone"),
+        ("The Refiner deviates", (OPEN, OPEN, CLEAR), "artefact of A7: its figure can't show it; "),
+    ],
+)
+def test_a_sentence_that_is_open_is_said_to_be(runs, tmp_path, claim, outcomes, verdict):
+    sentence = next(each for each in SENTENCES if each.claim.startswith(claim))
+    named = dict(zip(made.RECIPES, outcomes, strict=True))
+    found = claims.sentence_verdict(sentence, named, Outcome("", True), evidence_of(runs, tmp_path))
+    assert found.startswith(verdict)
+    if claim.startswith("The Refiner"):
+        assert found.endswith("the true losses show it under repaired")
+
+
+def test_pairs_of_one_seed_count_once_where_there_are_seeds(tmp_path):
+    seeds = (1, 2, 3)
+    folders = made.make_all_runs(tmp_path, seeds)
+    outcome = claim_tests.smaller_batch(Evidence([Run(f) for f in folders], PUBLISHED), "repaired")
+    assert "batch 4, 3 seeds: " in outcome.text and outcome.measured
+    one = [Run(f) for f in folders if f.name == "seed1"]
+    assert (
+        "batch 4, 3 pairs: " in claim_tests.smaller_batch(Evidence(one, PUBLISHED), "repaired").text
+    )
 
 
 def test_the_reports_own_numbers_speak_against_two_of_its_claims(runs, tmp_path):

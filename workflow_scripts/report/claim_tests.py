@@ -2,7 +2,8 @@
 
 A test gives, for a recipe, what was measured in words and whether the claim holds there: True,
 False, or None where it cannot be told. A claim of the kind "A is larger than B" holds when the 95 %
-interval of the difference lies above 0, and fails when it doesn't.
+interval of the difference lies above 0, fails when it lies below, and is open when it holds 0: too
+few seeds or rows to tell is not the same as refuted.
 """
 
 import itertools
@@ -19,6 +20,22 @@ from workflow_scripts.report.runs import TASKS, Run, logged_losses
 class Outcome:
     text: str
     holds: bool | None = None
+    difference: Measured | None = None  # what the claim says to be above 0
+
+    @property
+    def open(self) -> bool:
+        """Measured, but the interval holds 0."""
+        return self.holds is None and self.difference is not None
+
+    @property
+    def measured(self) -> bool:
+        return self.holds is not None or self.open
+
+    def less_than(self, other: "Outcome") -> bool:
+        """Whether the difference is clearly smaller than another recipe's (independent runs)."""
+        if self.difference is None or other.difference is None:
+            return False
+        return minus(other.difference, self.difference).low > 0
 
 
 UNTESTED = Outcome("not trained here")
@@ -50,14 +67,26 @@ class Sentence:
         }
 
 
-def larger(name: str, difference: Measured | None, unit: str = "") -> Outcome:
+def larger(name: str, difference: Measured | None) -> Outcome:
     """The claim that a difference lies above 0."""
     if difference is None:
         return Outcome("not measured")
-    text = f"{name}: {difference}{unit}"
+    text = f"{name}: {difference}"
     if not difference.has_interval:
         return Outcome(f"{text} (one seed: no interval)")
-    return Outcome(text, difference.low > 0)
+    return above_zero(text, difference)
+
+
+def above_zero(text: str, value: Measured) -> Outcome:
+    holds = True if value.low > 0 else False if value.high < 0 else None
+    return Outcome(text, holds, value)
+
+
+def minus(first: Measured, second: Measured) -> Measured:
+    """Difference of two independent means: their half-widths add as squares."""
+    half = sum(((each.high - each.low) / 2) ** 2 for each in (first, second)) ** 0.5
+    difference = first.value - second.value
+    return Measured(difference, difference - half, difference + half, first.over)
 
 
 # --- experiment 1
@@ -143,8 +172,8 @@ def refiner_deviates(evidence: Evidence, recipe: str) -> Outcome:
 
 
 def smaller_batch(evidence: Evidence, recipe: str) -> Outcome:
-    values = _batch_pairs(evidence, recipe, lambda run: run.score("eval_loss"))
-    return larger(f"eval loss, batch 8 - batch 4, {len(values)} pairs", over_seeds(values))
+    pairs = _batch_pairs(evidence, recipe, lambda run: run.score("eval_loss"))
+    return _larger_in_pairs("eval loss, batch 8 - batch 4", pairs)
 
 
 def smaller_batch_published(evidence: Evidence) -> Outcome:
@@ -162,8 +191,8 @@ def batch_8_overfits(evidence: Evidence, recipe: str) -> Outcome:
         last = run.training["epochs"][-1]
         return last["eval_loss"] - last["train_loss"]
 
-    values = _batch_pairs(evidence, recipe, gap)
-    return larger("evaluation - training loss at the end, batch 8 - batch 4", over_seeds(values))
+    pairs = _batch_pairs(evidence, recipe, gap)
+    return _larger_in_pairs("evaluation - training loss at the end, batch 8 - batch 4", pairs)
 
 
 def overfits_published(evidence: Evidence) -> Outcome:
@@ -183,12 +212,12 @@ def overfits_published(evidence: Evidence) -> Outcome:
 
 def slow_rate_underfits(evidence: Evidence, recipe: str) -> Outcome:
     grid = evidence.grid(recipe)
-    values = [
-        run.score("eval_loss") - grid[(1e-4, batch, seed)].score("eval_loss")
+    pairs = [
+        (seed, run.score("eval_loss") - grid[(1e-4, batch, seed)].score("eval_loss"))
         for (rate, batch, seed), run in grid.items()
         if rate == 3e-5 and (1e-4, batch, seed) in grid
     ]
-    return larger(f"eval loss, 3e-5 - 1e-4, {len(values)} pairs", over_seeds(values))
+    return _larger_in_pairs("eval loss, 3e-5 - 1e-4", pairs)
 
 
 def slow_rate_published(evidence: Evidence) -> Outcome:
@@ -231,10 +260,7 @@ def rouge_rose(evidence: Evidence, recipe: str) -> Outcome:
     last = evidence.score(recipe, CHOSEN, "rouge_l_decoded")
     if first is None or last is None:
         return Outcome("not measured")
-    half = sum(((each.high - each.low) / 2) ** 2 for each in (first, last)) ** 0.5
-    rise = last.value - first.value
-    text = f"{first.value:.3f} to {last.value:.3f}; rise"
-    return larger(text, Measured(rise, rise - half, rise + half, first.over))
+    return larger(f"{first.value:.3f} to {last.value:.3f}; rise", minus(last, first))
 
 
 # --- what the scores can say at all
@@ -276,7 +302,8 @@ def decomposer_usable(evidence: Evidence, recipe: str) -> Outcome:
     if not scores:
         return Outcome("not measured")
     best = max(scores, key=lambda score: score.value)
-    return Outcome(f"exact match of the best run, Decomposer: {best}", best.low > 0)
+    text = f"exact match of the best run, Decomposer: {best}"
+    return Outcome(text, False) if best.value == 0 else above_zero(text, best)
 
 
 def answers_too_long(evidence: Evidence, recipe: str) -> Outcome:
@@ -312,14 +339,27 @@ def _pairs(evidence: Evidence, recipe: str, first: str, second: str) -> list[tup
     return [(run, others[run.seed]) for run in evidence.named(recipe, first) if run.seed in others]
 
 
-def _batch_pairs(evidence: Evidence, recipe: str, value: Callable[[Run], float]) -> list[float]:
-    """value(batch 8) - value(batch 4) for each learning rate and seed."""
+def _batch_pairs(
+    evidence: Evidence, recipe: str, value: Callable[[Run], float]
+) -> list[tuple[int, float]]:
+    """(seed, value(batch 8) - value(batch 4)) for each learning rate and seed."""
     grid = evidence.grid(recipe)
     return [
-        value(run) - value(grid[(rate, 4, seed)])
+        (seed, value(run) - value(grid[(rate, 4, seed)]))
         for (rate, batch, seed), run in grid.items()
         if batch == 8 and (rate, 4, seed) in grid
     ]
+
+
+def _larger_in_pairs(name: str, pairs: list[tuple[int, float]]) -> Outcome:
+    """Pairs of one seed share their rows: of several seeds, each counts with its mean."""
+    by_seed: dict[int, list[float]] = {}
+    for seed, value in pairs:
+        by_seed.setdefault(seed, []).append(value)
+    if len(by_seed) > 1:
+        means = [statistics.fmean(values) for values in by_seed.values()]
+        return larger(f"{name}, {len(means)} seeds", over_seeds(means))
+    return larger(f"{name}, {len(pairs)} pairs", over_seeds([value for _, value in pairs]))
 
 
 def _rank(values: dict[str, float], name: str, lowest: bool) -> tuple[int, int]:
