@@ -87,7 +87,15 @@ def test_intervals_are_equal_for_equal_input_and_in_chunks(monkeypatch):
     assert whole == mean_interval(values, seed=3) != mean_interval(values, seed=4)
     monkeypatch.setattr("workflow_scripts.metrics.intervals.CHUNK", 1000)
     assert mean_interval(values, seed=3) == whole
-    assert mean_interval([1.0, 1.0]) == (1.0, 1.0, 1.0)
+    assert mean_interval([0.5, 0.5]) == (0.5, 0.5, 0.5)
+
+
+def test_no_hit_in_few_rows_is_not_no_hit_at_all():
+    """Wilson's interval; 0 of 17 by hand: 1.96^2 / (17 + 1.96^2)."""
+    mean, low, high = mean_interval([0] * 17)
+    assert (mean, low) == (0, 0) and high == pytest.approx(3.8415 / 20.8415, abs=1e-4)
+    assert mean_interval([1] * 17)[1:] == pytest.approx((1 - high, 1.0))
+    assert mean_interval([1] * 5 + [0] * 5)[1:] == pytest.approx((0.2366, 0.7634), abs=1e-4)
 
 
 def test_a_paired_difference_is_narrower_than_two_intervals():

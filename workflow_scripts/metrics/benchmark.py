@@ -101,7 +101,7 @@ def main() -> None:
         with Sandbox(workers=given.workers) as sandbox:
             cached = CachedSandbox(sandbox)
             verdicts = judge(todo, cached)
-        answer = report(verdicts, timed=True)
+        answer = report(verdicts)
         seconds = time.perf_counter() - started
     print(
         to_json(

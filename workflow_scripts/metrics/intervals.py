@@ -1,9 +1,13 @@
-"""Bootstrap intervals over rows: how far a mean could move with other rows of the same kind.
+"""Intervals over rows: how far a mean could move with other rows of the same kind.
 
-Percentile bootstrap (Efron and Tibshirani, 1993, chapter 13): rows are drawn with replacement,
-and the interval holds the middle share of the resampled means. It says nothing about other
-seeds or other training rows.
+Shares (every value is 0 or 1) have Wilson's interval (1927), which knows that 0 of 17 rows is not
+0 of all rows. Other means have the percentile bootstrap (Efron and Tibshirani, 1993, chapter 13):
+rows are drawn with replacement, and the interval holds the middle share of the resampled means.
+Neither says anything about other seeds or other training rows.
 """
+
+import math
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,8 +22,19 @@ def mean_interval(
 ) -> tuple[float, float, float]:
     """(mean, low, high) of one value a row; equal input gives equal output."""
     values = np.asarray(values, dtype=float)
-    means = _resampled_means(values, seed, resamples)
-    return float(values.mean()), *_middle(means, level)
+    if np.isin(values, (0, 1)).all():
+        return float(values.mean()), *wilson(int(values.sum()), len(values), level)
+    return _bootstrap(values, seed, resamples, level)
+
+
+def wilson(hits: int, rows: int, level: float = LEVEL) -> tuple[float, float]:
+    """(low, high) of a share, `hits` of `rows`."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    share, scale = hits / rows, 1 + z**2 / rows
+    middle = share + z**2 / (2 * rows)
+    half = z * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2))
+    low, high = (middle - half) / scale, (middle + half) / scale
+    return (low if hits else 0.0), (high if hits < rows else 1.0)
 
 
 def paired_difference(
@@ -36,7 +51,13 @@ def paired_difference(
     first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if first.shape != second.shape:
         raise ValueError(f"{len(first)} rows against {len(second)}: not the same rows")
-    return mean_interval(first - second, seed, resamples, level)
+    return _bootstrap(first - second, seed, resamples, level)
+
+
+def _bootstrap(
+    values: np.ndarray, seed: int, resamples: int, level: float
+) -> tuple[float, float, float]:
+    return float(values.mean()), *_middle(_resampled_means(values, seed, resamples), level)
 
 
 def _resampled_means(values: np.ndarray, seed: int, resamples: int) -> np.ndarray:

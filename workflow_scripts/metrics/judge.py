@@ -1,7 +1,7 @@
 """One verdict a prediction: run it and its gold, compare the results and the texts."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +86,11 @@ def judge(cases: Iterable[Case], sandbox: CachedSandbox, repeat: int = REPEAT) -
     matched = _matches(placed, gold, sandbox)
     right = [c for c in placed if _right(predicted[id(c)], gold[id(c)])]
     ratios = _ratios(right, gold, predicted, sandbox, repeat) if repeat else {}
-    return [
+    verdicts = [
         _verdict(c, gold.get(id(c)), predicted.get(id(c)), matched.get(id(c)), ratios.get(id(c)))
         for c in cases
     ]
+    return verdicts if repeat else [replace(v, ves=None, r_ves=None) for v in verdicts]
 
 
 def _gold_jobs(cases: list[Case]) -> list[tuple]:

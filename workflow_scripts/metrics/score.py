@@ -72,7 +72,7 @@ def _case(line: str, place: str, databases: Path) -> Case:
 
 
 def summary(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Any]]:
-    """metric -> {value, low, high, n} (95% bootstrap over rows), metrics without rows left out.
+    """metric -> {value, low, high, n} (95% interval over rows), metrics without rows left out.
 
     `execution_accuracy` counts every row whose gold runs, as BIRD does. Where gold returns nothing
     a wrong query can pass for right, so those rows are also shown apart: `..._empty_gold` and
@@ -96,10 +96,10 @@ def interval(values: list[float]) -> dict[str, Any]:
     return {"value": value, "low": low, "high": high, "n": len(values)}
 
 
-def report(verdicts: list[Verdict], timed: bool) -> dict[str, Any]:
+def report(verdicts: list[Verdict]) -> dict[str, Any]:
     """What the command prints: metrics, the same by hardness, and counts of verdicts."""
     levels = {level: [v for v in verdicts if v.hardness == level] for level in LEVELS}
-    answer = {
+    return {
         "metrics": summary(verdicts),
         "by_hardness": {level: summary(rows) for level, rows in levels.items() if rows},
         "counts": {
@@ -108,11 +108,6 @@ def report(verdicts: list[Verdict], timed: bool) -> dict[str, Any]:
             **Counter(v.verdict.replace(" ", "_") for v in verdicts),
         },
     }
-    if not timed:
-        for metrics in (answer["metrics"], *answer["by_hardness"].values()):
-            for name in ("ves", "r_ves"):
-                metrics.pop(name, None)
-    return answer
 
 
 def main() -> None:
@@ -131,7 +126,7 @@ def main() -> None:
         verdicts = judge(cases, CachedSandbox(sandbox, given.cache), given.repeat)
     if given.rows:
         write_jsonl(given.rows, (verdict.as_dict() for verdict in verdicts))
-    answer = report(verdicts, given.repeat > 0)
+    answer = report(verdicts)
     if given.json:
         print(to_json(answer), end="")
         return

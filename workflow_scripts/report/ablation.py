@@ -2,7 +2,8 @@
 
 Runs of all recipes of the ablation come in; a table and a figure go out. Scores are compared on the
 same held-out rows: the effect of a repair is the paired difference over rows (bootstrap, 95 %), a
-row's score being the mean over seeds. A loss has no rows; its interval is over seeds.
+row's score being the mean over seeds. A loss has no rows; its interval is over seeds, and it has an
+effect only where both ends count the same tokens.
 """
 
 import argparse
@@ -111,13 +112,17 @@ def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
         }
         mine, base = losses[step.recipe], losses[step.end]
         effect = (math.nan,) * 3
-        if step.repair:
+        if step.repair and len({_tokenizer(by_recipe[name]) for name in losses}) == 1:
             effect = mean_and_interval([mine[seed] - base[seed] for seed in mine if seed in base])
         whole = mean_and_interval(list(mine.values()))
         lines.append((*_head(step), "val", "loss_per_token", len(mine), *whole, *effect))
     columns = ["recipe", "end", "repair", "artefact", "split", "metric", "n", "value", "low"]
     columns += ["high", "effect", "effect_low", "effect_high"]
     return pd.DataFrame(lines, columns=columns)
+
+
+def _tokenizer(runs: list[Run]) -> str:
+    return runs[0].training["settings"]["recipe"]["tokenizer"]
 
 
 def _head(step: Step) -> tuple[str, str, str, str]:

@@ -63,7 +63,7 @@ SENTENCES = (
         tests.exact_match_is_zero,
         said("0 in nine runs, 1 row in 203 in the tenth"),
         suspects=("A1", "A2", "A5"),
-        by_construction=tests.zero_by_construction,
+        ablated="exact_match_decoded",
     ),
     Sentence(
         "Fine-tuning yields usable, partially accurate Decomposer answers (7)",
@@ -76,11 +76,13 @@ SENTENCES = (
         tests.answers_too_long,
         said("judged by eye on six rows; 128 tokens were generated, not 512"),
         suspects=("A5",),
+        of_the_rows=True,
     ),
     Sentence(
         "Rows cannot be linked to databases, so execution accuracy is out of reach (3.2)",
         tests.rows_not_linked,
         said("not computed"),
+        of_the_rows=True,
     ),
     Sentence(
         "use_liger_kernel raises GPU throughput (4.2)",

@@ -3,7 +3,8 @@
 A test gives, for a recipe, what was measured in words and whether the claim holds there: True,
 False, or None where it cannot be told. A claim of the kind "A is larger than B" holds when the 95 %
 interval of the difference lies above 0, fails when it lies below, and is open when it holds 0: too
-few seeds or rows to tell is not the same as refuted.
+few seeds to tell is not the same as refuted. What compares trainings needs several seeds; steps,
+learning rates or rows of one seed are not repetitions of it.
 """
 
 import itertools
@@ -12,8 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from workflow_scripts.report.evidence import CHOSEN, RECIPES, Evidence, Measured, over_seeds
-from workflow_scripts.report.numbers import welch
-from workflow_scripts.report.runs import TASKS, Run, logged_losses
+from workflow_scripts.report.runs import TASKS, Run, best_runs, logged_losses
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,9 @@ Test = Callable[[Evidence, str], Outcome]
 class Sentence:
     """A claim in words, its test, and the artefacts that could have produced it.
 
-    `published` says what the report's own numbers say about it; `needs` what a test lacks here;
-    `by_construction` which artefact leaves no other outcome possible, or nothing.
+    `published` says what the report's own numbers say about it; `needs` what a test lacks here, and
+    `of_the_rows` that it speaks of the report's rows alone. `ablated` is the metric in which the
+    ablation tells which of the artefacts it was.
     """
 
     claim: str
@@ -55,7 +56,8 @@ class Sentence:
     published: Callable[[Evidence], Outcome]
     suspects: tuple[str, ...] = ()
     needs: str = ""
-    by_construction: Callable[[Evidence], str] = lambda evidence: ""
+    of_the_rows: bool = False
+    ablated: str = "exact_match"
 
     def measure(self, evidence: Evidence) -> dict[str, Outcome]:
         if self.test is None:
@@ -94,26 +96,21 @@ def minus(first: Measured, second: Measured) -> Measured:
 
 def roughness(losses: list[float]) -> list[float]:
     """Change from one logged training loss to the next, as shares of their mean."""
-    mean = statistics.fmean(losses)
+    mean = statistics.fmean(losses) if losses else 0
     return [abs(b - a) / mean for a, b in itertools.pairwise(losses)]
 
 
 def balancing_stabilises(evidence: Evidence, recipe: str) -> Outcome:
-    pairs = _pairs(evidence, recipe, "exp1_natural", "exp1_balanced")
-    rough = [
-        tuple(roughness([point["loss"] for point in logged_losses(run)]) for run in pair)
-        for pair in pairs
-    ]
-    if not rough or not all(natural and balanced for natural, balanced in rough):
+    def rough(run: Run) -> float | None:
+        changes = roughness([point["loss"] for point in logged_losses(run)])
+        return statistics.fmean(changes) if changes else None
+
+    pairs = _paired(evidence, recipe, "exp1_natural", "exp1_balanced", rough)
+    if not pairs:
         return Outcome("not measured")
-    if len(rough) == 1:
-        difference = Measured(*welch(*rough[0]), "steps")
-    else:
-        means = [statistics.fmean(a) - statistics.fmean(b) for a, b in rough]
-        difference = over_seeds(means)
-    natural, balanced = (statistics.fmean(changes) for changes in rough[0])
+    natural, balanced = (statistics.fmean(each) for each in zip(*pairs, strict=True))
     shown = f"loss moves {natural:.1%} a point (natural), {balanced:.1%} (balanced); difference"
-    return larger(shown, difference)
+    return larger(shown, over_seeds([a - b for a, b in pairs]))
 
 
 def balancing_published(evidence: Evidence) -> Outcome:
@@ -132,40 +129,28 @@ def balancing_is_fair(evidence: Evidence, recipe: str) -> Outcome:
         losses = [run.score("loss_per_token", task=task) for task in TASKS]
         return None if None in losses else max(losses) - min(losses)
 
-    pairs = [
-        tuple(map(spread, pair))
-        for pair in _pairs(evidence, recipe, "exp1_natural", "exp1_balanced")
-    ]
     # A small natural sample may hold no row of the rare task to validate on.
-    values = [natural - balanced for natural, balanced in pairs if None not in (natural, balanced)]
-    if not values:
-        return Outcome("not measured")
-    return larger("spread of loss per token over tasks, natural - balanced", over_seeds(values))
+    pairs = _paired(evidence, recipe, "exp1_natural", "exp1_balanced", spread)
+    values = over_seeds([natural - balanced for natural, balanced in pairs])
+    return larger("spread of loss per token over tasks, natural - balanced", values)
 
 
 def refiner_deviates(evidence: Evidence, recipe: str) -> Outcome:
     """The Refiner's true training loss above the others', more so in the natural mix."""
 
-    def gaps(run: Run) -> list[float]:
+    def gap(run: Run) -> float | None:
         by_task: dict[str, list[float]] = {task: [] for task in TASKS}
-        for step in run.steps[:800]:
+        for step in run.steps[:800]:  # as many as the figure shows
             for task, sums in step["tasks"].items():
                 by_task[task].append(sums["loss_sum"] / max(sums["tokens"], 1))
-        others = [statistics.fmean(by_task[task]) for task in TASKS[:2] if by_task[task]]
-        return [loss - statistics.fmean(others) for loss in by_task["Refiner"]] if others else []
+        if not all(by_task.values()):
+            return None
+        refiner, *others = (statistics.fmean(by_task[task]) for task in reversed(TASKS))
+        return refiner - statistics.fmean(others)
 
-    pairs = [
-        tuple(map(gaps, pair)) for pair in _pairs(evidence, recipe, "exp1_natural", "exp1_balanced")
-    ]
-    pairs = [pair for pair in pairs if all(pair)]
-    if not pairs:
-        return Outcome("not measured")
-    if len(pairs) == 1:
-        difference = Measured(*welch(*pairs[0]), "steps")
-    else:
-        means = [statistics.fmean(a) - statistics.fmean(b) for a, b in pairs]
-        difference = over_seeds(means)
-    return larger("Refiner's true loss above the other tasks', natural - balanced", difference)
+    pairs = _paired(evidence, recipe, "exp1_natural", "exp1_balanced", gap)
+    values = over_seeds([natural - balanced for natural, balanced in pairs])
+    return larger("Refiner's true loss above the other tasks', natural - balanced", values)
 
 
 # --- experiments 2 and 3
@@ -227,20 +212,22 @@ def slow_rate_published(evidence: Evidence) -> Outcome:
 
 
 def chosen_is_best(evidence: Evidence, recipe: str) -> Outcome:
+    """Its rank, and by how much the best of the others has the higher evaluation loss."""
+    grid = [name for name in evidence.names(recipe) if name.startswith("exp3")]
     ranks = {}
     for metric in ("eval_loss", "rouge_l"):
-        means = {
-            name: evidence.score(recipe, name, metric).value
-            for name in evidence.names(recipe)
-            if name.startswith("exp3") and evidence.score(recipe, name, metric)
-        }
+        found = {name: evidence.score(recipe, name, metric) for name in grid}
+        means = {name: score.value for name, score in found.items() if score}
         if CHOSEN not in means or len(means) < 2:
             return Outcome("not measured")
-        ranks[metric] = _rank(means, CHOSEN, lowest=metric == "eval_loss")
-    return Outcome(
-        f"rank {ranks['eval_loss'][0]} of {ranks['eval_loss'][1]} by eval loss, "
-        f"{ranks['rouge_l'][0]} by ROUGE-L (means over seeds)",
-        ranks["eval_loss"][0] == 1,
+        ranks[metric] = (*_rank(means, CHOSEN, lowest=metric == "eval_loss"), means)
+    place, count, losses = ranks["eval_loss"]
+    rival = min((name for name in losses if name != CHOSEN), key=losses.get)
+    pairs = _paired(evidence, recipe, rival, CHOSEN, lambda run: run.score("eval_loss"))
+    return larger(
+        f"rank {place} of {count} by eval loss, {ranks['rouge_l'][0]} by ROUGE-L; eval loss, "
+        f"{rival} - this",
+        over_seeds([other - own for other, own in pairs]),
     )
 
 
@@ -256,54 +243,49 @@ def chosen_published(evidence: Evidence) -> Outcome:
 
 
 def rouge_rose(evidence: Evidence, recipe: str) -> Outcome:
-    first = evidence.score(recipe, "exp1_balanced", "rouge_l_decoded")
-    last = evidence.score(recipe, CHOSEN, "rouge_l_decoded")
-    if first is None or last is None:
+    pairs = _paired(
+        evidence, recipe, "exp1_balanced", CHOSEN, lambda run: run.score("rouge_l_decoded")
+    )
+    if not pairs:
         return Outcome("not measured")
-    return larger(f"{first.value:.3f} to {last.value:.3f}; rise", minus(last, first))
+    first, last = (statistics.fmean(each) for each in zip(*pairs, strict=True))
+    rises = over_seeds([after - before for before, after in pairs])
+    return larger(f"{first:.3f} to {last:.3f}; rise", rises)
 
 
 # --- what the scores can say at all
 
 
 def exact_match_is_zero(evidence: Evidence, recipe: str) -> Outcome:
+    """As the notebooks compared: with what the tokenizer can write of the answer."""
     split = evidence.held_out(recipe)
-    scores = {n: evidence.score(recipe, n, "exact_match", split) for n in evidence.names(recipe)}
-    scores = {name: score for name, score in scores.items() if score}
+    scores = {
+        name: score
+        for name in evidence.names(recipe)
+        if (score := evidence.score(recipe, name, "exact_match_decoded", split))
+    }
     if not scores:
         return Outcome("not measured")
     best = max(scores, key=lambda name: scores[name].value)
     text = f"highest {scores[best]} ({best}, {split} rows)"
     audit = evidence.fit.get(recipe)
     if audit:
-        text += f"; within reach at most {audit['all']['max_exact_match']:.3f}"
+        text += (
+            f"; within reach at most {audit['all']['max_exact_match_decoded']:.3f}, "
+            f"{audit['all']['max_exact_match']:.3f} against the raw answer"
+        )
     return Outcome(text, scores[best].value == 0)
 
 
-def zero_by_construction(evidence: Evidence) -> str:
-    """A2: the tokenizer can write none of the answers, so that exact match cannot but be 0."""
-    reach = [
-        evidence.fit[recipe]["all"]["max_exact_match"]
-        for recipe in RECIPES[1:]
-        if recipe in evidence.fit
-    ]
-    if len(reach) == 2 and reach[0] == 0 < reach[1]:
-        return f"A2: 0 is all that can be reached as written, {reach[1]:.3f} once repaired"
-    return ""
-
-
 def decomposer_usable(evidence: Evidence, recipe: str) -> Outcome:
+    """Exact match with the raw answer, of the run that the validation rows choose."""
+    seeds = best_runs(run for run in evidence.runs if run.recipe == recipe)[recipe]
     split = evidence.held_out(recipe)
-    scores = [
-        score
-        for name in evidence.names(recipe)
-        if (score := evidence.score(recipe, name, "exact_match", split, "Decomposer"))
-    ]
-    if not scores:
+    score = evidence.score(recipe, seeds[0].name, "exact_match", split, "Decomposer")
+    if score is None:
         return Outcome("not measured")
-    best = max(scores, key=lambda score: score.value)
-    text = f"exact match of the best run, Decomposer: {best}"
-    return Outcome(text, False) if best.value == 0 else above_zero(text, best)
+    text = f"exact match of {seeds[0].name}, Decomposer, {split} rows: {score}"
+    return Outcome(text, False) if score.value == 0 else above_zero(text, score)
 
 
 def answers_too_long(evidence: Evidence, recipe: str) -> Outcome:
@@ -334,9 +316,13 @@ def rows_not_linked(evidence: Evidence, recipe: str) -> Outcome:
 # --- helpers
 
 
-def _pairs(evidence: Evidence, recipe: str, first: str, second: str) -> list[tuple[Run, Run]]:
-    others = {run.seed: run for run in evidence.named(recipe, second)}
-    return [(run, others[run.seed]) for run in evidence.named(recipe, first) if run.seed in others]
+def _paired(
+    evidence: Evidence, recipe: str, first: str, second: str, value: Callable[[Run], float | None]
+) -> list[tuple[float, float]]:
+    """(value of the first run, value of the second) for each seed that has both."""
+    others = {run.seed: value(run) for run in evidence.named(recipe, second)}
+    pairs = [(value(run), others.get(run.seed)) for run in evidence.named(recipe, first)]
+    return [pair for pair in pairs if None not in pair]
 
 
 def _batch_pairs(
@@ -352,14 +338,12 @@ def _batch_pairs(
 
 
 def _larger_in_pairs(name: str, pairs: list[tuple[int, float]]) -> Outcome:
-    """Pairs of one seed share their rows: of several seeds, each counts with its mean."""
+    """Pairs of one seed share their rows: each seed counts once, with its mean."""
     by_seed: dict[int, list[float]] = {}
     for seed, value in pairs:
         by_seed.setdefault(seed, []).append(value)
-    if len(by_seed) > 1:
-        means = [statistics.fmean(values) for values in by_seed.values()]
-        return larger(f"{name}, {len(means)} seeds", over_seeds(means))
-    return larger(f"{name}, {len(pairs)} pairs", over_seeds([value for _, value in pairs]))
+    means = [statistics.fmean(values) for values in by_seed.values()]
+    return larger(f"{name}, mean of {len(pairs)} pairs", over_seeds(means))
 
 
 def _rank(values: dict[str, float], name: str, lowest: bool) -> tuple[int, int]:

@@ -35,6 +35,7 @@ SCORES = {
 }
 # What a recipe is rid of that the one before it has (docs/artefacts.md).
 REMOVED = {"as_written": ("A3", "A6", "A10"), "repaired": ("A1", "A2", "A4", "A5")}
+ROWS = "the report's rows"
 OPEN = "not reproduced: open"
 CARRIED, OTHER_ROWS = "the weights left by", "NATURAL"
 
@@ -53,14 +54,14 @@ def sentence_verdict(
     as_run, as_written, repaired = (outcomes[recipe] for recipe in RECIPES)
     if sentence.needs:
         return f"not testable here: {sentence.needs}"
+    if sentence.of_the_rows and ROWS in evidence.missing:
+        return f"not testable here: needs {ROWS}"
     if not (as_run.measured or as_written.measured):
-        return "not testable here: needs several seeds or runs that were not trained"
+        return f"not testable here: needs several seeds{_against(published)}"
     procedure, text = (_among(sentence.suspects, REMOVED[recipe]) for recipe in RECIPES[1:])
     if (as_written if as_written.measured else as_run).holds:
         if text and as_written.holds and repaired.holds is False:
-            return f"artefact of {explained_by(text, evidence)}: gone when repaired"
-        if as_written.holds and (reason := sentence.by_construction(evidence)):
-            return f"artefact of {reason}"
+            return f"artefact of {explained_by(text, sentence, evidence)}: gone when repaired"
         return "reproduced" + ("; open once repaired" if repaired.open else "")
     if procedure and as_run.holds:
         if as_written.holds is False:
@@ -69,7 +70,18 @@ def sentence_verdict(
             return f"artefact of {' or '.join(procedure)}: there as run, less as written"
     if "A7" in sentence.suspects and published.holds:
         return f"artefact of A7: its figure can't show it; the true losses {_shown(outcomes)}"
-    return _not_reproduced(outcomes, text, published, evidence)
+    also = _against(published)
+    if repaired.holds:
+        cause = f" ({explained_by(text, sentence, evidence)})" if text else ""
+        return f"not reproduced; holds once repaired{cause}"
+    if as_written.open:
+        run = "there as run, but " if as_run.holds else ""
+        return f"{OPEN}, {run}as written the interval holds 0{also}"
+    return f"not reproduced{also}"
+
+
+def _against(published: Outcome) -> str:
+    return "; the report's own numbers speak against it" if published.holds is False else ""
 
 
 def _among(suspects: tuple[str, ...], removed: tuple[str, ...]) -> tuple[str, ...]:
@@ -85,27 +97,13 @@ def _shown(outcomes: dict[str, Outcome]) -> str:
     return "show the opposite" if refuted else "leave it open"
 
 
-def _not_reproduced(
-    outcomes: dict[str, Outcome], text: tuple[str, ...], published: Outcome, evidence: Evidence
-) -> str:
-    also = "" if published.holds else "; the report's own numbers speak against it"
-    as_run, as_written, repaired = (outcomes[recipe] for recipe in RECIPES)
-    if repaired.holds:
-        cause = f" ({explained_by(text, evidence)})" if text else ""
-        return f"not reproduced; holds once repaired{cause}"
-    if as_written.open:
-        run = "there as run, but " if as_run.holds else ""
-        return f"{OPEN}, {run}as written the interval holds 0{also}"
-    return f"not reproduced{also}"
-
-
-def explained_by(suspects: tuple[str, ...], evidence: Evidence) -> str:
-    """The suspects, narrowed to those whose removal from the better recipe costs exact match."""
+def explained_by(suspects: tuple[str, ...], sentence: Sentence, evidence: Evidence) -> str:
+    """The suspects, narrowed to those whose repair, taken back alone, costs exact match."""
     if evidence.ablation is None:
         return " or ".join(suspects)
     frame = evidence.ablation
     backwards = frame["repair"].astype(str).str.startswith("-")
-    costs = frame[(frame["metric"] == "exact_match") & backwards & (frame["effect_high"] < 0)]
+    costs = frame[(frame["metric"] == sentence.ablated) & backwards & (frame["effect_high"] < 0)]
     guilty = [artefact for artefact in suspects if artefact in set(costs["artefact"])]
     return " and ".join(guilty) + " (by the ablation)" if guilty else " or ".join(suspects)
 
@@ -218,8 +216,8 @@ def data_rows(evidence: Evidence) -> Iterator[Row]:
     for words, claimed, found in facts:
         row = {"claim": f"{words} (3.1)", "published": str(claimed)}
         row |= dict.fromkeys(RECIPES, str(found))
-        if "the report's rows" in evidence.missing:
-            verdict = "not testable here: needs the report's rows"
+        if ROWS in evidence.missing:
+            verdict = f"not testable here: needs {ROWS}"
         else:
             verdict = "reproduced" if claimed == found else "not reproduced"
         yield row | {"verdict": verdict}
@@ -286,7 +284,7 @@ def main() -> None:
     args = parser.parse_args()
     missing = []
     if not (args.reading and read_json(args.reading)["is_the_reports_file"]):
-        missing.append("the report's rows")
+        missing.append(ROWS)
     if args.own_model:
         missing.append("its base model")
     evidence = Evidence(

@@ -27,6 +27,7 @@ SPLIT = "test"  # the one split whose rows are the same for all runs
 COLUMNS = ["first", "second", "metric", "task", "n", "difference", "low", "high"]
 LABELS = {
     "exact_match": "Exact match",
+    "exact_match_decoded": "Exact match with what the tokenizer can write of the answer",
     "rouge_l": "ROUGE-L",
     "execution_accuracy": "Execution accuracy",
 }

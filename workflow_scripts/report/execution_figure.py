@@ -1,7 +1,8 @@
-"""Execution accuracy by task and by hardness, one bar a recipe, on rows that no run trained on.
+"""Execution accuracy by task and by hardness, one bar a recipe, on held-out rows.
 
-Each recipe is shown by its run with the lowest evaluation loss: on the test rows, or on the
-validation rows where the recipe keeps no test set. Bars carry 95 % bootstrap intervals over rows.
+Each recipe is shown by its run with the lowest evaluation loss (mean over seeds): on the test rows,
+or on the validation rows where the recipe keeps no test set. A row counts with its mean over the
+seeds; bars carry 95 % intervals over rows.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.metrics.intervals import mean_interval
-from workflow_scripts.report.runs import Run, read_runs
+from workflow_scripts.report.runs import Run, best_runs, read_runs
 from workflow_scripts.report.style import (
     BLACK,
     BLUE,
@@ -37,30 +38,22 @@ PANELS = {
 LOOKS = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."))
 
 
-def best_runs(runs: list[Run]) -> dict[str, Run]:
-    """Recipe -> its run with the lowest evaluation loss."""
-    best: dict[str, Run] = {}
-    for run in runs:
-        other = best.get(run.recipe)
-        if other is None or run.training["best_eval_loss"] < other.training["best_eval_loss"]:
-            best[run.recipe] = run
-    return best
-
-
-def held_out(run: Run) -> tuple[str, pd.DataFrame]:
-    """("test" or "val", verdicts of these rows that were executed)."""
-    verdicts = pd.read_parquet(run.folder / "verdicts.parquet")
+def held_out(runs: list[Run]) -> tuple[str, pd.DataFrame]:
+    """("test" or "val", rows that were executed, each with its mean over the seeds)."""
+    read = [pd.read_parquet(run.folder / "verdicts.parquet") for run in runs]
+    verdicts = pd.concat(read, ignore_index=True)
     split = "test" if (verdicts["split"] == "test").any() else "val"
-    return split, verdicts[(verdicts["split"] == split) & verdicts[METRIC].notna()]
+    own = verdicts[(verdicts["split"] == split) & verdicts[METRIC].notna()]
+    return split, own.groupby(["idx", "task", "hardness"], as_index=False, sort=True)[METRIC].mean()
 
 
 def draw(runs: list[Run], note: str = "") -> Figure:
     figure = new_figure("Execution accuracy of each recipe's best run", note, size=(7.2, 3.2))
     panels = figure.subplots(1, 2, width_ratios=(2, 4), sharey=True)
     chosen = best_runs(runs)
-    for place, (recipe, run) in enumerate(chosen.items()):
-        split, verdicts = held_out(run)
-        label = f"{recipe}: {run.name}, {split} rows"
+    for place, (recipe, seeds) in enumerate(chosen.items()):
+        split, verdicts = held_out(seeds)
+        label = f"{recipe}: {seeds[0].name}, {split} rows"
         for axes, (column, (_, groups)) in zip(panels, PANELS.items(), strict=True):
             _bars(axes, verdicts, column, groups, place, len(chosen), label)
     for axes, (title, groups) in zip(panels, PANELS.values(), strict=True):

@@ -1,7 +1,8 @@
 """Learning rate x batch size: evaluation loss, ROUGE-L and exact match on the validation rows.
 
 Upper row: what the report's notebooks printed. Lower row: what was measured here, the mean over
-seeds. The best cell of each panel has a frame.
+seeds. Both compare with what the tokenizer can write of the answer, as the notebooks did. The best
+cell of each panel has a frame.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from workflow_scripts.report.style import (
 
 METRICS = {
     "eval_loss": ("evaluation loss (lower is better)", min, "cividis_r"),
-    "rouge_l": ("ROUGE-L (higher is better)", max, "cividis"),
-    "exact_match": ("exact match (higher is better)", max, "cividis"),
+    "rouge_l_decoded": ("ROUGE-L (higher is better)", max, "cividis"),
+    "exact_match_decoded": ("exact match (higher is better)", max, "cividis"),
 }
 Grid = dict[tuple[float, int], float]
 
@@ -45,7 +46,7 @@ def measured_grid(runs: list[Run], metric: str) -> Grid:
 
 
 def published_grid(published: dict[str, Any], metric: str) -> Grid:
-    key = {"eval_loss": "best_eval_loss"}.get(metric, f"{metric}_val")
+    key = {"eval_loss": "best_eval_loss"}.get(metric, metric.replace("_decoded", "_val"))
     return {
         (run["learning_rate"], run["batch_size"]): run[key]
         for run in published["runs"].values()

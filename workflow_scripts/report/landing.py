@@ -12,6 +12,7 @@ import pandas as pd
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json, write_text
+from workflow_scripts.report.claims import OPEN
 from workflow_scripts.report.evidence import CHOSEN
 from workflow_scripts.report.runs import TASKS
 
@@ -34,8 +35,8 @@ READING = """\
 The menu on the left follows the report. Choose a category, then the eye beside a result to see
 it; the sign with the *i* gives the words that belong to it: what it shows, how to read it, and
 what the report claimed. Every figure lies in ``results/figures`` as SVG and PNG, every table in
-``results/tables``. Intervals are 95 % intervals, over seeds where there are several, else over
-rows.
+``results/tables``. Intervals are 95 % intervals; each table and caption says whether over seeds or
+over rows. Curves and single answers are those of the first seed.
 """
 
 
@@ -53,8 +54,9 @@ def landing(
     parts = [TITLE, "=" * len(TITLE), "", INTRODUCTION]
     if note:
         parts += [
-            f"**What was measured here: {note}.** Numbers differ from the report's for "
-            "that reason alone; where a claim needs the real rows or model, it says so.",
+            f"**What was measured here: {note}.** Data, model and sizes are not the report's, so "
+            "numbers cannot be set against its own; what a procedure does to them can. Where a "
+            "claim needs the real rows or model, it says so.",
             "",
         ]
     parts += _section("What was found")
@@ -114,12 +116,13 @@ def _scores(means: pd.DataFrame, recipes: list[str]) -> list[str]:
         chosen = own[(own["split"] == split) & (own["run"] == run)]
         by_task = chosen.set_index("task")["mean"]
         tasks = ", ".join(f"{task} {by_task[task]:.1%}" for task in TASKS if task in by_task)
-        rows = "kept from all training" if split == "test" else "that chose the epoch"
+        rows = "test rows, kept from all training" if split == "test" else "validation rows"
         returned = executed[(executed["split"] == split) & (executed["run"] == run)]["mean"]
-        more = f"; execution accuracy {returned.iloc[0]:.1%}" if len(returned) else ""
+        more = "; execution accuracy, Decomposer and Refiner: " if len(returned) else ""
+        more += "".join(f"{value:.1%}" for value in returned)
         sentences.append(
-            f"Exact match under **{recipe}** on rows {rows}: {by_task['all']:.1%} ({tasks}; "
-            f"{run}, the run with the lowest evaluation loss){more}."
+            f"Exact match under **{recipe}** on {rows}: {by_task['all']:.1%} ({tasks}; "
+            f"{run}, the run with the lowest loss on its validation rows){more}."
         )
     return sentences
 
@@ -136,10 +139,11 @@ def _choice(best: dict[str, Any]) -> str:
 
 
 def _verdicts(claims: pd.DataFrame) -> str:
-    words = claims["verdict"].iloc[1:].str.split(":").str[0]
-    kinds = ("reproduced", "not reproduced", "artefact", "not testable here")
+    kinds = {"reproduced": "reproduced", OPEN: "open", "not reproduced": "not reproduced"}
+    kinds |= {"artefact": "artefact", "not testable here": "not testable here"}
+    words = claims["verdict"].iloc[1:]
     found = Counter(next(kind for kind in kinds if word.startswith(kind)) for word in words)
-    counts = ", ".join(f"{found[kind]} {kind}" for kind in kinds if found[kind])
+    counts = ", ".join(f"{found[kind]} {name}" for kind, name in kinds.items() if found[kind])
     return f"Of {sum(found.values())} claims and numbers of the report: {counts}."
 
 

@@ -1,10 +1,12 @@
 """The comparison of models of the report's Annex II, with measured columns beside the quoted ones.
 
 Quoted columns are the report's own; a measured column is the run of a recipe with the lowest
-evaluation loss, first seed.
+evaluation loss, its numbers the means over its seeds.
 """
 
 import argparse
+from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -12,24 +14,13 @@ import pandas as pd
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json, write_text
 from workflow_scripts.report import html
-from workflow_scripts.report.runs import Run, first_seed, read_runs
+from workflow_scripts.report.runs import Run, best_runs, read_runs
 
 MEASURED = {
     "ROUGE-L, held-out rows": "rouge_l",
     "Exact match, held-out rows": "exact_match",
-    "Execution accuracy, held-out rows": "execution_accuracy",
+    "Execution accuracy, held-out rows (Decomposer, Refiner)": "execution_accuracy",
 }
-
-
-def best_runs(runs: list[Run]) -> list[Run]:
-    """One run for each recipe: the lowest evaluation loss, in the order of the recipes given."""
-    by_recipe: dict[str, list[Run]] = {}
-    for run in runs:
-        by_recipe.setdefault(run.recipe, []).append(run)
-    return [
-        min(first_seed(some).values(), key=lambda run: run.training["best_eval_loss"])
-        for some in by_recipe.values()
-    ]
 
 
 def comparison(runs: list[Run], published: dict[str, Any], model: str) -> pd.DataFrame:
@@ -37,26 +28,38 @@ def comparison(runs: list[Run], published: dict[str, Any], model: str) -> pd.Dat
     quoted = published["models"]
     frame = pd.DataFrame(quoted["rows"], columns=["feature", *quoted["columns"]])
     frame = frame.set_index("feature")
-    for run in best_runs(runs):
-        column = f"{run.recipe}: {run.name}"
+    for recipe, seeds in best_runs(runs).items():
+        run = seeds[0]
+        column = f"{recipe}: {run.name}"
         provenance, settings = run.provenance, run.settings
-        seconds = provenance["seconds"].get("train")
+        seconds = [other.provenance["seconds"].get("train") for other in seeds]
         facts = {
             "Base architecture": f"T5, {model}",
             "Parameters": f"{provenance['model']['parameters']:,}",
-            "Training data": f"{settings['rows']} rows, {settings['sampling']} mix of tasks",
+            "Training data": f"{settings['rows']} rows, {settings['sampling']} mix of tasks"
+            + _before(run),
             "Training method": "supervised multitask fine-tuning of all weights",
-            "Training, seconds": "" if seconds is None else f"{seconds:.0f}",
+            "Training, seconds": "" if None in seconds else f"{fmean(seconds):.0f}" + _before(run),
             "Training device": f"{provenance['device']['kind']}, "
             f"{provenance['device']['precision']}",
         }
-        held_out = "test" if run.score("rouge_l", "test") is not None else "val"
         for label, metric in MEASURED.items():
-            value = run.score(metric, held_out)
-            facts[label] = "not measured" if value is None else f"{value:.1%} ({held_out})"
+            facts[label] = _mean_score(seeds, metric)
         frame = frame.reindex(frame.index.union(pd.Index(facts), sort=False))
         frame[column] = pd.Series(facts)
     return frame.fillna("").reset_index(names="feature")
+
+
+def _before(run: Run) -> str:
+    """What a run that doesn't start from the base model has behind it."""
+    parts = Path(run.provenance["base"]["folder"]).parts
+    return f", after {parts[-3]} and what it started from" if "runs" in parts else ""
+
+
+def _mean_score(seeds: list[Run], metric: str) -> str:
+    held_out = "test" if seeds[0].score("rouge_l", "test") is not None else "val"
+    values = [value for run in seeds if (value := run.score(metric, held_out)) is not None]
+    return f"{fmean(values):.1%} ({held_out})" if values else "not measured"
 
 
 def page(frame: pd.DataFrame, published: dict[str, Any], note: str) -> str:

@@ -1,7 +1,6 @@
 """Numbers of the tables: intervals over seeds, and how numbers are written."""
 
 import math
-import statistics
 
 import pandas as pd
 
@@ -25,17 +24,6 @@ def mean_and_interval(values: list[float]) -> tuple[float, float, float]:
     quantile = T_QUANTILES[count - 2] if count - 2 < len(T_QUANTILES) else 1.96
     half = quantile * math.sqrt(variance / count)
     return mean, mean - half, mean + half
-
-
-def welch(first: list[float], second: list[float]) -> tuple[float, float, float]:
-    """mean(first) - mean(second) with its 95 % interval, for independent samples (Welch, 1947;
-    normal quantile: the samples here are logged losses, dozens and more). NaN below two values."""
-    difference = math.fsum(first) / len(first) - math.fsum(second) / len(second)
-    if min(len(first), len(second)) < 2:
-        return difference, math.nan, math.nan
-    spread = [statistics.variance(each) / len(each) for each in (first, second)]
-    half = 1.96 * math.sqrt(sum(spread))
-    return difference, difference - half, difference + half
 
 
 def to_csv(frame: pd.DataFrame) -> str:

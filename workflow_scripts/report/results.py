@@ -17,7 +17,7 @@ from workflow_scripts.report.numbers import mean_and_interval, rate, to_csv
 from workflow_scripts.report.runs import TASKS, Run, read_runs, score_rows
 
 KEY = ["recipe", "run", "split", "task", "metric"]
-COLUMNS = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high"]
+COLUMNS = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high", "n"]
 SUMMARY = {
     "eval_loss": ("eval_loss", "val"),
     "loss_per_token": ("loss_per_token", "val"),
@@ -33,6 +33,7 @@ BY_TASK = {
     "rouge_l": "ROUGE-L",
     "execution_accuracy": "execution accuracy",
 }
+AGENTS = "Decomposer and Refiner"  # a Selector writes no SQL
 HEADS = {
     "eval_loss": "eval loss",
     "loss_per_token": "loss per token",
@@ -40,7 +41,7 @@ HEADS = {
     "exact_match_val": "exact match, val",
     "rouge_l_test": "ROUGE-L, test",
     "exact_match_test": "exact match, test",
-    "execution_accuracy_test": "execution accuracy, test",
+    "execution_accuracy_test": f"execution accuracy, test ({AGENTS})",
 }
 
 
@@ -88,8 +89,10 @@ def summary_page(summary: pd.DataFrame, by_task: pd.DataFrame, note: str) -> str
         '<p class="lead">Losses are those of the epoch that was kept. <em>eval_loss</em> is the '
         "recipe's own (padding counted where the recipe counts it) and can only be compared within "
         "a recipe; <em>loss_per_token</em> counts real target tokens alone and can be compared "
-        "with anything. <em>val</em>: the rows that chose the epoch. <em>test</em>: rows kept from "
-        "all training. With several seeds: mean, and the 95 % interval in brackets.</p>"
+        "between recipes with the same tokenizer: a lossless answer has more and easier tokens. "
+        "<em>val</em>: validation rows, those that chose the epoch unless a run was scored on "
+        "another's (as run, A6). <em>test</em>: rows kept from all training. With several seeds: "
+        "mean, and the 95 % interval in brackets.</p>"
     ]
     shown = [column for column in SUMMARY if column in summary.columns]
     for recipe, group in summary.groupby("recipe", sort=False):

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
@@ -82,6 +83,25 @@ def read_runs(folders: Iterable[str | Path]) -> list[Run]:
     return runs
 
 
+def best_runs(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Recipe -> all seeds of its run with the lowest mean evaluation loss.
+
+    The loss is that of each run's own validation rows, so no test row takes part in the choice.
+    """
+    named: dict[str, dict[str, list[Run]]] = {}
+    for run in runs:
+        named.setdefault(run.recipe, {}).setdefault(run.name, []).append(run)
+    return {
+        recipe: min(some.values(), key=lambda seeds: mean_of(seeds, "best_eval_loss"))
+        for recipe, some in named.items()
+    }
+
+
+def mean_of(runs: list[Run], key: str) -> float:
+    """Mean over seeds of a number in training.json."""
+    return fmean(run.training[key] for run in runs)
+
+
 def first_seed(runs: Iterable[Run]) -> dict[str, Run]:
     """The runs by name, each with the seed that comes first among those given."""
     chosen: dict[str, Run] = {}
@@ -105,5 +125,5 @@ def logged_losses(run: Run) -> list[dict[str, float]]:
 def score_rows(run: Run) -> list[dict[str, Any]]:
     """All scores of a run as rows of results.csv."""
     key = {"recipe": run.recipe, "run": run.name, "seed": run.seed}
-    kept = ("split", "task", "metric", "value", "low", "high")
+    kept = ("split", "task", "metric", "value", "low", "high", "n")
     return [{**key, **{name: row.get(name) for name in kept}} for row in run.scores]

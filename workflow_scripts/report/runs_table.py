@@ -27,6 +27,7 @@ def line(run: Run) -> dict[str, Any]:
         "recipe": run.recipe,
         "run": run.name,
         "seed": run.seed,
+        "fingerprint": facts["fingerprint"],
         "sampling": settings["sampling"],
         "rows": settings["rows"],
         "batch_size": settings["batch_size"],
@@ -51,8 +52,9 @@ def line(run: Run) -> dict[str, Any]:
 
 def page(frame: pd.DataFrame, note: str) -> str:
     lead = (
-        '<p class="lead">Checksums are sha256, shortened. Equal rows, base, code, lock and device '
-        "give the same weights again. The file <code>provenance.json</code> in the folder of a run "
+        '<p class="lead">Checksums are sha256, shortened. The fingerprint covers settings, rows, '
+        "base, code, versions and kind of device: where it is equal, the same machine gives the "
+        "same weights again. The file <code>provenance.json</code> in the folder of a run "
         "has all of it in full.</p>"
     )
     same = [name for name in ("lock", "commit", "versions", "device") if frame[name].nunique() == 1]

@@ -38,7 +38,8 @@ def selector_row(
     """Metrics of one answer; an answer that is no JSON object keeps nothing.
 
     `needed_recall` is the share of the columns that the gold SQL needs and the answer keeps; it is
-    there only with a gold SQL. `compression` is the share of the schema's columns left out.
+    there only with a gold SQL. `compression` is the share of the schema's columns left out, of an
+    answer that is JSON: one that can't be read compresses nothing.
     """
     offered = schema_names(schema)
     given, valid = _selection(prediction)
@@ -55,7 +56,7 @@ def selector_row(
     if needed:
         row["needed_recall"] = sum(bool(group & ours) for group in needed) / len(needed)
     total = columns_of(offered)
-    if total:
+    if total and valid:
         row["compression"] = 1 - len(ours & total) / len(total)
     return row
 
