@@ -16,12 +16,14 @@ checkpoint choose_best:
         recipe=BEST["recipe"],
         metric=BEST["metric"],
         split=BEST["split"],
+        runs=best_run_candidates(config),
         code=code_digest("workflow_scripts.report.choose_best"),
     message:
         "Choosing the best run by {params.metric} on {params.split}"
     shell:
         "python -m workflow_scripts.report.choose_best --results {input} "
         "--recipe {params.recipe} --metric {params.metric} --split {params.split} "
+        "--runs {params.runs} "
         "--out {output} > {log} 2>&1"
 
 

@@ -2,11 +2,15 @@
 import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
 from workflow_scripts.config import (
+    best_run_candidates,
     checked,
+    keeps_test,
+    local_gpus,
     run_settings,
     runs_of,
     sample_name,
@@ -14,9 +18,11 @@ from workflow_scripts.config import (
     wants_gpu,
 )
 from workflow_scripts.data.twin.domains import domain_names
+from workflow_scripts.data.checksums import report_files
 from workflow_scripts.digest import code_digest
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.sql.databases import list_databases
 
 config = checked(config)
 
@@ -34,7 +40,7 @@ DATABASES = "resources/twin/databases" if TWIN else config["data"].get("database
 DATABASE_FILES = (
     [f"{DATABASES}/{name}/{name}.sqlite" for name in domain_names()]
     if TWIN
-    else sorted(str(path) for path in Path(DATABASES or "nowhere").glob("*/*.sqlite"))
+    else [str(path) for _, path in list_databases(DATABASES or "nowhere")]
 )
 RUN = "results/runs/{recipe}/{run}/seed{seed}"
 
@@ -46,8 +52,18 @@ BASE_MODEL = (
     else config["model"]["base"].rstrip("/")
 )
 
-# A GPU is asked for where the configuration demands one, or where this machine has one.
+# What is behind the report, to tell its rows and its model from others.
+KNOWN = report_files()
+REPORTS_ROWS = config["data"].get("drive_id") == KNOWN["raw"]["drive_id"] and (
+    config["data"]["source"] == "drive"
+)
+OWN_MODEL = config["model"]["base"] != KNOWN["base_model"]["name"]
+
+# A GPU is asked for where the configuration demands one, or where this machine has one. As many
+# jobs may use one at a time as there are; where there is none, a cluster's scheduler counts.
 GPUS = int(wants_gpu(config))
+if local_gpus() and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", local_gpus())
 
 
 wildcard_constraints:
@@ -102,7 +118,7 @@ def prediction_inputs(wildcards):
     scored_on = runs_of(config, wildcards.recipe)[wildcards.run]["scored_on"]
     run = wildcards.run if scored_on == "self" else scored_on
     files = sample_files(wildcards.recipe, run, wildcards.seed)
-    if config["recipes"][wildcards.recipe]["test_set"]:
+    if keeps_test(config, wildcards.recipe):
         files["test"] = "results/data/test.parquet"
     return {**files, "model": [f"{RUN}/model/{name}" for name in MODEL_FILES]}
 
@@ -121,7 +137,16 @@ def origin_note():
     """What a figure must say about the data and the model it was made with."""
     if config["figures"].get("format_note") is not None:
         return config["figures"]["format_note"]
-    notes = ["generated twin data"] if TWIN else []
-    if config["model"]["base"] == STANDIN:
-        notes.append("stand-in model")
+    notes = []
+    if not REPORTS_ROWS:
+        source = config["data"].get(config["data"]["source"])
+        notes.append("generated twin data" if TWIN else f"rows of {Path(source).name}")
+    if OWN_MODEL:
+        base = config["model"]["base"]
+        notes.append(
+            "stand-in model" if base == STANDIN else f"model {Path(base).name}"
+        )
+    scale = config["training"]["learning_rate_scale"]
+    if scale != 1:
+        notes.append(f"learning rates times {scale:g}")
     return ", ".join(notes)

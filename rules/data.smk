@@ -52,12 +52,19 @@ rule fetch_rows:
         place=(
             f"--drive-id {config['data'].get('drive_id')}"
             if config["data"]["source"] == "drive"
-            else f"--url {config['data'].get('url')}"
+            else f"--url {shlex.quote(config['data'].get('url') or '')}"
+        ),
+        # The report's rows are known: another file is refused.
+        check=(
+            f"--git-blob {KNOWN['raw']['git_blob_sha1']} --member {KNOWN['raw']['name']}"
+            if REPORTS_ROWS
+            else ""
         ),
     message:
         "Downloading the rows"
     shell:
-        "python -m workflow_scripts.data.fetch {params.place} --out {output} > {log} 2>&1"
+        "python -m workflow_scripts.data.fetch {params.place} {params.check} --out {output} "
+        "> {log} 2>&1"
 
 
 rule fetch_base_model:
@@ -79,8 +86,8 @@ rule fetch_base_model:
     message:
         "Downloading the base model {params.name}"
     shell:
-        "python -m workflow_scripts.model.fetch --name {params.name} "
-        "--revision {params.revision} {params.sha256} --out {params.folder} > {log} 2>&1"
+        "python -m workflow_scripts.model.fetch --name {params.name:q} "
+        "--revision {params.revision:q} {params.sha256} --out {params.folder:q} > {log} 2>&1"
 
 
 rule read_rows:
@@ -125,7 +132,7 @@ rule profile_rows:
     message:
         "Analysing the rows: duplicates, nulls, anomalies, lengths"
     shell:
-        "python -m workflow_scripts.data.profile --rows {input.rows} --tokenizer {params.model} "
+        "python -m workflow_scripts.data.profile --rows {input.rows} --tokenizer {params.model:q} "
         "--out {output.profile} --lengths {output.lengths} > {log} 2>&1"
 
 
@@ -133,7 +140,9 @@ rule audit_fit:
     input:
         rows="results/data/rows.parquet",
         tokenizer=f"{BASE_MODEL}/tokenizer.json",
-        config=f"{BASE_MODEL}/config.json",
+        model=expand(
+            f"{BASE_MODEL}/{{file}}", file=["config.json", "tokenizer_config.json"]
+        ),
     output:
         "results/fit/{recipe}.json",
     log:
@@ -147,7 +156,7 @@ rule audit_fit:
     message:
         "What the recipe {wildcards.recipe} keeps of the rows"
     shell:
-        "python -m workflow_scripts.text.fit --rows {input.rows} --tokenizer {params.model} "
+        "python -m workflow_scripts.text.fit --rows {input.rows} --tokenizer {params.model:q} "
         "--recipe {params.recipe:q} --out {output} > {log} 2>&1"
 
 

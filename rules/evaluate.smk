@@ -75,7 +75,7 @@ rule link_rows:
     conda:
         "../envs/essence.yaml"
     params:
-        databases=lambda wildcards, input: str(Path(input.databases[0]).parents[1]),
+        databases=lambda wildcards: DATABASES,
         code=code_digest("workflow_scripts.sql.linking"),
     message:
         "Finding each row's database"
@@ -101,7 +101,7 @@ rule execute:
     conda:
         "../envs/essence.yaml"
     params:
-        databases=lambda wildcards, input: str(Path(input.databases[0]).parents[1]),
+        databases=lambda wildcards: DATABASES,
         seconds=config["execution"]["seconds"],
         repeat=config["execution"]["timed_runs"],
         code=code_digest("workflow_scripts.metrics.score_sql_run"),

@@ -129,7 +129,9 @@ for recipe in RECIPES:
         params:
             figures=settings_json(plan),
             # Published points are comparable on the report's own rows and model alone.
-            published=f"--published {PUBLISHED}" if not (TWIN or OWN_MODEL) else "",
+            published=(
+                f"--published {PUBLISHED}" if REPORTS_ROWS and not OWN_MODEL else ""
+            ),
             note=NOTE,
             style=style_of("losses"),
             code=code_digest("workflow_scripts.report.loss_curves"),

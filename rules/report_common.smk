@@ -6,12 +6,11 @@ FIGURES = "results/figures"
 TABLES = "results/tables"
 NOTE = origin_note()
 BEST = config["best_run"]
-BEST_HAS_TEST = config["recipes"][BEST["recipe"]]["test_set"]
+BEST_HAS_TEST = keeps_test(config, BEST["recipe"])
 # What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
 SCORES = ["scores.json"] + (
     ["sql_scores.json", "verdicts.parquet"] if DATABASES else []
 )
-OWN_MODEL = config["model"]["base"] != "cssupport/t5-small-awesome-text-to-sql"
 # Categories of the report, numbered so that they stand in its order.
 CATEGORIES = {
     "data": "1 Data",

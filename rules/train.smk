@@ -35,7 +35,7 @@ rule train:
         "Training {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
         "python -m workflow_scripts.model.train --settings {params.settings:q} "
-        "--base {params.base} --train {input.train} --val {input.val} --out {params.out} "
+        "--base {params.base:q} --train {input.train} --val {input.val} --out {params.out} "
         "--work work/runs/{wildcards.recipe}/{wildcards.run}/seed{wildcards.seed} "
         "--threads {threads} --wait 3600 --code-digest {params.code} > {log} 2>&1"
 

@@ -164,8 +164,12 @@ def test_another_seed_gives_another_test_set(rows):
 
 
 def test_a_task_without_test_rows(rows):
+    """Then every Refiner row is left to train on, those that share a question included."""
     test = draw.draw_test(rows, {"Selector": 5, "Refiner": 0}, 1)
     assert Counter(rows.task[idx] for idx in test) == {"Selector": 5}
+    assert "Refiner" not in {rows.task[idx] for idx in draw.reserved(rows, test)}
+    with pytest.raises(EssenceError, match=r"900 rows of Selector are wanted, \d+ have a question"):
+        draw.draw_test(rows, {"Selector": 900, "Refiner": 0}, 1)
 
 
 @pytest.mark.parametrize("split", ["row", "group", "database"])

@@ -233,6 +233,25 @@ def test_too_little_gpu_memory_halves_the_micro_batch(tiny, tmp_path, monkeypatc
     assert losses_of(tmp_path / "halved") == expected
 
 
+def test_evaluation_takes_fewer_rows_where_training_fits(tiny, tmp_path, monkeypatch, capfd):
+    """A run with batch size 1 is evaluated with many rows at a time, which needs more memory."""
+    original = TaskLossTrainer._sums
+
+    def small_memory(self, model, inputs):
+        if len(inputs["task"]) > memory:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return original(self, model, inputs)
+
+    monkeypatch.setattr(TaskLossTrainer, "_sums", small_memory)
+    chosen = tiny_model.settings(run={"batch_size": 1, "epochs": 1})
+    for name, memory in (("whole", 99), ("small", 2)):  # noqa: B007
+        stage.train(tiny_model.arguments(tmp_path / name, tiny, chosen))
+    assert "evaluating 2 rows at a time" in capfd.readouterr().err
+    facts = read_json(tmp_path / "small/out/provenance.json")
+    assert facts["batch"] == {"effective": 1, "micro": 1, "accumulation": 1}
+    assert losses_of(tmp_path / "small") == pytest.approx(losses_of(tmp_path / "whole"), rel=1e-4)
+
+
 def test_too_little_gpu_memory_for_a_single_row(tiny, tmp_path, monkeypatch):
     def no_memory(self, model, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -262,12 +262,15 @@ def test_results_hold_every_number_and_means_over_seeds(runs):
 
 def test_the_best_run_is_chosen_by_the_criterion(runs):
     results = results_table(runs)
-    best = choose(results, "as_written", "eval_loss", "val")
+    names = list(dict.fromkeys(results["run"]))
+    best = choose(results, "as_written", "eval_loss", "val", names)
     assert best["run"] == "exp3_bs4_lr1e-4" and best["seed"] == 1
     values = [each["value"] for each in best["ranking"]]
     assert values == sorted(values) and len(values) == 8
     with pytest.raises(EssenceError, match="no execution_accuracy on val"):
-        choose(results, "as_written", "execution_accuracy", "val")
+        choose(results, "as_written", "execution_accuracy", "val", names)
+    without = [name for name in names if name != best["run"]]
+    assert choose(results, "as_written", "eval_loss", "val", without)["run"] in without
 
 
 def test_the_ablation_measures_paired_effects(tmp_path):

@@ -12,6 +12,8 @@ import jsonschema
 import yaml
 
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.sql.databases import list_databases
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "rules" / "config.schema.yaml"
@@ -37,10 +39,32 @@ def checked(config: Config) -> Config:
     return config
 
 
+def local_gpus() -> int:
+    """How many GPUs this machine has, without asking torch."""
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
 def wants_gpu(config: Config) -> bool:
     """Whether training and prediction ask for a GPU: when told to, or when one is here."""
     device = config["model"]["device"]
-    return device == "cuda" or (device == "auto" and Path("/dev/nvidia0").exists())
+    return device == "cuda" or (device == "auto" and local_gpus() > 0)
+
+
+def best_run_candidates(config: Config) -> list[str]:
+    """The runs among which experiment 4 chooses."""
+    best = config["best_run"]
+    runs = runs_of(config, best["recipe"])
+    return [name for name, run in runs.items() if best["experiment"] in (None, run["experiment"])]
+
+
+def keeps_test(config: Config, recipe: str) -> bool:
+    """Whether a recipe's runs are asked rows that no run trains on."""
+    return config["recipes"][recipe]["test_set"] and any(config["test_set"]["rows"].values())
+
+
+def has_databases(config: Config) -> bool:
+    """Whether answers can be executed."""
+    return config["data"]["source"] == "twin" or bool(config["data"].get("databases"))
 
 
 def ablation_names(config: Config) -> list[str]:
@@ -177,28 +201,69 @@ def _cross_check(config: Config) -> list[str]:
     for name in config["use_recipes"]:
         if name not in config["recipes"]:
             faults.append(f"use_recipes names {name!r}, which is no recipe. Recipes: {recipes}.")
-    if config["best_run"]["recipe"] not in config["use_recipes"]:
-        faults.append("best_run.recipe must be one of use_recipes, or nothing is measured for it.")
     base = config["model"]["base"]
     made_here = config["model"].get("revision") or base.startswith("results/")
-    if not made_here and not (ROOT / base).is_dir():
-        faults.append(
-            f"model.base is {base!r}: no such folder. Name a folder with a model, or a model "
-            "on the hub together with model.revision."
-        )
+    if not made_here:
+        faults += _check_base(base)
     for end in ("worse", "better"):
         if config["ablation"][end] not in config["recipes"]:
             faults.append(f"ablation.{end} must be one of the recipes: {recipes}.")
-    if config["ablation"]["run"] not in config["runs"]:
-        known = ", ".join(config["runs"])
-        faults.append(f"ablation.run must be one of runs: {known}.")
+        elif config["ablation"]["run"] not in runs_of(config, config["ablation"][end]):
+            known = ", ".join(runs_of(config, config["ablation"][end]))
+            faults.append(f"ablation.run must be a run of {config['ablation'][end]}: {known}.")
     wanted = {"path": "path", "url": "url", "drive": "drive_id"}.get(config["data"]["source"])
     if wanted and not config["data"].get(wanted):
         source = config["data"]["source"]
         faults.append(f"data.source is {source}, but data.{wanted} is empty. Set it.")
+    # Snakemake passes over a source file that is missing as long as what was made of it is there.
+    elif wanted == "path" and not (ROOT / config["data"]["path"]).is_file():
+        faults.append(f"data.path is {config['data']['path']!r}: no such file.")
+    databases = config["data"].get("databases")
+    if databases and not list(list_databases(ROOT / databases)):
+        faults.append(
+            f"data.databases is {databases!r}: no database there. A folder with "
+            "<db_id>/<db_id>.sqlite belongs here, or null: answers are then not executed."
+        )
     for recipe in config["use_recipes"]:
         if recipe in config["recipes"]:
             faults += _check_runs(config, recipe)
+    return faults or _check_best(config)
+
+
+def _check_base(base: str) -> list[str]:
+    folder = ROOT / base
+    if not folder.is_dir():
+        return [
+            f"model.base is {base!r}: no such folder. Name a folder with a model, or a model "
+            "on the hub together with model.revision."
+        ]
+    missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
+    return [
+        f"model.base is {base!r}, which lacks {', '.join(missing)}. transformers' "
+        "save_pretrained writes them, of the model and of its (fast) tokenizer."
+    ][: len(missing)]
+
+
+def _check_best(config: Config) -> list[str]:
+    """What experiment 4 chooses by must be measured, which shows only after all training."""
+    best, splits = config["best_run"], config["prediction"]["splits"]
+    recipe = best["recipe"]
+    if recipe not in config["use_recipes"]:
+        return ["best_run.recipe must be one of use_recipes, or nothing is measured for it."]
+    faults = []
+    if not best_run_candidates(config):
+        faults.append(f"best_run.experiment is {best['experiment']}: {recipe} has no such run.")
+    a_loss = best["metric"] in ("eval_loss", "loss_per_token")
+    if a_loss and best["split"] != "val":
+        faults.append(f"best_run.split must be val: {best['metric']} is measured there alone.")
+    elif not a_loss and best["split"] not in splits:
+        faults.append(f"best_run.split is {best['split']}, but prediction.splits lacks it.")
+    if best["split"] == "test" and not keeps_test(config, recipe):
+        faults.append(f"best_run.split is test, but recipe {recipe} keeps no test rows.")
+    if best["metric"] == "execution_accuracy" and not has_databases(config):
+        faults.append("best_run.metric is execution_accuracy, but data.databases is empty.")
+    if "val" not in splits and not all(keeps_test(config, name) for name in config["use_recipes"]):
+        faults.append("prediction.splits needs val: a recipe without test rows is scored on them.")
     return faults
 
 

@@ -70,7 +70,8 @@ def draw_test(rows: Rows, per_task: dict[str, int], seed: int) -> set[int]:
     """The idx of the test set: for each task the first n rows, in a random order of the groups.
 
     Whole groups (see `groups.group_rows`) are thereby set aside: `reserved` gives all rows that
-    no sample may use.
+    no sample may use. A task of which 0 rows are wanted keeps all of its rows for training: groups
+    that hold one are passed over.
 
     Raises EssenceError when a task has fewer rows than asked for.
     """
@@ -86,10 +87,18 @@ def draw_test(rows: Rows, per_task: dict[str, int], seed: int) -> set[int]:
     order = chance("test", seed)
     chosen: set[int] = set()
     left = dict(per_task)
+    spared = {rows.group[idx] for idx, task in rows.task.items() if per_task.get(task) == 0}
     for idx in sorted(rows.task, key=lambda idx: (order(rows.group[idx]), order(f"row {idx}"))):
-        if left.get(rows.task[idx], 0):
+        if left.get(rows.task[idx], 0) and rows.group[idx] not in spared:
             left[rows.task[idx]] -= 1
             chosen.add(idx)
+    for task, missing in left.items():
+        if missing:
+            raise EssenceError(
+                f"test set: {per_task[task]} rows of {task} are wanted, {per_task[task] - missing} "
+                "have a question and SQL that no task with 0 test rows shares; lower "
+                f"test_set.rows.{task}"
+            )
     return chosen
 
 

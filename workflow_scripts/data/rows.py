@@ -110,6 +110,8 @@ def _from_messages(messages: Any) -> tuple[str, str]:
             "missing field",
             f"messages must be (system,) user, assistant; the roles are: {roles!r:.100}",
         )
+    if roles[0] == "system" and messages[0].get("content") is None:
+        messages = messages[1:]  # some exports write an empty system message so
     content = {
         each["role"]: _text(each.get("content"), f"content of the {each['role']} message")
         for each in messages
@@ -128,6 +130,7 @@ def _from_processed(record: dict[str, Any]) -> tuple[str, str]:
 
 
 def _text(value: Any, what: str) -> str:
+    """The text with Unix line ends, which the prompts' own sections are told by."""
     if not isinstance(value, str):
         raise RowError("wrong type", f"{what} must be text, found {value!r:.60}")
     try:
@@ -136,7 +139,7 @@ def _text(value: Any, what: str) -> str:
         raise RowError(
             "not UTF-8", f"{what} holds half a character (\\u{ord(value[error.start]):04x})"
         ) from error
-    return value
+    return value.replace("\r\n", "\n")
 
 
 @lru_cache(maxsize=1024)  # many rows show the same database

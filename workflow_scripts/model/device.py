@@ -92,15 +92,15 @@ def _take_gpu(count: int) -> IO[Any] | None:
     if count == 0:
         return None
     given = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
-    folder = Path(tempfile.gettempdir()) / "essence-gpus"
-    folder.mkdir(mode=0o777, exist_ok=True)
+    folder = Path(tempfile.gettempdir()) / f"essence-gpus-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
     if len(given) == 1:
         return open(os.devnull, "rb")
     names = given or [str(index) for index in range(count)]
     said = False
     while True:
         for name in names:
-            file = open(folder / f"{name}.{os.getuid()}.lock", "ab")  # noqa: SIM115
+            file = open(folder / f"{name}.lock", "ab")  # noqa: SIM115
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -110,10 +110,7 @@ class TaskLossTrainer(Seq2SeqTrainer):
         """Mean loss over all tokens of all rows (the library's own is a mean over batches)."""
         self.flush_steps()
         self.model.eval()
-        total = self._no_sums()
-        with torch.no_grad(), self.compute_loss_context_manager():
-            for inputs in self.get_eval_dataloader(eval_dataset):
-                total += self._sums(self.model, self._prepare_inputs(inputs))[0]
+        total = self._evaluated(eval_dataset)
         event = eval_event(self.state.global_step, self.state.epoch, total.tolist())
         self.log_file.append([event])
         metrics = {
@@ -128,6 +125,23 @@ class TaskLossTrainer(Seq2SeqTrainer):
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    def _evaluated(self, rows: Any) -> torch.Tensor:
+        """Sums over all rows; half as many at a time when the GPU's memory does not suffice."""
+        while True:
+            total = self._no_sums()
+            try:
+                with torch.no_grad(), self.compute_loss_context_manager():
+                    for inputs in self.get_eval_dataloader(rows):
+                        total += self._sums(self.model, self._prepare_inputs(inputs))[0]
+                return total
+            except torch.OutOfMemoryError:
+                if self.args.per_device_eval_batch_size == 1:
+                    raise
+                self.args.per_device_eval_batch_size //= 2
+                size = self.args.per_device_eval_batch_size
+            say(f"out of GPU memory: evaluating {size} rows at a time")
+            torch.cuda.empty_cache()
 
     def flush_steps(self) -> None:
         """Write the steps since the last look. Raises EssenceError for a loss that is no number."""

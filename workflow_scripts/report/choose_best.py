@@ -14,13 +14,16 @@ from workflow_scripts.files import write_json
 LOWER_IS_BETTER = ("eval_loss", "loss_per_token")
 
 
-def choose(results: pd.DataFrame, recipe: str, metric: str, split: str) -> dict[str, object]:
-    """The run of `recipe` with the best mean over seeds of `metric` on `split`, all tasks.
+def choose(
+    results: pd.DataFrame, recipe: str, metric: str, split: str, runs: list[str]
+) -> dict[str, object]:
+    """That of the `runs` with the best mean over seeds of `metric` on `split`, all tasks.
 
     Ties go to the run that comes first. Raises EssenceError when nothing was measured.
     """
     chosen = results[
         (results["recipe"] == recipe)
+        & results["run"].isin(runs)
         & (results["metric"] == metric)
         & (results["split"] == split)
         & (results["task"] == "all")
@@ -50,10 +53,11 @@ def main() -> None:
     parser.add_argument("--recipe", required=True)
     parser.add_argument("--metric", required=True)
     parser.add_argument("--split", required=True)
+    parser.add_argument("--runs", nargs="+", required=True, help="the runs to choose among")
     parser.add_argument("--out", required=True, help="results/tables/best_run.json")
     args = parser.parse_args()
     results = pd.read_csv(args.results)
-    write_json(args.out, choose(results, args.recipe, args.metric, args.split))
+    write_json(args.out, choose(results, args.recipe, args.metric, args.split, args.runs))
 
 
 if __name__ == "__main__":
