@@ -13,6 +13,7 @@ from conftest import merged
 from workflow_scripts.config import (
     SCHEMA,
     checked,
+    local_gpus,
     run_settings,
     runs_of,
     sample_name,
@@ -40,6 +41,12 @@ def test_the_default_is_valid_and_so_is_every_overlay(config):
     assert overlays
     for path in overlays:
         checked(merged(copy.deepcopy(config), yaml.safe_load(path.read_text())))
+
+
+def test_gpus_are_counted_by_their_devices(tmp_path):
+    for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "null"):
+        (tmp_path / name).touch()
+    assert local_gpus(tmp_path) == 2 and local_gpus(tmp_path / "nothing") == 0
 
 
 def test_the_schema_is_a_schema_and_describes_every_key():

@@ -172,6 +172,17 @@ def test_a_system_message_that_says_something_leads_the_source(reading):
     assert read_row["source"].startswith("### Instruction:\nBe brief.\n\n### Input:\n")
 
 
+def test_windows_line_ends_and_an_empty_system_message_are_read(reading):
+    rows = [made.raw(number, task, 1, number) for number, task in enumerate(TASKS)]
+    expected = reading(rows).rows
+    for row in rows:
+        row["messages"][0]["content"] = None
+        for message in row["messages"][1:]:
+            message["content"] = message["content"].replace("\n", "\r\n")
+    found = reading(rows)
+    assert found.rows == expected and not found.quarantine
+
+
 def test_rows_without_idx_get_their_line_number_and_it_is_said(reading):
     found = reading([made.processed(None, "Selector", 1, n) for n in range(3)])
     assert [row["idx"] for row in found.rows] == [1, 2, 3]

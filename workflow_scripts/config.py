@@ -39,9 +39,9 @@ def checked(config: Config) -> Config:
     return config
 
 
-def local_gpus() -> int:
+def local_gpus(devices: Path = Path("/dev")) -> int:
     """How many GPUs this machine has, without asking torch."""
-    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return len(list(devices.glob("nvidia[0-9]*")))
 
 
 def wants_gpu(config: Config) -> bool:
