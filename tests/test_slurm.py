@@ -42,6 +42,22 @@ def test_the_report_can_be_planned_for_a_cluster():
     assert {"fetch_rows", "fetch_base_model", "predict"} <= set(jobs)
 
 
+def test_the_login_node_fetches_what_is_verified():
+    """The command as docs/cluster.md gives it."""
+    guide = (ROOT / "docs/cluster.md").read_text()
+    command = re.search(r"`.venv/bin/snakemake (fetch_rows [^`]*)`", guide).group(1)
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *command.split(), "-n", "-p"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    known = json.loads((ROOT / "resources/report_files.json").read_text())
+    assert f"--git-blob {known['raw']['git_blob_sha1']}" in done.stdout + done.stderr
+    assert f"--sha256 {known['base_model']['sha256']}" in done.stdout + done.stderr
+
+
 def test_smoke_runs_on_the_cluster_and_equals_a_local_run(cluster, smoke, tmp_path_factory):
     """Two runs through Slurm: on the GPU's node, one at a time, with the bytes of a local run."""
     project = on_this_cluster(fresh_clone(tmp_path_factory.mktemp("on_slurm") / "essence"))
