@@ -27,9 +27,9 @@ PANELS = {
     "question_kept": "rows whose question is in the input",
     "distinct_inputs": "distinct inputs left",
     "targets_surviving": "answers that survive the tokenizer",
-    "max_exact_match": "highest exact match within reach",
+    "max_exact_match": "highest exact match with the raw answer",
 }
-WIDTH = 0.26  # of a bar; three stand together
+WIDTH = 0.3  # of a bar; three stand together
 HATCHES = {"Selector": "", "Decomposer": "///", "Refiner": "..."}
 
 
@@ -77,7 +77,7 @@ def _draw_task(
         linewidth=0,
         label=task,
     )
-    axes.bar_label(bars, [label for _, label in shares], fontsize=6.5, padding=1)
+    axes.bar_label(bars, [label for _, label in shares], fontsize=6, padding=1)
 
 
 def main() -> None:
