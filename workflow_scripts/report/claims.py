@@ -57,7 +57,7 @@ def sentence_verdict(
     if sentence.of_the_rows and ROWS in evidence.missing:
         return f"not testable here: needs {ROWS}"
     if not (as_run.measured or as_written.measured):
-        return f"not testable here: needs several seeds{_against(published)}"
+        return f"not testable here: needs several seeds (configs/seeds.yaml){_against(published)}"
     procedure, text = (_among(sentence.suspects, REMOVED[recipe]) for recipe in RECIPES[1:])
     if (as_written if as_written.measured else as_run).holds:
         if text and as_written.holds and repaired.holds is False:
