@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
 
+from workflow_scripts.data.groups import normalised  # noqa: E402
 from workflow_scripts.data.twin import corpus  # noqa: E402
 from workflow_scripts.data.twin import rows as twin_rows  # noqa: E402
 from workflow_scripts.data.twin.database import in_memory  # noqa: E402
@@ -17,6 +18,7 @@ from workflow_scripts.data.twin.query import plain_sql  # noqa: E402
 from workflow_scripts.errors import EssenceError  # noqa: E402
 from workflow_scripts.files import sha256  # noqa: E402
 from workflow_scripts.model import pretrain, standin_measure  # noqa: E402
+from workflow_scripts.model.overlap import overlap  # noqa: E402
 from workflow_scripts.text import constants  # noqa: E402
 
 MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"
@@ -142,3 +144,10 @@ def test_interval_matches_the_published_example():
     """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
     low, high = standin_measure.wilson(81, 263)
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
+
+
+def test_questions_met_in_pretraining_are_found():
+    settings = {**pretrain.SETTINGS, "steps": 2 * pretrain.CHUNK, "batch_size": 2}
+    last = [example.draft.question for example in pretrain.chunk_of(settings, 1)][-1]
+    asked = {normalised(last), normalised("Does nobody ask this?")}
+    assert overlap(asked, settings) == {normalised(last)}

@@ -92,12 +92,17 @@ def make_model(vocabulary: int, free_rows: int) -> T5ForConditionalGeneration:
     return T5ForConditionalGeneration(config)
 
 
+def chunk_of(settings: dict, number: int) -> Iterator[corpus.Example]:
+    """The examples of one stretch of the training; the same settings give the same ones."""
+    count = settings["batch_size"] * CHUNK
+    return corpus.examples(settings["seed"] * 100_003 + number + 1, count)
+
+
 def batches(tokenizer, settings: dict) -> Iterator[dict[str, torch.Tensor]]:
     """Endless batches of like lengths: input_ids, attention_mask, labels (-100 = padding)."""
-    size, seed = settings["batch_size"], settings["seed"]
+    size = settings["batch_size"]
     for chunk in itertools.count():
-        made = corpus.examples(seed * 100_003 + chunk + 1, size * CHUNK)
-        pairs = [(e.source, e.target) for e in made]
+        pairs = [(e.source, e.target) for e in chunk_of(settings, chunk)]
         sources = tokenizer(
             [p[0] for p in pairs], truncation=True, max_length=settings["source_tokens"]
         )
