@@ -62,7 +62,8 @@ def sentence_verdict(
     if (as_written if as_written.measured else as_run).holds:
         if text and as_written.holds and repaired.holds is False:
             return f"artefact of {explained_by(text, sentence, evidence)}: gone when repaired"
-        return "reproduced" + ("; open once repaired" if repaired.open else "")
+        gone = "; gone once repaired" if repaired.holds is False else ""
+        return "reproduced" + ("; open once repaired" if repaired.open else gone)
     if procedure and as_run.holds:
         if as_written.holds is False:
             return f"artefact of {' or '.join(procedure)}: there as run, gone as written"
