@@ -439,6 +439,7 @@ LARGE = Outcome("", True, Measured(0.4, 0.3, 0.5))
         ("Smaller", (LARGE, OPEN, OPEN), "artefact of A3: there as run, less as written"),
         ("Smaller", (OPEN, OPEN, OPEN), "not reproduced: open, as written the interval holds 0"),
         ("Smaller", (CLEAR, CLEAR, OPEN), "reproduced; open once repaired"),
+        ("Smaller", (OPEN, OPEN, CLEAR), "not reproduced: open as written; holds once repaired"),
         # A3 and A6 are gone as written already, so repairing the text can't have removed them
         ("ROUGE-L rose", (CLEAR, CLEAR, Outcome("", False)), "reproduced"),
         ("Fine-tuning yields", (CLEAR, CLEAR, Outcome("", False)), "artefact of A1 or A2: gone"),

@@ -74,7 +74,8 @@ def sentence_verdict(
     also = _against(published)
     if repaired.holds:
         cause = f" ({explained_by(text, sentence, evidence)})" if text else ""
-        return f"not reproduced; holds once repaired{cause}"
+        head = f"{OPEN} as written" if as_written.open else "not reproduced"
+        return f"{head}; holds once repaired{cause}"
     if as_written.open:
         run = "there as run, but " if as_run.holds else ""
         return f"{OPEN}, {run}as written the interval holds 0{also}"
