@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,7 @@ from workflow_scripts.report import (
     fit_figure,
     heatmap,
     html,
+    landing,
     loss_curves,
     predictions,
     task_losses,
@@ -471,6 +473,21 @@ def test_the_reports_own_numbers_speak_against_two_of_its_claims(runs, tmp_path)
     assert own["Balancing the tasks "] is False, "its log moves more once balanced"
     assert own["Smaller batches suit"] is False, "batch 8 has the lower loss three times"
     assert own["Batch 8 overfits (6,"] is True
+
+
+def test_the_front_page_counts_what_became_of_the_claims(runs, tmp_path):
+    results = results_table(runs)
+    means, evidence = over_seeds(results), evidence_of(runs, tmp_path)
+    best = choose(results, "as_written", "eval_loss", "val", ["exp3_bs4_lr1e-4", "exp1_natural"])
+    frame, audits = claims.claims(evidence, NOTE), list(evidence.fit.values())
+    known = {"A1": "Constant input."}
+    page = landing.landing(summary_table(runs, means), means, frame, audits, best, known, NOTE)
+    counted = re.findall(r"the report's (\d+) (claims in words|numbers): ([^\n]*)", page)
+    assert [int(n) for n, _, _ in counted] == [len(SENTENCES), len(frame) - 1 - len(SENTENCES)]
+    for total, _, counts in counted:
+        kinds = counts.partition(" (")[0]
+        assert sum(map(int, re.findall(r"(\d+) [a-z]", kinds))) == int(total)
+    assert f"measured here: {NOTE}" in page and "- **A1** Constant input." in page
 
 
 # --- pages

@@ -12,6 +12,7 @@ import pandas as pd
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json, write_text
+from workflow_scripts.report.claim_list import SENTENCES
 from workflow_scripts.report.claims import OPEN
 from workflow_scripts.report.evidence import CHOSEN
 from workflow_scripts.report.runs import TASKS
@@ -60,7 +61,7 @@ def landing(
             "",
         ]
     parts += _section("What was found")
-    findings = [*_inputs(audits), *_scores(means, recipes), _choice(best), _verdicts(claims)]
+    findings = [*_inputs(audits), *_scores(means, recipes), _choice(best), *_verdicts(claims)]
     parts += [f"- {finding}" for finding in findings] + [""]
     parts += _section("What was run")
     parts += [
@@ -138,13 +139,20 @@ def _choice(best: dict[str, Any]) -> str:
     return text + "."
 
 
-def _verdicts(claims: pd.DataFrame) -> str:
+def _verdicts(claims: pd.DataFrame) -> list[str]:
+    """One sentence on the claims in words, one on the numbers; the first line is no claim."""
     kinds = {"reproduced": "reproduced", OPEN: "open", "not reproduced": "not reproduced"}
     kinds |= {"artefact": "artefact", "not testable here": "not testable here"}
-    words = claims["verdict"].iloc[1:]
-    found = Counter(next(kind for kind in kinds if word.startswith(kind)) for word in words)
-    counts = ", ".join(f"{found[kind]} {name}" for kind, name in kinds.items() if found[kind])
-    return f"Of {sum(found.values())} claims and numbers of the report: {counts}."
+    verdicts = claims["verdict"].tolist()[1:]
+    parts = {"claims in words": verdicts[: len(SENTENCES)], "numbers": verdicts[len(SENTENCES) :]}
+    sentences = []
+    for what, words in parts.items():
+        found = Counter(next(kind for kind in kinds if word.startswith(kind)) for word in words)
+        counts = ", ".join(f"{found[kind]} {name}" for kind, name in kinds.items() if found[kind])
+        seeds = sum("needs several seeds" in word for word in words)
+        why = f" ({seeds} for want of several seeds: ``configs/seeds.yaml``)" if seeds else ""
+        sentences.append(f"Of the report's {len(words)} {what}: {counts}{why}.")
+    return sentences
 
 
 def _runs(summary: pd.DataFrame, recipe: str) -> str:
