@@ -137,6 +137,8 @@ def draw(frame: pd.DataFrame, steps: list[Step], title: str, note: str = "") -> 
     places = {step.recipe: place for place, step in enumerate(steps)}
     for axes, (metric, label) in zip(panels, labels.items(), strict=True):
         _draw_metric(axes, frame[frame["metric"] == metric], places, steps)
+        if metric == "exact_match":
+            _draw_decoded(axes, frame, places)
         axes.set_title(label, loc="left", fontsize=9)
         axes.grid(axis="y", visible=False)
         axes.set_xlim(left=-0.08 * axes.get_xlim()[1])
@@ -171,6 +173,26 @@ def _draw_metric(
             path_effects=[withStroke(linewidth=2, foreground="white")],
         )
     axes.margins(x=0.12)
+
+
+def _draw_decoded(axes: Axes, frame: pd.DataFrame, places: dict[str, int]) -> None:
+    """Hollow, where it differs: exact match with what the tokenizer can write of the answer."""
+    own, other = (
+        frame[frame["metric"] == metric].set_index("recipe")["value"]
+        for metric in ("exact_match", "exact_match_decoded")
+    )
+    for recipe in [name for name in other.index if abs(other[name] - own[name]) > 0.005]:
+        axes.plot(other[recipe], places[recipe], marker="o", color=GREY, mfc="white", markersize=5)
+        axes.annotate(
+            f"{other[recipe]:.2f} as the\nnotebooks compared",
+            (other[recipe], places[recipe]),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=6,
+            color=GREY,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
 
 
 def main() -> None:
