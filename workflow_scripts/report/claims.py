@@ -73,7 +73,7 @@ def sentence_verdict(
         return f"artefact of A7: its figure can't show it; the true losses {_shown(outcomes)}"
     also = _against(published)
     if repaired.holds:
-        cause = f" ({explained_by(text, sentence, evidence)})" if text else ""
+        cause = f" of {explained_by(text, sentence, evidence)}" if text else ""
         head = f"{OPEN} as written" if as_written.open else "not reproduced"
         return f"{head}; holds once repaired{cause}"
     if as_written.open:
