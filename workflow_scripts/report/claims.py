@@ -8,6 +8,7 @@ is written, or gone once repaired and explained by the ablation), not testable h
 
 import argparse
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def sentence_verdict(
         if text and as_written.holds and repaired.holds is False:
             return f"artefact of {explained_by(text, sentence, evidence)}: gone when repaired"
         gone = "; gone once repaired" if repaired.holds is False else ""
-        return "reproduced" + ("; open once repaired" if repaired.open else gone)
+        gone = "; open once repaired" if repaired.open else gone
+        return f"reproduced{gone}{_against(published)}"
     if procedure and as_run.holds:
         if as_written.holds is False:
             return f"artefact of {' or '.join(procedure)}: there as run, gone as written"
@@ -242,11 +244,11 @@ def _cell(value: Measured | None) -> str:
 
 
 def verdict_tag(verdict: str) -> html.Markup:
-    head, _, rest = verdict.replace(";", ":", 1).partition(":")
+    head, *rest = re.split("[:;]", verdict, maxsplit=1)
     kind = "good" if head.startswith("reproduced") else "bad"
     if verdict.startswith(("not testable", OPEN)):
         kind = "unsure"
-    tail = f" {html.escape(rest.strip())}" if rest else ""
+    tail = "".join(f" {html.escape(part.strip())}" for part in rest)
     return html.Markup(f"{html.tag(head, kind)}{tail}")
 
 
