@@ -30,7 +30,7 @@ RECIPES = {
     "as_run": "what the notebooks behind the report did, mistakes included",
     "as_written": "what the report describes, honestly executed: every run starts from the base "
     "model and is scored on its own rows",
-    "repaired": "each mistake removed: the same model, the same number of rows",
+    "repaired": "as written, and the text handling mended (A1, A2, A4, A5): same model, same rows",
 }
 READING = """\
 The menu on the left follows the report. Choose a category, then the eye beside a result to see
