@@ -259,8 +259,8 @@ def page(frame: pd.DataFrame, note: str) -> str:
         '<p class="lead">Every claim of the report: in words first, then every number that its '
         "notebooks printed. <em>as run</em>: what the notebooks did, artefacts included. "
         "<em>as written</em>: what the report describes, honestly executed. <em>repaired</em>: "
-        "the text handling mended too. Brackets hold 95 % intervals. The verdict is computed. What A1 to "
-        "A12 are is told on the page of this report called Workflow.</p>"
+        "the text handling mended too. Brackets hold 95 % intervals. The verdict is computed. What "
+        "A1 to A12 are is told on the page of this report called Workflow.</p>"
     )
     body = [
         [*row[:-1], verdict_tag(row[-1])]
