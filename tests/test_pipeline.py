@@ -128,6 +128,7 @@ def test_the_ablation_adds_and_takes_back_each_repair(project):
         rows = list(csv.DictReader(file))
     wanted = {f"as_written+{name}" for name in repairs} | {f"repaired-{name}" for name in repairs}
     assert {row["recipe"] for row in rows} == {"as_written", "repaired", *wanted}
-    assert {row["metric"] for row in rows} == {"exact_match", "rouge_l", "loss_per_token"}
+    metrics = {"exact_match", "exact_match_decoded", "rouge_l", "execution_accuracy"}
+    assert {row["metric"] for row in rows} == {*metrics, "loss_per_token"}
     assert (results / "figures/ablation.png").is_file()
     assert project.stale("ablation") == {}
