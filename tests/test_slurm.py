@@ -28,10 +28,10 @@ def cluster(tmp_path_factory):
         yield folder
 
 
-def test_the_report_can_be_planned_for_a_cluster():
+def test_the_report_can_be_planned_for_a_cluster(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", *PLAN],
-        cwd=ROOT,
+        cwd=fresh_clone(tmp_path / "essence").folder,
         capture_output=True,
         text=True,
     )
