@@ -22,6 +22,7 @@ from workflow_scripts.data.checksums import report_files
 from workflow_scripts.digest import code_digest
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.origin import keep_apart, origin_of
 from workflow_scripts.sql.databases import list_databases
 
 config = checked(config)

@@ -19,6 +19,7 @@ from workflow_scripts.config import (
     sample_name,
 )
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.origin import keep_apart, origin_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -41,6 +42,23 @@ def test_the_default_is_valid_and_so_is_every_overlay(config):
     assert overlays
     for path in overlays:
         checked(merged(copy.deepcopy(config), yaml.safe_load(path.read_text())))
+
+
+def test_trainings_of_other_rows_or_another_model_are_not_replaced(config, tmp_path):
+    twin = origin_of(config)
+    put(config, "data.source", "path")
+    put(config, "data.path", "rows.jsonl")
+    own = origin_of(config)
+    assert twin == {"rows": "twin", "model": "resources/models/standin"}
+    assert own["rows"] == "path rows.jsonl"
+    keep_apart(tmp_path, twin)
+    keep_apart(tmp_path, own)  # nothing was trained yet
+    (tmp_path / "runs").mkdir()
+    keep_apart(tmp_path, own)
+    with pytest.raises(EssenceError, match=r"rows: path rows.jsonl, now twin\).*another clone"):
+        keep_apart(tmp_path, twin)
+    (tmp_path / "origin.json").unlink()
+    keep_apart(tmp_path, twin)
 
 
 def test_gpus_are_counted_by_their_devices(tmp_path):

@@ -91,6 +91,18 @@ def test_too_many_unreadable_rows_stop_the_run_and_are_kept_to_be_read(tmp_path)
     assert not (clone.folder / "results/data/rows.parquet").exists()
 
 
+def test_results_of_other_rows_are_not_replaced(project):
+    agent_rows.write(project.folder / "rows.jsonl", list(agent_rows.many(2, 2)))
+    run = project.folder / "results/runs/as_written/exp1_natural/seed42/training.json"
+    before = run.read_bytes()
+    project.edit("config.yaml", "  source: twin  ", "  source: path  ")
+    project.edit("config.yaml", "  path: null", "  path: rows.jsonl")
+    done = project.snakemake("--cores", "1", check=False)
+    said = done.stdout + done.stderr
+    assert done.returncode and "rows: twin, now path rows.jsonl" in said
+    assert "rm results/origin.json" in said and run.read_bytes() == before
+
+
 def test_a_wrong_value_stops_before_any_job(tmp_path):
     clone = fresh_clone(tmp_path / "clone")
     run = "exp1_natural: {experiment: 1, sampling: natural, batch_size: 1, learning_rate: "
