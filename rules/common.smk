@@ -22,7 +22,13 @@ from workflow_scripts.data.checksums import report_files
 from workflow_scripts.digest import code_digest
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
-from workflow_scripts.origin import keep_apart, origin_of
+from workflow_scripts.origin import (
+    keep_apart,
+    origin_note,
+    origin_of,
+    own_model,
+    reports_rows,
+)
 from workflow_scripts.sql.databases import list_databases
 
 config = checked(config)
@@ -35,7 +41,6 @@ OWNED = []  # the lock on this folder, while jobs run
 RECIPES = config["use_recipes"]
 SEEDS = config["seeds"]
 TWIN = config["data"]["source"] == "twin"
-STANDIN = "resources/models/standin"
 # Where SQL is executed, and the files that decide what it answers.
 DATABASES = "resources/twin/databases" if TWIN else config["data"].get("databases")
 DATABASE_FILES = (
@@ -55,10 +60,8 @@ BASE_MODEL = (
 
 # What is behind the report, to tell its rows and its model from others.
 KNOWN = report_files()
-REPORTS_ROWS = config["data"].get("drive_id") == KNOWN["raw"]["drive_id"] and (
-    config["data"]["source"] == "drive"
-)
-OWN_MODEL = config["model"]["base"] != KNOWN["base_model"]["name"]
+REPORTS_ROWS = reports_rows(config)
+OWN_MODEL = own_model(config)
 
 # A GPU is asked for where the configuration demands one, or where this machine has one. As many
 # jobs may use one at a time as there are; where there is none, a cluster's scheduler counts.
@@ -132,22 +135,3 @@ def sample_files(recipe, run, seed):
 def settings_json(value):
     """Settings as a rule's parameter: the rule runs again when they change."""
     return json.dumps(value, sort_keys=True)
-
-
-def origin_note():
-    """What a figure must say about the data and the model it was made with."""
-    if config["figures"].get("format_note") is not None:
-        return config["figures"]["format_note"]
-    notes = []
-    if not REPORTS_ROWS:
-        source = config["data"].get(config["data"]["source"])
-        notes.append("generated twin data" if TWIN else f"rows of {Path(source).name}")
-    if OWN_MODEL:
-        base = config["model"]["base"]
-        notes.append(
-            "stand-in model" if base == STANDIN else f"model {Path(base).name}"
-        )
-    scale = config["training"]["learning_rate_scale"]
-    if scale != 1:
-        notes.append(f"learning rates times {scale:g}")
-    return ", ".join(notes)

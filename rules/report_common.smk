@@ -4,7 +4,8 @@ from workflow_scripts.config import ablation_names
 PUBLISHED = "resources/published.json"
 FIGURES = "results/figures"
 TABLES = "results/tables"
-NOTE = origin_note()
+NOTE = config["figures"].get("format_note")
+NOTE = origin_note(config) if NOTE is None else NOTE
 BEST = config["best_run"]
 BEST_HAS_TEST = keeps_test(config, BEST["recipe"])
 # What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.

@@ -19,7 +19,7 @@ from workflow_scripts.config import (
     sample_name,
 )
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.origin import keep_apart, origin_of
+from workflow_scripts.origin import keep_apart, origin_note, origin_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -59,6 +59,20 @@ def test_trainings_of_other_rows_or_another_model_are_not_replaced(config, tmp_p
         keep_apart(tmp_path, twin)
     (tmp_path / "origin.json").unlink()
     keep_apart(tmp_path, twin)
+
+
+@pytest.mark.parametrize(
+    ("data", "note"),
+    [
+        ({"source": "twin"}, "generated twin data, stand-in model, learning rates times 10"),
+        ({"source": "path", "path": "a/b.jsonl"}, "rows of b.jsonl, stand-in"),
+        ({"source": "drive", "drive_id": "of_another_file"}, "rows of of_another_file, stand-in"),
+        ({"source": "drive", "drive_id": "1_3s88Op1PCZo50RsHcx5m2Bj_n05PPn4"}, "stand-in model, "),
+    ],
+)
+def test_figures_say_whose_rows_they_show(config, data, note):
+    put(config, "data", data)
+    assert origin_note(config).startswith(note)
 
 
 def test_gpus_are_counted_by_their_devices(tmp_path):

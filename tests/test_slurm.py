@@ -42,13 +42,13 @@ def test_the_report_can_be_planned_for_a_cluster(tmp_path):
     assert {"fetch_rows", "fetch_base_model", "predict"} <= set(jobs)
 
 
-def test_the_login_node_fetches_what_is_verified():
+def test_the_login_node_fetches_what_is_verified(tmp_path):
     """The command as docs/cluster.md gives it."""
     guide = (ROOT / "docs/cluster.md").read_text()
     command = re.search(r"`.venv/bin/snakemake (fetch_rows [^`]*)`", guide).group(1)
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", *command.split(), "-n", "-p"],
-        cwd=ROOT,
+        cwd=fresh_clone(tmp_path / "essence").folder,
         capture_output=True,
         text=True,
     )

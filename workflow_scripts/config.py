@@ -17,6 +17,7 @@ from workflow_scripts.sql.databases import list_databases
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "rules" / "config.schema.yaml"
+SOURCE_KEYS = {"path": "path", "url": "url", "drive": "drive_id"}  # data.source -> its key
 RUN_KEYS = ("experiment", "batch_size", "learning_rate")
 
 Config = dict[str, Any]
@@ -55,6 +56,11 @@ def best_run_candidates(config: Config) -> list[str]:
     best = config["best_run"]
     runs = runs_of(config, best["recipe"])
     return [name for name, run in runs.items() if best["experiment"] in (None, run["experiment"])]
+
+
+def source_of(config: Config) -> str | None:
+    """The file, address or id that the rows come from; None for the twin, or where it is unset."""
+    return config["data"].get(SOURCE_KEYS.get(config["data"]["source"], ""))
 
 
 def keeps_test(config: Config, recipe: str) -> bool:
@@ -211,8 +217,8 @@ def _cross_check(config: Config) -> list[str]:
         elif config["ablation"]["run"] not in runs_of(config, config["ablation"][end]):
             known = ", ".join(runs_of(config, config["ablation"][end]))
             faults.append(f"ablation.run must be a run of {config['ablation'][end]}: {known}.")
-    wanted = {"path": "path", "url": "url", "drive": "drive_id"}.get(config["data"]["source"])
-    if wanted and not config["data"].get(wanted):
+    wanted = SOURCE_KEYS.get(config["data"]["source"])
+    if wanted and not source_of(config):
         source = config["data"]["source"]
         faults.append(f"data.source is {source}, but data.{wanted} is empty. Set it.")
     # Snakemake passes over a source file that is missing as long as what was made of it is there.

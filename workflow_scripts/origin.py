@@ -1,23 +1,50 @@
-"""One results folder holds what was made from one data set and one base model."""
+"""What rows and what model results come from: said under figures, and kept apart on disk."""
 
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.config import source_of
+from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 
+STANDIN = "resources/models/standin"
 Origin = dict[str, str]
 
 
 def origin_of(config: dict[str, Any]) -> Origin:
     """The rows and the base model of a configuration, in words."""
     data, model = config["data"], config["model"]
-    key = {"path": "path", "url": "url", "drive": "drive_id"}.get(data["source"], "")
-    rows = filter(None, (data["source"], data.get(key)))
+    rows = filter(None, (data["source"], source_of(config)))
     return {
         "rows": " ".join(rows),
         "model": " ".join(filter(None, (model["base"], model.get("revision")))),
     }
+
+
+def reports_rows(config: dict[str, Any]) -> bool:
+    """Whether the rows are the report's, which are verified when they are fetched."""
+    return source_of(config) == report_files()["raw"]["drive_id"]
+
+
+def own_model(config: dict[str, Any]) -> bool:
+    """Whether the base model is another than the report's."""
+    return config["model"]["base"] != report_files()["base_model"]["name"]
+
+
+def origin_note(config: dict[str, Any]) -> str:
+    """What a figure must say about the data, the model and the rates it was made with."""
+    notes = []
+    if not reports_rows(config):
+        source = source_of(config)
+        notes.append(f"rows of {Path(source).name}" if source else "generated twin data")
+    if own_model(config):
+        base = config["model"]["base"]
+        notes.append("stand-in model" if base == STANDIN else f"model {Path(base).name}")
+    scale = config["training"]["learning_rate_scale"]
+    if scale != 1:
+        notes.append(f"learning rates times {scale:g}")
+    return ", ".join(notes)
 
 
 def keep_apart(results: Path, origin: Origin) -> None:
