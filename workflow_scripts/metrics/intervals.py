@@ -6,11 +6,10 @@ rows are drawn with replacement, and the interval holds the middle share of the 
 Neither says anything about other seeds or other training rows.
 """
 
-import math
-from statistics import NormalDist
-
 import numpy as np
 from numpy.typing import ArrayLike
+
+from workflow_scripts.shares import wilson
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -25,16 +24,6 @@ def mean_interval(
     if np.isin(values, (0, 1)).all():
         return float(values.mean()), *wilson(int(values.sum()), len(values), level)
     return _bootstrap(values, seed, resamples, level)
-
-
-def wilson(hits: int, rows: int, level: float = LEVEL) -> tuple[float, float]:
-    """(low, high) of a share, `hits` of `rows`."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    share, scale = hits / rows, 1 + z**2 / rows
-    middle = share + z**2 / (2 * rows)
-    half = z * math.sqrt(share * (1 - share) / rows + z**2 / (4 * rows**2))
-    low, high = (middle - half) / scale, (middle + half) / scale
-    return (low if hits else 0.0), (high if hits < rows else 1.0)
 
 
 def paired_difference(

@@ -1,6 +1,5 @@
 """Execution accuracy of the stand-in model on databases it has never seen."""
 
-import math
 import random
 import sqlite3
 
@@ -13,6 +12,7 @@ from workflow_scripts.data.twin.query import plain_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import random_world
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
+from workflow_scripts.shares import wilson
 
 HELD_OUT_SEED = 991  # far from the seeds of the training chunks
 STEPS = 200_000  # of SQLite's virtual machine, so that a cross join ends
@@ -80,14 +80,6 @@ def accuracy(model, tokenizer, asked: list[tuple[World, object]], tokens: int) -
         "exact_match": round(exact / len(asked), 4),
         "n": len(asked),
     }
-
-
-def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's 95% interval of a share (Wilson 1927)."""
-    share, scale = right / n, 1 + z * z / n
-    middle = (share + z * z / (2 * n)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return middle - half, middle + half
 
 
 def measure(model, tokenizer, settings: dict) -> dict:

@@ -162,16 +162,7 @@ def _draw_metric(
             axes.plot([line["low"], line["high"]], [place, place], color=colour, linewidth=1.6)
         marker = "D" if line["recipe"] in ends else "o"
         axes.plot(line["value"], place, marker=marker, color=colour, markersize=5)
-        axes.annotate(
-            f"{line['value']:.2f}",
-            (line["value"], place),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="center",
-            fontsize=6.5,
-            color=GREY,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
-        )
+        _label(axes, f"{line['value']:.2f}", (line["value"], place), 6.5)
     axes.margins(x=0.12)
 
 
@@ -183,16 +174,21 @@ def _draw_decoded(axes: Axes, frame: pd.DataFrame, places: dict[str, int]) -> No
     )
     for recipe in [name for name in other.index if abs(other[name] - own[name]) > 0.005]:
         axes.plot(other[recipe], places[recipe], marker="o", color=GREY, mfc="white", markersize=5)
-        axes.annotate(
-            f"{other[recipe]:.2f} as the\nnotebooks compared",
-            (other[recipe], places[recipe]),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="center",
-            fontsize=6,
-            color=GREY,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
-        )
+        text = f"{other[recipe]:.2f} as the\nnotebooks compared"
+        _label(axes, text, (other[recipe], places[recipe]), 6)
+
+
+def _label(axes: Axes, text: str, point: tuple[float, float], size: float) -> None:
+    axes.annotate(
+        text,
+        point,
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+        fontsize=size,
+        color=GREY,
+        path_effects=[withStroke(linewidth=2, foreground="white")],
+    )
 
 
 def main() -> None:
