@@ -33,11 +33,12 @@ clean-work: ## list unfinished checkpoints and scratch in work/, then delete the
 	@read -r -p "Delete all of this? Trainings in progress start anew. [y/N] " answer; \
 		if [ "$$answer" = y ]; then rm -rf work && echo "deleted"; else echo "kept"; fi
 
-lint: $(VENV)/.ready ## style of Python and Snakemake files
+lint: $(VENV)/.ready ## style of Python and Snakemake files, and which way imports go
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports
 
 format: $(VENV)/.ready ## rewrite files in the house style
 	$(BIN)/ruff check --fix .
@@ -49,7 +50,7 @@ lock: ## pin anew what requirements.txt names (needs network)
 	work/lock/bin/pip install --quiet -r requirements.txt
 	( echo "# Every package, pinned; made by 'make lock' from requirements.txt. No hashes: torch's CPU and CUDA builds share a version."; \
 	  work/lock/bin/pip freeze | grep -v -i '^nvidia\|^triton' | sed 's/+cpu$$//' ) > requirements.lock
-	work/lock/bin/python -m workflow_scripts.conda_pins
+	work/lock/bin/python -m tools.conda_pins
 	rm -rf work/lock
 
 help: ## this list

@@ -17,11 +17,11 @@ checkpoint choose_best:
         metric=BEST["metric"],
         split=BEST["split"],
         runs=best_run_candidates(config),
-        code=code_digest("workflow_scripts.report.choose_best"),
+        code=code_digest("workflow_scripts.report.tables.best_run"),
     message:
         "Choosing the best run by {params.metric} on {params.split}"
     shell:
-        "python -m workflow_scripts.report.choose_best --results {input} "
+        "python -m workflow_scripts.report.tables.best_run --results {input} "
         "--recipe {params.recipe} --metric {params.metric} --split {params.split} "
         "--runs {params.runs} "
         "--out {output} > {log} 2>&1"
@@ -46,11 +46,11 @@ rule draw_examples:
         test="--test results/data/test.parquet" if BEST_HAS_TEST else "",
         per_task=BEST["rows_per_task"],
         seed=BEST["seed"],
-        code=code_digest("workflow_scripts.report.examples"),
+        code=code_digest("workflow_scripts.report.pages.examples"),
     message:
         "Experiment 4: {params.per_task} rows of each task"
     shell:
-        "python -m workflow_scripts.report.examples draw --rows {input.rows} "
+        "python -m workflow_scripts.report.pages.examples draw --rows {input.rows} "
         "--train {input.train} --val {input.val} {params.test} --per-task {params.per_task} "
         "--seed {params.seed} --held-out {output.held_out} --from-all {output.from_all} "
         "--origins {output.origins} > {log} 2>&1"
@@ -106,11 +106,11 @@ rule show_examples:
         "../envs/essence.yaml"
     params:
         note=NOTE,
-        code=code_digest("workflow_scripts.report.examples"),
+        code=code_digest("workflow_scripts.report.pages.examples"),
     message:
         "Experiment 4: answers beside gold"
     shell:
-        "python -m workflow_scripts.report.examples page --predictions {input.predictions} "
+        "python -m workflow_scripts.report.pages.examples page --predictions {input.predictions} "
         "--origins {input.origins} --best {input.best} --note={params.note:q} "
         "--out {output} > {log} 2>&1"
 
@@ -138,9 +138,9 @@ rule browse_predictions:
     params:
         runs=lambda w: first_seed(w.recipe, runs_of(config, w.recipe)),
         note=NOTE,
-        code=code_digest("workflow_scripts.report.predictions"),
+        code=code_digest("workflow_scripts.report.pages.predictions"),
     message:
         "A page to look through the predictions ({wildcards.recipe})"
     shell:
-        "python -m workflow_scripts.report.predictions --runs {params.runs} "
+        "python -m workflow_scripts.report.pages.predictions --runs {params.runs} "
         "--note={params.note:q} --out {output} > {log} 2>&1"

@@ -92,12 +92,12 @@ rule fetch_base_model:
 
 rule read_rows:
     input:
-        RAW_ROWS or [],
+        raw=RAW_ROWS or [],
     output:
         rows="results/data/rows.parquet",
         summary="results/data/reading.json",
     log:
-        log="logs/data/read_rows.log",
+        "logs/data/read_rows.log",
         # A log, so that it is there to be read when too many rows were unreadable.
         quarantine="results/data/quarantine.jsonl",
     benchmark:
@@ -105,14 +105,11 @@ rule read_rows:
     conda:
         "../envs/essence.yaml"
     params:
-        most=config["data"]["max_quarantine"],
-        code=code_digest("workflow_scripts.data.read"),
+        max_quarantine=config["data"]["max_quarantine"],
     message:
         "Reading and parsing {input}"
     shell:
-        "python -m workflow_scripts.data.read --input {input:q} --rows {output.rows} "
-        "--quarantine {log.quarantine} --summary {output.summary} "
-        "--max-quarantine {params.most} > {log.log} 2>&1"
+        stage_command("data.read")
 
 
 rule profile_rows:

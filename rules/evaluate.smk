@@ -48,19 +48,15 @@ rule score:
         predictions=f"{RUN}/predictions.parquet",
         training=f"{RUN}/training.json",
     output:
-        f"{RUN}/scores.json",
+        scores=f"{RUN}/scores.json",
     log:
         "logs/runs/{recipe}/{run}/seed{seed}/score.log",
     conda:
         "../envs/essence.yaml"
-    params:
-        code=code_digest("workflow_scripts.metrics.score_run"),
     message:
         "Scoring {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
-        "python -m workflow_scripts.metrics.score_run --predictions {input.predictions} "
-        "--training {input.training} --recipe {wildcards.recipe} --run {wildcards.run} "
-        "--seed {wildcards.seed} --out {output} > {log} 2>&1"
+        stage_command("metrics.score_run")
 
 
 rule link_rows:

@@ -24,11 +24,11 @@ rule plot_tasks:
     params:
         note=NOTE.split(",")[0] if TWIN else "",
         style=style_of("tasks"),
-        code=code_digest("workflow_scripts.report.task_histogram"),
+        code=code_digest("workflow_scripts.report.figures.tasks"),
     message:
         "Figure 3.1"
     shell:
-        "python -m workflow_scripts.report.task_histogram --rows {input} "
+        "python -m workflow_scripts.report.figures.tasks --rows {input} "
         f"--out {FIGURES}/figure_3.1_tasks "
         "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
@@ -58,11 +58,11 @@ rule plot_lengths:
         ],
         note=NOTE,
         style=style_of("lengths"),
-        code=code_digest("workflow_scripts.report.length_boxes"),
+        code=code_digest("workflow_scripts.report.figures.lengths"),
     message:
         "Box plots of lengths"
     shell:
-        "python -m workflow_scripts.report.length_boxes --lengths {input} "
+        "python -m workflow_scripts.report.figures.lengths --lengths {input} "
         f"--out {FIGURES}/lengths "
         "--limits {params.limits} --note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
@@ -82,11 +82,11 @@ rule plot_fit:
     params:
         note=NOTE,
         style=style_of("fit"),
-        code=code_digest("workflow_scripts.report.fit_figure"),
+        code=code_digest("workflow_scripts.report.figures.fit"),
     message:
         "The fit audit as a figure"
     shell:
-        "python -m workflow_scripts.report.fit_figure --fit {input} "
+        "python -m workflow_scripts.report.figures.fit --fit {input} "
         f"--out {FIGURES}/fit "
         "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
@@ -134,11 +134,11 @@ for recipe in RECIPES:
             ),
             note=NOTE,
             style=style_of("losses"),
-            code=code_digest("workflow_scripts.report.loss_curves"),
+            code=code_digest("workflow_scripts.report.figures.losses"),
         message:
             "Figures 5.1, 5.3, 5.5 to 5.7"
         shell:
-            "python -m workflow_scripts.report.loss_curves --figures {params.figures:q} "
+            "python -m workflow_scripts.report.figures.losses --figures {params.figures:q} "
             f"--folder {FIGURES} "
             "{params.published} --note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
@@ -183,11 +183,11 @@ for recipe in RECIPES:
                 figures=settings_json(by_task),
                 note=NOTE,
                 style=style_of("task_losses"),
-                code=code_digest("workflow_scripts.report.task_losses"),
+                code=code_digest("workflow_scripts.report.figures.task_losses"),
             message:
                 "Figures 5.2 and 5.4"
             shell:
-                "python -m workflow_scripts.report.task_losses --figures {params.figures:q} "
+                "python -m workflow_scripts.report.figures.task_losses --figures {params.figures:q} "
                 f"--folder {FIGURES} "
                 "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
@@ -215,11 +215,11 @@ rule plot_heatmap:
         runs=lambda w: run_dirs([w.recipe], experiment=3),
         note=NOTE,
         style=style_of("heatmap"),
-        code=code_digest("workflow_scripts.report.heatmap"),
+        code=code_digest("workflow_scripts.report.figures.heatmap"),
     message:
         "Learning rate x batch size ({wildcards.recipe})"
     shell:
-        "python -m workflow_scripts.report.heatmap --runs {params.runs} "
+        "python -m workflow_scripts.report.figures.heatmap --runs {params.runs} "
         "--title 'Experiment 3: learning rate x batch size ({wildcards.recipe})' "
         f"--published {{input.published}} --out {FIGURES}/heatmap_{{wildcards.recipe}} "
         "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
@@ -244,11 +244,11 @@ rule plot_execution:
         runs=run_dirs(),
         note=NOTE,
         style=style_of("execution"),
-        code=code_digest("workflow_scripts.report.execution_figure"),
+        code=code_digest("workflow_scripts.report.figures.execution"),
     message:
         "Execution accuracy by task and hardness"
     shell:
-        "python -m workflow_scripts.report.execution_figure --runs {params.runs} "
+        "python -m workflow_scripts.report.figures.execution --runs {params.runs} "
         f"--out {FIGURES}/execution "
         "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
 
@@ -280,11 +280,11 @@ rule plot_carried_weights:
         ],
         note=NOTE,
         style=style_of("carried_weights"),
-        code=code_digest("workflow_scripts.report.carried_weights"),
+        code=code_digest("workflow_scripts.report.figures.carried_weights"),
     message:
         "The chain of carried weights ({wildcards.recipe})"
     shell:
-        "python -m workflow_scripts.report.carried_weights --chain {params.chain} "
+        "python -m workflow_scripts.report.figures.carried_weights --chain {params.chain} "
         "--title 'The chain of carried weights ({wildcards.recipe})' "
         f"--published {{input.published}} --out {FIGURES}/carried_weights_{{wildcards.recipe}} "
         "--note={params.note:q} --style {params.style:q} > {log} 2>&1"

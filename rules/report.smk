@@ -2,7 +2,11 @@
 # Out: results/report.html, and REPORT_ITEMS for `rule all`.
 import yaml
 
-from workflow_scripts.report.plan import loss_figures, task_figures, training_order
+from workflow_scripts.report.figures.loss_figures import (
+    loss_figures,
+    task_figures,
+    training_order,
+)
 
 
 report: "../results/report/workflow.rst"
@@ -35,11 +39,11 @@ rule write_landing:
         "../envs/essence.yaml"
     params:
         note=NOTE,
-        code=code_digest("workflow_scripts.report.landing"),
+        code=code_digest("workflow_scripts.report.pages.front_page"),
     message:
         "The front page of the report"
     shell:
-        f"python -m workflow_scripts.report.landing --tables {TABLES} "
+        f"python -m workflow_scripts.report.pages.front_page --tables {TABLES} "
         "--fit {input.fit} --published {input.published} --note={params.note:q} "
         "--out {output} > {log} 2>&1"
 

@@ -25,11 +25,11 @@ rule tabulate_results:
     params:
         runs=run_dirs(),
         note=NOTE,
-        code=code_digest("workflow_scripts.report.results"),
+        code=code_digest("workflow_scripts.report.tables.results"),
     message:
         "Tables of results"
     shell:
-        "python -m workflow_scripts.report.results --runs {params.runs} "
+        "python -m workflow_scripts.report.tables.results --runs {params.runs} "
         f"--folder {TABLES} "
         "--note={params.note:q} > {log} 2>&1"
 
@@ -51,11 +51,11 @@ rule tabulate_models:
         runs=run_dirs(),
         model=Path(config["model"]["base"]).name,
         note=NOTE,
-        code=code_digest("workflow_scripts.report.models"),
+        code=code_digest("workflow_scripts.report.tables.models"),
     message:
         "Comparison of models (Annex II)"
     shell:
-        "python -m workflow_scripts.report.models --runs {params.runs} "
+        "python -m workflow_scripts.report.tables.models --runs {params.runs} "
         "--published {input.published} --model {params.model:q} --note={params.note:q} "
         "--table {output.table} --page {output.page} > {log} 2>&1"
 
@@ -78,11 +78,11 @@ rule tabulate_differences:
     params:
         runs=run_dirs(),
         note=NOTE,
-        code=code_digest("workflow_scripts.report.differences"),
+        code=code_digest("workflow_scripts.report.tables.differences"),
     message:
         "Differences between runs"
     shell:
-        "python -m workflow_scripts.report.differences --runs {params.runs} "
+        "python -m workflow_scripts.report.tables.differences --runs {params.runs} "
         f"--folder {TABLES} "
         "--note={params.note:q} > {log} 2>&1"
 
@@ -100,11 +100,11 @@ rule tabulate_runs:
     params:
         runs=run_dirs(),
         note=NOTE,
-        code=code_digest("workflow_scripts.report.runs_table"),
+        code=code_digest("workflow_scripts.report.tables.runs"),
     message:
         "Table of runs"
     shell:
-        "python -m workflow_scripts.report.runs_table --runs {params.runs} "
+        "python -m workflow_scripts.report.tables.runs --runs {params.runs} "
         f"--folder {TABLES} "
         "--note={params.note:q} > {log} 2>&1"
 
@@ -136,11 +136,11 @@ rule make_claims:
         ablation=f"--ablation {ABLATION[0]}" if ABLATION else "",
         model="--own-model" if OWN_MODEL else "",
         note=NOTE,
-        code=code_digest("workflow_scripts.report.claims"),
+        code=code_digest("workflow_scripts.report.claims.table"),
     message:
         "Claims of the report and what became of them"
     shell:
-        "python -m workflow_scripts.report.claims --runs {params.runs} --fit {input.fit} "
+        "python -m workflow_scripts.report.claims.table --runs {params.runs} --fit {input.fit} "
         "{params.ablation} --profile {input.profile} --reading {input.reading} "
         "--rows {input.rows} {params.model} --published {input.published} "
         f"--note={{params.note:q}} --folder {TABLES} > {{log}} 2>&1"
@@ -168,11 +168,11 @@ rule tabulate_ablation:
         better=config["ablation"]["better"],
         note=NOTE,
         style=style_of("ablation"),
-        code=code_digest("workflow_scripts.report.ablation"),
+        code=code_digest("workflow_scripts.report.claims.ablation"),
     message:
         "What each repair is worth"
     shell:
-        "python -m workflow_scripts.report.ablation --runs {params.runs} "
+        "python -m workflow_scripts.report.claims.ablation --runs {params.runs} "
         "--worse {params.worse} --better {params.better} --table {output.table} "
         f"--figure {FIGURES}/ablation "
         "--note={params.note:q} --style {params.style:q} > {log} 2>&1"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from workflow_scripts.text import answers, prompts
-from workflow_scripts.text.schema_text import Column, Table, render_schema
+from workflow_scripts.formats import answers, prompts
+from workflow_scripts.formats.schema_text import Column, Table, render_schema
 
 SHARED = next(
     (

@@ -17,8 +17,8 @@ from workflow_scripts.data.lengths import TokenCounter, box, count_words
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
-from workflow_scripts.text.answers import render_decomposer, render_refiner, render_selector
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
+from workflow_scripts.formats.prompts import TASKS
 
 SQL = "SELECT COUNT(*) FROM goat_1 WHERE age > 1"
 

@@ -12,7 +12,7 @@ import pytest
 from workflow_scripts.data import checksums, lines, read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, read_jsonl
-from workflow_scripts.text.prompts import TASKS, parse_prompt
+from workflow_scripts.formats.prompts import TASKS, parse_prompt
 
 GOOD = [made.raw(number, task, 1, number) for number, task in enumerate(TASKS)]
 
@@ -320,7 +320,7 @@ def test_the_known_checksums_are_whole():
 
 def test_the_command_reports_counts_and_reasons(tmp_path):
     path = made.write(tmp_path / "in.jsonl", [*GOOD, "{"])
-    command = [sys.executable, "-m", "workflow_scripts.data.read", "--input", path]
+    command = [sys.executable, "-m", "workflow_scripts.data.read", "--raw", path]
     for name in ("rows", "quarantine", "summary"):
         command += [f"--{name}", tmp_path / name]
     done = subprocess.run([*command, "--max-quarantine", "0.5"], capture_output=True, text=True)

@@ -17,8 +17,8 @@ from workflow_scripts.data.groups import group_rows, normalised
 from workflow_scripts.data.table import load_rows, write_rows
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256, write_parquet
-from workflow_scripts.text.prompts import TASKS
-from workflow_scripts.text.schema_text import render_schema
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.formats.schema_text import render_schema
 
 PER_TASK = {"Selector": 40, "Decomposer": 50, "Refiner": 30}
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 from spider_hardness import spider_hardness
 
+from tools.synthetic_trial import perturbed
+from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics.decomposer.rows import decomposer_row
 from workflow_scripts.metrics.execution import compare
+from workflow_scripts.metrics.execution_verdicts import Case, judge
 from workflow_scripts.metrics.hardness import hardness
-from workflow_scripts.metrics.judge import Case, judge
-from workflow_scripts.metrics.names import schema_names, unknown_names
 from workflow_scripts.metrics.refiner.rows import refiner_row
+from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.metrics.score import sql_of, summary
 from workflow_scripts.metrics.selector.rows import selector_row
-from workflow_scripts.metrics.synthetic_trial import perturbed
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.execute import Limits, Sandbox
-from workflow_scripts.text.answers import render_decomposer, render_selector
 
 ROOT = Path(__file__).resolve().parents[1]
 SPIDER = ROOT / "../shared/data/spider"

@@ -4,14 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_json, write_parquet
 from workflow_scripts.metrics.exact_match.rows import exact_match_rows
-from workflow_scripts.metrics.intervals import mean_interval, paired_difference
 from workflow_scripts.metrics.rouge_l.rows import rouge_l_rows
 from workflow_scripts.metrics.score_run import score_run
 
@@ -69,42 +67,6 @@ def test_scoring_does_not_import_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
-
-
-def test_intervals_cover_the_mean_as_often_as_they_say():
-    generator = np.random.default_rng(5)
-    covered = 0
-    for _ in range(200):
-        mean, low, high = mean_interval(generator.random(60) < 0.3, resamples=300)
-        assert low <= mean <= high
-        covered += low <= 0.3 <= high
-    assert 0.9 <= covered / 200 <= 0.99
-
-
-def test_intervals_are_equal_for_equal_input_and_in_chunks(monkeypatch):
-    values = np.arange(50) / 50
-    whole = mean_interval(values, seed=3)
-    assert whole == mean_interval(values, seed=3) != mean_interval(values, seed=4)
-    monkeypatch.setattr("workflow_scripts.metrics.intervals.CHUNK", 1000)
-    assert mean_interval(values, seed=3) == whole
-    assert mean_interval([0.5, 0.5]) == (0.5, 0.5, 0.5)
-
-
-def test_no_hit_in_few_rows_is_not_no_hit_at_all():
-    """Wilson's interval; 0 of 17 by hand: 1.96^2 / (17 + 1.96^2)."""
-    mean, low, high = mean_interval([0] * 17)
-    assert (mean, low) == (0, 0) and high == pytest.approx(3.8415 / 20.8415, abs=1e-4)
-    assert mean_interval([1] * 17)[1:] == pytest.approx((1 - high, 1.0))
-    assert mean_interval([1] * 5 + [0] * 5)[1:] == pytest.approx((0.2366, 0.7634), abs=1e-4)
-
-
-def test_a_paired_difference_is_narrower_than_two_intervals():
-    generator = np.random.default_rng(0)
-    first = generator.random(100)
-    difference, low, high = paired_difference(first + 0.1, first)
-    assert (difference, low, high) == pytest.approx((0.1, 0.1, 0.1))
-    with pytest.raises(ValueError, match="2 rows against 1"):
-        paired_difference([1, 2], [1])
 
 
 def prediction(split, task, gold, decoded, answer):

@@ -14,12 +14,12 @@ from transformers import AutoModelForSeq2SeqLM
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
 from workflow_scripts.model import train as stage
 from workflow_scripts.model.batches import Collator, examples, read_rows
 from workflow_scripts.model.settings import Settings
 from workflow_scripts.model.trainer import TaskLossTrainer
-from workflow_scripts.text.prompts import TASKS
 from workflow_scripts.text.tokenizers import load_tokenizer
 
 

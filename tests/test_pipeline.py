@@ -60,7 +60,7 @@ def test_a_figures_style_reruns_that_figure(project):
 
 
 def test_a_helper_reruns_only_its_users(project):
-    project.edit("workflow_scripts/metrics/intervals.py", "1000", "1001")
+    project.edit("workflow_scripts/intervals.py", "1000", "1001")
     stale = project.stale()
     assert "score" in stale
     assert not {"train", "predict", "read_rows", "draw_sample"} & set(stale)

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
 
+from tools.overlap import overlap  # noqa: E402
 from workflow_scripts.data.groups import normalised  # noqa: E402
 from workflow_scripts.data.twin import corpus  # noqa: E402
 from workflow_scripts.data.twin import rows as twin_rows  # noqa: E402
@@ -17,9 +18,8 @@ from workflow_scripts.data.twin.database import in_memory  # noqa: E402
 from workflow_scripts.data.twin.query import plain_sql  # noqa: E402
 from workflow_scripts.errors import EssenceError  # noqa: E402
 from workflow_scripts.files import sha256  # noqa: E402
+from workflow_scripts.formats import constants  # noqa: E402
 from workflow_scripts.model import pretrain, standin_measure  # noqa: E402
-from workflow_scripts.model.overlap import overlap  # noqa: E402
-from workflow_scripts.text import constants  # noqa: E402
 
 MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"
 TINY = {"steps": 3, "batch_size": 2, "warmup_steps": 1, "threads": 1, "log_every": 1, "measure": 2}

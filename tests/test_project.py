@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from conftest import fresh_clone
 
-from workflow_scripts import conda_pins
+from tools import conda_pins
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_conda_has_the_locks_pins():
     assert conda_pins.ENVIRONMENT.read_text() == conda_pins.environment(), (
-        "run: python -m workflow_scripts.conda_pins"
+        "run: python -m tools.conda_pins"
     )
 
 
@@ -36,6 +36,7 @@ def test_the_lock_pins_what_is_used_and_what_is_installed():
         ["ruff", "format", "--check", "."],
         ["snakefmt", "--check", "Snakefile", "rules"],
         ["snakemake", "--lint"],
+        ["lint-imports"],
     ],
     ids=" ".join,
 )

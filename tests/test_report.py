@@ -14,32 +14,27 @@ import report_files as made
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
-from workflow_scripts.report import (
-    ablation,
-    carried_weights,
-    claim_tests,
-    claims,
-    differences,
-    examples,
-    execution_figure,
-    fit_figure,
-    heatmap,
-    html,
-    landing,
-    loss_curves,
-    predictions,
-    task_losses,
-)
-from workflow_scripts.report.choose_best import choose
-from workflow_scripts.report.claim_list import SENTENCES
-from workflow_scripts.report.claim_tests import Outcome
-from workflow_scripts.report.evidence import Evidence, Measured
-from workflow_scripts.report.numbers import mean_and_interval, rate
-from workflow_scripts.report.plan import loss_figures, task_figures, training_order
-from workflow_scripts.report.results import over_seeds, results_table, summary_table
+from workflow_scripts.intervals import mean_over_seeds
+from workflow_scripts.report.claims import ablation
+from workflow_scripts.report.claims import measure as claim_tests
+from workflow_scripts.report.claims import table as claims
+from workflow_scripts.report.claims.evidence import Evidence, Measured
+from workflow_scripts.report.claims.measure import Outcome
+from workflow_scripts.report.claims.statements import SENTENCES
+from workflow_scripts.report.figures import carried_weights, heatmap, task_losses
+from workflow_scripts.report.figures import execution as execution_figure
+from workflow_scripts.report.figures import fit as fit_figure
+from workflow_scripts.report.figures import losses as loss_curves
+from workflow_scripts.report.figures.loss_figures import loss_figures, task_figures, training_order
+from workflow_scripts.report.figures.style import drawn_with, new_figure, save
+from workflow_scripts.report.numbers import rate
+from workflow_scripts.report.pages import examples, html, predictions
+from workflow_scripts.report.pages import front_page as landing
+from workflow_scripts.report.pages.answer_quality import verdict_of
 from workflow_scripts.report.runs import TASKS, Run, best_runs, logged_losses, mean_of
-from workflow_scripts.report.style import drawn_with, new_figure, save
-from workflow_scripts.report.verdicts import verdict_of
+from workflow_scripts.report.tables import differences
+from workflow_scripts.report.tables.best_run import choose
+from workflow_scripts.report.tables.results import over_seeds, results_table, summary_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = read_json(ROOT / "resources/published.json")
@@ -71,15 +66,15 @@ def texts_of(figure) -> str:
 
 
 def test_tasks_are_those_of_the_prompts():
-    from workflow_scripts.text import prompts
+    from workflow_scripts.formats import prompts
 
     assert prompts.TASKS == TASKS
 
 
 def test_the_interval_over_seeds_is_students():
-    mean, _, high = mean_and_interval([1.0, 2.0, 3.0])
+    mean, _, high = mean_over_seeds([1.0, 2.0, 3.0])
     assert mean == 2 and high - mean == pytest.approx(4.303 / math.sqrt(3))
-    assert math.isnan(mean_and_interval([1.0])[1])
+    assert math.isnan(mean_over_seeds([1.0])[1])
 
 
 @pytest.mark.parametrize(("value", "text"), [(1e-4, "1e-4"), (3e-5, "3e-5"), (2.5e-4, "2.5e-4")])

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tools.linking_trial import trial
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl
 from workflow_scripts.sql.catalog import Catalog
 from workflow_scripts.sql.linking import Link, coverage, link_rows
-from workflow_scripts.sql.linking_trial import trial
 
 ROOT = Path(__file__).resolve().parents[1]
 SPIDER = ROOT / "../shared/data/spider/database"

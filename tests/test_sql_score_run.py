@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from workflow_scripts.text.answers import render_decomposer, render_refiner, render_selector
+from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
 
 ROOT = Path(__file__).resolve().parents[1]
 SCHEMA = """# Table: item

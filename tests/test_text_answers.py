@@ -5,7 +5,7 @@ import json
 import pytest
 from text_samples import REAL_ROWS, SQL, needs_shared
 
-from workflow_scripts.text.answers import (
+from workflow_scripts.formats.answers import (
     AnswerError,
     final_sql,
     parse_decomposer,

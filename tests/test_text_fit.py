@@ -23,10 +23,10 @@ from text_samples import (
 )
 
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.fit import RowFile, audit, benchmark
-from workflow_scripts.text.prompts import TASKS
-from workflow_scripts.text.reachable import rouge_l
 from workflow_scripts.text.recipes import Recipe, read_recipe
+from workflow_scripts.text.similarity import rouge_l
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]

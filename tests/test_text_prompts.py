@@ -7,8 +7,8 @@ import pytest
 from text_samples import KEYS, REAL_ROWS, REAL_TOKENIZER, needs_shared, prompt
 from tokenizers import Tokenizer
 
-from workflow_scripts.text import constants
-from workflow_scripts.text.prompts import (
+from workflow_scripts.formats import constants
+from workflow_scripts.formats.prompts import (
     TASKS,
     PromptError,
     compact_parts,
@@ -19,7 +19,7 @@ from workflow_scripts.text.prompts import (
     task_of,
     to_source,
 )
-from workflow_scripts.text.schema_text import SchemaError, parse_schema
+from workflow_scripts.formats.schema_text import SchemaError, parse_schema
 
 each_task = pytest.mark.parametrize("task", TASKS)
 

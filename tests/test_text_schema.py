@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 from text_samples import KEYS, SCHEMA
 
-from workflow_scripts.text.schema_text import (
+from workflow_scripts.formats.schema_text import (
     Column,
     SchemaError,
     compact_foreign_keys,

@@ -12,9 +12,9 @@ import pytest
 from workflow_scripts.data.twin import build as twin
 from workflow_scripts.data.twin import rows as rows_module
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.text import answers
-from workflow_scripts.text.prompts import parse_prompt
-from workflow_scripts.text.schema_text import parse_schema
+from workflow_scripts.formats import answers
+from workflow_scripts.formats.prompts import parse_prompt
+from workflow_scripts.formats.schema_text import parse_schema
 
 SMALL = {"rows": {"Selector": 20, "Decomposer": 40, "Refiner": 30}, "rows_per_table": 20}
 

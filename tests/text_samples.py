@@ -8,8 +8,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
-from workflow_scripts.text.answers import render_decomposer, render_refiner, render_selector
-from workflow_scripts.text.prompts import Prompt, render_prompt, to_source
+from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
+from workflow_scripts.formats.prompts import Prompt, render_prompt, to_source
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 REAL_TOKENIZER = SHARED / "data/t5-small-awesome-text-to-sql"

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.files import write_parquet
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.prompts import TASKS
 
 WORDS = 40
 SHAPE = {

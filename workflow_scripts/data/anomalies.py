@@ -9,8 +9,8 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
-from workflow_scripts.text.answers import parse_selector
-from workflow_scripts.text.schema_text import parse_schema
+from workflow_scripts.formats.answers import parse_selector
+from workflow_scripts.formats.schema_text import parse_schema
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # its doubts are counted here, not printed
 

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from workflow_scripts.data.groups import normalised
-from workflow_scripts.text.schema_text import parse_schema
+from workflow_scripts.formats.schema_text import parse_schema
 
 STATED = "stated in the prompt"
 BY_QUESTION = "same question as a row that states it"

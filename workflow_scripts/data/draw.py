@@ -14,7 +14,7 @@ from hashlib import sha256
 
 from workflow_scripts.data.table import Rows
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.prompts import TASKS
 
 Chance = Callable[[Hashable], bytes]
 

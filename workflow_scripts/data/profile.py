@@ -22,7 +22,7 @@ from workflow_scripts.data.groups import normalised
 from workflow_scripts.data.lengths import TokenCounter, box, count_words
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_json, write_parquet
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.prompts import TASKS
 
 BATCH = 256
 EXAMPLES = 5

@@ -4,17 +4,16 @@ In: a .jsonl file, raw (`idx`, `messages`) or processed (`source`, `target`).
 Out: rows.parquet (columns: `rows.SCHEMA`), quarantine.jsonl (one line per refused line, with
 its number and reason) and a summary. Memory doesn't grow with the file, but for the idx seen.
 
-    python -m workflow_scripts.data.read --input FILE --rows results/data/rows.parquet \\
+    python -m workflow_scripts.data.read --raw FILE --rows results/data/rows.parquet \\
         --quarantine results/data/quarantine.jsonl --summary results/data/reading.json
 """
 
-import argparse
 import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,9 +21,10 @@ import pyarrow.parquet as pq
 from workflow_scripts.data.checksums import Checksums, is_the_reports_file
 from workflow_scripts.data.lines import Lines, RowError, excerpt, record_in
 from workflow_scripts.data.rows import SCHEMA, idx_of, row_from
-from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_json, written_whole
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.stage import Input, Log, Output, Setting, run_stage
 
 BATCH = 256  # rows in memory at a time, and the size of a Parquet row group
 FIRST_REASONS = 5
@@ -168,28 +168,22 @@ def _refuse_too_much_quarantine(
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--input", required=True, type=Path)
-    parser.add_argument("--rows", required=True, type=Path)
-    parser.add_argument("--quarantine", required=True, type=Path)
-    parser.add_argument("--summary", required=True, type=Path)
-    parser.add_argument(
-        "--max-quarantine",
-        type=float,
-        default=0.01,
-        help="share of the lines that may be refused before this is a failure (default: 0.01)",
-    )
-    args = parser.parse_args()
-    summary = read_file(args.input, args.rows, args.quarantine, args.summary, args.max_quarantine)
-    counts = ", ".join(f"{task} {count}" for task, count in summary["tasks"].items())
-    kinds = ", ".join(f"{kind} {n}" for kind, n in summary["quarantined_by_kind"].items())
-    print(
-        f"{summary['rows']} rows ({counts}); {summary['quarantined']} lines in quarantine", end=""
-    )
+def read(
+    raw: Annotated[Path, Input("JSONL file of rows, raw or processed")],
+    rows: Annotated[Path, Output("rows.parquet")],
+    quarantine: Annotated[Path, Log("JSONL: the refused lines, each with its reason")],
+    summary: Annotated[Path, Output("JSON: what was read")],
+    max_quarantine: Annotated[
+        float, Setting("share of the lines that may be refused before this is a failure")
+    ] = 0.01,
+) -> None:
+    found = read_file(raw, rows, quarantine, summary, max_quarantine)
+    counts = ", ".join(f"{task} {count}" for task, count in found["tasks"].items())
+    kinds = ", ".join(f"{kind} {n}" for kind, n in found["quarantined_by_kind"].items())
+    print(f"{found['rows']} rows ({counts}); {found['quarantined']} lines in quarantine", end="")
     print(f" ({kinds})" if kinds else "")
-    print("\n".join([*summary["notes"], summary["sentence"]]))
+    print("\n".join([*found["notes"], found["sentence"]]))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(read)

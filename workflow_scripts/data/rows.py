@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from workflow_scripts.data.lines import RowError
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.text import answers, prompts, schema_text
+from workflow_scripts.formats import answers, prompts, schema_text
 
 END_MARK = "</s>"
 INT64 = 2**63

@@ -23,7 +23,7 @@ from workflow_scripts.data.draw import Settings, draw_sample, draw_test, reserve
 from workflow_scripts.data.table import Rows, idx_in, load_rows, write_rows
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import sha256, write_json
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.prompts import TASKS
 
 
 def shared(rows: Rows, one: set[int], other: set[int]) -> dict[str, int]:

@@ -16,9 +16,9 @@ from typing import Any
 
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import to_json, write_jsonl
+from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.metrics.execution_verdicts import METRICS, REPEAT, Case, Verdict, judge
 from workflow_scripts.metrics.hardness import LEVELS
-from workflow_scripts.metrics.intervals import mean_interval
-from workflow_scripts.metrics.judge import METRICS, REPEAT, Case, Verdict, judge
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.execute import Limits, Sandbox
@@ -92,7 +92,7 @@ def summary(verdicts: Iterable[Verdict]) -> dict[str, dict[str, Any]]:
 
 
 def interval(values: list[float]) -> dict[str, Any]:
-    value, low, high = mean_interval(values)
+    value, low, high = mean_over_rows(values)
     return {"value": value, "low": low, "high": high, "n": len(values)}
 
 

@@ -21,19 +21,19 @@ import pyarrow.parquet as pq
 from workflow_scripts.data.groups import normalised
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import write_json, write_parquet
+from workflow_scripts.formats.answers import final_sql
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.intervals import mean_over_rows
 from workflow_scripts.metrics.averages import columns
 from workflow_scripts.metrics.decomposer.rows import decomposer_row
+from workflow_scripts.metrics.execution_verdicts import METRICS, REPEAT, Case, Verdict, judge
 from workflow_scripts.metrics.hardness import LEVELS, hardness
-from workflow_scripts.metrics.intervals import mean_interval
-from workflow_scripts.metrics.judge import METRICS, REPEAT, Case, Verdict, judge
 from workflow_scripts.metrics.refiner.rows import refiner_row
 from workflow_scripts.metrics.selector.rows import selector_row
 from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.execute import Limits, Sandbox
-from workflow_scripts.text.answers import final_sql
-from workflow_scripts.text.prompts import TASKS
 
 BY_HARDNESS = (
     *("execution_accuracy", "execution_match", "exact_match_normalised", "ex_synthetic"),
@@ -203,7 +203,7 @@ def scores_by_hardness(told: list[Row]) -> Iterator[Row]:
 
 
 def _score(split: str, task: str, metric: str, values: list[float]) -> Row:
-    value, low, high = mean_interval(values)
+    value, low, high = mean_over_rows(values)
     return {
         **{"split": split, "task": task, "metric": metric},
         **{"value": value, "low": low, "high": high, "n": len(values)},

@@ -3,7 +3,7 @@
 For rows whose database is not at hand. A prediction is right when it returns the same set of rows
 as gold on every rebuilt instance (`workflow_scripts.sql.rebuild`); rows whose gold returns nothing
 there (or nothing but 0 and NULL) don't count. How far it agrees with EX where both can be had:
-`python -m workflow_scripts.metrics.synthetic_trial`.
+`python -m tools.synthetic_trial`.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.files import digest_of, sha256
+from workflow_scripts.formats.schema import SchemaError
 from workflow_scripts.metrics.execution.compare import execution_accuracy
-from workflow_scripts.metrics.judge import FLOOR
+from workflow_scripts.metrics.execution_verdicts import FLOOR
 from workflow_scripts.sql import hints, rebuild
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.rebuild import build_all, telling
-from workflow_scripts.text.schema import SchemaError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.recipes import Recipe, source_text, target_text
 
 IGNORED = -100  # the label that no loss counts

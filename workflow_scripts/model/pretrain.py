@@ -23,13 +23,13 @@ from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 from workflow_scripts.data.twin import corpus
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import write_json, write_text
+from workflow_scripts.formats import constants
 from workflow_scripts.model import (
     standin_card,
     standin_measure,
     standin_start,
     standin_tokenizer,
 )
-from workflow_scripts.text import constants
 
 SETTINGS = {
     "seed": 7,

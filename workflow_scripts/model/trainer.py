@@ -19,12 +19,12 @@ from transformers import (
 )
 
 from workflow_scripts.files import write_json
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model import checkpoints
 from workflow_scripts.model.batches import IGNORED, Collator
 from workflow_scripts.model.device import Device
 from workflow_scripts.model.settings import Settings
 from workflow_scripts.model.training_log import TrainingLog, check_finite, eval_event, step_event
-from workflow_scripts.text.prompts import TASKS
 
 NOTES = "essence.json"  # what a checkpoint knows beyond the trainer's own state
 LOG = "training_log.jsonl"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.prompts import TASKS
 
 Event = dict[str, Any]
 

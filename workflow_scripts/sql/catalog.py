@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.schema import Table
 from workflow_scripts.sql.databases import list_databases
-from workflow_scripts.text.schema import Table
 
 Columns = frozenset[tuple[str, str]]
 

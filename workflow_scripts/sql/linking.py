@@ -23,10 +23,10 @@ import pyarrow.parquet as pq
 from workflow_scripts.data.groups import normalised
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import write_json, write_parquet
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.formats.schema import SchemaError, Table
+from workflow_scripts.formats.schema_text import parse_schema
 from workflow_scripts.sql.catalog import Catalog, Columns
-from workflow_scripts.text.prompts import TASKS
-from workflow_scripts.text.schema import SchemaError, Table
-from workflow_scripts.text.schema_text import parse_schema
 
 STATED, QUESTION, SCHEMA, VALUES = "stated", "question", "schema", "values"
 # Why there is no link

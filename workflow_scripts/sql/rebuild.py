@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.formats.schema import ForeignKey, SchemaError, Table
+from workflow_scripts.formats.schema_text import parse_foreign_keys, parse_schema
 from workflow_scripts.sql.hints import Hints, Place, hints_of
-from workflow_scripts.text.schema import ForeignKey, SchemaError, Table
-from workflow_scripts.text.schema_text import parse_foreign_keys, parse_schema
 
 SIZES = (6, 15, 40, 120)  # rows a table, one instance each
 SPREAD = (3, 8, 12, 20)  # different values in a column of which no example is shown

@@ -9,9 +9,9 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
-from workflow_scripts.text.prompts import compact_parts, parse_prompt, sections
-from workflow_scripts.text.reachable import exact, rouge_l
+from workflow_scripts.formats.prompts import compact_parts, parse_prompt, sections
 from workflow_scripts.text.recipes import Recipe, source_text, target_text
+from workflow_scripts.text.similarity import exact, rouge_l
 
 Row = tuple[str, str, str]  # task, source in the processed form, target
 WATCHED = ("question", "schema", "old_sql")  # sections that a row can't be answered without

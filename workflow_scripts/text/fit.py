@@ -22,9 +22,9 @@ from workflow_scripts.data.lines import Lines, RowError, record_in
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import to_json, write_json
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.audit import Row, Tally, leftovers
 from workflow_scripts.text.fit_report import as_table, concerns, fatal, loud
-from workflow_scripts.text.prompts import TASKS
 from workflow_scripts.text.recipes import Recipe, read_recipe, source_text, target_text
 from workflow_scripts.text.tokenizers import embedding_rows, load_tokenizer, rows_needed
 

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.text.prompts import compact_prompt, parse_prompt
+from workflow_scripts.formats.prompts import compact_prompt, parse_prompt
 
 _CHOICES = {"prompt": ("full", "compact"), "tokenizer": ("stock", "lossless")}
 # Settings of a recipe that say which rows and weights its runs use, not how text is handled.

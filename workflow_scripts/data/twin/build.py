@@ -15,7 +15,7 @@ from workflow_scripts.data.twin import database
 from workflow_scripts.data.twin.rows import SETTINGS, make_rows, make_worlds
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import sha256, write_json, write_jsonl
-from workflow_scripts.text.prompts import TASKS
+from workflow_scripts.formats.prompts import TASKS
 
 
 def read_settings(given: dict) -> dict:

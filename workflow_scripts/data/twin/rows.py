@@ -13,11 +13,11 @@ from workflow_scripts.data.twin.query import agent_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.text.answers import render_decomposer, render_refiner, render_selector
-from workflow_scripts.text.database_schema import describe_database
-from workflow_scripts.text.prompts import Prompt, render_prompt
-from workflow_scripts.text.schema import Column, Table
-from workflow_scripts.text.schema_text import render_foreign_keys, render_schema
+from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
+from workflow_scripts.formats.database_schema import describe_database
+from workflow_scripts.formats.prompts import Prompt, render_prompt
+from workflow_scripts.formats.schema import Column, Table
+from workflow_scripts.formats.schema_text import render_foreign_keys, render_schema
 
 SETTINGS = {
     "seed": 7,

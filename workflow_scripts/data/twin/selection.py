@@ -2,7 +2,7 @@
 
 from workflow_scripts.data.twin.query import Query
 from workflow_scripts.data.twin.schema import Table, World
-from workflow_scripts.text.schema import Table as TableText
+from workflow_scripts.formats.schema import Table as TableText
 
 MOST_COLUMNS = 6  # a list keeps this many, and so does a table that was dropped (MAC-SQL)
 

@@ -4,9 +4,9 @@ The answer's form is MAC-SQL's (Wang et al. 2023, section 3.3): sub-questions, e
 the last one being the answer. What its SQL returns is judged by the execution metrics.
 """
 
-from workflow_scripts.metrics.names import schema_names, unknown_names
+from workflow_scripts.formats.answers import AnswerError, final_sql, parse_decomposer
+from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.sql.parse import parse
-from workflow_scripts.text.answers import AnswerError, final_sql, parse_decomposer
 
 
 def decomposer_row(prediction: str, gold: str, schema: str) -> dict[str, float]:

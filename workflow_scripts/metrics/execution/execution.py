@@ -5,7 +5,7 @@ from pathlib import Path
 import datasets
 import evaluate
 
-from workflow_scripts.metrics.judge import Case, judge
+from workflow_scripts.metrics.execution_verdicts import Case, judge
 from workflow_scripts.metrics.score import summary
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.execute import Limits, Sandbox

@@ -6,7 +6,7 @@ import datasets
 import evaluate
 
 from workflow_scripts.metrics.averages import averages
-from workflow_scripts.metrics.judge import Case, judge
+from workflow_scripts.metrics.execution_verdicts import Case, judge
 from workflow_scripts.metrics.refiner.rows import refiner_row
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.execute import Limits, Sandbox

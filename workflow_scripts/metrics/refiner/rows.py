@@ -3,7 +3,7 @@
 The task is MAC-SQL's (Wang et al. 2023, section 3.4). Right and wrong are execution accuracy's.
 """
 
-from workflow_scripts.metrics.judge import Verdict
+from workflow_scripts.metrics.execution_verdicts import Verdict
 from workflow_scripts.sql.parse import normalise
 
 

@@ -6,8 +6,14 @@ Text-to-SQL"): sets of names against the gold answer's. "keep_all" keeps every c
 "drop_all" and tables that aren't mentioned keep none.
 """
 
-from workflow_scripts.metrics.names import Columns, Schema, columns_of, needed_columns, schema_names
-from workflow_scripts.text.answers import AnswerError, Selection, parse_selector
+from workflow_scripts.formats.answers import AnswerError, Selection, parse_selector
+from workflow_scripts.metrics.schema_names import (
+    Columns,
+    Schema,
+    columns_of,
+    needed_columns,
+    schema_names,
+)
 
 
 def kept(selection: Selection, schema: Schema) -> Columns:

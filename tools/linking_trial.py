@@ -1,0 +1,90 @@
+"""How often is linking right? Prompts are rendered from databases whose names are then hidden.
+
+    python -m tools.linking_trial --databases DIR
+
+Whole schemas, and schemas pruned as a Selector prunes them (1 to 3 tables, some with 6 columns
+only); then the same prompts with the true database taken away, where every link is wrong.
+"""
+
+import argparse
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.files import to_json
+from workflow_scripts.formats.database_schema import describe_database
+from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
+from workflow_scripts.formats.schema import Table
+from workflow_scripts.formats.schema_text import render_schema
+from workflow_scripts.sql.catalog import Catalog
+from workflow_scripts.sql.linking import Linker
+
+KEPT_COLUMNS = 6
+
+
+def pruned(tables: list[Table], rng: random.Random) -> list[Table]:
+    chosen = sorted(rng.sample(range(len(tables)), min(rng.randint(1, 3), len(tables))))
+    return [_narrowed(tables[at], rng) if rng.random() < 0.5 else tables[at] for at in chosen]
+
+
+def _narrowed(table: Table, rng: random.Random) -> Table:
+    count = min(KEPT_COLUMNS, len(table.columns))
+    kept = sorted(rng.sample(range(len(table.columns)), count))
+    return Table(table.name, tuple(table.columns[at] for at in kept))
+
+
+def trial_rows(catalog: Catalog, kind: str, each: int, seed: int) -> Iterator[tuple[str, dict]]:
+    """(true db_id, row without it), the schema having gone through a Decomposer's prompt."""
+    rng = random.Random(f"{kind} {seed}")
+    number = 0
+    for db_id, file in catalog.files.items():
+        tables, _ = describe_database(file)
+        for _ in range(each):
+            shown = tables if kind == "whole" else pruned(tables, rng)
+            number += 1
+            prompt = Prompt("Decomposer", None, f"Question {number}?", "", render_schema(shown), "")
+            read = parse_prompt(render_prompt(prompt))
+            row = {"idx": number, "db_id": None, "question": read.question, "schema": read.schema}
+            yield db_id, row
+
+
+def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, Any]:
+    """Precision and recall of links, and links made when the true database is not there.
+
+    Returns counts with precision (None without links) and recall.
+    """
+    told = list(trial_rows(catalog, kind, each, seed))
+    links = [Linker([], catalog).link(row) for _, row in told]
+    made = [(link.db_id, true) for link, (true, _) in zip(links, told, strict=True) if link.db_id]
+    right = sum(found == true for found, true in made)
+    away = [Linker([], catalog.without(true)).link(row) for true, row in told]
+    return {
+        "prompts": len(told),
+        "links": len(made),
+        "right": right,
+        "precision": right / len(made) if made else None,
+        "recall": right / len(told),
+        "links_without_the_true_database": sum(link.db_id is not None for link in away),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--databases", required=True, type=Path)
+    parser.add_argument("--each", type=int, default=10, help="pruned prompts a database")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with Catalog(given.databases) as catalog:
+        if not catalog.files:
+            raise EssenceError(f"{given.databases}: no <db_id>/<db_id>.sqlite in it")
+        answer = {
+            "whole": trial(catalog, "whole", 1, given.seed),
+            "pruned": trial(catalog, "pruned", given.each, given.seed),
+        }
+    print(to_json(answer), end="")
+
+
+if __name__ == "__main__":
+    run_cli(main)

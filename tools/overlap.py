@@ -1,0 +1,49 @@
+"""Which questions of a file of rows the stand-in has met word for word in its pre-training.
+
+    python -m tools.overlap --rows results/data/test.parquet
+
+The corpus is made again, from the settings that the stand-in was made with. Prints JSON: the rows,
+their distinct questions, and those of them that some example asks, on a schema of its own.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from workflow_scripts.data.groups import normalised
+from workflow_scripts.errors import run_cli
+from workflow_scripts.files import read_json
+from workflow_scripts.model.pretrain import CHUNK, SETTINGS, chunk_of
+
+STANDIN = "resources/models/standin/pretrain.json"
+
+
+def overlap(questions: set[str], settings: dict) -> set[str]:
+    """Those of the normalised `questions` that the corpus of these settings asks."""
+    met: set[str] = set()
+    chunks = -(-settings["steps"] // CHUNK)
+    for number in range(chunks):
+        asked = {normalised(example.draft.question) for example in chunk_of(settings, number)}
+        met |= questions & asked
+        print(f"\r{number + 1}/{chunks} chunks, {len(met)} met", end="", file=sys.stderr)
+    print(file=sys.stderr)
+    return met
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", required=True, type=Path, help="rows.parquet or test.parquet")
+    parser.add_argument("--made", default=STANDIN, type=Path, help="pretrain.json of the model")
+    given = parser.parse_args()
+    settings = {**SETTINGS, **read_json(given.made)["settings"]}
+    table = pq.read_table(given.rows, columns=["question"])["question"].to_pylist()
+    questions = {normalised(question) for question in table}
+    met = sorted(overlap(questions, settings))
+    print(json.dumps({"rows": len(table), "questions": len(questions), "met": met}, indent=1))
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,123 @@
+"""How fast is scoring? 1,000 predictions over 100 databases, hostile ones among them.
+
+    python -m tools.scoring_benchmark [--databases DIR --questions FILE]
+
+Without a folder the databases are made up. Prints seconds, statements executed and verdicts.
+"""
+
+import argparse
+import random
+import sqlite3
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tools.synthetic_trial import perturbed, read_questions
+from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.files import to_json
+from workflow_scripts.metrics.execution_verdicts import Case, judge
+from workflow_scripts.metrics.score import report
+from workflow_scripts.sql.cache import CachedSandbox
+from workflow_scripts.sql.databases import find_database
+from workflow_scripts.sql.execute import Sandbox
+
+HOSTILE = (
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
+    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c",
+    "WITH RECURSIVE c(s) AS (SELECT 'x' UNION ALL SELECT s || s FROM c) SELECT max(s) FROM c",
+    "SELECT hex(hex(hex(hex(hex(hex(hex(hex(printf('%.5000c', 'x')))))))))",
+    "SELECT randomblob(1000000000)",
+    "SELECT " + "(" * 5000 + "1" + ")" * 5000,
+    "SELECT 1; DROP TABLE t",
+    "ATTACH '/tmp/x' AS x",
+    "PRAGMA writable_schema = ON",
+    "SELECT load_extension('x')",
+    "SELECT '\0'",
+    "not SQL at all",
+)
+
+
+def made_up(folder: Path, databases: int, rng: random.Random) -> list[dict[str, str]]:
+    """Write databases with 2 tables of some hundred rows; returns questions with their gold."""
+    rows = []
+    for number in range(databases):
+        name = f"shop_{number}"
+        path = folder / name / f"{name}.sqlite"
+        path.parent.mkdir(parents=True)
+        connection = sqlite3.connect(path)
+        connection.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL)")
+        connection.execute("CREATE TABLE sale (item_id INTEGER, day TEXT, amount INTEGER)")
+        items = [(i, f"item {i}", rng.randint(1, 900) / 10) for i in range(100)]
+        sales = [(rng.randrange(100), f"2020-01-{rng.randint(1, 28):02}", i) for i in range(400)]
+        connection.executemany("INSERT INTO item VALUES (?, ?, ?)", items)
+        connection.executemany("INSERT INTO sale VALUES (?, ?, ?)", sales)
+        connection.commit()
+        connection.close()
+        for least in range(10):
+            gold = (
+                "SELECT T1.name , count(*) FROM item AS T1 JOIN sale AS T2 ON T1.id = T2.item_id "
+                f"WHERE T1.price > {least * 9} GROUP BY T1.id ORDER BY count(*) DESC"
+            )
+            rows.append({"db_id": name, "gold": gold})
+    return rows
+
+
+def cases(
+    rows: list[dict[str, str]], databases: Path, count: int, hostile: float, rng: random.Random
+) -> list[Case]:
+    """`count` cases spread over the databases of `rows`; a share of them hostile."""
+    by_database: dict[str, list[str]] = {}
+    for row in rows:
+        by_database.setdefault(row["db_id"], []).append(row["gold"])
+    names = sorted(by_database)[:100]
+    made = []
+    for number in range(count):
+        name = names[number % len(names)]
+        gold = rng.choice(by_database[name])
+        bad = rng.random() < hostile
+        sql = rng.choice(HOSTILE) if bad else perturbed(rng, gold, by_database[name])
+        made.append(Case(name, "", gold, sql, find_database(databases, name)))
+    return made
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--databases", type=Path)
+    parser.add_argument("--questions", type=Path, help="their gold SQL: JSON or JSON lines")
+    parser.add_argument("--predictions", type=int, default=1000)
+    parser.add_argument("--hostile", type=float, default=0.05, help="share of hostile predictions")
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    if bool(given.databases) != bool(given.questions):
+        raise EssenceError("give --databases and --questions together, or neither")
+    rng = random.Random(0)
+    with tempfile.TemporaryDirectory() as folder:
+        databases = given.databases or Path(folder)
+        rows = read_questions(given.questions) if given.questions else []
+        rows = rows or made_up(databases, 100, rng)
+        todo = cases(rows, databases, given.predictions, given.hostile, rng)
+        started = time.perf_counter()
+        with Sandbox(workers=given.workers) as sandbox:
+            cached = CachedSandbox(sandbox)
+            verdicts = judge(todo, cached)
+        answer = report(verdicts)
+        seconds = time.perf_counter() - started
+    print(
+        to_json(
+            {
+                "seconds": round(seconds, 2),
+                "predictions": len(todo),
+                "databases": len({case.db_id for case in todo}),
+                "hostile": sum(case.prediction in HOSTILE for case in todo),
+                "executed": cached.executed,
+                "verdicts": Counter(verdict.verdict for verdict in verdicts),
+                "execution_accuracy": answer["metrics"]["execution_accuracy"],
+            }
+        ),
+        end="",
+    )
+
+
+if __name__ == "__main__":
+    run_cli(main)

@@ -1,0 +1,201 @@
+"""What a fine-tuning leaves in results/runs/<recipe>/<run>/seed<k>/, and its scores."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from workflow_scripts.artifacts.base import Artifact
+from workflow_scripts.artifacts.settings import Settings
+
+
+class StepSums(Artifact):
+    """The loss of one task in the batch of a step, summed, and the tokens it was summed over."""
+
+    loss_sum: float
+    tokens: int
+
+
+class EvalSums(StepSums):
+    """`real_`: padding left out."""
+
+    real_loss_sum: float
+    real_tokens: int
+
+
+class Step(Artifact):
+    """A line of training_log.jsonl: one optimiser step."""
+
+    event: Literal["step"] = "step"
+    step: int
+    epoch: float
+    loss: float
+    learning_rate: float
+    tasks: dict[str, StepSums]
+
+
+class Evaluation(Artifact):
+    """A line of training_log.jsonl: the validation rows after an epoch."""
+
+    event: Literal["eval"] = "eval"
+    step: int
+    epoch: float
+    eval_loss: float
+    loss_per_token: float
+    tasks: dict[str, EvalSums]
+
+
+class End(Artifact):
+    """The last line of training_log.jsonl."""
+
+    event: Literal["end"] = "end"
+    best_epoch: int
+    best_step: int
+    best_eval_loss: float
+    epochs_done: int
+    steps_done: int
+    stopped_early: bool
+
+
+LogEvent = Annotated[Step | Evaluation | End, Field(discriminator="event")]
+LOG_EVENT: TypeAdapter[LogEvent] = TypeAdapter(LogEvent)
+
+
+class Losses(Artifact):
+    """Means over tokens; `train_loss` None where no training row is of the task."""
+
+    train_loss: float | None
+    eval_loss: float
+    loss_per_token: float
+
+
+class Epoch(Losses):
+    epoch: int
+    step: int
+    tasks: dict[str, Losses]
+
+
+class Training(Artifact):
+    """training.json: the epochs of a run, and which of them was best by training.best_metric."""
+
+    recipe: str
+    run: str
+    seed: int
+    settings: Settings
+    epochs: list[Epoch]
+    best_epoch: int
+    best_step: int
+    best_eval_loss: float
+    best_loss_per_token: float
+    stopped_early: bool
+    epochs_done: int
+    steps_done: int
+    steps_planned: int
+    rows: dict[str, dict[str, int]]  # train, val -> "all" and each task -> rows
+
+    @property
+    def best(self) -> Epoch:
+        return next(epoch for epoch in self.epochs if epoch.step == self.best_step)
+
+
+class Git(Artifact):
+    commit: str | None
+    dirty: bool | None
+
+
+class Base(Artifact):
+    folder: str
+    digest: str
+
+
+class Batch(Artifact):
+    """`effective` rows an optimiser step, `micro` of them at a time, `accumulation` times."""
+
+    effective: int
+    micro: int
+    accumulation: int
+
+
+class Weights(Artifact):
+    sha256: str
+    bytes: int
+    parameters: int
+
+
+class DeviceFacts(Artifact):
+    kind: str  # cpu | cuda
+    name: str
+    precision: str  # fp32 | bf16
+    threads: int
+    notes: list[str]
+
+
+class Provenance(Artifact):
+    """provenance.json: what a run was made from and on."""
+
+    recipe: str
+    run: str
+    seed: int
+    settings: Settings
+    fingerprint: str  # of settings, rows, base, code, versions and kind of device
+    data: dict[str, str]  # train, val -> sha256
+    base: Base
+    code: str
+    lock: str | None
+    device: DeviceFacts
+    versions: dict[str, str]
+    git: Git
+    platform: str
+    batch: Batch
+    starts: int
+    seconds: dict[str, float]
+    energy_joules: float | None
+    peak_memory_mib: int
+    model: Weights
+
+
+class Score(Artifact):
+    """One number; `low` and `high` are None where it has no interval over rows, as losses."""
+
+    split: str
+    task: str  # "all" or one of the tasks
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class HardnessScore(Score):
+    hardness: str
+
+
+class Scores(Artifact):
+    """scores.json: the answers of a run by their text, and the losses of its best epoch."""
+
+    recipe: str
+    run: str
+    seed: int
+    scores: list[Score]
+
+
+class SqlScores(Scores):
+    """sql_scores.json: the answers of a run by what their SQL does."""
+
+    by_hardness: list[HardnessScore]
+
+
+class Ranked(Artifact):
+    run: str
+    value: float
+
+
+class BestRun(Artifact):
+    """best_run.json: the run whose answers experiment 4 shows, and all that it was chosen among."""
+
+    recipe: str
+    run: str
+    seed: int
+    metric: str
+    split: str
+    value: float
+    ranking: list[Ranked]

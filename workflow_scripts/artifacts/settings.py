@@ -1,0 +1,77 @@
+"""The settings of one fine-tuning: a recipe, a run, how to train, and the seed.
+
+They come from the configuration (`config.run_settings`), stand on the command line of the stages
+that train and answer, and are kept in training.json.
+"""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from workflow_scripts.artifacts.base import Artifact
+
+LONGEST_WINDOW = 50  # steps between two looks at the loss: a run that broke must not go on
+
+
+class Recipe(Artifact):
+    """How text meets the model: nothing but settings; no code asks for its name.
+
+    `source_tokens` and `target_tokens` count the end mark; `generate_tokens` is the most that are
+    generated for an answer.
+    """
+
+    name: str
+    prompt: Literal["full", "compact"]
+    source_tokens: PositiveInt
+    target_tokens: PositiveInt
+    tokenizer: Literal["stock", "lossless"]
+    padding_in_loss: bool
+    generate_tokens: PositiveInt
+
+
+class RunSettings(Artifact):
+    """One run of the configuration; `learning_rate` is before `learning_rate_scale`."""
+
+    name: str
+    experiment: int
+    sampling: str
+    rows: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: float
+    epochs: PositiveInt
+    patience: int | None
+
+
+class TrainingSettings(Artifact):
+    """How every run is trained; see rules/config.schema.yaml for what each key means."""
+
+    learning_rate_scale: float
+    scheduler: str
+    warmup_steps: int
+    weight_decay: float
+    max_grad_norm: float
+    eval_batch_size: PositiveInt
+    log_every: PositiveInt
+    checkpoint_steps: PositiveInt | None = None
+    best_metric: Literal["eval_loss", "loss_per_token"] = Field(
+        description="The lowest decides which epoch's weights are kept."
+    )
+
+
+class Settings(Artifact):
+    """All that decides a fine-tuning besides its rows and its first weights."""
+
+    recipe: Recipe
+    run: RunSettings
+    training: TrainingSettings
+    seed: int
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16"]
+
+    @property
+    def learning_rate(self) -> float:
+        return self.run.learning_rate * self.training.learning_rate_scale
+
+    @property
+    def log_every(self) -> int:
+        return min(self.training.log_every, LONGEST_WINDOW)

@@ -1,0 +1,102 @@
+"""The Parquet files of the pipeline, one dataclass each; `None` where a row lacks the value."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Row:
+    """rows.parquet, and the samples and test rows drawn from it: one line of the input.
+
+    A field is None where the prompt of that task doesn't have it.
+    """
+
+    idx: int  # the row's own number, or its line number
+    line: int  # line of the input file, from 1
+    task: str
+    db_id: str | None
+    question: str
+    evidence: str | None
+    schema: str
+    foreign_keys: str | None
+    old_sql: str | None
+    error: str | None
+    exception_class: str | None
+    gold_sql: str | None
+    source: str  # "### Input:\n" ... "### Response:\n"
+    target: str  # the answer, without "</s>"
+
+
+@dataclass(slots=True)
+class Lengths:
+    """lengths.parquet: one line a row."""
+
+    idx: int
+    task: str
+    source_words: int
+    target_words: int
+    source_tokens: int
+    target_tokens: int
+
+
+@dataclass(slots=True)
+class Link:
+    """links.parquet: the database of each row. `db_id` None: not linked, and `how` says why."""
+
+    idx: int
+    db_id: str | None
+    how: str
+    candidates: list[str]  # all that the schema allows
+
+
+@dataclass(slots=True)
+class Prediction:
+    """predictions.parquet: one answer of a run.
+
+    `gold_decoded` is what the run's tokenizer can write of `gold`, which the notebooks compared
+    with; `cut` says that the limit of generated tokens was reached.
+    """
+
+    split: str
+    idx: int
+    task: str
+    db_id: str | None
+    question: str
+    gold: str
+    gold_decoded: str
+    prediction: str
+    prediction_tokens: int
+    cut: bool
+
+
+@dataclass(slots=True)
+class Judged:
+    """verdicts.parquet: what the SQL of one answer did.
+
+    For the Selector, which writes no SQL, `gold` and `prediction` are whole answers and the
+    figures of execution are None. `prediction` None: the answer holds no SQL.
+    """
+
+    split: str
+    idx: int
+    task: str
+    db_id: str | None  # None: not linked
+    how: str  # how the row was linked, or why not
+    question: str
+    schema: str
+    gold: str | None
+    prediction: str | None
+    answer: str  # the prediction as it was written
+    verdict: str
+    error: str | None
+    hardness: str | None
+    gold_rows: int | None
+    exact_match: float | None = None
+    exact_match_normalised: float | None = None
+    parse_rate: float | None = None
+    executable_rate: float | None = None
+    execution_accuracy: float | None = None
+    execution_match: float | None = None
+    soft_f1: float | None = None
+    ves: float | None = None
+    r_ves: float | None = None
+    ex_synthetic: float | None = None

@@ -1,0 +1,124 @@
+"""The schema text of a SQLite database, value examples chosen by MAC-SQL's rules."""
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.formats.schema import (
+    Column,
+    ForeignKey,
+    SchemaError,
+    Table,
+    name_words,
+)
+
+# Table -> column -> (description, note); what is missing is made from the column's name
+Descriptions = Mapping[str, Mapping[str, tuple[str, str]]]
+
+MOST_EXAMPLES = 6
+MOST_NUMBERS = 10  # a numeric column with more distinct values shows none
+LONGEST_VALUE = 50
+
+_NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC", re.IGNORECASE)
+_DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?")
+_UNTELLING = re.compile(r"https?://|^\S+@\S+\.\S+$")
+
+
+def describe_database(
+    sqlite_path: Path | str, descriptions: Descriptions | None = None
+) -> tuple[list[Table], list[ForeignKey]]:
+    """Tables and foreign keys of a SQLite file, opened for reading only.
+
+    Value examples: none for keys, for names ending in id, email or url, for numeric columns with
+    more than 10 values, and for text that holds addresses or runs over 50 characters; one for
+    dates; at most 6 otherwise, the most frequent first (ties by value), after None where the
+    column has NULLs. Raises SchemaError when the file is missing or no SQLite database.
+    """
+    path = Path(sqlite_path)
+    if not path.is_file():
+        raise SchemaError(f"{path}: no such database file")
+    with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        try:
+            return _describe(db, descriptions or {})
+        except sqlite3.DatabaseError as error:
+            raise SchemaError(f"{path}: not a readable SQLite database ({error})") from error
+
+
+def _describe(
+    db: sqlite3.Connection, descriptions: Descriptions
+) -> tuple[list[Table], list[ForeignKey]]:
+    names = [
+        name
+        for (name,) in db.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            " ORDER BY rowid"
+        )
+    ]
+    columns = {
+        name: db.execute("SELECT name, type, pk FROM pragma_table_info(?)", (name,)).fetchall()
+        for name in names
+    }
+    keys = [key for name in names for key in _foreign_keys(db, name, columns)]
+    in_keys = {(a, x) for a, x, _, _ in keys} | {(b, y) for _, _, b, y in keys}
+    in_keys |= {(table, c) for table in names for c, _, pk in columns[table] if pk}
+
+    def column(table: str, name: str, type_: str) -> Column:
+        default = (name_words(name), "")
+        description, note = descriptions.get(table, {}).get(name, default)
+        examples = None if (table, name) in in_keys else _examples(db, table, name, type_)
+        return Column(name, description, examples, note)
+
+    tables = [
+        Table(table, tuple(column(table, name, type_) for name, type_, _ in columns[table]))
+        for table in names
+    ]
+    return tables, keys
+
+
+def _foreign_keys(
+    db: sqlite3.Connection, table: str, columns: dict[str, list[tuple[str, str, int]]]
+) -> list[ForeignKey]:
+    """In the order of declaration (SQLite counts backwards), spelled as the tables are."""
+    rows = db.execute(
+        'SELECT "from", "table", "to", seq FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq',
+        (table,),
+    ).fetchall()
+    spelled = {name.lower(): name for name in columns}
+    keys = []
+    for column, other, other_column, seq in rows:
+        other = spelled.get(other.lower(), other)
+        if other_column is None:  # REFERENCES other: its primary key is meant
+            primary = sorted((pk, name) for name, _, pk in columns.get(other, []) if pk)
+            if seq >= len(primary):
+                continue
+            other_column = primary[seq][1]
+        keys.append((table, column, other, other_column))
+    return keys
+
+
+def _examples(
+    db: sqlite3.Connection, table: str, column: str, type_: str
+) -> tuple[Any, ...] | None:
+    if column.lower().endswith(("id", "email", "url")):
+        return None
+    sql_table, sql_column = (name.replace('"', '""') for name in (table, column))
+    values = [
+        value
+        for (value,) in db.execute(
+            f'SELECT "{sql_column}" FROM "{sql_table}" GROUP BY 1 ORDER BY COUNT(*) DESC, 1'
+        )
+    ]
+    if len(values) > MOST_NUMBERS and _NUMERIC.search(type_ or ""):
+        return None
+    told = [v for v in values if v is not None and str(v).strip() and not isinstance(v, bytes)]
+    texts = [v for v in told if isinstance(v, str)]
+    if not told or any(len(t) > LONGEST_VALUE or _UNTELLING.search(t) for t in texts):
+        return None
+    told = told[:MOST_EXAMPLES]
+    if all(isinstance(v, str) and _DATE.fullmatch(v) for v in told):
+        told = told[:1]
+    return (None, *told) if None in values else tuple(told)

@@ -1,0 +1,261 @@
+"""The three prompt formats of MAC-SQL: recognised, taken apart, written and made compact.
+
+The only place that knows them. Section marks, their order, and the first and last sentences are
+those of the Agent-Instruct rows; the constant text between them is in `constants.py`.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats import constants
+from workflow_scripts.formats.schema_text import (
+    compact_foreign_keys,
+    compact_schema,
+    parse_foreign_keys,
+    parse_schema,
+)
+
+TASKS = ("Selector", "Decomposer", "Refiner")
+
+_OPENINGS = {
+    "Selector": "As an experienced and professional database administrator",
+    "Decomposer": "Given a 【Database schema】 description",
+    "Refiner": "【Instruction】\nWhen executing SQL below, some errors occurred",
+}
+# A row's own sections in their order; "end" starts what follows the last of them.
+_MARKS = {
+    "Selector": {
+        "db_id": "【DB_ID】",
+        "schema": "【Schema】",
+        "foreign_keys": "【Foreign keys】",
+        "question": "【Question】",
+        "evidence": "【Evidence】",
+        "end": "【Answer】",
+    },
+    "Decomposer": {
+        "schema": "【Database schema】",
+        "foreign_keys": "【Foreign keys】",
+        "question": "【Question】",
+        "evidence": "【Evidence】",
+        "end": "Decompose the question into sub questions",
+    },
+    "Refiner": {
+        "question": "【Query】",
+        "evidence": "【Evidence】",
+        "schema": "【Database info】",
+        "foreign_keys": "【Foreign keys】",
+        "old_sql": "【old SQL】",
+        "error": "【SQLite error】",
+        "exception_class": "【Exception class】",
+        "end": "【correct SQL】",
+    },
+}
+_REQUIRED = {"question", "schema", "old_sql", "error"}
+_SEPARATOR = "\n=========="  # stands between the few-shot examples and the row's own text
+_FRAME = re.compile(r"\s*(?:### Instruction:\n.*?)?### Input:\s*", re.DOTALL)
+_RESPONSE = "### Response:"
+
+
+class PromptError(EssenceError):
+    """A text that is none of the three prompts, or lacks a section that its task needs."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What a row itself says, the constant part of its prompt left out.
+
+    `db_id` is None where the prompt doesn't state it (Decomposer, Refiner); `old_sql`, `error`
+    and `exception_class` are None for all but the Refiner. Texts carry no outer white space.
+    """
+
+    task: str
+    db_id: str | None
+    question: str
+    evidence: str
+    schema: str
+    foreign_keys: str
+    old_sql: str | None = None
+    error: str | None = None
+    exception_class: str | None = None
+
+
+def task_of(text: str) -> str:
+    """The task of a user text or processed source, by its opening words.
+
+    Raises PromptError when it opens like none of the three.
+    """
+    start = _start(text)
+    for task, opening in _OPENINGS.items():
+        if text.startswith(opening, start):
+            return task
+    begins = " ".join(text[start : start + 80].split())[:60]
+    raise PromptError(
+        f"unknown task: the prompt starts with {begins!r}; a Selector, Decomposer or Refiner "
+        "prompt starts with " + ", ".join(repr(o[:30] + "...") for o in _OPENINGS.values())
+    )
+
+
+def sections(text: str) -> dict[str, tuple[int, int]]:
+    """Where the row's own sections lie in `text`: name -> (start, end) in characters.
+
+    The names are those of `Prompt`'s fields, plus "own": everything after the constant part.
+    A mark counts at the start of a line and after the last example; its last occurrence is the
+    row's own. Raises PromptError for an unknown task or a missing section.
+    """
+    task = task_of(text)
+    own = max(text.rfind(_SEPARATOR), 0)
+    found = {}
+    for name, mark in _MARKS[task].items():
+        at = text.rfind("\n" + mark, own)
+        if at >= 0:
+            found[name] = (at + 1, at + 1 + len(mark))
+        elif name in _REQUIRED:
+            raise PromptError(f"{task} prompt without its {mark} section after the examples")
+    order = sorted(found.values())
+    if order != list(found.values()):
+        raise PromptError(f"{task} prompt whose sections are not in the order of the format")
+    ends = [begin for begin, _ in order[1:]] + [_end(text)]
+    spans = {"own": (order[0][0], len(text))}
+    for (name, (_, start)), end in zip(found.items(), ends, strict=True):
+        if name == "exception_class":  # one line, perhaps empty; the closing sentence follows
+            end = start + len("\n".join(text[start:end].split("\n", 2)[:2]))
+        spans[name] = _stripped(text, start, end)
+    spans.pop("end", None)
+    return spans
+
+
+def parse_prompt(text: str) -> Prompt:
+    """Take the row's own sections out of a user text or a processed source.
+
+    Evidence, foreign keys and database id may be missing. Raises PromptError (see `sections`).
+    """
+    task, spans = task_of(text), sections(text)
+    part = {name: text[start:end] for name, (start, end) in spans.items()}
+    refiner = task == "Refiner"
+    return Prompt(
+        task=task,
+        db_id=part.get("db_id") or None,
+        question=part["question"].removeprefix("--").strip() if refiner else part["question"],
+        evidence=part.get("evidence", ""),
+        schema=part["schema"],
+        foreign_keys=part.get("foreign_keys", ""),
+        old_sql=_unfenced(part["old_sql"]) if refiner else None,
+        error=part["error"] if refiner else None,
+        exception_class=part.get("exception_class", "") if refiner else None,
+    )
+
+
+def render_prompt(prompt: Prompt) -> str:
+    """The user text in the real format: the constant part, then the row's own.
+
+    `parse_prompt(render_prompt(p)) == p` where the fields carry no section marks.
+    """
+    return _RENDERERS[prompt.task](prompt)
+
+
+def to_source(user: str, system: str = "") -> str:
+    """The processed form of a row's user text; a system message that says something comes first."""
+    head = f"### Instruction:\n{system}\n\n" if system.strip() else ""
+    return f"{head}### Input:\n{user}\n\n### Response:\n"
+
+
+def compact_parts(prompt: Prompt) -> list[tuple[str, str]]:
+    """(section, text) of the compact prompt, in order; `compact_prompt` is their concatenation.
+
+    The question comes first, where truncation can't reach it, then what is short, then the
+    schema. Raises SchemaError for a schema or foreign key that can't be read.
+    """
+    parts = [("question", f"{prompt.task}: {prompt.question}")]
+    if prompt.evidence:
+        parts.append(("evidence", f" | evidence: {prompt.evidence}"))
+    if prompt.old_sql is not None:
+        kind = _short_class(prompt.exception_class)
+        parts.append(("error", f" | error: {prompt.error}" + (f" ({kind})" if kind else "")))
+        parts.append(("old_sql", f" | SQL: {prompt.old_sql}"))
+    if prompt.db_id:
+        parts.append(("db_id", f" | database: {prompt.db_id}"))
+    parts.append(("schema", f" | tables: {_compact_schema(prompt.schema)}"))
+    if prompt.foreign_keys:
+        parts.append(("foreign_keys", f" | keys: {_compact_keys(prompt.foreign_keys)}"))
+    return parts
+
+
+def compact_prompt(prompt: Prompt) -> str:
+    """The prompt without its constant part, the schema on one line; nothing of the row is lost
+    but column descriptions that only repeat the name's words."""
+    return "".join(text for _, text in compact_parts(prompt))
+
+
+# Hundreds of rows share a database: read each schema once.
+@lru_cache(maxsize=4096)
+def _compact_schema(text: str) -> str:
+    return compact_schema(parse_schema(text))
+
+
+@lru_cache(maxsize=4096)
+def _compact_keys(text: str) -> str:
+    return compact_foreign_keys(parse_foreign_keys(text))
+
+
+def _start(text: str) -> int:
+    """Where the user text starts: after the frame of the processed form, if there is one."""
+    frame = _FRAME.match(text)
+    return frame.end() if frame else len(text) - len(text.lstrip())
+
+
+def _end(text: str) -> int:
+    at = text.rfind(_RESPONSE)
+    return at if at >= 0 and not text[at + len(_RESPONSE) :].strip() else len(text)
+
+
+def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while start < end and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def _unfenced(text: str) -> str:
+    return text.removeprefix("```sql").removeprefix("```").removesuffix("```").strip()
+
+
+def _short_class(name: str | None) -> str:
+    """`<class 'sqlite3.OperationalError'>` -> `OperationalError`"""
+    return (name or "").removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
+
+
+def _selector(p: Prompt) -> str:
+    return (
+        f"{constants.SELECTOR}【DB_ID】 {p.db_id or ''}\n【Schema】\n{p.schema}\n"
+        f"【Foreign keys】\n{p.foreign_keys}\n【Question】\n{p.question}\n"
+        f"【Evidence】\n{p.evidence}\n【Answer】\n"
+    )
+
+
+def _decomposer(p: Prompt) -> str:
+    return (
+        f"{constants.DECOMPOSER}【Database schema】\n{p.schema}\n"
+        f"【Foreign keys】\n{p.foreign_keys}\n【Question】\n{p.question}\n"
+        f"【Evidence】\n{p.evidence}\n\n{constants.DECOMPOSER_CLOSING}\n"
+    )
+
+
+def _refiner(p: Prompt) -> str:
+    return (
+        f"{constants.REFINER}【Query】\n-- {p.question}\n【Evidence】\n{p.evidence}\n"
+        f"【Database info】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
+        f"【old SQL】\n```sql\n{p.old_sql}\n```\n【SQLite error】 \n{p.error}\n"
+        f"【Exception class】\n{p.exception_class}\n\n"
+        f"{constants.REFINER_CLOSING}\n【correct SQL】\n"
+    )
+
+
+_RENDERERS: dict[str, Callable[[Prompt], str]] = {
+    "Selector": _selector,
+    "Decomposer": _decomposer,
+    "Refiner": _refiner,
+}

@@ -1,0 +1,145 @@
+"""The schema text of the prompts: read it, write it, shorten it, or draw it from a database."""
+
+import ast
+import re
+from typing import Any
+
+from workflow_scripts.formats.database_schema import describe_database
+from workflow_scripts.formats.schema import Column, ForeignKey, SchemaError, Table
+
+__all__ = [
+    "Column",
+    "ForeignKey",
+    "SchemaError",
+    "Table",
+    "compact_foreign_keys",
+    "compact_schema",
+    "describe_database",
+    "parse_foreign_keys",
+    "parse_schema",
+    "render_foreign_keys",
+    "render_schema",
+]
+
+_HEAD = "# Table: "
+_EXAMPLES = " Value examples: "
+_DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?")
+_KEY = re.compile(r"(.+?)\.(`[^`]+`|[^`=]+?) *= *(.+?)\.(`[^`]+`|[^`=]+)")
+
+
+def parse_schema(text: str) -> list[Table]:
+    """Tables of a schema text; `render_schema` gives the text back.
+
+    A column's name ends at the first comma of its line: names may hold brackets and points.
+    Raises SchemaError naming the line that fits nowhere.
+    """
+    tables: list[tuple[str, list[str]]] = []
+    for line in text.strip().splitlines():
+        bare = line.strip()
+        if line.startswith(_HEAD):
+            tables.append((line.removeprefix(_HEAD).strip(), []))
+        elif bare in ("[", "]", ""):
+            continue
+        elif tables and bare.startswith("(") and "," in bare:
+            tables[-1][1].append(bare)
+        elif tables and tables[-1][1]:
+            tables[-1][1][-1] += "\n" + line  # a description that runs over several lines
+        else:
+            raise SchemaError(f"schema: the line {line[:60]!r} is neither a table nor a column")
+    if not tables:
+        raise SchemaError(f"schema: no '{_HEAD}' line in {text[:60]!r}")
+    return [Table(name, tuple(map(_parse_column, lines))) for name, lines in tables]
+
+
+def render_schema(tables: list[Table]) -> str:
+    """The schema text as in the prompts, without a newline at the end."""
+    return "\n".join(
+        f"{_HEAD}{table.name}\n[\n" + ",\n".join(map(_render_column, table.columns)) + "\n]"
+        for table in tables
+    )
+
+
+def parse_foreign_keys(text: str) -> list[ForeignKey]:
+    """Lines such as ``a.`x` = b.`y` `` as (a, x, b, y); raises SchemaError naming a bad line."""
+    keys = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        match = _KEY.fullmatch(line)
+        if not match:
+            raise SchemaError(f"foreign keys: {line[:60]!r} is not of the form a.`x` = b.`y`")
+        keys.append(tuple(part.strip("`") for part in match.groups()))
+    return keys
+
+
+def render_foreign_keys(keys: list[ForeignKey]) -> str:
+    return "\n".join(f"{a}.`{x}` = {b}.`{y}`" for a, x, b, y in keys)
+
+
+def compact_schema(tables: list[Table]) -> str:
+    """One line: `table: col ('v1', 'v2'), col2 | table2: ...`.
+
+    Every table, column and value example stays; a description is left out when it only repeats
+    the name's words, and stands after a dash otherwise, as a note does.
+    """
+    return " | ".join(
+        f"{_quoted(table.name)}: " + ", ".join(map(_compact_column, table.columns))
+        for table in tables
+    )
+
+
+def compact_foreign_keys(keys: list[ForeignKey]) -> str:
+    return ", ".join(
+        f"{_quoted(a)}.{_quoted(x)} = {_quoted(b)}.{_quoted(y)}" for a, x, b, y in keys
+    )
+
+
+def _parse_column(line: str) -> Column:
+    name, _, rest = line.removesuffix(",").removeprefix("(").removesuffix(")").partition(",")
+    before, found, after = rest.partition(_EXAMPLES)
+    examples, tail = _split_examples(after) if found else (None, "")
+    if examples is None:
+        before, found, note = rest.partition(". And ")
+        return Column(name, before.strip() if found else _no_point(rest), None, note)
+    return Column(name, _no_point(before), examples, tail.removeprefix(" And "))
+
+
+def _no_point(text: str) -> str:
+    return text.strip().removesuffix(".")
+
+
+def _split_examples(text: str) -> tuple[tuple[Any, ...] | None, str]:
+    """`[1, 'a].'].` + rest -> ((1, 'a].'), rest): the first `].` at which the list is whole."""
+    for end in re.finditer(r"\]\.(?= And |$)", text):
+        try:
+            return tuple(ast.literal_eval(text[: end.start() + 1])), text[end.end() :]
+        except (ValueError, SyntaxError, TypeError):
+            continue
+    return None, ""
+
+
+def _render_column(column: Column) -> str:
+    examples = "" if column.examples is None else f"{_EXAMPLES}{list(column.examples)}."
+    note = f" And {column.note}" if column.note else ""
+    return f"  ({column.name}, {column.description}.{examples}{note})"
+
+
+def _compact_column(column: Column) -> str:
+    text = _quoted(column.name)
+    if _bare(column.description) not in ("", _bare(column.name)):
+        text += f" - {column.description}"
+    if column.examples is not None:
+        text += f" ({', '.join(map(_compact_value, column.examples))})"
+    return text + (f" - {column.note}" if column.note else "")
+
+
+def _compact_value(value: Any) -> str:
+    """A value as Python writes it, which is nearly SQL; dates without quotes (they are long)."""
+    return value if isinstance(value, str) and _DATE.fullmatch(value) else repr(value)
+
+
+def _bare(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).lower()
+
+
+def _quoted(name: str) -> str:
+    """Back quotes around a name that is more than one word of SQL, as the answers have them."""
+    return name if re.fullmatch(r"\w+", name) else f"`{name}`"

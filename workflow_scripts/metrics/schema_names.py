@@ -1,0 +1,65 @@
+"""What a schema offers, what an answer keeps of it, what a query needs: sets of names.
+
+Names are compared in lower case, as SQLite does. A column is (table, column).
+"""
+
+import functools
+from collections.abc import Mapping
+
+from workflow_scripts.formats.schema import SchemaError
+from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.sql.parse import names_in
+
+Schema = Mapping[str, tuple[str, ...]]
+Columns = frozenset[tuple[str, str]]
+
+
+@functools.lru_cache(maxsize=4096)
+def schema_names(schema: str) -> Schema:
+    """Table -> columns of a prompt's schema text; empty when it can't be read."""
+    try:
+        tables = parse_schema(schema)
+    except SchemaError:
+        return {}
+    return {t.name.lower(): tuple(c.name.lower() for c in t.columns) for t in tables}
+
+
+def columns_of(schema: Schema) -> Columns:
+    return frozenset((table, column) for table in schema for column in schema[table])
+
+
+def needed_columns(sql: str, schema: Schema) -> list[Columns]:
+    """What a query takes from the schema: for each column it names, the columns that can be meant.
+
+    Usually one; several where a name without prefix stands in more than one of the query's tables.
+    `SELECT *` needs every column of its tables. Names that the schema hasn't are left out.
+    """
+    names = names_in(sql)
+    if names is None:
+        return []
+    needed = {
+        frozenset(
+            (t, column)
+            for t in ([table] if table else sorted(names.tables))
+            if column in schema.get(t, ())
+        )
+        for table, column in names.columns
+    }
+    for table in names.starred:
+        needed |= {frozenset([(table, column)]) for column in schema.get(table, ())}
+    return sorted(needed - {frozenset()}, key=sorted)
+
+
+def unknown_names(sql: str, schema: Schema) -> set[str]:
+    """Tables and columns that a query names and the schema hasn't; SQLite's row ids are known."""
+    names = names_in(sql)
+    if names is None:
+        return set()
+    anywhere = {column for columns in schema.values() for column in columns}
+    anywhere |= {"rowid", "oid", "_rowid_"}
+    unknown = {table for table in names.tables if table not in schema}
+    for table, column in names.columns:
+        here = {*schema[table], "rowid", "oid", "_rowid_"} if table in schema else anywhere
+        if column not in here:
+            unknown.add(f"{table}.{column}" if table else column)
+    return unknown

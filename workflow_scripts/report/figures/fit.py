@@ -1,0 +1,94 @@
+"""The fit audit as a figure: what each recipe leaves of the rows, by task, before any training.
+
+The audits `results/fit/<recipe>.json` come in; one figure goes out. All bars are shares of a task's
+rows, so that 100 % is a recipe that loses nothing.
+"""
+
+import argparse
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import run_cli
+from workflow_scripts.files import read_json
+from workflow_scripts.report.figures.style import (
+    TASK_COLOURS,
+    add_figure_arguments,
+    drawn_with,
+    legend_below,
+    new_figure,
+    save,
+)
+from workflow_scripts.report.runs import TASKS
+
+PANELS = {
+    "question_kept": "rows whose question is in the input",
+    "distinct_inputs": "distinct inputs left",
+    "targets_surviving": "answers that survive the tokenizer",
+    "max_exact_match": "highest exact match with the raw answer",
+}
+WIDTH = 0.3  # of a bar; three stand together
+HATCHES = {"Selector": "", "Decomposer": "///", "Refiner": "..."}
+
+
+def draw(audits: list[dict[str, Any]], note: str = "") -> Figure:
+    figure = new_figure("What each recipe leaves of the rows", note, size=(7.2, 4.6))
+    panels = figure.subplots(2, 2, sharey=True)
+    for axes, (key, title) in zip(panels.flat, PANELS.items(), strict=True):
+        for offset, task in enumerate(TASKS):
+            _draw_task(axes, audits, key, task, (offset - 1) * WIDTH)
+        axes.set_title(title, loc="left", fontsize=9)
+        axes.set_xticks(range(len(audits)), [audit["recipe"] for audit in audits])
+        axes.grid(axis="x", visible=False)
+        axes.set_ylim(0, 1.16)
+        axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+    for axes in panels[:, 0]:
+        axes.set_ylabel("share of rows")
+    legend_below(figure)
+    return figure
+
+
+def share(facts: dict[str, Any], key: str) -> tuple[float, str]:
+    """(share of a task's rows, label); counts are labelled as counts, rates as per cent."""
+    value = facts[key]
+    if value is None:
+        return np.nan, ""
+    if isinstance(value, float):
+        return value, f"{value:.0%}"
+    return value / max(facts["rows"], 1), f"{value:,}"
+
+
+def _draw_task(
+    axes: Axes, audits: list[dict[str, Any]], key: str, task: str, offset: float
+) -> None:
+    shares = [
+        share(audit["tasks"][task], key) if task in audit["tasks"] else (np.nan, "")
+        for audit in audits
+    ]
+    bars = axes.bar(
+        np.arange(len(audits)) + offset,
+        [value for value, _ in shares],
+        WIDTH,
+        color=TASK_COLOURS[task],
+        hatch=HATCHES[task],
+        edgecolor="white",
+        linewidth=0,
+        label=task,
+    )
+    axes.bar_label(bars, [label for _, label in shares], fontsize=6, padding=1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fit", nargs="+", required=True, help="results/fit/<recipe>.json")
+    parser.add_argument("--out", required=True, help="figure without .svg or .png")
+    add_figure_arguments(parser)
+    args = parser.parse_args()
+    with drawn_with(args.style):
+        save(draw([read_json(path) for path in args.fit], args.note), args.out)
+
+
+if __name__ == "__main__":
+    run_cli(main)

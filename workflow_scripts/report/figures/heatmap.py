@@ -1,0 +1,115 @@
+"""Learning rate x batch size: evaluation loss, ROUGE-L and exact match on the validation rows.
+
+Upper row: what the report's notebooks printed. Lower row: what was measured here, the mean over
+seeds. Both compare with what the tokenizer can write of the answer, as the notebooks did. The best
+cell of each panel has a frame.
+"""
+
+import argparse
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.files import read_json
+from workflow_scripts.report.figures.style import (
+    BLACK,
+    ORANGE,
+    add_figure_arguments,
+    drawn_with,
+    new_figure,
+    save,
+)
+from workflow_scripts.report.numbers import rate
+from workflow_scripts.report.runs import Run, read_runs
+
+METRICS = {
+    "eval_loss": ("evaluation loss (lower is better)", min, "cividis_r"),
+    "rouge_l_decoded": ("ROUGE-L (higher is better)", max, "cividis"),
+    "exact_match_decoded": ("exact match (higher is better)", max, "cividis"),
+}
+Grid = dict[tuple[float, int], float]
+
+
+def measured_grid(runs: list[Run], metric: str) -> Grid:
+    """(learning rate, batch size) -> mean over seeds of the validation value."""
+    values: dict[tuple[float, int], list[float]] = {}
+    for run in runs:
+        value = run.score(metric)
+        if value is not None:
+            cell = (run.settings["learning_rate"], run.settings["batch_size"])
+            values.setdefault(cell, []).append(value)
+    return {cell: sum(each) / len(each) for cell, each in values.items()}
+
+
+def published_grid(published: dict[str, Any], metric: str) -> Grid:
+    key = {"eval_loss": "best_eval_loss"}.get(metric, metric.replace("_decoded", "_val"))
+    return {
+        (run["learning_rate"], run["batch_size"]): run[key]
+        for run in published["runs"].values()
+        if run["experiment"] == 3
+    }
+
+
+def draw(title: str, runs: list[Run], published: dict[str, Any], note: str = "") -> Figure:
+    figure = new_figure(title, note, size=(7.2, 4.6))
+    panels = figure.subplots(2, 3, squeeze=False)
+    for column, (metric, (label, better, colours)) in enumerate(METRICS.items()):
+        for row, grid in enumerate(
+            (published_grid(published, metric), measured_grid(runs, metric))
+        ):
+            _draw_grid(panels[row, column], grid, better, colours)
+        panels[0, column].set_title(label, loc="left", fontsize=8.5)
+        panels[1, column].set_xlabel("learning rate")
+    seeds = len({run.seed for run in runs})
+    panels[0, 0].set_ylabel("published\nbatch size")
+    panels[1, 0].set_ylabel(f"measured ({seeds} seed{'s' * (seeds > 1)})\nbatch size")
+    return figure
+
+
+def _draw_grid(axes: Axes, grid: Grid, better: Any, colours: str) -> None:
+    rates = sorted({cell[0] for cell in grid})
+    batches = sorted({cell[1] for cell in grid})
+    values = np.full((len(batches), len(rates)), np.nan)
+    for (learning_rate, batch), value in grid.items():
+        values[batches.index(batch), rates.index(learning_rate)] = value
+    low, high = np.nanmin(values), np.nanmax(values)
+    if low == high:  # exact match 0 everywhere: no colour may suggest a spread
+        colours, low, high = "Greys", low, low + 8
+    axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto", alpha=0.9)
+    best = better(grid.values())
+    for (learning_rate, batch), value in grid.items():
+        x, y = rates.index(learning_rate), batches.index(batch)
+        share = (value - low) / (high - low)
+        dark = {"cividis": share < 0.5, "cividis_r": share > 0.5}.get(colours, False)
+        colour = "white" if dark else BLACK
+        axes.text(x, y, f"{value:.3f}", ha="center", va="center", color=colour, fontsize=8.5)
+        if value == best and colours != "Greys":
+            corner = (x - 0.46, y - 0.46)
+            axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=ORANGE, lw=2))
+    axes.set_xticks(range(len(rates)), [rate(value) for value in rates])
+    axes.set_yticks(range(len(batches)), [str(batch) for batch in batches])
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--title", required=True)
+    parser.add_argument("--runs", nargs="+", required=True, help="run folders of experiment 3")
+    parser.add_argument("--published", required=True, help="resources/published.json")
+    parser.add_argument("--out", required=True, help="figure without .svg or .png")
+    add_figure_arguments(parser)
+    args = parser.parse_args()
+    runs = read_runs(args.runs)
+    if not any(run.score("eval_loss") is not None for run in runs):
+        raise EssenceError("--runs: no run has an evaluation loss; train experiment 3 first.")
+    with drawn_with(args.style):
+        save(draw(args.title, runs, read_json(args.published), args.note), args.out)
+
+
+if __name__ == "__main__":
+    run_cli(main)

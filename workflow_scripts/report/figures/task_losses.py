@@ -1,0 +1,103 @@
+"""Figures 5.2 and 5.4: the training loss of each task over the first steps, true and as it was.
+
+Left, the rule of the original notebooks, applied to this run: after every step, the loss logged
+last (a mean over all tasks) is booked to the task of training row number `step`, although the
+Trainer shuffles. Right, the truth: sum of token losses over number of tokens, for each task, from
+the batches that were trained on.
+"""
+
+import argparse
+import json
+from collections import deque
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from workflow_scripts.errors import run_cli
+from workflow_scripts.report.figures.style import (
+    TASK_COLOURS,
+    TASK_LINES,
+    add_figure_arguments,
+    drawn_with,
+    legend_below,
+    new_figure,
+    save,
+)
+from workflow_scripts.report.runs import TASKS, Run, logged_losses
+
+Curves = dict[str, tuple[list[int], list[float]]]
+
+
+def as_they_were(run: Run, row_tasks: list[str], steps: int) -> Curves:
+    """The notebooks' curves by task: (steps, losses); `row_tasks` in the order of the file."""
+    curves: Curves = {task: ([], []) for task in TASKS}
+    logged = {point["step"]: point["loss"] for point in logged_losses(run)}
+    last = None
+    for event in run.steps[:steps]:
+        last = logged.get(event["step"], last)
+        if last is not None:
+            x, y = curves[row_tasks[(event["step"] - 1) % len(row_tasks)]]
+            x.append(event["step"])
+            y.append(last)
+    return curves
+
+
+def true_losses(run: Run, steps: int, window: int) -> Curves:
+    """The loss per token by task, over the last `window` steps that held the task."""
+    curves: Curves = {task: ([], []) for task in TASKS}
+    recent: dict[str, deque[dict[str, float]]] = {task: deque(maxlen=window) for task in TASKS}
+    for event in run.steps[:steps]:
+        for task, sums in event["tasks"].items():
+            recent[task].append(sums)
+            tokens = sum(each["tokens"] for each in recent[task])
+            x, y = curves[task]
+            x.append(event["step"])
+            y.append(sum(each["loss_sum"] for each in recent[task]) / max(tokens, 1))
+    return curves
+
+
+def draw(title: str, run: Run, row_tasks: list[str], steps: int, note: str = "") -> Figure:
+    steps = min(steps, len(run.steps))
+    window = max(5, steps // 40)
+    figure = new_figure(title, note, size=(7.2, 3.5))
+    left, right = figure.subplots(1, 2, sharey=True)
+    _draw_curves(left, as_they_were(run, row_tasks, steps))
+    _draw_curves(right, true_losses(run, steps, window))
+    left.set_title("as they were: one curve, drawn three times", loc="left", fontsize=9)
+    right.set_title(f"true: pooled over a task's last {window} steps", loc="left", fontsize=9)
+    left.set_ylabel("training loss (as the recipe counts it)")
+    legend_below(figure)
+    return figure
+
+
+def _draw_curves(axes: Axes, curves: Curves) -> None:
+    for task, (x, y) in curves.items():
+        colour, line = TASK_COLOURS[task], TASK_LINES[task]
+        axes.plot(x, y, color=colour, linestyle=line, linewidth=1.3, label=task)
+    axes.set_xlabel("step")
+    axes.set_xlim(left=0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--figures",
+        required=True,
+        help='JSON: {"name": {"title": text, "run": folder, "rows": train.parquet}}',
+    )
+    parser.add_argument("--folder", required=True, help="where the figures go")
+    parser.add_argument("--steps", type=int, default=800, help="first steps to show")
+    add_figure_arguments(parser)
+    args = parser.parse_args()
+    with drawn_with(args.style):
+        for name, plan in json.loads(args.figures).items():
+            row_tasks = pq.read_table(plan["rows"], columns=["task"])["task"].to_pylist()
+            run = Run(Path(plan["run"]))
+            figure = draw(plan["title"], run, row_tasks, args.steps, args.note)
+            save(figure, Path(args.folder) / name)
+
+
+if __name__ == "__main__":
+    run_cli(main)

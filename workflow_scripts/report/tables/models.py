@@ -1,0 +1,100 @@
+"""The comparison of models of the report's Annex II, with measured columns beside the quoted ones.
+
+Quoted columns are the report's own; a measured column is the run of a recipe with the lowest
+evaluation loss, its numbers the means over its seeds.
+"""
+
+import argparse
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.errors import run_cli
+from workflow_scripts.files import read_json, write_text
+from workflow_scripts.report.pages import html
+from workflow_scripts.report.runs import Run, best_runs, read_runs
+
+MEASURED = {
+    "ROUGE-L, held-out rows": "rouge_l",
+    "Exact match, held-out rows": "exact_match",
+    "Execution accuracy, held-out rows (Decomposer, Refiner)": "execution_accuracy",
+}
+
+
+def comparison(runs: list[Run], published: dict[str, Any], model: str) -> pd.DataFrame:
+    """Features as rows; quoted models, then `model` fine-tuned under each recipe, as columns."""
+    quoted = published["models"]
+    frame = pd.DataFrame(quoted["rows"], columns=["feature", *quoted["columns"]])
+    frame = frame.set_index("feature")
+    for recipe, seeds in best_runs(runs).items():
+        run = seeds[0]
+        column = f"{recipe}: {run.name}"
+        provenance, settings = run.provenance, run.settings
+        seconds = [other.provenance["seconds"].get("train") for other in seeds]
+        facts = {
+            "Base architecture": f"T5, {model}",
+            "Parameters": f"{provenance['model']['parameters']:,}",
+            "Training data": f"{settings['rows']} rows, {settings['sampling']} mix of tasks"
+            + _before(run),
+            "Training method": "supervised multitask fine-tuning of all weights",
+            "Training, seconds": "" if None in seconds else f"{fmean(seconds):.0f}" + _before(run),
+            "Training device": f"{provenance['device']['kind']}, "
+            f"{provenance['device']['precision']}",
+        }
+        for label, metric in MEASURED.items():
+            facts[label] = _mean_score(seeds, metric)
+        frame = frame.reindex(frame.index.union(pd.Index(facts), sort=False))
+        frame[column] = pd.Series(facts)
+    return frame.fillna("").reset_index(names="feature")
+
+
+def _before(run: Run) -> str:
+    """What a run that doesn't start from the base model has behind it."""
+    parts = Path(run.provenance["base"]["folder"]).parts
+    return f", after {parts[-3]} and what it started from" if "runs" in parts else ""
+
+
+def _mean_score(seeds: list[Run], metric: str) -> str:
+    held_out = "test" if seeds[0].score("rouge_l", "test") is not None else "val"
+    values = [value for run in seeds if (value := run.score(metric, held_out)) is not None]
+    return f"{fmean(values):.1%} ({held_out})" if values else "not measured"
+
+
+def page(frame: pd.DataFrame, published: dict[str, Any], note: str) -> str:
+    quoted = published["models"]["columns"]
+    subheads = {
+        column: "quoted" if column in quoted else "measured here" for column in frame.columns[1:]
+    }
+    rows = [
+        [html.Markup(f"<strong>{html.escape(row[0])}</strong>"), *row[1:]]
+        for row in frame.itertuples(index=False)
+    ]
+    lead = (
+        '<p class="lead">Accuracies of the quoted models are execution accuracies of the whole '
+        "MAC-SQL loop on BIRD and Spider; those measured here are of single answers on held-out "
+        "rows of the data in hand. They must not be ranked against each other. "
+        f"Source of the quoted columns: {html.escape(published['models']['source'])}.</p>"
+    )
+    table = html.table(list(frame.columns), rows, subheads)
+    return html.page("Comparison of models (Annex II)", note, f"{lead}\n{table}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", nargs="+", required=True, help="run folders of all recipes")
+    parser.add_argument("--published", required=True, help="resources/published.json")
+    parser.add_argument("--model", required=True, help="name of the base model")
+    parser.add_argument("--note", default="", help="small print: what the data and model are")
+    parser.add_argument("--table", required=True, help="results/tables/models.csv")
+    parser.add_argument("--page", required=True, help="results/tables/models.html")
+    args = parser.parse_args()
+    published = read_json(args.published)
+    frame = comparison(read_runs(args.runs), published, args.model)
+    write_text(args.table, frame.to_csv(index=False, lineterminator="\n"))
+    write_text(args.page, page(frame, published, args.note))
+
+
+if __name__ == "__main__":
+    run_cli(main)
