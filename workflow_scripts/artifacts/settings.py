@@ -11,13 +11,14 @@ from pydantic import Field, PositiveInt
 from workflow_scripts.artifacts.base import Artifact
 
 LONGEST_WINDOW = 50  # steps between two looks at the loss: a run that broke must not go on
+Number = int | float  # kept as it was written: 10 stays 10
 
 
 class Recipe(Artifact):
     """How text meets the model: nothing but settings; no code asks for its name.
 
-    `source_tokens` and `target_tokens` count the end mark; `generate_tokens` is the most that are
-    generated for an answer.
+    `source_tokens` and `target_tokens` include the end token; `generate_tokens` is the limit on
+    new tokens in an answer.
     """
 
     name: str
@@ -37,7 +38,7 @@ class RunSettings(Artifact):
     sampling: str
     rows: PositiveInt
     batch_size: PositiveInt
-    learning_rate: float
+    learning_rate: Number
     epochs: PositiveInt
     patience: int | None
 
@@ -45,16 +46,20 @@ class RunSettings(Artifact):
 class TrainingSettings(Artifact):
     """How every run is trained; see rules/config.schema.yaml for what each key means."""
 
-    learning_rate_scale: float
+    learning_rate_scale: Number
     scheduler: str
     warmup_steps: int
-    weight_decay: float
-    max_grad_norm: float
+    weight_decay: Number
+    max_grad_norm: Number
     eval_batch_size: PositiveInt
     log_every: PositiveInt
-    checkpoint_steps: PositiveInt | None = None
+    checkpoint_steps: PositiveInt | None = Field(
+        default=None,
+        exclude_if=lambda steps: steps is None,
+        description="Steps between checkpoints within an epoch; None: each epoch's end alone.",
+    )
     best_metric: Literal["eval_loss", "loss_per_token"] = Field(
-        description="The lowest decides which epoch's weights are kept."
+        description="Its minimum decides which epoch's weights are kept."
     )
 
 
