@@ -8,22 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from workflow_scripts.formats import answers, prompts
 from workflow_scripts.formats.schema_text import Column, Table, render_schema
-
-SHARED = next(
-    (
-        parent / "shared"
-        for parent in Path(__file__).resolve().parents
-        if (parent / "shared/data").is_dir()
-    ),
-    None,
-)
-REAL_ROWS = SHARED / "data/agent_instruct/rows.jsonl" if SHARED else None
-REAL_TOKENIZER = SHARED / "data/t5-small-awesome-text-to-sql" if SHARED else None
-needs_shared = pytest.mark.skipif(SHARED is None, reason="the real rows are not on this machine")
 
 
 def tables(db: int) -> list[Table]:

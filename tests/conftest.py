@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import material
 import pytest
 
 from workflow_scripts.data.twin import build
@@ -99,6 +100,18 @@ def merged(base, overlay):
         else:
             base[key] = value
     return base
+
+
+@pytest.fixture(scope="session", params=material.ROW_SOURCES)
+def real_rows(request, tmp_path_factory) -> material.Rows:
+    """Five rows of the original dataset where they are at hand, and five of the twin."""
+    return material.rows_of(request.param, tmp_path_factory.mktemp("rows"))
+
+
+@pytest.fixture(scope="session", params=material.DATABASE_SOURCES)
+def real_databases(request, tmp_path_factory) -> material.Databases:
+    """Spider's databases where they are at hand, and those with their awkward traits."""
+    return material.databases_of(request.param, tmp_path_factory.mktemp("databases"))
 
 
 @pytest.fixture(scope="session")

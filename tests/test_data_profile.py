@@ -1,6 +1,5 @@
 """Section 3.1's analysis: each check finds what it is for, and nothing on sound rows."""
 
-import json
 import statistics
 import subprocess
 import sys
@@ -226,14 +225,13 @@ def test_the_command_without_torch(tmp_path, model):
     assert pq.read_table(tmp_path / "lengths.parquet").num_rows == 22
 
 
-@made.needs_shared
-def test_the_five_real_rows_with_the_real_tokenizer(tmp_path):
-    rows = rows_file(tmp_path, map(json.loads, made.REAL_ROWS.read_text().splitlines()))
-    report = profile.profile_rows(rows, made.REAL_TOKENIZER).report()
+def test_real_rows_with_a_real_tokenizer(tmp_path, real_rows):
+    rows = rows_file(tmp_path, real_rows.records)
+    report = profile.profile_rows(rows, real_rows.tokenizer).report()
     assert report["tasks"] == {"Selector": 3, "Decomposer": 2, "Refiner": 0}
     assert not any(each["rows"] for each in report["anomalies"].values())
     assert not any(each["rows"] for each in report["duplicates"].values())
     assert report["questions"] == {"different": 3, "asked_in_several_tasks": 2}
     tokens = report["lengths"]["source_tokens"]
     assert 1672 <= tokens["all"]["min"] < tokens["Selector"]["max"] < tokens["Decomposer"]["min"]
-    assert tokens["Decomposer"]["max"] <= 3276  # the published range, on the real tokenizer
+    assert tokens["Decomposer"]["max"] <= 3276  # the published range

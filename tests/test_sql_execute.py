@@ -14,15 +14,10 @@ import time
 from pathlib import Path
 
 import pytest
+from shell import run_module
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.execute import Limits, Sandbox
-
-SPIDER = Path("/work/shared/data/spider")
-for parent in Path(__file__).resolve().parents:
-    if (parent / "shared/data/spider").is_dir():
-        SPIDER = parent / "shared/data/spider"
-needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
 
 LIMITS = Limits(
     seconds=0.15, rows=2_000, cell_bytes=200_000, sql_bytes=50_000, result_bytes=2_000_000,
@@ -509,23 +504,18 @@ def test_fuzz_over_the_hostile_ones(database, sandbox):
     fuzz(sandbox, jobs, [(database, GOOD)])
 
 
-@needs_spider
-def test_fuzz_over_real_questions():
-    rng = random.Random(3)
-    rows = rng.sample(json.loads((SPIDER / "questions.json").read_text()), 300)
+def test_fuzz_over_real_questions(real_databases):
+    rng, rows = random.Random(3), real_databases.sample(300, 3)
     gold = [row["query"] for row in rows]
-    paths = [SPIDER / f"database/{row['db_id']}/{row['db_id']}.sqlite" for row in rows]
+    paths = [real_databases.path(row["db_id"]) for row in rows]
     jobs = [(path, mutated(rng, [sql])) for path, sql in zip(paths, gold, strict=True)]
     jobs += [(path, mutated(rng, gold)) for path in paths]
     with Sandbox(LIMITS, workers=2) as sandbox:
         fuzz(sandbox, jobs, list(zip(paths, gold, strict=True))[:40])
 
 
-def run_command(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.sql.execute", *arguments],
-        capture_output=True, text=True, cwd=Path(__file__).parents[1],
-    )  # fmt: skip
+def run_command(*arguments: object) -> subprocess.CompletedProcess:
+    return run_module("workflow_scripts.sql.execute", *arguments)
 
 
 def test_command_line(database):

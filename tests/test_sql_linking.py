@@ -18,10 +18,6 @@ from workflow_scripts.sql.catalog import Catalog
 from workflow_scripts.sql.linking import Link, coverage, link_rows
 
 ROOT = Path(__file__).resolve().parents[1]
-SPIDER = ROOT / "../shared/data/spider/database"
-if not SPIDER.is_dir():
-    SPIDER = Path("/work/shared/data/spider/database")
-needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
 
 DATABASES = {
     "zoo": "CREATE TABLE animal (id INTEGER PRIMARY KEY, name, kind, keeper);"
@@ -130,9 +126,8 @@ def test_one_question_of_two_databases_is_decided_by_schema(catalog):
     assert report["tasks"]["Decomposer"]["how"] == {"ambiguous": 1, "values": 1}
 
 
-@needs_spider
-def test_precision_and_recall_on_spider():
-    with Catalog(SPIDER) as catalog:
+def test_precision_and_recall_on_real_databases(real_databases):
+    with Catalog(real_databases.folder) as catalog:
         whole = trial(catalog, "whole", 1)
         pruned = trial(catalog, "pruned", 3)
     assert whole["precision"] == 1 and whole["recall"] >= 0.99

@@ -1,9 +1,5 @@
 """One spelling for equal SQL, and what a statement names."""
 
-import json
-import random
-from pathlib import Path
-
 import pytest
 
 from workflow_scripts.sql.execute import Limits, Sandbox
@@ -16,11 +12,6 @@ from workflow_scripts.sql.parse import (
     parse,
     without_distinct,
 )
-
-SPIDER = Path(__file__).resolve().parents[1] / "../shared/data/spider"
-if not SPIDER.is_dir():
-    SPIDER = Path("/work/shared/data/spider")
-needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +46,7 @@ def test_same_query_in_another_spelling(one, other):
         ("SELECT DISTINCT a FROM t", "SELECT a FROM t"),
         ("SELECT a FROM t JOIN u ON t.x = u.x", "SELECT a FROM t LEFT JOIN u ON t.x = u.x"),
         ("SELECT count(a) FROM t", "SELECT count(*) FROM t"),
+        ("SELECT `a, b` FROM t", "SELECT a, b FROM t"),
     ],
 )
 def test_other_query(one, other):
@@ -72,11 +64,9 @@ def test_what_does_not_parse_is_no_error(text):
     assert isinstance(without_distinct(text), str) and orders_rows(text) is False
 
 
-@needs_spider
-def test_normalised_spider_queries_return_the_same_rows():
-    rows = json.loads((SPIDER / "questions.json").read_text())
-    rows = random.Random(8).sample(rows, 300)
-    paths = [SPIDER / f"database/{row['db_id']}/{row['db_id']}.sqlite" for row in rows]
+def test_normalised_queries_return_the_same_rows(real_databases):
+    rows = real_databases.sample(300, 8)
+    paths = [real_databases.path(row["db_id"]) for row in rows]
     with Sandbox(Limits(seconds=5), workers=2) as sandbox:
         gold = sandbox.map(zip(paths, [row["query"] for row in rows], strict=True))
         ours = sandbox.map(zip(paths, [normalise(row["query"]) for row in rows], strict=True))

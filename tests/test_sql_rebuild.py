@@ -14,11 +14,6 @@ from workflow_scripts.sql.execute import Limits, Sandbox
 from workflow_scripts.sql.hints import hints_of
 from workflow_scripts.sql.rebuild import SIZES, blueprint, build, build_all, telling
 
-ROOT = Path(__file__).resolve().parents[1]
-SPIDER = ROOT / "../shared/data/spider"
-if not SPIDER.is_dir():
-    SPIDER = Path("/work/shared/data/spider")
-needs_spider = pytest.mark.skipif(not SPIDER.is_dir(), reason="the Spider databases are not here")
 SCHEMA = """# Table: item
 [
   (id, id.),
@@ -138,9 +133,8 @@ def agreement(rows, databases) -> dict:
     return found
 
 
-@needs_spider
-def test_agreement_with_ex_on_spider():
-    found = agreement(read_questions(SPIDER / "questions.json"), SPIDER / "database")
+def test_agreement_with_ex_on_real_databases(real_databases):
+    found = agreement(read_questions(real_databases.questions), real_databases.folder)
     assert found["all"]["agreement"] >= 0.93
 
 

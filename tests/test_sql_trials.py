@@ -1,36 +1,29 @@
 """The commands that measure: linking, EX-synthetic, speed."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-
-
-def run(module: str, *arguments) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", f"workflow_scripts.{module}", *map(str, arguments)],
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
+from material import ROOT
+from shell import run_module
 
 
 def test_benchmark_on_made_up_databases():
-    done = run("metrics.benchmark", "--predictions", 60, "--hostile", 0.3)
+    done = run_module("tools.scoring_benchmark", "--predictions", 60, "--hostile", 0.3)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["predictions"] == 60 == answer["databases"]
     assert answer["hostile"] >= 8 and sum(answer["verdicts"].values()) == 60
     assert answer["verdicts"]["right"] >= 10 and answer["verdicts"]["refused"] >= 1
-    assert "together" in run("metrics.benchmark", "--databases", ROOT).stderr
+    assert "together" in run_module("tools.scoring_benchmark", "--databases", ROOT).stderr
 
 
 def test_trials_on_the_twin(twin):
     databases = twin / "databases"
-    linked = json.loads(run("sql.linking_trial", "--databases", databases, "--each", 2).stdout)
+    linked = json.loads(
+        run_module("tools.linking_trial", "--databases", databases, "--each", 2).stdout
+    )
     assert linked["whole"]["precision"] == 1 and linked["pruned"]["precision"] >= 0.99
-    done = run(
-        "metrics.synthetic_trial", "--questions", twin / "truth.jsonl", "--databases", databases,
+    done = run_module(
+        "tools.synthetic_trial", "--questions", twin / "truth.jsonl", "--databases", databases,
         "--rows", 20,
     )  # fmt: skip
     answer = json.loads(done.stdout)
@@ -39,4 +32,4 @@ def test_trials_on_the_twin(twin):
 
 
 def test_linking_trial_without_databases(tmp_path):
-    assert "no <db_id>" in run("sql.linking_trial", "--databases", tmp_path).stderr
+    assert "no <db_id>" in run_module("tools.linking_trial", "--databases", tmp_path).stderr

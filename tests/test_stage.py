@@ -1,18 +1,16 @@
 """A stage's signature is its command line and its rule's command."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import pytest
+from shell import run_module
 
 from workflow_scripts import stage
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.stage import Input, Log, Operand, Option, Output, Setting
 
-ROOT = Path(__file__).resolve().parent.parent
 RECIPE = (
     '{"name": "r", "prompt": "full", "source_tokens": 5, "target_tokens": 5, "tokenizer": "stock",'
     ' "padding_in_loss": true, "generate_tokens": 5}'
@@ -93,7 +91,7 @@ def test_the_rules_command_hands_over_what_the_stage_declares(module):
     name = module(
         "def f(rows: Annotated[Path, Input('r')], out_file: Annotated[Path, Output('o')],\n"
         "      refused: Annotated[Path, Log('l')], seed: Annotated[int, Setting('s')],\n"
-        "      threads: Annotated[int, Setting('t')], json: Annotated[bool, Option('j')] = False):\n"
+        "      threads: Annotated[int, Setting('t')], json: Annotated[bool, Option('j')] = 0):\n"
         "    pass\n\nrun_stage(f)\n"
     )
     assert stage.stage_command(name) == (
@@ -117,9 +115,6 @@ def test_a_module_that_declares_no_stage_is_told(module, text, said):
 
 def test_help_says_what_a_stage_and_its_arguments_are():
     """The help of a stage is its docstring and its arguments."""
-    done = subprocess.run(
-        [sys.executable, "-m", "workflow_scripts.data.read", "--help"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
+    done = run_module("workflow_scripts.data.read", "--help")
     assert done.returncode == 0, done.stderr
     assert "--raw PATH" in done.stdout and "(default: 0.01)" in done.stdout

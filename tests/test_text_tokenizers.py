@@ -1,18 +1,13 @@
 """Tokenizers: what stock loses, and a lossless one that stays lossless."""
 
-import json
 import subprocess
 import sys
 
 import pytest
 from text_samples import (
-    REAL_ROWS,
-    REAL_TOKENIZER,
-    SHARED,
     SQL,
     answer,
     model_dir,  # noqa: F401  (a fixture)
-    needs_shared,
 )
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -104,26 +99,23 @@ def test_nothing_here_imports_torch():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
-@needs_shared
-def test_the_real_tokenizer_and_the_real_targets(tmp_path):
-    rows = [json.loads(line) for line in REAL_ROWS.read_text().splitlines()]
-    targets = [row["messages"][2]["content"] for row in rows]
-    stock = load_tokenizer(REAL_TOKENIZER, "stock")
+def test_a_real_tokenizer_and_real_targets(tmp_path, real_rows):
+    folder, targets = real_rows.tokenizer, real_rows.answers
+    stock = load_tokenizer(folder, "stock")
     assert sum(survives(stock, text) for text in targets) == 0
-    load_tokenizer(REAL_TOKENIZER, "lossless", targets + ODD).save_pretrained(tmp_path)
+    load_tokenizer(folder, "lossless", targets + ODD).save_pretrained(tmp_path)
     reloaded = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     assert all(survives(reloaded, text) for text in targets + ODD)
-    assert rows_needed(load_tokenizer(REAL_TOKENIZER, "lossless", targets)) == 32118
-    assert embedding_rows(REAL_TOKENIZER) == 32128
-    known, lossless = stock.get_vocab(), load_tokenizer(REAL_TOKENIZER, "lossless", targets)
-    likes = new_rows(REAL_TOKENIZER, lossless)
-    assert sorted(likes) == list(range(32100, 32118))
+    known, lossless = stock.get_vocab(), load_tokenizer(folder, "lossless", targets)
+    first, needed = rows_needed(stock), rows_needed(lossless)
+    assert first + 18 == needed < embedding_rows(folder)
+    likes = new_rows(folder, lossless)
+    assert sorted(likes) == list(range(first, needed))
     assert likes[lossless.convert_tokens_to_ids("`")] == known['"']
 
 
-@needs_shared
-def test_fenced_sql_of_spider_survives():
-    questions = json.loads((SHARED / "data/spider/questions.json").read_text())
-    targets = [f"\n```sql\n{row['query']}\n```\n" for row in questions[::7]]
-    lossless = load_tokenizer(REAL_TOKENIZER, "lossless", targets)
+def test_fenced_sql_of_real_databases_survives(real_databases, real_rows):
+    questions = real_databases.sample(1_200, 2)
+    targets = [f"\n```sql\n{row['query']}\n```\n" for row in questions]
+    lossless = load_tokenizer(real_rows.tokenizer, "lossless", targets)
     assert [text for text in targets if not survives(lossless, text)] == []

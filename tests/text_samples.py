@@ -11,13 +11,6 @@ from transformers import PreTrainedTokenizerFast
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
 from workflow_scripts.formats.prompts import Prompt, render_prompt, to_source
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-REAL_TOKENIZER = SHARED / "data/t5-small-awesome-text-to-sql"
-REAL_ROWS = SHARED / "data/agent_instruct/rows.jsonl"
-needs_shared = pytest.mark.skipif(
-    not REAL_ROWS.is_file(), reason="the real rows and tokenizer are not on this machine"
-)
-
 SCHEMA = """\
 # Table: kiln
 [

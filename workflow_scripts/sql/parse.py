@@ -117,7 +117,7 @@ def normalise(sql: str) -> str | None:
         _rename_tables(tree)
         for identifier in tree.find_all(exp.Identifier):
             identifier.set("this", identifier.name.lower())
-            identifier.set("quoted", False)
+            identifier.set("quoted", True)
         text = tree.sql(dialect="sqlite", comments=False, normalize_functions="upper")
     except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
         return None

@@ -1,0 +1,140 @@
+"""What tests compare with and may not be copied into the project, and what stands in for it.
+
+The material lies in a folder `shared` beside the checkout (of a clone: beside what it was cloned
+from), or where ESSENCE_SHARED says: rows of the original dataset, T5's tokenizer, the databases of
+Spider and the report's published numbers. The fixtures `real_rows` and `real_databases` run each
+test with it, where it is there, and always with the twin's rows in the same form and with
+`awkward_databases`.
+"""
+
+import json
+import os
+import random
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import awkward_databases
+
+from workflow_scripts.data.twin import build
+from workflow_scripts.formats.prompts import to_source
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def find_shared() -> Path | None:
+    """The folder with the material, or None when it isn't on this machine."""
+    origin = subprocess.run(
+        ["git", "config", "--get", "remote.origin.url"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.strip()
+    candidates = [ROOT.parent / "shared", Path(origin).parent / "shared"]
+    if "ESSENCE_SHARED" in os.environ:
+        candidates = [Path(os.environ["ESSENCE_SHARED"])]
+    return next((folder for folder in candidates if (folder / "data").is_dir()), None)
+
+
+SHARED = find_shared()
+ROW_SOURCES = [*(["original"] if SHARED else []), "twin"]
+PUBLISHED = [
+    *([SHARED / "reference/published.json"] if SHARED else []),
+    ROOT / "resources/published.json",
+]
+DATABASE_SOURCES = [*(["spider"] if SHARED else []), "awkward"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Five rows (idx, messages, source, target): Selector, Decomposer, Selector, Decomposer, ...
+
+    `truth` says of each what it is about: idx, db_id, question and, for Decomposer rows,
+    gold_sql. `tokenizer` is the folder of a T5's tokenizer and config.json.
+    """
+
+    file: Path
+    tokenizer: Path
+    truth: list[dict[str, Any]]
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.file.read_text(encoding="utf-8").splitlines()]
+
+    @property
+    def answers(self) -> list[str]:
+        return [record["messages"][2]["content"] for record in self.records]
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Databases in `folder`/<db_id>/<db_id>.sqlite; `questions` has db_id, question and query."""
+
+    folder: Path
+    questions: Path
+
+    def path(self, db_id: str) -> Path:
+        return self.folder / db_id / f"{db_id}.sqlite"
+
+    def sample(self, count: int, seed: int) -> list[dict[str, str]]:
+        """`count` questions, or all when there are fewer, in a random order."""
+        rows = json.loads(self.questions.read_text(encoding="utf-8"))
+        return random.Random(seed).sample(rows, min(count, len(rows)))
+
+
+def rows_of(source: str, folder: Path) -> Rows:
+    """The rows of one of ROW_SOURCES; those of the twin are written into `folder`."""
+    if source == "original":
+        return Rows(
+            SHARED / "data/agent_instruct/rows.jsonl",
+            SHARED / "data/t5-small-awesome-text-to-sql",
+            ORIGINAL_TRUTH,
+        )
+    build.build(folder, build.read_settings({}))
+    records = [json.loads(line) for line in _first_lines(folder / "rows.jsonl", 5)]
+    for record in records:
+        record["source"] = to_source(record["messages"][1]["content"])
+        record["target"] = record["messages"][2]["content"] + "</s>"
+    truth = [json.loads(line) for line in _first_lines(folder / "truth.jsonl", 5)]
+    file = folder / "five.jsonl"
+    file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    return Rows(file, ROOT / "resources/models/standin", truth)
+
+
+def databases_of(source: str, folder: Path) -> Databases:
+    """The databases of one of DATABASE_SOURCES; the awkward ones are built in `folder`."""
+    if source == "spider":
+        return Databases(SHARED / "data/spider/database", SHARED / "data/spider/questions.json")
+    awkward_databases.build(folder)
+    return Databases(folder / "databases", folder / "questions.json")
+
+
+def _first_lines(path: Path, count: int) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()[:count]
+
+
+_MOST_POPULAR = (
+    "State the most popular movie? When was it released and who is the director for the movie?"
+)
+_KUBRICK = "What is the average number of Mubi users who love movies directed by Stanley Kubrick?"
+ORIGINAL_TRUTH = [
+    {"idx": 2, "question": _MOST_POPULAR},
+    {
+        "idx": 3,
+        "question": _MOST_POPULAR,
+        "gold_sql": "SELECT `movie_title`, `movie_release_year`, `director_name`\n  FROM movies\n"
+        "  WHERE `movie_id` = (\n    SELECT `movie_id`\n    FROM movies\n"
+        "    ORDER BY `movie_popularity` DESC\n    LIMIT 1\n  )",
+    },
+    {"idx": 8, "question": _KUBRICK},
+    {
+        "idx": 9,
+        "question": _KUBRICK,
+        "gold_sql": "SELECT AVG(`movie_popularity`)\n  FROM movies\n"
+        "  WHERE `director_name` = 'Stanley Kubrick'",
+    },
+    {
+        "idx": 10,
+        "question": "What is the average rating for movie titled 'When Will I Be Loved'?",
+    },
+]
+ORIGINAL_TRUTH = [{"db_id": "movie_platform", **each} for each in ORIGINAL_TRUTH]
