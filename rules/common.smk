@@ -30,7 +30,7 @@ from workflow_scripts.origin import (
     reports_rows,
 )
 from workflow_scripts.sql.databases import list_databases
-from workflow_scripts.stage import stage_command
+from workflow_scripts.commands import stage_command
 
 config = checked(config)
 

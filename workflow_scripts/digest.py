@@ -17,13 +17,13 @@ PACKAGE = "workflow_scripts"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def code_digest(*modules: str) -> str:
-    """Sixteen hexadecimal digits over the code of `modules` (dotted names) and all they import.
+def code_digest(module: str) -> str:
+    """Sixteen hexadecimal digits over the code of a module (a dotted name) and all it imports.
 
-    Raises EssenceError for a module that does not exist.
+    Raises EssenceError when it does not exist.
     """
     found: dict[str, str] = {}
-    waiting = list(modules)
+    waiting = [module]
     while waiting:
         name = waiting.pop()
         if name not in found:

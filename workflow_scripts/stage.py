@@ -10,14 +10,13 @@
     if __name__ == "__main__":
         run_stage(score)
 
-From the shell every argument is `--name value`, `--name a b` for a list and `--name` alone for a
-switch. A rule calls the same stage with `shell: stage_command("metrics.score")`, which hands over
-the rule's inputs, outputs, log files and params of the same names, and its `threads`; an `Option`
-is for people at the shell. An argument with a default may be left out, or stand there empty.
+From the shell every argument is `--name value`, `--name a b` for a list and `--name` alone for an
+option that is true or false. A rule calls the same stage with `shell: stage_command("data.read")`
+(commands.py). What a rule does not have it hands over empty or as None, which stands for the
+argument's default.
 """
 
 import argparse
-import ast
 import inspect
 import json
 import os
@@ -30,7 +29,6 @@ from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from workflow_scripts.digest import PACKAGE, code_digest, module_path
 from workflow_scripts.errors import EssenceError
 
 
@@ -103,39 +101,19 @@ def arguments(stage: Callable, given: list[str]) -> dict[str, Any]:
 
 def _add(parser: argparse.ArgumentParser, name: str, hint: Any, default: Any) -> None:
     kind, role = get_args(hint)
-    required = default is inspect.Parameter.empty
-    text = role.help.replace("%", "%%")
-    if not required and default not in (None, False, "") and default != []:
-        text += f" (default: {default})"
-    options: dict[str, Any] = {"help": text, **_reading(_without_none(kind), required, default)}
+    optional = default is not inspect.Parameter.empty
+    shown = f" (default: {default})" if optional and default else ""
+    options: dict[str, Any] = {"help": (role.help + shown).replace("%", "%%")}
+    if optional:
+        options["default"] = default
+    if kind is bool and isinstance(role, Option):
+        options["action"] = "store_true"
+    else:
+        options |= _reading(_without_none(kind), optional, default)
     if isinstance(role, Operand):
         parser.add_argument(name, **options)
     else:
-        parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            required=required,
-            **_default(required, default),
-            **options,
-        )
-
-
-def _default(required: bool, default: Any) -> dict[str, Any]:
-    return {} if required else {"default": default}
-
-
-def _reading(kind: Any, required: bool, default: Any) -> dict[str, Any]:
-    """How argparse reads a value of a kind; an argument with a default may stand there empty."""
-    if get_origin(kind) is list:
-        inner = get_args(kind)[0]
-        return {"nargs": "+" if required else "*", "type": inner, "metavar": _shown(inner)}
-    if kind is bool:
-        return {"nargs": "?", "const": True, "type": _switch, "metavar": "true|false"}
-    options = {"type": _reader(kind), "metavar": _shown(kind)}
-    return options if required else options | {"nargs": "?", "const": default}
-
-
-def _shown(kind: Any) -> str:
-    return {Path: "PATH", str: "TEXT", int: "N", float: "X"}.get(kind, "JSON")
+        parser.add_argument(f"--{name.replace('_', '-')}", required=not optional, **options)
 
 
 def _without_none(kind: Any) -> Any:
@@ -144,22 +122,44 @@ def _without_none(kind: Any) -> Any:
     return kind
 
 
-def _switch(text: str) -> bool:
+def _reading(kind: Any, optional: bool, default: Any) -> dict[str, Any]:
+    """How argparse reads a value of a kind."""
+    if get_origin(kind) is list:
+        (inner,) = get_args(kind)
+        options = _reading(inner, optional=False, default=None)
+        return options | {"nargs": "*" if optional else "+"}
+    read, metavar = _reader(kind)
+    if not optional:
+        return {"type": read, "metavar": metavar}
+
+    def read_or_default(text: str) -> Any:
+        return default if text == "None" else read(text)
+
+    read_or_default.__name__ = metavar  # argparse says: invalid X value
+    return {"type": read_or_default, "metavar": metavar, "nargs": "?", "const": default}
+
+
+def _reader(kind: Any) -> tuple[Callable[[str], Any], str]:
+    """What turns a text into a value, and its name in the help.
+
+    Mappings and typed settings come as JSON, or in a file.
+    """
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        from workflow_scripts.artifacts.base import parsed
+
+        return lambda text: parsed(kind, _json(text), "the settings given"), "JSON"
+    if kind is dict or get_origin(kind) is dict:
+        return _json, "JSON"
+    if kind is bool:
+        return _true_or_false, "true|false"
+    return kind, {Path: "PATH", str: "TEXT", int: "N", float: "X"}[kind]
+
+
+def _true_or_false(text: str) -> bool:
     values = {"true": True, "false": False}
     if text.lower() not in values:
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
     return values[text.lower()]
-
-
-def _reader(kind: Any) -> Callable[[str], Any]:
-    """What turns a text into a value: mappings and typed settings come as JSON, or in a file."""
-    if kind is dict or get_origin(kind) is dict:
-        return _json
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        from workflow_scripts.artifacts.base import parsed
-
-        return lambda text: parsed(kind, _json(text), "the settings given")
-    return kind
 
 
 def _json(text: str) -> Any:
@@ -171,50 +171,3 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise EssenceError(f"not JSON ({error.msg}): {text[:60]}") from error
-
-
-def stage_command(name: str) -> str:
-    """The shell command of a rule that runs the stage `workflow_scripts.<name>`.
-
-    It ends in a comment with the digest of the stage's code: Snakemake takes a changed command for
-    a reason to run again, so results go stale with their code.
-    """
-    module = f"{PACKAGE}.{name}"
-    parts = [f"python -m {module}"]
-    for argument, role in declared(module).items():
-        source = ROLES[role].source
-        if argument == "threads":
-            parts.append("--threads {threads}")
-        elif source:
-            parts.append(f"--{argument.replace('_', '-')} {{{source}.{argument}:q}}")
-    return f"{' '.join(parts)} > {{log[0]}} 2>&1  # code {code_digest(module)}"
-
-
-def declared(module: str) -> dict[str, str]:
-    """Argument -> role of the stage in a module, read from its text: nothing is imported.
-
-    Raises EssenceError when the module runs no stage, or an argument has no role.
-    """
-    path = module_path(module)
-    if path is None:
-        raise EssenceError(f"no module {module} in this project")
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    run = [call.args[0].id for call in calls if _name(call.func) == "run_stage"]
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if len(run) != 1 or run[0] not in functions:
-        raise EssenceError(f"{path}: a stage ends in one call run_stage(<function>)")
-    return {each.arg: _role(each, path) for each in functions[run[0]].args.args}
-
-
-def _role(argument: ast.arg, path: Any) -> str:
-    calls = [node for node in ast.walk(argument.annotation) if isinstance(node, ast.Call)]
-    roles = [_name(call.func) for call in calls if _name(call.func) in ROLES]
-    if len(roles) != 1:
-        known = ", ".join(ROLES)
-        raise EssenceError(f"{path}: argument {argument.arg} needs one of {known}")
-    return roles[0]
-
-
-def _name(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else ""

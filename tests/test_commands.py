@@ -1,0 +1,201 @@
+"""A rule's command: it hands over what the rule has, and goes stale with the code of its stage."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from material import ROOT
+
+from workflow_scripts import commands, digest
+from workflow_scripts.errors import EssenceError
+
+STAGES = {
+    "told.py": '''
+"""Writes down what it is told."""
+from pathlib import Path
+from typing import Annotated
+from workflow_scripts.artifacts.settings import RunSettings
+from workflow_scripts.files import write_json
+from workflow_scripts.helper import ANSWER
+from workflow_scripts.stage import Input, Log, Option, Output, Setting, run_stage
+
+
+def told(
+    rows: Annotated[list[Path], Input("files")],
+    out: Annotated[Path, Output("what was told")],
+    refused: Annotated[Path, Log("what was refused")],
+    note: Annotated[str, Setting("a text")],
+    names: Annotated[list[str], Setting("some texts")],
+    style: Annotated[dict, Setting("a mapping")],
+    run: Annotated[RunSettings, Setting("typed settings")],
+    timed: Annotated[bool, Setting("yes or no")],
+    threads: Annotated[int, Setting("threads")],
+    test: Annotated[Path | None, Input("may be missing")] = None,
+    share: Annotated[float, Setting("a number")] = 0.5,
+    revision: Annotated[str | None, Setting("may be None")] = None,
+    nobody: Annotated[list[str], Setting("may be empty")] = [],
+    *,
+    json: Annotated[bool, Option("print JSON")] = False,
+):
+    refused.write_text("nothing")
+    given = {**locals(), "rows": [str(path) for path in rows], "run": run.name}
+    write_json(out, {key: given[key] for key in given if key not in ("out", "refused")})
+    print("answer", ANSWER)
+
+
+if __name__ == "__main__":
+    run_stage(told)
+''',
+    "copy.py": '''
+"""Copies a file."""
+import shutil
+from pathlib import Path
+from typing import Annotated
+from workflow_scripts.stage import Input, Output, run_stage
+
+
+def copy(a: Annotated[Path, Input("from")], b: Annotated[Path, Output("to")]):
+    shutil.copyfile(a, b)
+
+
+if __name__ == "__main__":
+    run_stage(copy)
+''',
+    "helper.py": "ANSWER = 42\n",
+}
+RUN = {
+    "name": "it's", "experiment": 1, "sampling": "natural", "rows": 2, "batch_size": 1,
+    "learning_rate": 1e-4, "epochs": 1, "patience": None,
+}  # fmt: skip
+SNAKEFILE = f"""
+import json, sys
+from workflow_scripts.commands import stage_command
+shell.prefix("PATH={Path(sys.executable).parent}:$PATH; ")
+
+rule all:
+    input: "copied.json"
+
+rule told:
+    input: rows=["a b.txt", "it's.txt"], test=[]
+    output: out="told {{kind}}.json"
+    log: "told {{kind}}.log", refused="refused {{kind}}.txt"
+    params:
+        note=lambda wildcards: 'two  spaces, "quotes" & $HOME; {{braces}}',
+        names=["a b", "it's", "*"],
+        style=json.dumps({{"font.size": 9, "a b": "it's"}}), run={json.dumps(RUN)!r},
+        timed=False, share=0.25, revision=None, nobody=[],
+    threads: 1
+    shell: stage_command("told")
+
+rule copy:
+    input: a="told one.json"
+    output: b="copied.json"
+    log: "copy.log"
+    shell: stage_command("copy")
+"""
+
+
+class Workflow:
+    """A folder with two stages, a Snakefile of two rules, and the code that they need."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def snakemake(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "1", *arguments],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": "."},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def stale(self) -> set[str]:
+        """The rules that a dry run would run again because of their code."""
+        said = self.snakemake("--dry-run")
+        jobs = re.findall(r"^rule (\w+):.*?reason: ([^\n]*)", said, re.MULTILINE | re.DOTALL)
+        return {name for name, reason in jobs if "Code has changed" in reason}
+
+    def write(self, module: str, text: str) -> None:
+        (self.folder / "workflow_scripts" / module).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Workflow:
+    """The workflow after a run. Do not edit it."""
+    workflow = Workflow(tmp_path_factory.mktemp("workflow") / "first")
+    package = workflow.folder / "workflow_scripts"
+    shutil.copytree(ROOT / "workflow_scripts/artifacts", package / "artifacts")
+    for name in ("__init__", "stage", "commands", "digest", "errors", "files"):
+        shutil.copy(ROOT / f"workflow_scripts/{name}.py", package)
+    for name, text in STAGES.items():
+        workflow.write(name, text)
+    for name in ("a b.txt", "it's.txt"):
+        (workflow.folder / name).write_text("text")
+    (workflow.folder / "Snakefile").write_text(SNAKEFILE)
+    workflow.snakemake()
+    return workflow
+
+
+@pytest.fixture
+def workflow(finished, tmp_path) -> Workflow:
+    """A copy of the finished workflow that a test may edit."""
+    shutil.copytree(finished.folder, tmp_path / "copy")
+    return Workflow(tmp_path / "copy")
+
+
+def test_a_stage_is_told_what_its_rule_has(finished):
+    assert json.loads((finished.folder / "told one.json").read_text()) == {
+        "rows": ["a b.txt", "it's.txt"], "test": None, "timed": False, "threads": 1,
+        "note": 'two  spaces, "quotes" & $HOME; {braces}', "names": ["a b", "it's", "*"],
+        "style": {"font.size": 9, "a b": "it's"}, "run": "it's",
+        "share": 0.25, "revision": None, "nobody": [], "json": False,
+    }  # fmt: skip
+    assert (finished.folder / "told one.log").read_text() == "answer 42\n"
+    assert (finished.folder / "refused one.txt").read_text() == "nothing"
+
+
+def test_a_copy_a_touch_and_a_comment_rerun_nothing(workflow):
+    workflow.write("copy.py", STAGES["copy.py"].replace("Copies a file", "A copy"))
+    workflow.write("helper.py", "# the answer\nANSWER = (42)\n")
+    for path in workflow.folder.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts:
+            os.utime(path)
+    assert "Nothing to be done" in workflow.snakemake("--dry-run")
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "stale"),
+    [
+        ("helper.py", "ANSWER = 43\n", {"told"}),
+        ("copy.py", STAGES["copy.py"].replace("copyfile(a, b)", "copy(a, b)"), {"copy"}),
+    ],
+)
+def test_an_edit_reruns_exactly_the_rules_that_use_it(workflow, module, text, stale):
+    workflow.write(module, text)
+    assert workflow.stale() == stale
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def f(rows: Path): pass\nrun_stage(f)", "argument rows needs one of"),
+        ("def f(rows): pass\nrun_stage(f)", "argument rows needs one of"),
+        ("def f(): pass", "ends in one call run_stage"),
+    ],
+)
+def test_a_module_that_declares_no_stage_is_told(tmp_path, monkeypatch, text, said):
+    (tmp_path / "workflow_scripts").mkdir()
+    (tmp_path / "workflow_scripts/one.py").write_text(text)
+    monkeypatch.setattr(digest, "ROOT", tmp_path)
+    with pytest.raises(EssenceError, match=said):
+        commands.stage_command("one")
+    with pytest.raises(EssenceError, match="no module workflow_scripts"):
+        commands.stage_command("other")
