@@ -2,7 +2,6 @@
 import json
 import os
 import re
-import shlex
 import sys
 from pathlib import Path
 
@@ -94,15 +93,6 @@ def recipe_settings(recipe):
     return {"name": recipe} | {
         k: v for k, v in settings.items() if k not in ("runs", "test_set")
     }
-
-
-def sample_inputs(wildcards):
-    """The rows to draw from, and the test rows to leave out unless the recipe does without."""
-    recipe, _ = SAMPLES[wildcards.sample]
-    files = {"rows": "results/data/rows.parquet"}
-    if config["recipes"][recipe]["test_set"]:
-        files["test"] = "results/data/test.parquet"
-    return files
 
 
 def training_inputs(wildcards):

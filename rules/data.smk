@@ -32,39 +32,34 @@ rule build_twin:
     conda:
         "../envs/essence.yaml"
     params:
+        out="resources/twin",
         settings=settings_json(config["twin"]),
-        code=code_digest("workflow_scripts.data.twin.build"),
     message:
         "Making the twin: databases, questions and {output.rows}"
     shell:
-        "python -m workflow_scripts.data.twin.build --out resources/twin "
-        "--settings {params.settings:q} > {log} 2>&1"
+        stage_command("data.twin.build")
 
 
 rule fetch_rows:
     output:
-        "resources/downloads/rows.jsonl",
+        out="resources/downloads/rows.jsonl",
     log:
         "logs/data/fetch_rows.log",
     conda:
         "../envs/essence.yaml"
     params:
-        place=(
-            f"--drive-id {config['data'].get('drive_id')}"
+        address=(
+            f"drive:{config['data'].get('drive_id')}"
             if config["data"]["source"] == "drive"
-            else f"--url {shlex.quote(config['data'].get('url') or '')}"
+            else config["data"].get("url") or ""
         ),
         # The report's rows are known: another file is refused.
-        check=(
-            f"--git-blob {KNOWN['raw']['git_blob_sha1']} --member {KNOWN['raw']['name']}"
-            if REPORTS_ROWS
-            else ""
-        ),
+        git_blob=KNOWN.raw.git_blob_sha1 if REPORTS_ROWS else "",
+        member=KNOWN.raw.name if REPORTS_ROWS else "",
     message:
         "Downloading the rows"
     shell:
-        "python -m workflow_scripts.data.fetch {params.place} {params.check} --out {output} "
-        "> {log} 2>&1"
+        stage_command("data.fetch")
 
 
 rule fetch_base_model:
@@ -123,14 +118,10 @@ rule profile_rows:
         "logs/data/profile_rows.log",
     conda:
         "../envs/essence.yaml"
-    params:
-        model=lambda wildcards, input: str(Path(input.tokenizer).parent),
-        code=code_digest("workflow_scripts.data.profile"),
     message:
-        "Analysing the rows: duplicates, nulls, anomalies, lengths"
+        "Analysing the rows: duplicates, empty fields, anomalies, lengths"
     shell:
-        "python -m workflow_scripts.data.profile --rows {input.rows} --tokenizer {params.model:q} "
-        "--out {output.profile} --lengths {output.lengths} > {log} 2>&1"
+        stage_command("data.profile")
 
 
 rule audit_fit:
@@ -159,7 +150,7 @@ rule audit_fit:
 
 rule draw_test:
     input:
-        "results/data/rows.parquet",
+        rows="results/data/rows.parquet",
     output:
         test="results/data/test.parquet",
         card="results/data/test.card.json",
@@ -168,19 +159,23 @@ rule draw_test:
     conda:
         "../envs/essence.yaml"
     params:
-        rows=settings_json(config["test_set"]["rows"]),
+        per_task=settings_json(config["test_set"]["rows"]),
         seed=config["test_set"]["seed"],
-        code=code_digest("workflow_scripts.data.sample"),
     message:
         "Setting the test rows aside"
     shell:
-        "python -m workflow_scripts.data.sample test --rows {input} --per-task {params.rows:q} "
-        "--seed {params.seed} --test {output.test} --card {output.card} > {log} 2>&1"
+        stage_command("data.draw_test")
 
 
 rule draw_sample:
     input:
-        unpack(sample_inputs),
+        rows="results/data/rows.parquet",
+        # Left out of every sample, unless the recipe does without a test set.
+        test=lambda wildcards: (
+            "results/data/test.parquet"
+            if config["recipes"][SAMPLES[wildcards.sample][0]]["test_set"]
+            else []
+        ),
     output:
         train=f"{SAMPLE}/train.parquet",
         val=f"{SAMPLE}/val.parquet",
@@ -193,13 +188,7 @@ rule draw_sample:
         settings=lambda w: settings_json(
             sample_settings(config, *SAMPLES[w.sample], int(w.seed))
         ),
-        test=lambda wildcards, input: (
-            f"--test {input.test}" if "test" in input.keys() else ""
-        ),
-        code=code_digest("workflow_scripts.data.sample"),
     message:
         "Drawing the rows {wildcards.sample}, seed {wildcards.seed}"
     shell:
-        "python -m workflow_scripts.data.sample draw --rows {input.rows} {params.test} "
-        "--settings {params.settings:q} --train {output.train} --val {output.val} "
-        "--card {output.card} > {log} 2>&1"
+        stage_command("data.draw_sample")

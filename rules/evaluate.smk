@@ -72,13 +72,10 @@ rule link_rows:
         "../envs/essence.yaml"
     params:
         databases=lambda wildcards: DATABASES,
-        code=code_digest("workflow_scripts.sql.linking"),
     message:
         "Finding each row's database"
     shell:
-        "python -m workflow_scripts.sql.linking --rows {input.rows} "
-        "--databases {params.databases:q} --out {output.links} --report {output.report} "
-        "> {log} 2>&1"
+        stage_command("sql.linking")
 
 
 rule execute:

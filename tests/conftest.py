@@ -10,6 +10,7 @@ from pathlib import Path
 import material
 import pytest
 
+from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.twin import build
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,5 +119,5 @@ def real_databases(request, tmp_path_factory) -> material.Databases:
 def twin(tmp_path_factory) -> Path:
     """The generated twin as the pipeline builds it: rows.jsonl, truth.jsonl, databases/."""
     folder = tmp_path_factory.mktemp("twin")
-    build.build(folder, build.read_settings({}))
+    build.build(folder, TwinSettings())
     return folder

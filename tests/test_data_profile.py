@@ -5,17 +5,17 @@ import subprocess
 import sys
 
 import agent_rows as made
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from workflow_scripts.data import profile, read
+from workflow_scripts.artifacts.data import Example, Profile, Questions
+from workflow_scripts.data import profile
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
-from workflow_scripts.data.lengths import TokenCounter, box, count_words
+from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
+from workflow_scripts.data.read import read
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
 from workflow_scripts.formats.prompts import TASKS
 
@@ -24,27 +24,27 @@ SQL = "SELECT COUNT(*) FROM goat_1 WHERE age > 1"
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A folder with a tokenizer that gives a token a word and adds an end mark, cut at 3."""
+    """A tokenizer.json that gives a token a word and adds an end mark, cut at 3."""
     tokenizer = Tokenizer(models.WordLevel({"?": 0, "</s>": 1}, unk_token="?"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing("$A </s>", None, [("</s>", 1)])
     tokenizer.enable_truncation(3)
     tokenizer.enable_padding()
-    folder = tmp_path_factory.mktemp("model")
-    tokenizer.save(str(folder / "tokenizer.json"))
-    return folder
+    path = tmp_path_factory.mktemp("model") / "tokenizer.json"
+    tokenizer.save(str(path))
+    return path
 
 
 def rows_file(folder, rows):
     path = made.write(folder / "in.jsonl", rows)
-    read.read_file(path, folder / "rows.parquet", folder / "q.jsonl", folder / "s.json")
+    read(path, folder / "rows.parquet", folder / "q.jsonl", folder / "s.json")
     return folder / "rows.parquet"
 
 
 @pytest.fixture
 def profiled(tmp_path, model):
     def do(rows):
-        return profile.profile_rows(rows_file(tmp_path, rows), model)
+        return profile.profile_rows(rows_file(tmp_path, rows), model)[0]
 
     return do
 
@@ -119,74 +119,72 @@ def test_duplicates_are_counted_by_kind(profiled):
     ]
     rows.append(made.raw(6, "Decomposer", 1, 1))  # the same prompt, another answer
     rows[-1]["messages"][2]["content"] = decomposed("SELECT 7 FROM goat_1")
-    report = profiled(rows).report()
-    counts = {kind: found["rows"] for kind, found in report["duplicates"].items()}
+    report = profiled(rows)
+    counts = {kind: found.rows for kind, found in report.duplicates.items()}
     assert counts == {"source": 2, "source and target": 1, "question": 3, "gold SQL": 3}
-    assert report["duplicates"]["source and target"]["examples"] == [
-        {"idx": 2, "line": 2, "detail": "as idx 1"}
+    assert report.duplicates["source and target"].examples == [
+        Example(idx=2, line=2, detail="as idx 1")
     ]
-    assert report["duplicates"]["question"]["by_task"]["Selector"] == 0
-    assert report["questions"] == {"different": 2, "asked_in_several_tasks": 1}
+    assert report.duplicates["question"].by_task["Selector"] == 0
+    assert report.questions == Questions(different=2, asked_in_several_tasks=1)
 
 
 def test_counts_and_empty_fields(profiled):
     rows = [made.raw(n, task, 1, n, evidence="") for n, task in enumerate([*TASKS, "Selector"])]
-    report = profiled(rows).report()
-    assert report["tasks"] == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
-    assert report["shares"]["Selector"] == 0.5
-    assert report["empty"]["Selector"]["evidence"] == 2
-    assert {task: sum(report["empty"][task].values()) for task in TASKS} == {
+    report = profiled(rows)
+    assert report.tasks == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
+    assert report.shares["Selector"] == 0.5
+    assert report.empty["Selector"]["evidence"] == 2
+    assert {task: sum(report.empty[task].values()) for task in TASKS} == {
         "Selector": 2, "Decomposer": 1, "Refiner": 1,
     }  # fmt: skip
-    assert "old_sql" in report["empty"]["Refiner"]
-    assert "old_sql" not in report["empty"]["Decomposer"]
+    assert "old_sql" in report.empty["Refiner"]
+    assert "old_sql" not in report.empty["Decomposer"]
 
 
 def test_examples_are_few_and_name_their_rows(profiled):
-    report = profiled([made.raw(n, "Selector", 1, n, question="") for n in range(20)]).report()
-    found = report["anomalies"]["blank question"]
-    assert found["rows"] == found["by_task"]["Selector"] == 20
-    assert [example["idx"] for example in found["examples"]] == [0, 1, 2, 3, 4]
+    report = profiled([made.raw(n, "Selector", 1, n, question="") for n in range(20)])
+    found = report.anomalies["blank question"]
+    assert found.rows == found.by_task["Selector"] == 20
+    assert [example.idx for example in found.examples] == [0, 1, 2, 3, 4]
 
 
 def test_a_row_counts_once_however_much_is_wrong(profiled):
     row = made.raw(1, "Selector", 1, 1)
     row["messages"][2]["content"] = render_selector({"pig": "keep_all", "cow": "keep_all"})
-    assert profiled([row]).report()["anomalies"]["unknown table"]["rows"] == 1
+    assert profiled([row]).anomalies["unknown table"].rows == 1
 
 
 def test_box_is_tukeys():
     values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 30, 40]
     found = box(values)
-    assert [found[key] for key in ("q1", "median", "q3")] == list(
+    assert [found.q1, found.median, found.q3] == list(
         statistics.quantiles(values, n=4, method="inclusive")
     )
-    assert (found["whisker_low"], found["whisker_high"]) == (1, 9)
-    assert (found["outliers_low"], found["outliers_high"]) == (0, 2)
-    assert box([-90, *range(9)])["outliers_low"] == 1
-    assert box([5])["whisker_low"] == box([5])["q3"] == 5
+    assert (found.whisker_low, found.whisker_high) == (1, 9)
+    assert (found.outliers_low, found.outliers_high) == (0, 2)
+    assert box([-90, *range(9)]).outliers_low == 1
+    assert box([5]).whisker_low == box([5]).q3 == 5
 
 
 def test_words_and_tokens_are_counted_whole(model):
     texts = ["SELECT  a\nFROM b", ""]
     assert count_words(texts) == [4, 0]
-    assert TokenCounter(model).count(texts) == [5, 1]  # the end mark; no cut, no padding
+    assert count_tokens(read_tokenizer(model), texts) == [5, 1]  # the end mark; no cut, no padding
 
 
-def test_lengths_of_every_row_and_their_boxes(profiled):
-    rows = [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)]
-    found = profiled(rows)
-    table, boxes = found.lengths_table().to_pydict(), found.report()["lengths"]
-    assert table["idx"] == list(range(1, 10))
-    assert list(np.subtract(table["source_tokens"], table["source_words"])) == [1] * 9
-    assert boxes["source_words"]["all"]["n"] == 9
-    refiner = [n for n, task in zip(table["target_tokens"], table["task"], strict=True)
-               if task == "Refiner"]  # fmt: skip
-    assert boxes["target_tokens"]["Refiner"]["max"] == max(refiner)
+def test_lengths_of_every_row_and_their_boxes(tmp_path, model):
+    rows = rows_file(tmp_path, [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
+    found, lengths = profile.profile_rows(rows, model)
+    assert [row.idx for row in lengths] == list(range(1, 10))
+    assert {row.source_tokens - row.source_words for row in lengths} == {1}
+    assert found.lengths["source_words"]["all"].n == 9
+    refiner = [row.target_tokens for row in lengths if row.task == "Refiner"]
+    assert found.lengths["target_tokens"]["Refiner"].max == max(refiner)
 
 
 def test_a_task_without_rows_has_no_box(profiled):
-    assert set(profiled([made.raw(1, "Refiner", 1, 1)]).report()["lengths"]["source_words"]) == {
+    assert set(profiled([made.raw(1, "Refiner", 1, 1)]).lengths["source_words"]) == {
         "all",
         "Refiner",
     }
@@ -197,8 +195,7 @@ def test_batches_make_no_difference(tmp_path, model, monkeypatch):
     whole = profile.profile_rows(path, model)
     monkeypatch.setattr(profile, "BATCH", 7)
     parts = profile.profile_rows(path, model)
-    assert whole.report() == parts.report()
-    assert whole.lengths_table() == parts.lengths_table()
+    assert whole == parts
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "no such file"), ("{}", "can be read")])
@@ -206,32 +203,33 @@ def test_a_missing_or_broken_tokenizer_is_named(tmp_path, content, words):
     if content:
         (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(EssenceError, match=rf"tokenizer.json: .*{words}"):
-        TokenCounter(tmp_path)
+        read_tokenizer(tmp_path / "tokenizer.json")
 
 
 def test_the_command_without_torch(tmp_path, model):
     rows = rows_file(tmp_path, made.many(2, 5))
-    arguments = ["--rows", rows, "--tokenizer", model, "--out", tmp_path / "profile.json"]
+    arguments = ["--rows", rows, "--tokenizer", model, "--profile", tmp_path / "profile.json"]
     arguments += ["--lengths", tmp_path / "lengths.parquet"]
     script = (
         "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
-        "from workflow_scripts.data import profile, sample, read, fetch\nprofile.main()"
+        "from workflow_scripts.data import draw_sample, draw_test, fetch, profile, read\n"
+        "from workflow_scripts.stage import run_stage\nrun_stage(profile.profile_stage)"
     )
     command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "22 rows: Selector 10, Decomposer 10, Refiner 2" in done.stdout
     assert "anomalies: none" in done.stdout
-    assert read_json(tmp_path / "profile.json")["rows"] == 22
+    assert Profile.read(tmp_path / "profile.json").rows == 22
     assert pq.read_table(tmp_path / "lengths.parquet").num_rows == 22
 
 
 def test_real_rows_with_a_real_tokenizer(tmp_path, real_rows):
     rows = rows_file(tmp_path, real_rows.records)
-    report = profile.profile_rows(rows, real_rows.tokenizer).report()
-    assert report["tasks"] == {"Selector": 3, "Decomposer": 2, "Refiner": 0}
-    assert not any(each["rows"] for each in report["anomalies"].values())
-    assert not any(each["rows"] for each in report["duplicates"].values())
-    assert report["questions"] == {"different": 3, "asked_in_several_tasks": 2}
-    tokens = report["lengths"]["source_tokens"]
-    assert 1672 <= tokens["all"]["min"] < tokens["Selector"]["max"] < tokens["Decomposer"]["min"]
-    assert tokens["Decomposer"]["max"] <= 3276  # the published range
+    report, _ = profile.profile_rows(rows, real_rows.tokenizer / "tokenizer.json")
+    assert report.tasks == {"Selector": 3, "Decomposer": 2, "Refiner": 0}
+    assert not any(each.rows for each in report.anomalies.values())
+    assert not any(each.rows for each in report.duplicates.values())
+    assert report.questions == Questions(different=3, asked_in_several_tasks=2)
+    tokens = report.lengths["source_tokens"]
+    assert 1672 <= tokens["all"].min < tokens["Selector"].max < tokens["Decomposer"].min
+    assert tokens["Decomposer"].max <= 3276  # the published range

@@ -9,9 +9,14 @@ import agent_rows as made
 import pyarrow.parquet as pq
 import pytest
 
-from workflow_scripts.data import checksums, lines, read
+from workflow_scripts.artifacts.base import read_lines
+from workflow_scripts.artifacts.data import ProcessedFile, Quarantined, Reading
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.data import checksums, lines
+from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, read_jsonl
+from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats.prompts import TASKS, parse_prompt
 
 GOOD = [made.raw(number, task, 1, number) for number, task in enumerate(TASKS)]
@@ -25,10 +30,12 @@ def reading(tmp_path):
         path = tmp_path / "in.jsonl"
         path.write_bytes(content) if isinstance(content, bytes) else made.write(path, content)
         out = [tmp_path / name for name in ("rows.parquet", "quarantine.jsonl", "summary.json")]
-        summary = read.read_file(path, *out, max_quarantine)
-        assert summary == read_json(out[2])
-        rows = pq.read_table(out[0]).to_pylist()
-        return SimpleNamespace(summary=summary, rows=rows, quarantine=list(read_jsonl(out[1])))
+        read(path, *out, max_quarantine)
+        return SimpleNamespace(
+            summary=Reading.read(out[2]),
+            rows=read_rows(Row, out[0]),
+            quarantine=list(read_lines(Quarantined, out[1])),
+        )
 
     return do
 
@@ -66,6 +73,7 @@ BAD = {
         "not UTF-8",
         "half a character (\\ud800)",
     ),
+    "a key of half a character": ('{"\\ud800": 1}', "missing field", "the fields are: \\ud800"),
     "no messages": (without_messages(text="x"), "missing field", "neither messages nor source"),
     "no target": (without_messages(source="x"), "missing field", "target isn't"),
     "messages are text": (without_messages(messages="x"), "wrong type", "list of objects"),
@@ -115,26 +123,26 @@ BAD = {
 def test_a_bad_line_is_quarantined_with_its_number_and_reason(reading, name):
     line, kind, words = BAD[name]
     found = reading([*GOOD, line, made.raw(50, "Selector", 3, 1)])
-    assert [row["idx"] for row in found.rows] == [0, 1, 2, 50]
+    assert [row.idx for row in found.rows] == [0, 1, 2, 50]
     (entry,) = found.quarantine
-    assert (entry["line"], entry["kind"]) == (4, kind)
-    assert words in entry["reason"]
-    assert found.summary["quarantined_by_kind"] == {kind: 1}
-    assert found.summary["tasks"] == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
+    assert (entry.line, entry.kind) == (4, kind)
+    assert words in entry.reason
+    assert found.summary.quarantined_by_kind == {kind: 1}
+    assert found.summary.tasks == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
 
 
 def test_a_refused_row_keeps_its_idx_for_the_reader_but_does_not_use_it_up(reading):
     found = reading([with_user("?"), made.raw(99, "Selector", 1, 1)])
-    assert found.quarantine[0]["idx"] == 99
-    assert found.quarantine[0]["excerpt"].startswith('{"idx": 99, "messages"')
-    assert [row["idx"] for row in found.rows] == [99]
+    assert found.quarantine[0].idx == 99
+    assert found.quarantine[0].excerpt.startswith('{"idx": 99, "messages"')
+    assert [row.idx for row in found.rows] == [99]
 
 
 def test_a_line_without_end_is_refused_unread(reading, monkeypatch):
     monkeypatch.setattr(lines, "LONGEST_LINE", 200_000)
     found = reading([GOOD[0], '{"idx": "' + "x" * 3_000_000 + '"}', GOOD[1]])
-    assert [row["line"] for row in found.rows] == [1, 3]
-    assert found.quarantine[0]["kind"] == "line too long"
+    assert [row.line for row in found.rows] == [1, 3]
+    assert found.quarantine[0].kind == "line too long"
 
 
 def test_the_parts_of_every_task(reading):
@@ -143,12 +151,12 @@ def test_the_parts_of_every_task(reading):
     for number, (row, task) in enumerate(zip(found.rows, TASKS, strict=True)):
         expected = made.prompt(task, 1, number)
         for name in expected.__dataclass_fields__:
-            assert row[name] == getattr(expected, name), name
-        assert row["target"] == made.answer(task, 1, number)
-        assert parse_prompt(row["source"]) == expected
-        assert (row["idx"], row["line"]) == (number, number + 1)
+            assert getattr(row, name) == getattr(expected, name), name
+        assert row.target == made.answer(task, 1, number)
+        assert parse_prompt(row.source) == expected
+        assert (row.idx, row.line) == (number, number + 1)
     sql = "SELECT COUNT(*) FROM goat_1 WHERE age > {}"
-    assert [row["gold_sql"] for row in found.rows] == [None, sql.format(1), sql.format(2)]
+    assert [row.gold_sql for row in found.rows] == [None, sql.format(1), sql.format(2)]
 
 
 def test_raw_and_processed_form_give_the_same_rows(reading):
@@ -169,7 +177,7 @@ def test_a_system_message_that_says_something_leads_the_source(reading):
     row = made.raw(1, "Selector", 1, 1)
     row["messages"][0]["content"] = "Be brief."
     (read_row,) = reading([row]).rows
-    assert read_row["source"].startswith("### Instruction:\nBe brief.\n\n### Input:\n")
+    assert read_row.source.startswith("### Instruction:\nBe brief.\n\n### Input:\n")
 
 
 def test_windows_line_ends_and_an_empty_system_message_are_read(reading):
@@ -185,8 +193,8 @@ def test_windows_line_ends_and_an_empty_system_message_are_read(reading):
 
 def test_rows_without_idx_get_their_line_number_and_it_is_said(reading):
     found = reading([made.processed(None, "Selector", 1, n) for n in range(3)])
-    assert [row["idx"] for row in found.rows] == [1, 2, 3]
-    assert "3 rows had no idx" in found.summary["notes"][0]
+    assert [row.idx for row in found.rows] == [1, 2, 3]
+    assert "3 rows had no idx" in found.summary.notes[0]
 
 
 def test_a_byte_order_mark_is_dropped_and_said(reading, tmp_path):
@@ -194,19 +202,19 @@ def test_a_byte_order_mark_is_dropped_and_said(reading, tmp_path):
     content = (tmp_path / "plain.jsonl").read_bytes()
     with_mark = reading(b"\xef\xbb\xbf" + content)
     assert with_mark.rows == reading(content).rows
-    assert any("byte order mark" in note for note in with_mark.summary["notes"])
+    assert any("byte order mark" in note for note in with_mark.summary.notes)
 
 
 def test_blank_lines_are_passed_over_and_counted_as_lines(reading):
     found = reading([GOOD[0], "", "  ", GOOD[1]])
-    assert [row["line"] for row in found.rows] == [1, 4]
-    assert found.summary["lines"] == 2
-    assert "2 blank lines" in found.summary["notes"][0]
+    assert [row.line for row in found.rows] == [1, 4]
+    assert found.summary.lines == 2
+    assert "2 blank lines" in found.summary.notes[0]
 
 
 def test_a_last_line_without_newline_counts(reading):
     content = b"\n".join(json.dumps(row).encode() for row in GOOD)
-    assert reading(content).summary["rows"] == 3
+    assert reading(content).summary.rows == 3
 
 
 @pytest.mark.parametrize(
@@ -225,14 +233,14 @@ def test_files_that_cannot_be_used(reading, content, words):
 
 def test_a_missing_file_names_the_key(tmp_path):
     with pytest.raises(EssenceError, match=r"nowhere.jsonl: no such file; correct data.path"):
-        read.read_file(tmp_path / "nowhere.jsonl", *(tmp_path / name for name in "rqs"))
+        read(tmp_path / "nowhere.jsonl", *(tmp_path / name for name in "rqs"))
 
 
 def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path):
     path = made.write(tmp_path / "in.jsonl", [*GOOD, "{", "[]", *["x"] * 6])
     rows, quarantine, summary = (tmp_path / name for name in ("r.parquet", "q.jsonl", "s.json"))
     with pytest.raises(EssenceError) as caught:
-        read.read_file(path, rows, quarantine, summary, 0.5)
+        read(path, rows, quarantine, summary, 0.5)
     message = str(caught.value)
     assert "8 of 11 lines (72.7%)" in message
     assert "line 4: not JSON" in message
@@ -242,8 +250,8 @@ def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path):
     assert str(quarantine) in message
     assert not rows.exists()
     assert len(list(read_jsonl(quarantine))) == 8
-    assert read_json(summary)["quarantined"] == 8
-    read.read_file(path, rows, quarantine, summary, 8 / 11)
+    assert Reading.read(summary).quarantined == 8
+    read(path, rows, quarantine, summary, 8 / 11)
     assert pq.read_table(rows).num_rows == 3
 
 
@@ -251,7 +259,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path):
     path = made.write(tmp_path / "in.jsonl", [*made.many(3, 120), "{"])
     outs = [[tmp_path / f"{run}{name}" for name in "rqs"] for run in (1, 2)]
     for out in outs:
-        read.read_file(path, *out)
+        read(path, *out)
     assert pq.ParquetFile(outs[0][0]).num_row_groups > 1
     for one, other in zip(*outs, strict=True):
         assert one.read_bytes() == other.read_bytes()
@@ -259,8 +267,8 @@ def test_the_same_file_gives_the_same_bytes(tmp_path):
 
 MEASURE = """
 import resource, sys
-from workflow_scripts.data import read
-read.read_file(sys.argv[1], *(sys.argv[1] + end for end in (".r", ".q", ".s")))
+from workflow_scripts.data.read import read
+read(sys.argv[1], *(sys.argv[1] + end for end in (".r", ".q", ".s")))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
@@ -269,7 +277,7 @@ def peak_mb(path) -> int:
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, path], capture_output=True, text=True, check=True
     )
-    return int(done.stdout)
+    return int(done.stdout.splitlines()[-1])
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
@@ -286,36 +294,39 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
 
 def test_it_says_whether_the_file_is_the_reports(tmp_path, monkeypatch):
     path = made.write(tmp_path / "in.jsonl", GOOD)
-    found = checksums.checksums_of(path)
+    found = checksums.facts_of(path)
     answer = checksums.is_the_reports_file(found)
     assert not answer[0]
     assert answer[1].startswith("This is not the report's file")
-    known = {"raw": {"git_blob_sha1": found.git_blob_sha1}, "processed": {"bytes": 1, "sha256": ""}}
-    monkeypatch.setattr(checksums, "report_files", lambda: known)
+    published = checksums.report_files()
+
+    def publish(**files):
+        known = published.model_copy(update=files)
+        monkeypatch.setattr(checksums, "report_files", lambda: known)
+
+    publish(raw=published.raw.model_copy(update={"git_blob_sha1": found.git_blob_sha1}))
     assert checksums.is_the_reports_file(found) == (
         True,
         "This is the report's raw file, byte for byte (its git blob id agrees).",
     )
-    known["raw"]["git_blob_sha1"] = "0" * 40
-    known["processed"] = {"bytes": found.bytes, "sha256": found.sha256}
+    publish(processed=ProcessedFile(bytes=found.bytes, sha256=found.sha256))
     assert "processed file, byte for byte" in checksums.is_the_reports_file(found)[1]
 
 
 def test_checksums_are_those_of_git_and_of_the_whole_file(tmp_path, reading):
     path = made.write(tmp_path / "in.jsonl", ["", *GOOD, "{", ""])
     git = subprocess.run(["git", "hash-object", path], capture_output=True, text=True, check=True)
-    found = checksums.checksums_of(path)
+    found = checksums.facts_of(path)
     assert found.git_blob_sha1 == git.stdout.strip()
-    file = reading(path.read_bytes()).summary["file"]
-    assert file == {"name": "in.jsonl", **vars(found)}
+    assert reading(path.read_bytes()).summary.file == found
 
 
 def test_the_known_checksums_are_whole():
     known = checksums.report_files()
-    assert len(known["raw"]["git_blob_sha1"]) == 40
-    assert sum(known["raw"]["tasks"].values()) == known["raw"]["rows"] == 3375
-    for name in ("processed", "base_model"):
-        assert len(known[name]["sha256"]) == 64
+    assert len(known.raw.git_blob_sha1) == 40
+    assert sum(known.raw.tasks.values()) == known.raw.rows == 3375
+    for file in (known.processed, known.base_model):
+        assert len(file.sha256) == 64
 
 
 def test_the_command_reports_counts_and_reasons(tmp_path):
@@ -339,16 +350,16 @@ def test_the_command_reports_counts_and_reasons(tmp_path):
 def test_real_rows(reading, real_rows):
     rows, truth = reading(real_rows.file.read_bytes(), 0.0).rows, real_rows.truth
     for name in ("idx", "question"):
-        assert [row[name] for row in rows] == [each[name] for each in truth]
-    assert [row["task"][0] for row in rows] == ["S", "D", "S", "D", "S"]
+        assert [getattr(row, name) for row in rows] == [each[name] for each in truth]
+    assert [row.task[0] for row in rows] == ["S", "D", "S", "D", "S"]
     for row, each in zip(rows, truth, strict=True):
-        stated = row["task"] == "Selector"
-        assert row["db_id"] == (each["db_id"] if stated else None)
-        assert row["gold_sql"] == (None if stated else each["gold_sql"])
-        assert row["evidence"]
-        assert row["schema"].startswith("# Table: ") and row["schema"].endswith(")\n]")
-        assert row["foreign_keys"].count(" = ") == row["foreign_keys"].count("\n") + 1 > 1
-        assert row["old_sql"] is row["error"] is row["exception_class"] is None
+        stated = row.task == "Selector"
+        assert row.db_id == (each["db_id"] if stated else None)
+        assert row.gold_sql == (None if stated else each["gold_sql"])
+        assert row.evidence
+        assert row.schema.startswith("# Table: ") and row.schema.endswith(")\n]")
+        assert row.foreign_keys.count(" = ") == row.foreign_keys.count("\n") + 1 > 1
+        assert row.old_sql is row.error is row.exception_class is None
 
 
 @pytest.mark.parametrize("form", [("messages",), ("source", "target")])

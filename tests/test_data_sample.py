@@ -11,12 +11,20 @@ import agent_rows as made
 import pyarrow.parquet as pq
 import pytest
 
-from workflow_scripts.data import databases, draw, read, sample
-from workflow_scripts.data.draw import Settings
-from workflow_scripts.data.groups import group_rows, normalised
-from workflow_scripts.data.table import load_rows, write_rows
+from workflow_scripts.artifacts import data as shapes
+from workflow_scripts.artifacts.base import parsed
+from workflow_scripts.artifacts.data import SampleCard, SampleSettings
+from workflow_scripts.artifacts.tables import RowSubject
+from workflow_scripts.data import linking, sampling
+from workflow_scripts.data.cards import DATABASE_FOUND
+from workflow_scripts.data.draw_sample import draw_sample
+from workflow_scripts.data.draw_test import draw_test
+from workflow_scripts.data.groups import comparable_text, group_rows
+from workflow_scripts.data.linking import Linker
+from workflow_scripts.data.pool import copy_rows, load_pool
+from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, sha256, write_parquet
+from workflow_scripts.files import sha256, write_parquet
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.formats.schema_text import render_schema
 
@@ -25,7 +33,7 @@ PER_TASK = {"Selector": 40, "Decomposer": 50, "Refiner": 30}
 
 def rows_file(folder, rows):
     path = made.write(folder / "in.jsonl", rows)
-    read.read_file(path, folder / "rows.parquet", folder / "q.jsonl", folder / "s.json")
+    read(path, folder / "rows.parquet", folder / "q.jsonl", folder / "s.json")
     return folder / "rows.parquet"
 
 
@@ -36,8 +44,8 @@ def rows_path(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def rows(rows_path):
-    return load_rows(rows_path)
+def pool(rows_path):
+    return load_pool(rows_path)
 
 
 @pytest.fixture
@@ -46,16 +54,15 @@ def drawn(rows_path, tmp_path):
 
     def do(test=None, name="a", path=rows_path, **settings):
         outs = [tmp_path / f"{name}.{part}" for part in ("train", "val", "card")]
-        card = sample.make_sample(path, test, Settings(**settings), *outs)
-        assert card == read_json(outs[2])
-        return card, *(pq.read_table(out).to_pylist() for out in outs[:2])
+        draw_sample(path, *outs, settings=parsed(SampleSettings, settings, "settings"), test=test)
+        return SampleCard.read(outs[2]), *(pq.read_table(out).to_pylist() for out in outs[:2])
 
     return do
 
 
 @pytest.fixture
 def test_set(rows_path, tmp_path):
-    sample.make_test(rows_path, PER_TASK, 7, tmp_path / "test", tmp_path / "test.card")
+    draw_test(rows_path, tmp_path / "test", tmp_path / "test.card", PER_TASK, 7)
     return tmp_path / "test"
 
 
@@ -99,7 +106,7 @@ def test_a_balanced_sample_of_any_size(drawn):
 def test_validation_counts_add_up(total, share):
     tasks = Counter({"Selector": total // 2, "Decomposer": total - total // 2 - total // 5})
     tasks["Refiner"] = total // 5
-    counts = draw.validation_counts(tasks, share)
+    counts = sampling.validation_counts(tasks, share)
     assert sum(counts.values()) == math.ceil(round(share * total, 9))
     for task in TASKS:
         assert abs(counts[task] - sum(counts.values()) * tasks[task] / total) < 1
@@ -121,8 +128,8 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_order_on_disk(rows_path
     random.Random(1).shuffle(order)
     write_parquet(tmp_path / "shuffled", table.take(order))
     settings = {"sampling": "natural", "rows": 200, "split": "database"}
-    one = drawn(name="one", **settings)[0]["sha256"]
-    other = drawn(name="other", path=tmp_path / "shuffled", **settings)[0]["sha256"]
+    one = drawn(name="one", **settings)[0].sha256
+    other = drawn(name="other", path=tmp_path / "shuffled", **settings)[0].sha256
     assert one["input"] != other["input"]
     assert (one["train"], one["val"]) == (other["train"], other["val"])
 
@@ -135,41 +142,41 @@ def test_seed_draw_and_sampling_change_the_rows(drawn, change):
     assert len(same) < 120
 
 
-def test_every_row_has_the_same_chance(rows):
+def test_every_row_has_the_same_chance(pool):
     times = Counter()
     for number in range(60):
-        times.update(draw.draw_sample(rows, set(), Settings("natural", 600, draw=number)))
-    mean = 60 * 600 / len(rows.task)  # 15
+        settings = SampleSettings(sampling="natural", rows=600, draw=number)
+        times.update(sampling.choose_sample(pool, set(), settings))
+    mean = 60 * 600 / len(pool.task)  # 15
     assert abs(sum(times[idx] for idx in range(0, 1200)) / 1200 - mean) < 1
     assert max(times.values()) < 32
 
 
 def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path):
     out = tmp_path / "test", tmp_path / "card"
-    card = sample.make_test(rows_path, PER_TASK, 7, *out)
-    test = pq.read_table(out[0]).to_pylist()
-    assert count(test) == PER_TASK == card["tasks"]["test"]
-    assert card == read_json(out[1])
-    assert card["sha256"] == {"input": sha256(rows_path), "test": sha256(out[0])}
-    assert card["shared"]["test_rest"]["questions"] == card["shared"]["test_rest"]["gold_sql"] == 0
-    assert sum(card["rows"].values()) + card["set_aside_with_test"] == 2400
+    draw_test(rows_path, *out, PER_TASK, 7)
+    test, card = pq.read_table(out[0]).to_pylist(), shapes.TestCard.read(out[1])
+    assert count(test) == PER_TASK == card.tasks["test"]
+    assert card.sha256 == {"input": sha256(rows_path), "test": sha256(out[0])}
+    assert card.shared["test_rest"].questions == card.shared["test_rest"].gold_sql == 0
+    assert sum(card.rows.values()) + card.set_aside_with_test == 2400
     # 60 groups at least are needed for 30 Refiner rows; thrift: not many more are touched
-    assert card["set_aside_with_test"] < 130
+    assert card.set_aside_with_test < 130
 
 
-def test_another_seed_gives_another_test_set(rows):
-    one, same, other = (draw.draw_test(rows, PER_TASK, seed) for seed in (1, 1, 2))
+def test_another_seed_gives_another_test_set(pool):
+    one, same, other = (sampling.choose_test(pool, PER_TASK, seed) for seed in (1, 1, 2))
     assert one == same
     assert len(one & other) < 30
 
 
-def test_a_task_without_test_rows(rows):
+def test_a_task_without_test_rows(pool):
     """Then every Refiner row is left to train on, those that share a question included."""
-    test = draw.draw_test(rows, {"Selector": 5, "Refiner": 0}, 1)
-    assert Counter(rows.task[idx] for idx in test) == {"Selector": 5}
-    assert "Refiner" not in {rows.task[idx] for idx in draw.reserved(rows, test)}
+    test = sampling.choose_test(pool, {"Selector": 5, "Refiner": 0}, 1)
+    assert Counter(pool.task[idx] for idx in test) == {"Selector": 5}
+    assert "Refiner" not in {pool.task[idx] for idx in sampling.reserved(pool, test)}
     with pytest.raises(EssenceError, match=r"900 rows of Selector are wanted, \d+ have a question"):
-        draw.draw_test(rows, {"Selector": 900, "Refiner": 0}, 1)
+        sampling.choose_test(pool, {"Selector": 900, "Refiner": 0}, 1)
 
 
 @pytest.mark.parametrize("split", ["row", "group", "database"])
@@ -180,51 +187,53 @@ def test_no_sample_shares_question_or_sql_with_the_test_set(drawn, test_set, spl
         for column in ("question", "gold_sql", "idx"):
             ours, theirs = ({row[column] for row in rows} - {None} for rows in (part, test))
             assert not ours & theirs
-    assert card["shared"]["train_test"]["questions"] == 0
-    assert card["shared"]["val_test"]["gold_sql"] == 0
-    assert card["rows"] == {"train": len(train), "val": len(val), "test": 120}
-    assert set(card["sha256"]) == {"input", "train", "val", "test"}
+    assert card.shared["train_test"].questions == 0
+    assert card.shared["val_test"].gold_sql == 0
+    assert card.rows == {"train": len(train), "val": len(val), "test": 120}
+    assert set(card.sha256) == {"input", "train", "val", "test"}
 
 
-def test_rows_set_aside_are_not_drawn_though_they_are_no_test_rows(rows):
-    test = draw.draw_test(rows, {"Selector": 10}, 3)
-    aside = draw.reserved(rows, test)
+def test_rows_set_aside_are_not_drawn_though_they_are_no_test_rows(pool):
+    test = sampling.choose_test(pool, {"Selector": 10}, 3)
+    aside = sampling.reserved(pool, test)
     assert len(aside) > 2 * len(test) - 1
-    everything = Settings("natural", len(rows.task) - len(aside))
-    assert draw.draw_sample(rows, aside, everything) == set(rows.task) - aside
+    everything = SampleSettings(sampling="natural", rows=len(pool.task) - len(aside))
+    assert sampling.choose_sample(pool, aside, everything) == set(pool.task) - aside
 
 
 def test_a_group_split_keeps_questions_and_sql_on_one_side(drawn):
     card = drawn(sampling="natural", rows=1500, split="row")[0]
-    assert card["shared"]["train_val"]["questions"] > 50
+    assert card.shared["train_val"].questions > 50
     card, train, val = drawn(sampling="natural", rows=1500, split="group")
-    assert card["shared"]["train_val"]["questions"] == 0
-    assert card["shared"]["train_val"]["gold_sql"] == 0
+    assert card.shared["train_val"].questions == 0
+    assert card.shared["train_val"].gold_sql == 0
     assert not {row["question"] for row in train} & {row["question"] for row in val}
 
 
 def test_a_database_split_keeps_each_database_on_one_side(drawn):
     card, train, val = drawn(sampling="balanced", rows=1011, split="database")
-    assert card["shared"]["train_val"]["databases"] == 0
+    assert card.shared["train_val"].databases == 0
     farms = [{row["question"].split()[5] for row in part} for part in (train, val)]
     assert not farms[0] & farms[1]
     assert len(farms[0] | farms[1]) == 16
     assert 0.12 < len(val) / 1011 < 0.28
-    assert set(card["database_found"].values()) == {960, 1440, 0}
+    assert set(card.database_found.values()) == {960, 1440, 0}
 
 
 def test_of_two_databases_one_is_held_out(tmp_path):
     path = rows_file(tmp_path, made.many(2, 30))
     paths = [tmp_path / name for name in ("train", "val", "card")]
-    card = sample.make_sample(path, None, Settings("natural", 100, "database"), *paths)
-    assert card["databases"] == {"train": 1, "val": 1}
+    settings = SampleSettings(sampling="natural", rows=100, split="database")
+    draw_sample(path, *paths, settings=settings)
+    assert SampleCard.read(paths[2]).databases == {"train": 1, "val": 1}
 
 
 def test_one_database_cannot_be_split(tmp_path):
     path = rows_file(tmp_path, made.many(1, 30))
     paths = [tmp_path / name for name in ("train", "val", "card")]
+    settings = SampleSettings(sampling="natural", rows=20, split="database")
     with pytest.raises(EssenceError, match=r"one database \(farm_0\).*use split: row"):
-        sample.make_sample(path, None, Settings("natural", 20, "database"), *paths)
+        draw_sample(path, *paths, settings=settings)
     assert not paths[0].exists()
 
 
@@ -235,38 +244,45 @@ def test_rows_join_through_questions_and_through_sql():
     assert group_rows([16, 12, 11, 10], ["a", "When?", "b", "Who?"], ["x", "y", "y", "x"]) == [
         10, 11, 11, 10,
     ]  # fmt: skip
-    assert normalised(" SELECT\n 1 ; ") == "select 1"
+    assert comparable_text(" SELECT\n 1 ; ") == "select 1"
+
+
+def subjects(*rows):
+    """(db_id, question, schema) of each row, in the form that linking takes."""
+    return [
+        RowSubject(idx, "Selector", db_id, question, None, schema)
+        for idx, (db_id, question, schema) in enumerate(rows)
+    ]
 
 
 def test_databases_are_found_by_question_then_by_schema_else_said_to_be_unknown():
-    linker = databases.Linker()
     one, other = (render_schema(made.tables(db)) for db in (1, 2))
     part, strange = (render_schema(made.tables(db)[:1]) for db in (2, 3))
-    linker.add("farm_1", "How many?", one)
-    linker.add("farm_2", "How old?", other)
-    linker.add(None, "how  many?", one)
-    linker.add(None, "How old are they?", part)
-    linker.add(None, "How many?", part)  # the question says farm 1, but its tables are farm 2's
-    linker.add(None, "Who?", strange)
-    keys, found = linker.keys()
-    assert keys == ["farm_1", "farm_2", "farm_1", "farm_2", "farm_2", "tables: keeper_3"]
-    assert found == {
-        databases.STATED: 2,
-        databases.BY_QUESTION: 1,
-        databases.BY_SCHEMA: 2,
-        databases.NOT_PLACED: 1,
-    }
+    rows = subjects(
+        ("farm_1", "How many?", one),
+        ("farm_2", "How old?", other),
+        (None, "how  many?", one),
+        (None, "How old are they?", part),
+        (None, "How many?", part),  # the question says farm 1, but its tables are farm 2's
+        (None, "Who?", strange),
+    )
+    links = list(map(Linker(rows).link, rows))
+    assert [(link.db_id, link.how) for link in links] == [
+        ("farm_1", linking.STATED),
+        ("farm_2", linking.STATED),
+        ("farm_1", linking.QUESTION),
+        ("farm_2", linking.SCHEMA),
+        ("farm_2", linking.SCHEMA),
+        (None, linking.NONE),
+    ]
 
 
 def test_a_schema_that_fits_two_databases_is_not_guessed():
-    linker = databases.Linker()
     schema = render_schema(made.tables(1))
-    linker.add("farm_1", "a", schema)
-    linker.add("farm_copy", "b", schema)
-    linker.add(None, "c", schema)
-    keys, found = linker.keys()
-    assert keys[2] == "tables: goat_1, keeper_1"
-    assert found[databases.NOT_PLACED] == 1
+    rows = subjects(("farm_1", "a", schema), ("farm_copy", "b", schema), (None, "c", schema))
+    link = Linker(rows).link(rows[2])
+    assert (link.db_id, link.how) == (None, linking.AMBIGUOUS)
+    assert link.candidates == ["farm_1", "farm_copy"]
 
 
 @pytest.mark.parametrize(
@@ -274,10 +290,16 @@ def test_a_schema_that_fits_two_databases_is_not_guessed():
     [
         ({"sampling": "balanced", "rows": 1500}, r"500 rows of Refiner are wanted, there are 480"),
         ({"sampling": "natural", "rows": 2401}, r"2401 rows are wanted, there are 2400; lower"),
-        ({"sampling": "even", "rows": 9}, r"sampling: 'even' is unknown; use one of: natural"),
-        ({"sampling": "natural", "rows": 9, "split": "x"}, r"split: 'x' is unknown"),
-        ({"sampling": "natural", "rows": 1}, r"rows: 1 can't be split"),
-        ({"sampling": "natural", "rows": 9, "validation_share": 1}, r"must lie between 0 and 1"),
+        ({"sampling": "even", "rows": 9}, r"sampling: Input should be 'natural' or"),
+        (
+            {"sampling": "natural", "rows": 9, "split": "x"},
+            r"split: Input should be 'row'",
+        ),
+        ({"sampling": "natural", "rows": 1}, r"rows: Input should be greater than or equal to 2"),
+        (
+            {"sampling": "natural", "rows": 9, "validation_share": 1},
+            r"validation_share: .* less",
+        ),
         ({"sampling": "natural", "rows": 3, "validation_share": 0.9}, r"no row is left to train"),
     ],
 )
@@ -298,9 +320,9 @@ def test_the_error_says_what_the_test_set_takes(drawn, test_set):
         ({"Refinery": 1}, r"'Refinery' is unknown"),
     ],
 )
-def test_test_sets_that_cannot_be_drawn(rows, per_task, words):
+def test_test_sets_that_cannot_be_drawn(pool, per_task, words):
     with pytest.raises(EssenceError, match=words):
-        draw.draw_test(rows, per_task, 1)
+        sampling.choose_test(pool, per_task, 1)
 
 
 def test_a_test_set_of_other_rows_is_refused(drawn, tmp_path):
@@ -311,45 +333,46 @@ def test_a_test_set_of_other_rows_is_refused(drawn, tmp_path):
 
 def test_files_that_are_no_rows_are_refused(tmp_path, rows_path):
     (tmp_path / "text").write_text("idx")
-    with pytest.raises(EssenceError, match="no Parquet file"):
-        load_rows(tmp_path / "text")
+    with pytest.raises(EssenceError, match="not a Parquet file"):
+        load_pool(tmp_path / "text")
     write_parquet(tmp_path / "few", pq.read_table(rows_path, columns=["idx", "task"]))
-    with pytest.raises(EssenceError, match="columns db_id, gold_sql, question, schema are missing"):
-        load_rows(tmp_path / "few")
+    with pytest.raises(EssenceError, match="the column db_id is missing; make the file again"):
+        load_pool(tmp_path / "few")
 
 
-def test_write_rows_of_none_gives_an_empty_file_with_the_columns(rows_path, tmp_path):
-    write_rows(rows_path, set(), tmp_path / "none")
+def test_a_copy_of_no_rows_gives_an_empty_file_with_the_columns(rows_path, tmp_path):
+    copy_rows(rows_path, set(), tmp_path / "none")
     assert pq.read_schema(tmp_path / "none") == pq.read_schema(rows_path)
 
 
-def test_rows_without_a_database_are_said(tmp_path):
+def test_rows_without_a_database_are_said(tmp_path, capsys):
     path = rows_file(tmp_path, [made.raw(n, "Decomposer", n % 3, n) for n in range(30)])
-    settings = '{"sampling": "natural", "rows": 20, "split": "database"}'
-    paths = [f"--{part}={tmp_path / part}" for part in ("train", "val", "card")]
-    done = run("draw", "--rows", path, "--settings", settings, *paths)
-    assert "30 rows have no database that could be found" in done.stdout, done.stderr
-    assert read_json(tmp_path / "card")["shared"]["train_val"]["databases"] == 0
+    settings = SampleSettings(sampling="natural", rows=20, split="database")
+    draw_sample(path, *(tmp_path / part for part in ("train", "val", "card")), settings=settings)
+    assert "30 rows have no database that could be found" in capsys.readouterr().out
+    card = SampleCard.read(tmp_path / "card")
+    assert card.shared["train_val"].databases == 0
+    assert card.database_found[DATABASE_FOUND[None]] == 30
 
 
-def run(*arguments):
-    command = [sys.executable, "-m", "workflow_scripts.data.sample", *map(str, arguments)]
+def run(module, *arguments):
+    command = [sys.executable, "-m", f"workflow_scripts.data.{module}", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
 def test_the_two_commands(rows_path, tmp_path):
     test, card, train, val = (tmp_path / name for name in ("test", "card", "train", "val"))
     done = run(
-        "test", "--rows", rows_path, "--per-task", json.dumps(PER_TASK), "--seed", 7,
+        "draw_test", "--rows", rows_path, "--per-task", json.dumps(PER_TASK), "--seed", 7,
         "--test", test, "--card", tmp_path / "test.card",
     )  # fmt: skip
     assert "test: 120 rows (Selector 40, Decomposer 50, Refiner 30)" in done.stdout, done.stderr
     settings = {"sampling": "balanced", "rows": 60, "split": "row", "draw": 2, "seed": 3}
-    command = ["draw", "--rows", rows_path, "--test", test, "--train", train, "--val", val]
+    command = ["draw_sample", "--rows", rows_path, "--test", test, "--train", train, "--val", val]
     done = run(*command, "--card", card, "--settings", json.dumps(settings))
     assert "train: 48 rows" in done.stdout, done.stderr
-    assert read_json(card)["settings"] == settings | {"validation_share": 0.2}
+    assert SampleCard.read(card).settings == SampleSettings(**settings)
     failed = run(*command, "--card", card, "--settings", '{"sampling": "natural", "row": 3}')
     assert failed.returncode == 2
-    assert failed.stderr.startswith("error: --settings: ")
+    assert failed.stderr.startswith("error: the settings given: rows: Field required (and 1 more)")
     assert "Traceback" not in failed.stderr

@@ -1,21 +1,23 @@
 """Linking: right wherever the truth is known, and silent where it can't be."""
 
-import json
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from tools.linking_trial import trial
+from workflow_scripts.artifacts.data import Links
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.tables import Link, RowSubject
+from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl
 from workflow_scripts.sql.catalog import Catalog
-from workflow_scripts.sql.linking import Link, coverage, link_rows
+from workflow_scripts.sql.linking import link_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +57,11 @@ def schema(table: str, *columns: str) -> str:
 
 def row(idx: int, text: str, db_id: str | None = None, question: str = "", task="Decomposer"):
     question = question or f"Question {idx}?"
-    return {"idx": idx, "db_id": db_id, "question": question, "schema": text, "task": task}
+    return RowSubject(idx, task, db_id, question, None, text)
+
+
+def linked(rows, catalog):
+    return link_rows(rows, Linker(rows, catalog))
 
 
 ZOO = schema("animal", "name", "kind, kind. Value examples: ['lion', 'cat'].")
@@ -64,26 +70,26 @@ SHELTER_AGE = schema("animal", "name", "age, age. Value examples: [3, 4.5].")
 
 
 @pytest.mark.parametrize(
-    "told, expected",
+    "subject, expected",
     [
-        (row(1, ZOO, "zoo"), Link(1, "zoo", "stated", ("zoo",))),
-        (row(1, SHELTER_AGE, "zoo"), Link(1, None, "conflict", ("zoo",))),  # no such column
-        (row(1, SHELTER, "zoo"), Link(1, None, "conflict", ("zoo",))),  # no such value
-        (row(1, ZOO, "circus"), Link(1, None, "no file", ("circus",))),
-        (row(1, SHELTER_AGE), Link(1, "shelter", "schema", ("shelter",))),
-        (row(1, SHELTER), Link(1, "shelter", "values", ("shelter", "zoo"))),
-        (row(1, schema("animal", "name")), Link(1, None, "ambiguous", ("shelter", "zoo"))),
+        (row(1, ZOO, "zoo"), Link(1, "zoo", "stated", ["zoo"])),
+        (row(1, SHELTER_AGE, "zoo"), Link(1, None, "conflict", ["zoo"])),  # no such column
+        (row(1, SHELTER, "zoo"), Link(1, None, "conflict", ["zoo"])),  # no such value
+        (row(1, ZOO, "circus"), Link(1, None, "no file", ["circus"])),
+        (row(1, SHELTER_AGE), Link(1, "shelter", "schema", ["shelter"])),
+        (row(1, SHELTER), Link(1, "shelter", "values", ["shelter", "zoo"])),
+        (row(1, schema("animal", "name")), Link(1, None, "ambiguous", ["shelter", "zoo"])),
         (row(1, schema("ANIMAL", "Name", "AGE, a. Value examples: [3]."), question="x"),
-         Link(1, "shelter", "schema", ("shelter",))),
-        (row(1, schema("account", "owner")), Link(1, None, "weak", ("bank",))),
+         Link(1, "shelter", "schema", ["shelter"])),
+        (row(1, schema("account", "owner")), Link(1, None, "weak", ["bank"])),
         (row(1, schema("account", "owner, o. Value examples: ['Ann'].")),
-         Link(1, None, "conflict", ("bank",))),
-        (row(1, schema("planet", "name")), Link(1, None, "none")),
-        (row(1, "not a schema"), Link(1, None, "none")),
+         Link(1, None, "conflict", ["bank"])),
+        (row(1, schema("planet", "name")), Link(1, None, "none", [])),
+        (row(1, "not a schema"), Link(1, None, "none", [])),
     ],
 )  # fmt: skip
-def test_each_way_of_linking(catalog, told, expected):
-    assert link_rows([told], catalog) == [expected]
+def test_each_way_of_linking(catalog, subject, expected):
+    assert linked([subject], catalog)[0] == [expected]
 
 
 def test_same_question_as_a_row_that_states_it(catalog):
@@ -94,7 +100,7 @@ def test_same_question_as_a_row_that_states_it(catalog):
         row(4, ZOO, "circus", "Which one roars?", "Selector"),
         row(5, ZOO, None, "Which one roars?"),  # the circus, of which there is no file
     ]
-    links = link_rows(rows, catalog)
+    links, _ = linked(rows, catalog)
     assert [(link.db_id, link.how) for link in links] == [
         ("zoo", "stated"), ("zoo", "question"), ("shelter", "schema"),
         (None, "no file"), (None, "no file"),
@@ -105,7 +111,7 @@ def test_a_database_that_is_not_here_keeps_its_rows(catalog):
     """Its schema is known from the rows that state it, so a look-alike is not taken for it."""
     rows = [row(1, schema("account", "owner", "amount", "bic"), "other_bank", task="Selector")]
     rows.append(row(2, schema("account", "owner, o. Value examples: ['Ann'].")))
-    assert link_rows(rows, catalog)[1] == Link(2, None, "ambiguous", ("bank", "other_bank"))
+    assert linked(rows, catalog)[0][1] == Link(2, None, "ambiguous", ["bank", "other_bank"])
 
 
 def test_one_question_of_two_databases_is_decided_by_schema(catalog):
@@ -115,15 +121,14 @@ def test_one_question_of_two_databases_is_decided_by_schema(catalog):
         row(3, SHELTER, None, "How many?"),
         row(4, schema("animal", "name"), None, "How many?"),
     ]
-    links = link_rows(rows, catalog)
+    links, report = linked(rows, catalog)
     assert [(link.db_id, link.how) for link in links[2:]] == [
         ("shelter", "values"),
         (None, "ambiguous"),
     ]
-    report = coverage(rows, links)
-    assert report["questions_of_several_databases"] == 1 and report["ambiguous"] == [4]
-    assert report["tasks"]["all"]["coverage"] == 0.75
-    assert report["tasks"]["Decomposer"]["how"] == {"ambiguous": 1, "values": 1}
+    assert report.questions_of_several_databases == 1 and report.ambiguous == [4]
+    assert report.tasks["all"].coverage == 0.75
+    assert report.tasks["Decomposer"].how == {"ambiguous": 1, "values": 1}
 
 
 def test_precision_and_recall_on_real_databases(real_databases):
@@ -141,8 +146,8 @@ def test_precision_and_recall_on_the_twin(twin):
     truth = {t["idx"]: t["db_id"] for t in read_jsonl(twin / "truth.jsonl")}
     rows = [row_from(record, at) for at, record in enumerate(read_jsonl(twin / "rows.jsonl"), 1)]
     with Catalog(twin / "databases") as catalog:
-        links = link_rows(rows, catalog)
-        hidden = link_rows([{**r, "db_id": None} for r in rows], catalog)
+        links, _ = linked(rows, catalog)
+        hidden, _ = linked([replace(row, db_id=None) for row in rows], catalog)
     for found, recall in ((links, 0.99), (hidden, 0.95)):
         made = [link for link in found if link.db_id]
         right = sum(link.db_id == truth[link.idx] for link in made)
@@ -152,29 +157,28 @@ def test_precision_and_recall_on_the_twin(twin):
 
 def test_command_line_and_bad_files(folder, tmp_path):
     table = tmp_path / "rows.parquet"
-    pq.write_table(pa.Table.from_pylist([row(1, ZOO, "zoo"), row(2, SHELTER)]), table)
+    write_rows(table, RowSubject, [row(1, ZOO, "zoo"), row(2, SHELTER)])
 
     def run(rows, databases):
         out, report = tmp_path / "links.parquet", tmp_path / "links.json"
         return subprocess.run(
             [sys.executable, "-m", "workflow_scripts.sql.linking", "--rows", rows, "--databases",
-             databases, "--out", out, "--report", report],
+             databases, "--links", out, "--report", report],
             capture_output=True, text=True, cwd=ROOT,
         )  # fmt: skip
 
     done = run(table, folder)
     assert done.returncode == 0, done.stderr
-    links = pq.read_table(tmp_path / "links.parquet").to_pylist()
-    assert [(link["idx"], link["db_id"], link["how"]) for link in links] == [
+    links = read_rows(Link, tmp_path / "links.parquet")
+    assert [(link.idx, link.db_id, link.how) for link in links] == [
         (1, "zoo", "stated"),
         (2, "shelter", "values"),
     ]
     first = (tmp_path / "links.parquet").read_bytes()
     run(table, folder)
     assert (tmp_path / "links.parquet").read_bytes() == first
-    assert json.loads((tmp_path / "links.json").read_text())["tasks"]["all"]["linked"] == 2
+    assert Links.read(tmp_path / "links.json").tasks["all"].linked == 2
     assert "no such folder" in run(table, tmp_path / "gone").stderr
-    assert "rows.parquet" not in run(tmp_path / "gone.parquet", folder).stderr
     assert "gone.parquet" in run(tmp_path / "gone.parquet", folder).stderr
     (folder / "zoo/zoo.sqlite").write_bytes(b"oops" * 999)
     with pytest.raises(EssenceError, match=r"zoo\.sqlite: not a readable SQLite database"):

@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from workflow_scripts.artifacts.base import parsed
+from workflow_scripts.artifacts.data import TwinRows, TwinSettings
 from workflow_scripts.data.twin import build as twin
 from workflow_scripts.data.twin import rows as rows_module
 from workflow_scripts.errors import EssenceError
@@ -16,14 +18,14 @@ from workflow_scripts.formats import answers
 from workflow_scripts.formats.prompts import parse_prompt
 from workflow_scripts.formats.schema_text import parse_schema
 
-SMALL = {"rows": {"Selector": 20, "Decomposer": 40, "Refiner": 30}, "rows_per_table": 20}
+SMALL = TwinSettings(rows=TwinRows(Selector=20, Decomposer=40, Refiner=30), rows_per_table=20)
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """The whole twin: its folder, rows by idx and answer sheet by idx."""
     out = tmp_path_factory.mktemp("twin")
-    twin.build(out, twin.read_settings({}))
+    twin.build(out, TwinSettings())
     rows = {row["idx"]: row["messages"] for row in _lines(out / "rows.jsonl")}
     truth = {fact["idx"]: fact for fact in _lines(out / "truth.jsonl")}
     return out, rows, truth
@@ -196,7 +198,7 @@ def test_questions_are_of_many_shapes_and_much_evidence(made):
 
 def test_same_seed_same_bytes_other_seed_other_rows(tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        twin.build(tmp_path / name, twin.read_settings(SMALL | {"seed": seed}))
+        twin.build(tmp_path / name, SMALL.model_copy(update={"seed": seed}))
     files = sorted(
         str(path.relative_to(tmp_path / "a"))
         for path in (tmp_path / "a").rglob("*.*")
@@ -220,12 +222,12 @@ def test_same_seed_same_bytes_other_seed_other_rows(tmp_path):
 )
 def test_bad_settings_are_named(given, said):
     with pytest.raises(EssenceError, match=said):
-        twin.read_settings(given)
+        parsed(TwinSettings, given, "settings")
 
 
 def test_an_exhausted_database_is_refused_with_a_cure(made, monkeypatch):
     monkeypatch.setattr(rows_module, "TRIES", 3)
-    settings = twin.read_settings({})
+    settings = TwinSettings()
     worlds = rows_module.make_worlds(settings)[:1]
     db_id = worlds[0].db_id
     files = {db_id: made[0] / "databases" / db_id / f"{db_id}.sqlite"}

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.artifacts.tables import RowSubject
+from workflow_scripts.data.linking import Linker
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import to_json
 from workflow_scripts.formats.database_schema import describe_database
@@ -19,7 +21,6 @@ from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
 from workflow_scripts.formats.schema import Table
 from workflow_scripts.formats.schema_text import render_schema
 from workflow_scripts.sql.catalog import Catalog
-from workflow_scripts.sql.linking import Linker
 
 KEPT_COLUMNS = 6
 
@@ -35,7 +36,9 @@ def _narrowed(table: Table, rng: random.Random) -> Table:
     return Table(table.name, tuple(table.columns[at] for at in kept))
 
 
-def trial_rows(catalog: Catalog, kind: str, each: int, seed: int) -> Iterator[tuple[str, dict]]:
+def trial_rows(
+    catalog: Catalog, kind: str, each: int, seed: int
+) -> Iterator[tuple[str, RowSubject]]:
     """(true db_id, row without it), the schema having gone through a Decomposer's prompt."""
     rng = random.Random(f"{kind} {seed}")
     number = 0
@@ -46,8 +49,7 @@ def trial_rows(catalog: Catalog, kind: str, each: int, seed: int) -> Iterator[tu
             number += 1
             prompt = Prompt("Decomposer", None, f"Question {number}?", "", render_schema(shown), "")
             read = parse_prompt(render_prompt(prompt))
-            row = {"idx": number, "db_id": None, "question": read.question, "schema": read.schema}
-            yield db_id, row
+            yield db_id, RowSubject(number, read.task, None, read.question, None, read.schema)
 
 
 def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, Any]:
@@ -55,17 +57,18 @@ def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, An
 
     Returns counts with precision (None without links) and recall.
     """
-    told = list(trial_rows(catalog, kind, each, seed))
-    links = [Linker([], catalog).link(row) for _, row in told]
-    made = [(link.db_id, true) for link, (true, _) in zip(links, told, strict=True) if link.db_id]
-    right = sum(found == true for found, true in made)
-    away = [Linker([], catalog.without(true)).link(row) for true, row in told]
+    rows = list(trial_rows(catalog, kind, each, seed))
+    linker = Linker([], catalog)
+    found = [(linker.link(row).db_id, true) for true, row in rows]
+    links = sum(db_id is not None for db_id, _ in found)
+    right = sum(db_id == true for db_id, true in found)
+    away = [Linker([], catalog.without(true)).link(row) for true, row in rows]
     return {
-        "prompts": len(told),
-        "links": len(made),
+        "prompts": len(rows),
+        "links": links,
         "right": right,
-        "precision": right / len(made) if made else None,
-        "recall": right / len(told),
+        "precision": right / links if links else None,
+        "recall": right / len(rows),
         "links_without_the_true_database": sum(link.db_id is not None for link in away),
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from workflow_scripts.data.groups import normalised
+from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json
 from workflow_scripts.model.pretrain import CHUNK, SETTINGS, chunk_of
@@ -22,11 +22,11 @@ STANDIN = "resources/models/standin/pretrain.json"
 
 
 def overlap(questions: set[str], settings: dict) -> set[str]:
-    """Those of the normalised `questions` that the corpus of these settings asks."""
+    """Those of `questions` (as `comparable_text`) that the corpus of these settings asks."""
     met: set[str] = set()
     chunks = -(-settings["steps"] // CHUNK)
     for number in range(chunks):
-        asked = {normalised(example.draft.question) for example in chunk_of(settings, number)}
+        asked = {comparable_text(example.draft.question) for example in chunk_of(settings, number)}
         met |= questions & asked
         print(f"\r{number + 1}/{chunks} chunks, {len(met)} met", end="", file=sys.stderr)
     print(file=sys.stderr)
@@ -40,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     settings = {**SETTINGS, **read_json(given.made)["settings"]}
     table = pq.read_table(given.rows, columns=["question"])["question"].to_pylist()
-    questions = {normalised(question) for question in table}
+    questions = {comparable_text(question) for question in table}
     met = sorted(overlap(questions, settings))
     print(json.dumps({"rows": len(table), "questions": len(questions), "met": met}, indent=1))
 

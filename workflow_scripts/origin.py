@@ -24,12 +24,12 @@ def origin_of(config: dict[str, Any]) -> Origin:
 
 def reports_rows(config: dict[str, Any]) -> bool:
     """Whether the rows are the report's, which are verified when they are fetched."""
-    return source_of(config) == report_files()["raw"]["drive_id"]
+    return source_of(config) == report_files().raw.drive_id
 
 
 def own_model(config: dict[str, Any]) -> bool:
     """Whether the base model is another than the report's."""
-    return config["model"]["base"] != report_files()["base_model"]["name"]
+    return config["model"]["base"] != report_files().base_model.name
 
 
 def origin_note(config: dict[str, Any]) -> str:

@@ -1,9 +1,8 @@
 """Tables that stages exchange: a dataclass declares the columns, a Parquet file holds them."""
 
-import dataclasses
 import functools
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -67,10 +66,11 @@ def read_rows(shape: type[Row], path: Path | str) -> list[Row]:
     return list(iter_rows(shape, path))
 
 
-def table_of(shape: type, rows: Iterable[Any]) -> pa.Table:
+def table_of(shape: type, rows: Sequence[Any]) -> pa.Table:
     """Rows (dataclasses of the shape) as an Arrow table."""
-    values = [dataclasses.asdict(row) for row in rows]
-    return pa.Table.from_pylist(values, schema=schema_of(shape))
+    schema = schema_of(shape)
+    columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
+    return pa.table(columns, schema=schema)
 
 
 def write_rows(path: Path | str, shape: type, rows: Sequence[Any]) -> None:

@@ -27,6 +27,18 @@ class Row:
 
 
 @dataclass(slots=True)
+class RowSubject:
+    """The columns of `Row` that tell what a row is about, without its long texts."""
+
+    idx: int
+    task: str
+    db_id: str | None
+    question: str
+    gold_sql: str | None
+    schema: str
+
+
+@dataclass(slots=True)
 class Lengths:
     """lengths.parquet: one line a row."""
 

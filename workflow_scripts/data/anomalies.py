@@ -4,11 +4,11 @@ import logging
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
 
 import sqlglot
 from sqlglot import exp
 
+from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.answers import parse_selector
 from workflow_scripts.formats.schema_text import parse_schema
 
@@ -32,22 +32,24 @@ ENDS = {
 }
 
 
-def anomalies_of(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield (a key of `KINDS`, detail) for everything odd about a row of rows.parquet."""
-    if not row["question"].strip():
+def anomalies_of(row: Row) -> Iterator[tuple[str, str]]:
+    """Yield (a key of `KINDS`, detail) for everything odd about a row."""
+    if not row.question.strip():
         yield "blank question", ""
-    tables = _tables_shown(row["schema"])
-    yield from _selection(row, tables) if row["task"] == "Selector" else _sql(row, tables)
-    if not row["target"].rstrip().endswith(ENDS[row["task"]]):
-        yield "unusual end", f"...{row['target'].rstrip()[-40:]!r}"
+    tables = _tables_shown(row.schema)
+    yield from _selection(row, tables) if row.task == "Selector" else _sql(row, tables)
+    if not row.target.rstrip().endswith(ENDS[row.task]):
+        yield "unusual end", f"...{row.target.rstrip()[-40:]!r}"
     for field in ("source", "target"):
-        found = sorted({f"U+{ord(character):04X}" for character in ODD.findall(row[field])})
+        found = sorted(
+            {f"U+{ord(character):04X}" for character in ODD.findall(getattr(row, field))}
+        )
         if found:
             yield "odd character", f"{', '.join(found)} in {field}"
 
 
-def _selection(row: dict[str, Any], tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
-    selection = parse_selector(row["target"])
+def _selection(row: Row, tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+    selection = parse_selector(row.target)
     for table, kept in selection.items():
         if table.casefold() not in tables:
             yield "unknown table", table
@@ -59,13 +61,13 @@ def _selection(row: dict[str, Any], tables: dict[str, frozenset[str]]) -> Iterat
         yield "nothing kept", ""
 
 
-def _sql(row: dict[str, Any], tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
-    if row["old_sql"] and row["old_sql"].split() == row["gold_sql"].split():
-        yield "unchanged SQL", row["gold_sql"][:80]
+def _sql(row: Row, tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+    if row.old_sql and row.old_sql.split() == row.gold_sql.split():
+        yield "unchanged SQL", row.gold_sql[:80]
     try:
-        used = _tables_used(row["gold_sql"])
+        used = _tables_used(row.gold_sql)
     except sqlglot.errors.SqlglotError:
-        yield "SQL not parsed", row["gold_sql"][:80]
+        yield "SQL not parsed", row.gold_sql[:80]
         return
     for table in sorted(used - set(tables)):
         yield "unknown table", table

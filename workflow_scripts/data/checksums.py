@@ -1,65 +1,58 @@
 """Telling whether a file is one of the report's: what `resources/report_files.json` knows."""
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from workflow_scripts.files import read_json
+from workflow_scripts.artifacts.data import FileFacts, ReportFiles
 
 USES_FILES = ["../../resources/report_files.json"]
 REPORT_FILES = Path(__file__).parents[2] / "resources" / "report_files.json"
 
 
-@dataclass(frozen=True)
-class Checksums:
-    """Size and digests of one file; `git_blob_sha1` is what `git hash-object` prints."""
-
-    bytes: int
-    sha256: str
-    git_blob_sha1: str
-
-
 class Checksummer:
-    """Collects `Checksums` from a file's bytes as they pass, so that it is read only once."""
+    """Collects the `FileFacts` of a file from its bytes as they pass: it is read only once."""
 
-    def __init__(self, size: int):
-        self.size = size
+    def __init__(self, path: Path | str):
+        self.name = Path(path).name
+        self.size = Path(path).stat().st_size
         self.sha256 = hashlib.sha256()
-        self.git_blob = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+        self.git_blob = hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False)
 
     def update(self, data: bytes) -> None:
         self.sha256.update(data)
         self.git_blob.update(data)
 
-    def result(self) -> Checksums:
-        return Checksums(self.size, self.sha256.hexdigest(), self.git_blob.hexdigest())
+    def result(self) -> FileFacts:
+        return FileFacts(
+            name=self.name,
+            bytes=self.size,
+            sha256=self.sha256.hexdigest(),
+            git_blob_sha1=self.git_blob.hexdigest(),
+        )
 
 
-def checksums_of(path: Path | str) -> Checksums:
-    summer = Checksummer(Path(path).stat().st_size)
+def facts_of(path: Path | str) -> FileFacts:
+    summer = Checksummer(path)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
             summer.update(block)
     return summer.result()
 
 
-def report_files() -> dict[str, Any]:
-    """The facts file: `raw`, `processed` and `base_model`, each with its checksums."""
-    return read_json(REPORT_FILES)
+def report_files() -> ReportFiles:
+    return ReportFiles.read(REPORT_FILES)
 
 
-def is_the_reports_file(found: Checksums) -> tuple[bool, str]:
+def is_the_reports_file(found: FileFacts) -> tuple[bool, str]:
     """Whether these are the report's rows, and a sentence for the reader that says so."""
     known = report_files()
-    if found.git_blob_sha1 == known["raw"]["git_blob_sha1"]:
+    raw, processed = known.raw.git_blob_sha1, known.processed
+    if found.git_blob_sha1 == raw:
         return True, "This is the report's raw file, byte for byte (its git blob id agrees)."
-    processed = known["processed"]
-    if (found.bytes, found.sha256) == (processed["bytes"], processed["sha256"]):
+    if (found.bytes, found.sha256) == (processed.bytes, processed.sha256):
         return True, "This is the report's processed file, byte for byte (its sha256 agrees)."
     return False, (
-        "This is not the report's file: its git blob id is "
-        f"{found.git_blob_sha1[:12]}... (the report's raw rows: "
-        f"{known['raw']['git_blob_sha1'][:12]}...) and its sha256 {found.sha256[:12]}... "
-        f"(the report's processed rows: {processed['sha256'][:12]}...)."
+        f"This is not the report's file: its git blob id is {found.git_blob_sha1[:12]}... (the "
+        f"report's raw rows: {raw[:12]}...) and its sha256 {found.sha256[:12]}... (the report's "
+        f"processed rows: {processed.sha256[:12]}...)."
     )

@@ -1,14 +1,12 @@
 """Fetch a file of rows from a URL or from the file-sharing service that holds the original.
 
-In: an address. Out: one .jsonl file, whole and checked, or none at all.
+    python -m workflow_scripts.data.fetch --address https://... --out rows.jsonl
+    python -m workflow_scripts.data.fetch --address drive:ID --out rows.jsonl --git-blob HEX
 
-    python -m workflow_scripts.data.fetch --drive-id ID --out results/data/raw.jsonl
-    python -m workflow_scripts.data.fetch --url https://... --out FILE --sha256 HEX
-
-The original rows are shared inside a zip; the .jsonl in it is unpacked and the zip dropped.
+What is published is whole and, where a checksum was given, verified. The original rows are shared
+inside a zip; the .jsonl in it is unpacked and the zip dropped.
 """
 
-import argparse
 import errno
 import hashlib
 import shutil
@@ -17,51 +15,51 @@ import urllib.request
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Annotated
 
-from workflow_scripts.data.checksums import checksums_of, report_files
-from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.data.checksums import facts_of
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import written_whole
+from workflow_scripts.stage import Output, Setting, run_stage
 
 BY_HAND = "download it by hand from {address} and set data.source: path and data.path to the file"
 SECONDS_OF_SILENCE = 60
 
 
 def fetch(
-    address: str,
-    out: Path | str,
-    sha256: str | None = None,
-    git_blob: str | None = None,
-    member: str | None = None,
-) -> str:
-    """Fetch `address` to `out` and return a sentence on what was done.
+    address: Annotated[str, Setting("an http(s):// or file:// URL, or drive:ID for Google Drive")],
+    out: Annotated[Path, Output("where the rows go")],
+    git_blob: Annotated[
+        str, Setting("what `git hash-object` prints for the right rows; another file is refused")
+    ] = "",
+    member: Annotated[str, Setting("the file wanted from a zip that holds several .jsonl")] = "",
+) -> None:
+    """Fetch `address` to `out`.
 
-    `address` is an http(s) or file URL, or `drive:ID`. With a checksum (`sha256`, or `git_blob`
-    as `git hash-object` prints it) a file already there is kept if it agrees, and a broken
-    download is taken up where it stopped; without one nothing could prove the pieces fit, so
-    it starts anew. `member` names the file wanted from a zip that holds several.
+    With a checksum a file already there is kept if it agrees, and a broken download is taken up
+    where it stopped; without one nothing could prove that the pieces fit, so it starts anew.
 
     Raises EssenceError when the address can't be reached, the answer is a web page instead of a
     file, the zip doesn't hold the file, or the checksum differs; `out` is then left as it was.
     """
-    out = Path(out)
-    checked = bool(sha256 or git_blob)
-    if checked and out.is_file() and not _difference(out, sha256, git_blob):
-        return f"{out} is already there and its checksum agrees."
+    if git_blob and out.is_file() and not _difference(out, git_blob):
+        print(f"{out} is already there and its checksum agrees.")
+        return
     scratch = out.parent / f".fetch-{hashlib.sha256(address.encode()).hexdigest()[:12]}"
-    if not checked:
+    if not git_blob:
         shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True, exist_ok=True)
     try:
         got = _download(address, scratch / "download")
     except BaseException:
-        if not checked:
+        if not git_blob:
             shutil.rmtree(scratch, ignore_errors=True)
         raise
     try:
-        _publish(got, out, address, sha256, git_blob, member)
+        _publish(got, out, address, git_blob, member)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return f"Fetched {out} ({out.stat().st_size:,} bytes) from {human_address(address)}."
+    print(f"Fetched {out} ({out.stat().st_size:,} bytes) from {human_address(address)}.")
 
 
 def human_address(address: str) -> str:
@@ -107,9 +105,7 @@ def _local_file(address: str) -> Path:
     return path
 
 
-def _publish(
-    got: Path, out: Path, address: str, sha256: str | None, git_blob: str | None, member: str | None
-) -> None:
+def _publish(got: Path, out: Path, address: str, git_blob: str, member: str) -> None:
     with open(got, "rb") as file:
         start = file.read(1024).lstrip()
     if start[:1] == b"<":
@@ -123,8 +119,7 @@ def _publish(
             _unpack(got, temporary, address, member)
         else:
             shutil.copyfile(got, temporary)
-        difference = _difference(temporary, sha256, git_blob)
-        if difference:
+        if difference := _difference(temporary, git_blob):
             raise EssenceError(
                 f"{human_address(address)}: {difference}. Nothing was kept. Run the command again "
                 "in case the download was damaged; if the file was replaced by a newer one on "
@@ -132,7 +127,7 @@ def _publish(
             )
 
 
-def _unpack(archive: Path, to: Path, address: str, member: str | None) -> None:
+def _unpack(archive: Path, to: Path, address: str, member: str) -> None:
     where = human_address(address)
     try:
         with zipfile.ZipFile(archive) as bundle:
@@ -156,18 +151,14 @@ def _unpack(archive: Path, to: Path, address: str, member: str | None) -> None:
         ) from error
 
 
-def _difference(path: Path, sha256: str | None, git_blob: str | None) -> str | None:
-    """What is wrong with the file's checksums, or None."""
-    if not (sha256 or git_blob):
-        return None
-    found = checksums_of(path)
-    for name, expected, actual in (
-        ("sha256", sha256, found.sha256),
-        ("git blob id", git_blob, found.git_blob_sha1),
-    ):
-        if expected and expected.lower() != actual:
-            return f"the {name} is {actual}, expected {expected} ({found.bytes:,} bytes came)"
-    return None
+def _difference(path: Path, git_blob: str) -> str:
+    """What is wrong with the file's checksum, if anything."""
+    if not git_blob:
+        return ""
+    found = facts_of(path)
+    if found.git_blob_sha1 == git_blob.lower():
+        return ""
+    return f"the git blob id is {found.git_blob_sha1}, expected {git_blob} ({found.bytes:,} bytes)"
 
 
 def _first_line(error: BaseException) -> str:
@@ -175,22 +166,5 @@ def _first_line(error: BaseException) -> str:
     return " ".join(lines)[:300] or type(error).__name__
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--url", help="http(s):// or file:// address")
-    where.add_argument(
-        "--drive-id",
-        help=f"file id on Google Drive; the report's rows: {report_files()['raw']['drive_id']}",
-    )
-    parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--sha256", help="expected sha256 of the rows file")
-    parser.add_argument("--git-blob", help="expected git blob id of the rows file")
-    parser.add_argument("--member", help="file to take out of a zip that holds several .jsonl")
-    args = parser.parse_args()
-    address = args.url or f"drive:{args.drive_id}"
-    print(fetch(address, args.out, args.sha256, args.git_blob, args.member))
-
-
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(fetch)

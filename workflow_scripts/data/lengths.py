@@ -6,33 +6,31 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from workflow_scripts.artifacts.data import Box
 from workflow_scripts.errors import EssenceError
 
 FENCE = 1.5  # Tukey: beyond the quartiles by 1.5 interquartile ranges is an outlier
 
 
-class TokenCounter:
-    """Counts the tokens of texts, the end mark that the model reads included.
+def read_tokenizer(path: Path) -> Tokenizer:
+    """A model's tokenizer.json, its own limits left out. Raises EssenceError without one."""
+    if not path.is_file():
+        raise EssenceError(
+            f"{path}: no such file; set model.base to a folder with a tokenizer.json (a model's "
+            "fast tokenizer writes one with save_pretrained)"
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise EssenceError(f"{path}: no tokenizer that can be read ({error})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
 
-    Uses the model's tokenizer.json as it is. Raises EssenceError when there is none.
-    """
 
-    def __init__(self, model: Path | str):
-        path = Path(model) / "tokenizer.json"
-        if not path.is_file():
-            raise EssenceError(
-                f"{path}: no such file; set model.base to a folder with a tokenizer.json (a "
-                "model's fast tokenizer writes one with save_pretrained)"
-            )
-        try:
-            self.tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:  # the library raises nothing narrower
-            raise EssenceError(f"{path}: no tokenizer that can be read ({error})") from error
-        self.tokenizer.no_truncation()
-        self.tokenizer.no_padding()
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        return [len(encoding) for encoding in self.tokenizer.encode_batch_fast(list(texts))]
+def count_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
+    """Tokens of each text, the end mark that the model reads included."""
+    return [len(encoding) for encoding in tokenizer.encode_batch_fast(texts)]
 
 
 def count_words(texts: Sequence[str]) -> list[int]:
@@ -40,24 +38,24 @@ def count_words(texts: Sequence[str]) -> list[int]:
     return [len(text.split()) for text in texts]
 
 
-def box(values: Sequence[int]) -> dict[str, float]:
-    """What a box plot draws: quartiles (linear), whiskers, and how many points lie beyond them.
+def box(values: Sequence[int]) -> Box:
+    """Quartiles (linear), whiskers, and how many points lie beyond them.
 
     A whisker reaches to the last value within `FENCE` interquartile ranges of its quartile.
     """
     data = np.asarray(values)
     q1, median, q3 = (float(value) for value in np.quantile(data, [0.25, 0.5, 0.75]))
     low, high = q1 - FENCE * (q3 - q1), q3 + FENCE * (q3 - q1)
-    return {
-        "n": len(data),
-        "mean": round(float(data.mean()), 3),
-        "min": int(data.min()),
-        "whisker_low": int(data[data >= low].min()),
-        "q1": q1,
-        "median": median,
-        "q3": q3,
-        "whisker_high": int(data[data <= high].max()),
-        "max": int(data.max()),
-        "outliers_low": int((data < low).sum()),
-        "outliers_high": int((data > high).sum()),
-    }
+    return Box(
+        n=len(data),
+        mean=round(float(data.mean()), 3),
+        min=int(data.min()),
+        whisker_low=int(data[data >= low].min()),
+        q1=q1,
+        median=median,
+        q3=q3,
+        whisker_high=int(data[data <= high].max()),
+        max=int(data.max()),
+        outliers_low=int((data < low).sum()),
+        outliers_high=int((data > high).sum()),
+    )

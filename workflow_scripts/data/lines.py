@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.data.checksums import Checksummer, Checksums
+from workflow_scripts.artifacts.data import FileFacts
+from workflow_scripts.data.checksums import Checksummer
 from workflow_scripts.errors import EssenceError
 
 LONGEST_LINE = 64 * 2**20
@@ -17,7 +18,7 @@ class RowError(EssenceError):
     """One line can't become a row: `kind` for counting, the message for the reader."""
 
     def __init__(self, kind: str, message: str):
-        super().__init__(message)
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
         self.kind = kind
 
 
@@ -26,7 +27,7 @@ class Lines:
 
     Holds one line at a time; a line longer than `LONGEST_LINE` comes cut just above that size.
     Afterwards `blank` is the number of blank lines, `bom` says whether a byte order mark was
-    dropped at the start, and `checksums` describes the whole file.
+    dropped at the start, and `facts` describes the whole file.
 
     Raises EssenceError when there is no such file, when it is empty, or when it is UTF-16.
     """
@@ -35,12 +36,12 @@ class Lines:
         self.path = Path(path)
         self.blank = 0
         self.bom = False
-        self.checksums: Checksums | None = None
+        self.facts: FileFacts | None = None
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         if not self.path.is_file():
             raise EssenceError(f"{self.path}: no such file; correct data.path.")
-        summer = Checksummer(self.path.stat().st_size)
+        summer = Checksummer(self.path)
         if summer.size == 0:
             raise EssenceError(
                 f"{self.path}: the file is empty; give a JSONL file, one row a line, as data.path."
@@ -53,7 +54,7 @@ class Lines:
                     yield number, line
                 else:
                     self.blank += 1
-        self.checksums = summer.result()
+        self.facts = summer.result()
 
     @staticmethod
     def _raw_lines(file: Any, summer: Checksummer) -> Iterator[bytes]:

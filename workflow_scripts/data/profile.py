@@ -1,32 +1,37 @@
 """Section 3.1 of the report: counts, duplicates, empty fields, anomalies and lengths of the rows.
 
-In: rows.parquet and the model's tokenizer.json. Out: profile.json, and lengths.parquet with one
-line a row (idx, task, and source and target length in words and tokens) for the box plots.
-
     python -m workflow_scripts.data.profile --rows results/data/rows.parquet \\
-        --tokenizer resources/models/standin --out profile.json --lengths lengths.parquet
+        --tokenizer resources/models/standin/tokenizer.json \\
+        --profile profile.json --lengths lengths.parquet
 """
 
-import argparse
+import itertools
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from tokenizers import Tokenizer
 
+from workflow_scripts.artifacts.data import (
+    Box,
+    Example,
+    Finding,
+    Profile,
+    Questions,
+    TokenizerFacts,
+)
+from workflow_scripts.artifacts.parquet import iter_rows, write_rows
+from workflow_scripts.artifacts.tables import Lengths, Row
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
-from workflow_scripts.data.groups import normalised
-from workflow_scripts.data.lengths import TokenCounter, box, count_words
-from workflow_scripts.errors import run_cli
-from workflow_scripts.files import write_json, write_parquet
+from workflow_scripts.data.groups import comparable_text
+from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.stage import Input, Output, run_stage
 
 BATCH = 256
 EXAMPLES = 5
-LENGTHS = ("source_words", "target_words", "source_tokens", "target_tokens")
 # The texts that a row of each task should carry; evidence may well be empty.
 PROMPT_TEXTS = ("question", "evidence", "schema", "foreign_keys", "source", "target")
 TEXTS = {
@@ -48,132 +53,139 @@ class Findings:
     def __init__(self, meanings: dict[str, str]):
         self.meanings = meanings
         self.counts = {kind: Counter() for kind in meanings}
-        self.examples: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        self.examples: defaultdict[str, list[Example]] = defaultdict(list)
 
-    def add(self, kind: str, row: dict[str, Any], detail: str) -> None:
-        self.counts[kind][row["task"]] += 1
+    def add(self, kind: str, row: Row, detail: str) -> None:
+        self.counts[kind][row.task] += 1
         if len(self.examples[kind]) < EXAMPLES:
-            example = {"idx": row["idx"], "line": row["line"], "detail": detail}
-            self.examples[kind].append(example)
+            self.examples[kind].append(Example(idx=row.idx, line=row.line, detail=detail))
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Finding]:
         return {
-            kind: {
-                "meaning": meaning,
-                "rows": self.counts[kind].total(),
-                "by_task": {task: self.counts[kind][task] for task in TASKS},
-                "examples": self.examples[kind],
-            }
+            kind: Finding(
+                meaning=meaning,
+                rows=self.counts[kind].total(),
+                by_task={task: self.counts[kind][task] for task in TASKS},
+                examples=self.examples[kind],
+            )
             for kind, meaning in self.meanings.items()
         }
 
 
-class Profile:
-    """Takes rows in batches; `report` gives the content of profile.json."""
+class Profiler:
+    """Takes the rows one by one; only digests of their texts stay in memory."""
 
-    def __init__(self, counter: TokenCounter):
-        self.counter = counter
+    def __init__(self) -> None:
         self.tasks: Counter = Counter()
         self.empty = {task: Counter() for task in TASKS}
         self.anomalies = Findings(KINDS)
         self.duplicates = Findings(DUPLICATES)
-        self.lengths: dict[str, list] = {name: [] for name in ("idx", "task", *LENGTHS)}
         self._first_with: dict[bytes, int] = {}
         self._asked_by: defaultdict[bytes, set[str]] = defaultdict(set)
 
-    def add(self, rows: list[dict[str, Any]]) -> None:
-        for row in rows:
-            self.tasks[row["task"]] += 1
-            for name in TEXTS[row["task"]]:
-                self.empty[row["task"]][name] += not (row[name] or "").strip()
-            seen_in_row = set()
-            for kind, detail in anomalies_of(row):
-                if kind not in seen_in_row:  # rows are counted, not occurrences
-                    seen_in_row.add(kind)
-                    self.anomalies.add(kind, row, detail)
-            self._look_for_duplicates(row)
-        for text in ("source", "target"):
-            texts = [row[text] for row in rows]
-            self.lengths[f"{text}_words"] += count_words(texts)
-            self.lengths[f"{text}_tokens"] += self.counter.count(texts)
-        self.lengths["idx"] += [row["idx"] for row in rows]
-        self.lengths["task"] += [row["task"] for row in rows]
+    def add(self, row: Row) -> None:
+        self.tasks[row.task] += 1
+        for name in TEXTS[row.task]:
+            self.empty[row.task][name] += not (getattr(row, name) or "").strip()
+        for kind, detail in _first_of_each(anomalies_of(row)).items():
+            self.anomalies.add(kind, row, detail)
+        self._look_for_duplicates(row)
 
-    def _look_for_duplicates(self, row: dict[str, Any]) -> None:
-        question, sql = normalised(row["question"]), normalised(row["gold_sql"])
+    def _look_for_duplicates(self, row: Row) -> None:
+        question, sql = comparable_text(row.question), comparable_text(row.gold_sql)
         for kind, what in (
-            ("source", [row["source"]]),
-            ("source and target", [row["source"], row["target"]]),
-            ("question", [row["task"], question] if question else None),
-            ("gold SQL", [row["task"], sql] if sql else None),
+            ("source", [row.source]),
+            ("source and target", [row.source, row.target]),
+            ("question", [row.task, question] if question else None),
+            ("gold SQL", [row.task, sql] if sql else None),
         ):
             if what:
-                first = self._first_with.setdefault(_digest(kind, *what), row["idx"])
-                if first != row["idx"]:
+                first = self._first_with.setdefault(_digest(kind, *what), row.idx)
+                if first != row.idx:
                     self.duplicates.add(kind, row, f"as idx {first}")
         if question:
-            self._asked_by[_digest(question)].add(row["task"])
+            self._asked_by[_digest(question)].add(row.task)
 
-    def report(self) -> dict[str, Any]:
+    def report(self, tokenizer: Tokenizer, lengths: list[Lengths]) -> Profile:
         total = self.tasks.total()
-        return {
-            "rows": total,
-            "tasks": {task: self.tasks[task] for task in TASKS},
-            "shares": {task: round(self.tasks[task] / max(total, 1), 4) for task in TASKS},
-            "duplicates": self.duplicates.report(),
-            "questions": {
-                "different": len(self._asked_by),
-                "asked_in_several_tasks": sum(len(tasks) > 1 for tasks in self._asked_by.values()),
+        return Profile(
+            rows=total,
+            tasks={task: self.tasks[task] for task in TASKS},
+            shares={task: round(self.tasks[task] / max(total, 1), 4) for task in TASKS},
+            duplicates=self.duplicates.report(),
+            questions=Questions(
+                different=len(self._asked_by),
+                asked_in_several_tasks=sum(len(tasks) > 1 for tasks in self._asked_by.values()),
+            ),
+            empty={task: {name: self.empty[task][name] for name in TEXTS[task]} for task in TASKS},
+            anomalies=self.anomalies.report(),
+            tokenizer=TokenizerFacts(vocabulary=tokenizer.get_vocab_size(), counts_end_mark=True),
+            lengths={
+                column: boxes(lengths, column)
+                for column in ("source_words", "target_words", "source_tokens", "target_tokens")
             },
-            "empty": {
-                task: {name: self.empty[task][name] for name in TEXTS[task]} for task in TASKS
-            },
-            "anomalies": self.anomalies.report(),
-            "tokenizer": {
-                "vocabulary": self.counter.tokenizer.get_vocab_size(),
-                "counts_end_mark": True,
-            },
-            "lengths": {name: self._boxes(name) for name in LENGTHS},
-        }
+        )
 
-    def _boxes(self, name: str) -> dict[str, dict[str, float]]:
-        values, tasks = np.asarray(self.lengths[name]), np.asarray(self.lengths["task"])
-        parts = {"all": values} | {task: values[tasks == task] for task in TASKS}
-        return {part: box(some) for part, some in parts.items() if len(some)}
 
-    def lengths_table(self) -> pa.Table:
-        return pa.table(self.lengths).sort_by("idx")
+def _first_of_each(findings: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Kind -> the first detail: rows are counted, not occurrences."""
+    first: dict[str, str] = {}
+    for kind, detail in findings:
+        first.setdefault(kind, detail)
+    return first
 
 
 def _digest(*texts: str) -> bytes:
     return blake2b("\0".join(texts).encode(), digest_size=16).digest()
 
 
-def profile_rows(rows: Path | str, model: Path | str) -> Profile:
-    """Profile a rows file, batch by batch; only lengths and digests stay in memory."""
-    profile = Profile(TokenCounter(model))
-    for batch in pq.ParquetFile(rows).iter_batches(BATCH):
-        profile.add(batch.to_pylist())
-    return profile
+def boxes(lengths: list[Lengths], column: str) -> dict[str, Box]:
+    """The box of all rows, and of each task that has rows."""
+    values: defaultdict[str, list[int]] = defaultdict(list)
+    for row in lengths:
+        for part in ("all", row.task):
+            values[part].append(getattr(row, column))
+    return {part: box(values[part]) for part in ("all", *TASKS) if values[part]}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", required=True, type=Path)
-    parser.add_argument("--tokenizer", required=True, type=Path, help="folder of the model")
-    parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--lengths", type=Path, help="lengths of every row, for the box plots")
-    args = parser.parse_args()
-    profile = profile_rows(args.rows, args.tokenizer)
-    report = profile.report()
-    write_json(args.out, report)
-    if args.lengths:
-        write_parquet(args.lengths, profile.lengths_table())
-    print(f"{report['rows']} rows: " + ", ".join(f"{k} {n}" for k, n in report["tasks"].items()))
-    for group in ("duplicates", "anomalies"):
-        found = {kind: each["rows"] for kind, each in report[group].items() if each["rows"]}
-        print(f"{group}: " + (", ".join(f"{k} {n}" for k, n in found.items()) or "none"))
+def lengths_of(rows: list[Row], tokenizer: Tokenizer) -> list[Lengths]:
+    sources, targets = [row.source for row in rows], [row.target for row in rows]
+    counted = zip(
+        count_words(sources),
+        count_words(targets),
+        count_tokens(tokenizer, sources),
+        count_tokens(tokenizer, targets),
+        strict=True,
+    )
+    return [Lengths(row.idx, row.task, *counts) for row, counts in zip(rows, counted, strict=True)]
+
+
+def profile_rows(rows: Path | str, tokenizer_json: Path) -> tuple[Profile, list[Lengths]]:
+    """Profile a rows file, batch by batch; the lengths come in the order of idx."""
+    tokenizer, profiler, lengths = read_tokenizer(tokenizer_json), Profiler(), []
+    stream = iter_rows(Row, rows, BATCH)
+    while batch := list(itertools.islice(stream, BATCH)):
+        for row in batch:
+            profiler.add(row)
+        lengths += lengths_of(batch, tokenizer)
+    lengths.sort(key=lambda row: row.idx)
+    return profiler.report(tokenizer, lengths), lengths
+
+
+def profile_stage(
+    rows: Annotated[Path, Input("rows.parquet")],
+    tokenizer: Annotated[Path, Input("tokenizer.json of the model")],
+    profile: Annotated[Path, Output("profile.json")],
+    lengths: Annotated[Path, Output("Parquet: words and tokens of every row, for the box plots")],
+) -> None:
+    found, counted = profile_rows(rows, tokenizer)
+    found.write(profile)
+    write_rows(lengths, Lengths, counted)
+    print(f"{found.rows} rows: " + ", ".join(f"{task} {n}" for task, n in found.tasks.items()))
+    for name, findings in (("duplicates", found.duplicates), ("anomalies", found.anomalies)):
+        counts = [f"{kind} {each.rows}" for kind, each in findings.items() if each.rows]
+        print(f"{name}: " + (", ".join(counts) or "none"))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(profile_stage)

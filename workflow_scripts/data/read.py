@@ -1,28 +1,30 @@
 """Read a file of Agent-Instruct rows; every line becomes a row or goes to quarantine.
 
 In: a .jsonl file, raw (`idx`, `messages`) or processed (`source`, `target`).
-Out: rows.parquet (columns: `rows.SCHEMA`), quarantine.jsonl (one line per refused line, with
-its number and reason) and a summary. Memory doesn't grow with the file, but for the idx seen.
+Out: rows.parquet, quarantine.jsonl (one line per refused line, with its number and reason) and a
+summary. Memory doesn't grow with the file, but for the idx seen.
 
     python -m workflow_scripts.data.read --raw FILE --rows results/data/rows.parquet \\
         --quarantine results/data/quarantine.jsonl --summary results/data/reading.json
 """
 
-import dataclasses
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.data.checksums import Checksums, is_the_reports_file
+from workflow_scripts.artifacts.data import Quarantined, Reading
+from workflow_scripts.artifacts.parquet import schema_of, table_of
+from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.data.checksums import is_the_reports_file
 from workflow_scripts.data.lines import Lines, RowError, excerpt, record_in
-from workflow_scripts.data.rows import SCHEMA, idx_of, row_from
+from workflow_scripts.data.rows import idx_of, row_from
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import write_json, written_whole
+from workflow_scripts.files import written_whole
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Log, Output, Setting, run_stage
 
@@ -30,13 +32,13 @@ BATCH = 256  # rows in memory at a time, and the size of a Parquet row group
 FIRST_REASONS = 5
 
 
-@dataclasses.dataclass
+@dataclass
 class Tally:
     """What was seen so far."""
 
-    tasks: Counter = dataclasses.field(default_factory=Counter)
-    kinds: Counter = dataclasses.field(default_factory=Counter)
-    first: list[str] = dataclasses.field(default_factory=list)
+    tasks: Counter = field(default_factory=Counter)
+    kinds: Counter = field(default_factory=Counter)
+    first: list[str] = field(default_factory=list)
     without_idx: int = 0
 
     @property
@@ -48,27 +50,23 @@ class Tally:
         return self.kinds.total()
 
 
-class Refused(dict):
-    """One line of quarantine.jsonl."""
-
-
-def read_rows(lines: Lines, tally: Tally) -> Iterator[dict[str, Any] | Refused]:
-    """Yield each line's row, or its `Refused` entry, and count it in `tally`."""
+def read_rows(lines: Lines, tally: Tally) -> Iterator[Row | Quarantined]:
+    """Yield each line's row, or its line of the quarantine, and count it in `tally`."""
     line_of: dict[int, int] = {}
     for number, line in lines:
         record: dict[str, Any] = {}
         try:
             record = record_in(line)
             row = row_from(record, number)
-            if row["idx"] in line_of:
+            if row.idx in line_of:
                 raise RowError(
-                    "duplicate idx", f"idx {row['idx']} was already on line {line_of[row['idx']]}"
+                    "duplicate idx", f"idx {row.idx} was already on line {line_of[row.idx]}"
                 )
         except RowError as error:
             tally.kinds[error.kind] += 1
             if len(tally.first) < FIRST_REASONS:
                 tally.first.append(f"line {number}: {error}")
-            yield Refused(
+            yield Quarantined(
                 line=number,
                 idx=idx_of(record),
                 kind=error.kind,
@@ -76,56 +74,61 @@ def read_rows(lines: Lines, tally: Tally) -> Iterator[dict[str, Any] | Refused]:
                 excerpt=excerpt(line),
             )
             continue
-        line_of[row["idx"]] = number
-        tally.tasks[row["task"]] += 1
+        line_of[row.idx] = number
+        tally.tasks[row.task] += 1
         tally.without_idx += record.get("idx") is None
         yield row
 
 
-def read_file(
-    path: Path | str,
-    rows_path: Path | str,
-    quarantine_path: Path | str,
-    summary_path: Path | str,
-    max_quarantine: float = 0.01,
-) -> dict[str, Any]:
-    """Read `path` into the three files and return the summary.
+def read(
+    raw: Annotated[Path, Input("JSONL file of rows, raw or processed")],
+    rows: Annotated[Path, Output("rows.parquet")],
+    quarantine: Annotated[Path, Log("JSONL: the refused lines, each with its reason")],
+    summary: Annotated[Path, Output("JSON: what was read")],
+    max_quarantine: Annotated[
+        float, Setting("share of the lines that may be refused before this is a failure")
+    ] = 0.01,
+) -> None:
+    """Read `raw` into the three files.
 
     Raises EssenceError when the file is missing, empty or UTF-16, and, after quarantine and
     summary were written, when a larger share of the lines than `max_quarantine` was refused or
     no row is left; rows.parquet is then not written.
     """
-    lines, tally = Lines(path), Tally()
-    with written_whole(rows_path) as rows_part:
-        with written_whole(quarantine_path) as quarantine_part:
+    lines, tally = Lines(raw), Tally()
+    with written_whole(rows) as rows_part:
+        with written_whole(quarantine) as quarantine_part:
             _stream(read_rows(lines, tally), rows_part, quarantine_part)
-        summary = _summary(lines, tally, max_quarantine)
-        write_json(summary_path, summary)
-        _refuse_too_much_quarantine(path, quarantine_path, tally, max_quarantine)
-    return summary
+        reading = _summary(lines, tally, max_quarantine)
+        reading.write(summary)
+        _refuse_too_much_quarantine(raw, quarantine, tally, max_quarantine)
+    counts = ", ".join(f"{task} {count}" for task, count in reading.tasks.items())
+    kinds = ", ".join(f"{kind} {n}" for kind, n in reading.quarantined_by_kind.items())
+    print(f"{reading.rows} rows ({counts}); {reading.quarantined} lines in quarantine", end="")
+    print(f" ({kinds})" if kinds else "")
+    print("\n".join([*reading.notes, reading.sentence]))
 
 
-def _stream(results: Iterator[dict[str, Any]], rows_part: Path, quarantine_part: Path) -> None:
-    batch: list[dict[str, Any]] = []
+def _stream(results: Iterator[Row | Quarantined], rows_part: Path, quarantine_part: Path) -> None:
+    batch: list[Row] = []
     with (
-        pq.ParquetWriter(rows_part, SCHEMA, compression="zstd") as writer,
+        pq.ParquetWriter(rows_part, schema_of(Row), compression="zstd") as writer,
         open(quarantine_part, "w", encoding="utf-8") as quarantine,
     ):
         for result in results:
-            if isinstance(result, Refused):
-                quarantine.write(json.dumps(result, ensure_ascii=False) + "\n")
+            if isinstance(result, Quarantined):
+                quarantine.write(json.dumps(result.model_dump(), ensure_ascii=False) + "\n")
                 continue
             batch.append(result)
             if len(batch) == BATCH:
-                writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
+                writer.write_table(table_of(Row, batch))
                 batch.clear()
         if batch:
-            writer.write_table(pa.Table.from_pylist(batch, SCHEMA))
+            writer.write_table(table_of(Row, batch))
 
 
-def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> dict[str, Any]:
-    checksums: Checksums = lines.checksums
-    known, sentence = is_the_reports_file(checksums)
+def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> Reading:
+    known, sentence = is_the_reports_file(lines.facts)
     notes = []
     if lines.bom:
         notes.append("A byte order mark at the start of the file was dropped.")
@@ -133,22 +136,22 @@ def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> dict[str, Any
         notes.append(f"{tally.without_idx} rows had no idx and got their line number as idx.")
     if lines.blank:
         notes.append(f"{lines.blank} blank lines were passed over.")
-    return {
-        "file": {"name": lines.path.name, **dataclasses.asdict(checksums)},
-        "is_the_reports_file": known,
-        "sentence": sentence,
-        "notes": notes,
-        "lines": tally.kept + tally.refused,
-        "rows": tally.kept,
-        "tasks": {task: tally.tasks[task] for task in TASKS},
-        "quarantined": tally.refused,
-        "quarantined_by_kind": dict(sorted(tally.kinds.items())),
-        "max_quarantine": max_quarantine,
-    }
+    return Reading(
+        file=lines.facts,
+        is_the_reports_file=known,
+        sentence=sentence,
+        notes=notes,
+        lines=tally.kept + tally.refused,
+        rows=tally.kept,
+        tasks={task: tally.tasks[task] for task in TASKS},
+        quarantined=tally.refused,
+        quarantined_by_kind=dict(sorted(tally.kinds.items())),
+        max_quarantine=max_quarantine,
+    )
 
 
 def _refuse_too_much_quarantine(
-    path: Path | str, quarantine_path: Path | str, tally: Tally, max_quarantine: float
+    path: Path, quarantine_path: Path, tally: Tally, max_quarantine: float
 ) -> None:
     lines = tally.kept + tally.refused
     if tally.kept and tally.refused <= max_quarantine * lines:
@@ -166,23 +169,6 @@ def _refuse_too_much_quarantine(
         f"{path}: {tally.refused} of {lines} lines ({tally.refused / lines:.1%}) can't be used:"
         f"\n  {reasons}{more}\nAll of them are in {quarantine_path}. {cure}"
     )
-
-
-def read(
-    raw: Annotated[Path, Input("JSONL file of rows, raw or processed")],
-    rows: Annotated[Path, Output("rows.parquet")],
-    quarantine: Annotated[Path, Log("JSONL: the refused lines, each with its reason")],
-    summary: Annotated[Path, Output("JSON: what was read")],
-    max_quarantine: Annotated[
-        float, Setting("share of the lines that may be refused before this is a failure")
-    ] = 0.01,
-) -> None:
-    found = read_file(raw, rows, quarantine, summary, max_quarantine)
-    counts = ", ".join(f"{task} {count}" for task, count in found["tasks"].items())
-    kinds = ", ".join(f"{kind} {n}" for kind, n in found["quarantined_by_kind"].items())
-    print(f"{found['rows']} rows ({counts}); {found['quarantined']} lines in quarantine", end="")
-    print(f" ({kinds})" if kinds else "")
-    print("\n".join([*found["notes"], found["sentence"]]))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """From one JSON record, raw or processed, to one row of rows.parquet."""
 
+import dataclasses
 from functools import lru_cache
 from typing import Any
 
-import pyarrow as pa
-
+from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.lines import RowError
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats import answers, prompts, schema_text
@@ -12,28 +12,8 @@ from workflow_scripts.formats import answers, prompts, schema_text
 END_MARK = "</s>"
 INT64 = 2**63
 
-# One row a line of the input. null: the prompt of that task doesn't have the field.
-SCHEMA = pa.schema(
-    [
-        pa.field("idx", pa.int64()),  # the row's own number, or its line number
-        pa.field("line", pa.int64()),  # line of the input file, from 1
-        pa.field("task", pa.string()),
-        pa.field("db_id", pa.string()),
-        pa.field("question", pa.string()),
-        pa.field("evidence", pa.string()),
-        pa.field("schema", pa.string()),
-        pa.field("foreign_keys", pa.string()),
-        pa.field("old_sql", pa.string()),
-        pa.field("error", pa.string()),
-        pa.field("exception_class", pa.string()),
-        pa.field("gold_sql", pa.string()),
-        pa.field("source", pa.string()),  # "### Input:\n" ... "### Response:\n"
-        pa.field("target", pa.string()),  # the answer, without "</s>"
-    ]
-)
 
-
-def row_from(record: dict[str, Any], line: int) -> dict[str, Any]:
+def row_from(record: dict[str, Any], line: int) -> Row:
     """Build the row of one record; `line` also serves as idx when the record has none.
 
     A record is raw (`messages`), processed (`source`, `target`), or both.
@@ -49,22 +29,14 @@ def row_from(record: dict[str, Any], line: int) -> dict[str, Any]:
     except EssenceError as error:
         raise RowError("prompt not readable", str(error)) from error
     _check_schema(prompt.schema, prompt.foreign_keys)
-    return {
-        "idx": _idx(record, line),
-        "line": line,
-        "task": task,
-        "db_id": prompt.db_id,
-        "question": prompt.question,
-        "evidence": prompt.evidence,
-        "schema": prompt.schema,
-        "foreign_keys": prompt.foreign_keys,
-        "old_sql": prompt.old_sql,
-        "error": prompt.error,
-        "exception_class": prompt.exception_class,
-        "gold_sql": _gold_sql(task, target),
-        "source": source,
-        "target": target,
-    }
+    return Row(
+        idx=_idx(record, line),
+        line=line,
+        gold_sql=_gold_sql(task, target),
+        source=source,
+        target=target,
+        **dataclasses.asdict(prompt),
+    )
 
 
 def idx_of(record: dict[str, Any]) -> int | None:

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workflow_scripts.data.groups import normalised
+from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import write_json, write_parquet
 from workflow_scripts.formats.answers import final_sql
@@ -78,7 +78,7 @@ def score_sql_run(
     made = dict(zip(map(id, queries), _judged(queries, sandbox, synthetic, repeat), strict=True))
     for row in told:
         if row["task"] == "Selector":
-            _judge_selector(row, golds.get(normalised(row["question"])))
+            _judge_selector(row, golds.get(comparable_text(row["question"])))
         else:
             _fill(row, *made.get(id(row), (None, None, None)))
     return told
@@ -112,7 +112,7 @@ def _gold_by_question(rows: list[Row]) -> dict[str, str]:
     golds: dict[str, str] = {}
     for row in rows:
         if row["gold_sql"]:
-            golds.setdefault(normalised(row["question"]), row["gold_sql"])
+            golds.setdefault(comparable_text(row["question"]), row["gold_sql"])
     return golds
 
 

@@ -6,11 +6,9 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.data.linking import Columns, Tables
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.schema import Table
 from workflow_scripts.sql.databases import list_databases
-
-Columns = frozenset[tuple[str, str]]
 
 
 class Catalog:
@@ -41,7 +39,7 @@ class Catalog:
         del other.columns[db_id], other.files[db_id]
         return other
 
-    def agreement(self, db_id: str, tables: list[Table]) -> tuple[int, int]:
+    def agreement(self, db_id: str, tables: Tables) -> tuple[int, int]:
         """(value examples of a prompt that occur in this database, all of them)."""
         asked = [
             self.occurs(db_id, table.name, column.name, value)

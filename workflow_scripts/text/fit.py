@@ -62,7 +62,7 @@ class RowFile:
             except RowError as error:
                 self.unreadable.append(f"line {number}: {error}")
                 continue
-            yield row["task"], row["source"], row["target"]
+            yield row.task, row.source, row.target
 
 
 def audit(rows: RowFile, model_dir: Path | str, recipe: Recipe) -> dict[str, Any]:

@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.twin import breaking, loose, selection
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.database import in_memory
@@ -19,11 +20,6 @@ from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Column, Table
 from workflow_scripts.formats.schema_text import render_foreign_keys, render_schema
 
-SETTINGS = {
-    "seed": 7,
-    "rows": {"Selector": 1009, "Decomposer": 2029, "Refiner": 337},
-    "rows_per_table": 40,
-}
 EXAMPLE_LETTERS = 40  # text examples of a column together, to keep schemas short
 TRIES = 400  # questions that may fail in a row before a database counts as exhausted
 
@@ -42,13 +38,13 @@ class Place:
         return 6 if len(self.world.db_id) % 2 else 10
 
 
-def make_worlds(settings: dict) -> list[World]:
+def make_worlds(settings: TwinSettings) -> list[World]:
     """The hand-made domains, filled from the seed; tables that refer to others are larger."""
     worlds = []
     for text in DOMAINS:
         world = parse_domain(text)
-        rng = random.Random(f"{settings['seed']} {world.db_id}")
-        base = settings["rows_per_table"]
+        rng = random.Random(f"{settings.seed} {world.db_id}")
+        base = settings.rows_per_table
         sizes = {
             name: base * 3 if table.of_kind("ref") else base + rng.randint(-5, 5)
             for name, table in world.tables.items()
@@ -58,23 +54,23 @@ def make_worlds(settings: dict) -> list[World]:
 
 
 def make_rows(
-    worlds: list[World], files: dict[str, Path], settings: dict
+    worlds: list[World], files: dict[str, Path], settings: TwinSettings
 ) -> tuple[list[dict], list[dict]]:
     """Rows and their answer sheet, by idx: even idx Selector, odd Decomposer, then the Refiner."""
-    rng = random.Random(settings["seed"])
+    rng = random.Random(settings.seed)
     places = [_place(world, files[world.db_id]) for world in worlds]
-    counts, seen = settings["rows"], set()
+    counts, seen = settings.rows, set()
     rows, truth = [], []
-    for group in range(max(counts["Decomposer"], counts["Selector"])):
+    for group in range(max(counts.Decomposer, counts.Selector)):
         place = places[group % len(places)]
         item, gold = fresh(place, rng, seen)
-        if group < counts["Selector"]:
+        if group < counts.Selector:
             _add(rows, truth, 2 * group, _selector(place, item, gold))
-        if group < counts["Decomposer"]:
+        if group < counts.Decomposer:
             _add(rows, truth, 2 * group + 1, _decomposer(place, item, gold))
-    first = 2 * max(counts["Decomposer"], counts["Selector"])
+    first = 2 * max(counts.Decomposer, counts.Selector)
     ways = list(breaking.BREAKERS)
-    for number in range(counts["Refiner"]):
+    for number in range(counts.Refiner):
         place = places[number % len(places)]
         _add(rows, truth, first + number, _refiner(place, rng, seen, ways[number % len(ways)]))
     return rows, truth

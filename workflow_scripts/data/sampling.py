@@ -1,72 +1,28 @@
-"""Which rows to draw, and which side each goes to: decisions on `Rows`, no files.
+"""Which rows to draw, and which side each goes to: decisions on a `Pool`, no files.
 
 Chance comes from a hash of (purpose, seed, idx), so a draw doesn't depend on the order of the
 rows in the file, nor on a library's random numbers.
 """
 
-import dataclasses
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from fractions import Fraction
 from hashlib import sha256
 
-from workflow_scripts.data.table import Rows
+from workflow_scripts.artifacts.data import SampleSettings
+from workflow_scripts.data.pool import Pool
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 
-Chance = Callable[[Hashable], bytes]
 
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How one sample is drawn and split; the config's words.
-
-    `draw` numbers the samples that one seed gives, so that two runs can have different rows.
-    """
-
-    sampling: str  # natural: at random; balanced: the same number of each task
-    rows: int
-    split: str = "row"  # row, group (question or gold SQL kept on one side), database
-    validation_share: float = 0.2
-    draw: int = 1
-    seed: int = 42
-
-    def __post_init__(self) -> None:
-        for key, allowed in (
-            ("sampling", ("natural", "balanced")),
-            ("split", ("row", "group", "database")),
-        ):
-            if getattr(self, key) not in allowed:
-                raise EssenceError(
-                    f"{key}: {getattr(self, key)!r} is unknown; use one of: {', '.join(allowed)}"
-                )
-        if not 0 < self.validation_share < 1:
-            raise EssenceError(
-                f"validation_share: {self.validation_share} must lie between 0 and 1"
-            )
-        if self.rows < 2:
-            raise EssenceError(f"rows: {self.rows} can't be split in two; give at least 2")
-
-    @classmethod
-    def from_json(cls, text: str) -> "Settings":
-        try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError) as error:
-            keys = ", ".join(field.name for field in dataclasses.fields(cls))
-            raise EssenceError(
-                f"--settings: {error}; give a JSON object with (some of) {keys}"
-            ) from error
-
-
-def chance(*what: Hashable) -> Chance:
+def chance(*what: Hashable) -> Callable[[Hashable], bytes]:
     """A sorting key that puts things in random order, the same order for the same `what`."""
     prefix = "/".join(map(str, what))
     return lambda thing: sha256(f"{prefix}/{thing}".encode()).digest()
 
 
-def draw_test(rows: Rows, per_task: dict[str, int], seed: int) -> set[int]:
+def choose_test(pool: Pool, per_task: dict[str, int], seed: int) -> set[int]:
     """The idx of the test set: for each task the first n rows, in a random order of the groups.
 
     Whole groups (see `groups.group_rows`) are thereby set aside: `reserved` gives all rows that
@@ -75,7 +31,7 @@ def draw_test(rows: Rows, per_task: dict[str, int], seed: int) -> set[int]:
 
     Raises EssenceError when a task has fewer rows than asked for.
     """
-    have = Counter(rows.task.values())
+    have = Counter(pool.task.values())
     for task, wanted in per_task.items():
         if task not in TASKS:
             raise EssenceError(f"test_set.rows: task {task!r} is unknown; use: {', '.join(TASKS)}")
@@ -87,10 +43,10 @@ def draw_test(rows: Rows, per_task: dict[str, int], seed: int) -> set[int]:
     order = chance("test", seed)
     chosen: set[int] = set()
     left = dict(per_task)
-    spared = {rows.group[idx] for idx, task in rows.task.items() if per_task.get(task) == 0}
-    for idx in sorted(rows.task, key=lambda idx: (order(rows.group[idx]), order(f"row {idx}"))):
-        if left.get(rows.task[idx], 0) and rows.group[idx] not in spared:
-            left[rows.task[idx]] -= 1
+    spared = {pool.group[idx] for idx, task in pool.task.items() if per_task.get(task) == 0}
+    for idx in sorted(pool.task, key=lambda idx: (order(pool.group[idx]), order(f"row {idx}"))):
+        if left.get(pool.task[idx], 0) and pool.group[idx] not in spared:
+            left[pool.task[idx]] -= 1
             chosen.add(idx)
     for task, missing in left.items():
         if missing:
@@ -102,26 +58,28 @@ def draw_test(rows: Rows, per_task: dict[str, int], seed: int) -> set[int]:
     return chosen
 
 
-def reserved(rows: Rows, test: Iterable[int]) -> set[int]:
+def reserved(pool: Pool, test: Iterable[int]) -> set[int]:
     """Every row that shares a group with a test row, the test rows included."""
-    groups = {rows.group[idx] for idx in test}
-    return {idx for idx, group in rows.group.items() if group in groups}
+    groups = {pool.group[idx] for idx in test}
+    return {idx for idx, group in pool.group.items() if group in groups}
 
 
-def draw_sample(rows: Rows, kept_back: set[int], settings: Settings) -> set[int]:
+def choose_sample(pool: Pool, kept_back: set[int], settings: SampleSettings) -> set[int]:
     """The idx of one sample. Raises EssenceError when there are too few rows."""
     order = chance("sample", settings.sampling, settings.draw, settings.seed)
-    pool = sorted(set(rows.task) - kept_back, key=order)
+    free = sorted(set(pool.task) - kept_back, key=order)
     if settings.sampling == "natural":
-        _enough("rows", len(pool), settings.rows, len(kept_back), "rows")
-        return set(pool[: settings.rows])
-    tasks = [task for task in TASKS if task in set(rows.task.values())]
+        _enough("rows", len(free), settings.rows, len(kept_back), "rows")
+        return set(free[: settings.rows])
+    tasks = [task for task in TASKS if task in set(pool.task.values())]
     chosen: set[int] = set()
     for place, task in enumerate(tasks):
         wanted = settings.rows // len(tasks) + (place < settings.rows % len(tasks))
-        mine = [idx for idx in pool if rows.task[idx] == task]
-        _enough(f"rows of {task}", len(mine), wanted, len(kept_back), f"rows (now {settings.rows})")
-        chosen.update(mine[:wanted])
+        of_task = [idx for idx in free if pool.task[idx] == task]
+        _enough(
+            f"rows of {task}", len(of_task), wanted, len(kept_back), f"rows (now {settings.rows})"
+        )
+        chosen.update(of_task[:wanted])
     return chosen
 
 
@@ -150,13 +108,13 @@ def validation_counts(tasks: Counter, share: float) -> dict[str, int]:
     return counts
 
 
-def split_sample(rows: Rows, sample: set[int], settings: Settings) -> set[int]:
+def choose_validation(pool: Pool, sample: set[int], settings: SampleSettings) -> set[int]:
     """The idx of the validation rows: units in random order, each taken if it brings us nearer.
 
     A unit is a row, a group or a database. Rows give the wanted counts exactly, larger units as
     nearly as they allow. Raises EssenceError when one unit holds everything.
     """
-    unit_of = {"row": lambda idx: idx, "group": rows.group.get, "database": rows.database.get}
+    unit_of = {"row": lambda idx: idx, "group": pool.group.get, "database": pool.database.get}
     units: defaultdict[Hashable, list[int]] = defaultdict(list)
     for idx in sorted(sample):
         units[unit_of[settings.split](idx)].append(idx)
@@ -165,11 +123,11 @@ def split_sample(rows: Rows, sample: set[int], settings: Settings) -> set[int]:
             f"split: all {len(sample)} rows belong to one {settings.split} ({next(iter(units))}), "
             "so there are no two sides; use split: row, or rows of more databases"
         )
-    target = validation_counts(Counter(rows.task[idx] for idx in sample), settings.validation_share)
+    target = validation_counts(Counter(pool.task[idx] for idx in sample), settings.validation_share)
     taken: Counter = Counter()
 
     def distance_with(unit: Hashable) -> int:
-        counts = taken + Counter(rows.task[idx] for idx in units[unit])
+        counts = taken + Counter(pool.task[idx] for idx in units[unit])
         return sum(abs(target[task] - counts[task]) for task in TASKS)
 
     order = sorted(units, key=chance("split", settings.draw, settings.seed))
@@ -178,7 +136,7 @@ def split_sample(rows: Rows, sample: set[int], settings: Settings) -> set[int]:
     for unit in order:
         if distance_with(unit) < distance:
             distance = distance_with(unit)
-            taken.update(rows.task[idx] for idx in units[unit])
+            taken.update(pool.task[idx] for idx in units[unit])
             chosen.append(unit)
     if not chosen:  # every unit is more than twice what was asked for
         chosen = [min(order, key=distance_with)]

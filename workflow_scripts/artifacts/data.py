@@ -1,0 +1,238 @@
+"""What is known of the rows before any training: reading, profile, links, test set and samples.
+
+Mappings by task have the names of the tasks as keys ("Selector", "Decomposer", "Refiner").
+"""
+
+from typing import Literal
+
+from pydantic import Field, NonNegativeInt
+
+from workflow_scripts.artifacts.base import Artifact
+
+
+class RawFile(Artifact):
+    """The report's rows in the form of chat messages, as their authors share them in an archive."""
+
+    name: str
+    archive: str
+    drive_id: str
+    git_blob_sha1: str
+    rows: int
+    tasks: dict[str, int]
+
+
+class ProcessedFile(Artifact):
+    """The same rows as pairs of source and target."""
+
+    bytes: int
+    sha256: str
+
+
+class BaseModelFile(Artifact):
+    """The weights of the model that the report fine-tuned; `name` is its name on the model hub."""
+
+    name: str
+    file: str
+    bytes: int
+    sha256: str
+
+
+class ReportFiles(Artifact):
+    """resources/report_files.json: how to recognise the files behind the report."""
+
+    about: str
+    raw: RawFile
+    processed: ProcessedFile
+    base_model: BaseModelFile
+
+
+class FileFacts(Artifact):
+    """A file's size and checksums; `git_blob_sha1` is what `git hash-object` prints."""
+
+    name: str
+    bytes: int
+    sha256: str
+    git_blob_sha1: str
+
+
+class Reading(Artifact):
+    """reading.json: what became of the lines of the raw file."""
+
+    file: FileFacts
+    is_the_reports_file: bool
+    sentence: str  # how the file compares with the report's
+    notes: list[str]
+    lines: int  # blank ones left out
+    rows: int
+    tasks: dict[str, int]
+    quarantined: int
+    quarantined_by_kind: dict[str, int]
+    max_quarantine: float
+
+
+class Quarantined(Artifact):
+    """A line of quarantine.jsonl: a line of the raw file that could not become a row."""
+
+    line: int
+    idx: int | None  # the row's own number, if it could be read
+    kind: str
+    reason: str
+    excerpt: str
+
+
+class Example(Artifact):
+    """A row with a finding."""
+
+    idx: int
+    line: int
+    detail: str
+
+
+class Finding(Artifact):
+    """How many rows have something, and the first few of them."""
+
+    meaning: str
+    rows: int
+    by_task: dict[str, int]
+    examples: list[Example]
+
+
+class Box(Artifact):
+    """What a box plot shows of `n` numbers; outliers lie beyond the whiskers."""
+
+    n: int
+    mean: float
+    min: int
+    whisker_low: int
+    q1: float
+    median: float
+    q3: float
+    whisker_high: int
+    max: int
+    outliers_low: int
+    outliers_high: int
+
+
+class Questions(Artifact):
+    different: int
+    asked_in_several_tasks: int
+
+
+class TokenizerFacts(Artifact):
+    vocabulary: int
+    counts_end_mark: bool
+
+
+class Profile(Artifact):
+    """profile.json: the analysis of the rows in section 3.1 of the report."""
+
+    rows: int
+    tasks: dict[str, int]
+    shares: dict[str, float]
+    duplicates: dict[str, Finding]
+    questions: Questions
+    empty: dict[str, dict[str, int]]  # task -> field -> rows in which it is empty
+    anomalies: dict[str, Finding]
+    tokenizer: TokenizerFacts
+    lengths: dict[str, dict[str, Box]]  # column of lengths.parquet -> "all" and each task
+
+
+class TaskLinks(Artifact):
+    """`coverage`: the share of the rows that are linked, None where there are no rows."""
+
+    rows: int
+    linked: int
+    coverage: float | None
+    how: dict[str, int]  # `Link.how` -> rows
+
+
+class Links(Artifact):
+    """links.json: how the rows were linked to the databases at hand."""
+
+    tasks: dict[str, TaskLinks]  # "all" and each task
+    databases: int
+    questions_of_several_databases: int
+    conflicts: list[int]  # idx
+    ambiguous: list[int]  # idx
+
+
+class SampleSettings(Artifact):
+    """How one sample is drawn and split.
+
+    `draw` numbers the samples that one seed gives, so that two runs can have different rows.
+    """
+
+    sampling: Literal["natural", "balanced"]  # at random, or as many rows of each task
+    rows: int = Field(ge=2)
+    split: Literal["row", "group", "database"] = "row"  # what stays on one side
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
+    draw: int = 1
+    seed: int = 42
+
+
+class Shared(Artifact):
+    """How many different ones two sets of rows have in common."""
+
+    questions: int
+    gold_sql: int
+    databases: int
+
+
+class Card(Artifact):
+    """What was drawn. A part is a set of rows: train, val, test, or the rest."""
+
+    tasks: dict[str, dict[str, int]]  # part -> task -> rows
+    rows: dict[str, int]  # part -> rows
+    databases: dict[str, int]  # part -> databases
+    database_found: dict[str, int]  # in which way -> rows of the whole input
+    groups: int
+    largest_group: int
+    shared: dict[str, Shared]  # "<part>_<part>" -> what they share
+    set_aside_with_test: int  # rows of a group that has a test row
+    sha256: dict[str, str]  # "input" and each part -> checksum of the file
+
+
+class TestCard(Card):
+    """test.card.json."""
+
+    seed: int
+    per_task: dict[str, int]
+
+
+class SampleCard(Card):
+    """card.json of a sample."""
+
+    settings: SampleSettings
+
+
+class TwinRows(Artifact):
+    """How many rows of each task the twin has."""
+
+    Selector: NonNegativeInt = 1009
+    Decomposer: NonNegativeInt = 2029
+    Refiner: NonNegativeInt = 337
+
+
+class TwinSettings(Artifact):
+    """What the twin is made from; see rules/config.schema.yaml."""
+
+    seed: int = 7
+    rows: TwinRows = TwinRows()
+    rows_per_table: int = Field(default=40, ge=10, le=150)
+
+
+class TwinDatabase(Artifact):
+    tables: int
+    columns: int
+    rows: int
+    sha256: str
+
+
+class TwinCard(Artifact):
+    """card.json of the twin."""
+
+    what: str
+    settings: TwinSettings
+    rows: dict[str, int]  # task -> rows
+    databases: dict[str, TwinDatabase]
+    sha256: dict[str, str]

@@ -1,0 +1,52 @@
+"""Draw one sample to train on and split it; with a card of counts, settings and checksums.
+
+    python -m workflow_scripts.data.draw_sample --rows rows.parquet --test test.parquet \\
+        --settings '{"sampling": "natural", "rows": 1011}' \\
+        --train train.parquet --val val.parquet --card card.json
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from workflow_scripts.artifacts.data import SampleCard, SampleSettings
+from workflow_scripts.data.cards import describe, print_counts
+from workflow_scripts.data.pool import copy_rows, idx_in, load_pool
+from workflow_scripts.data.sampling import choose_sample, choose_validation, reserved
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import sha256
+from workflow_scripts.stage import Input, Output, Setting, run_stage
+
+
+def draw_sample(
+    rows: Annotated[Path, Input("rows.parquet")],
+    train: Annotated[Path, Output("the rows to train on, in the order of idx")],
+    val: Annotated[Path, Output("the rows to validate on, in the order of idx")],
+    card: Annotated[Path, Output("JSON: what was drawn")],
+    settings: Annotated[SampleSettings, Setting("how: sampling, rows, split, seed, ...")],
+    test: Annotated[Path | None, Input("test.parquet, to stay away from")] = None,
+) -> None:
+    pool = load_pool(rows)
+    held_out = idx_in(test) if test else set()
+    if not held_out <= set(pool.task):
+        raise EssenceError(f"{test} was not drawn from {rows}; draw the test set again")
+    set_aside = reserved(pool, held_out)
+    sample = choose_sample(pool, set_aside, settings)
+    validation = choose_validation(pool, sample, settings)
+    parts = {"train": sample - validation, "val": validation}
+    paths = {"input": rows, "train": train, "val": val}
+    for name, idx in parts.items():
+        copy_rows(rows, idx, paths[name])
+    if test:
+        parts["test"], paths["test"] = held_out, test
+    found = SampleCard(
+        **describe(pool, parts),
+        settings=settings,
+        set_aside_with_test=len(set_aside - held_out),
+        sha256={name: sha256(path) for name, path in paths.items()},
+    )
+    found.write(card)
+    print_counts(found)
+
+
+if __name__ == "__main__":
+    run_stage(draw_sample)

@@ -1,0 +1,116 @@
+"""Which database is a row about? Stated, or worked out; rather no link than a wrong one.
+
+In turn: the id that the prompt states; the id that a row with the same question states; the only
+database whose tables and columns contain the prompt's schema (prompts may show part of it). Where
+the databases are at hand, every link must agree with them, and of several whose schemas fit, the
+only one in which the prompt's value examples occur is taken. Without them, a database is what the
+rows say that state its name.
+"""
+
+import functools
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from typing import Protocol
+
+from workflow_scripts.artifacts.tables import Link, RowSubject
+from workflow_scripts.data.groups import comparable_text
+from workflow_scripts.formats.schema import SchemaError, Table
+from workflow_scripts.formats.schema_text import parse_schema
+
+STATED, QUESTION, SCHEMA, VALUES = "stated", "question", "schema", "values"
+# Why there is no link
+NO_FILE = "no file"  # the database is known by name and not at hand
+CONFLICT = "conflict"  # the named database has another schema or other values
+AMBIGUOUS = "ambiguous"  # several databases fit equally well
+NONE = "none"  # no known database has these tables and columns
+WEAK = "weak"  # one has, but so little is shown that it may be chance
+
+AGREES = 0.9  # least share of the value examples that must occur (a database may have grown since)
+FEW_COLUMNS = 12  # a schema as small as this, without value examples, proves nothing by itself
+
+Columns = frozenset[tuple[str, str]]  # (table, column), case folded
+Tables = tuple[Table, ...]
+
+
+class Databases(Protocol):
+    """The databases at hand; `sql.catalog.Catalog` is one."""
+
+    columns: Mapping[str, Columns]
+
+    def agreement(self, db_id: str, tables: Tables) -> tuple[int, int]:
+        """(value examples of a prompt that occur in this database, all of them)."""
+        ...
+
+
+class Linker:
+    """Links rows, given all rows that state a database and, perhaps, the databases at hand."""
+
+    def __init__(self, rows: Iterable[RowSubject], databases: Databases | None = None):
+        self.databases = databases
+        at_hand = databases.columns if databases else {}
+        self.stated: defaultdict[str, set[str]] = defaultdict(set)  # question -> databases
+        told: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        for row in rows:
+            if row.db_id:
+                self.stated[comparable_text(row.question)].add(row.db_id)
+                if row.db_id not in at_hand:
+                    told[row.db_id] |= read_schema(row.schema)[1]
+        self._known = {**{name: frozenset(columns) for name, columns in told.items()}, **at_hand}
+
+    def link(self, row: RowSubject) -> Link:
+        tables, columns = read_schema(row.schema)
+        if row.db_id:
+            return self._named(row.idx, row.db_id, STATED, tables, columns)
+        asked = self._that_hold(columns, self.stated.get(comparable_text(row.question), ()))
+        if len(asked) == 1:
+            link = self._named(row.idx, asked[0], QUESTION, tables, columns)
+            if link.how != CONFLICT:
+                return link
+        return self._by_schema(row.idx, tables, columns)
+
+    def _that_hold(self, columns: Columns, names: Collection[str]) -> list[str]:
+        return sorted(name for name in names if columns and columns <= self._known[name])
+
+    def _agrees(self, db_id: str, tables: Tables) -> bool:
+        found, shown = self.databases.agreement(db_id, tables)
+        return found >= AGREES * shown
+
+    def _named(self, idx: int, db_id: str, how: str, tables: Tables, columns: Columns) -> Link:
+        """A database known by name: a file of that name with another content is not it."""
+        if self.databases is None:
+            return Link(idx, db_id, how, [db_id])
+        if db_id not in self.databases.columns:
+            return Link(idx, None, NO_FILE, [db_id])
+        if columns <= self._known[db_id] and self._agrees(db_id, tables):
+            return Link(idx, db_id, how, [db_id])
+        return Link(idx, None, CONFLICT, [db_id])
+
+    def _by_schema(self, idx: int, tables: Tables, columns: Columns) -> Link:
+        holding = self._that_hold(columns, self._known)
+        if not holding:
+            return Link(idx, None, NONE, [])
+        if self.databases is None:
+            one = len(holding) == 1
+            return Link(idx, holding[0] if one else None, SCHEMA if one else AMBIGUOUS, holding)
+        at_hand = [name for name in holding if name in self.databases.columns]
+        if not at_hand:
+            return Link(idx, None, NO_FILE, holding)
+        if len(at_hand) < len(holding):  # the row may be about the database that isn't here
+            return Link(idx, None, AMBIGUOUS, holding)
+        fitting = [name for name in at_hand if self._agrees(name, tables)]
+        if len(fitting) != 1:
+            return Link(idx, None, AMBIGUOUS if fitting else CONFLICT, holding)
+        if len(columns) <= FEW_COLUMNS and not self.databases.agreement(fitting[0], tables)[1]:
+            return Link(idx, None, WEAK, holding)
+        return Link(idx, fitting[0], SCHEMA if len(at_hand) == 1 else VALUES, holding)
+
+
+@functools.lru_cache(maxsize=4096)  # many rows show the same schema
+def read_schema(text: str) -> tuple[Tables, Columns]:
+    """The tables of a schema text, and their columns; none when it can't be read."""
+    try:
+        tables = tuple(parse_schema(text))
+    except SchemaError:
+        return (), frozenset()
+    columns = frozenset((t.name.casefold(), c.name.casefold()) for t in tables for c in t.columns)
+    return tables, columns

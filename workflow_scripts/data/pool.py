@@ -1,0 +1,68 @@
+"""The rows that samples are drawn from: the short columns in memory, the long texts on disk."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from workflow_scripts.artifacts.parquet import iter_rows, open_table
+from workflow_scripts.artifacts.tables import Row, RowSubject
+from workflow_scripts.data.groups import comparable_text, group_rows
+from workflow_scripts.data.linking import Linker, read_schema
+from workflow_scripts.files import write_parquet
+
+
+@dataclass(frozen=True)
+class Pool:
+    """What deciding about rows takes; every dict goes from idx to the value.
+
+    `question` and `gold_sql` are comparable texts, "" where there is none. `group` is named by the
+    smallest idx in it, `database` by its id or, where that isn't known, by its tables. `linked`
+    says how the database was found (`data.linking`), None where it was not.
+    """
+
+    task: dict[int, str]
+    question: dict[int, str]
+    gold_sql: dict[int, str]
+    group: dict[int, int]
+    database: dict[int, str]
+    linked: dict[int, str | None]
+
+
+def load_pool(path: Path | str) -> Pool:
+    """Read the short columns of a rows file. Raises EssenceError when it isn't one."""
+    pool = Pool({}, {}, {}, {}, {}, {})
+    linker = Linker(iter_rows(RowSubject, path))
+    for row in iter_rows(RowSubject, path):
+        pool.task[row.idx] = row.task
+        pool.question[row.idx] = comparable_text(row.question)
+        pool.gold_sql[row.idx] = comparable_text(row.gold_sql)
+        link = linker.link(row)
+        pool.database[row.idx] = link.db_id or _tables_shown(row.schema)
+        pool.linked[row.idx] = link.how if link.db_id else None
+    idx = list(pool.task)
+    groups = group_rows(idx, list(pool.question.values()), list(pool.gold_sql.values()))
+    pool.group.update(zip(idx, groups, strict=True))
+    return pool
+
+
+def _tables_shown(schema: str) -> str:
+    return "tables: " + ", ".join(sorted({table for table, _ in read_schema(schema)[1]}))
+
+
+def idx_in(path: Path | str) -> set[int]:
+    """The idx of all rows of a file."""
+    return set(open_table(RowSubject, path).read(columns=["idx"])["idx"].to_pylist())
+
+
+def copy_rows(path: Path | str, wanted: Collection[int], out: Path | str) -> None:
+    """Copy the rows with these idx from `path` to `out`, in the order of idx."""
+    values = pa.array(sorted(wanted), pa.int64())
+    file = open_table(Row, path)
+    batches = (
+        batch.filter(pc.is_in(batch["idx"], value_set=values)) for batch in file.iter_batches()
+    )
+    table = pa.Table.from_batches(batches, file.schema_arrow)
+    write_parquet(out, table.sort_by("idx").combine_chunks())
