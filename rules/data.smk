@@ -32,7 +32,7 @@ rule build_twin:
     conda:
         "../envs/essence.yaml"
     params:
-        out="resources/twin",
+        out=lambda wildcards, output: str(Path(output.card).parent),
         settings=settings_json(config["twin"]),
     message:
         "Making the twin: databases, questions and {output.rows}"

@@ -18,6 +18,7 @@ from typing import Any
 
 import awkward_databases
 
+from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.twin import build
 from workflow_scripts.formats.prompts import to_source
 
@@ -89,7 +90,7 @@ def rows_of(source: str, folder: Path) -> Rows:
             SHARED / "data/t5-small-awesome-text-to-sql",
             ORIGINAL_TRUTH,
         )
-    build.build(folder, build.read_settings({}))
+    build.build(folder, TwinSettings())
     records = [json.loads(line) for line in _first_lines(folder / "rows.jsonl", 5)]
     for record in records:
         record["source"] = to_source(record["messages"][1]["content"])
