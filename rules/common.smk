@@ -1,23 +1,27 @@
-# What all rules share: how code and settings become part of a rule, and where things lie.
+# What all rules share: the checked configuration, where things lie, and which run needs what.
 import json
 import os
 import re
 import sys
 from pathlib import Path
 
+from pydantic import BaseModel
+
+from workflow_scripts.commands import stage_command
 from workflow_scripts.config import (
     best_run_candidates,
-    checked,
     keeps_test,
     local_gpus,
+    recipe_settings,
     run_settings,
     runs_of,
     sample_name,
     sample_settings,
     wants_gpu,
 )
-from workflow_scripts.data.twin.domains import domain_names
+from workflow_scripts.config_check import checked
 from workflow_scripts.data.checksums import report_files
+from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.digest import code_digest
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
@@ -29,7 +33,6 @@ from workflow_scripts.origin import (
     reports_rows,
 )
 from workflow_scripts.sql.databases import list_databases
-from workflow_scripts.commands import stage_command
 
 config = checked(config)
 
@@ -58,8 +61,6 @@ BASE_MODEL = (
     else config["model"]["base"].rstrip("/")
 )
 
-# What is behind the report, to tell its rows and its model from others.
-KNOWN = report_files()
 REPORTS_ROWS = reports_rows(config)
 OWN_MODEL = own_model(config)
 
@@ -85,14 +86,6 @@ def run_dirs(recipes=RECIPES, experiment=None):
         for seed in SEEDS
         if experiment in (None, run["experiment"])
     ]
-
-
-def recipe_settings(recipe):
-    """A recipe's own settings, named; without those of its runs."""
-    settings = config["recipes"][recipe]
-    return {"name": recipe} | {
-        k: v for k, v in settings.items() if k not in ("runs", "test_set")
-    }
 
 
 def training_inputs(wildcards):
@@ -125,4 +118,6 @@ def sample_files(recipe, run, seed):
 
 def settings_json(value):
     """Settings as a rule's parameter: the rule runs again when they change."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
     return json.dumps(value, sort_keys=True)

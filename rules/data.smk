@@ -54,8 +54,8 @@ rule fetch_rows:
             else config["data"].get("url") or ""
         ),
         # The report's rows are known: another file is refused.
-        git_blob=KNOWN.raw.git_blob_sha1 if REPORTS_ROWS else "",
-        member=KNOWN.raw.name if REPORTS_ROWS else "",
+        git_blob=report_files().raw.git_blob_sha1 if REPORTS_ROWS else None,
+        member=report_files().raw.name if REPORTS_ROWS else None,
     message:
         "Downloading the rows"
     shell:
@@ -139,7 +139,9 @@ rule audit_fit:
         "../envs/essence.yaml"
     params:
         model=lambda wildcards, input: str(Path(input.tokenizer).parent),
-        recipe=lambda wildcards: settings_json(recipe_settings(wildcards.recipe)),
+        recipe=lambda wildcards: settings_json(
+            recipe_settings(config, wildcards.recipe)
+        ),
         code=code_digest("workflow_scripts.text.fit"),
     message:
         "What the recipe {wildcards.recipe} keeps of the rows"

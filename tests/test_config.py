@@ -10,14 +10,8 @@ import pytest
 import yaml
 from conftest import merged
 
-from workflow_scripts.config import (
-    SCHEMA,
-    checked,
-    local_gpus,
-    run_settings,
-    runs_of,
-    sample_name,
-)
+from workflow_scripts.config import local_gpus, run_settings, runs_of, sample_name
+from workflow_scripts.config_check import SCHEMA, checked
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.origin import keep_apart, origin_note, origin_of
 
@@ -49,8 +43,8 @@ def test_trainings_of_other_rows_or_another_model_are_not_replaced(config, tmp_p
     put(config, "data.source", "path")
     put(config, "data.path", "rows.jsonl")
     own = origin_of(config)
-    assert twin == {"rows": "twin", "model": "resources/models/standin"}
-    assert own["rows"] == "path rows.jsonl"
+    assert (twin.rows, twin.model) == ("twin", "resources/models/standin")
+    assert own.rows == "path rows.jsonl"
     keep_apart(tmp_path, twin)
     keep_apart(tmp_path, own)  # nothing was trained yet
     (tmp_path / "runs").mkdir()
@@ -154,7 +148,7 @@ def test_run_settings_combine_defaults_run_and_recipe(config):
     assert runs["exp1_balanced"]["starts_from"] == "exp1_natural"
     assert runs["extra"]["patience"] == config["run_defaults"]["patience"]
     assert "exp3_bs8_lr5e-5" not in runs
-    assert run_settings(config, "as_written", "exp1_natural", 3)["run"]["rows"] == 90
+    assert run_settings(config, "as_written", "exp1_natural", 3).run.rows == 90
 
 
 def test_runs_with_equal_rows_share_one_sample(config):

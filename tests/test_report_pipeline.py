@@ -13,7 +13,8 @@ import yaml
 from conftest import fresh_clone, merged
 from report_browser import MISSING, Browser
 
-from workflow_scripts.config import checked, runs_of, sample_name
+from workflow_scripts.config import runs_of, sample_name
+from workflow_scripts.config_check import checked
 
 # The rules of the report alone; everything that they read is made up beforehand.
 SNAKEFILE = """

@@ -1,38 +1,35 @@
 """What rows and what model results come from: said under figures, and kept apart on disk."""
 
 from pathlib import Path
-from typing import Any
 
-from workflow_scripts.config import source_of
+from workflow_scripts.artifacts.settings import Origin
+from workflow_scripts.config import Config, source_of
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, write_json
 
 STANDIN = "resources/models/standin"
-Origin = dict[str, str]
 
 
-def origin_of(config: dict[str, Any]) -> Origin:
+def origin_of(config: Config) -> Origin:
     """The rows and the base model of a configuration, in words."""
     data, model = config["data"], config["model"]
-    rows = filter(None, (data["source"], source_of(config)))
-    return {
-        "rows": " ".join(rows),
-        "model": " ".join(filter(None, (model["base"], model.get("revision")))),
-    }
+    return Origin(
+        rows=" ".join(filter(None, (data["source"], source_of(config)))),
+        model=" ".join(filter(None, (model["base"], model.get("revision")))),
+    )
 
 
-def reports_rows(config: dict[str, Any]) -> bool:
+def reports_rows(config: Config) -> bool:
     """Whether the rows are the report's, which are verified when they are fetched."""
     return source_of(config) == report_files().raw.drive_id
 
 
-def own_model(config: dict[str, Any]) -> bool:
+def own_model(config: Config) -> bool:
     """Whether the base model is another than the report's."""
     return config["model"]["base"] != report_files().base_model.name
 
 
-def origin_note(config: dict[str, Any]) -> str:
+def origin_note(config: Config) -> str:
     """What a figure must say about the data, the model and the rates it was made with."""
     notes = []
     if not reports_rows(config):
@@ -55,13 +52,16 @@ def keep_apart(results: Path, origin: Origin) -> None:
     """
     file = results / "origin.json"
     if file.is_file() and (results / "runs").is_dir():
-        before = read_json(file)
-        changed = [key for key in origin if before.get(key) != origin[key]]
+        before = Origin.read(file)
+        changed = [
+            f"{name}: {was}, now {now}"
+            for (name, was), (_, now) in zip(before, origin, strict=True)
+            if was != now
+        ]
         if changed:
-            told = "; ".join(f"{key}: {before.get(key)}, now {origin[key]}" for key in changed)
             raise EssenceError(
-                f"{results} holds trainings of another origin ({told}), which would be replaced. "
-                "Repeat the --configfile and --config that made them, work in another clone, or "
-                f"let them go: rm {file}"
+                f"{results} holds trainings of another origin ({'; '.join(changed)}), which would "
+                "be replaced. Repeat the --configfile and --config that made them, work in "
+                f"another clone, or let them go: rm {file}"
             )
-    write_json(file, origin)
+    origin.write(file)

@@ -14,6 +14,13 @@ LONGEST_WINDOW = 50  # steps between two looks at the loss: a run that broke mus
 Number = int | float  # kept as it was written: 10 stays 10
 
 
+class Origin(Artifact):
+    """origin.json: the rows and the base model that results come from, in words."""
+
+    rows: str
+    model: str
+
+
 class Recipe(Artifact):
     """How text meets the model: nothing but settings; no code asks for its name.
 

@@ -1,0 +1,233 @@
+"""The configuration is checked before any job: each fault is told with its key and its cure.
+
+Shapes and bounds of single keys stand in rules/config.schema.yaml; here is how a breach of them is
+told, and what one key asks of another.
+"""
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from workflow_scripts.artifacts.data import SampleSettings
+from workflow_scripts.artifacts.settings import RunSettings
+from workflow_scripts.config import (
+    RUN_DEFAULTS,
+    SOURCE_KEYS,
+    Config,
+    ablation_recipes,
+    best_run_candidates,
+    has_databases,
+    keeps_test,
+    runs_of,
+    source_of,
+)
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.sql.databases import list_databases
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = ROOT / "rules" / "config.schema.yaml"
+# What a run needs and has no default.
+RUN_KEYS = [
+    key
+    for key in dict.fromkeys([*RunSettings.model_fields, *SampleSettings.model_fields])
+    if key not in {*RUN_DEFAULTS, "name", "seed"}
+]
+TYPE_NAMES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "object": "a mapping",
+    "boolean": "true or false",
+    "array": "a list",
+    "null": "null",
+}
+
+
+def checked(config: Config) -> Config:
+    """Return `config` without removed (null) entries and with the recipes of the ablation.
+
+    Raises EssenceError with one line per fault: key, value, what is wrong, what to do.
+    """
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
+    faults = sorted({_describe(error) for error in errors})
+    if not faults:
+        config = _without_removed(config)
+        faults = _contradictions(config)
+    if faults:
+        raise EssenceError("the configuration is wrong:\n  " + "\n  ".join(faults))
+    config["recipes"] |= ablation_recipes(config)
+    return config
+
+
+def _describe(error: jsonschema.ValidationError) -> str:
+    """A breach of the schema: key, value, what belongs there, and what the key means."""
+    if error.validator == "anyOf" and error.context:
+        return _describe(max(error.context, key=lambda each: len(each.absolute_path)))
+    key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
+    value, bound = error.instance, error.validator_value
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = sorted(set(value) - set(known))
+        return f"{key}: unknown key {', '.join(unknown)}. Known here: {', '.join(known)}."
+    if error.validator == "required":
+        missing = sorted(set(bound) - set(value))
+        return f"{key}: missing {', '.join(missing)}. Add it; config.yaml has an example."
+    if error.validator == "type" and isinstance(value, str) and _is_number(value):
+        example = f"{float(value):.1e}" if "e" in value.lower() else value
+        return (
+            f"{key} is '{value}', which YAML reads as text; a number belongs here. "
+            f"Write {example} (with a point, without quotes)."
+        )
+    meaning = error.schema.get("description")
+    return f"{key} is {value!r}: {_wanted(error)}." + (f" ({meaning})" if meaning else "")
+
+
+def _wanted(error: jsonschema.ValidationError) -> str:
+    bound = error.validator_value
+    match error.validator:
+        case "type":
+            types = [bound] if isinstance(bound, str) else bound
+            return f"{' or '.join(TYPE_NAMES[each] for each in types)} belongs here"
+        case "enum":
+            return f"one of {', '.join(map(str, bound))} belongs here"
+        case "minimum":
+            return f"at least {bound} is needed"
+        case "maximum":
+            return f"at most {bound} is allowed"
+        case "exclusiveMinimum":
+            return f"it must be above {bound}"
+        case "exclusiveMaximum":
+            return f"it must be below {bound}"
+    return error.message
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _without_removed(config: Config) -> Config:
+    config = copy.deepcopy(config)
+    for key in ("runs", "recipes"):
+        config[key] = {name: value for name, value in config[key].items() if value is not None}
+    return config
+
+
+def _contradictions(config: Config) -> list[str]:
+    """What the schema cannot see: one key against another, and against the disk."""
+    faults = [*_recipe_faults(config), *_model_faults(config), *_data_faults(config)]
+    for recipe in config["use_recipes"]:
+        if recipe in config["recipes"]:
+            faults += _run_faults(recipe, runs_of(config, recipe))
+    return faults or list(_best_run_faults(config))
+
+
+def _recipe_faults(config: Config) -> Iterator[str]:
+    recipes = ", ".join(config["recipes"])
+    for name in config["use_recipes"]:
+        if name not in config["recipes"]:
+            yield f"use_recipes names {name!r}, which is no recipe. Recipes: {recipes}."
+    ablation = config["ablation"]
+    for end in ("worse", "better"):
+        if ablation[end] not in config["recipes"]:
+            yield f"ablation.{end} must be one of the recipes: {recipes}."
+        elif ablation["run"] not in (runs := runs_of(config, ablation[end])):
+            yield f"ablation.run must be a run of {ablation[end]}: {', '.join(runs)}."
+
+
+def _model_faults(config: Config) -> Iterator[str]:
+    base = config["model"]["base"]
+    if config["model"].get("revision") or base.startswith("results/"):
+        return  # fetched or made before it is used
+    missing = [name for name in MODEL_FILES if not (ROOT / base / name).is_file()]
+    if not (ROOT / base).is_dir():
+        yield (
+            f"model.base is {base!r}: no such folder. Name a folder with a model, or a model "
+            "on the hub together with model.revision."
+        )
+    elif missing:
+        yield (
+            f"model.base is {base!r}, which lacks {', '.join(missing)}. transformers' "
+            "save_pretrained writes them, of the model and of its (fast) tokenizer."
+        )
+
+
+def _data_faults(config: Config) -> Iterator[str]:
+    data = config["data"]
+    key = SOURCE_KEYS.get(data["source"])
+    if key and not source_of(config):
+        yield f"data.source is {data['source']}, but data.{key} is empty. Set it."
+    # Snakemake passes over a source file that is missing as long as what was made of it is there.
+    elif key == "path" and not (ROOT / data["path"]).is_file():
+        yield f"data.path is {data['path']!r}: no such file."
+    databases = data.get("databases")
+    if databases and not any(list_databases(ROOT / databases)):
+        yield (
+            f"data.databases is {databases!r}: no database there. A folder with "
+            "<db_id>/<db_id>.sqlite belongs here, or null: answers are then not executed."
+        )
+
+
+def _run_faults(recipe: str, runs: dict[str, Config]) -> list[str]:
+    faults = []
+    for name, run in runs.items():
+        where = f"runs.{name} (recipe {recipe})"
+        missing = [key for key in RUN_KEYS if key not in run]
+        if missing:
+            faults.append(
+                f"{where}: missing {', '.join(missing)}. Add it there or to run_defaults."
+            )
+            continue
+        if run["sampling"] == "balanced" and run["rows"] % 3:
+            lower = run["rows"] - run["rows"] % 3
+            faults.append(
+                f"{where}: rows is {run['rows']}; a balanced sample has equally many of three "
+                f"tasks. Write {lower} or {lower + 3}."
+            )
+        for key, none in (("starts_from", "base"), ("scored_on", "self")):
+            if run[key] not in (none, *runs):
+                known = ", ".join([none, *sorted(runs)])
+                faults.append(f"{where}: {key} is {run[key]!r}. Known: {known}.")
+    return faults or _circles(recipe, runs)
+
+
+def _circles(recipe: str, runs: dict[str, Config]) -> list[str]:
+    """A run that starts from the weights of a run that, in the end, starts from its own."""
+    for name in runs:
+        chain = [name]
+        while (before := runs[chain[-1]]["starts_from"]) != "base":
+            chain.append(before)
+            if before in chain[:-1]:
+                circle = " -> ".join(chain)
+                return [f"recipe {recipe}: starts_from goes round in a circle: {circle}."]
+    return []
+
+
+def _best_run_faults(config: Config) -> Iterator[str]:
+    """What experiment 4 chooses by must be measured, which shows only after all training."""
+    best, splits = config["best_run"], config["prediction"]["splits"]
+    recipe, metric, split = best["recipe"], best["metric"], best["split"]
+    if recipe not in config["use_recipes"]:
+        yield "best_run.recipe must be one of use_recipes, or nothing is measured for it."
+        return
+    if not best_run_candidates(config):
+        yield f"best_run.experiment is {best['experiment']}: {recipe} has no such run."
+    is_loss = metric in ("eval_loss", "loss_per_token")
+    if is_loss and split != "val":
+        yield f"best_run.split must be val: {metric} is measured there alone."
+    elif not is_loss and split not in splits:
+        yield f"best_run.split is {split}, but prediction.splits lacks it."
+    if split == "test" and not keeps_test(config, recipe):
+        yield f"best_run.split is test, but recipe {recipe} keeps no test rows."
+    if metric == "execution_accuracy" and not has_databases(config):
+        yield "best_run.metric is execution_accuracy, but data.databases is empty."
+    if "val" not in splits and not all(keeps_test(config, name) for name in config["use_recipes"]):
+        yield "prediction.splits needs val: a recipe without test rows is scored on them."
