@@ -30,7 +30,6 @@ rule write_landing:
         f"{TABLES}/claims.csv",
         f"{TABLES}/best_run.json",
         fit=FIT,
-        published=PUBLISHED,
     output:
         "results/report/workflow.rst",
     log:
@@ -44,7 +43,7 @@ rule write_landing:
         "The front page of the report"
     shell:
         f"python -m workflow_scripts.report.pages.front_page --tables {TABLES} "
-        "--fit {input.fit} --published {input.published} --note={params.note:q} "
+        "--fit {input.fit} --note={params.note:q} "
         "--out {output} > {log} 2>&1"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, read_jsonl, write_json, write_jsonl
@@ -24,13 +24,13 @@ class Artifact(BaseModel):
         write_json(path, self.model_dump(mode="json"))
 
 
-Shape = TypeVar("Shape", bound=BaseModel)
+Shape = TypeVar("Shape")
 
 
-def parsed(shape: type[Shape], value: Any, where: str) -> Shape:
+def parsed(shape: type[Shape] | TypeAdapter[Shape], value: Any, where: str) -> Shape:
     """`value` as a `shape`. Raises EssenceError with the place and the first wrong key."""
     try:
-        return shape.model_validate(value)
+        return _adapter(shape).validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or "the whole"
@@ -38,10 +38,15 @@ def parsed(shape: type[Shape], value: Any, where: str) -> Shape:
         raise EssenceError(f"{where}: {key}: {first['msg']}{more}") from error
 
 
-def read_lines(shape: type[Shape], path: Path | str) -> Iterator[Shape]:
+def read_lines(shape: type[Shape] | TypeAdapter[Shape], path: Path | str) -> Iterator[Shape]:
     """The lines of a JSONL file, each as a `shape`; errors name file and line."""
+    adapter = _adapter(shape)
     for number, value in enumerate(read_jsonl(path), 1):
-        yield parsed(shape, value, f"{path}, line {number}")
+        yield parsed(adapter, value, f"{path}, line {number}")
+
+
+def _adapter(shape: type[Shape] | TypeAdapter[Shape]) -> TypeAdapter[Shape]:
+    return shape if isinstance(shape, TypeAdapter) else TypeAdapter(shape)
 
 
 def write_lines(path: Path | str, lines: Iterable[BaseModel]) -> None:

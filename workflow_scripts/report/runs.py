@@ -1,16 +1,30 @@
-"""Reading what a fine-tuning left in its folder `results/runs/<recipe>/<run>/seed<k>/`."""
+"""Reading what a fine-tuning left in its folder `results/runs/<recipe>/<run>/seed<k>/`.
 
-from collections.abc import Iterable
+Also the two choices that several results share: which run is the best, and which rows count as
+held out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
+from workflow_scripts.artifacts.base import read_lines
+from workflow_scripts.artifacts.runs import (
+    LOG_EVENT,
+    Provenance,
+    Ranked,
+    Score,
+    Scores,
+    SqlScores,
+    Step,
+    Training,
+)
+from workflow_scripts.artifacts.settings import RunSettings
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, read_jsonl
 
-TASKS = ("Selector", "Decomposer", "Refiner")
+LOWER_IS_BETTER = ("eval_loss", "loss_per_token")
 
 
 @dataclass(frozen=True)
@@ -20,58 +34,52 @@ class Run:
     folder: Path
 
     @cached_property
-    def training(self) -> dict[str, Any]:
-        return read_json(self.folder / "training.json")
+    def training(self) -> Training:
+        return Training.read(self.folder / "training.json")
 
     @cached_property
-    def log(self) -> list[dict[str, Any]]:
-        return list(read_jsonl(self.folder / "training_log.jsonl"))
+    def steps(self) -> list[Step]:
+        """The optimiser steps in the log."""
+        events = read_lines(LOG_EVENT, self.folder / "training_log.jsonl")
+        return [event for event in events if isinstance(event, Step)]
 
     @cached_property
-    def scores(self) -> list[dict[str, Any]]:
+    def scores(self) -> list[Score]:
         """Scores of the text, and of the SQL where it was executed."""
-        scores = read_json(self.folder / "scores.json")["scores"]
+        scores = Scores.read(self.folder / "scores.json").scores
         executed = self.folder / "sql_scores.json"
-        return scores + (read_json(executed)["scores"] if executed.is_file() else [])
+        return scores + (SqlScores.read(executed).scores if executed.is_file() else [])
 
     @cached_property
-    def provenance(self) -> dict[str, Any]:
-        return read_json(self.folder / "provenance.json")
+    def provenance(self) -> Provenance:
+        return Provenance.read(self.folder / "provenance.json")
 
     @property
     def recipe(self) -> str:
-        return self.training["recipe"]
+        return self.training.recipe
 
     @property
     def name(self) -> str:
-        return self.training["run"]
+        return self.training.run
 
     @property
     def seed(self) -> int:
-        return self.training["seed"]
+        return self.training.seed
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> RunSettings:
         """The settings of the run alone: batch size, learning rate, epochs and so on."""
-        return self.training["settings"]["run"]
+        return self.training.settings.run
 
     @property
     def log_every(self) -> int:
-        return self.training["settings"]["training"]["log_every"]
-
-    @property
-    def steps(self) -> list[dict[str, Any]]:
-        return [event for event in self.log if event["event"] == "step"]
-
-    @property
-    def evaluations(self) -> list[dict[str, Any]]:
-        return [event for event in self.log if event["event"] == "eval"]
+        return self.training.settings.training.log_every
 
     def score(self, metric: str, split: str = "val", task: str = "all") -> float | None:
         """A measured value, or None; losses are the kept epoch's, on validation rows."""
-        for row in self.scores:
-            if (row["metric"], row["split"], row["task"]) == (metric, split, task):
-                return row["value"]
+        for score in self.scores:
+            if (score.metric, score.split, score.task) == (metric, split, task):
+                return score.value
         return None
 
 
@@ -83,23 +91,35 @@ def read_runs(folders: Iterable[str | Path]) -> list[Run]:
     return runs
 
 
+def ranked(values: Mapping[str, Sequence[float]], metric: str) -> list[Ranked]:
+    """Runs by the mean of `metric` over their seeds, the best first; of equals, the first given."""
+    means = [Ranked(run=run, value=fmean(of_seeds)) for run, of_seeds in values.items()]
+    return sorted(means, key=lambda each: each.value, reverse=metric not in LOWER_IS_BETTER)
+
+
 def best_runs(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Recipe -> all seeds of its run with the lowest mean evaluation loss.
 
     The loss is that of each run's own validation rows, so no test row takes part in the choice.
     """
-    named: dict[str, dict[str, list[Run]]] = {}
+    by_recipe: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
-        named.setdefault(run.recipe, {}).setdefault(run.name, []).append(run)
+        by_recipe.setdefault(run.recipe, {}).setdefault(run.name, []).append(run)
     return {
-        recipe: min(some.values(), key=lambda seeds: mean_of(seeds, "best_eval_loss"))
-        for recipe, some in named.items()
+        recipe: named[ranked(_losses(named), "eval_loss")[0].run]
+        for recipe, named in by_recipe.items()
     }
 
 
-def mean_of(runs: list[Run], key: str) -> float:
-    """Mean over seeds of a number in training.json."""
-    return fmean(run.training[key] for run in runs)
+def _losses(named: Mapping[str, Sequence[Run]]) -> dict[str, list[float]]:
+    return {
+        name: [run.training.best_eval_loss for run in of_seeds] for name, of_seeds in named.items()
+    }
+
+
+def held_out(splits: Iterable[str]) -> str:
+    """The rows that a model is judged on: test, or val where no test rows are among the splits."""
+    return "test" if "test" in set(splits) else "val"
 
 
 def first_seed(runs: Iterable[Run]) -> dict[str, Run]:
@@ -110,20 +130,19 @@ def first_seed(runs: Iterable[Run]) -> dict[str, Run]:
     return chosen
 
 
-def logged_losses(run: Run) -> list[dict[str, float]]:
+@dataclass(frozen=True)
+class LoggedLoss:
+    step: int
+    epoch: float
+    loss: float
+
+
+def logged_losses(run: Run) -> list[LoggedLoss]:
     """The training loss as the Trainer logs it: the mean over each `log_every` steps."""
     points, window = [], []
-    for event in run.steps:
-        window.append(event["loss"])
-        if event["step"] % run.log_every == 0:
-            mean = sum(window) / len(window)
-            points.append({"step": event["step"], "epoch": event["epoch"], "loss": mean})
+    for step in run.steps:
+        window.append(step.loss)
+        if step.step % run.log_every == 0:
+            points.append(LoggedLoss(step.step, step.epoch, sum(window) / len(window)))
             window = []
     return points
-
-
-def score_rows(run: Run) -> list[dict[str, Any]]:
-    """All scores of a run as rows of results.csv."""
-    key = {"recipe": run.recipe, "run": run.name, "seed": run.seed}
-    kept = ("split", "task", "metric", "value", "low", "high", "n")
-    return [{**key, **{name: row.get(name) for name in kept}} for row in run.scores]

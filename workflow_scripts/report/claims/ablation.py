@@ -122,7 +122,7 @@ def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
 
 
 def _tokenizer(runs: list[Run]) -> str:
-    return runs[0].training["settings"]["recipe"]["tokenizer"]
+    return runs[0].training.settings.recipe.tokenizer
 
 
 def _head(step: Step) -> tuple[str, str, str, str]:

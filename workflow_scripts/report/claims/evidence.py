@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.artifacts.published import Published
 from workflow_scripts.intervals import mean_over_seeds
-from workflow_scripts.report.runs import Run
+from workflow_scripts.report.runs import Run, held_out
 
 RECIPES = ("as_run", "as_written", "repaired")
 # The report trained experiment 2's two runs apart; elsewhere they are two runs of experiment 3.
@@ -38,7 +39,7 @@ class Evidence:
     """`missing`: what of the report is not at hand (its rows, its base model)."""
 
     runs: list[Run]
-    published: dict[str, Any]
+    published: Published
     fit: dict[str, dict[str, Any]] = field(default_factory=dict)
     profile: dict[str, Any] = field(default_factory=dict)
     linked_rows: float = math.nan
@@ -56,9 +57,9 @@ class Evidence:
     def grid(self, recipe: str) -> dict[tuple[float, int, int], Run]:
         """(learning rate, batch size, seed) -> run of experiment 3."""
         return {
-            (run.settings["learning_rate"], run.settings["batch_size"], run.seed): run
+            (run.settings.learning_rate, run.settings.batch_size, run.seed): run
             for run in self.runs
-            if run.recipe == recipe and run.settings["experiment"] == 3
+            if run.recipe == recipe and run.settings.experiment == 3
         }
 
     def score(
@@ -70,24 +71,24 @@ class Evidence:
             row
             for run in self.named(recipe, name)
             for row in run.scores
-            if (row["metric"], row["split"], row["task"]) == key and row["value"] is not None
+            if (row.metric, row.split, row.task) == key and row.value is not None
         ]
         if len(rows) > 1:
-            return Measured(*mean_over_seeds([row["value"] for row in rows]), "seeds")
+            return Measured(*mean_over_seeds([row.value for row in rows]), "seeds")
         if not rows:
             return None
-        low, high = rows[0]["low"], rows[0]["high"]
+        low, high = rows[0].low, rows[0].high
         if low is None or high is None:
-            return Measured(rows[0]["value"])
-        return Measured(rows[0]["value"], low, high, "rows")
+            return Measured(rows[0].value)
+        return Measured(rows[0].value, low, high, "rows")
 
     def names(self, recipe: str) -> list[str]:
         return list(dict.fromkeys(run.name for run in self.runs if run.recipe == recipe))
 
     def held_out(self, recipe: str) -> str:
         """test, or val where a recipe sets no test rows aside."""
-        splits = {row["split"] for run in self.runs if run.recipe == recipe for row in run.scores}
-        return "test" if "test" in splits else "val"
+        own = [run for run in self.runs if run.recipe == recipe]
+        return held_out(score.split for run in own for score in run.scores)
 
 
 def over_seeds(values: list[float]) -> Measured | None:

@@ -12,8 +12,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.claims.evidence import CHOSEN, RECIPES, Evidence, Measured, over_seeds
-from workflow_scripts.report.runs import TASKS, Run, best_runs, logged_losses
+from workflow_scripts.report.runs import Run, best_runs, logged_losses
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def roughness(losses: list[float]) -> list[float]:
 
 def balancing_stabilises(evidence: Evidence, recipe: str) -> Outcome:
     def rough(run: Run) -> float | None:
-        changes = roughness([point["loss"] for point in logged_losses(run)])
+        changes = roughness([point.loss for point in logged_losses(run)])
         return statistics.fmean(changes) if changes else None
 
     pairs = _paired(evidence, recipe, "exp1_natural", "exp1_balanced", rough)
@@ -115,9 +116,7 @@ def balancing_stabilises(evidence: Evidence, recipe: str) -> Outcome:
 
 def balancing_published(evidence: Evidence) -> Outcome:
     natural, balanced = (
-        statistics.fmean(
-            roughness([e["train_loss"] for e in evidence.published["runs"][name]["log"]])
-        )
+        statistics.fmean(roughness([e.train_loss for e in evidence.published.runs[name].log]))
         for name in ("exp1_natural", "exp1_balanced")
     )
     text = f"said of Figures 5.1 and 5.3; its own log moves {natural:.1%} (natural) and "
@@ -141,8 +140,8 @@ def refiner_deviates(evidence: Evidence, recipe: str) -> Outcome:
     def gap(run: Run) -> float | None:
         by_task: dict[str, list[float]] = {task: [] for task in TASKS}
         for step in run.steps[:800]:  # as many as the figure shows
-            for task, sums in step["tasks"].items():
-                by_task[task].append(sums["loss_sum"] / max(sums["tokens"], 1))
+            for task, sums in step.tasks.items():
+                by_task[task].append(sums.loss_sum / max(sums.tokens, 1))
         if not all(by_task.values()):
             return None
         refiner, *others = (statistics.fmean(by_task[task]) for task in reversed(TASKS))
@@ -162,9 +161,9 @@ def smaller_batch(evidence: Evidence, recipe: str) -> Outcome:
 
 
 def smaller_batch_published(evidence: Evidence) -> Outcome:
-    runs = evidence.published["runs"]
+    runs = evidence.published.runs
     values = [
-        runs[f"exp3_bs8_lr{name}"]["best_eval_loss"] - runs[f"exp3_bs4_lr{name}"]["best_eval_loss"]
+        runs[f"exp3_bs8_lr{name}"].best_eval_loss - runs[f"exp3_bs4_lr{name}"].best_eval_loss
         for name in ("3e-5", "5e-5", "1e-4")
     ]
     text = ", ".join(f"{value:+.3f}" for value in values)
@@ -173,8 +172,8 @@ def smaller_batch_published(evidence: Evidence) -> Outcome:
 
 def batch_8_overfits(evidence: Evidence, recipe: str) -> Outcome:
     def gap(run: Run) -> float:
-        last = run.training["epochs"][-1]
-        return last["eval_loss"] - last["train_loss"]
+        last = run.training.epochs[-1]
+        return last.eval_loss - last.train_loss
 
     pairs = _batch_pairs(evidence, recipe, gap)
     return _larger_in_pairs("evaluation - training loss at the end, batch 8 - batch 4", pairs)
@@ -183,9 +182,9 @@ def batch_8_overfits(evidence: Evidence, recipe: str) -> Outcome:
 def overfits_published(evidence: Evidence) -> Outcome:
     gaps = {
         batch: statistics.fmean(
-            log[-1]["eval_loss"] - log[-1]["train_loss"]
-            for name, run in evidence.published["runs"].items()
-            if name.startswith(f"exp3_bs{batch}") and (log := run["log"])
+            log[-1].eval_loss - log[-1].train_loss
+            for name, run in evidence.published.runs.items()
+            if name.startswith(f"exp3_bs{batch}") and (log := run.log)
         )
         for batch in (4, 8)
     }
@@ -206,8 +205,8 @@ def slow_rate_underfits(evidence: Evidence, recipe: str) -> Outcome:
 
 
 def slow_rate_published(evidence: Evidence) -> Outcome:
-    runs = evidence.published["runs"]
-    slow, fast = (runs[f"exp3_bs4_lr{name}"]["best_eval_loss"] for name in ("3e-5", "1e-4"))
+    runs = evidence.published.runs
+    slow, fast = (runs[f"exp3_bs4_lr{name}"].best_eval_loss for name in ("3e-5", "1e-4"))
     return Outcome(f"eval loss {slow:.3f} (3e-5), {fast:.3f} (1e-4), batch 4", slow > fast)
 
 
@@ -232,9 +231,9 @@ def chosen_is_best(evidence: Evidence, recipe: str) -> Outcome:
 
 
 def chosen_published(evidence: Evidence) -> Outcome:
-    grid = {k: v for k, v in evidence.published["runs"].items() if v["experiment"] == 3}
-    loss = _rank({k: v["best_eval_loss"] for k, v in grid.items()}, CHOSEN, lowest=True)
-    rouge = _rank({k: v["rouge_l_val"] for k, v in grid.items()}, CHOSEN, lowest=False)
+    grid = {k: v for k, v in evidence.published.runs.items() if v.experiment == 3}
+    loss = _rank({k: v.best_eval_loss for k, v in grid.items()}, CHOSEN, lowest=True)
+    rouge = _rank({k: v.rouge_l_val for k, v in grid.items()}, CHOSEN, lowest=False)
     return Outcome(
         f"its own numbers: rank {loss[0]} of {loss[1]} by eval loss, {rouge[0]} by ROUGE-L; first "
         "by exact match, for one row in 203",

@@ -11,11 +11,11 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow.parquet as pq
 
+from workflow_scripts.artifacts.published import Published, PublishedRun
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json, write_text
 from workflow_scripts.report.claims.evidence import RECIPES, Evidence, Measured, over_seeds
@@ -38,7 +38,6 @@ SCORES = {
 REMOVED = {"as_written": ("A3", "A6", "A10"), "repaired": ("A1", "A2", "A4", "A5")}
 ROWS = "the report's rows"
 OPEN = "not reproduced: open"
-CARRIED, OTHER_ROWS = "the weights left by", "NATURAL"
 
 
 def sentence_row(sentence: Sentence, evidence: Evidence) -> Row:
@@ -114,16 +113,16 @@ def explained_by(suspects: tuple[str, ...], sentence: Sentence, evidence: Eviden
 
 def number_rows(evidence: Evidence) -> Iterator[Row]:
     """One row for each number that the notebooks printed."""
-    for name, published in evidence.published["runs"].items():
+    for name, published in evidence.published.runs.items():
         for key, (words, metric, split, artefacts) in SCORES.items():
-            if key in published:
+            if getattr(published, key) is not None:
                 measured = {
                     recipe: evidence.score(recipe, name, metric, split) for recipe in RECIPES
                 }
-                row = {"claim": f"{name}: {words}", "published": f"{published[key]:.4g}"}
+                row = {"claim": f"{name}: {words}", "published": f"{getattr(published, key):.4g}"}
                 row |= {recipe: _cell(value) for recipe, value in measured.items()}
                 suspects = _suspects(published, artefacts, metric)
-                verdict = number_verdict(published[key], measured, suspects, evidence)
+                verdict = number_verdict(getattr(published, key), measured, suspects, evidence)
                 yield row | {"verdict": verdict}
         yield from _epochs_and_time(name, published, evidence)
 
@@ -151,29 +150,29 @@ def number_verdict(
     return "not reproduced"
 
 
-def _suspects(published: dict[str, Any], own: tuple[str, ...], metric: str) -> tuple[str, ...]:
+def _suspects(published: PublishedRun, own: tuple[str, ...], metric: str) -> tuple[str, ...]:
     """What differs between `as_run` and `as_written` for this number."""
     found = []
-    if published["starts_from"].startswith(CARRIED):
+    if published.starts_from != "base":
         found.append("A3")
-    if OTHER_ROWS in published["scored_on"] and metric != "eval_loss":
+    if published.scored_on != "self" and metric != "eval_loss":
         found.append("A6")
     return tuple(found) or own
 
 
-def _epochs_and_time(name: str, published: dict[str, Any], evidence: Evidence) -> Iterator[Row]:
+def _epochs_and_time(name: str, published: PublishedRun, evidence: Evidence) -> Iterator[Row]:
     measured = {
-        recipe: over_seeds([run.training["epochs_done"] for run in evidence.named(recipe, name)])
+        recipe: over_seeds([run.training.epochs_done for run in evidence.named(recipe, name)])
         for recipe in RECIPES
     }
     suspects = _suspects(published, (), "eval_loss")
-    row = {"claim": f"{name}: epochs done", "published": str(published["epochs_done"])}
+    row = {"claim": f"{name}: epochs done", "published": str(published.epochs_done)}
     row |= {recipe: f"{value.value:g}" if value else "" for recipe, value in measured.items()}
-    verdict = number_verdict(published["epochs_done"], measured, suspects, evidence)
+    verdict = number_verdict(published.epochs_done, measured, suspects, evidence)
     yield row | {"verdict": verdict}
-    row = {"claim": f"{name}: training time (mm:ss)", "published": published["train_time"]}
+    row = {"claim": f"{name}: training time (mm:ss)", "published": published.train_time}
     for recipe in RECIPES:
-        seconds = [run.provenance["seconds"]["train"] for run in evidence.named(recipe, name)]
+        seconds = [run.provenance.seconds["train"] for run in evidence.named(recipe, name)]
         mean = sum(seconds) / len(seconds) if seconds else math.nan
         row[recipe] = f"{int(mean) // 60:02d}:{int(mean) % 60:02d}" if seconds else ""
     yield row | {"verdict": "not testable here: needs the report's machine"}
@@ -181,8 +180,8 @@ def _epochs_and_time(name: str, published: dict[str, Any], evidence: Evidence) -
 
 def text_rows(evidence: Evidence) -> Iterator[Row]:
     """Numbers that the text gives for a run, checked against the report's own log (A10)."""
-    log = {name: run["best_eval_loss"] for name, run in evidence.published["runs"].items()}
-    for name, value in evidence.published["text"]["best_eval_loss"].items():
+    log = {name: run.best_eval_loss for name, run in evidence.published.runs.items()}
+    for name, value in evidence.published.text.best_eval_loss.items():
         nearest = min(log, key=lambda each: abs(log[each] - value))
         measured = {recipe: evidence.score(recipe, name, "eval_loss") for recipe in RECIPES}
         row = {"claim": f"{name}: evaluation loss given in the text (6)", "published": f"{value}"}
@@ -199,13 +198,13 @@ def text_rows(evidence: Evidence) -> Iterator[Row]:
 
 def data_rows(evidence: Evidence) -> Iterator[Row]:
     """Section 3.1: counts, duplicates, empty fields; the same for every recipe."""
-    profile, published = evidence.profile, evidence.published["dataset"]
+    profile, published = evidence.profile, evidence.published.dataset
     if not profile:
         return
-    facts = [("rows in the data set", published["rows"], profile["rows"])]
+    facts = [("rows in the data set", published.rows, profile["rows"])]
     facts += [
         (f"rows of the task {task}", count, profile["tasks"][task])
-        for task, count in published["tasks"].items()
+        for task, count in published.tasks.items()
     ]
     duplicates = profile["duplicates"]["source and target"]["rows"]
     empty = sum(
@@ -293,7 +292,7 @@ def main() -> None:
         missing.append("its base model")
     evidence = Evidence(
         runs=read_runs(args.runs),
-        published=read_json(args.published),
+        published=Published.read(args.published),
         fit={audit["recipe"]: audit for audit in map(read_json, args.fit)},
         profile=read_json(args.profile) if args.profile else {},
         linked_rows=_linked(args.rows) if args.rows else math.nan,

@@ -6,14 +6,15 @@ run before stopped is the sign.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workflow_scripts.artifacts.published import LoggedEpoch, Published
+from workflow_scripts.artifacts.runs import Epoch
 from workflow_scripts.errors import run_cli
-from workflow_scripts.files import read_json
 from workflow_scripts.report.figures.style import (
     BLUE,
     ORANGE,
@@ -30,7 +31,7 @@ from workflow_scripts.report.runs import Run
 def draw(
     title: str,
     chain: list[tuple[str, Run | None, str]],
-    published: dict[str, Any],
+    published: Published,
     note: str = "",
 ) -> Figure:
     """`chain`: (run name, run or None, what it starts from) in the order they were trained."""
@@ -38,8 +39,8 @@ def draw(
     axes = figure.subplots()
     at, ticks = 0.0, []
     for index, (name, run, starts_from) in enumerate(chain):
-        quoted = published["runs"].get(name, {}).get("log", [])
-        epochs = run.training["epochs"] if run else []
+        quoted = published.runs[name].log if name in published.runs else []
+        epochs = run.training.epochs if run else []
         width = max(len(quoted), len(epochs)) + 1.0
         if index % 2:
             axes.axvspan(at, at + width, color="#F2F2F2", linewidth=0)
@@ -61,11 +62,11 @@ def draw(
 
 
 def _draw_part(
-    axes: Axes, at: float, log: list[dict[str, Any]], colour: str, marker: str, label: str
+    axes: Axes, at: float, log: Sequence[LoggedEpoch | Epoch], colour: str, marker: str, label: str
 ) -> None:
     if log:
         x = [at + place + 1 for place in range(len(log))]
-        y = [point["eval_loss"] for point in log]
+        y = [point.eval_loss for point in log]
         style = {"linestyle": ":", "markerfacecolor": "white"} if marker == "o" else {}
         axes.plot(x, y, color=colour, marker=marker, markersize=3.5, label=label, **style)
 
@@ -90,7 +91,7 @@ def main() -> None:
         run = Run(Path(folder))
         chain.append((run.name, run, starts_from))
     with drawn_with(args.style):
-        save(draw(args.title, chain, read_json(args.published), args.note), args.out)
+        save(draw(args.title, chain, Published.read(args.published), args.note), args.out)
 
 
 if __name__ == "__main__":

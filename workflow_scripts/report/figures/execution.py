@@ -25,7 +25,7 @@ from workflow_scripts.report.figures.style import (
     new_figure,
     save,
 )
-from workflow_scripts.report.runs import Run, best_runs, read_runs
+from workflow_scripts.report.runs import Run, best_runs, held_out, read_runs
 
 METRIC = "execution_accuracy"
 PANELS = {
@@ -38,11 +38,11 @@ PANELS = {
 LOOKS = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."))
 
 
-def held_out(runs: list[Run]) -> tuple[str, pd.DataFrame]:
+def executed_rows(runs: list[Run]) -> tuple[str, pd.DataFrame]:
     """("test" or "val", rows that were executed, each with its mean over the seeds)."""
     read = [pd.read_parquet(run.folder / "verdicts.parquet") for run in runs]
     verdicts = pd.concat(read, ignore_index=True)
-    split = "test" if (verdicts["split"] == "test").any() else "val"
+    split = held_out(verdicts["split"])
     own = verdicts[(verdicts["split"] == split) & verdicts[METRIC].notna()]
     return split, own.groupby(["idx", "task", "hardness"], as_index=False, sort=True)[METRIC].mean()
 
@@ -52,7 +52,7 @@ def draw(runs: list[Run], note: str = "") -> Figure:
     panels = figure.subplots(1, 2, width_ratios=(2, 4), sharey=True)
     chosen = best_runs(runs)
     for place, (recipe, seeds) in enumerate(chosen.items()):
-        split, verdicts = held_out(seeds)
+        split, verdicts = executed_rows(seeds)
         label = f"{recipe}: {seeds[0].name}, {split} rows"
         for axes, (column, (_, groups)) in zip(panels, PANELS.items(), strict=True):
             _bars(axes, verdicts, column, groups, place, len(chosen), label)

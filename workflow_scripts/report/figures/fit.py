@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     TASK_COLOURS,
     add_figure_arguments,
@@ -21,7 +22,6 @@ from workflow_scripts.report.figures.style import (
     new_figure,
     save,
 )
-from workflow_scripts.report.runs import TASKS
 
 PANELS = {
     "question_kept": "rows whose question is in the input",

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from workflow_scripts.artifacts.published import Published
 from workflow_scripts.errors import EssenceError, run_cli
-from workflow_scripts.files import read_json
 from workflow_scripts.report.figures.style import (
     BLACK,
     ORANGE,
@@ -40,21 +40,21 @@ def measured_grid(runs: list[Run], metric: str) -> Grid:
     for run in runs:
         value = run.score(metric)
         if value is not None:
-            cell = (run.settings["learning_rate"], run.settings["batch_size"])
+            cell = (run.settings.learning_rate, run.settings.batch_size)
             values.setdefault(cell, []).append(value)
     return {cell: sum(each) / len(each) for cell, each in values.items()}
 
 
-def published_grid(published: dict[str, Any], metric: str) -> Grid:
+def published_grid(published: Published, metric: str) -> Grid:
     key = {"eval_loss": "best_eval_loss"}.get(metric, metric.replace("_decoded", "_val"))
     return {
-        (run["learning_rate"], run["batch_size"]): run[key]
-        for run in published["runs"].values()
-        if run["experiment"] == 3
+        (run.learning_rate, run.batch_size): getattr(run, key)
+        for run in published.runs.values()
+        if run.experiment == 3
     }
 
 
-def draw(title: str, runs: list[Run], published: dict[str, Any], note: str = "") -> Figure:
+def draw(title: str, runs: list[Run], published: Published, note: str = "") -> Figure:
     figure = new_figure(title, note, size=(7.2, 4.6))
     panels = figure.subplots(2, 3, squeeze=False)
     for column, (metric, (label, better, colours)) in enumerate(METRICS.items()):
@@ -108,7 +108,7 @@ def main() -> None:
     if not any(run.score("eval_loss") is not None for run in runs):
         raise EssenceError("--runs: no run has an evaluation loss; train experiment 3 first.")
     with drawn_with(args.style):
-        save(draw(args.title, runs, read_json(args.published), args.note), args.out)
+        save(draw(args.title, runs, Published.read(args.published), args.note), args.out)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.errors import run_cli
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     BLACK,
     TASK_COLOURS,
@@ -19,7 +20,6 @@ from workflow_scripts.report.figures.style import (
     new_figure,
     save,
 )
-from workflow_scripts.report.runs import TASKS
 
 PANELS = {
     "source_words": "source, words",

@@ -8,13 +8,12 @@ early stop are marked.
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workflow_scripts.artifacts.published import Published, PublishedRun
 from workflow_scripts.errors import run_cli
-from workflow_scripts.files import read_json
 from workflow_scripts.report.figures.style import (
     BLACK,
     EVAL,
@@ -30,33 +29,31 @@ from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.runs import Run, logged_losses
 
 
-def draw(
-    title: str, runs: list[Run], note: str = "", published: dict[str, Any] | None = None
-) -> Figure:
+def draw(title: str, runs: list[Run], note: str = "", published: Published | None = None) -> Figure:
     """One panel for each run, on one loss axis. `published`: the report's runs, drawn in grey."""
     figure = new_figure(title, note, size=(7.2, 3.5))
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for axes, run in zip(panels, runs, strict=True):
-        _draw_run(axes, run, (published or {}).get(run.name))
+        _draw_run(axes, run, published.runs.get(run.name) if published else None)
     panels[0].set_ylabel("loss (as the recipe counts it)")
     legend_below(figure)
     return figure
 
 
-def _draw_run(axes: Axes, run: Run, published: dict[str, Any] | None) -> None:
+def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
     training = run.training
     logged = logged_losses(run)
     axes.plot(
-        [point["epoch"] for point in logged],
-        [point["loss"] for point in logged],
+        [point.epoch for point in logged],
+        [point.loss for point in logged],
         color=TRAIN,
         linewidth=1,
         label=f"training (mean of {run.log_every} steps)",
     )
-    epochs = training["epochs"]
+    epochs = training.epochs
     axes.plot(
-        [epoch["epoch"] for epoch in epochs],
-        [epoch["eval_loss"] for epoch in epochs],
+        [epoch.epoch for epoch in epochs],
+        [epoch.eval_loss for epoch in epochs],
         color=EVAL,
         linestyle="--",
         marker="s",
@@ -64,8 +61,8 @@ def _draw_run(axes: Axes, run: Run, published: dict[str, Any] | None) -> None:
         label="evaluation (each epoch)",
     )
     axes.plot(
-        training["best_epoch"],
-        training["best_eval_loss"],
+        training.best_epoch,
+        training.best_eval_loss,
         linestyle="none",
         marker="*",
         markersize=12,
@@ -75,8 +72,8 @@ def _draw_run(axes: Axes, run: Run, published: dict[str, Any] | None) -> None:
     )
     if published:
         axes.plot(
-            [point["epoch"] for point in published["log"]],
-            [point["eval_loss"] for point in published["log"]],
+            [point.epoch for point in published.log],
+            [point.eval_loss for point in published.log],
             color=PUBLISHED,
             linestyle=":",
             marker="o",
@@ -84,11 +81,11 @@ def _draw_run(axes: Axes, run: Run, published: dict[str, Any] | None) -> None:
             label="evaluation, published",
         )
     axes.set_xlim(left=0)
-    if training["stopped_early"]:
-        _mark_stop(axes, training["epochs_done"])
+    if training.stopped_early:
+        _mark_stop(axes, training.epochs_done)
     settings = run.settings
     axes.set_title(
-        f"batch {settings['batch_size']}, learning rate {rate(settings['learning_rate'])}"
+        f"batch {settings.batch_size}, learning rate {rate(settings.learning_rate)}"
         f"\nbest: epoch {training['best_epoch']:g}, loss {training['best_eval_loss']:.3f}",
         loc="left",
         fontsize=9,
@@ -123,7 +120,7 @@ def main() -> None:
     parser.add_argument("--published", help="resources/published.json, to draw its points too")
     add_figure_arguments(parser)
     args = parser.parse_args()
-    published = read_json(args.published)["runs"] if args.published else None
+    published = Published.read(args.published) if args.published else None
     with drawn_with(args.style):
         for name, plan in json.loads(args.figures).items():
             runs = [Run(Path(folder)) for folder in plan["runs"]]

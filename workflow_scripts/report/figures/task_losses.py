@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workflow_scripts.artifacts.runs import StepSums
 from workflow_scripts.errors import run_cli
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     TASK_COLOURS,
     TASK_LINES,
@@ -25,7 +27,7 @@ from workflow_scripts.report.figures.style import (
     new_figure,
     save,
 )
-from workflow_scripts.report.runs import TASKS, Run, logged_losses
+from workflow_scripts.report.runs import Run, logged_losses
 
 Curves = dict[str, tuple[list[int], list[float]]]
 
@@ -33,13 +35,13 @@ Curves = dict[str, tuple[list[int], list[float]]]
 def as_they_were(run: Run, row_tasks: list[str], steps: int) -> Curves:
     """The notebooks' curves by task: (steps, losses); `row_tasks` in the order of the file."""
     curves: Curves = {task: ([], []) for task in TASKS}
-    logged = {point["step"]: point["loss"] for point in logged_losses(run)}
+    logged = {point.step: point.loss for point in logged_losses(run)}
     last = None
     for event in run.steps[:steps]:
-        last = logged.get(event["step"], last)
+        last = logged.get(event.step, last)
         if last is not None:
-            x, y = curves[row_tasks[(event["step"] - 1) % len(row_tasks)]]
-            x.append(event["step"])
+            x, y = curves[row_tasks[(event.step - 1) % len(row_tasks)]]
+            x.append(event.step)
             y.append(last)
     return curves
 
@@ -47,14 +49,14 @@ def as_they_were(run: Run, row_tasks: list[str], steps: int) -> Curves:
 def true_losses(run: Run, steps: int, window: int) -> Curves:
     """The loss per token by task, over the last `window` steps that held the task."""
     curves: Curves = {task: ([], []) for task in TASKS}
-    recent: dict[str, deque[dict[str, float]]] = {task: deque(maxlen=window) for task in TASKS}
+    recent: dict[str, deque[StepSums]] = {task: deque(maxlen=window) for task in TASKS}
     for event in run.steps[:steps]:
-        for task, sums in event["tasks"].items():
+        for task, sums in event.tasks.items():
             recent[task].append(sums)
-            tokens = sum(each["tokens"] for each in recent[task])
+            tokens = sum(each.tokens for each in recent[task])
             x, y = curves[task]
-            x.append(event["step"])
-            y.append(sum(each["loss_sum"] for each in recent[task]) / max(tokens, 1))
+            x.append(event.step)
+            y.append(sum(each.loss_sum for each in recent[task]) / max(tokens, 1))
     return curves
 
 

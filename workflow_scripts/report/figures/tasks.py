@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
 from workflow_scripts.errors import run_cli
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     TASK_COLOURS,
     add_figure_arguments,
@@ -17,7 +18,6 @@ from workflow_scripts.report.figures.style import (
     new_figure,
     save,
 )
-from workflow_scripts.report.runs import TASKS
 
 
 def draw(counts: dict[str, int], note: str = "") -> Figure:

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import read_json, write_json, write_parquet, write_text
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import verdict_of
-from workflow_scripts.report.runs import TASKS
 
 NEVER = "not used in this run"
 

@@ -12,10 +12,12 @@ import pandas as pd
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_json, write_text
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.report.artefacts import artefacts
 from workflow_scripts.report.claims.evidence import CHOSEN
 from workflow_scripts.report.claims.statements import SENTENCES
 from workflow_scripts.report.claims.table import OPEN
-from workflow_scripts.report.runs import TASKS
+from workflow_scripts.report.runs import held_out, ranked
 
 TITLE = "Fine-Tuning On Essence: the report, reproduced and examined"
 INTRODUCTION = """\
@@ -47,7 +49,6 @@ def landing(
     claims: pd.DataFrame,
     audits: list[dict[str, Any]],
     best: dict[str, Any],
-    artefacts: dict[str, str],
     note: str,
 ) -> str:
     """The whole page; `means` is over_seeds.csv."""
@@ -76,7 +77,10 @@ def landing(
         "Tables and captions refer to them by number.",
         "",
     ]
-    parts += [f"- **{name}** {text}" for name, text in artefacts.items()]
+    parts += [
+        f"- **{each.id}** {each.title}. {each.happened} {each.follows}".rstrip()
+        for each in artefacts().values()
+    ]
     return "\n".join(parts) + "\n"
 
 
@@ -110,10 +114,12 @@ def _scores(means: pd.DataFrame, recipes: list[str]) -> list[str]:
         losses = own[(own["metric"] == "eval_loss") & (own["task"] == "all")]
         executed = own[(own["metric"] == "execution_accuracy") & (own["task"] == "all")]
         own = own[own["metric"] == "exact_match"]
-        split = "test" if (own["split"] == "test").any() else "val"
+        split = held_out(own["split"])
         if losses.empty or own.empty:
             continue
-        run = losses.loc[losses["mean"].idxmin(), "run"]
+        run = ranked(
+            {name: [mean] for name, mean in zip(losses["run"], losses["mean"])}, "eval_loss"
+        )[0].run
         chosen = own[(own["split"] == split) & (own["run"] == run)]
         by_task = chosen.set_index("task")["mean"]
         tasks = ", ".join(f"{task} {by_task[task]:.1%}" for task in TASKS if task in by_task)
@@ -166,7 +172,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", required=True, help="results/tables")
     parser.add_argument("--fit", nargs="*", default=[], help="results/fit/<recipe>.json")
-    parser.add_argument("--published", required=True, help="resources/published.json")
     parser.add_argument("--note", default="", help="small print: what the data and model are")
     parser.add_argument("--out", required=True, help="reStructuredText to write")
     args = parser.parse_args()
@@ -180,7 +185,6 @@ def main() -> None:
         tables["claims"],
         [read_json(path) for path in args.fit],
         read_json(f"{args.tables}/best_run.json"),
-        read_json(args.published)["artefacts"],
         args.note,
     )
     write_text(args.out, text)

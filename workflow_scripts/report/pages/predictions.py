@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import verdict_of
-from workflow_scripts.report.runs import TASKS, Run, first_seed, read_runs
+from workflow_scripts.report.runs import Run, first_seed, read_runs
 
 SPLITS = ("test", "val")
 BODY = """

@@ -8,15 +8,12 @@ import argparse
 
 import pandas as pd
 
+from workflow_scripts.artifacts.runs import BestRun
 from workflow_scripts.errors import EssenceError, run_cli
-from workflow_scripts.files import write_json
-
-LOWER_IS_BETTER = ("eval_loss", "loss_per_token")
+from workflow_scripts.report.runs import ranked
 
 
-def choose(
-    results: pd.DataFrame, recipe: str, metric: str, split: str, runs: list[str]
-) -> dict[str, object]:
+def choose(results: pd.DataFrame, recipe: str, metric: str, split: str, runs: list[str]) -> BestRun:
     """That of the `runs` with the best mean over seeds of `metric` on `split`, all tasks.
 
     Ties go to the run that comes first. Raises EssenceError when nothing was measured.
@@ -34,17 +31,12 @@ def choose(
             f"best_run: no {metric} on {split} rows was measured for recipe {recipe}. Measured: "
             + ", ".join(f"{name} on {where}" for name, where in known)
         )
-    means = chosen.groupby("run", sort=False)["value"].mean()
-    ranked = means.sort_values(ascending=metric in LOWER_IS_BETTER, kind="stable")
-    return {
-        "recipe": recipe,
-        "run": ranked.index[0],
-        "seed": int(chosen["seed"].iloc[0]),
-        "metric": metric,
-        "split": split,
-        "value": float(ranked.iloc[0]),
-        "ranking": [{"run": name, "value": float(value)} for name, value in ranked.items()],
-    }
+    of_seeds = {name: each.tolist() for name, each in chosen.groupby("run", sort=False)["value"]}
+    ranking = ranked(of_seeds, metric)
+    return BestRun(
+        recipe=recipe, run=ranking[0].run, seed=int(chosen["seed"].iloc[0]),
+        metric=metric, split=split, value=ranking[0].value, ranking=ranking,
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -57,7 +49,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, help="results/tables/best_run.json")
     args = parser.parse_args()
     results = pd.read_csv(args.results)
-    write_json(args.out, choose(results, args.recipe, args.metric, args.split, args.runs))
+    choose(results, args.recipe, args.metric, args.split, args.runs).write(args.out)
 
 
 if __name__ == "__main__":

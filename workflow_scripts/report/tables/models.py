@@ -7,14 +7,14 @@ evaluation loss, its numbers the means over its seeds.
 import argparse
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.artifacts.published import Published
 from workflow_scripts.errors import run_cli
-from workflow_scripts.files import read_json, write_text
+from workflow_scripts.files import write_text
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import Run, best_runs, read_runs
+from workflow_scripts.report.runs import Run, best_runs, held_out, read_runs
 
 MEASURED = {
     "ROUGE-L, held-out rows": "rouge_l",
@@ -23,25 +23,24 @@ MEASURED = {
 }
 
 
-def comparison(runs: list[Run], published: dict[str, Any], model: str) -> pd.DataFrame:
+def comparison(runs: list[Run], published: Published, model: str) -> pd.DataFrame:
     """Features as rows; quoted models, then `model` fine-tuned under each recipe, as columns."""
-    quoted = published["models"]
-    frame = pd.DataFrame(quoted["rows"], columns=["feature", *quoted["columns"]])
+    quoted = published.models
+    frame = pd.DataFrame(quoted.rows, columns=["feature", *quoted.columns])
     frame = frame.set_index("feature")
     for recipe, seeds in best_runs(runs).items():
         run = seeds[0]
         column = f"{recipe}: {run.name}"
         provenance, settings = run.provenance, run.settings
-        seconds = [other.provenance["seconds"].get("train") for other in seeds]
+        seconds = [other.provenance.seconds.get("train") for other in seeds]
         facts = {
             "Base architecture": f"T5, {model}",
-            "Parameters": f"{provenance['model']['parameters']:,}",
-            "Training data": f"{settings['rows']} rows, {settings['sampling']} mix of tasks"
+            "Parameters": f"{provenance.model.parameters:,}",
+            "Training data": f"{settings.rows} rows, {settings.sampling} mix of tasks"
             + _before(run),
             "Training method": "supervised multitask fine-tuning of all weights",
             "Training, seconds": "" if None in seconds else f"{fmean(seconds):.0f}" + _before(run),
-            "Training device": f"{provenance['device']['kind']}, "
-            f"{provenance['device']['precision']}",
+            "Training device": f"{provenance.device.kind}, {provenance.device.precision}",
         }
         for label, metric in MEASURED.items():
             facts[label] = _mean_score(seeds, metric)
@@ -52,18 +51,18 @@ def comparison(runs: list[Run], published: dict[str, Any], model: str) -> pd.Dat
 
 def _before(run: Run) -> str:
     """What a run that doesn't start from the base model has behind it."""
-    parts = Path(run.provenance["base"]["folder"]).parts
+    parts = Path(run.provenance.base.folder).parts
     return f", after {parts[-3]} and what it started from" if "runs" in parts else ""
 
 
 def _mean_score(seeds: list[Run], metric: str) -> str:
-    held_out = "test" if seeds[0].score("rouge_l", "test") is not None else "val"
-    values = [value for run in seeds if (value := run.score(metric, held_out)) is not None]
-    return f"{fmean(values):.1%} ({held_out})" if values else "not measured"
+    split = held_out(score.split for score in seeds[0].scores)
+    values = [value for run in seeds if (value := run.score(metric, split)) is not None]
+    return f"{fmean(values):.1%} ({split})" if values else "not measured"
 
 
-def page(frame: pd.DataFrame, published: dict[str, Any], note: str) -> str:
-    quoted = published["models"]["columns"]
+def page(frame: pd.DataFrame, published: Published, note: str) -> str:
+    quoted = published.models.columns
     subheads = {
         column: "quoted" if column in quoted else "measured here" for column in frame.columns[1:]
     }
@@ -75,7 +74,7 @@ def page(frame: pd.DataFrame, published: dict[str, Any], note: str) -> str:
         '<p class="lead">Accuracies of the quoted models are execution accuracies of the whole '
         "MAC-SQL loop on BIRD and Spider; those measured here are of single answers on held-out "
         "rows of the data in hand. They must not be ranked against each other. "
-        f"Source of the quoted columns: {html.escape(published['models']['source'])}.</p>"
+        f"Source of the quoted columns: {html.escape(published.models.source)}.</p>"
     )
     table = html.table(list(frame.columns), rows, subheads)
     return html.page("Comparison of models (Annex II)", note, f"{lead}\n{table}")
@@ -90,7 +89,7 @@ def main() -> None:
     parser.add_argument("--table", required=True, help="results/tables/models.csv")
     parser.add_argument("--page", required=True, help="results/tables/models.html")
     args = parser.parse_args()
-    published = read_json(args.published)
+    published = Published.read(args.published)
     frame = comparison(read_runs(args.runs), published, args.model)
     write_text(args.table, frame.to_csv(index=False, lineterminator="\n"))
     write_text(args.page, page(frame, published, args.note))

@@ -12,10 +12,11 @@ import pandas as pd
 
 from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_seeds
 from workflow_scripts.report.numbers import rate, to_csv
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import TASKS, Run, read_runs, score_rows
+from workflow_scripts.report.runs import Run, held_out, read_runs
 
 KEY = ["recipe", "run", "split", "task", "metric"]
 COLUMNS = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high", "n"]
@@ -48,7 +49,12 @@ HEADS = {
 
 def results_table(runs: list[Run]) -> pd.DataFrame:
     """Every number of every run, in the order of the runs given."""
-    return pd.DataFrame([row for run in runs for row in score_rows(run)], columns=COLUMNS)
+    lines = [
+        {"recipe": run.recipe, "run": run.name, "seed": run.seed, **score.model_dump()}
+        for run in runs
+        for score in run.scores
+    ]
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
@@ -68,11 +74,11 @@ def summary_table(runs: list[Run], means: pd.DataFrame) -> pd.DataFrame:
     for run in runs:
         settings, training = run.settings, run.training
         row = rows.setdefault((run.recipe, run.name), {"recipe": run.recipe, "run": run.name})
-        row |= {"sampling": settings["sampling"], "rows": settings["rows"]}
-        row |= {"batch_size": settings["batch_size"], "learning_rate": settings["learning_rate"]}
+        row |= {"sampling": settings.sampling, "rows": settings.rows}
+        row |= {"batch_size": settings.batch_size, "learning_rate": settings.learning_rate}
         row["seeds"] = row.get("seeds", 0) + 1
-        row.setdefault("epochs_done", []).append(training["epochs_done"])
-        row.setdefault("best_epoch", []).append(training["best_epoch"])
+        row.setdefault("epochs_done", []).append(training.epochs_done)
+        row.setdefault("best_epoch", []).append(training.best_epoch)
     for (recipe, name), row in rows.items():
         for key in ("epochs_done", "best_epoch"):
             row[key] = math.fsum(row[key]) / len(row[key])
@@ -113,15 +119,15 @@ def summary_page(summary: pd.DataFrame, by_task: pd.DataFrame, note: str) -> str
 
 
 def _by_task(means: pd.DataFrame) -> str:
-    held_out = "test" if (means["split"] == "test").any() else "val"
-    own = means[means["split"] == held_out]
+    split = held_out(means["split"])
+    own = means[means["split"] == split]
     shown = {name: label for name, label in BY_TASK.items() if (own["metric"] == name).any()}
     values = own.set_index(KEY)["mean"]
     names = list(dict.fromkeys(zip(own["recipe"], own["run"], strict=True)))
     rows = [
         [html.Name(recipe), html.Name(run)]
         + [
-            html.number(values.get((recipe, run, held_out, task, metric)))
+            html.number(values.get((recipe, run, split, task, metric)))
             for metric in shown
             for task in TASKS
         ]

@@ -21,32 +21,32 @@ DIGITS = 12  # of a checksum, enough to tell files apart by eye
 
 def line(run: Run) -> dict[str, Any]:
     facts, settings, training = run.provenance, run.settings, run.training
-    git, device, base = facts["git"], facts["device"], facts["base"]
-    commit = (git.get("commit") or "unknown")[:DIGITS] + (" + changes" if git.get("dirty") else "")
+    git, device, base = facts.git, facts.device, facts.base
+    commit = (git.commit or "unknown")[:DIGITS] + (" + changes" if git.dirty else "")
     return {
         "recipe": run.recipe,
         "run": run.name,
         "seed": run.seed,
-        "fingerprint": facts["fingerprint"],
-        "sampling": settings["sampling"],
-        "rows": settings["rows"],
-        "batch_size": settings["batch_size"],
-        "learning_rate": rate(settings["learning_rate"]),
-        "epochs": f"{training['epochs_done']} of {settings['epochs']}",
-        "stopped_early": "yes" if training["stopped_early"] else "no",
-        "steps": training["steps_done"],
-        "base": base["folder"],
-        "base_digest": base["digest"][:DIGITS],
-        "train_sha256": facts["data"]["train"][:DIGITS],
-        "val_sha256": facts["data"]["val"][:DIGITS],
-        "model_sha256": facts["model"]["sha256"][:DIGITS],
-        "code": facts["code"][:DIGITS],
-        "lock": (facts["lock"] or "none")[:DIGITS],
+        "fingerprint": facts.fingerprint,
+        "sampling": settings.sampling,
+        "rows": settings.rows,
+        "batch_size": settings.batch_size,
+        "learning_rate": rate(settings.learning_rate),
+        "epochs": f"{training.epochs_done} of {settings.epochs}",
+        "stopped_early": "yes" if training.stopped_early else "no",
+        "steps": training.steps_done,
+        "base": base.folder,
+        "base_digest": base.digest[:DIGITS],
+        "train_sha256": facts.data["train"][:DIGITS],
+        "val_sha256": facts.data["val"][:DIGITS],
+        "model_sha256": facts.model.sha256[:DIGITS],
+        "code": facts.code[:DIGITS],
+        "lock": (facts.lock or "none")[:DIGITS],
         "commit": commit,
-        "versions": " ".join(f"{name} {it}" for name, it in sorted(facts["versions"].items())),
-        "device": f"{device['kind']}, {device['precision']}",
-        "seconds": ", ".join(f"{part} {value:.0f}" for part, value in facts["seconds"].items()),
-        "peak_memory_mib": facts["peak_memory_mib"],
+        "versions": " ".join(f"{name} {it}" for name, it in sorted(facts.versions.items())),
+        "device": f"{device.kind}, {device.precision}",
+        "seconds": ", ".join(f"{part} {value:.0f}" for part, value in facts.seconds.items()),
+        "peak_memory_mib": facts.peak_memory_mib,
     }
 
 

@@ -1,0 +1,72 @@
+"""resources/published.json: what the report's text says and its notebooks printed."""
+
+from workflow_scripts.artifacts.base import Artifact
+
+
+class LoggedEpoch(Artifact):
+    """A line of a notebook's log; `train_loss` is the running mean that was logged last."""
+
+    epoch: int
+    train_loss: float
+    eval_loss: float
+
+
+class PublishedRun(Artifact):
+    """One training of the notebooks.
+
+    `starts_from` ("base" or a run) and `scored_on` ("self" or a run) say what its weights came from
+    and whose rows it was scored on, as in the configuration. `same_settings_as` is the run of
+    experiment 3 that repeats it, and stands in for it where it is not trained twice.
+    """
+
+    experiment: int
+    batch_size: int
+    learning_rate: float
+    same_settings_as: str | None = None
+    starts_from: str
+    scored_on: str
+    note: str | None = None
+    rouge_l_val: float
+    exact_match_val: float
+    rouge_l_train: float | None = None
+    exact_match_train: float | None = None
+    best_eval_loss: float
+    epochs_done: int
+    steps_planned: int
+    train_time: str  # minutes:seconds
+    log: list[LoggedEpoch]
+
+
+class DatasetFacts(Artifact):
+    """Section 3.1; `tasks`: task -> rows."""
+
+    rows: int
+    tasks: dict[str, int]
+
+
+class TextFacts(Artifact):
+    """What the running text says of single runs: the losses it quotes, and its choice."""
+
+    best_eval_loss: dict[str, float]
+    chosen_run: str
+
+
+class QuotedModels(Artifact):
+    """Annex II: a row is a feature, then its value for each of the `columns`."""
+
+    source: str
+    columns: list[str]
+    rows: list[list[str]]
+
+
+class Published(Artifact):
+    source: str
+    dataset: DatasetFacts
+    runs: dict[str, PublishedRun]
+    text: TextFacts
+    models: QuotedModels
+
+    @property
+    def chosen(self) -> str:
+        """The run that the report declares the best."""
+        return self.text.chosen_run

@@ -1,0 +1,68 @@
+"""What is known of the artefacts A1 to A12: resources/artefacts.yaml, read once.
+
+An artefact is a mistake of the original procedure that could have produced a published result.
+"""
+
+import functools
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from workflow_scripts.artifacts.base import Artifact, parsed
+
+USES_FILES = ["../../resources/artefacts.yaml"]
+FILE = Path(__file__).parents[2] / "resources" / "artefacts.yaml"
+
+
+class Repair(Artifact):
+    """A repair of the ablation: its name in the configuration, and what it does in words."""
+
+    name: str
+    words: str
+
+
+class Artefact(Artifact):
+    """See the head of resources/artefacts.yaml; `id` is the key, "A1" to "A12"."""
+
+    id: str
+    title: str
+    happened: str
+    follows: str = ""
+    setting: str
+    mended_in: Literal["as_written", "repaired"] | None = None
+    repair: Repair | None = None
+    claims: tuple[str, ...] = ()
+
+
+@functools.cache
+def artefacts() -> dict[str, Artefact]:
+    """All by id, in their order. Raises EssenceError naming the file and the key that is wrong."""
+    entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return {
+        name: parsed(
+            Artefact,
+            {"id": name, **entry, "claims": tuple(entry.get("claims", ()))},
+            f"{FILE}: {name}",
+        )
+        for name, entry in entries.items()
+    }
+
+
+def artefact(name: str) -> Artefact:
+    return artefacts()[name]
+
+
+def suspects(claim: str) -> list[str]:
+    """The artefacts that could have produced a claim or a number."""
+    return [name for name, each in artefacts().items() if claim in each.claims]
+
+
+def mended_in(column: str) -> list[str]:
+    """The artefacts that this column of the claims is the first to be rid of."""
+    return [name for name, each in artefacts().items() if each.mended_in == column]
+
+
+def repairs() -> dict[str, Artefact]:
+    """Name of a repair in the configuration's ablation -> the artefact that it mends."""
+    return {each.repair.name: each for each in artefacts().values() if each.repair}
