@@ -9,9 +9,11 @@ from pathlib import Path
 
 import material
 import pytest
+import report_files
 
 from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.twin import build
+from workflow_scripts.report.runs import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("--configfile", "configs/smoke.yaml")
@@ -121,3 +123,10 @@ def twin(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("twin")
     build.build(folder, TwinSettings())
     return folder
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> list[Run]:
+    """Three recipes, eight runs, two seeds, as report_files.py makes them up."""
+    root = tmp_path_factory.mktemp("runs")
+    return [Run(folder) for folder in report_files.make_all_runs(root, (1, 2))]

@@ -1,64 +1,182 @@
-"""Small files in the formats that the report's stages read, with known numbers in them."""
+"""Small files in the shapes that the report's stages read, with known numbers in them."""
 
-import json
 import math
 import random
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+from workflow_scripts.artifacts.base import write_lines
+from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
+from workflow_scripts.artifacts.parquet import write_rows
+from workflow_scripts.artifacts.runs import (
+    Base,
+    Batch,
+    DeviceFacts,
+    End,
+    Epoch,
+    EvalSums,
+    Evaluation,
+    Git,
+    Losses,
+    Provenance,
+    Score,
+    Scores,
+    SqlScores,
+    Step,
+    StepSums,
+    Training,
+    Weights,
+)
+from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
+from workflow_scripts.artifacts.tables import Judged, Lengths, Prediction, Row
+from workflow_scripts.files import write_json
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.report.runs import Run
 
-from workflow_scripts.files import write_json, write_jsonl, write_parquet
-
-TASKS = ("Selector", "Decomposer", "Refiner")
 GRID = {
     f"exp3_bs{batch}_lr{name}": (batch, value)
     for batch in (4, 8)
     for name, value in (("3e-5", 3e-5), ("5e-5", 5e-5), ("1e-4", 1e-4))
 }
-RECIPES = {
-    "as_run": ("full", 512, 512, "stock", True, 128),
-    "as_written": ("full", 512, 512, "stock", True, 128),
-    "repaired": ("compact", 1024, 512, "lossless", False, 512),
-}
+AS_WRITTEN = {"prompt": "full", "source_tokens": 512, "target_tokens": 512, "tokenizer": "stock"}
+AS_WRITTEN |= {"padding_in_loss": True, "generate_tokens": 128}
+REPAIRED = {"prompt": "compact", "source_tokens": 1024, "target_tokens": 512}
+REPAIRED |= {"tokenizer": "lossless", "padding_in_loss": False, "generate_tokens": 512}
+RECIPES = {"as_run": AS_WRITTEN, "as_written": AS_WRITTEN, "repaired": REPAIRED}
+SPLITS = (("val", 0), ("test", 100), ("train", 200))  # and the number of its first row
+STEPS_PER_EPOCH = 30
 
 
-def recipe(name: str, **changes: Any) -> dict[str, Any]:
-    keys = ("prompt", "source_tokens", "target_tokens", "tokenizer", "padding_in_loss")
-    values = RECIPES.get(name, RECIPES["as_written"])
-    settings = dict(zip((*keys, "generate_tokens"), values, strict=True))
-    return {"name": name, **settings, **changes}
+def recipe(name: str) -> Recipe:
+    return Recipe(name=name, **RECIPES.get(name, AS_WRITTEN))
+
+
+# --- data
 
 
 def make_rows(path: Path, counts: dict[str, int], seed: int = 0) -> Path:
     """rows.parquet with `counts[task]` rows of each task."""
     rng = random.Random(seed)
+    tasks = [task for task, count in counts.items() for _ in range(count)]
     rows = []
-    for task, count in counts.items():
-        for _ in range(count):
-            idx = len(rows)
-            answer = f"```sql\nSELECT a FROM t WHERE id < {idx}\n```"
-            words = " ".join(["word"] * rng.randint(200, 400))
-            rows.append(
-                {
-                    "idx": idx,
-                    "line": idx + 1,
-                    "task": task,
-                    "db_id": "shop" if task == "Selector" else None,
-                    "question": f"Question {idx}?",
-                    "evidence": "",
-                    "gold_sql": None if task == "Selector" else f"SELECT a FROM t WHERE id < {idx}",
-                    "source": f"### Input:\n{words}\n\n### Response:\n",
-                    "target": answer,
-                }
+    for idx, task in enumerate(tasks):
+        words = " ".join(["word"] * rng.randint(200, 400))
+        rows.append(
+            Row(
+                idx=idx,
+                line=idx + 1,
+                task=task,
+                db_id="shop" if task == "Selector" else None,
+                question=f"Question {idx}?",
+                evidence="",
+                schema="# Table: t\n[\n  (a, a.)\n]",
+                foreign_keys=None,
+                old_sql=None,
+                error=None,
+                exception_class=None,
+                gold_sql=None if task == "Selector" else f"SELECT a FROM t WHERE id < {idx}",
+                source=f"### Input:\n{words}\n\n### Response:\n",
+                target=gold(idx),
             )
-    write_parquet(path, pa.Table.from_pylist(rows))
+        )
+    write_rows(path, Row, rows)
     return path
+
+
+def gold(idx: int) -> str:
+    return f"```sql\nSELECT a FROM t WHERE id < {idx}\n```"
+
+
+def make_lengths(path: Path) -> Path:
+    rng = random.Random(0)
+    rows = []
+    for task, tokens in (("Selector", 1600), ("Decomposer", 2500), ("Refiner", 900)):
+        for _ in range(60):
+            words = rng.randint(5, 90)
+            rows.append(
+                Lengths(
+                    idx=len(rows),
+                    task=task,
+                    source_words=int(rng.gauss(tokens / 2, 90)),
+                    target_words=words,
+                    source_tokens=int(rng.gauss(tokens, 200)),
+                    target_tokens=words * 3,
+                )
+            )
+    write_rows(path, Lengths, rows)
+    return path
+
+
+def make_data(folder: Path) -> None:
+    """What the data rules leave, as far as the report reads it."""
+    counts = {"Selector": 30, "Decomposer": 60, "Refiner": 10}
+    make_rows(folder / "rows.parquet", counts)
+    make_lengths(folder / "lengths.parquet")
+    profile = {"rows": 100, "tasks": counts}
+    profile |= {"duplicates": {"source and target": {"rows": 0}}}
+    profile |= {"empty": {task: {"source": 0, "target": 0} for task in TASKS}}
+    write_json(folder / "profile.json", {**profile, "anomalies": {"long line": {"rows": 2}}})
+    write_json(folder / "reading.json", {"is_the_reports_file": False})
+
+
+# --- fit audits
+
+
+def make_fit(path: Path, settings: Recipe) -> Path:
+    """A fit audit: `full` prompts lose question and targets, `compact` ones keep all."""
+    keeps = settings.prompt == "compact"
+    tasks = {
+        task: _fit(rows, rows if keeps or task == "Refiner" else 0, keeps)
+        for task, rows in (("Selector", 1009), ("Decomposer", 2029), ("Refiner", 337))
+    }
+    kept = sum(facts.question_kept for facts in tasks.values())
+    FitAudit(
+        recipe=settings.name,
+        settings=settings,
+        tokenizer="resources/models/standin",
+        embedding_rows=EmbeddingRows(model=100, needed=90),
+        rows=3375,
+        unreadable=0,
+        first_unreadable=None,
+        tasks=tasks,
+        all=_fit(3375, kept, keeps),
+        learning_possible=keeps,
+        warnings=[],
+    ).write(path)
+    return path
+
+
+def _fit(rows: int, kept: int, keeps: bool) -> TaskFit:
+    some = LengthSummary(median=1, p95=2, max=3)
+    return TaskFit(
+        rows=rows,
+        source_tokens=some,
+        sources_cut=rows - kept,
+        cut_in={},
+        question_kept=kept,
+        schema_kept=kept,
+        old_sql_kept=None,
+        distinct_sources=rows,
+        distinct_inputs=max(kept, 1),
+        target_tokens=some,
+        targets_cut=0,
+        targets_surviving=rows if keeps else 0,
+        lost_characters={},
+        longer_than_generation=0.0 if keeps else 0.4,
+        max_exact_match=float(keeps),
+        max_rouge_l=1.0,
+        max_exact_match_decoded=1.0,
+        max_rouge_l_decoded=1.0,
+        max_exact_match_given_inputs=float(keeps),
+    )
+
+
+# --- runs
 
 
 def make_run(
     root: Path,
-    recipe_settings: dict[str, Any],
+    recipe: Recipe,
     name: str,
     *,
     seed: int = 42,
@@ -67,124 +185,186 @@ def make_run(
     batch_size: int = 4,
     learning_rate: float = 5e-5,
     epochs: int = 4,
-    start: float = 0.9,
     end: float = 0.3,
     rouge_l: float = 0.35,
     exact_match: float = 0.0,
-    noise: float = 0.05,
     stopped_early: bool = False,
-    steps_per_epoch: int = 30,
     test_rows: int = 12,
 ) -> Path:
-    """One fine-tuning's folder; its loss falls from `start` towards `end`."""
-    folder = root / recipe_settings["name"] / name / f"seed{seed}"
-    rng = random.Random(f"{name} {seed}")
-    log, epoch_rows, losses = [], [], []
-    for step in range(1, epochs * steps_per_epoch + 1):
-        fresh = end + (start - end) * math.exp(-3 * step / (epochs * steps_per_epoch))
-        loss = fresh * (1 + rng.uniform(-noise, noise))
-        losses.append(loss)
-        tasks = {rng.choice(TASKS) for _ in range(batch_size)}
-        sums = {task: {"loss_sum": loss * 50, "tokens": 50} for task in sorted(tasks)}
-        epoch = step / steps_per_epoch
-        log.append({"event": "step", "step": step, "epoch": epoch, "loss": loss})
-        log[-1] |= {"learning_rate": learning_rate, "tasks": sums}
-        if step % steps_per_epoch == 0:
-            last = stopped_early and step == epochs * steps_per_epoch
-            value = fresh * (1.5 if last else 1.02)
-            sums = {
-                task: {"loss_sum": value * 100, "tokens": 100}
-                | {"real_loss_sum": value * 150, "real_tokens": 40}
-                for task in TASKS
-            }
-            by_task = {
-                task: {"train_loss": loss, "eval_loss": value, "loss_per_token": value * 3.75}
-                for task in TASKS
-            }
-            event = {"step": step, "epoch": epoch, "eval_loss": value}
-            event |= {"loss_per_token": value * 3.75, "tasks": sums}
-            log.append({"event": "eval", **event})
-            epoch_rows.append({**event, "train_loss": loss, "tasks": by_task})
-            epoch_rows[-1]["epoch"] = round(epoch)
-    best = min(epoch_rows, key=lambda row: row["eval_loss"])
-    steps_done = epochs * steps_per_epoch
-    ending = {"best_epoch": best["epoch"], "best_step": best["step"]}
-    ending |= {"best_eval_loss": best["eval_loss"], "epochs_done": epochs}
-    ending |= {"steps_done": steps_done, "stopped_early": stopped_early}
-    log.append({"event": "end", **ending})
-    run = {"name": name, "experiment": experiment, "sampling": sampling, "rows": 60}
-    run |= {"batch_size": batch_size, "learning_rate": learning_rate, "epochs": 20, "patience": 2}
-    settings = {"recipe": recipe_settings, "run": run, "seed": seed, "device": "cpu"}
-    settings |= {"training": {"log_every": 5, "learning_rate_scale": 1.0}, "precision": "fp32"}
-    key = {"recipe": recipe_settings["name"], "run": name, "seed": seed}
-    training = {**key, "settings": settings, "epochs": epoch_rows, **ending}
-    training |= {"best_loss_per_token": best["loss_per_token"], "steps_planned": steps_done * 2}
-    write_jsonl(folder / "training_log.jsonl", log)
-    write_json(folder / "training.json", training)
-    provenance = {"seconds": {"train": 12.5, "load": 1.0}, "fingerprint": "ab" * 8}
-    provenance |= {"device": {"kind": "cpu", "precision": "fp32"}, "code": "c" * 16}
-    provenance |= {"data": {"train": "1" * 64, "val": "2" * 64}, "peak_memory_mib": 900}
-    provenance |= {"base": {"folder": "base", "digest": "3" * 64}, "lock": "4" * 64}
-    provenance |= {"versions": {"torch": "2.13.0"}, "git": {"commit": "f" * 40, "dirty": False}}
-    provenance |= {"model": {"parameters": 2_700_000, "sha256": "5" * 64, "bytes": 1}}
-    write_json(folder / "provenance.json", provenance)
-    write_predictions(folder / "predictions.parquet", test_rows, exact_match)
-    scores = [
-        {"split": split, "task": task, "metric": metric, "value": value}
-        | {"low": max(0.0, value - 0.05), "high": min(1.0, value + 0.05), "n": test_rows}
-        for split in ("val", "test", "train")
-        for task in ("all", *TASKS)
-        for kind in ("", "_decoded")
-        for metric, value in ((f"rouge_l{kind}", rouge_l), (f"exact_match{kind}", exact_match))
-    ]
-    scores += [
-        {"split": "val", "task": task, "metric": metric, "value": best[metric]}
-        | {"low": None, "high": None, "n": test_rows}
-        for task in ("all", *TASKS)
-        for metric in ("eval_loss", "loss_per_token")
-    ]
-    write_json(folder / "scores.json", {**key, "scores": scores})
+    """One fine-tuning's folder; its loss falls from 0.9 towards `end`."""
+    folder = root / recipe.name / name / f"seed{seed}"
+    settings = Settings(
+        recipe=recipe,
+        run=RunSettings(
+            name=name,
+            experiment=experiment,
+            sampling=sampling,
+            rows=60,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            epochs=20,
+            patience=2,
+        ),
+        training=TrainingSettings(
+            learning_rate_scale=1,
+            scheduler="linear",
+            warmup_steps=0,
+            weight_decay=0.0,
+            max_grad_norm=1.0,
+            eval_batch_size=16,
+            log_every=5,
+            best_metric="eval_loss",
+        ),
+        seed=seed,
+        device="cpu",
+        precision="fp32",
+    )
+    key = {"recipe": recipe.name, "run": name, "seed": seed}
+    training, log = _training(settings, key, epochs, end, stopped_early)
+    training.write(folder / "training.json")
+    write_lines(folder / "training_log.jsonl", log)
+    _provenance(settings, key).write(folder / "provenance.json")
+    write_rows(folder / "predictions.parquet", Prediction, _predictions(test_rows, exact_match))
+    write_rows(folder / "verdicts.parquet", Judged, _judged(test_rows))
+    scores = _text_scores(rouge_l, exact_match, test_rows) + _losses(training.best, test_rows)
+    Scores(**key, scores=scores).write(folder / "scores.json")
     executed = [
-        {"split": "test", "task": task, "metric": "execution_accuracy", "value": exact_match}
-        | {"low": 0.0, "high": 1.0, "n": test_rows}
+        Score(split="test", task=task, metric="execution_accuracy", value=exact_match, low=0.0,
+              high=1.0, n=test_rows)
         for task in ("all", "Decomposer", "Refiner")
-    ]
-    write_json(folder / "sql_scores.json", {**key, "scores": executed})
-    told = [
-        {"split": split, "idx": first + place, "task": TASKS[place % 3]}
-        | {"verdict": "error", "error": "no such column: a"}
-        | {"schema": "# Table: t\n[\n  (a, a.)\n]"}
-        | {"hardness": ("easy", "medium", "hard", "extra")[place % 4]}
-        | {"execution_accuracy": float(place % 2) if place % 3 else None}
-        for split, first in (("val", 0), ("test", 100), ("train", 200))
-        for place in range(test_rows)
-    ]
-    write_parquet(folder / "verdicts.parquet", pa.Table.from_pylist(told))
+    ]  # fmt: skip
+    SqlScores(**key, scores=executed, by_hardness=[]).write(folder / "sql_scores.json")
     return folder
 
 
-def write_predictions(path: Path, count: int, exact_match: float) -> None:
-    rows = []
-    for split, first in (("val", 0), ("test", 100), ("train", 200)):
-        for place in range(count):
-            idx = first + place
-            gold = f"```sql\nSELECT a FROM t WHERE id < {idx}\n```"
-            right = place < round(exact_match * count)
-            rows.append(
-                {
-                    "split": split,
-                    "idx": idx,
-                    "task": TASKS[place % 3],
-                    "gold": gold,
-                    "gold_decoded": gold.replace("`", "").replace("<", ""),
-                    "prediction": gold if right else "SELECT </script> a FROM t",
-                    "prediction_tokens": 9,
-                    "cut": place % 4 == 3,
-                    "question": f"Question {idx}?",
-                    "db_id": "shop",
-                }
+def _training(
+    settings: Settings, key: dict[str, Any], epochs: int, end: float, stopped_early: bool
+) -> tuple[Training, list[Step | Evaluation | End]]:
+    """The epochs and the log of a run; one that stopped early ends in a bad epoch."""
+    rng = random.Random(f"{settings.run.name} {settings.seed}")
+    log: list[Step | Evaluation | End] = []
+    kept: list[Epoch] = []
+    steps = epochs * STEPS_PER_EPOCH
+    for step in range(1, steps + 1):
+        fresh = end + (0.9 - end) * math.exp(-3 * step / steps)
+        loss = fresh * (1 + rng.uniform(-0.05, 0.05))
+        tasks = sorted({rng.choice(TASKS) for _ in range(settings.run.batch_size)})
+        at = {"step": step, "epoch": step / STEPS_PER_EPOCH}
+        sums = {task: StepSums(loss_sum=loss * 50, tokens=50) for task in tasks}
+        log.append(Step(**at, loss=loss, learning_rate=settings.learning_rate, tasks=sums))
+        if step % STEPS_PER_EPOCH == 0:
+            value = fresh * (1.5 if stopped_early and step == steps else 1.02)
+            losses = {"eval_loss": value, "loss_per_token": value * 3.75}
+            of_task = EvalSums(
+                loss_sum=value * 100, tokens=100, real_loss_sum=value * 150, real_tokens=40
             )
-    write_parquet(path, pa.Table.from_pylist(rows))
+            log.append(Evaluation(**at, **losses, tasks=dict.fromkeys(TASKS, of_task)))
+            by_task = dict.fromkeys(TASKS, Losses(train_loss=loss, **losses))
+            number = step // STEPS_PER_EPOCH
+            kept.append(Epoch(epoch=number, step=step, train_loss=loss, **losses, tasks=by_task))
+    best = min(kept, key=lambda epoch: epoch.eval_loss)
+    ending = {"best_epoch": best.epoch, "best_step": best.step, "best_eval_loss": best.eval_loss}
+    ending |= {"epochs_done": epochs, "steps_done": steps, "stopped_early": stopped_early}
+    training = Training(
+        **key,
+        settings=settings,
+        epochs=kept,
+        **ending,
+        best_loss_per_token=best.loss_per_token,
+        steps_planned=steps * 2,
+        rows=dict.fromkeys(("train", "val"), dict.fromkeys(("all", *TASKS), 12)),
+    )
+    return training, [*log, End(**ending)]
+
+
+def _provenance(settings: Settings, key: dict[str, Any]) -> Provenance:
+    batch = settings.run.batch_size
+    return Provenance(
+        **key,
+        settings=settings,
+        fingerprint="ab" * 8,
+        data={"train": "1" * 64, "val": "2" * 64},
+        base=Base(folder="base", digest="3" * 64),
+        code="c" * 16,
+        lock="4" * 64,
+        device=DeviceFacts(kind="cpu", name="a CPU", precision="fp32", threads=1, notes=[]),
+        versions={"torch": "2.13.0"},
+        git=Git(commit="f" * 40, dirty=False),
+        platform="Linux",
+        batch=Batch(effective=batch, micro=batch, accumulation=1),
+        starts=1,
+        seconds={"train": 12.5, "load": 1.0},
+        energy_joules=None,
+        peak_memory_mib=900,
+        model=Weights(sha256="5" * 64, bytes=1, parameters=2_700_000),
+    )
+
+
+def _predictions(count: int, exact_match: float) -> list[Prediction]:
+    return [
+        Prediction(
+            split=split,
+            idx=first + place,
+            task=TASKS[place % 3],
+            db_id="shop",
+            question=f"Question {first + place}?",
+            gold=gold(first + place),
+            gold_decoded=gold(first + place).replace("`", "").replace("<", ""),
+            prediction=gold(first + place)
+            if place < round(exact_match * count)
+            else "SELECT </script> a FROM t",
+            prediction_tokens=9,
+            cut=place % 4 == 3,
+        )
+        for split, first in SPLITS
+        for place in range(count)
+    ]
+
+
+def _judged(count: int) -> list[Judged]:
+    return [
+        Judged(
+            split=split,
+            idx=first + place,
+            task=TASKS[place % 3],
+            db_id="shop",
+            how="name",
+            question=f"Question {first + place}?",
+            schema="# Table: t\n[\n  (a, a.)\n]",
+            gold=gold(first + place),
+            prediction="SELECT a FROM t",
+            answer="SELECT a FROM t",
+            verdict="error",
+            error="no such column: a",
+            hardness=("easy", "medium", "hard", "extra")[place % 4],
+            gold_rows=1,
+            execution_accuracy=float(place % 2) if place % 3 else None,
+        )
+        for split, first in SPLITS
+        for place in range(count)
+    ]
+
+
+def _text_scores(rouge_l: float, exact_match: float, count: int) -> list[Score]:
+    return [
+        Score(
+            split=split, task=task, metric=f"{metric}{kind}", value=value,
+            low=max(0.0, value - 0.05), high=min(1.0, value + 0.05), n=count,
+        )
+        for split, _ in SPLITS
+        for task in ("all", *TASKS)
+        for kind in ("", "_decoded")
+        for metric, value in (("rouge_l", rouge_l), ("exact_match", exact_match))
+    ]  # fmt: skip
+
+
+def _losses(best: Epoch, count: int) -> list[Score]:
+    return [
+        Score(split="val", task=task, metric=metric, value=getattr(best, metric), low=None,
+              high=None, n=count)
+        for task in ("all", *TASKS)
+        for metric in ("eval_loss", "loss_per_token")
+    ]  # fmt: skip
 
 
 def make_all_runs(root: Path, seeds: tuple[int, ...] = (42,)) -> list[Path]:
@@ -203,59 +383,6 @@ def make_all_runs(root: Path, seeds: tuple[int, ...] = (42,)) -> list[Path]:
     return folders
 
 
-def read_back(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def make_fit(path: Path, recipe_settings: dict[str, Any]) -> Path:
-    """A fit audit: `full` prompts lose question and targets, `compact` ones keep all."""
-    whole = recipe_settings["prompt"] == "compact"
-    facts = {
-        task: {
-            "rows": rows,
-            "question_kept": rows if whole or task == "Refiner" else 0,
-            "distinct_inputs": rows if whole or task == "Refiner" else 1,
-            "targets_surviving": rows if whole else 0,
-            "max_exact_match": 1.0 if whole else 0.0,
-            "max_exact_match_decoded": 1.0,
-            "longer_than_generation": 0.0 if whole else 0.4,
-            "targets_cut": 0,
-        }
-        for task, rows in (("Selector", 1009), ("Decomposer", 2029), ("Refiner", 337))
-    }
-    counts = ("rows", "question_kept", "distinct_inputs", "targets_surviving", "targets_cut")
-    together = {key: sum(each[key] for each in facts.values()) for key in counts}
-    together |= {"max_exact_match": float(whole), "longer_than_generation": 0.0 if whole else 0.4}
-    together["max_exact_match_decoded"] = 1.0
-    audit = {"recipe": recipe_settings["name"], "settings": recipe_settings}
-    write_json(path, {**audit, "tasks": facts, "all": together})
-    return path
-
-
-def make_lengths(path: Path, seed: int = 0) -> Path:
-    rng = random.Random(seed)
-    rows = []
-    for task, source in (("Selector", 1600), ("Decomposer", 2500), ("Refiner", 900)):
-        for _ in range(60):
-            row = {"idx": len(rows), "task": task, "source_words": int(rng.gauss(source / 2, 90))}
-            row |= {"target_words": rng.randint(5, 90)}
-            row |= {"source_tokens": int(rng.gauss(source, 200))}
-            rows.append(row | {"target_tokens": row["target_words"] * 3})
-    write_parquet(path, pa.Table.from_pylist(rows))
-    return path
-
-
-def make_data(folder: Path) -> None:
-    """What the data rules leave, as far as the report reads it."""
-    make_rows(folder / "rows.parquet", {"Selector": 30, "Decomposer": 60, "Refiner": 10})
-    make_lengths(folder / "lengths.parquet")
-    profile = {"rows": 100, "tasks": {"Selector": 30, "Decomposer": 60, "Refiner": 10}}
-    profile |= {"duplicates": {"source and target": {"rows": 0}}}
-    profile |= {"empty": {task: {"source": 0, "target": 0} for task in TASKS}}
-    write_json(folder / "profile.json", {**profile, "anomalies": {"long line": {"rows": 2}}})
-    write_json(folder / "reading.json", {"is_the_reports_file": False})
-
-
 def make_results(results: Path, seeds: tuple[int, ...] = (42,)) -> None:
     """A whole results folder before the report: data, audits, all runs of three recipes."""
     make_data(results / "data")
@@ -266,3 +393,8 @@ def make_results(results: Path, seeds: tuple[int, ...] = (42,)) -> None:
         for name, batch in (("exp2_bs4", 4), ("exp2_bs8", 8)):
             extra = {"seed": seed, "experiment": 2, "batch_size": batch}
             make_run(results / "runs", recipe("as_run"), name, **extra)
+
+
+def pick(runs: list[Run], recipe: str, name: str) -> Run:
+    """The first seed of one run of a recipe."""
+    return next(run for run in runs if (run.recipe, run.name) == (recipe, name))

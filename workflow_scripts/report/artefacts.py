@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
+from pydantic import Field
 
 from workflow_scripts.artifacts.base import Artifact, parsed
 
@@ -32,7 +33,7 @@ class Artefact(Artifact):
     setting: str
     mended_in: Literal["as_written", "repaired"] | None = None
     repair: Repair | None = None
-    claims: tuple[str, ...] = ()
+    claims: list[str] = Field(default_factory=list)
 
 
 @functools.cache
@@ -40,11 +41,7 @@ def artefacts() -> dict[str, Artefact]:
     """All by id, in their order. Raises EssenceError naming the file and the key that is wrong."""
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return {
-        name: parsed(
-            Artefact,
-            {"id": name, **entry, "claims": tuple(entry.get("claims", ()))},
-            f"{FILE}: {name}",
-        )
+        name: parsed(Artefact, {"id": name, **entry}, f"{FILE}: {name}")
         for name, entry in entries.items()
     }
 

@@ -86,7 +86,7 @@ def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
     settings = run.settings
     axes.set_title(
         f"batch {settings.batch_size}, learning rate {rate(settings.learning_rate)}"
-        f"\nbest: epoch {training['best_epoch']:g}, loss {training['best_eval_loss']:.3f}",
+        f"\nbest: epoch {training.best_epoch:g}, loss {training.best_eval_loss:.3f}",
         loc="left",
         fontsize=9,
     )

@@ -117,9 +117,7 @@ def _scores(means: pd.DataFrame, recipes: list[str]) -> list[str]:
         split = held_out(own["split"])
         if losses.empty or own.empty:
             continue
-        run = ranked(
-            {name: [mean] for name, mean in zip(losses["run"], losses["mean"])}, "eval_loss"
-        )[0].run
+        run = ranked(losses.groupby("run", sort=False)["mean"].agg(list), "eval_loss")[0].run
         chosen = own[(own["split"] == split) & (own["run"] == run)]
         by_task = chosen.set_index("task")["mean"]
         tasks = ", ".join(f"{task} {by_task[task]:.1%}" for task in TASKS if task in by_task)
