@@ -63,9 +63,3 @@ def test_make_says_what_is_missing_and_how_to_get_it(tmp_path, python, said):
     assert said in done.stderr
     assert "apt-get install" in done.stderr
     assert not (project / ".venv").exists()
-
-
-def test_every_file_that_the_readme_names_exists():
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} names {target}"
