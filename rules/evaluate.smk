@@ -56,7 +56,7 @@ rule score:
     message:
         "Scoring {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
-        stage_command("metrics.score_run")
+        stage_command("metrics.score_text")
 
 
 rule link_rows:
@@ -83,7 +83,7 @@ rule execute:
         predictions=f"{RUN}/predictions.parquet",
         rows="results/data/rows.parquet",
         links="results/data/links.parquet",
-        databases=DATABASE_FILES,
+        database_files=DATABASE_FILES,
     output:
         scores=f"{RUN}/sql_scores.json",
         verdicts=f"{RUN}/verdicts.parquet",
@@ -95,14 +95,13 @@ rule execute:
         "../envs/essence.yaml"
     params:
         databases=lambda wildcards: DATABASES,
+        cache="work/executed",
+        recipe="{recipe}",
+        run="{run}",
+        seed="{seed}",
         seconds=config["execution"]["seconds"],
         repeat=config["execution"]["timed_runs"],
-        code=code_digest("workflow_scripts.metrics.score_sql_run"),
     message:
         "Executing the answers of {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
-        "python -m workflow_scripts.metrics.score_sql_run --predictions {input.predictions} "
-        "--rows {input.rows} --links {input.links} --databases {params.databases:q} "
-        "--cache work/executed --seconds {params.seconds} --repeat {params.repeat} --workers 1 "
-        "--recipe {wildcards.recipe} --run {wildcards.run} --seed {wildcards.seed} "
-        "--out {output.scores} --verdicts {output.verdicts} > {log} 2>&1"
+        stage_command("metrics.score_sql")

@@ -1,17 +1,21 @@
-"""Text metrics against values by hand, their intervals, and the scores of a run."""
+"""Text metrics against values by hand and against rouge_score, and the scores of a run."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
+from rouge_score.rouge_scorer import RougeScorer
 
+from workflow_scripts.artifacts.parquet import write_rows
+from workflow_scripts.artifacts.runs import Epoch, Losses, Score, Scores, Training
+from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
+from workflow_scripts.artifacts.tables import Prediction
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import write_json, write_parquet
-from workflow_scripts.metrics.exact_match.rows import exact_match_rows
-from workflow_scripts.metrics.rouge_l.rows import rouge_l_rows
-from workflow_scripts.metrics.score_run import score_run
+from workflow_scripts.formats.answers import render_decomposer, render_selector
+from workflow_scripts.metrics.score_text import score_text
+from workflow_scripts.text.similarity import exact_match, rouge_l
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,98 +24,150 @@ def test_rouge_l_by_hand():
     # "the cat sat" against "the cat is sitting": common subsequence the, cat; with stemming too.
     precision, recall = 2 / 3, 2 / 4
     expected = 2 * precision * recall / (precision + recall)
-    assert rouge_l_rows(["the cat sat"], ["the cat is sitting"]) == [pytest.approx(expected)]
-    assert rouge_l_rows(["running"], ["runs"]) == [1.0]
-    assert rouge_l_rows(["running"], ["runs"], use_stemmer=False) == [0.0]
-    assert rouge_l_rows(["b a"], ["a b"]) == [pytest.approx(0.5)]
-    assert rouge_l_rows([""], ["a"]) == [0.0]
+    assert rouge_l("the cat sat", "the cat is sitting") == pytest.approx(expected)
+    assert rouge_l("running", "runs") == 1.0
+    assert rouge_l("b a", "a b") == pytest.approx(0.5)
+    assert rouge_l("", "a") == rouge_l("a", "") == rouge_l("", "") == rouge_l("`", "`") == 0.0
 
 
 def test_rouge_l_does_not_see_what_the_vocabulary_lacks():
-    assert rouge_l_rows(["sql SELECT a FROM t"], ["```sql\nSELECT `a` FROM t\n```"]) == [1.0]
+    assert rouge_l("sql SELECT a FROM t", "```sql\nSELECT `a` FROM t\n```") == 1.0
+
+
+def made_pairs(count: int) -> list[tuple[str, str]]:
+    """(prediction, reference): cut, shuffled, unlike and equal ones, of SQL, JSON and noise."""
+    rng = random.Random(3)
+    words = "select selecting selects runs running t1 t2 a b id `maker` <= é 60 İ count(*) \t ,"
+    words = [*words.split(" "), "SELECT", "```sql\n", "\n```", '"keep_all"', "flies", "flying"]
+    pairs = []
+    for _ in range(count):
+        gold = " ".join(rng.choices(words, k=rng.randrange(60)))
+        if rng.random() < 0.3:
+            gold = render_decomposer([(gold, f"SELECT {gold}"), ("Which flies?", gold)])
+        elif rng.random() < 0.2:
+            gold = render_selector({word: gold.split() for word in gold.split()[:5]})
+        cut = gold[: rng.randrange(len(gold) + 1)]
+        shuffled = " ".join(rng.sample(gold.split(), len(gold.split())))
+        other = " ".join(rng.choices(words, k=rng.randrange(90)))
+        mixed = " ".join(word for word in gold.split() if rng.random() < 0.7)
+        pairs.append((rng.choice([gold, cut, cut[1:], shuffled, other, mixed, ""]), gold))
+    return pairs
+
+
+def test_rouge_l_is_rouge_scores_to_the_last_bit():
+    score = RougeScorer(["rougeL"], use_stemmer=True).score
+    pairs = made_pairs(3_000)
+    expected = [score(reference, prediction)["rougeL"].fmeasure for prediction, reference in pairs]
+    assert [rouge_l(*pair) for pair in pairs] == expected
+    assert len(set(expected)) > 500  # not a handful of easy cases
 
 
 def test_exact_match_is_to_the_letter():
-    assert exact_match_rows([" a\n", "A", "a  b"], ["a", "a", "a b"]) == [1.0, 0.0, 0.0]
+    pairs = [(" a\n", "a"), ("A", "a"), ("a  b", "a b")]
+    assert [exact_match(*pair) for pair in pairs] == [1.0, 0.0, 0.0]
 
 
-def test_both_load_through_evaluate_without_a_network(tmp_path):
+def test_text_metrics_load_through_evaluate_without_a_network(tmp_path):
     """From any folder, with the caches of an empty home."""
     code = f"""
 import evaluate
-folder = {str(ROOT / "workflow_scripts/metrics")!r}
-rouge = evaluate.load(folder + "/rouge_l")
+module = {str(ROOT / "workflow_scripts/metrics/essence.py")!r}
+rouge = evaluate.load(module, "rouge_l")
 print(rouge.compute(predictions=["a b", "c"], references=["a b", "d"]))
-print(rouge.compute(predictions=["a b", "c"], references=["a b", "d"], use_aggregator=False))
-exact = evaluate.load(folder + "/exact_match/exact_match.py")
+exact = evaluate.load(module, "exact_match")
 print(exact.compute(predictions=["a b", "c"], references=["a b", "d"]))
 """
+    home = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env={"HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
+        env={**home, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )
-    assert done.stdout.splitlines() == [
-        "{'rouge_l': 0.5}",
-        "{'rouge_l': [1.0, 0.0]}",
-        "{'exact_match': 0.5}",
-    ], done.stderr
+    assert done.stdout.splitlines() == ["{'rouge_l': 0.5}", "{'exact_match': 0.5}"], done.stderr
 
 
 def test_scoring_does_not_import_torch():
     code = (
-        "import sys, workflow_scripts.metrics.score_run;"
+        "import sys, workflow_scripts.metrics.score_text;"
         "print([m for m in ('torch', 'transformers', 'evaluate') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
 
 
-def prediction(split, task, gold, decoded, answer):
-    names = ("split", "task", "gold", "gold_decoded", "prediction")
-    return dict(zip(names, (split, task, gold, decoded, answer), strict=True))
+def prediction(idx: int, split: str, task: str, gold: str, decoded: str, text: str) -> Prediction:
+    return Prediction(split, idx, task, "shop", "?", gold, decoded, text, 3, False)
 
 
-def losses(value):
-    return {"eval_loss": value, "loss_per_token": value + 1}
+def losses(value: float) -> Losses:
+    return Losses(train_loss=None, eval_loss=value, loss_per_token=value + 1)
 
 
-def test_the_scores_of_a_run(tmp_path):
-    rows = [
-        prediction("val", "Selector", "{a b}", "a b", "a b"),
-        prediction("val", "Refiner", "x", "x", "x"),
-        prediction("test", "Refiner", "x", "x", "y"),
-    ]
-    write_parquet(tmp_path / "p.parquet", pa.Table.from_pylist(rows))
+def training() -> Training:
+    recipe = Recipe(
+        name="repaired", prompt="compact", source_tokens=512, target_tokens=512,
+        tokenizer="lossless", padding_in_loss=False, generate_tokens=512,
+    )  # fmt: skip
+    run = RunSettings(
+        name="r1", experiment=3, sampling="natural", rows=7, batch_size=4, learning_rate=1e-4,
+        epochs=2, patience=None,
+    )  # fmt: skip
+    train = TrainingSettings(
+        learning_rate_scale=1.0, scheduler="linear", warmup_steps=0, weight_decay=0.0,
+        max_grad_norm=1.0, eval_batch_size=4, log_every=10, best_metric="eval_loss",
+    )  # fmt: skip
+    settings = Settings(
+        recipe=recipe, run=run, training=train, seed=42, device="cpu", precision="fp32"
+    )
     tasks = {"Selector": losses(2.0), "Refiner": losses(3.0)}
-    epochs = [{"step": 5, **losses(9.0), "tasks": {}}, {"step": 10, **losses(2.5), "tasks": tasks}]
-    counts = {"val": {"all": 7, "Selector": 3, "Decomposer": 0, "Refiner": 4}}
-    write_json(tmp_path / "t.json", {"best_step": 10, "epochs": epochs, "rows": counts})
-    scores = score_run(tmp_path / "p.parquet", tmp_path / "t.json")
-    found = {(s["split"], s["task"], s["metric"]): s for s in scores}
-    assert len(found) == len(scores) == 4 * (3 + 2) + 2 * 3
-    assert found["val", "all", "exact_match"]["value"] == 0.5
-    assert found["val", "all", "exact_match_decoded"]["value"] == 1.0
-    assert found["val", "Selector", "exact_match"]["value"] == 0.0
-    assert found["val", "Selector", "rouge_l"]["value"] == 1.0
-    assert found["test", "all", "rouge_l"]["value"] == 0.0
-    assert found["val", "all", "exact_match"] | {"low": 0, "high": 0} == {
-        "split": "val",
-        "task": "all",
-        "metric": "exact_match",
-        "value": 0.5,
-        "low": 0,
-        "high": 0,
-        "n": 2,
-    }
-    loss = found["val", "Refiner", "loss_per_token"]
-    assert (loss["value"], loss["low"], loss["high"], loss["n"]) == (4.0, None, None, 4)
+    epochs = [
+        Epoch(epoch=number, step=5 * number, tasks=tasks, **dict(losses(loss)))
+        for number, loss in ((1, 9.0), (2, 2.5))
+    ]
+    counts = {"all": 7, "Selector": 3, "Decomposer": 0, "Refiner": 4}
+    return Training(
+        recipe="repaired", run="r1", seed=42, settings=settings, epochs=epochs, best_epoch=2,
+        best_step=10, best_eval_loss=2.5, best_loss_per_token=3.5, stopped_early=False,
+        epochs_done=2, steps_done=10, steps_planned=10, rows={"train": counts, "val": counts},
+    )  # fmt: skip
 
 
-def test_no_answers_no_scores(tmp_path):
-    empty = pa.table({"split": pa.array([], pa.string())})
-    write_parquet(tmp_path / "p.parquet", empty)
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    training().write(tmp_path / "training.json")
+    return tmp_path
+
+
+def score(folder: Path, answers: list[Prediction]) -> Scores:
+    write_rows(folder / "predictions.parquet", Prediction, answers)
+    score_text(folder / "predictions.parquet", folder / "training.json", folder / "scores.json")
+    return Scores.read(folder / "scores.json")
+
+
+def test_the_scores_of_a_run(folder):
+    answers = [
+        prediction(1, "val", "Selector", "{a b}", "a b", "a b"),
+        prediction(2, "val", "Refiner", "x", "x", "x"),
+        prediction(3, "test", "Refiner", "x", "x", "y"),
+    ]
+    scores = score(folder, answers)
+    assert (scores.recipe, scores.run, scores.seed) == ("repaired", "r1", 42)
+    found = {(s.split, s.task, s.metric): s for s in scores.scores}
+    assert len(found) == len(scores.scores) == 4 * (3 + 2) + 2 * 3
+    assert found["val", "all", "exact_match"].value == 0.5
+    assert found["val", "all", "exact_match"].n == 2
+    assert found["val", "all", "exact_match_decoded"].value == 1.0
+    assert found["val", "Selector", "exact_match"].value == 0.0
+    assert found["val", "Selector", "rouge_l"].value == 1.0
+    assert found["test", "all", "rouge_l"].value == 0.0
+    loss = {"value": 4.0, "low": None, "high": None, "n": 4}
+    assert found["val", "Refiner", "loss_per_token"] == Score(
+        split="val", task="Refiner", metric="loss_per_token", **loss
+    )
+
+
+def test_no_answers_no_scores(folder):
     with pytest.raises(EssenceError, match="no answers in it"):
-        score_run(tmp_path / "p.parquet", tmp_path / "t.json")
+        score(folder, [])

@@ -5,9 +5,9 @@ import pytest
 from workflow_scripts.sql.execute import Limits, Sandbox
 from workflow_scripts.sql.parse import (
     LONGEST,
+    canonical,
     joined_operators,
     names_in,
-    normalise,
     orders_rows,
     parse,
     without_distinct,
@@ -32,7 +32,7 @@ from workflow_scripts.sql.parse import (
     ],
 )  # fmt: skip
 def test_same_query_in_another_spelling(one, other):
-    assert normalise(one) == normalise(other) is not None
+    assert canonical(one) == canonical(other) is not None
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_same_query_in_another_spelling(one, other):
     ],
 )
 def test_other_query(one, other):
-    assert normalise(one) != normalise(other)
+    assert canonical(one) != canonical(other)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_other_query(one, other):
      "x" * (LONGEST + 1), "\ud800"],
 )  # fmt: skip
 def test_what_does_not_parse_is_no_error(text):
-    assert parse(text) is None and normalise(text) is None and names_in(text) is None
+    assert parse(text) is None and canonical(text) is None and names_in(text) is None
     assert isinstance(without_distinct(text), str) and orders_rows(text) is False
 
 
@@ -69,7 +69,7 @@ def test_normalised_queries_return_the_same_rows(real_databases):
     paths = [real_databases.path(row["db_id"]) for row in rows]
     with Sandbox(Limits(seconds=5), workers=2) as sandbox:
         gold = sandbox.map(zip(paths, [row["query"] for row in rows], strict=True))
-        ours = sandbox.map(zip(paths, [normalise(row["query"]) for row in rows], strict=True))
+        ours = sandbox.map(zip(paths, [canonical(row["query"]) for row in rows], strict=True))
         for row, one, other in zip(rows, gold, ours, strict=True):
             assert one.rows == other.rows, row["query"]
 

@@ -5,7 +5,7 @@ from text_samples import SQL
 
 from workflow_scripts.formats.answers import (
     AnswerError,
-    final_sql,
+    extract_sql,
     parse_decomposer,
     parse_refiner,
     parse_selector,
@@ -24,12 +24,27 @@ def test_answers_are_parsed_as_they_were_rendered():
     assert parse_refiner(render_refiner(SQL)) == SQL
 
 
-def test_the_final_sql_is_the_last_fence():
-    assert final_sql("Decomposer", render_decomposer(PAIRS)) == SQL
-    assert final_sql("Refiner", "First ```sql\nSELECT 0\n``` no: ```sql SELECT 2 ```") == "SELECT 2"
-    assert final_sql("Selector", render_selector(SELECTION)) is None
-    assert final_sql("Refiner", "SELECT 1") is None
-    assert final_sql("Refiner", "```sql\n```") is None
+@pytest.mark.parametrize(
+    "answer, strict, lenient",
+    [
+        (render_decomposer(PAIRS), SQL, SQL),
+        ("First ```sql\nSELECT 0\n``` no: ```sql SELECT 2 ```", "SELECT 2", "SELECT 2"),
+        ("```SQLite\nSELECT `a b` FROM t;\n```\nDone.", "SELECT `a b` FROM t;", None),
+        ("```sql\nSELECT 1; SELECT 2;\n```", "SELECT 1; SELECT 2;", None),
+        ("```sql\nSELECT 1", None, "SELECT 1"),  # cut short
+        ("```sql\nSELECT 1\n```\n```sql\nSELECT", "SELECT 1", "SELECT"),
+        ("```sql\nSELECT 1\n```\n```", "SELECT 1", "SELECT 1"),
+        ("```sql\nSELECT 1\n```\n```sql\n```", None, "SELECT 1"),
+        ("-- one\nSELECT 1 ;\n", None, "-- one\nSELECT 1 ;"),
+        ("sql SELECT 1", None, "sql SELECT 1"),
+        ("```sql\n```", None, None),
+        ("```", None, None),
+        (" \n", None, None),
+    ],
+)
+def test_sql_of_an_answer(answer, strict, lenient):
+    assert extract_sql(answer) == strict
+    assert extract_sql(answer, lenient=True) == (lenient or strict)
 
 
 def test_a_bare_object_and_words_around_a_fence_are_fine():
@@ -71,7 +86,7 @@ def test_real_answers(real_rows):
     for text, truth in zip(real_rows.answers, real_rows.truth, strict=True):
         if truth["idx"] % 2:
             pairs = parse_decomposer(text)
-            assert pairs[-1][1] == final_sql("Decomposer", text)
+            assert pairs[-1][1] == extract_sql(text)
             assert "Question Solved" not in render_decomposer(pairs).split("```")[-2]
             assert render_decomposer(pairs).split() == text.split()
         else:

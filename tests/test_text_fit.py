@@ -1,7 +1,6 @@
 """The fit audit: what it counts, what it says, what it costs."""
 
 import json
-import random
 import re
 import subprocess
 import sys
@@ -23,7 +22,6 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.fit import RowFile, audit, benchmark
 from workflow_scripts.text.recipes import Recipe, read_recipe
-from workflow_scripts.text.similarity import rouge_l
 from workflow_scripts.text.tokenizers import decode, load_tokenizer, rows_needed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -152,18 +150,6 @@ def test_a_vocabulary_larger_than_the_embedding_is_said(model_dir, tmp_path):  #
     found = audit(RowFile(write_rows(tmp_path / "r.jsonl", made)), model_dir, REPAIRED)
     assert found["embedding_rows"]["needed"] > found["embedding_rows"]["model"] == 128
     assert any("must resize" in warning for warning in found["warnings"])
-
-
-def test_rouge_is_rouge_scores():
-    score = RougeScorer(["rougeL"], use_stemmer=True).score
-    rng = random.Random(3)
-    words = ["select", "selecting", "runs", "running", "t1", "a", "b", "`maker`", "<=", "é", "60"]
-    for _ in range(400):
-        gold = " ".join(rng.choices(words, k=rng.randrange(12)))
-        text = rng.choice(
-            [gold, gold[: rng.randrange(len(gold) + 1)], " ".join(rng.choices(words, k=6)), ""]
-        )
-        assert rouge_l(gold, text) == pytest.approx(score(gold, text)["rougeL"].fmeasure)
 
 
 def test_the_command(model_dir, file, tmp_path):  # noqa: F811

@@ -16,7 +16,7 @@ from pathlib import Path
 from tools.synthetic_trial import perturbed, read_questions
 from workflow_scripts.errors import EssenceError, run_cli
 from workflow_scripts.files import to_json
-from workflow_scripts.metrics.execution_verdicts import Case, judge
+from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
 from workflow_scripts.metrics.score import report
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
@@ -77,7 +77,7 @@ def cases(
         gold = rng.choice(by_database[name])
         bad = rng.random() < hostile
         sql = rng.choice(HOSTILE) if bad else perturbed(rng, gold, by_database[name])
-        made.append(Case(name, "", gold, sql, find_database(databases, name)))
+        made.append(Case(gold, sql, find_database(databases, name)))
     return made
 
 
@@ -100,7 +100,7 @@ def main() -> None:
         started = time.perf_counter()
         with Sandbox(workers=given.workers) as sandbox:
             cached = CachedSandbox(sandbox)
-            verdicts = judge(todo, cached)
+            verdicts = verdicts_on(todo, cached)
         answer = report(verdicts)
         seconds = time.perf_counter() - started
     print(
@@ -108,7 +108,7 @@ def main() -> None:
             {
                 "seconds": round(seconds, 2),
                 "predictions": len(todo),
-                "databases": len({case.db_id for case in todo}),
+                "databases": len({case.database for case in todo}),
                 "hostile": sum(case.prediction in HOSTILE for case in todo),
                 "executed": cached.executed,
                 "verdicts": Counter(verdict.verdict for verdict in verdicts),

@@ -20,7 +20,7 @@ from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_jsonl, to_json
 from workflow_scripts.formats.database_schema import describe_database
 from workflow_scripts.formats.schema_text import render_foreign_keys, render_schema
-from workflow_scripts.metrics.execution_verdicts import Case, judge
+from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
 from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
@@ -90,12 +90,12 @@ def trial(rows: list[dict[str, str]], databases: Path, seed: int = 0) -> dict[st
         tables, keys = told[row["db_id"]]
         prediction = perturbed(rng, row["gold"], by_database[row["db_id"]])
         file = find_database(databases, row["db_id"])
-        cases.append(Case(row["db_id"], "", row["gold"], prediction, file))
+        cases.append(Case(row["gold"], prediction, file))
         prompt = (render_schema(tables), render_foreign_keys(keys))
         synthetic.append(SyntheticCase(*prompt, row["gold"], prediction))
     with Sandbox(Limits(seconds=5)) as sandbox, tempfile.TemporaryDirectory() as folder:
         cached = CachedSandbox(sandbox)
-        true = judge(cases, cached, repeat=0)
+        true = verdicts_on(cases, cached, repeat=0)
         rebuilt = ex_synthetic(synthetic, cached, Path(folder), seed)
     compared = [
         (bool(v.execution_accuracy), bool(made), v.prediction != v.gold)

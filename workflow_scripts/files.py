@@ -77,14 +77,28 @@ def write_jsonl(path: Path | str, rows: Iterable[dict[str, Any]]) -> None:
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_jsonl(path: Path | str) -> Iterator[dict[str, Any]]:
-    """Raises EssenceError naming file and line at the first line that is not JSON."""
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise EssenceError(f"{path}, line {number}: not JSON ({error.msg})") from error
+def read_jsonl(path: Path | str) -> Iterator[Any]:
+    """The values of a file of JSON lines; see `numbered_jsonl`."""
+    return (value for _, value in numbered_jsonl(path))
+
+
+def numbered_jsonl(path: Path | str) -> Iterator[tuple[int, Any]]:
+    """(line number from 1, value) of every line that isn't blank.
+
+    Raises EssenceError naming the file, and the first line that is not JSON.
+    """
+    number = 0
+    try:
+        with open(path, encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    yield number, json.loads(line)
+    except FileNotFoundError as error:
+        raise EssenceError(f"{path}: no such file") from error
+    except json.JSONDecodeError as error:
+        raise EssenceError(f"{path}, line {number}: not JSON ({error.msg})") from error
+    except UnicodeDecodeError as error:
+        raise EssenceError(f"{path}: not UTF-8 text ({error.reason})") from error
 
 
 def write_parquet(path: Path | str, table: pa.Table) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, read_jsonl, write_json, write_jsonl
+from workflow_scripts.files import numbered_jsonl, read_json, write_json, write_jsonl
 
 
 class Artifact(BaseModel):
@@ -34,14 +34,15 @@ def parsed(shape: type[Shape] | TypeAdapter[Shape], value: Any, where: str) -> S
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"])) or "the whole"
+        wrong = "not a JSON object" if first["type"] == "model_type" else first["msg"]
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise EssenceError(f"{where}: {key}: {first['msg']}{more}") from error
+        raise EssenceError(f"{where}: {key}: {wrong}{more}") from error
 
 
 def read_lines(shape: type[Shape] | TypeAdapter[Shape], path: Path | str) -> Iterator[Shape]:
     """The lines of a JSONL file, each as a `shape`; errors name file and line."""
     adapter = _adapter(shape)
-    for number, value in enumerate(read_jsonl(path), 1):
+    for number, value in numbered_jsonl(path):
         yield parsed(adapter, value, f"{path}, line {number}")
 
 

@@ -153,16 +153,19 @@ class Provenance(Artifact):
     model: Weights
 
 
-class Score(Artifact):
-    """One number; `low` and `high` are None where it has no interval over rows, as losses."""
+class Estimate(Artifact):
+    """One number over `n` rows; `low` and `high` are None where it has no interval, as losses."""
 
-    split: str
-    task: str  # "all" or one of the tasks
-    metric: str
     value: float | None
     low: float | None
     high: float | None
     n: int
+
+
+class Score(Estimate):
+    split: str
+    task: str  # "all" or one of the tasks
+    metric: str
 
 
 class HardnessScore(Score):

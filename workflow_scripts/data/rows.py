@@ -132,7 +132,7 @@ def _gold_sql(task: str, target: str) -> str | None:
     }[task]
     try:
         parse(target)
-        sql = answers.final_sql(task, target)
+        sql = answers.extract_sql(target)
     except EssenceError as error:
         raise RowError("answer not readable", str(error)) from error
     if task != "Selector" and not (sql or "").strip():

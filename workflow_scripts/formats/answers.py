@@ -8,6 +8,7 @@ from workflow_scripts.errors import EssenceError
 Selection = dict[str, str | list[str]]  # table -> "keep_all" | "drop_all" | columns
 
 _FENCE = re.compile(r"```[ \t]*(?:sqlite|sql|json)?[ \t]*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
+_CLOSED_OR_CUT_SHORT = re.compile(_FENCE.pattern[:-3] + r"(?:```|\Z)", _FENCE.flags)
 _SUB_QUESTION = re.compile(r"^[ \t]*Sub question\s*\d+\s*:", re.MULTILINE | re.IGNORECASE)
 
 
@@ -58,15 +59,23 @@ def parse_decomposer(text: str) -> list[tuple[str, str]]:
 
 def parse_refiner(text: str) -> str:
     """The repaired SQL: the last fence. Raises AnswerError when there is none."""
-    sql = final_sql("Refiner", text)
+    sql = extract_sql(text)
     if not sql:
         raise AnswerError("Refiner answer: no fenced SQL")
     return sql
 
 
-def final_sql(task: str, text: str) -> str | None:
-    """The last fenced SQL of an answer; None for the Selector, or when there is none."""
-    fences = [] if task == "Selector" else _FENCE.findall(text)
+def extract_sql(answer: str, *, lenient: bool = False) -> str | None:
+    """The SQL that an answer gives; None when it gives none. Nothing else takes SQL from answers.
+
+    Strict, as the pipeline asks its models: what stands in the last closed fence. Lenient, for
+    answers of models that were asked otherwise: the last fence that holds anything, its end perhaps
+    cut off; and the whole text where there is no fence, so that plain SQL may be given too (prose
+    then counts as SQL that doesn't run).
+    """
+    fences = (_CLOSED_OR_CUT_SHORT if lenient else _FENCE).findall(answer)
+    if lenient:
+        fences = [fence for fence in fences if fence.strip()] if fences else [answer]
     return (fences[-1].strip() or None) if fences else None
 
 

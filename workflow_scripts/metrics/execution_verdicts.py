@@ -1,38 +1,30 @@
 """One verdict a prediction: run it and its gold, compare the results and the texts."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from workflow_scripts.metrics.execution import compare
+from workflow_scripts.metrics import compare
 from workflow_scripts.metrics.hardness import hardness
+from workflow_scripts.metrics.sql_match import sql_match
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import instances
 from workflow_scripts.sql.execute import Result
-from workflow_scripts.sql.parse import (
-    joined_operators,
-    normalise,
-    orders_rows,
-    parse,
-    without_distinct,
-)
+from workflow_scripts.sql.parse import joined_operators, orders_rows, without_distinct
 
-# A prediction may take this many times as long as its gold took, and at least FLOOR seconds: an
-# endless query is given up soon. The sandbox's own limit (BIRD waits 30 s) stays the ceiling.
-SLACK = 20
-FLOOR = 0.5
+# An endless query is given up soon: a prediction may take this many times as long as its gold took,
+# and always as many seconds. The sandbox's own limit (BIRD waits 30 s) stays the ceiling.
+MOST_TIMES_GOLD = 20
+LEAST_SECONDS = 0.5
 REPEAT = 10  # timed runs of a right answer and its gold, by turns; BIRD takes 100
 RACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """A prediction to judge. `prediction` None: the answer holds no SQL. `database` None: unknown
-    which, so nothing is executed."""
+    """SQL to be judged. `prediction` None: the answer holds none. `database` None: unknown which,
+    so nothing is executed."""
 
-    db_id: str | None
-    question: str
     gold: str
     prediction: str | None
     database: Path | None
@@ -43,12 +35,10 @@ class Verdict:
     """What became of a prediction; figures that don't apply are None.
 
     `verdict` is one of: right, wrong, no sql, refused, timeout, error, gold fails, not linked.
-    `gold_rows` counts the rows that gold returns. A gold that fails judges nobody; the figures of
-    execution are None then.
+    `gold_rows` counts the rows that gold returns. Where gold fails nothing can be said of the
+    prediction: the figures of execution are None then.
     """
 
-    db_id: str | None
-    question: str
     gold: str
     prediction: str | None
     verdict: str
@@ -65,42 +55,63 @@ class Verdict:
     ves: float | None = None
     r_ves: float | None = None
 
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The figures that apply.
+
+        `execution_accuracy` counts every row whose gold runs, as BIRD does. Where gold returns
+        nothing a wrong query can pass for right, so those rows are also counted apart:
+        `execution_accuracy_empty_gold` and `..._nonempty_gold`.
+        """
+        found = {name: getattr(self, name) for name in METRICS}
+        apart = "nonempty" if self.gold_rows else "empty"
+        found[f"execution_accuracy_{apart}_gold"] = self.execution_accuracy
+        return {name: value for name, value in found.items() if value is not None}
 
 
-_FACTS = ("db_id", "question", "gold", "prediction", "verdict", "error", "hardness", "gold_rows")
-METRICS = tuple(field.name for field in fields(Verdict) if field.name not in _FACTS)
+METRICS = tuple(field.name for field in fields(Verdict) if "float" in str(field.type))
 
 
-def judge(cases: Iterable[Case], sandbox: CachedSandbox, repeat: int = REPEAT) -> list[Verdict]:
+def verdicts_on(
+    cases: Iterable[Case], sandbox: CachedSandbox, repeat: int = REPEAT
+) -> list[Verdict]:
     """Verdicts in the order of the cases. `repeat` 0 leaves VES and R-VES out.
 
     Every distinct (database, SQL) runs once, over all workers of the sandbox.
     """
     cases = list(cases)
-    placed = [case for case in cases if case.database]
-    gold = dict(zip(map(id, placed), sandbox.map(_gold_jobs(placed)), strict=True))
-    jobs = [(c.database, c.prediction or "", _patience(gold[id(c)], sandbox)) for c in placed]
-    predicted = dict(zip(map(id, placed), sandbox.map(jobs), strict=True))
-    matched = _matches(placed, gold, sandbox)
-    right = [c for c in placed if _right(predicted[id(c)], gold[id(c)])]
-    ratios = _ratios(right, gold, predicted, sandbox, repeat) if repeat else {}
-    verdicts = [
-        _verdict(c, gold.get(id(c)), predicted.get(id(c)), matched.get(id(c)), ratios.get(id(c)))
-        for c in cases
+    executed = iter(_executed([case for case in cases if case.database], sandbox, repeat))
+    return [_verdict(case, next(executed) if case.database else None) for case in cases]
+
+
+@dataclass(frozen=True)
+class _Executed:
+    """What gold and prediction returned, and how they compare over all instances and in time."""
+
+    gold: Result
+    predicted: Result
+    match: bool
+    times: dict[str, float]
+
+
+def _executed(cases: list[Case], sandbox: CachedSandbox, repeat: int) -> list[_Executed]:
+    golds = list(sandbox.map([(case.database, case.gold, None) for case in cases]))
+    jobs = [
+        (case.database, case.prediction or "", _patience(gold, sandbox))
+        for case, gold in zip(cases, golds, strict=True)
     ]
-    return verdicts if repeat else [replace(v, ves=None, r_ves=None) for v in verdicts]
-
-
-def _gold_jobs(cases: list[Case]) -> list[tuple]:
-    return [(case.database, case.gold, None) for case in cases]
+    predictions = list(sandbox.map(jobs))
+    matches = _matches(cases, golds, sandbox)
+    return [
+        _Executed(gold, predicted, match, _times(case, gold, predicted, sandbox, repeat))
+        for case, gold, predicted, match in zip(cases, golds, predictions, matches, strict=True)
+    ]
 
 
 def _patience(gold: Result, sandbox: CachedSandbox) -> float:
     """Seconds for a prediction, in powers of two so that equal predictions share an answer."""
-    most, seconds = sandbox.sandbox.limits.seconds, FLOOR
-    while seconds < SLACK * gold.seconds:
+    most, seconds = sandbox.sandbox.limits.seconds, LEAST_SECONDS
+    while seconds < MOST_TIMES_GOLD * gold.seconds:
         seconds *= 2
     return min(seconds, most)
 
@@ -110,83 +121,72 @@ def _right(predicted: Result, gold: Result) -> bool:
     return both and compare.execution_accuracy(predicted.rows, gold.rows)
 
 
-def _matches(cases: list[Case], gold: dict[int, Result], sandbox: CachedSandbox) -> dict[int, bool]:
+def _matches(cases: list[Case], golds: list[Result], sandbox: CachedSandbox) -> list[bool]:
     """Execution match over every instance of each database (see `compare.execution_match`)."""
-    jobs, owners = [], []
-    for case in cases:
-        if not (gold[id(case)].ok and case.prediction):
+    jobs, places = [], []
+    for place, (case, gold) in enumerate(zip(cases, golds, strict=True)):
+        if not (gold.ok and case.prediction):
             continue
         ours, theirs = (
             without_distinct(joined_operators(sql)) for sql in (case.prediction, case.gold)
         )
         for file in instances(case.database):
-            patience = _patience(gold[id(case)], sandbox)
-            jobs += [(file, ours, patience), (file, theirs, None)]
-            owners.append(case)
-    answers = iter(list(sandbox.map(jobs)))
-    matched: dict[int, bool] = {}
-    for case, ours, theirs in zip(owners, answers, answers, strict=True):
-        if not theirs.ok:  # an instance on which gold fails can't judge
-            continue
-        same = ours.ok and compare.execution_match(ours.rows, theirs.rows, orders_rows(case.gold))
-        matched[id(case)] = matched.get(id(case), True) and same
-    return matched
+            jobs += [(file, ours, _patience(gold, sandbox)), (file, theirs, None)]
+            places.append(place)
+    results = iter(list(sandbox.map(jobs)))
+    matches: list[list[bool]] = [[] for _ in cases]
+    for place, ours, theirs in zip(places, results, results, strict=True):
+        if theirs.ok:  # an instance on which gold fails says nothing
+            ordered = orders_rows(cases[place].gold)
+            same = ours.ok and compare.execution_match(ours.rows, theirs.rows, ordered)
+            matches[place].append(same)
+    return [bool(found) and all(found) for found in matches]
 
 
-def _ratios(cases, gold, predicted, sandbox: CachedSandbox, repeat: int) -> dict[int, float]:
-    """Time of gold over time of the prediction; 1 for the same text, which needs no race."""
-    ratios = {}
-    for case in cases:
-        if case.prediction.strip() == case.gold.strip():
-            ratios[id(case)] = 1.0
-            continue
+def _times(
+    case: Case, gold: Result, predicted: Result, sandbox: CachedSandbox, repeat: int
+) -> dict[str, float]:
+    """VES and R-VES, 0 for a wrong prediction; nothing when no time is asked for.
+
+    The same text needs no race: it is as fast as gold.
+    """
+    if not repeat:
+        return {}
+    if not _right(predicted, gold):
+        return {"ves": 0.0, "r_ves": 0.0}
+    ratio = 1.0
+    if case.prediction.strip() != case.gold.strip():
         seconds = min(RACE_SECONDS, sandbox.sandbox.limits.seconds)
         race = sandbox.race(case.database, case.prediction, case.gold, repeat, seconds)
-        alone = [(predicted[id(case)].seconds, gold[id(case)].seconds)]
-        ratios[id(case)] = compare.time_ratio(race.times or alone)
-    return ratios
+        ratio = compare.time_ratio(race.times or [(predicted.seconds, gold.seconds)])
+    return {"ves": compare.ves(ratio), "r_ves": compare.r_ves(ratio)}
 
 
-def _verdict(
-    case: Case,
-    gold: Result | None,
-    predicted: Result | None,
-    matched: bool | None,
-    ratio: float | None,
-) -> Verdict:
-    sql = case.prediction or ""
-    normal = normalise(sql)
-    text = {
-        "exact_match": float(sql.strip() == case.gold.strip()),
-        "exact_match_normalised": float(
-            sql.strip() == case.gold.strip()
-            or (normal is not None and normal == normalise(case.gold))
-        ),
-        "parse_rate": float(parse(sql) is not None),
-    }
-    facts = (case.db_id, case.question, case.gold, case.prediction)
-    level = hardness(case.gold)
-    if gold is None:
-        return Verdict(*facts, "not linked", None, level, None, **text)
+def _verdict(case: Case, executed: _Executed | None) -> Verdict:
+    def verdict(word: str, error: str | None, gold_rows: int | None = None, **figures) -> Verdict:
+        return Verdict(
+            case.gold, case.prediction, word, error, hardness(case.gold), gold_rows,
+            **sql_match(case.prediction or "", case.gold), **figures,
+        )  # fmt: skip
+
+    if executed is None:
+        return verdict("not linked", None)
+    gold, predicted = executed.gold, executed.predicted
     if not gold.ok:
-        return Verdict(*facts, "gold fails", gold.error, level, None, **text)
+        return verdict("gold fails", gold.error)
     right = _right(predicted, gold)
-    word = ("right" if right else "wrong") if predicted.ok else predicted.status
-    error = predicted.error
+    word, error = predicted.status, predicted.error
     if not case.prediction:
         word, error = "no sql", "the answer holds no SQL"
-    timed = right and ratio is not None
-    return Verdict(
-        *facts,
+    elif predicted.ok:
+        word = "right" if right else "wrong"
+    return verdict(
         word,
         error,
-        level,
         len(gold.rows),
-        **text,
         executable_rate=float(predicted.ok),
         execution_accuracy=float(right),
-        execution_match=float(bool(matched)),
+        execution_match=float(executed.match),
         soft_f1=compare.soft_f1(predicted.rows, gold.rows) if predicted.ok else 0.0,
-        ves=compare.ves(ratio) if timed else 0.0,
-        r_ves=compare.r_ves(ratio) if timed else 0.0,
+        **executed.times,
     )

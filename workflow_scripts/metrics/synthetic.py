@@ -16,8 +16,8 @@ from pathlib import Path
 
 from workflow_scripts.files import digest_of, sha256
 from workflow_scripts.formats.schema import SchemaError
-from workflow_scripts.metrics.execution.compare import execution_accuracy
-from workflow_scripts.metrics.execution_verdicts import FLOOR
+from workflow_scripts.metrics.compare import execution_accuracy
+from workflow_scripts.metrics.execution_verdicts import LEAST_SECONDS
 from workflow_scripts.sql import hints, rebuild
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.rebuild import build_all, telling
@@ -41,7 +41,7 @@ def ex_synthetic(
     files = [_instances(case, folder, seed) for case in cases]
     golds = [(file, case.gold, None) for case, of in zip(cases, files, strict=True) for file in of]
     ours = [
-        (file, case.prediction or "", FLOOR)
+        (file, case.prediction or "", LEAST_SECONDS)
         for case, of in zip(cases, files, strict=True)
         for file in of
     ]

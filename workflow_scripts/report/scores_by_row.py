@@ -4,26 +4,31 @@ Seeds answer the same rows, so their answers are not independent: a row has one 
 over the seeds, and intervals are over rows.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
-import pyarrow.parquet as pq
-
-from workflow_scripts.metrics.exact_match.rows import exact_match_rows
-from workflow_scripts.metrics.rouge_l.rows import rouge_l_rows
+from workflow_scripts.artifacts.parquet import iter_rows
+from workflow_scripts.artifacts.tables import Judged, Prediction
 from workflow_scripts.report.runs import Run
+from workflow_scripts.text.similarity import exact_match, rouge_l
 
 # metric -> (its function, column of predictions.parquet that it compares with)
-TEXT = {
-    "exact_match": (exact_match_rows, "gold"),
-    "exact_match_decoded": (exact_match_rows, "gold_decoded"),
-    "rouge_l": (rouge_l_rows, "gold"),
+TEXT: dict[str, tuple[Callable[[str, str], float], str]] = {
+    "exact_match": (exact_match, "gold"),
+    "exact_match_decoded": (exact_match, "gold_decoded"),
+    "rouge_l": (rouge_l, "gold"),
 }
 METRICS = (*TEXT, "execution_accuracy")
-Scored = tuple[int, str, float]  # row, task, score
 
 
-def row_scores(runs: Iterable[Run], metric: str, split: str) -> dict[int, tuple[str, float]]:
-    """Row -> (task, score) of one run, the mean over its seeds.
+class RowScore(NamedTuple):
+    task: str
+    value: float
+
+
+def scores_by_row(seeds: Iterable[Run], metric: str, split: str) -> dict[int, RowScore]:
+    """idx of a row -> its score: the mean over all seeds of one run.
 
     Text is compared with the raw answer; `_decoded`, as the notebooks did, with what the tokenizer
     can write of it. Execution accuracy has the rows whose gold was executed,
@@ -31,26 +36,21 @@ def row_scores(runs: Iterable[Run], metric: str, split: str) -> dict[int, tuple[
     """
     tasks: dict[int, str] = {}
     values: dict[int, list[float]] = {}
-    for run in runs:
-        scored = _text(run, *TEXT[metric], split) if metric in TEXT else _executed(run, split)
-        for row, task, value in scored:
-            tasks[row] = task
-            values.setdefault(row, []).append(value)
-    return {row: (tasks[row], sum(some) / len(some)) for row, some in values.items()}
+    for run in seeds:
+        for idx, score in _scores(run.folder, metric, split):
+            tasks[idx] = score.task
+            values.setdefault(idx, []).append(score.value)
+    return {idx: RowScore(tasks[idx], sum(of) / len(of)) for idx, of in values.items()}
 
 
-def _text(run: Run, score: Callable, gold: str, split: str) -> list[Scored]:
-    wanted = [("split", "==", split)]
-    lines = pq.read_table(run.folder / "predictions.parquet", filters=wanted).to_pylist()
-    values = score([line["prediction"] for line in lines], [line[gold] for line in lines])
-    return [(line["idx"], line["task"], value) for line, value in zip(lines, values, strict=True)]
-
-
-def _executed(run: Run, split: str) -> list[Scored]:
-    path = run.folder / "verdicts.parquet"
-    if not path.is_file():
-        return []
-    names = ["idx", "task", "execution_accuracy"]
-    lines = pq.read_table(path, columns=names, filters=[("split", "==", split)]).to_pylist()
-    told = [(line["idx"], line["task"], line["execution_accuracy"]) for line in lines]
-    return [scored for scored in told if scored[-1] is not None]
+def _scores(folder: Path, metric: str, split: str) -> Iterator[tuple[int, RowScore]]:
+    if metric in TEXT:
+        similarity, reference = TEXT[metric]
+        for answer in iter_rows(Prediction, folder / "predictions.parquet"):
+            if answer.split == split:
+                value = similarity(answer.prediction, getattr(answer, reference))
+                yield answer.idx, RowScore(answer.task, value)
+    elif (verdicts := folder / "verdicts.parquet").is_file():
+        for judged in iter_rows(Judged, verdicts):
+            if judged.split == split and judged.execution_accuracy is not None:
+                yield judged.idx, RowScore(judged.task, judged.execution_accuracy)

@@ -102,7 +102,7 @@ def orders_rows(sql: str) -> bool:
     return any(token.token_type == TokenType.ORDER_BY for token in tokens)
 
 
-def normalise(sql: str) -> str | None:
+def canonical(sql: str) -> str | None:
     """One spelling for statements that differ in writing only; None when it doesn't parse.
 
     The same: case and quotes of names, white space, `AS`, `<>` and `!=`, a final semicolon, names

@@ -11,7 +11,7 @@ from typing import Any
 
 from workflow_scripts.formats.prompts import compact_parts, parse_prompt, sections
 from workflow_scripts.text.recipes import Recipe, source_text, target_text
-from workflow_scripts.text.similarity import exact, rouge_l
+from workflow_scripts.text.similarity import exact_match, rouge_l
 
 Row = tuple[str, str, str]  # task, source in the processed form, target
 WATCHED = ("question", "schema", "old_sql")  # sections that a row can't be answered without
@@ -122,10 +122,10 @@ def _of_targets(recipe: Recipe, tokenizer: Any, answers: list[str]) -> Iterator[
             "lost": Counter(answer) - Counter(text) if text != answer else Counter(),
             "too_long": len(ids) + special > recipe.generate_tokens,
             "scores": {
-                "exact_match": float(exact(answer, best)),
-                "rouge_l": rouge_l(answer, best),
-                "exact_match_decoded": float(exact(label, best)),
-                "rouge_l_decoded": rouge_l(label, best),
+                "exact_match": exact_match(best, answer),
+                "rouge_l": rouge_l(best, answer),
+                "exact_match_decoded": exact_match(best, label),
+                "rouge_l_decoded": rouge_l(best, label),
             },
         }
 

@@ -29,7 +29,7 @@ from workflow_scripts.report.figures.style import (
 )
 from workflow_scripts.report.numbers import to_csv
 from workflow_scripts.report.runs import Run, read_runs
-from workflow_scripts.report.scores_by_row import METRICS, row_scores
+from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
 
 LABELS = {
     "exact_match": "exact match",
@@ -92,7 +92,7 @@ def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
     lines = []
     for metric in METRICS:
         values = {
-            name: {key: score for key, (_, score) in row_scores(some, metric, split).items()}
+            name: {key: score for key, (_, score) in scores_by_row(some, metric, split).items()}
             for name, some in by_recipe.items()
         }
         for step in steps_of(list(by_recipe), worse, better):

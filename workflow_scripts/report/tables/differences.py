@@ -21,7 +21,7 @@ from workflow_scripts.report.claims.evidence import CHOSEN
 from workflow_scripts.report.numbers import to_csv
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import Run, read_runs
-from workflow_scripts.report.scores_by_row import METRICS, row_scores
+from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
 
 SPLIT = "test"  # the one split whose rows are the same for all runs
 COLUMNS = ["first", "second", "metric", "task", "n", "difference", "low", "high"]
@@ -54,7 +54,7 @@ def differences(runs: list[Run]) -> pd.DataFrame:
         seeds.setdefault((run.recipe, run.name), []).append(run)
     lines = []
     for metric in METRICS:
-        scores = {name: row_scores(some, metric, SPLIT) for name, some in seeds.items()}
+        scores = {name: scores_by_row(some, metric, SPLIT) for name, some in seeds.items()}
         tested = [name for name, rows in scores.items() if rows]
         for first, second in pairs(tested):
             mine, base = scores[first], scores[second]

@@ -1,6 +1,9 @@
-"""From metrics of single rows to metrics of all: a row counts where it has the metric."""
+"""From the metrics of single rows to those of many: a row counts where it has the metric."""
 
 from collections.abc import Iterable, Mapping
+
+from workflow_scripts.artifacts.runs import Estimate
+from workflow_scripts.intervals import mean_over_rows
 
 
 def columns(rows: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
@@ -14,3 +17,9 @@ def columns(rows: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:
 
 def averages(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return {name: sum(values) / len(values) for name, values in columns(rows).items()}
+
+
+def estimate(values: list[float]) -> Estimate:
+    """The mean of one value a row, with its interval over rows."""
+    value, low, high = mean_over_rows(values)
+    return Estimate(value=value, low=low, high=high, n=len(values))

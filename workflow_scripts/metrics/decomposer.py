@@ -1,10 +1,11 @@
 """Decomposer answers one by one: fences, steps, and names that the schema hasn't.
 
-The answer's form is MAC-SQL's (Wang et al. 2023, section 3.3): sub-questions, each with fenced SQL,
-the last one being the answer. What its SQL returns is judged by the execution metrics.
+The answer's form is MAC-SQL's (Wang et al. 2023, https://arxiv.org/abs/2312.11242, section 3.3):
+sub-questions, each with fenced SQL, the last one being the answer. What that SQL returns is for the
+execution metrics.
 """
 
-from workflow_scripts.formats.answers import AnswerError, final_sql, parse_decomposer
+from workflow_scripts.formats.answers import AnswerError, extract_sql, parse_decomposer
 from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.sql.parse import parse
 
@@ -16,7 +17,7 @@ def decomposer_row(prediction: str, gold: str, schema: str) -> dict[str, float]:
     parses and the schema has every name in it; `unknown_names`: how many it hasn't;
     `sub_questions`: how many there are; `sub_questions_as_gold`: as many as in the gold answer.
     """
-    sql = final_sql("Decomposer", prediction) or ""
+    sql = extract_sql(prediction) or ""
     parses = parse(sql) is not None
     row = {"fence_rate": float(bool(sql)), "parse_rate": float(parses)}
     unknown = unknown_names(sql, schema_names(schema))

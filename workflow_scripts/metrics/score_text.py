@@ -13,17 +13,16 @@ from workflow_scripts.artifacts.runs import Score, Scores, Training
 from workflow_scripts.artifacts.tables import Prediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.metrics.exact_match.rows import exact_match_rows
-from workflow_scripts.metrics.rouge_l.rows import rouge_l_rows
+from workflow_scripts.metrics.estimates import estimate
 from workflow_scripts.stage import Input, Output, run_stage
+from workflow_scripts.text.similarity import exact_match, rouge_l
 
-# metric -> (arithmetic, column of the predictions that it compares with)
+# metric -> (its function, column of the predictions that it compares with)
 TEXT_METRICS = {
-    "rouge_l": (rouge_l_rows, "gold"),
-    "exact_match": (exact_match_rows, "gold"),
-    "rouge_l_decoded": (rouge_l_rows, "gold_decoded"),
-    "exact_match_decoded": (exact_match_rows, "gold_decoded"),
+    "rouge_l": (rouge_l, "gold"),
+    "exact_match": (exact_match, "gold"),
+    "rouge_l_decoded": (rouge_l, "gold_decoded"),
+    "exact_match_decoded": (exact_match, "gold_decoded"),
 }
 LOSSES = ("eval_loss", "loss_per_token")
 
@@ -32,21 +31,15 @@ def text_scores(rows: list[Prediction]) -> Iterator[Score]:
     """A score a split, task and metric."""
     for split in dict.fromkeys(row.split for row in rows):
         of_split = [row for row in rows if row.split == split]
-        predictions = [row.prediction for row in of_split]
-        for metric, (arithmetic, reference) in TEXT_METRICS.items():
-            values = arithmetic(predictions, [getattr(row, reference) for row in of_split])
+        for metric, (similarity, reference) in TEXT_METRICS.items():
             for task in ("all", *TASKS):
-                chosen = [
-                    value
-                    for value, row in zip(values, of_split, strict=True)
+                values = [
+                    similarity(row.prediction, getattr(row, reference))
+                    for row in of_split
                     if task in ("all", row.task)
                 ]
-                if chosen:
-                    value, low, high = mean_over_rows(chosen)
-                    yield Score(
-                        split=split, task=task, metric=metric,
-                        value=value, low=low, high=high, n=len(chosen),
-                    )  # fmt: skip
+                if values:
+                    yield Score(split=split, task=task, metric=metric, **dict(estimate(values)))
 
 
 def loss_scores(training: Training) -> Iterator[Score]:
@@ -60,7 +53,7 @@ def loss_scores(training: Training) -> Iterator[Score]:
             )  # fmt: skip
 
 
-def score_run(
+def score_text(
     predictions: Annotated[Path, Input("predictions.parquet of the run")],
     training: Annotated[Path, Input("training.json of the run")],
     scores: Annotated[Path, Output("scores.json")],
@@ -77,4 +70,4 @@ def score_run(
 
 
 if __name__ == "__main__":
-    run_stage(score_run)
+    run_stage(score_text)

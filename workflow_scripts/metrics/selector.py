@@ -1,9 +1,9 @@
 """Selector answers one by one: is it JSON, does it keep the right tables and columns?
 
-The task is MAC-SQL's (Wang et al. 2023, section 3.2); it has no metric of its own there. Precision
-and recall are those of schema linking (Lei et al. 2020, "Re-examining the Role of Schema Linking in
-Text-to-SQL"): sets of names against the gold answer's. "keep_all" keeps every column of the table,
-"drop_all" and tables that aren't mentioned keep none.
+The task is MAC-SQL's (Wang et al. 2023, https://arxiv.org/abs/2312.11242, section 3.2); it has no
+metric of its own there. Precision and recall are those of schema linking (Lei et al. 2020,
+"Re-examining the Role of Schema Linking in Text-to-SQL"): sets of names against the gold answer's.
+"keep_all" keeps every column of the table, "drop_all" and tables that aren't mentioned keep none.
 """
 
 from workflow_scripts.formats.answers import AnswerError, Selection, parse_selector

@@ -1,10 +1,11 @@
 """Refiner answers one by one: is the query repaired, left broken, spoilt or untouched?
 
-The task is MAC-SQL's (Wang et al. 2023, section 3.4). Right and wrong are execution accuracy's.
+The task is MAC-SQL's (Wang et al. 2023, https://arxiv.org/abs/2312.11242, section 3.4), which has
+no metric of its own for it. Right and wrong are execution accuracy's.
 """
 
 from workflow_scripts.metrics.execution_verdicts import Verdict
-from workflow_scripts.sql.parse import normalise
+from workflow_scripts.metrics.sql_match import same_query
 
 
 def refiner_row(new: Verdict, old: Verdict) -> dict[str, float]:
@@ -12,9 +13,9 @@ def refiner_row(new: Verdict, old: Verdict) -> dict[str, float]:
 
     `fix_rate`: right now, among those that were wrong; `regression_rate`: wrong now, among those
     that were right; `executable_rate`: it runs; `unchanged_rate`: the same SQL as before, in
-    whatever spelling. Empty when gold can't be run.
+    whatever spelling. `unchanged_rate` alone where gold can't be run.
     """
-    row = {"unchanged_rate": float(unchanged(new.prediction, old.prediction))}
+    row = {"unchanged_rate": float(same_query(new.prediction or "", old.prediction or ""))}
     if new.execution_accuracy is None or old.execution_accuracy is None:
         return row
     row["executable_rate"] = float(new.executable_rate)
@@ -23,8 +24,3 @@ def refiner_row(new: Verdict, old: Verdict) -> dict[str, float]:
     else:
         row["fix_rate"] = new.execution_accuracy
     return row
-
-
-def unchanged(new: str | None, old: str | None) -> bool:
-    new, old = (new or "").strip(), (old or "").strip()
-    return new == old or (normalise(new) is not None and normalise(new) == normalise(old))

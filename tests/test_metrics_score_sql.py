@@ -1,0 +1,224 @@
+"""Scoring a run by its SQL: the tables in, the scores and verdicts out; and the command beside."""
+
+import dataclasses
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.runs import Score, SqlScores
+from workflow_scripts.artifacts.tables import Judged, Link, Prediction, Row
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
+from workflow_scripts.metrics.execution_verdicts import METRICS
+from workflow_scripts.metrics.score import score
+from workflow_scripts.metrics.score_sql import score_sql
+
+SCHEMA = """# Table: item
+[
+  (id, id.),
+  (name, name. Value examples: ['pen', 'ink'].),
+  (price, price. Value examples: [1, 4].)
+]"""
+GOLD = "SELECT name FROM item WHERE price > 2"
+NOBODY = "SELECT name FROM item WHERE price > 99"
+ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"
+
+
+def row(idx, task, answer, gold_sql=None, question=None, old_sql=None) -> Row:
+    return Row(
+        idx, idx + 1, task, "shop" if task == "Selector" else None, question or f"Question {idx}?",
+        None, SCHEMA, "", old_sql, None, None, gold_sql, "source", answer,
+    )  # fmt: skip
+
+
+SELECTION = render_selector({"item": ["name", "price"]})
+ROWS = [
+    row(0, "Selector", SELECTION, question="Which are dear?"),
+    row(1, "Decomposer", render_decomposer([("?", GOLD)]), GOLD, "Which are dear?"),
+    row(2, "Refiner", render_refiner(GOLD), GOLD, old_sql="SELECT nam FROM item"),
+    row(3, "Decomposer", render_decomposer([("?", NOBODY)]), NOBODY),
+    row(4, "Decomposer", render_decomposer([("?", GOLD)]), GOLD),  # not linked
+    row(5, "Selector", SELECTION),
+]
+LINKS = [Link(row.idx, "shop", "schema", ["shop"]) for row in ROWS[:4]]
+LINKS += [Link(idx, None, "ambiguous", ["shop", "market"]) for idx in (4, 5)]
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    path = tmp_path / "databases/shop/shop.sqlite"
+    path.parent.mkdir(parents=True)
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price INTEGER)")
+    connection.execute("INSERT INTO item VALUES (1, 'pen', 1), (2, 'ink', 4)")
+    connection.commit()
+    connection.close()
+    write_rows(tmp_path / "rows.parquet", Row, ROWS)
+    write_rows(tmp_path / "links.parquet", Link, LINKS)
+    return tmp_path
+
+
+def predictions(answers: dict[int, str]) -> list[Prediction]:
+    """What a run answered to all rows, twice; gold where `answers` says nothing else."""
+    return [
+        Prediction(
+            split, row.idx, row.task, row.db_id, row.question, row.target, row.target,
+            answers.get(row.idx, row.target), 9, False,
+        )
+        for split in ("val", "test")
+        for row in ROWS
+    ]  # fmt: skip
+
+
+def run_stage(folder: Path, answered: list[Prediction], repeat: int = 0) -> None:
+    write_rows(folder / "predictions.parquet", Prediction, answered)
+    tables = [folder / f"{name}.parquet" for name in ("predictions", "rows", "links")]
+    score_sql(
+        *tables, folder / "databases", folder / "cache", "repaired", "r1", 42,
+        folder / "scores.json", folder / "verdicts.parquet", repeat=repeat,
+    )  # fmt: skip
+
+
+def read(folder: Path) -> tuple[SqlScores, dict[tuple[str, str, str], Score]]:
+    found = SqlScores.read(folder / "scores.json")
+    scores = {(score.split, score.task, score.metric): score for score in found.scores}
+    assert len(scores) == len(found.scores)
+    return found, scores
+
+
+def test_gold_against_gold_is_perfect_and_repeats_to_the_byte(folder):
+    run_stage(folder, predictions({}), repeat=10)
+    found, scores = read(folder)
+    assert (found.recipe, found.run, found.seed) == ("repaired", "r1", 42)
+    counts = ("linked_rate", "compression", "unknown_names", "sub_questions", "unchanged_rate")
+    imperfect = {k: s.value for k, s in scores.items() if k[2] not in counts and s.value != 1}
+    assert imperfect == {}
+    assert scores["val", "all", "execution_accuracy"].n == 3 == scores["val", "all", "ves"].n
+    assert scores["val", "all", "linked_rate"].value == pytest.approx(4 / 6)
+    assert scores["val", "Decomposer", "execution_accuracy_empty_gold"].n == 1
+    assert scores["val", "all", "ex_synthetic"].n >= 3  # the row without a link among them
+    assert scores["val", "Selector", "needed_recall"].n == 1  # question 0 has a gold SQL
+    files = [(folder / name).read_bytes() for name in ("scores.json", "verdicts.parquet")]
+    run_stage(folder, predictions({}), repeat=10)
+    assert files == [(folder / name).read_bytes() for name in ("scores.json", "verdicts.parquet")]
+
+
+def test_verdicts_and_scores_of_bad_answers(folder):
+    answers = {
+        0: "no idea",
+        1: render_decomposer([("?", "SELECT ghost FROM item")]),
+        2: render_refiner("SELECT nam  FROM item;"),
+        3: f"Sub question 1: ?\nSQL\n```sql\n{ENDLESS}\n```",
+        4: "sql SELECT name FROM item",
+        5: render_selector({"item": "keep_all"}),
+    }
+    run_stage(folder, predictions(answers))
+    found, scores = read(folder)
+    judged = read_rows(Judged, folder / "verdicts.parquet")[:6]
+    assert [each.verdict for each in judged] == [
+        "no json", "error", "error", "timeout", "not linked", "wrong",
+    ]  # fmt: skip
+    assert "ghost" in judged[1].error and judged[1].prediction == "SELECT ghost FROM item"
+    assert judged[1].gold == GOLD and judged[1].schema == SCHEMA
+    assert judged[4].prediction is None and judged[4].how == "ambiguous"
+    assert judged[0].hardness == "easy" and judged[0].answer == "no idea"
+    assert scores["test", "all", "execution_accuracy"].value == 0
+    assert scores["test", "Refiner", "unchanged_rate"].value == 1
+    assert scores["test", "Refiner", "fix_rate"].value == 0
+    assert scores["test", "Decomposer", "fence_rate"].value == pytest.approx(2 / 3)
+    assert scores["test", "Selector", "valid_json"].value == 0.5
+    levels = {(score.hardness, score.task, score.metric) for score in found.by_hardness}
+    assert ("easy", "Decomposer", "execution_accuracy") in levels
+    assert all(s.n > 0 and s.low <= s.value <= s.high for s in found.scores)
+
+
+def test_tables_that_do_not_fit_together(folder):
+    with pytest.raises(EssenceError, match="row idx 99"):
+        run_stage(folder, [dataclasses.replace(predictions({})[0], idx=99)])
+    gone = [dataclasses.replace(link, db_id="gone") for link in LINKS]
+    write_rows(folder / "links.parquet", Link, gone)
+    with pytest.raises(EssenceError, match="unknown db_id 'gone'"):
+        run_stage(folder, predictions({}))
+    (folder / "links.parquet").write_bytes(b"no table")
+    with pytest.raises(EssenceError, match=r"links\.parquet"):
+        run_stage(folder, predictions({}))
+    with pytest.raises(EssenceError, match="no answers in it"):
+        run_stage(folder, [])
+
+
+# One answer, one verdict ---------------------------------------------------------------------
+
+OTHER = "SELECT name FROM item WHERE price = 4"
+ANSWERS = [
+    render_decomposer([("Which items?", "SELECT id FROM item"), ("Which are dear?", GOLD)]),
+    render_refiner(OTHER),
+    f"Sure! Here it is:\n```sql\n{OTHER};\n```\nQuestion Solved.",
+    f"```sql\n{OTHER} ;;\n```",
+    "```SQLite\nselect NAME\nfrom item where price > 2\n```",
+    f"```sql\nSELECT 1\n```\n```sql\n{GOLD}",  # the second fence is cut short
+    f"```sql\n{GOLD}",
+    f"```sql\n{GOLD}\n```\n```sql\n```",
+    f"```sql\nSELECT 1; {GOLD}\n```",
+    f"```sql\n{ENDLESS}\n```",
+    "```sql\nDROP TABLE item\n```",
+    "```sql\nSELECT (\n```",
+    f"```\n{GOLD}\n```",
+    f"sql {GOLD}",
+    GOLD,
+    f"{GOLD};",
+    "I do not know.",
+    "```",
+    "",
+]
+
+
+def both_verdicts(folder: Path, strict: bool) -> tuple[list[dict], list[dict]]:
+    """Verdicts of the pipeline and of the command on the same answers."""
+    answered = [
+        Prediction("test", 1 + at % 2, ROWS[1 + at % 2].task, None, "?", "", "", text, 9, False)
+        for at, text in enumerate(ANSWERS)
+    ]
+    run_stage(folder, answered)
+    judged = [dataclasses.asdict(each) for each in read_rows(Judged, folder / "verdicts.parquet")]
+    lines = [
+        {"db_id": "shop", "gold": ROWS[answer.idx].gold_sql, "prediction": answer.prediction}
+        for answer in answered
+    ]
+    file = folder / "lines.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    score(
+        file, folder / "databases", json=True, strict=strict, rows=folder / "out.jsonl",
+        seconds=30.0, repeat=0,
+    )  # fmt: skip
+    written = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    return judged, written
+
+
+def test_the_command_and_the_pipeline_agree_to_the_last_verdict(folder, capsys):
+    judged, written = both_verdicts(folder, strict=True)
+    facts = ("gold", "prediction", "verdict", "error", "hardness", "gold_rows", *METRICS)
+    for answer, ours, theirs in zip(ANSWERS, judged, written, strict=True):
+        assert {f: ours[f] for f in facts} == {f: theirs[f] for f in facts}, answer
+    verdicts = {each["verdict"] for each in judged}
+    assert verdicts == {"right", "wrong", "refused", "timeout", "error", "no sql"}
+    printed = json.loads(capsys.readouterr().out)
+    accuracy = printed["metrics"]["execution_accuracy"]
+    assert printed["extraction"] == "strict"
+    assert read(folder)[1]["test", "all", "execution_accuracy"].value == accuracy["value"]
+
+
+def test_the_command_is_lenient_unless_told_and_says_so(folder, capsys):
+    judged, written = both_verdicts(folder, strict=False)
+    assert json.loads(capsys.readouterr().out)["extraction"] == "lenient"
+    changed = {
+        answer
+        for answer, ours, theirs in zip(ANSWERS, judged, written, strict=True)
+        if ours["prediction"] != theirs["prediction"]
+    }
+    assert changed == {*ANSWERS[5:8], *ANSWERS[13:17]}
+    assert all(
+        ours["verdict"] in ("no sql", "wrong") for ours in judged if ours["answer"] in changed
+    )

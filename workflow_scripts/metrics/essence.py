@@ -1,0 +1,84 @@
+"""The project's metrics for Hugging Face `evaluate`, from this file and without a hub.
+
+    metric = evaluate.load("workflow_scripts/metrics/essence.py", "rouge_l")
+    metric.compute(predictions=["a b"], references=["a b c"])
+
+The configuration's name chooses the metric, and `metric.inputs_description` says what it takes.
+`workflow_scripts` has to be importable: start Python in the project's folder, or name that folder
+in PYTHONPATH. What the numbers are, and where their definitions come from, is said by the
+functions that the pipeline uses too.
+"""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import datasets
+import evaluate
+
+from workflow_scripts.metrics.decomposer import decomposer_row
+from workflow_scripts.metrics.estimates import averages
+from workflow_scripts.metrics.execution_verdicts import REPEAT, Case, Verdict, verdicts_on
+from workflow_scripts.metrics.refiner import refiner_row
+from workflow_scripts.metrics.selector import selector_row
+from workflow_scripts.metrics.sql_match import sql_match
+from workflow_scripts.sql.cache import CachedSandbox
+from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.text.similarity import exact_match, rouge_l
+
+
+def execution(predictions, references, databases, seconds=30.0, repeat=REPEAT) -> dict[str, float]:
+    """SQL by what it returns when it runs, reading only, on SQLite files (paths of them).
+
+    executable_rate; execution_accuracy, also apart for references that return nothing;
+    execution_match; soft_f1; ves and r_ves, unless `repeat` (timed runs) is 0; and the metrics of
+    sql_match. Definitions: `workflow_scripts.metrics.compare`.
+    """
+    verdicts = _verdicts(predictions, references, databases, seconds, repeat)
+    return averages(verdict.metrics for verdict in verdicts)
+
+
+def refiner(predictions, references, old_sql, databases, seconds=30.0) -> dict[str, float]:
+    twice = (predictions + old_sql, references * 2, databases * 2)
+    verdicts = _verdicts(*twice, seconds, repeat=0)
+    return averages(map(refiner_row, verdicts[: len(predictions)], verdicts[len(predictions) :]))
+
+
+def _verdicts(predictions, references, databases, seconds: float, repeat: int) -> list[Verdict]:
+    rows = zip(references, predictions, map(Path, databases), strict=True)
+    with Sandbox(Limits(seconds=seconds)) as sandbox:
+        return verdicts_on([Case(*row) for row in rows], CachedSandbox(sandbox), repeat)
+
+
+def by_row(metric: Callable[..., dict[str, float]]) -> Callable[..., dict[str, float]]:
+    """The means of a metric of single rows; its inputs keep their order."""
+    return lambda **inputs: averages(map(metric, *inputs.values()))
+
+
+PAIR = ("predictions", "references")
+# name -> what computes it, its inputs, and the function whose docstring defines it
+METRICS: dict[str, tuple[Callable, tuple[str, ...], Callable]] = {
+    "exact_match": (by_row(lambda *row: {"exact_match": exact_match(*row)}), PAIR, exact_match),
+    "rouge_l": (by_row(lambda *row: {"rouge_l": rouge_l(*row)}), PAIR, rouge_l),
+    "sql_match": (by_row(sql_match), PAIR, sql_match),
+    "execution": (execution, (*PAIR, "databases"), execution),
+    "selector": (by_row(selector_row), (*PAIR, "schemas", "gold_sql"), selector_row),
+    "decomposer": (by_row(decomposer_row), (*PAIR, "schemas"), decomposer_row),
+    "refiner": (refiner, (*PAIR, "old_sql", "databases"), refiner_row),
+}
+
+
+class Essence(evaluate.Metric):
+    def _info(self) -> evaluate.MetricInfo:
+        if self.config_name not in METRICS:
+            raise ValueError(f"no metric {self.config_name!r}; there are {', '.join(METRICS)}")
+        _, inputs, definition = METRICS[self.config_name]
+        return evaluate.MetricInfo(
+            description=inspect.getdoc(definition),
+            citation="",
+            inputs_description=f"{', '.join(inputs)}: lists of texts, one a row.",
+            features=datasets.Features(dict.fromkeys(inputs, datasets.Value("string"))),
+        )
+
+    def _compute(self, **inputs) -> dict[str, float]:
+        return METRICS[self.config_name][0](**inputs)
