@@ -1,7 +1,7 @@
-"""What the question grammar says about one database: tables, columns, conditions, links.
+"""What the question grammar says about one database: tables, columns, conditions, relations.
 
 An `Asker` makes the words and the SQL of one question side by side, and keeps the evidence
-that explains its loose words ("worth refers to unit_price") in the manner of BIRD.
+that explains its vague words ("worth refers to unit_price") in the manner of BIRD.
 """
 
 import random
@@ -29,12 +29,12 @@ class Draft:
 
 @dataclass
 class Asker:
-    """`loose`: how often a column gets a loose word; `less`: whether `<` may be written."""
+    """`vagueness`: how often a column gets a vague word; `less_than`: whether `<` may be used."""
 
     world: World
     rng: random.Random
-    loose: float = 0.3
-    less: bool = True
+    vagueness: float = 0.3
+    less_than: bool = True
     evidence: list[str] = field(default_factory=list)
     said: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -48,11 +48,10 @@ class Asker:
         """A table with a column of one of these kinds."""
         return self.pick(t for t in self.world.tables.values() if not kinds or t.of_kind(*kinds))
 
-    def link(self, child: str = "") -> tuple[Table, str, Table, str]:
-        """A foreign key: (child table, column, parent table, key)."""
-        keys = [key for key in self.world.foreign_keys if child in ("", key[0])]
-        child, column, parent, key = self.pick(k for k in keys if k[0] != k[2])
-        return self.world.tables[child], column, self.world.tables[parent], key
+    def relation(self) -> "Relation":
+        """A foreign key between two tables."""
+        keys = [key for key in self.world.foreign_keys if key[0] != key[2]]
+        return Relation.of(self.world, self.pick(keys))
 
     def column(self, table: Table, *kinds: str, but: tuple[str, ...] = ()) -> Column:
         return self.pick(c for c in table.of_kind(*kinds) if c.name not in but)
@@ -71,13 +70,13 @@ class Asker:
         return named[0] if named else table.key
 
     def say(self, table: Table, column: Column) -> str:
-        """The column in words, or a loose word that the evidence then explains."""
+        """The column in words, or a vague word that the evidence then explains."""
         place = (table.name, column.name)
         if place not in self.said:
             words = lexicon.VAGUE_COLUMNS.get(column.kind, ())
             free = [w for w in words if w not in self.said.values() and w not in self.world.text]
             self.said[place] = column.phrase
-            if free and self.rng.random() < self.loose:
+            if free and self.rng.random() < self.vagueness:
                 self.said[place] = self.rng.choice(free)
                 self.evidence.append(f"{self.said[place]} refers to {column.name}")
         return self.said[place]
@@ -132,7 +131,7 @@ class Asker:
 
     def _compared(self, table: Table, column: Column) -> tuple[str, str]:
         value, place = self.value(table, column), ref(table, column)
-        if column.kind in NUMBER_KINDS and self.rng.random() < self.loose / 2:
+        if column.kind in NUMBER_KINDS and self.rng.random() < self.vagueness / 2:
             term = self.pick(w for w in lexicon.TERMS if w not in self.world.text)
             self.evidence.append(f"{term} refers to {column.name} > {value}")
             return f"that are {term}", f"{place} > {value}"
@@ -143,7 +142,7 @@ class Asker:
             (f"whose {word} is at least {value}", f"{place} >= {value}"),
             (f"whose {word} is exactly {value}", f"{place} = {value}"),
         ]
-        if self.less:
+        if self.less_than:
             options += [
                 (f"whose {word} is below {value}", f"{place} < {value}"),
                 (f"with {article(word)} of less than {value}", f"{place} < {value}"),
@@ -164,6 +163,30 @@ class Asker:
         """One of the column's values as SQL and question write it, 12.0 as 12."""
         value = self.pick(self.world.values(table.name, column.name))
         return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A foreign key: `column` of the child refers to `key` of the parent, both as `ref` writes."""
+
+    child: Table
+    column: str
+    parent: Table
+    key: str
+
+    @classmethod
+    def of(cls, world: World, foreign_key: tuple[str, str, str, str]) -> "Relation":
+        child, column, parent, key = foreign_key
+        column, key = f"{{{child}.{column}}}", f"{{{parent}.{key}}}"
+        return cls(world.tables[child], column, world.tables[parent], key)
+
+    @property
+    def join(self) -> tuple[str, str, str]:
+        return self.parent.name, self.column, self.key
+
+    def query(self, *select: str, **clauses) -> Query:
+        """A query over both tables."""
+        return Query(select, self.child.name, (self.join,), **clauses)
 
 
 def article(word: str) -> str:

@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable
 
-from workflow_scripts.data.twin.query import Query, agent_sql
+from workflow_scripts.data.twin.query import Query
 from workflow_scripts.data.twin.schema import World, quoted
 
 Breaker = Callable[[Query, str, World, random.Random], str | None]
@@ -57,14 +57,31 @@ def _any_swap(sql: str, swaps: dict[str, str], rng: random.Random) -> str | None
     return _swap(sql, old, swaps[old])
 
 
+def _without_one(sql: str, places: list[int], rng: random.Random) -> str | None:
+    """The SQL without the character at one of the places."""
+    if not places:
+        return None
+    place = rng.choice(places)
+    return sql[:place] + sql[place + 1 :]
+
+
+def _any_column(sql: str, rng: random.Random) -> str:
+    return rng.choice(COLUMN.findall(sql) or [("", "x")])[1]
+
+
+def _any_prefixed(sql: str, rng: random.Random) -> tuple[str, str]:
+    """(alias, column) of a column that has an alias in front."""
+    return rng.choice([found for found in COLUMN.findall(sql) if found[0]])
+
+
 def misspelt_column(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    name = rng.choice(COLUMN.findall(sql) or [("", "x")])[1]
+    name = _any_column(sql, rng)
     return sql.replace(f"`{name}`", f"`{_typo(name, rng)}`")
 
 
 def invented_column(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
     """A name that somebody might expect instead of the real one."""
-    name = rng.choice(COLUMN.findall(sql) or [("", "x")])[1]
+    name = _any_column(sql, rng)
     head = name.split("_")[-1].split(" ")[0]
     guesses = [f"{rng.choice(query.tables)}_{head}", f"{head}_name", f"the_{head}", f"{head}_no"]
     return sql.replace(f"`{name}`", f"`{rng.choice(guesses)}`")
@@ -76,14 +93,14 @@ def other_tables_column(query: Query, sql: str, world: World, rng: random.Random
     if not others:
         return None
     column = rng.choice(rng.choice(others).columns).name
-    name = rng.choice(COLUMN.findall(sql) or [("", "x")])[1]
+    name = _any_column(sql, rng)
     return _swap(sql, f"`{name}`", f"`{column}`")
 
 
 def wrong_alias(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
     if not query.joins:
         return None
-    alias, name = rng.choice([found for found in COLUMN.findall(sql) if found[0]])
+    alias, name = _any_prefixed(sql, rng)
     other = "T2" if alias == "T1" else "T1"
     return sql.replace(f"{alias}.`{name}`", f"{other}.`{name}`")
 
@@ -91,16 +108,13 @@ def wrong_alias(query: Query, sql: str, world: World, rng: random.Random) -> str
 def unknown_alias(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
     if not query.joins:
         return None
-    alias, name = rng.choice([found for found in COLUMN.findall(sql) if found[0]])
+    alias, name = _any_prefixed(sql, rng)
     return sql.replace(f"{alias}.`{name}`", f"T{len(query.joins) + 2}.`{name}`")
 
 
 def missing_join(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    return agent_sql(query).replace(_join_lines(sql), "", 1) if query.joins else None
-
-
-def _join_lines(sql: str) -> str:
-    return re.findall(r"\n  INNER JOIN .*\n  ON .*", sql)[-1]
+    joins = re.findall(r"\n  INNER JOIN .*\n  ON .*", sql)
+    return sql.replace(joins[-1], "", 1) if joins else None
 
 
 def missing_on(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
@@ -133,19 +147,11 @@ def wrong_cast(query: Query, sql: str, world: World, rng: random.Random) -> str 
 
 
 def missing_quote(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    places = [match.start() for match in re.finditer("'", sql)]
-    if not places:
-        return None
-    place = rng.choice(places[1::2])
-    return sql[:place] + sql[place + 1 :]
+    return _without_one(sql, [match.start() for match in re.finditer("'", sql)][1::2], rng)
 
 
 def missing_parenthesis(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    places = [match.start() for match in re.finditer(r"\)", sql)]
-    if not places:
-        return None
-    place = rng.choice(places)
-    return sql[:place] + sql[place + 1 :]
+    return _without_one(sql, [match.start() for match in re.finditer(r"\)", sql)], rng)
 
 
 def missing_backticks(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
@@ -187,15 +193,11 @@ def misspelt_keyword(query: Query, sql: str, world: World, rng: random.Random) -
 
 def aggregate_in_where(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
     if query.having:
-        return sql.replace(f"GROUP BY {_grouped(sql)}\n  HAVING", "WHERE")
+        return re.sub(r"GROUP BY .*\n  HAVING", "WHERE", sql)
     if query.sub:
         found = re.search(r"\(\n    SELECT (.*)\n    FROM .*\n  \)", sql)
         return sql.replace(found[0], found[1]) if found else None
     return None
-
-
-def _grouped(sql: str) -> str:
-    return re.search(r"GROUP BY (.*)", sql)[1]
 
 
 def trailing_comma(query: Query, sql: str, world: World, rng: random.Random) -> str | None:

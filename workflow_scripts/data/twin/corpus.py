@@ -9,22 +9,21 @@ hand: which tables are needed, step by step, or a broken query repaired.
 import json
 import random
 import re
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.breaking import BREAKERS
-from workflow_scripts.data.twin.database import in_memory
+from workflow_scripts.data.twin.database import error_of, in_memory
 from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.lexicon import NUMBERS, YEARS, plural
-from workflow_scripts.data.twin.loose import loose_question
 from workflow_scripts.data.twin.query import agent_sql, plain_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import NOUNS, random_world
 from workflow_scripts.data.twin.schema import TEXT_KINDS, World, parse_domain
 from workflow_scripts.data.twin.selection import select
+from workflow_scripts.data.twin.vague_questions import vague_question
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def examples(
     while True:
         world = random_world(rng)
         for _ in range(per_world):
-            item = draft(world, rng, loose=rng.choice((0.0, 0.2, 0.5)), less=False)
+            item = draft(world, rng, vagueness=rng.choice((0.0, 0.2, 0.5)), less_than=False)
             kind = rng.choices(list(kinds), kinds.values())[0]
             source, target = _MAKERS[kind](world, item, rng)
             yield Example(source, target, world, item)
@@ -121,12 +120,11 @@ def repair(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
     with closing(in_memory(world)) as connection:
         for way in ways[:5]:
             broken = way(item.query, gold, world, rng)
-            error = broken and _error(connection, broken)
+            error = broken and error_of(connection, broken)
             if error:
-                told = (
-                    f"{loose_question(world, item, rng)} | error: {error} | SQL: {_in_line(broken)}"
-                )
-                source = source_of(world, told, "", rng.choice((0, 1, 2)), "Repair")
+                asked = vague_question(world, item, rng)
+                asked += f" | error: {error} | SQL: {_in_line(broken)}"
+                source = source_of(world, asked, "", rng.choice((0, 1, 2)), "Repair")
                 return source, plain_sql(item.query)
     return restore(world, item, rng)
 
@@ -142,14 +140,6 @@ _MAKERS = {make.__name__: make for make in (query, steps, tables, repair, restor
 
 def _in_line(sql: str) -> str:
     return " ".join(sql.replace("`", '"').split()).replace("( ", "(").replace(" )", ")")
-
-
-def _error(connection: sqlite3.Connection, sql: str) -> sqlite3.Error | None:
-    try:
-        connection.execute(sql)
-    except (sqlite3.Error, sqlite3.Warning) as error:
-        return error
-    return None
 
 
 def mask(text: str, rng: random.Random, share: float = 0.15) -> str:

@@ -42,3 +42,12 @@ def write(world: World, path: Path) -> None:
 
 def in_memory(world: World) -> sqlite3.Connection:
     return load(world, sqlite3.connect(":memory:"))
+
+
+def error_of(connection: sqlite3.Connection, sql: str) -> sqlite3.Error | sqlite3.Warning | None:
+    """What SQLite has against a statement, as soon as it is run."""
+    try:
+        connection.execute(sql)
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        return error
+    return None

@@ -95,7 +95,7 @@ River Mountain Garden Forest Island Harbor Tower Bridge Morning Winter Storm
 Road Moon Valley Castle Ocean Dream Shadow Fire Light Voyage Crown Field Stone
 """)
 
-# Loose words for things: no schema of this world uses them, so a question that does says
+# Vague words for things: no schema of this world uses them, so a question that does says
 # little about the column meant. The Refiner's questions and much evidence are made of them.
 VAGUE_COLUMNS = {
     "cat": _words("sort variety flavour label tag"),

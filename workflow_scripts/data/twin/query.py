@@ -6,7 +6,7 @@ does (double quotes, one line).
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from workflow_scripts.data.twin.schema import quoted
 
@@ -28,9 +28,6 @@ class Query:
     limit: int = 0
     distinct: bool = False
     either: bool = False
-
-    def but(self, **changes) -> "Query":
-        return replace(self, **changes)
 
     @property
     def tables(self) -> list[str]:

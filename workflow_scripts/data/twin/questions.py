@@ -42,19 +42,17 @@ WEIGHTS = [weight for _, weight in SHAPES.values()]
 
 
 def draft(
-    world: World, rng: random.Random, *, loose: float = 0.3, less: bool = True, shape: str = ""
+    world: World, rng: random.Random, *, vagueness: float = 0.3, less_than: bool = True
 ) -> Draft:
-    """One question on `world`, of the given shape or of any that the database allows."""
+    """One question on `world`, of any shape that the database allows; see `Asker`."""
     while True:
-        chosen = shape or rng.choices(NAMES, WEIGHTS)[0]
-        asker = Asker(world, rng, loose, less)
+        shape = rng.choices(NAMES, WEIGHTS)[0]
+        asker = Asker(world, rng, vagueness, less_than)
         try:
-            question, steps = SHAPES[chosen][0](asker)
+            question, steps = SHAPES[shape][0](asker)
         except CannotAsk:
-            if shape:
-                raise
             continue
         last = steps.pop() if isinstance(steps, list) else steps
         earlier = tuple(steps) if isinstance(steps, list) else ()
         evidence = "; ".join(dict.fromkeys(asker.evidence))
-        return Draft(chosen, question, evidence, last, (*earlier, (question, last)))
+        return Draft(shape, question, evidence, last, (*earlier, (question, last)))

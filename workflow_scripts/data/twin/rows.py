@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.artifacts.data import TwinSettings
-from workflow_scripts.data.twin import breaking, loose, selection
+from workflow_scripts.data.twin import breaking, selection
 from workflow_scripts.data.twin.asker import Draft
-from workflow_scripts.data.twin.database import in_memory
+from workflow_scripts.data.twin.database import error_of, in_memory
 from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.query import agent_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
+from workflow_scripts.data.twin.vague_questions import vague_question
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
 from workflow_scripts.formats.database_schema import describe_database
@@ -104,13 +105,13 @@ def _shortened(column: Column) -> Column:
     return Column(column.name, column.description, tuple(shown), column.note)
 
 
-def fresh(place: Place, rng: random.Random, seen: set[str], shape: str = "") -> tuple[Draft, str]:
+def fresh(place: Place, rng: random.Random, seen: set[str]) -> tuple[Draft, str]:
     """A question whose gold SQL is new and returns something, with that SQL.
 
     `seen` collects questions and SQL strings; raises EssenceError when the database is exhausted.
     """
     for _ in range(TRIES):
-        item = draft(place.world, rng, shape=shape)
+        item = draft(place.world, rng)
         gold = agent_sql(item.query)
         if gold in seen or item.question in seen or not _returns(place.connection, gold):
             continue
@@ -155,59 +156,42 @@ def _facts(place: Place, task: str, question: str, item: Draft, gold: str) -> di
     }
 
 
-def _selector(place: Place, item: Draft, gold: str) -> tuple[str, str, dict]:
+def _prompt(place: Place, task: str, item: Draft, **own: str | None) -> Prompt:
+    """A question's prompt; a Decomposer or Refiner sees the schema that the Selector leaves."""
     answer = selection.select(place.world, item.query, place.keep_up_to())
-    prompt = Prompt(
-        task="Selector",
-        db_id=place.world.db_id,
-        question=item.question,
-        evidence=item.evidence,
-        schema=render_schema(place.tables),
-        foreign_keys=place.keys,
-    )
-    facts = _facts(place, "Selector", item.question, item, gold) | {"selection": answer}
+    fields = {
+        "db_id": None,
+        "question": item.question,
+        "evidence": item.evidence,
+        "schema": render_schema(selection.prune(place.tables, answer)),
+        "foreign_keys": place.keys,
+    }
+    return Prompt(task, **(fields | own))
+
+
+def _selector(place: Place, item: Draft, gold: str) -> tuple[str, str, dict]:
+    schema = render_schema(place.tables)
+    prompt = _prompt(place, "Selector", item, db_id=place.world.db_id, schema=schema)
+    answer = selection.select(place.world, item.query, place.keep_up_to())
     # Some of the real answers close with these words: here, those of the list-making databases.
     closing = "Question Solved.\n" if place.keep_up_to() == 6 else ""
+    facts = _facts(place, "Selector", item.question, item, gold) | {"selection": answer}
     return render_prompt(prompt), render_selector(answer) + closing, facts
 
 
-def _pruned(place: Place, item: Draft) -> str:
-    answer = selection.select(place.world, item.query, place.keep_up_to())
-    return render_schema(selection.prune(place.tables, answer))
-
-
 def _decomposer(place: Place, item: Draft, gold: str) -> tuple[str, str, dict]:
-    prompt = Prompt(
-        task="Decomposer",
-        db_id=None,
-        question=item.question,
-        evidence=item.evidence,
-        schema=_pruned(place, item),
-        foreign_keys=place.keys,
-    )
     steps = [(text, agent_sql(query)) for text, query in item.steps]
     facts = _facts(place, "Decomposer", item.question, item, gold)
-    return render_prompt(prompt), render_decomposer(steps), facts
+    return render_prompt(_prompt(place, "Decomposer", item)), render_decomposer(steps), facts
 
 
 def _refiner(place: Place, rng: random.Random, seen: set[str], way: str) -> tuple[str, str, dict]:
     """A row for SQL broken in the given way, or in another where no question allows it."""
-    item, gold, old, error = _broken(place, rng, seen, way)
-    question = loose.loose_question(place.world, item, rng)
-    prompt = Prompt(
-        task="Refiner",
-        db_id=None,
-        question=question,
-        evidence="",
-        schema=_pruned(place, item),
-        foreign_keys=place.keys,
-        old_sql=old[1],
-        error=str(error),
-        exception_class=str(type(error)),
-    )
-    facts = _facts(place, "Refiner", question, item, gold)
-    facts |= {"broken_by": old[0], "old_sql": old[1], "error": str(error)}
-    facts["exception_class"] = str(type(error))
+    item, gold, (way, old_sql), error = _broken(place, rng, seen, way)
+    question = vague_question(place.world, item, rng)
+    failure = {"old_sql": old_sql, "error": str(error), "exception_class": str(type(error))}
+    prompt = _prompt(place, "Refiner", item, question=question, evidence="", **failure)
+    facts = _facts(place, "Refiner", question, item, gold) | {"broken_by": way} | failure
     return render_prompt(prompt), render_refiner(gold), facts
 
 
@@ -221,16 +205,8 @@ def _broken(place: Place, rng: random.Random, seen: set[str], way: str):
         old = (breaking.BREAKERS[way](item.query, gold, place.world, rng) or "").strip()
         if gold in seen or not old or not _returns(place.connection, gold):
             continue
-        error = _error_of(place.connection, old)
+        error = error_of(place.connection, old)
         if error:
             seen.add(gold)
             return item, gold, (way, old), error
     raise EssenceError(f"twin: no SQL on {place.world.db_id} could be broken; ask for fewer rows")
-
-
-def _error_of(connection: sqlite3.Connection, sql: str) -> Exception | None:
-    try:
-        connection.execute(sql).fetchall()
-    except (sqlite3.Error, sqlite3.Warning) as error:
-        return error
-    return None

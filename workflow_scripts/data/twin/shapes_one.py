@@ -3,7 +3,7 @@ the steps before and up to its query."""
 
 from workflow_scripts.data.twin.asker import Asker, CannotAsk, ref
 from workflow_scripts.data.twin.query import Query
-from workflow_scripts.data.twin.schema import NUMBER_KINDS
+from workflow_scripts.data.twin.schema import NUMBER_KINDS, Column, Table
 
 AGGREGATES = (
     ("average", "AVG"),
@@ -26,6 +26,14 @@ def _conditions(a: Asker, table, count: int) -> tuple[str, tuple[str, ...], bool
     more, other, _ = a.condition(table, but=(name,))
     either = a.rng.random() < 0.3
     return f"{words} {'or' if either else 'and'} {more}", (sql, other), either
+
+
+def ranking(a: Asker, table: Table, column: Column) -> tuple[str, str, str]:
+    """('highest price', the ORDER BY that puts it first, 'MAX'), or lowest and 'MIN'."""
+    word, direction, function = (
+        ("highest", "DESC", "MAX") if a.rng.random() < 0.6 else ("lowest", "ASC", "MIN")
+    )
+    return f"{word} {a.say(table, column)}", f"{ref(table, column)} {direction}", function
 
 
 def listing(a: Asker):
@@ -92,11 +100,9 @@ def superlative(a: Asker):
     table = a.table(*NUMBER_KINDS)
     column = a.column(table, *NUMBER_KINDS)
     shown = a.pick(c for c in a.shown(table, 2) if c != column)
-    high = a.rng.random() < 0.6
-    order = f"{ref(table, column)} {'DESC' if high else 'ASC'}"
+    words, order, function = ranking(a, table, column)
     query = Query((ref(table, shown),), table.name, order=order, limit=1)
-    words = f"{'highest' if high else 'lowest'} {a.say(table, column)}"
-    first = Query((f"{'MAX' if high else 'MIN'}({ref(table, column)})",), table.name)
+    first = Query((f"{function}({ref(table, column)})",), table.name)
     what = f"the {a.say(table, shown)} of the {table.one} with the {words}"
     return ask(a, what), [(f"What is the {words} of the {table.many}?", first), query]
 
@@ -104,10 +110,8 @@ def superlative(a: Asker):
 def top(a: Asker):
     table = a.table(*NUMBER_KINDS)
     column, label, count = a.column(table, *NUMBER_KINDS), a.label(table), a.pick([2, 3, 4, 5, 10])
-    high = a.rng.random() < 0.6
-    order = f"{ref(table, column)} {'DESC' if high else 'ASC'}"
+    words, order, _ = ranking(a, table, column)
     query = Query((ref(table, label),), table.name, order=order, limit=count)
-    words = f"{'highest' if high else 'lowest'} {a.say(table, column)}"
     return ask(a, f"the {label.phrase} of the {count} {table.many} with the {words}"), query
 
 
@@ -115,6 +119,12 @@ def _grouped(a: Asker):
     table = a.table("cat", "place", "country")
     column = a.column(table, "cat", "place", "country")
     return table, ref(table, column), a.say(table, column)
+
+
+def _count_of_each(table: Table, place: str, word: str) -> tuple[str, Query]:
+    """The step before a question about groups."""
+    query = Query((place, "COUNT(*)"), table.name, group=place)
+    return f"How many {table.many} are there for each {word}?", query
 
 
 def each_count(a: Asker):
@@ -138,14 +148,10 @@ def frequent(a: Asker):
     table, place, word = _grouped(a)
     count = a.pick([1, 2, 3, 4, 5])
     query = Query((place,), table.name, group=place, having=f"COUNT(*) > {count}")
-    first = (
-        f"How many {table.many} are there for each {word}?",
-        Query((place, "COUNT(*)"), table.name, group=place),
-    )
     question = a.pick(
         ["Which {} values have more than {} {}?", "List each {} with more than {} {}."]
     )
-    return question.format(word, count, table.many), [first, query]
+    return question.format(word, count, table.many), [_count_of_each(table, place, word), query]
 
 
 def commonest(a: Asker):
@@ -154,12 +160,9 @@ def commonest(a: Asker):
     query = Query(
         (place,), table.name, group=place, order=f"COUNT(*) {'DESC' if most else 'ASC'}", limit=1
     )
-    first = (
-        f"How many {table.many} are there for each {word}?",
-        Query((place, "COUNT(*)"), table.name, group=place),
-    )
     question = a.pick(["Which {} has the {} {}?", "Find the {} with the {} {}."])
-    return question.format(word, "most" if most else "fewest", table.many), [first, query]
+    question = question.format(word, "most" if most else "fewest", table.many)
+    return question, [_count_of_each(table, place, word), query]
 
 
 def above_average(a: Asker):

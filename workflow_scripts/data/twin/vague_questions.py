@@ -1,6 +1,6 @@
 """A question that says too little: what the Refiner's rows ask.
 
-Tables and columns get loose words that occur in no schema; the condition, the order and the
+Tables and columns get vague words that occur in no schema; the condition, the order and the
 shape are left to the old SQL. Who ignores that cannot find the gold SQL.
 """
 
@@ -41,7 +41,8 @@ PATTERNS = {
 }
 
 
-def manner(draft: Draft) -> str:
+def _pattern(draft: Draft) -> str:
+    """Which of `PATTERNS` suits the query."""
     query, first = draft.query, draft.query.select[0]
     if query.group and not query.limit:
         return "group"
@@ -52,12 +53,12 @@ def manner(draft: Draft) -> str:
     return "value" if "(" in first else "list"
 
 
-def loose_question(world: World, draft: Draft, rng: random.Random) -> str:
+def vague_question(world: World, draft: Draft, rng: random.Random) -> str:
     found = REFERENCE.search(draft.query.select[0])
     kind = world.tables[found[1]].column(found[2]).kind if found else "int"
     words = lexicon.VAGUE_COLUMNS.get(kind, ["detail", "particulars"])
     free = [word for word in words if word not in world.text] or ["detail"]
     records = [word for word in lexicon.VAGUE_TABLES if word not in world.text]
-    return rng.choice(PATTERNS[manner(draft)]).format(
+    return rng.choice(PATTERNS[_pattern(draft)]).format(
         word=rng.choice(free), records=rng.choice(records)
     )
