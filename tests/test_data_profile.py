@@ -4,9 +4,9 @@ import statistics
 import subprocess
 import sys
 
-import agent_rows as made
 import pyarrow.parquet as pq
 import pytest
+import sample_rows as made
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from workflow_scripts.artifacts.data import Example, Profile, Questions

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import agent_rows as made
 import pyarrow.parquet as pq
 import pytest
+import sample_rows as made
 
 from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.data import ProcessedFile, Quarantined, Reading
@@ -149,10 +149,10 @@ def test_the_parts_of_every_task(reading):
     found = reading(GOOD)
     assert not found.quarantine
     for number, (row, task) in enumerate(zip(found.rows, TASKS, strict=True)):
-        expected = made.prompt(task, 1, number)
+        expected = made.prompt(task, made.farm(1, number))
         for name in expected.__dataclass_fields__:
             assert getattr(row, name) == getattr(expected, name), name
-        assert row.target == made.answer(task, 1, number)
+        assert row.target == made.answer(task, made.farm(1, number))
         assert parse_prompt(row.source) == expected
         assert (row.idx, row.line) == (number, number + 1)
     sql = "SELECT COUNT(*) FROM goat_1 WHERE age > {}"

@@ -7,9 +7,9 @@ import subprocess
 import sys
 from collections import Counter
 
-import agent_rows as made
 import pyarrow.parquet as pq
 import pytest
+import sample_rows as made
 
 from workflow_scripts.artifacts import data as shapes
 from workflow_scripts.artifacts.base import parsed

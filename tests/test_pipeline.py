@@ -5,8 +5,8 @@ import json
 import os
 import shutil
 
-import agent_rows
 import pytest
+import sample_rows
 from conftest import fresh_clone
 
 pytestmark = pytest.mark.pipeline
@@ -78,9 +78,9 @@ def test_a_comment_reruns_nothing(project):
 
 def test_too_many_unreadable_rows_stop_the_run_and_are_kept_to_be_read(tmp_path):
     clone = fresh_clone(tmp_path / "clone")
-    rows = list(agent_rows.many(1, 1))
+    rows = list(sample_rows.many(1, 1))
     good = len(rows)
-    agent_rows.write(clone.folder / "rows.jsonl", [*rows, '{"idx": 1,', '{"idx": 99}'])
+    sample_rows.write(clone.folder / "rows.jsonl", [*rows, '{"idx": 1,', '{"idx": 99}'])
     overlay = clone.folder / "configs/smoke.yaml"
     overlay.write_text(overlay.read_text() + "data: {source: path, path: rows.jsonl}\n")
     done = clone.snakemake("--cores", "1", "results/data/rows.parquet", check=False)
@@ -92,7 +92,7 @@ def test_too_many_unreadable_rows_stop_the_run_and_are_kept_to_be_read(tmp_path)
 
 
 def test_results_of_other_rows_are_not_replaced(project):
-    agent_rows.write(project.folder / "rows.jsonl", list(agent_rows.many(2, 2)))
+    sample_rows.write(project.folder / "rows.jsonl", list(sample_rows.many(2, 2)))
     run = project.folder / "results/runs/as_written/exp1_natural/seed42/training.json"
     before = run.read_bytes()
     project.edit("config.yaml", "  source: twin  ", "  source: path  ")

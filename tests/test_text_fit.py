@@ -11,12 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
-from text_samples import (
-    answer,
-    model_dir,  # noqa: F401  (a fixture)
-    rows,
-    write_rows,
-)
+from sample_rows import answer, pottery, rows, write_rows
+from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
@@ -112,7 +108,7 @@ def test_a_compact_prompt_that_is_cut_keeps_its_question(model_dir):  # noqa: F8
 
 def test_equal_inputs_share_one_answer(model_dir):  # noqa: F811
     ((task, source, _),) = rows(1, "Refiner")
-    made = [(task, source, answer("Refiner", number)) for number in (1, 1, 2, 3)]
+    made = [(task, source, answer("Refiner", pottery(number))) for number in (1, 1, 2, 3)]
     facts = _audit_of(made, model_dir, REPAIRED)
     assert facts["max_exact_match"] == 1
     assert facts["max_exact_match_given_inputs"] == 0.5

@@ -4,11 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from text_samples import (
-    SQL,
-    answer,
-    model_dir,  # noqa: F401  (a fixture)
-)
+from sample_rows import SQL, answer
+from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 

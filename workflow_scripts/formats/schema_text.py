@@ -1,25 +1,10 @@
-"""The schema text of the prompts: read it, write it, shorten it, or draw it from a database."""
+"""The schema text of the prompts: read, written in full, and written on one line."""
 
 import ast
 import re
 from typing import Any
 
-from workflow_scripts.formats.database_schema import describe_database
 from workflow_scripts.formats.schema import Column, ForeignKey, SchemaError, Table
-
-__all__ = [
-    "Column",
-    "ForeignKey",
-    "SchemaError",
-    "Table",
-    "compact_foreign_keys",
-    "compact_schema",
-    "describe_database",
-    "parse_foreign_keys",
-    "parse_schema",
-    "render_foreign_keys",
-    "render_schema",
-]
 
 _HEAD = "# Table: "
 _EXAMPLES = " Value examples: "

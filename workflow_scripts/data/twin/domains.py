@@ -1,8 +1,9 @@
-"""The twin's hand-made domains, by name."""
+"""The twin's hand-made domains; `schema.py` explains the form of domains.txt."""
 
-from workflow_scripts.data.twin import domains_public, domains_trade
+from pathlib import Path
 
-DOMAINS = (*domains_public.DOMAINS, *domains_trade.DOMAINS)
+USES_FILES = ["domains.txt"]
+DOMAINS = Path(__file__).with_name("domains.txt").read_text(encoding="utf-8").strip().split("\n\n")
 
 
 def domain_names() -> list[str]:

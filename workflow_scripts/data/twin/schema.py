@@ -1,6 +1,6 @@
 """A database of the twin's world: its tables, columns, keys and values.
 
-A domain is written as a short text; see `domains_*.py`:
+A domain is written as a short text, its name first; see domains.txt:
 
     students | student                    a table | what one row of it is
       student_id | key                    a column | its kind and what its values are

@@ -1,7 +1,7 @@
 """The three kinds of answer."""
 
 import pytest
-from text_samples import SQL
+from sample_rows import SQL
 
 from workflow_scripts.formats.answers import (
     AnswerError,

@@ -3,14 +3,13 @@
 import sqlite3
 
 import pytest
-from text_samples import KEYS, SCHEMA
+from sample_rows import KEYS, SCHEMA
 
+from workflow_scripts.formats.database_schema import describe_database
+from workflow_scripts.formats.schema import Column, SchemaError
 from workflow_scripts.formats.schema_text import (
-    Column,
-    SchemaError,
     compact_foreign_keys,
     compact_schema,
-    describe_database,
     parse_foreign_keys,
     parse_schema,
     render_foreign_keys,

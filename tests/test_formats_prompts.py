@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from text_samples import KEYS, prompt
+from sample_rows import KEYS, prompt
 from tokenizers import Tokenizer
 
 from workflow_scripts.formats import constants
@@ -18,7 +18,8 @@ from workflow_scripts.formats.prompts import (
     task_of,
     to_source,
 )
-from workflow_scripts.formats.schema_text import SchemaError, parse_schema
+from workflow_scripts.formats.schema import SchemaError
+from workflow_scripts.formats.schema_text import parse_schema
 
 each_task = pytest.mark.parametrize("task", TASKS)
 
