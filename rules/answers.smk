@@ -59,10 +59,11 @@ rule draw_examples:
 rule answer_examples:
     input:
         lambda w: [f"{RUN.format(**best_run(w))}/model/{name}" for name in MODEL_FILES],
-        held_out="results/examples/held_out.parquet",
-        from_all="results/examples/from_all.parquet",
+        train=[],
+        val="results/examples/from_all.parquet",
+        test="results/examples/held_out.parquet",
     output:
-        "results/examples/predictions.parquet",
+        out="results/examples/predictions.parquet",
     log:
         "logs/report/answer_examples.log",
     conda:
@@ -79,13 +80,12 @@ rule answer_examples:
             )
         ),
         model=lambda w: f"{RUN.format(**best_run(w))}/model",
-        code=code_digest("workflow_scripts.model.predict"),
+        splits=["test", "val"],
+        batch_size=config["prediction"]["batch_size"],
     message:
         "Experiment 4: answering with the best run"
     shell:
-        "python -m workflow_scripts.model.predict --settings {params.settings:q} "
-        "--model {params.model} --test {input.held_out} --val {input.from_all} "
-        "--splits test,val --threads {threads} --out {output} > {log} 2>&1"
+        stage_command("model.predict")
 
 
 rule show_examples:

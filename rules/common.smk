@@ -105,10 +105,11 @@ def prediction_inputs(wildcards):
     """A run's model and the rows it is scored on: its own, or those of `scored_on`."""
     scored_on = runs_of(config, wildcards.recipe)[wildcards.run]["scored_on"]
     run = wildcards.run if scored_on == "self" else scored_on
-    files = sample_files(wildcards.recipe, run, wildcards.seed)
-    if keeps_test(config, wildcards.recipe):
-        files["test"] = "results/data/test.parquet"
-    return {**files, "model": [f"{RUN}/model/{name}" for name in MODEL_FILES]}
+    return {
+        **sample_files(wildcards.recipe, run, wildcards.seed),
+        "test": ["results/data/test.parquet"] * keeps_test(config, wildcards.recipe),
+        "model": [f"{RUN}/model/{name}" for name in MODEL_FILES],
+    }
 
 
 def sample_files(recipe, run, seed):

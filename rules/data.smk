@@ -72,17 +72,12 @@ rule fetch_base_model:
     params:
         name=config["model"]["base"],
         revision=config["model"].get("revision"),
-        sha256=(
-            f"--sha256 {config['model']['sha256']}"
-            if config["model"].get("sha256")
-            else ""
-        ),
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
+        sha256=config["model"].get("sha256"),
+        out=lambda wildcards, output: str(Path(output[0]).parent),
     message:
         "Downloading the base model {params.name}"
     shell:
-        "python -m workflow_scripts.model.fetch --name {params.name:q} "
-        "--revision {params.revision:q} {params.sha256} --out {params.folder:q} > {log} 2>&1"
+        stage_command("model.fetch")
 
 
 rule read_rows:
@@ -132,22 +127,18 @@ rule audit_fit:
             f"{BASE_MODEL}/{{file}}", file=["config.json", "tokenizer_config.json"]
         ),
     output:
-        "results/fit/{recipe}.json",
+        out="results/fit/{recipe}.json",
     log:
         "logs/fit/{recipe}.log",
     conda:
         "../envs/essence.yaml"
     params:
-        model=lambda wildcards, input: str(Path(input.tokenizer).parent),
-        recipe=lambda wildcards: settings_json(
-            recipe_settings(config, wildcards.recipe)
-        ),
-        code=code_digest("workflow_scripts.text.fit"),
+        tokenizer=lambda wildcards, input: str(Path(input.tokenizer).parent),
+        recipe=lambda w: settings_json(recipe_settings(config, w.recipe)),
     message:
         "What the recipe {wildcards.recipe} keeps of the rows"
     shell:
-        "python -m workflow_scripts.text.fit --rows {input.rows} --tokenizer {params.model:q} "
-        "--recipe {params.recipe:q} --out {output} > {log} 2>&1"
+        stage_command("text.fit")
 
 
 rule draw_test:

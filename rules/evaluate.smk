@@ -6,7 +6,7 @@ rule predict:
     input:
         unpack(prediction_inputs),
     output:
-        f"{RUN}/predictions.parquet",
+        out=f"{RUN}/predictions.parquet",
     log:
         "logs/runs/{recipe}/{run}/seed{seed}/predict.log",
     benchmark:
@@ -22,25 +22,18 @@ rule predict:
         settings=lambda w: settings_json(
             run_settings(config, w.recipe, w.run, int(w.seed))
         ),
-        test=lambda wildcards, input: (
-            f"--test {input.test}" if "test" in input.keys() else ""
-        ),
         model=f"{RUN}/model",
         # The ablation compares held-out rows; answers to training rows would be for nothing.
-        splits=lambda w: ",".join(
+        splits=lambda w: [
             split
             for split in config["prediction"]["splits"]
             if split != "train" or w.recipe in RECIPES
-        ),
-        batch=config["prediction"]["batch_size"],
-        code=code_digest("workflow_scripts.model.predict"),
+        ],
+        batch_size=config["prediction"]["batch_size"],
     message:
         "Answering with {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
-        "python -m workflow_scripts.model.predict --settings {params.settings:q} "
-        "--model {params.model} "
-        "--train {input.train} --val {input.val} {params.test} --splits {params.splits} "
-        "--batch-size {params.batch} --threads {threads} --out {output} > {log} 2>&1"
+        stage_command("model.predict")
 
 
 rule score:

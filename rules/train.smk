@@ -30,14 +30,11 @@ rule train:
         ),
         base=lambda wildcards, input: str(Path(input.base[0]).parent),
         out=RUN,
-        code=code_digest("workflow_scripts.model.train"),
+        work="work/runs/{recipe}/{run}/seed{seed}",
     message:
         "Training {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
-        "python -m workflow_scripts.model.train --settings {params.settings:q} "
-        "--base {params.base:q} --train {input.train} --val {input.val} --out {params.out} "
-        "--work work/runs/{wildcards.recipe}/{wildcards.run}/seed{wildcards.seed} "
-        "--threads {threads} --wait 3600 --code-digest {params.code} > {log} 2>&1"
+        stage_command("model.train")
 
 
 rule pretrain:
@@ -56,9 +53,9 @@ rule pretrain:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code_digest("workflow_scripts.model.pretrain"),
+        out=lambda wildcards, output: str(Path(output.card).parent),
+        settings=lambda wildcards, threads: settings_json({"threads": threads}),
     message:
         "Making the stand-in model again (about half an hour); see {log}"
     shell:
-        "python -m workflow_scripts.model.pretrain --out results/pretrain/model "
-        "--settings '{{\"threads\": {threads}}}' > {log} 2>&1"
+        stage_command("model.pretrain")

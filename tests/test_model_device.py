@@ -1,6 +1,5 @@
 """Devices: one GPU a process, and a word on what was asked for and is not there."""
 
-import fcntl
 import os
 import tempfile
 
@@ -54,7 +53,7 @@ def test_bf16_where_the_cpu_has_it(monkeypatch, capsys, wanted, able, chosen):
 
 def test_a_gpu_of_the_schedulers_choice_is_taken_as_it_is(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
-    assert module._take_gpu(1) and module._take_gpu(1)
+    assert module._take_gpu(1) is None and module._take_gpu(1) is None
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
 
 
@@ -63,16 +62,16 @@ def test_of_several_gpus_one_process_takes_one_that_is_free():
     assert os.environ.pop("CUDA_VISIBLE_DEVICES") == "0"
     second = module._take_gpu(2)
     assert os.environ.pop("CUDA_VISIBLE_DEVICES") == "1"
-    first.close()
+    first.release()
     third = module._take_gpu(2)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
-    second.close(), third.close()
+    second.release(), third.release()
 
 
 def test_when_every_gpu_is_taken_a_process_waits_and_says_so(monkeypatch, capsys):
     held = module._take_gpu(1)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setattr(module.time, "sleep", lambda _: fcntl.flock(held, fcntl.LOCK_UN))
+    monkeypatch.setattr(module.time, "sleep", lambda _: held.release())
     taken = module._take_gpu(1)
     assert "every GPU (0) is taken by another training: waiting" in capsys.readouterr().err
-    held.close(), taken.close()
+    taken.release()

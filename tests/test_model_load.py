@@ -1,4 +1,4 @@
-"""Base models: what can be used, what is refused and how, rows for new tokens, random weights."""
+"""Base models: what can be used, what is refused and how, added tokens, random weights."""
 
 import json
 import shutil
@@ -13,14 +13,14 @@ from transformers import LlamaConfig
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.model.load import (
-    NEW_ROW_NOISE,
+    ADDED_TOKEN_NOISE,
     base_digest,
     check_base,
+    embed_added_tokens,
     load_model,
-    make_room,
 )
-from workflow_scripts.model.random_weights import make_random_model
-from workflow_scripts.text.tokenizers import load_tokenizer, new_rows
+from workflow_scripts.model.random_weights import random_weights
+from workflow_scripts.text.tokenizers import added_tokens, load_tokenizer
 
 
 @pytest.fixture
@@ -68,41 +68,44 @@ def test_weights_of_another_shape(base):
         load_model(base)
 
 
-def roomy(base: Path, tokenizer, seed: int = 0):
+def with_added_tokens(base: Path, tokenizer, seed: int = 0):
     model = load_model(base)
-    make_room(model, tokenizer, likes(base, tokenizer), seed)
+    embed_added_tokens(model, tokenizer, added(base, tokenizer), seed)
     return model
 
 
-def likes(base: Path, tokenizer) -> dict[int, int | None]:
-    """As `new_rows` says, and the last one like the piece 5: the tiny vocabulary has no quotes."""
-    new = new_rows(base, tokenizer)
-    return new | dict.fromkeys(list(new)[-1:], 5)
+def added(base: Path, tokenizer) -> dict[int, int | None]:
+    """`added_tokens`, the last one similar to token 5: the tiny vocabulary has no quotes."""
+    found = added_tokens(base, tokenizer)
+    return found | dict.fromkeys(list(found)[-1:], 5)
 
 
-def test_new_tokens_start_from_their_likes_and_the_others_stay(base):
+def test_added_tokens_start_from_similar_ones_and_the_others_stay(base):
     tokenizer = load_tokenizer(base, "lossless")
     tokenizer.add_tokens([f"new{n}" for n in range(20)])
     before = load_model(base).get_input_embeddings().weight.detach()
-    first, again = roomy(base, tokenizer, 1), roomy(base, tokenizer, 1)
+    first, again = with_added_tokens(base, tokenizer, 1), with_added_tokens(base, tokenizer, 1)
     after = first.get_input_embeddings().weight.detach()
     assert len(after) == len(tokenizer) > len(before)
     assert after.equal(again.get_input_embeddings().weight)
     assert first.get_output_embeddings().weight.equal(after)
-    new = sorted(new_rows(base, tokenizer))
+    new = list(added_tokens(base, tokenizer))
     old = [row for row in range(len(before)) if row not in new]
     assert after[old].equal(before[old])
     assert len(after[new].unique(dim=0)) == len(new)
-    rows = likes(base, tokenizer)
-    starts = [before.mean(0) if like is None else before[like] for like in rows.values()]
-    noise = torch.stack([after[row] - start for row, start in zip(rows, starts, strict=True)])
-    assert 0.8 < float(noise.std() / before.std()) / NEW_ROW_NOISE < 1.2
+    noise = torch.stack(
+        [
+            after[token] - (before.mean(0) if similar is None else before[similar])
+            for token, similar in added(base, tokenizer).items()
+        ]
+    )
+    assert 0.8 < float(noise.std() / before.std()) / ADDED_TOKEN_NOISE < 1.2
 
 
 def test_a_model_with_its_own_tokenizer_is_left_as_it_is(base):
     tokenizer = load_tokenizer(base, "stock")
     before = load_model(base).get_input_embeddings().weight
-    assert roomy(base, tokenizer).get_input_embeddings().weight.equal(before)
+    assert with_added_tokens(base, tokenizer).get_input_embeddings().weight.equal(before)
 
 
 def test_the_digest_follows_content(base, tmp_path):
@@ -117,7 +120,7 @@ def test_the_digest_follows_content(base, tmp_path):
 def test_random_weights_say_that_they_are_random(base, tmp_path):
     (base / "model.safetensors").unlink()
     for name in ("one", "two"):
-        make_random_model(base, tmp_path / name, seed=3)
+        random_weights(base, tmp_path / name, seed=3)
     one, two = tmp_path / "one", tmp_path / "two"
     assert base_digest(one) == base_digest(two)
     assert "learned nothing" in (one / "README.md").read_text()

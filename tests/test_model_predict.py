@@ -1,15 +1,15 @@
 """Prediction: every row answered, in order, as the model alone would answer it."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 import tiny_model
 import torch
 
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.model import predict as stage
@@ -23,32 +23,32 @@ def tiny(tmp_path_factory):
     return tiny_model.make_all(tmp_path_factory.mktemp("tiny"))
 
 
-def run(tiny, out, *more, recipe=None):
-    command = ["predict", "--settings", json.dumps(tiny_model.settings(recipe)), "--out", str(out)]
-    command += ["--model", str(tiny / "base"), "--train", str(tiny / "train.parquet")]
-    command += ["--val", str(tiny / "val.parquet"), *more]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", command)
-        stage.main()
-    return pq.read_table(out).to_pylist()
+def predict(tiny, out, recipe=None, **more):
+    stage.predict(
+        settings=tiny_model.settings(recipe),
+        model=tiny / "base",
+        out=out,
+        **{"train": tiny / "train.parquet", "val": tiny / "val.parquet", **more},
+    )
+    return read_rows(Prediction, out)
 
 
 def test_rows_are_answered_in_their_order(tiny, tmp_path):
-    lines = run(tiny, tmp_path / "p.parquet", "--splits", "val,train", "--batch-size", "4")
-    assert [line["split"] for line in lines] == ["val"] * 9 + ["train"] * 18
-    rows = pq.read_table(tiny / "val.parquet").to_pylist()
-    assert [line["idx"] for line in lines[:9]] == [row["idx"] for row in rows]
-    assert [line["gold"] for line in lines[:9]] == [row["target"] for row in rows]
+    lines = predict(tiny, tmp_path / "p.parquet", splits=["val", "train"], batch_size=4)
+    assert [line.split for line in lines] == ["val"] * 9 + ["train"] * 18
+    rows = read_rows(Row, tiny / "val.parquet")
+    assert [line.idx for line in lines[:9]] == [row.idx for row in rows]
+    assert [line.gold for line in lines[:9]] == [row.target for row in rows]
     for line in lines:
         # target_tokens is 6, the end mark among them
-        assert line["gold_decoded"].split() == line["gold"].split()[:5]
-        assert 1 <= line["prediction_tokens"] <= 5
-        assert line["prediction_tokens"] == 5 or not line["cut"]
+        assert line.gold_decoded.split() == line.gold.split()[:5]
+        assert 1 <= line.prediction_tokens <= 5
+        assert line.prediction_tokens == 5 or not line.cut
 
 
 def test_equal_predictions_are_equal_to_the_byte(tiny, tmp_path):
     for name in ("a", "b"):
-        run(tiny, tmp_path / name, "--splits", "val")
+        predict(tiny, tmp_path / name, splits=["val"])
     assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
 
 
@@ -82,7 +82,7 @@ def test_too_little_gpu_memory_halves_the_batch(tiny, monkeypatch):
     model = load_model(tiny / "base")
     sources = [[place, 1] for place in range(3, 10)]
     whole = stage.generate(model, sources, 0, 3, 8)
-    original = stage._answer
+    original = stage._decode_greedily
 
     def small_memory(model, batch, *options):
         if len(batch) > memory:
@@ -90,7 +90,7 @@ def test_too_little_gpu_memory_halves_the_batch(tiny, monkeypatch):
         return original(model, batch, *options)
 
     memory = 2
-    monkeypatch.setattr(stage, "_answer", small_memory)
+    monkeypatch.setattr(stage, "_decode_greedily", small_memory)
     assert stage.generate(model, sources, 0, 3, 8) == whole
     memory = 0
     with pytest.raises(EssenceError, match="too little memory to answer a single row"):
@@ -99,28 +99,20 @@ def test_too_little_gpu_memory_halves_the_batch(tiny, monkeypatch):
 
 def test_nothing_to_answer(tiny, tmp_path):
     with pytest.raises(EssenceError, match="nothing to answer"):
-        run(tiny, tmp_path / "p.parquet", "--splits", "test")
+        predict(tiny, tmp_path / "p.parquet", splits=["test"])
     with pytest.raises(EssenceError, match="unknown dev"):
-        run(tiny, tmp_path / "p.parquet", "--splits", "dev")
+        predict(tiny, tmp_path / "p.parquet", splits=["dev"])
 
 
-def test_a_mistake_is_told_without_importing_torch(tmp_path):
+def test_a_mistake_is_said_without_importing_torch(tmp_path):
     code = (
-        "import sys; from workflow_scripts.model import predict; sys.argv = sys.argv[1:];\n"
-        "try: predict.main()\nexcept Exception as e: print('torch' in sys.modules, e)"
+        "import sys; from workflow_scripts.stage import arguments\n"
+        "from workflow_scripts.model.predict import predict\n"
+        "try: predict(**arguments(predict, sys.argv[1:]))\n"
+        "except Exception as error: print('torch' in sys.modules, error)"
     )
-    arguments = [
-        "--settings",
-        json.dumps(tiny_model.settings()),
-        "--model",
-        "nowhere",
-        "--out",
-        "x",
-    ]
+    given = ["--settings", tiny_model.settings().model_dump_json(), "--model", "nowhere"]
     done = subprocess.run(
-        [sys.executable, "-c", code, "predict", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-c", code, *given, "--out", "x"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.stdout.startswith("False nowhere: no such model folder"), done

@@ -37,7 +37,7 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
-    stage.train(tiny_model.arguments(folder, tiny, CHOSEN))
+    stage.train(**tiny_model.arguments(folder, tiny, CHOSEN))
     summary = read_json(folder / "out/training.json")
     assert summary["stopped_early"] and summary["best_epoch"] == summary["epochs_done"] - 2 > 0
     return tiny_model.contents(folder / "out")
@@ -52,7 +52,7 @@ def in_a_process(arguments):
 
     def body():
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        stage.train(arguments)
+        stage.train(**arguments)
         os._exit(0)
 
     process = multiprocessing.get_context("fork").Process(target=body)
@@ -90,11 +90,11 @@ def test_killed_at_random_moments(tiny, expected, tmp_path, tries):
             killed += 1
         process.join()
         if process.exitcode == 0:
-            assert tiny_model.contents(arguments.out) == expected
-            starts.append(read_json(arguments.out / "provenance.json")["starts"])
-            shutil.rmtree(arguments.out)
-    stage.train(arguments)
-    assert tiny_model.contents(arguments.out) == expected
+            assert tiny_model.contents(arguments["out"]) == expected
+            starts.append(read_json(arguments["out"] / "provenance.json")["starts"])
+            shutil.rmtree(arguments["out"])
+    stage.train(**arguments)
+    assert tiny_model.contents(arguments["out"]) == expected
     assert tries < 20 or max(starts) > 1  # some went on from a checkpoint
 
 
@@ -103,11 +103,11 @@ def test_killed_within_a_step(tiny, expected, tmp_path, monkeypatch, step):
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
     with monkeypatch.context() as patch, pytest.raises(Killed):
         die_at(patch, step)
-        stage.train(arguments)
-    assert not arguments.out.exists()
-    stage.train(arguments)
-    assert tiny_model.contents(arguments.out) == expected
-    assert read_json(arguments.out / "provenance.json")["starts"] == (1 if step < 3 else 2)
+        stage.train(**arguments)
+    assert not arguments["out"].exists()
+    stage.train(**arguments)
+    assert tiny_model.contents(arguments["out"]) == expected
+    assert read_json(arguments["out"] / "provenance.json")["starts"] == (1 if step < 3 else 2)
 
 
 def test_killed_between_the_last_save_and_publishing(tiny, expected, tmp_path, monkeypatch):
@@ -119,35 +119,35 @@ def test_killed_between_the_last_save_and_publishing(tiny, expected, tmp_path, m
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(stage, "save_model", killed)
-        stage.train(arguments)
+        stage.train(**arguments)
     with monkeypatch.context() as patch:
         patch.setattr(TaskLossTrainer, "training_step", killed)
-        stage.train(arguments)
-    assert tiny_model.contents(arguments.out) == expected
+        stage.train(**arguments)
+    assert tiny_model.contents(arguments["out"]) == expected
 
 
 def test_told_to_stop_it_saves_and_leaves(tiny, expected, tmp_path):
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
     process = in_a_process(arguments)
     while not (
-        arguments.work.is_dir() and list(arguments.work.glob("*/checkpoint-*/manifest.json"))
+        arguments["work"].is_dir() and list(arguments["work"].glob("*/checkpoint-*/manifest.json"))
     ):
         assert process.is_alive()
         time.sleep(0.001)
     os.kill(process.pid, signal.SIGTERM)
     process.join(60)
     assert process.exitcode == 128 + signal.SIGTERM
-    saved = checkpoints.all_checkpoints(run_folder(arguments.work))
-    assert checkpoints.is_whole(saved[-1]) and not arguments.out.exists()
-    stage.train(arguments)
-    assert tiny_model.contents(arguments.out) == expected
+    saved = checkpoints.all_checkpoints(run_folder(arguments["work"]))
+    assert checkpoints.is_whole(saved[-1]) and not arguments["out"].exists()
+    stage.train(**arguments)
+    assert tiny_model.contents(arguments["out"]) == expected
 
 
 def stopped_at(step, arguments, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         die_at(patch, step)
-        stage.train(arguments)
-    return run_folder(arguments.work)
+        stage.train(**arguments)
+    return run_folder(arguments["work"])
 
 
 def test_checkpoints_that_are_kept(tiny, expected, tmp_path, monkeypatch):
@@ -173,11 +173,11 @@ def test_a_broken_checkpoint_is_put_aside(tiny, expected, tmp_path, monkeypatch,
         (last / checkpoints.MANIFEST).unlink()
     with monkeypatch.context() as patch, pytest.raises(Killed):
         die_at(patch, 7)
-        stage.train(arguments)
+        stage.train(**arguments)
     aside = folder / f"{last.name}.broken"
     assert aside.is_dir() and f"put aside as {aside.name}" in capsys.readouterr().err
-    stage.train(arguments)
-    assert tiny_model.contents(arguments.out) == expected
+    stage.train(**arguments)
+    assert tiny_model.contents(arguments["out"]) == expected
 
 
 def test_without_the_best_checkpoint_the_later_ones_are_of_no_use(
@@ -187,18 +187,18 @@ def test_without_the_best_checkpoint_the_later_ones_are_of_no_use(
     folder = stopped_at(steps_of(expected), arguments, monkeypatch)
     best = checkpoints.all_checkpoints(folder)[0]
     (best / "optimizer.pt").write_bytes(b"")
-    stage.train(arguments)
-    assert tiny_model.contents(arguments.out) == expected
-    assert read_json(arguments.out / "provenance.json")["starts"] == 1
+    stage.train(**arguments)
+    assert tiny_model.contents(arguments["out"]) == expected
+    assert read_json(arguments["out"] / "provenance.json")["starts"] == 1
 
 
 def test_checkpoints_of_other_settings_are_not_touched(tiny, tmp_path, monkeypatch):
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
     other = stopped_at(8, arguments, monkeypatch)
     before = {path: path.stat().st_mtime_ns for path in other.rglob("*")}
-    arguments.settings = json.dumps(tiny_model.settings(run={"epochs": 1}))
-    stage.train(arguments)
-    assert read_json(arguments.out / "provenance.json")["starts"] == 1
+    arguments["settings"] = tiny_model.settings(run={"epochs": 1})
+    stage.train(**arguments)
+    assert read_json(arguments["out"] / "provenance.json")["starts"] == 1
     assert {path: path.stat().st_mtime_ns for path in other.rglob("*")} == before
 
 
@@ -207,8 +207,8 @@ def test_a_clock_that_jumps_changes_nothing(tiny, expected, tmp_path, monkeypatc
     folder = stopped_at(8, arguments, monkeypatch)
     for place, path in enumerate(checkpoints.all_checkpoints(folder)):
         os.utime(path, (10**9 - place, 10**9 - place))  # newest first, and long ago
-    stage.train(arguments)
-    assert tiny_model.contents(arguments.out) == expected
+    stage.train(**arguments)
+    assert tiny_model.contents(arguments["out"]) == expected
 
 
 def test_a_disk_that_gives_back_other_weights_is_noticed(tiny, tmp_path, monkeypatch):
@@ -222,5 +222,5 @@ def test_a_disk_that_gives_back_other_weights_is_noticed(tiny, tmp_path, monkeyp
     monkeypatch.setattr(safetensors.torch, "load_file", read_wrongly)
     arguments = tiny_model.arguments(tmp_path, tiny, tiny_model.settings(run={"epochs": 1}))
     with pytest.raises(EssenceError, match="gave back other weights"):
-        stage.train(arguments)
-    assert not list(arguments.out.iterdir())
+        stage.train(**arguments)
+    assert not list(arguments["out"].iterdir())

@@ -1,5 +1,6 @@
 """Training: losses true for each task, the best epoch kept, everything published or nothing."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,13 +13,14 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSeq2SeqLM
 
+from workflow_scripts.artifacts.base import parsed
+from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
 from workflow_scripts.model import train as stage
-from workflow_scripts.model.batches import Collator, examples, read_rows
-from workflow_scripts.model.settings import Settings
+from workflow_scripts.model.batches import Collator, make_examples, read_sample
 from workflow_scripts.model.trainer import TaskLossTrainer
 from workflow_scripts.text.tokenizers import load_tokenizer
 
@@ -31,7 +33,7 @@ def tiny(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
-    stage.train(tiny_model.arguments(folder, tiny, tiny_model.settings()))
+    stage.train(**tiny_model.arguments(folder, tiny, tiny_model.settings()))
     return folder
 
 
@@ -45,18 +47,18 @@ def by_hand(tiny, recipe, rows):
     tokenizer = load_tokenizer(tiny / "base", "stock")
     sums = {task: [0.0, 0, 0.0, 0] for task in TASKS}
     for row in rows:
-        source = tokenizer(row["source"]).input_ids[: recipe["source_tokens"] - 1]
-        target = tokenizer(row["target"]).input_ids[: recipe["target_tokens"] - 1]
+        source = tokenizer(row.source).input_ids[: recipe.source_tokens - 1]
+        target = tokenizer(row.target).input_ids[: recipe.target_tokens - 1]
         source = source if source[-1] == 1 else [*source, 1]
         target = target if target[-1] == 1 else [*target, 1]
-        padded = target + [0] * (recipe["target_tokens"] - len(target))
-        labels = torch.tensor([padded if recipe["padding_in_loss"] else target])
+        padded = target + [0] * (recipe.target_tokens - len(target))
+        labels = torch.tensor([padded if recipe.padding_in_loss else target])
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([source]), labels=labels).logits[0]
         losses = cross_entropy(logits, labels[0], reduction="none")
         real = losses[: len(target)]
         for place, value in enumerate((losses.sum(), len(losses), real.sum(), len(real))):
-            sums[row["task"]][place] += float(value)
+            sums[row.task][place] += float(value)
     return sums
 
 
@@ -64,14 +66,14 @@ def by_hand(tiny, recipe, rows):
 def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, padding):
     # A learning rate of zero keeps the base model, so that the evaluation is of known weights.
     chosen = tiny_model.settings({"padding_in_loss": padding}, {"learning_rate": 0.0, "epochs": 1})
-    stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+    stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
     evaluation = next(event for event in log_of(tmp_path) if event["event"] == "eval")
-    rows = read_rows(tiny / "val.parquet")
-    for task, expected in by_hand(tiny, chosen["recipe"], rows).items():
+    rows = read_sample(tiny / "val.parquet")
+    for task, expected in by_hand(tiny, chosen.recipe, rows).items():
         measured = evaluation["tasks"][task]
         keys = ("loss_sum", "tokens", "real_loss_sum", "real_tokens")
         assert [measured[key] for key in keys] == pytest.approx(expected, rel=1e-5)
-    every = by_hand(tiny, chosen["recipe"], rows).values()
+    every = by_hand(tiny, chosen.recipe, rows).values()
     loss = sum(sums[0] for sums in every) / sum(sums[1] for sums in every)
     assert evaluation["eval_loss"] == pytest.approx(loss, rel=1e-5)
 
@@ -87,7 +89,7 @@ def test_a_step_reports_the_batch_it_trained_on(tiny, tmp_path, monkeypatch):
         return loss
 
     monkeypatch.setattr(TaskLossTrainer, "compute_loss", spy)
-    stage.train(tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+    stage.train(**tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
     steps = [event for event in log_of(tmp_path) if event["event"] == "step"]
     assert len(steps) == len(seen) == 15
     for step, batch in zip(steps, seen, strict=True):
@@ -116,9 +118,10 @@ def test_padding_is_counted_only_where_the_recipe_says_so():
 
 
 def test_rows_are_cut_at_the_recipes_lengths_end_mark_included(tiny):
-    chosen = Settings.parse(json.dumps(tiny_model.settings()))
-    rows = [{"source": "w1 " * 20, "target": "w2 " * 20, "task": "Refiner"}]
-    made = examples(rows, chosen.recipe, load_tokenizer(tiny / "base", "stock"))[0]
+    row = dataclasses.replace(
+        read_sample(tiny / "val.parquet")[2], source="w1 " * 20, target="w2 " * 20
+    )
+    made = make_examples([row], tiny_model.RECIPE, load_tokenizer(tiny / "base", "stock"))[0]
     assert made == {"input_ids": [4] * 7 + [1], "labels": [5] * 5 + [1], "task": 2}
 
 
@@ -153,20 +156,20 @@ def test_what_is_published(finished, tiny):
 
 
 def test_equal_runs_are_equal_to_the_byte(finished, tiny, tmp_path):
-    stage.train(tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+    stage.train(**tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
     assert tiny_model.contents(tmp_path / "out") == tiny_model.contents(finished / "out")
 
 
 def test_the_weights_of_the_best_epoch_are_published(tiny, tmp_path):
     # Far too high a rate: after the first epoch it only gets worse.
     chosen = tiny_model.settings(run={"learning_rate": 0.5, "epochs": 4, "patience": None})
-    stage.train(tiny_model.arguments(tmp_path / "long", tiny, chosen))
+    stage.train(**tiny_model.arguments(tmp_path / "long", tiny, chosen))
     summary = read_json(tmp_path / "long/out/training.json")
     assert summary["best_epoch"] < summary["epochs_done"] == 4 and not summary["stopped_early"]
     again = tiny_model.settings(run={"learning_rate": 0.0, "epochs": 1})
     arguments = tiny_model.arguments(tmp_path / "again", tiny, again)
-    arguments.base = tmp_path / "long/out/model"
-    stage.train(arguments)
+    arguments["base"] = tmp_path / "long/out/model"
+    stage.train(**arguments)
     measured = read_json(tmp_path / "again/out/training.json")["best_eval_loss"]
     assert measured == pytest.approx(summary["best_eval_loss"], rel=1e-6)
 
@@ -175,18 +178,19 @@ def test_the_best_epoch_can_be_chosen_by_loss_per_real_token(tiny, tmp_path):
     chosen = tiny_model.settings(
         {"padding_in_loss": True}, {"learning_rate": 0.2}, {"best_metric": "loss_per_token"}
     )
-    stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+    stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
     summary = read_json(tmp_path / "out/training.json")
     losses = [epoch["loss_per_token"] for epoch in summary["epochs"]]
     assert summary["best_loss_per_token"] == min(losses)
-    chosen["training"]["best_metric"] = "accuracy"
-    with pytest.raises(EssenceError, match="best_metric is 'accuracy'; one of eval_loss, loss_per"):
-        stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+    wrong = chosen.model_dump()
+    wrong["training"]["best_metric"] = "accuracy"
+    with pytest.raises(EssenceError, match=r"training\.best_metric: .*'eval_loss' or 'loss_per_to"):
+        parsed(Settings, wrong, "--settings")
 
 
 def test_early_stopping_counts_epochs_without_gain(tiny, tmp_path):
     chosen = tiny_model.settings(run={"learning_rate": 0.0, "epochs": 9, "patience": 2})
-    stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+    stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
     summary = read_json(tmp_path / "out/training.json")
     assert (summary["best_epoch"], summary["epochs_done"]) == (1, 3)
     assert summary["stopped_early"] and summary["steps_planned"] == 45
@@ -198,7 +202,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tiny, tmp_path):
         run={"learning_rate": 1e30, "epochs": 40}, training={"log_every": 1000}
     )
     with pytest.raises(EssenceError, match=r"loss is (nan|inf) at step \d+ .*learning_rate"):
-        stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+        stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
     assert not (tmp_path / "out").exists()
 
 
@@ -222,10 +226,10 @@ def test_too_little_gpu_memory_halves_the_micro_batch(tiny, tmp_path, monkeypatc
     chosen = tiny_model.settings(run={"epochs": 1})
     whole = tiny_model.arguments(tmp_path / "whole", tiny, chosen)
     halved = tiny_model.arguments(tmp_path / "halved", tiny, chosen)
-    whole.base = halved.base = base
-    stage.train(whole)
+    whole["base"] = halved["base"] = base
+    stage.train(**whole)
     memory = 2
-    stage.train(halved)
+    stage.train(**halved)
     facts = read_json(tmp_path / "halved/out/provenance.json")
     assert facts["batch"] == {"effective": 4, "micro": 2, "accumulation": 2}
     assert "going on with 2 rows" in facts["device"]["notes"][-1]
@@ -245,7 +249,7 @@ def test_evaluation_takes_fewer_rows_where_training_fits(tiny, tmp_path, monkeyp
     monkeypatch.setattr(TaskLossTrainer, "_sums", small_memory)
     chosen = tiny_model.settings(run={"batch_size": 1, "epochs": 1})
     for name, memory in (("whole", 99), ("small", 2)):  # noqa: B007
-        stage.train(tiny_model.arguments(tmp_path / name, tiny, chosen))
+        stage.train(**tiny_model.arguments(tmp_path / name, tiny, chosen))
     assert "evaluating 2 rows at a time" in capfd.readouterr().err
     facts = read_json(tmp_path / "small/out/provenance.json")
     assert facts["batch"] == {"effective": 1, "micro": 1, "accumulation": 1}
@@ -259,15 +263,16 @@ def test_too_little_gpu_memory_for_a_single_row(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(TaskLossTrainer, "_sums", no_memory)
     chosen = tiny_model.settings(run={"batch_size": 1})
     with pytest.raises(EssenceError, match="too little memory for a single row"):
-        stage.train(tiny_model.arguments(tmp_path, tiny, chosen))
+        stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
 
 
-def test_two_trainings_never_share_a_work_directory(tiny, tmp_path):
+def test_two_trainings_never_share_a_work_directory(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "WAIT", 0.0)
     with (
         take(tmp_path / "work/lock", "x"),
         pytest.raises(EssenceError, match=rf"work is in use by process {os.getpid()} on .* since"),
     ):
-        stage.train(tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+        stage.train(**tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
     assert not (tmp_path / "out").exists()
 
 
@@ -288,22 +293,22 @@ def small_disk(folder, kilobytes):
 def test_a_full_disk_while_publishing_leaves_what_was_there(finished, tiny, tmp_path):
     arguments = tiny_model.arguments(tmp_path, tiny, tiny_model.settings(seed=43))
     with small_disk(tmp_path / "disk", 100):
-        arguments.out = tmp_path / "disk/out"
-        shutil.copytree(finished / "out", arguments.out)
-        before = tiny_model.contents(arguments.out)
+        arguments["out"] = tmp_path / "disk/out"
+        shutil.copytree(finished / "out", arguments["out"])
+        before = tiny_model.contents(arguments["out"])
         with pytest.raises(EssenceError, match="no space left on the disk"):
-            stage.train(arguments)
-        assert tiny_model.contents(arguments.out) == before
-        assert sorted(path.name for path in arguments.out.iterdir())[0] == "model"
-    arguments.out = tmp_path / "out"
-    stage.train(arguments)  # the checkpoints were kept: no step is done again
-    assert read_json(arguments.out / "provenance.json")["seconds"]["train"] < 0.1
+            stage.train(**arguments)
+        assert tiny_model.contents(arguments["out"]) == before
+        assert sorted(path.name for path in arguments["out"].iterdir())[0] == "model"
+    arguments["out"] = tmp_path / "out"
+    stage.train(**arguments)  # the checkpoints were kept: no step is done again
+    assert read_json(arguments["out"] / "provenance.json")["seconds"]["train"] < 0.1
 
 
 def test_a_full_disk_while_saving_checkpoints_says_so(tiny, tmp_path):
     arguments = tiny_model.arguments(tmp_path, tiny, tiny_model.settings())
     with small_disk(tmp_path / "disk", 60):
-        arguments.work = tmp_path / "disk/work"
+        arguments["work"] = tmp_path / "disk/work"
         with pytest.raises(EssenceError, match="no space left on the disk"):
-            stage.train(arguments)
-    assert not arguments.out.exists()
+            stage.train(**arguments)
+    assert not arguments["out"].exists()

@@ -12,19 +12,24 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 
 from tools.overlap import overlap  # noqa: E402
 from workflow_scripts.artifacts.data import TwinSettings  # noqa: E402
+from workflow_scripts.artifacts.pretraining import Pretraining, PretrainingSettings  # noqa: E402
 from workflow_scripts.data.groups import comparable_text  # noqa: E402
 from workflow_scripts.data.twin import corpus  # noqa: E402
 from workflow_scripts.data.twin import rows as twin_rows  # noqa: E402
 from workflow_scripts.data.twin.database import in_memory  # noqa: E402
 from workflow_scripts.data.twin.query import plain_sql  # noqa: E402
-from workflow_scripts.errors import EssenceError  # noqa: E402
 from workflow_scripts.files import sha256  # noqa: E402
 from workflow_scripts.formats import constants  # noqa: E402
-from workflow_scripts.model import pretrain, standin_measure  # noqa: E402
+from workflow_scripts.model.pretrain import pretrain  # noqa: E402
+from workflow_scripts.model.standin import measure  # noqa: E402
+from workflow_scripts.model.standin.batches import CHUNK, chunk_of  # noqa: E402
+from workflow_scripts.model.standin.card import card  # noqa: E402
 
 MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"
-TINY = {"steps": 3, "batch_size": 2, "warmup_steps": 1, "threads": 1, "log_every": 1, "measure": 2}
-TINY |= {"vocabulary_examples": 300, "target_tokens": 10}
+TINY = PretrainingSettings(
+    steps=3, batch_size=2, warmup_steps=1, threads=1, log_every=1, measure=2,
+    vocabulary_examples=300, target_tokens=10,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +83,12 @@ def test_committed_model_loads_and_is_small():
     assert model.dtype == torch.bfloat16
 
 
-def test_card_states_the_measured_numbers():
-    facts = json.loads((MODEL / "pretrain.json").read_text(encoding="utf-8"))
-    card = (MODEL / "README.md").read_text(encoding="utf-8")
-    for name in ("random_schemas", "twin_domains"):
-        assert f"{facts['measured'][name]['execution_accuracy']:.3f}" in card
-    assert facts["measured"]["twin_domains"]["execution_accuracy"] >= 0.3
+def test_card_says_what_was_measured():
+    facts = Pretraining.read(MODEL / "pretrain.json")
+    assert (MODEL / "README.md").read_text(encoding="utf-8") == card(facts)
+    for measured in (facts.measured.random_schemas, facts.measured.twin_domains):
+        assert f"{measured.execution_accuracy:.3f}" in card(facts)
+    assert facts.measured.twin_domains.execution_accuracy >= 0.3
 
 
 def test_corpus_is_seeded_and_leaves_out_what_the_tokenizer_cannot_write():
@@ -121,7 +126,7 @@ def test_corpus_has_none_of_the_twins_schemas():
 
 def test_smoke_run_is_deterministic_and_complete(tmp_path):
     for name in ("a", "b"):
-        pretrain.pretrain(tmp_path / name, pretrain.read_settings(TINY), log=lambda line: None)
+        pretrain(tmp_path / name, TINY)
     names = {path.name for path in (tmp_path / "a").iterdir()}
     assert names >= {
         "model.safetensors",
@@ -136,19 +141,14 @@ def test_smoke_run_is_deterministic_and_complete(tmp_path):
         assert sha256(tmp_path / "a" / name) == sha256(tmp_path / "b" / name), name
 
 
-def test_unknown_setting_is_named():
-    with pytest.raises(EssenceError, match="stepps"):
-        pretrain.read_settings({"stepps": 3})
-
-
 def test_interval_matches_the_published_example():
     """Newcombe (1998), table I: 81 of 263 gives 0.2553 to 0.3662."""
-    low, high = standin_measure.wilson(81, 263)
+    low, high = measure.wilson(81, 263)
     assert (round(low, 4), round(high, 4)) == (0.2553, 0.3662)
 
 
 def test_questions_met_in_pretraining_are_found():
-    settings = {**pretrain.SETTINGS, "steps": 2 * pretrain.CHUNK, "batch_size": 2}
-    last = [example.draft.question for example in pretrain.chunk_of(settings, 1)][-1]
+    settings = PretrainingSettings(steps=2 * CHUNK, batch_size=2)
+    last = [example.draft.question for example in chunk_of(settings, 1)][-1]
     asked = {comparable_text(last), comparable_text("Does nobody ask this?")}
     assert overlap(asked, settings) == {comparable_text(last)}

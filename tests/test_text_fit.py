@@ -1,28 +1,34 @@
 """The fit audit: what it counts, what it says, what it costs."""
 
 import json
-import re
 import subprocess
 import sys
-from dataclasses import replace
+import time
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sample_rows import answer, pottery, rows, write_rows
 from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
 
+from workflow_scripts.artifacts.parquet import write_rows as write_parquet_rows
+from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.text.fit import RowFile, audit, benchmark
-from workflow_scripts.text.recipes import Recipe, read_recipe
-from workflow_scripts.text.tokenizers import decode, load_tokenizer, rows_needed
+from workflow_scripts.text.fit import RowFile, audit, count, read_recipe
+from workflow_scripts.text.preprocessing import source_text, target_text
+from workflow_scripts.text.tokenizers import decode, embedding_rows_needed, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
-AS_RUN = Recipe("as_run", "full", 512, 512, "stock", True, 128)
-REPAIRED = Recipe("repaired", "compact", 1024, 512, "lossless", False, 512)
+AS_RUN = Recipe(
+    name="as_run", prompt="full", source_tokens=512, target_tokens=512,
+    tokenizer="stock", padding_in_loss=True, generate_tokens=128,
+)  # fmt: skip
+REPAIRED = Recipe(
+    name="repaired", prompt="compact", source_tokens=1024, target_tokens=512,
+    tokenizer="lossless", padding_in_loss=False, generate_tokens=512,
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -32,55 +38,57 @@ def file(tmp_path):
 
 def test_as_run_leaves_one_input_a_task_and_no_answer(model_dir, file):  # noqa: F811
     found = audit(file, model_dir, AS_RUN)
-    assert found["rows"] == found["all"]["rows"] == 18
+    assert found.rows == found.all.rows == 18
     for task in TASKS:
-        facts = found["tasks"][task]
-        assert facts["distinct_sources"] == 6
-        assert facts["distinct_inputs"] == 1
-        assert facts["question_kept"] == facts["schema_kept"] == 0
-        assert facts["cut_in"] == {"constant part": 6}
-        assert facts["targets_surviving"] == facts["max_exact_match"] == 0
-        assert facts["lost_characters"]["\n"] > 0
-    assert found["tasks"]["Refiner"]["old_sql_kept"] == 0
-    assert found["tasks"]["Selector"]["old_sql_kept"] is None
-    assert not found["learning_possible"]
-    assert sum("distinct" in warning for warning in found["warnings"]) == 3
+        facts = found.tasks[task]
+        assert facts.distinct_sources == 6
+        assert facts.distinct_inputs == 1
+        assert facts.question_kept == facts.schema_kept == 0
+        assert facts.cut_in == {"constant part": 6}
+        assert facts.targets_surviving == facts.max_exact_match == 0
+        assert facts.lost_characters["\n"] > 0
+    assert found.tasks["Refiner"].old_sql_kept == 0
+    assert found.tasks["Selector"].old_sql_kept is None
+    assert not found.learning_possible
+    assert sum("distinct" in warning for warning in found.warnings) == 3
 
 
 def test_repaired_keeps_everything(model_dir, file):  # noqa: F811
     found = audit(file, model_dir, REPAIRED)
-    for facts in found["tasks"].values():
-        assert facts["distinct_inputs"] == facts["question_kept"] == facts["schema_kept"] == 6
-        assert facts["targets_surviving"] == 6
-        assert facts["sources_cut"] == facts["targets_cut"] == 0
+    for facts in found.tasks.values():
+        assert facts.distinct_inputs == facts.question_kept == facts.schema_kept == 6
+        assert facts.targets_surviving == 6
+        assert facts.sources_cut == facts.targets_cut == 0
         for score in ("exact_match", "exact_match_given_inputs", "rouge_l", "rouge_l_decoded"):
-            assert facts[f"max_{score}"] == 1
-    assert found["tasks"]["Refiner"]["old_sql_kept"] == 6
-    assert found["learning_possible"]
-    assert found["all"]["lost_characters"] == {}
+            assert getattr(facts, f"max_{score}") == 1
+    assert found.tasks["Refiner"].old_sql_kept == 6
+    assert found.learning_possible
+    assert found.all.lost_characters == {}
 
 
-def test_inputs_and_texts_are_those_that_training_sees(model_dir):  # noqa: F811
+def test_inputs_and_texts_are_those_that_training_sees(model_dir, audit_of):  # noqa: F811
     """Against the plain way: the tokenizer's own truncation, then decode, then rouge_score."""
-    recipe = Recipe("r", "full", 900, 70, "lossless", False, 50)
+    recipe = changed(
+        AS_RUN, source_tokens=900, target_tokens=70, tokenizer="lossless", generate_tokens=50
+    )
     made = rows(5, "Refiner")
     targets = [target for _, _, target in made]
-    found = _audit_of(made, model_dir, recipe)
+    found = audit_of(made, recipe)
     tokenizer = load_tokenizer(model_dir, "lossless", targets)
     ids = tokenizer([source for _, source, _ in made], truncation=True, max_length=900)["input_ids"]
     labels = tokenizer(targets, truncation=True, max_length=70)["input_ids"]
     best = [decode(tokenizer, label[:50]) for label in labels]
     score = RougeScorer(["rougeL"], use_stemmer=True).score
     expected = [score(t, b)["rougeL"].fmeasure for t, b in zip(targets, best, strict=True)]
-    assert found["distinct_inputs"] == len(set(map(tuple, ids)))
-    assert found["targets_cut"] == 5 and found["longer_than_generation"] == 1
-    assert found["max_rouge_l"] == pytest.approx(sum(expected) / 5)
-    assert found["max_exact_match"] == 0
-    assert found["target_tokens"]["max"] == max(len(tokenizer.encode(t)) for t in targets)
+    assert found.distinct_inputs == len(set(map(tuple, ids)))
+    assert found.targets_cut == 5 and found.longer_than_generation == 1
+    assert found.max_rouge_l == pytest.approx(sum(expected) / 5)
+    assert found.max_exact_match == 0
+    assert found.target_tokens.max == max(len(tokenizer.encode(t)) for t in targets)
 
 
 @pytest.mark.parametrize("where", ["question", "schema", "foreign_keys", "old_sql"])
-def test_the_cut_is_found_in_the_right_section(model_dir, where):  # noqa: F811
+def test_the_cut_is_found_in_the_right_section(model_dir, audit_of, where):  # noqa: F811
     ((task, source, target),) = rows(1, "Refiner")
     mark = {
         "question": "【Query】",
@@ -90,34 +98,32 @@ def test_the_cut_is_found_in_the_right_section(model_dir, where):  # noqa: F811
     }[where]
     tokenizer = load_tokenizer(model_dir, "stock")
     upto = len(tokenizer(source[: source.rindex(mark) + len(mark) + 8])["input_ids"])
-    facts = _audit_of([(task, source, target)], model_dir, replace(AS_RUN, source_tokens=upto))
-    assert facts["cut_in"] == {where: 1}
-    assert facts["question_kept"] == (where != "question")
-    assert facts["schema_kept"] == (where in ("foreign_keys", "old_sql"))
-    assert facts["old_sql_kept"] == 0
+    facts = audit_of([(task, source, target)], changed(AS_RUN, source_tokens=upto))
+    assert facts.cut_in == {where: 1}
+    assert facts.question_kept == (where != "question")
+    assert facts.schema_kept == (where in ("foreign_keys", "old_sql"))
+    assert facts.old_sql_kept == 0
 
 
-def test_a_compact_prompt_that_is_cut_keeps_its_question(model_dir):  # noqa: F811
+def test_a_compact_prompt_that_is_cut_keeps_its_question(audit_of):
     made = rows(4, "Selector")
-    facts = _audit_of(made, model_dir, replace(REPAIRED, source_tokens=200))
-    assert facts["question_kept"] == 4
-    assert facts["schema_kept"] == 0
-    assert facts["cut_in"] == {"schema": 4}
-    assert facts["distinct_inputs"] == 4
+    facts = audit_of(made, changed(REPAIRED, source_tokens=200))
+    assert facts.question_kept == 4
+    assert facts.schema_kept == 0
+    assert facts.cut_in == {"schema": 4}
+    assert facts.distinct_inputs == 4
 
 
-def test_equal_inputs_share_one_answer(model_dir):  # noqa: F811
+def test_equal_inputs_share_one_answer(audit_of):
     ((task, source, _),) = rows(1, "Refiner")
     made = [(task, source, answer("Refiner", pottery(number))) for number in (1, 1, 2, 3)]
-    facts = _audit_of(made, model_dir, REPAIRED)
-    assert facts["max_exact_match"] == 1
-    assert facts["max_exact_match_given_inputs"] == 0.5
+    facts = audit_of(made, REPAIRED)
+    assert facts.max_exact_match == 1
+    assert facts.max_exact_match_given_inputs == 0.5
 
 
 def test_a_parquet_file_says_the_same(model_dir, file, tmp_path):  # noqa: F811
-    tasks, sources, targets = zip(*rows(6, *TASKS), strict=True)
-    table = pa.table({"task": tasks, "source": sources, "target": targets, "idx": range(18)})
-    pq.write_table(table, tmp_path / "rows.parquet")
+    write_parquet_rows(tmp_path / "rows.parquet", Row, list(file))
     there = audit(RowFile(tmp_path / "rows.parquet"), model_dir, AS_RUN)
     assert there == audit(file, model_dir, AS_RUN)
 
@@ -126,8 +132,8 @@ def test_unreadable_lines_are_counted_and_said(model_dir, file):  # noqa: F811
     with open(file.path, "a") as handle:
         handle.write('{"messages": 3}\nnot json\n')
     found = audit(file, model_dir, REPAIRED)
-    assert found["rows"] == 18 and found["unreadable"] == 2
-    assert "line 19" in found["warnings"][-1]
+    assert found.rows == 18 and found.unreadable == 2
+    assert "line 19" in found.warnings[-1]
 
 
 def test_a_file_without_rows_is_an_error(model_dir, tmp_path):  # noqa: F811
@@ -144,8 +150,8 @@ def test_a_vocabulary_larger_than_the_embedding_is_said(model_dir, tmp_path):  #
     hundred_signs = "".join(map(chr, range(0x4E00, 0x4E64)))
     made = [(task, source, f"\n```sql\nSELECT '{hundred_signs}'\n```\n")]
     found = audit(RowFile(write_rows(tmp_path / "r.jsonl", made)), model_dir, REPAIRED)
-    assert found["embedding_rows"]["needed"] > found["embedding_rows"]["model"] == 128
-    assert any("must resize" in warning for warning in found["warnings"])
+    assert found.embedding_rows.needed > found.embedding_rows.model == 128
+    assert any("must resize" in warning for warning in found.warnings)
 
 
 def test_the_command(model_dir, file, tmp_path):  # noqa: F811
@@ -161,7 +167,7 @@ def test_the_command(model_dir, file, tmp_path):  # noqa: F811
     assert done.returncode == 0
     assert json.loads(done.stdout) == json.loads(out.read_text())
     assert "makes learning impossible" in done.stderr and "!!!!" in done.stderr
-    settings = json.dumps(vars(REPAIRED))
+    settings = REPAIRED.model_dump_json()
     done = run("--recipe", settings)
     assert "distinct inputs left" in done.stdout
     assert "impossible" not in done.stderr
@@ -171,51 +177,73 @@ def test_the_command(model_dir, file, tmp_path):  # noqa: F811
 
 
 def test_recipes_of_the_configuration_and_wrong_ones(tmp_path):
-    assert read_recipe(ROOT / "config.yaml", "repaired").prompt == "compact"
-    good = vars(AS_RUN)
-    assert Recipe.from_settings({**good, "test_set": True, "runs": {}}) == AS_RUN
+    assert read_recipe("repaired", ROOT / "config.yaml").prompt == "compact"
+    good = AS_RUN.model_dump()
+    assert read_recipe(json.dumps(good), tmp_path / "none.yaml") == AS_RUN
     for change, said in [
-        ({"prompt": "short"}, "prompt must be full or compact"),
-        ({"source_tokens": "512"}, "source_tokens must be a positive whole number, not '512'"),
-        ({"generate_tokens": 0}, "generate_tokens"),
-        ({"padding_in_loss": 1}, "padding_in_loss must be true or false"),
-        ({"sorce_tokens": 1}, "unknown key sorce_tokens"),
+        ({"prompt": "short"}, "prompt: .*'full' or 'compact'"),
+        ({"source_tokens": "512"}, "source_tokens: .*integer"),
+        ({"generate_tokens": 0}, "generate_tokens: .*greater than 0"),
+        ({"padding_in_loss": 1}, "padding_in_loss: .*boolean"),
+        ({"sorce_tokens": 1}, "sorce_tokens: "),
     ]:
-        with pytest.raises(EssenceError, match=said):
-            Recipe.from_settings({**good, **change})
+        with pytest.raises(EssenceError, match=f"--recipe: {said}"):
+            read_recipe(json.dumps(good | change), tmp_path / "none.yaml")
     with pytest.raises(EssenceError, match=r"none\.yaml: no such"):
-        read_recipe(tmp_path / "none.yaml", "repaired")
+        read_recipe("repaired", tmp_path / "none.yaml")
 
 
 def test_the_audit_costs_little_more_than_tokenising(model_dir, tmp_path):  # noqa: F811
     """The promise is 1.3; a busy machine with a tiny tokenizer gets some slack here."""
-    many = RowFile(write_rows(tmp_path / "many.jsonl", rows(60, *TASKS)))
-    said = benchmark(many, model_dir, AS_RUN)
-    assert said.startswith("180 rows, recipe as_run")
-    assert float(re.search(r"\(CPU ([\d.]+)\)$", said)[1]) < 1.6
+    many = list(RowFile(write_rows(tmp_path / "many.jsonl", rows(60, *TASKS))))
+    tokenizer = load_tokenizer(model_dir, "stock")
+
+    def tokenise():
+        texts = [source_text(AS_RUN, row.source) for row in many]
+        tokenizer(texts, truncation=True, max_length=AS_RUN.source_tokens)
+        targets = [target_text(row.target) for row in many]
+        tokenizer(targets, truncation=True, max_length=AS_RUN.target_tokens)
+
+    def cpu_seconds(work):
+        started = time.process_time()
+        work()
+        return time.process_time() - started
+
+    costs = [
+        (cpu_seconds(tokenise), cpu_seconds(lambda: count(many, AS_RUN, tokenizer)))
+        for _ in range(3)
+    ]
+    tokenising, auditing = map(min, zip(*costs, strict=True))
+    assert auditing / tokenising < 1.6
 
 
 def test_real_rows_with_a_real_tokenizer(real_rows):
     found = audit(RowFile(real_rows.file), real_rows.tokenizer, AS_RUN)
-    assert {task: facts["distinct_inputs"] for task, facts in found["tasks"].items()} == {
+    assert {task: facts.distinct_inputs for task, facts in found.tasks.items()} == {
         "Selector": 1,
         "Decomposer": 1,
     }
-    assert found["all"]["targets_surviving"] == found["all"]["question_kept"] == 0
+    assert found.all.targets_surviving == found.all.question_kept == 0
     found = audit(RowFile(real_rows.file), real_rows.tokenizer, REPAIRED)
-    facts = found["all"]
-    assert facts["rows"] == facts["distinct_inputs"] == facts["targets_surviving"] == 5
-    assert facts["question_kept"] == facts["schema_kept"] == 5
-    assert facts["sources_cut"] == 0
-    stock = rows_needed(load_tokenizer(real_rows.tokenizer, "stock"))
-    assert found["embedding_rows"]["needed"] == stock + 18 <= found["embedding_rows"]["model"]
+    facts = found.all
+    assert facts.rows == facts.distinct_inputs == facts.targets_surviving == 5
+    assert facts.question_kept == facts.schema_kept == 5
+    assert facts.sources_cut == 0
+    stock = embedding_rows_needed(load_tokenizer(real_rows.tokenizer, "stock"))
+    assert found.embedding_rows.needed == stock + 18 <= found.embedding_rows.model
 
 
-def _audit_of(made, folder, recipe):
-    """The facts of the only task among `made`."""
+def changed(recipe, **settings):
+    return recipe.model_copy(update=settings)
 
-    class Held(list):
-        unreadable = ()
 
-    (facts,) = audit(Held(made), folder, recipe)["tasks"].values()
-    return facts
+@pytest.fixture
+def audit_of(model_dir, tmp_path):  # noqa: F811
+    """The facts of the only task among made-up rows."""
+
+    def of(made, recipe):
+        file = write_rows(tmp_path / "made.jsonl", made)
+        (facts,) = audit(RowFile(file), model_dir, recipe).tasks.values()
+        return facts
+
+    return of

@@ -12,12 +12,11 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.tokenizers import (
+    added_tokens,
     decode,
-    embedding_rows,
+    embedding_rows_needed,
     load_tokenizer,
-    new_rows,
-    rows_needed,
-    survives,
+    round_trips,
 )
 
 ANSWERS = [answer(task) for task in TASKS]
@@ -29,7 +28,7 @@ ODD = [
 
 def test_stock_loses_every_answer(model_dir):  # noqa: F811
     stock = load_tokenizer(model_dir, "stock")
-    assert not any(survives(stock, text) for text in ANSWERS)
+    assert not any(round_trips(stock, text) for text in ANSWERS)
     assert decode(stock, stock.encode("a < b\n`c`")) == "a  b c"
 
 
@@ -44,7 +43,7 @@ def test_lossless_gives_every_answer_back_to_the_byte_also_after_a_reload(model_
         load_tokenizer(tmp_path, "lossless"),
         load_tokenizer(tmp_path, "stock"),
     ):
-        assert [text for text in ANSWERS + ODD if not survives(reloaded, text)] == []
+        assert [text for text in ANSWERS + ODD if not round_trips(reloaded, text)] == []
         assert reloaded.get_vocab() == lossless.get_vocab()
 
 
@@ -57,10 +56,9 @@ def test_the_same_targets_in_any_order_give_the_same_tokenizer(model_dir):  # no
 def test_lossless_keeps_the_stock_ids_and_adds_only_what_is_needed(model_dir):  # noqa: F811
     stock, lossless = load_tokenizer(model_dir, "stock"), load_tokenizer(model_dir, "lossless")
     assert stock.get_vocab().items() <= lossless.get_vocab().items()
-    assert rows_needed(lossless) == rows_needed(stock) + 18
+    assert embedding_rows_needed(lossless) == embedding_rows_needed(stock) + 18
     with_odd = load_tokenizer(model_dir, "lossless", ["Å plain words; é is known"])
-    assert rows_needed(with_odd) == rows_needed(lossless) + 1
-    assert embedding_rows(model_dir) == 128
+    assert embedding_rows_needed(with_odd) == embedding_rows_needed(lossless) + 1
 
 
 def test_special_tokens_are_those_of_the_model(model_dir):  # noqa: F811
@@ -78,14 +76,12 @@ def test_a_byte_level_tokenizer_is_left_as_it_is(tmp_path):
     PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path)
     lossless = load_tokenizer(tmp_path, "lossless", ANSWERS + ODD)
     assert len(lossless) == 256
-    assert all(survives(lossless, text) for text in ANSWERS + ODD)
+    assert all(round_trips(lossless, text) for text in ANSWERS + ODD)
 
 
-def test_bad_input_is_told(model_dir, tmp_path):  # noqa: F811
+def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):
     with pytest.raises(EssenceError, match=r"tokenizer\.json"):
         load_tokenizer(tmp_path, "stock")
-    with pytest.raises(EssenceError, match="stock or lossless"):
-        load_tokenizer(model_dir, "lossles")
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(EssenceError, match="cannot be read"):
         load_tokenizer(tmp_path, "stock")
@@ -99,20 +95,20 @@ def test_nothing_here_imports_torch():
 def test_a_real_tokenizer_and_real_targets(tmp_path, real_rows):
     folder, targets = real_rows.tokenizer, real_rows.answers
     stock = load_tokenizer(folder, "stock")
-    assert sum(survives(stock, text) for text in targets) == 0
+    assert sum(round_trips(stock, text) for text in targets) == 0
     load_tokenizer(folder, "lossless", targets + ODD).save_pretrained(tmp_path)
     reloaded = PreTrainedTokenizerFast.from_pretrained(tmp_path)
-    assert all(survives(reloaded, text) for text in targets + ODD)
+    assert all(round_trips(reloaded, text) for text in targets + ODD)
     known, lossless = stock.get_vocab(), load_tokenizer(folder, "lossless", targets)
-    first, needed = rows_needed(stock), rows_needed(lossless)
-    assert first + 18 == needed < embedding_rows(folder)
-    likes = new_rows(folder, lossless)
-    assert sorted(likes) == list(range(first, needed))
-    assert likes[lossless.convert_tokens_to_ids("`")] == known['"']
+    first, needed = embedding_rows_needed(stock), embedding_rows_needed(lossless)
+    assert first + 18 == needed
+    similar = added_tokens(folder, lossless)
+    assert sorted(similar) == list(range(first, needed))
+    assert similar[lossless.convert_tokens_to_ids("`")] == known['"']
 
 
-def test_fenced_sql_of_real_databases_survives(real_databases, real_rows):
+def test_fenced_sql_of_real_databases_round_trips(real_databases, real_rows):
     questions = real_databases.sample(1_200, 2)
     targets = [f"\n```sql\n{row['query']}\n```\n" for row in questions]
     lossless = load_tokenizer(real_rows.tokenizer, "lossless", targets)
-    assert [text for text in targets if not survives(lossless, text)] == []
+    assert [text for text in targets if not round_trips(lossless, text)] == []

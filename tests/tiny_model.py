@@ -1,17 +1,16 @@
 """A T5 of a few thousand weights with a tokenizer of a few words, and rows in those words."""
 
-import argparse
-import json
 import random
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
 
-from workflow_scripts.files import write_parquet
+from workflow_scripts.artifacts.parquet import write_rows
+from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
+from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.prompts import TASKS
 
 WORDS = 40
@@ -24,8 +23,6 @@ SHAPE = {
     "dropout_rate": 0.1,
     "decoder_start_token_id": 0,
 }
-COLUMNS = ("task", "db_id", "question", "source", "target")
-SCHEMA = pa.schema([("idx", pa.int64()), *((name, pa.string()) for name in COLUMNS)])
 # What a run publishes that must be the same to the byte whenever it is trained again.
 SAME = (
     "model/model.safetensors",
@@ -61,82 +58,83 @@ def make_rows(path: Path, count: int, seed: int) -> Path:
             f"w{generator.randrange(WORDS)}" for _ in range(generator.randint(least, most))
         )
 
+    unasked = ("evidence", "foreign_keys", "old_sql", "error", "exception_class", "gold_sql")
     rows = [
-        {
-            "idx": seed * 1000 + place,
-            "task": TASKS[place % 3],
-            "db_id": None,
-            "question": f"question {place}",
-            "source": words(3, 12),
-            "target": words(2, 9),
-        }
+        Row(
+            idx=seed * 1000 + place,
+            line=place + 1,
+            task=TASKS[place % 3],
+            db_id=None,
+            question=f"question {place}",
+            schema="",
+            source=words(3, 12),
+            target=words(2, 9),
+            **dict.fromkeys(unasked),
+        )
         for place in range(count)
     ]
-    write_parquet(path, pa.Table.from_pylist(rows, schema=SCHEMA))
+    write_rows(path, Row, rows)
     return path
+
+
+RECIPE = Recipe(
+    name="as_written",
+    prompt="full",
+    source_tokens=8,
+    target_tokens=6,
+    tokenizer="stock",
+    padding_in_loss=False,
+    generate_tokens=5,
+)
+RUN = RunSettings(
+    name="tiny",
+    experiment=1,
+    sampling="natural",
+    rows=18,
+    batch_size=4,
+    learning_rate=1e-2,
+    epochs=3,
+    patience=2,
+)
+TRAINING = TrainingSettings(
+    learning_rate_scale=1.0,
+    scheduler="linear",
+    warmup_steps=0,
+    weight_decay=0.0,
+    max_grad_norm=1.0,
+    eval_batch_size=4,
+    log_every=2,
+    best_metric="eval_loss",
+)
 
 
 def settings(
     recipe: dict[str, Any] | None = None,
     run: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
-    **others: Any,
-) -> dict[str, Any]:
+    seed: int = 42,
+) -> Settings:
     """Settings of a run that takes a second; the arguments replace single values."""
-    return {
-        "recipe": {
-            "name": "as_written",
-            "prompt": "full",
-            "source_tokens": 8,
-            "target_tokens": 6,
-            "tokenizer": "stock",
-            "padding_in_loss": False,
-            "generate_tokens": 5,
-            **(recipe or {}),
-        },
-        "run": {
-            "name": "tiny",
-            "experiment": 1,
-            "sampling": "natural",
-            "rows": 18,
-            "batch_size": 4,
-            "learning_rate": 1e-2,
-            "epochs": 3,
-            "patience": 2,
-            **(run or {}),
-        },
-        "training": {
-            "learning_rate_scale": 1.0,
-            "scheduler": "linear",
-            "warmup_steps": 0,
-            "weight_decay": 0.0,
-            "max_grad_norm": 1.0,
-            "eval_batch_size": 4,
-            "log_every": 2,
-            "best_metric": "eval_loss",
-            **(training or {}),
-        },
-        "seed": 42,
-        "device": "cpu",
-        "precision": "fp32",
-        **others,
-    }
-
-
-def arguments(folder: Path, tiny: Path, chosen: dict[str, Any]) -> argparse.Namespace:
-    """The command line of a training in `folder`, from the base and rows in `tiny`."""
-    return argparse.Namespace(
-        settings=json.dumps(chosen),
-        base=tiny / "base",
-        train=tiny / "train.parquet",
-        val=tiny / "val.parquet",
-        out=folder / "out",
-        work=folder / "work",
-        threads=1,
-        wait=0.0,
-        code_digest="",
-        lock_digest="",
+    return Settings(
+        recipe=RECIPE.model_copy(update=recipe),
+        run=RUN.model_copy(update=run),
+        training=TRAINING.model_copy(update=training),
+        seed=seed,
+        device="cpu",
+        precision="fp32",
     )
+
+
+def arguments(folder: Path, tiny: Path, chosen: Settings) -> dict[str, Any]:
+    """What a training in `folder` is called with, from the base and rows in `tiny`."""
+    return {
+        "settings": chosen,
+        "base": tiny / "base",
+        "train": tiny / "train.parquet",
+        "val": tiny / "val.parquet",
+        "out": folder / "out",
+        "work": folder / "work",
+    }
 
 
 def make_all(folder: Path) -> Path:

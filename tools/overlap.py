@@ -13,18 +13,17 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from workflow_scripts.artifacts.pretraining import Pretraining, PretrainingSettings
 from workflow_scripts.data.groups import comparable_text
-from workflow_scripts.errors import run_cli
-from workflow_scripts.files import read_json
-from workflow_scripts.model.pretrain import CHUNK, SETTINGS, chunk_of
+from workflow_scripts.model.standin.batches import CHUNK, chunk_of
 
 STANDIN = "resources/models/standin/pretrain.json"
 
 
-def overlap(questions: set[str], settings: dict) -> set[str]:
+def overlap(questions: set[str], settings: PretrainingSettings) -> set[str]:
     """Those of `questions` (as `comparable_text`) that the corpus of these settings asks."""
     met: set[str] = set()
-    chunks = -(-settings["steps"] // CHUNK)
+    chunks = -(-settings.steps // CHUNK)
     for number in range(chunks):
         asked = {comparable_text(example.draft.question) for example in chunk_of(settings, number)}
         met |= questions & asked
@@ -38,7 +37,7 @@ def main() -> None:
     parser.add_argument("--rows", required=True, type=Path, help="rows.parquet or test.parquet")
     parser.add_argument("--made", default=STANDIN, type=Path, help="pretrain.json of the model")
     given = parser.parse_args()
-    settings = {**SETTINGS, **read_json(given.made)["settings"]}
+    settings = Pretraining.read(given.made).settings
     table = pq.read_table(given.rows, columns=["question"])["question"].to_pylist()
     questions = {comparable_text(question) for question in table}
     met = sorted(overlap(questions, settings))
@@ -46,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    main()

@@ -1,17 +1,17 @@
-"""One owner at a time for a folder, by a lock that dies with its owner and so is never stale."""
+"""One owner at a time for a folder, by a lock that ends with its owner and so is never stale."""
 
-import fcntl
 import os
 import socket
 import time
 from pathlib import Path
-from typing import IO
+
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from workflow_scripts.errors import EssenceError
 
 
-def take(path: Path | str, what: str, wait: float = 0.0) -> IO[str]:
-    """Lock the file at `path`; the lock lasts until the returned file is closed or we die.
+def take(path: Path | str, what: str, wait: float = 0.0) -> AcquireReturnProxy:
+    """Lock the file at `path` for as long as the returned object lives, or for a `with` block.
 
     `what` names the thing that is owned, for messages. While another process holds it, wait up to
     `wait` seconds. Raises EssenceError saying which process on which machine holds it, and since
@@ -19,30 +19,22 @@ def take(path: Path | str, what: str, wait: float = 0.0) -> IO[str]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - lives as long as its owner
-    until = time.monotonic() + wait
-    while not _locked(file):
-        file.seek(0)
-        holder = file.read().strip() or "another process"
-        left = until - time.monotonic()
-        if left <= 0:
-            file.close()
-            raise EssenceError(
-                f"{what} is in use by {holder}. Wait for it, or stop it, and run the same "
-                "command again."
-            )
-        print(f"{what} is in use by {holder}; waiting for it ({left:.0f} s at most)", flush=True)
-        time.sleep(min(5.0, left))
-    file.truncate(0)
-    since = time.strftime("%Y-%m-%d %H:%M:%S")
-    file.write(f"process {os.getpid()} on {socket.gethostname()} since {since}")
-    file.flush()
-    return file
-
-
-def _locked(file: IO[str]) -> bool:
+    lock = FileLock(path, poll_interval=1, fallback_to_soft=False)  # soft locks outlive their owner
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        taken = lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{what} is in use by {_owner(path)}; waiting ({wait:.0f} s at most)", flush=True)
+        try:
+            taken = lock.acquire(timeout=wait)
+        except Timeout:
+            raise EssenceError(
+                f"{what} is in use by {_owner(path)}. Wait for it, or stop it, and run the same "
+                "command again."
+            ) from None
+    since = time.strftime("%Y-%m-%d %H:%M:%S")
+    path.write_text(f"process {os.getpid()} on {socket.gethostname()} since {since}")
+    return taken
+
+
+def _owner(path: Path) -> str:
+    return path.read_text(encoding="utf-8") or "another process"

@@ -1,75 +1,101 @@
 """Rows as token ids, and batches that remember the task of each row.
 
-Sources are cut at the recipe's length and padded to the longest of their batch. The notebooks
-padded all of them to 512; with the attention mask the model gives the same answer, and sooner.
+Sources are truncated at the recipe's length and padded to the longest of their batch. The
+notebooks padded all of them to 512; with the attention mask the model gives the same answer, and
+sooner.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
-import pyarrow.parquet as pq
-
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.text.recipes import Recipe, source_text, target_text
+from workflow_scripts.text.preprocessing import source_text, target_text
+from workflow_scripts.text.tokenizers import load_tokenizer
 
 IGNORED = -100  # the label that no loss counts
-Row = dict[str, Any]
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a sample. Raises EssenceError when it is missing, empty or of unknown tasks."""
-    if not path.is_file():
-        raise EssenceError(f"{path}: no such file. `snakemake` makes it from results/data.")
-    rows = pq.read_table(path).to_pylist()
+class Example(TypedDict):
+    input_ids: list[int]
+    labels: list[int]  # with the end token
+    task: int  # place in TASKS
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The rows of a run, tokenised."""
+
+    tokenizer: Any
+    train: list[Example]
+    val: list[Example]
+    padded_target: int | None  # see Collator
+
+    @classmethod
+    def load(cls, train: Path, val: Path, base: Path, recipe: Recipe) -> "TrainingData":
+        """Raises EssenceError when a sample is missing or empty, or `base` has no tokenizer."""
+        rows = [read_sample(train), read_sample(val)]
+        targets = (row.target for part in rows for row in part)
+        tokenizer = load_tokenizer(base, recipe.tokenizer, targets)
+        return cls(
+            tokenizer,
+            *(make_examples(part, recipe, tokenizer) for part in rows),
+            padded_target=recipe.target_tokens if recipe.padding_in_loss else None,
+        )
+
+    def row_counts(self) -> dict[str, dict[str, int]]:
+        """Rows of each split: all of them, and those of each task."""
+        counts = {}
+        for name, examples in (("train", self.train), ("val", self.val)):
+            by_task = Counter(TASKS[example["task"]] for example in examples)
+            counts[name] = {"all": len(examples), **{task: by_task[task] for task in TASKS}}
+        return counts
+
+
+def read_sample(path: Path) -> list[Row]:
+    """Raises EssenceError when the file is missing, empty or not a table of rows."""
+    rows = read_rows(Row, path)
     if not rows:
         raise EssenceError(f"{path}: no rows. Ask for more rows in the run's settings.")
-    unknown = sorted({row["task"] for row in rows} - set(TASKS))
-    if unknown:
-        raise EssenceError(f"{path}: unknown task {', '.join(unknown)}. Known: {', '.join(TASKS)}.")
     return rows
 
 
-def encode_sources(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
-    texts = [source_text(recipe, row["source"]) for row in rows]
-    return tokenizer(texts, truncation=True, max_length=recipe.source_tokens)["input_ids"]
-
-
-def encode_targets(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
-    texts = [target_text(row["target"]) for row in rows]
-    return tokenizer(texts, truncation=True, max_length=recipe.target_tokens)["input_ids"]
-
-
-def examples(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[dict[str, Any]]:
-    """One dictionary a row: input_ids, labels (with the end token), task (place in TASKS)."""
+def make_examples(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[Example]:
     sources = encode_sources(rows, recipe, tokenizer)
     targets = encode_targets(rows, recipe, tokenizer)
     return [
-        {"input_ids": source, "labels": target, "task": TASKS.index(row["task"])}
+        Example(input_ids=source, labels=target, task=TASKS.index(row.task))
         for row, source, target in zip(rows, sources, targets, strict=True)
     ]
 
 
-def count_tasks(examples: list[dict[str, Any]]) -> dict[str, int]:
-    """Rows of each task, and of all."""
-    counts = Counter(TASKS[example["task"]] for example in examples)
-    return {"all": len(examples), **{task: counts[task] for task in TASKS}}
+def encode_sources(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
+    texts = [source_text(recipe, row.source) for row in rows]
+    return tokenizer(texts, truncation=True, max_length=recipe.source_tokens)["input_ids"]
+
+
+def encode_targets(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
+    texts = [target_text(row.target) for row in rows]
+    return tokenizer(texts, truncation=True, max_length=recipe.target_tokens)["input_ids"]
 
 
 @dataclass(frozen=True)
 class Collator:
     """Makes tensors: input_ids, attention_mask, labels (batch x longest), task, target_length.
 
-    With `padded_target` set, targets are filled with the padding token up to that length and the
-    loss counts it, as in the notebooks; otherwise they are filled with IGNORED up to the longest.
+    With `padded_target` set, targets are padded up to that length and the loss counts the padding,
+    as in the notebooks; otherwise they are filled with IGNORED up to the longest.
     """
 
     pad: int
     padded_target: int | None = None
 
-    def __call__(self, batch: list[dict[str, Any]]) -> dict[str, Any]:
+    def __call__(self, batch: list[Example]) -> dict[str, Any]:
         import torch
 
         sources = [row["input_ids"] for row in batch]

@@ -1,37 +1,46 @@
-"""Checkpoints to trust: sealed when whole, put aside when broken."""
+"""Checkpoints that a training can be resumed from: sealed when whole, put aside when broken."""
 
 import contextlib
 import errno
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256, write_json
+from workflow_scripts.model.progress import say
 
-MANIFEST = "manifest.json"  # written last: a checkpoint without it is not whole
+MANIFEST = "manifest.json"  # checksums, written last: a checkpoint without it is not whole
+NOTES = "essence.json"
+LOG = "training_log.jsonl"
 ALMOST_NOTHING = 2**20  # bytes; a failed write that leaves less than this had no room
 
 
-@contextlib.contextmanager
-def telling_full_disk(path: Path) -> Iterator[None]:
-    """Turn what libraries raise on a full disk into one EssenceError; other errors pass."""
-    try:
-        yield
-    except Exception as error:
-        there = next(each for each in (path, *path.absolute().parents) if each.exists())
-        free = shutil.disk_usage(there).free
-        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if not (full or "No space left" in str(error) or free < ALMOST_NOTHING):
-            raise
-        raise EssenceError(
-            f"{path}: no space left on the disk ({free // 2**20} MB free). Nothing was published "
-            "and nothing older was lost; free some space and run the same command again."
-        ) from error
+class Notes(Artifact):
+    """What a checkpoint knows of its training beyond the trainer's own state."""
+
+    finished: bool = False
+    seconds: float = 0.0  # in all starts
+    starts: int = 0
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Where a training goes on: at the checkpoint, or (None) at its first step."""
+
+    checkpoint: Path | None
+    notes: Notes  # of the starts before this one
+
+    @classmethod
+    def newest(cls, folder: Path) -> "Resume":
+        """Raises EssenceError when the notes of a whole checkpoint are of another version."""
+        checkpoint = last_good(folder)
+        return cls(checkpoint, Notes.read(checkpoint / NOTES) if checkpoint else Notes())
 
 
 def seal(checkpoint: Path) -> None:
@@ -58,20 +67,20 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
-def all_checkpoints(work: Path) -> list[Path]:
-    """Checkpoint folders from the oldest to the newest step, whole or not."""
-    found = [path for path in work.glob("checkpoint-*") if path.suffix != ".broken"]
+def all_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints in a folder by step, whole or not."""
+    found = [path for path in folder.glob("checkpoint-*") if path.suffix != ".broken"]
     return sorted(found, key=step_of)
 
 
-def last_good(work: Path) -> Path | None:
-    """The newest checkpoint that a training can go on from; put the unusable ones aside.
+def last_good(folder: Path) -> Path | None:
+    """The newest checkpoint that a training can be resumed from; unusable ones are put aside.
 
     A checkpoint is of use only together with the best one so far, which will be published if no
     later one is better.
     """
-    whole = {step_of(path): path for path in all_checkpoints(work) if is_whole(path)}
-    for path in reversed(all_checkpoints(work)):
+    whole = {step_of(path): path for path in all_checkpoints(folder) if is_whole(path)}
+    for path in reversed(all_checkpoints(folder)):
         step = step_of(path)
         if step in whole:
             best = trainer_state(path)["best_global_step"]
@@ -80,18 +89,19 @@ def last_good(work: Path) -> Path | None:
         aside = _free_name(path.with_name(f"{path.name}.broken"))
         path.rename(aside)
         whole.pop(step, None)
-        print(f"{path} is broken: put aside as {aside.name}", file=sys.stderr, flush=True)
+        say(f"{path} is broken: put aside as {aside.name}")
     return None
 
 
-def keep(work: Path, best_step: int | None, last: int = 2) -> None:
+def keep(folder: Path, best_step: int | None, last: int = 2) -> None:
     """Delete all checkpoints but the `last` newest and the best."""
-    for path in all_checkpoints(work)[:-last]:
+    for path in all_checkpoints(folder)[:-last]:
         if step_of(path) != best_step:
             shutil.rmtree(path)
 
 
 def trainer_state(checkpoint: Path) -> dict[str, Any]:
+    """The Hugging Face trainer's own state."""
     return json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
 
 
@@ -111,7 +121,7 @@ def _free_name(path: Path) -> Path:
 
 @contextlib.contextmanager
 def removed_on_error(folder: Path) -> Iterator[None]:
-    """Give back the space of a folder that could not be finished."""
+    """Free the space of a folder that could not be finished."""
     try:
         yield
     except Exception:
@@ -119,6 +129,18 @@ def removed_on_error(folder: Path) -> Iterator[None]:
         raise
 
 
-def remove(work: Path) -> None:
-    """Delete a run's checkpoints, once it is published; those of other fingerprints stay."""
-    shutil.rmtree(work)
+@contextlib.contextmanager
+def explaining_full_disk(path: Path) -> Iterator[None]:
+    """Turn what libraries raise on a full disk into one EssenceError; other errors pass."""
+    try:
+        yield
+    except Exception as error:
+        there = next(each for each in (path, *path.absolute().parents) if each.exists())
+        free = shutil.disk_usage(there).free
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        if not (full or "No space left" in str(error) or free < ALMOST_NOTHING):
+            raise
+        raise EssenceError(
+            f"{path}: no space left on the disk ({free // 2**20} MB free). Nothing was published "
+            "and nothing older was lost; free some space and run the same command again."
+        ) from error

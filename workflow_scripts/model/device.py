@@ -1,15 +1,17 @@
 """The device of one process: at most one GPU, bf16 where the hardware has it, one thread count."""
 
-import fcntl
+import contextlib
+import itertools
 import os
-import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
 
+from filelock import FileLock, Timeout
+
+from workflow_scripts.artifacts.runs import DeviceFacts
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.model.progress import say
 
 # Asks the driver's library for the GPUs instead of opening them: they must not be opened before
 # the one to use is chosen.
@@ -17,62 +19,43 @@ os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 # Read by cuBLAS when it starts; without it, matrix products on a GPU are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-
-@dataclass
-class Device:
-    """Where and how precisely to compute; `notes` says what was asked for and could not be had."""
-
-    kind: str  # cpu | cuda
-    name: str
-    precision: str  # fp32 | bf16
-    threads: int
-    notes: list[str] = field(default_factory=list)
-    lock: IO[Any] | None = None  # held as long as the process lives
-
-    @property
-    def bf16(self) -> bool:
-        return self.precision == "bf16"
-
-    def facts(self) -> dict[str, Any]:
-        keys = ("kind", "name", "precision", "threads", "notes")
-        return {key: getattr(self, key) for key in keys}
+_held: list[FileLock | None] = []  # the lock of this process's GPU, until the process ends
 
 
-def choose_device(wanted: str, precision: str, threads: int = 1) -> Device:
+def choose_device(wanted: str, precision: str, threads: int = 1) -> DeviceFacts:
     """Choose the device and make torch deterministic on it.
 
-    `wanted` is auto, cpu or cuda; `precision` is auto, fp32 or bf16. Raises EssenceError for
-    `cuda` without a GPU.
+    `wanted` is auto, cpu or cuda; `precision` is auto, fp32 or bf16. The `notes` of the device say
+    what was asked for and is not there. Raises EssenceError for `cuda` without a GPU.
     """
     import torch
 
     torch.set_num_threads(threads)
     torch.utils.deterministic.fill_uninitialized_memory = False
-    lock, notes = None, []
-    if wanted != "cpu":
-        lock = _take_gpu(torch.cuda.device_count())
-        if lock is None and wanted == "cuda":
-            raise EssenceError(
-                "model.device is cuda, but no GPU is visible here. Run on a machine with an NVIDIA "
-                "GPU and a CUDA build of torch, or set model.device to auto or cpu."
-            )
-        if lock is None:
-            notes.append("no GPU found: running on the CPU")
-    if lock is None:
+    notes = []
+    gpus = 0 if wanted == "cpu" else torch.cuda.device_count()
+    kind = "cuda" if gpus else "cpu"
+    if gpus:
+        _held.append(_take_gpu(gpus))
+        name, has_bf16 = torch.cuda.get_device_name(0), torch.cuda.is_bf16_supported(False)
+    elif wanted == "cuda":
+        raise EssenceError(
+            "model.device is cuda, but no GPU is visible here. Run on a machine with an NVIDIA "
+            "GPU and a CUDA build of torch, or set model.device to auto or cpu."
+        )
+    else:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    kind = "cpu" if lock is None else "cuda"
+        name, has_bf16 = _cpu_name(), cpu_has_bf16()
+        notes += ["no GPU found: running on the CPU"] * (wanted == "auto")
     # Some GPU kernels of torch have no deterministic form: they warn there instead of failing.
     torch.use_deterministic_algorithms(True, warn_only=kind == "cuda")
-    name = _cpu_name() if kind == "cpu" else torch.cuda.get_device_name(0)
-    has_bf16 = cpu_has_bf16() if kind == "cpu" else torch.cuda.is_bf16_supported(False)
     if precision == "bf16" and not has_bf16:
         notes.append(f"{name} has no bf16: computing in fp32")
     chosen = "bf16" if precision != "fp32" and has_bf16 else "fp32"
-    device = Device(kind, name, chosen, threads, notes, lock)
     for note in notes:
-        print(f"note: {note}", file=sys.stderr, flush=True)
-    print(f"device: {kind} ({name}), {chosen}, {threads} thread(s)", file=sys.stderr, flush=True)
-    return device
+        say(f"note: {note}")
+    say(f"device: {kind} ({name}), {chosen}, {threads} thread(s)")
+    return DeviceFacts(kind=kind, name=name, precision=chosen, threads=threads, notes=notes)
 
 
 def cpu_has_bf16() -> bool:
@@ -83,39 +66,31 @@ def cpu_has_bf16() -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def _take_gpu(count: int) -> IO[Any] | None:
-    """Leave one GPU visible to this process, or return None when there is none.
+def _take_gpu(count: int) -> FileLock | None:
+    """Leave one GPU visible to this process, as long as the lock that is returned is held.
 
     A scheduler that hands out GPUs names one in CUDA_VISIBLE_DEVICES, which is then taken as it
-    is. Otherwise processes share the visible ones by file locks, and wait when all are taken.
+    is, without a lock. Otherwise processes share the visible ones by file locks, and wait when all
+    are taken.
     """
-    if count == 0:
-        return None
     given = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
+    if len(given) == 1:
+        return None
+    names = given or [str(index) for index in range(count)]
     folder = Path(tempfile.gettempdir()) / f"essence-gpus-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    if len(given) == 1:
-        return open(os.devnull, "rb")
-    names = given or [str(index) for index in range(count)]
-    said = False
-    while True:
+    for attempt in itertools.count():
         for name in names:
-            file = open(folder / f"{name}.lock", "ab")  # noqa: SIM115
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                continue
-            os.environ["CUDA_VISIBLE_DEVICES"] = name
-            return file
-        if not said:
-            print(
+            lock = FileLock(folder / f"{name}.lock", fallback_to_soft=False)
+            with contextlib.suppress(Timeout):
+                lock.acquire(blocking=False)
+                os.environ["CUDA_VISIBLE_DEVICES"] = name
+                return lock
+        if attempt == 0:
+            say(
                 f"every GPU ({', '.join(names)}) is taken by another training: waiting. "
-                "Set CUDA_VISIBLE_DEVICES to one of them to share it.",
-                file=sys.stderr,
-                flush=True,
+                "Set CUDA_VISIBLE_DEVICES to one of them to share it."
             )
-            said = True
         time.sleep(2)
 
 

@@ -1,11 +1,13 @@
 """Download a base model from the model hub, at one revision, into a folder of our own."""
 
-import argparse
 import shutil
 from pathlib import Path
+from typing import Annotated
 
-from workflow_scripts.errors import EssenceError, run_cli
-from workflow_scripts.files import sha256, written_whole
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import sha256 as sha256_of
+from workflow_scripts.files import written_whole
+from workflow_scripts.stage import Setting, run_stage
 
 FILES = (
     "model.safetensors",
@@ -16,12 +18,13 @@ FILES = (
 )
 
 
-def fetch_model(name: str, revision: str, out: Path, weights: str | None = None) -> None:
-    """Copy the files of `name` at `revision` into `out`; `weights` is the sha256 expected of them.
-
-    Raises EssenceError when the hub cannot be reached, has no such model or revision, or has
-    other weights than those expected.
-    """
+def fetch(
+    name: Annotated[str, Setting("name on the hub, such as owner/model")],
+    revision: Annotated[str, Setting("commit, tag or branch")],
+    out: Annotated[Path, Setting("folder for the files")],
+    sha256: Annotated[str | None, Setting("checksum that model.safetensors must have")] = None,
+) -> None:
+    """Raises EssenceError when the hub lacks the model or the revision, or has other weights."""
     from huggingface_hub import hf_hub_download
 
     for file in FILES:
@@ -33,9 +36,9 @@ def fetch_model(name: str, revision: str, out: Path, weights: str | None = None)
                 f"On a machine without network, put the files into {out} by hand "
                 f"({', '.join(FILES)}), or set model.base to a folder that has them."
             ) from error
-        if file == "model.safetensors" and weights and sha256(cached) != weights:
+        if file == "model.safetensors" and sha256 and (found := sha256_of(cached)) != sha256:
             raise EssenceError(
-                f"model.sha256: {name} at {revision} has weights {sha256(cached)}, not {weights}. "
+                f"model.sha256: {name} at {revision} has weights {found}, not {sha256}. "
                 "Name the revision that has them, or set model.sha256 to null to take these."
             )
         with written_whole(out / file) as temporary:
@@ -43,15 +46,5 @@ def fetch_model(name: str, revision: str, out: Path, weights: str | None = None)
         print(f"{file}: {(out / file).stat().st_size / 1e6:.1f} MB", flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--name", required=True, help="name on the hub, such as owner/model")
-    parser.add_argument("--revision", required=True, help="commit, tag or branch")
-    parser.add_argument("--sha256", help="what model.safetensors must have")
-    parser.add_argument("--out", required=True, type=Path, help="folder for the files")
-    arguments = parser.parse_args()
-    fetch_model(arguments.name, arguments.revision, arguments.out, arguments.sha256)
-
-
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(fetch)

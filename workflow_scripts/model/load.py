@@ -1,4 +1,4 @@
-"""A model from a folder, or a clear word on why that cannot be."""
+"""A model from a folder, with an embedding for every token of its tokenizer."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,10 +6,13 @@ from typing import Any
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of, read_json, sha256
+from workflow_scripts.text.tokenizers import added_tokens, embedding_rows_needed
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.model")
-NEW_ROW_NOISE = 0.5  # share of the embedding's own spread; with less, likes are told apart late
+# Standard deviation of the noise on added embeddings, as a share of the embedding's own; with less,
+# tokens that start from the same embedding are told apart late.
+ADDED_TOKEN_NOISE = 0.5
 
 
 def base_digest(folder: Path) -> str:
@@ -31,7 +34,7 @@ def check_base(folder: Path) -> None:
     if not config.get("is_encoder_decoder"):
         raise EssenceError(
             f"{folder}: model.base is a {config.get('model_type', 'model of unknown type')}, "
-            "which is not an encoder-decoder (seq2seq) model. Use a T5, mT5, BART or the like."
+            "which is not an encoder-decoder (seq2seq) model. Use a T5, mT5, BART or similar."
         )
     if not any((folder / name).is_file() for name in WEIGHTS):
         raise EssenceError(
@@ -48,7 +51,7 @@ def load_model(folder: Path) -> Any:
     check_base(folder)
     from transformers import AutoModelForSeq2SeqLM
 
-    quiet_library()
+    silence_library()
     try:
         model, report = AutoModelForSeq2SeqLM.from_pretrained(
             folder, dtype="float32", local_files_only=True, output_loading_info=True
@@ -67,7 +70,7 @@ def load_model(folder: Path) -> Any:
     return model
 
 
-def quiet_library() -> None:
+def silence_library() -> None:
     """No progress bars and no advice in our logs."""
     from transformers.utils import logging
 
@@ -75,26 +78,36 @@ def quiet_library() -> None:
     logging.disable_progress_bar()
 
 
-def make_room(model: Any, tokenizer: Any, new: Mapping[int, int | None], seed: int) -> None:
-    """Give the embedding a row for every token of `tokenizer`.
+def initial_model(folder: Path, tokenizer: Any, seed: int, device: str) -> Any:
+    """The model that a fine-tuning starts from: that of the folder, with `tokenizer`'s tokens."""
+    model = load_model(folder)
+    embed_added_tokens(model, tokenizer, added_tokens(folder, tokenizer), seed)
+    if device == "cpu":  # a third faster there: torch's fused attention has no learned bias
+        model.set_attn_implementation("eager")
+    return model
 
-    `new` (see `tokenizers.new_rows`) names the tokens that the model has yet to learn: each starts
-    from the row of its like, or from the mean row, with seeded noise to tell them apart.
+
+def embed_added_tokens(
+    model: Any, tokenizer: Any, added: Mapping[int, int | None], seed: int
+) -> None:
+    """Give the model an embedding for every token of `tokenizer`.
+
+    `added` (see `tokenizers.added_tokens`) are the tokens that the model has yet to learn. Each
+    starts from the embedding of a similar token, or from the mean embedding, with seeded noise so
+    that no two start equal.
     """
     import torch
 
-    from workflow_scripts.text.tokenizers import rows_needed
-
-    tokens, old = rows_needed(tokenizer), model.get_input_embeddings().weight.shape[0]
-    if tokens > old:
-        model.resize_token_embeddings(tokens, mean_resizing=False)
+    needed, known = embedding_rows_needed(tokenizer), model.get_input_embeddings().weight.shape[0]
+    if needed > known:
+        model.resize_token_embeddings(needed, mean_resizing=False)
     modules = (model.get_input_embeddings(), model.get_output_embeddings())
-    tables = {id(module.weight): module.weight for module in modules}  # often one and the same
+    matrices = {id(module.weight): module.weight for module in modules}  # tied: one and the same
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for table in tables.values():
-            mean, spread = table[:old].mean(0), table[:old].std()
-            for row, like in new.items():
-                noise = torch.randn(table.shape[1], generator=generator)
-                start = mean if like is None else table[like]
-                table[row] = start + NEW_ROW_NOISE * spread * noise
+        for weight in matrices.values():
+            mean, deviation = weight[:known].mean(0), weight[:known].std()
+            for token, similar in added.items():
+                noise = torch.randn(weight.shape[1], generator=generator)
+                start = mean if similar is None else weight[similar]
+                weight[token] = start + ADDED_TOKEN_NOISE * deviation * noise

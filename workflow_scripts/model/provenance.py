@@ -4,67 +4,83 @@ import importlib.metadata
 import platform
 import resource
 import subprocess
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.files import sha256
+from workflow_scripts.artifacts.runs import Base, DeviceFacts, Git, Provenance, Weights
+from workflow_scripts.artifacts.settings import Settings
+from workflow_scripts.digest import code_digest
+from workflow_scripts.files import digest_of, sha256
+from workflow_scripts.model.load import base_digest
+from workflow_scripts.model.micro_batch import MicroBatch
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "safetensors", "numpy", "pyarrow")
 
 
-def surroundings() -> dict[str, Any]:
-    """The code's commit, the packages and the machine."""
-    return {
-        "git": git_state(),
-        "versions": {"python": platform.python_version(), **versions()},
-        "platform": platform.platform(),
-    }
+@dataclass(frozen=True)
+class Sources:
+    """All that decides the bytes of a training: equal sources, equal results."""
+
+    settings: Settings
+    data: dict[str, str]  # split -> sha256 of its rows
+    base: Base
+    device: DeviceFacts
+    code: str
+
+    @classmethod
+    def of(
+        cls, settings: Settings, samples: dict[str, Path], base: Path, device: DeviceFacts
+    ) -> "Sources":
+        return cls(
+            settings=settings,
+            data={split: sha256(path) for split, path in samples.items()},
+            base=Base(folder=str(base), digest=base_digest(base)),
+            device=device,
+            code=code_digest("workflow_scripts.model.train"),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        facts = {
+            "settings": self.settings.model_dump(),
+            "data": self.data,
+            "base": self.base.digest,
+            "code": self.code,
+            "device": [self.device.kind, self.device.precision],
+            "versions": package_versions(),
+        }
+        return digest_of(facts)[:16]
 
 
-def versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+class Cost:
+    """Seconds of each part of a run, and the joules that its GPU uses meanwhile."""
 
+    def __init__(self, device: DeviceFacts):
+        self.seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+        self._gpu = _open_nvml() if device.kind == "cuda" else None
+        self._joules_before = self._joules()
 
-def git_state() -> dict[str, Any]:
-    """{"commit", "dirty"}, both None where there is no git or no repository."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        changes = _git("status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "dirty": None}
-    return {"commit": commit.strip(), "dirty": bool(changes.strip())}
-
-
-def lock_digest() -> str | None:
-    """sha256 of requirements.lock, or None when there is none."""
-    lock = ROOT / "requirements.lock"
-    return sha256(lock) if lock.is_file() else None
-
-
-def peak_memory_mib() -> int:
-    """The most main memory that this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
-class EnergyMeter:
-    """Joules that the GPU has used since the meter was made; None where nothing can tell."""
-
-    def __init__(self, kind: str):
-        self.handle = _open_nvml() if kind == "cuda" else None
-        self.before = self._read()
+    def part_done(self, name: str) -> None:
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._since, 3)
+        self._since = now
 
     def joules(self) -> float | None:
-        now = self._read()
-        return None if now is None or self.before is None else now - self.before
+        """None where nothing can tell."""
+        now = self._joules()
+        return None if now is None or self._joules_before is None else now - self._joules_before
 
-    def _read(self) -> float | None:
-        if self.handle is None:
+    def _joules(self) -> float | None:
+        if self._gpu is None:
             return None
         import pynvml
 
         try:
-            return pynvml.nvmlDeviceGetTotalEnergyConsumption(self.handle) / 1000
+            return pynvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu) / 1000
         except pynvml.NVMLError:
             return None
 
@@ -81,6 +97,57 @@ def _open_nvml() -> Any:
         return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(0).uuid}")
     except pynvml.NVMLError:
         return None
+
+
+def provenance(
+    sources: Sources,
+    micro_batch: MicroBatch,
+    starts: int,
+    cost: Cost,
+    weights: Weights,
+) -> Provenance:
+    """The facts of a run whose weights are on the disk, and of the machine that we are on."""
+    settings, device = sources.settings, sources.device
+    return Provenance(
+        recipe=settings.recipe.name,
+        run=settings.run.name,
+        seed=settings.seed,
+        settings=settings,
+        fingerprint=sources.fingerprint,
+        data=sources.data,
+        base=sources.base,
+        code=sources.code,
+        lock=_lock_digest(),
+        device=device.model_copy(update={"notes": device.notes + micro_batch.notes}),
+        versions={"python": platform.python_version(), **package_versions()},
+        git=_git_state(),
+        platform=platform.platform(),
+        batch=micro_batch.facts,
+        starts=starts,
+        seconds=cost.seconds,
+        energy_joules=cost.joules(),
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        model=weights,
+    )
+
+
+def package_versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
+
+
+def _lock_digest() -> str | None:
+    lock = ROOT / "requirements.lock"
+    return sha256(lock) if lock.is_file() else None
+
+
+def _git_state() -> Git:
+    """Both None where there is no git or no repository."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        changes = _git("status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return Git(commit=None, dirty=None)
+    return Git(commit=commit.strip(), dirty=bool(changes.strip()))
 
 
 def _git(*arguments: str) -> str:

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.artifacts.runs import Provenance, Weights
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.model.checkpoints import sync, telling_full_disk
+from workflow_scripts.files import sha256
+from workflow_scripts.model.checkpoints import explaining_full_disk, sync
 
 STAGE = ".publishing"
 OLD = ".replaced"
@@ -25,7 +27,7 @@ def published(out: Path) -> Iterator[Path]:
     for leftover in (stage, out / OLD):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
-        with telling_full_disk(out):
+        with explaining_full_disk(out):
             stage.mkdir(parents=True)
             yield stage
             for path in sorted(stage.rglob("*"), reverse=True):
@@ -39,7 +41,7 @@ def published(out: Path) -> Iterator[Path]:
         shutil.rmtree(out / OLD, ignore_errors=True)
 
 
-def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
+def save_model(model: Any, tokenizer: Any, folder: Path) -> Weights:
     """Save weights (float32), config and tokenizer, read the weights back and compare.
 
     Raises EssenceError when the disk holds other weights than the model has.
@@ -48,12 +50,34 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> None:
 
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    saved, kept = load_file(folder / "model.safetensors"), model.state_dict()
+    weights = folder / "model.safetensors"
+    saved, kept = load_file(weights), model.state_dict()
     if not all(kept[name].cpu().equal(tensor) for name, tensor in saved.items()):
         raise EssenceError(
             f"{folder}: the disk gave back other weights than were written to it. Nothing was "
             "published; check the disk and run the same command again."
         )
+    return Weights(
+        sha256=sha256(weights), bytes=weights.stat().st_size, parameters=model.num_parameters()
+    )
+
+
+def is_published(out: Path, fingerprint: str) -> bool:
+    """Whether this very training is in place already, whole.
+
+    So it is when Snakemake was killed and its training was not: the next Snakemake starts a
+    second one, which waits for the first and then finds its results.
+    """
+    try:
+        facts = Provenance.read(out / "provenance.json")
+        return (
+            facts.fingerprint == fingerprint
+            and facts.model.sha256 == sha256(out / "model" / "model.safetensors")
+            and (out / "training.json").is_file()
+            and (out / "training_log.jsonl").is_file()
+        )
+    except (EssenceError, OSError):
+        return False
 
 
 def _move(source: Path, target: Path, old: Path) -> None:

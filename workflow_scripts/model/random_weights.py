@@ -3,14 +3,15 @@
 It has learned nothing, and its card says so. Use it where the weights of a model cannot be had.
 """
 
-import argparse
 import shutil
 from pathlib import Path
+from typing import Annotated
 
-from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_text
-from workflow_scripts.model.load import quiet_library
+from workflow_scripts.model.load import silence_library
 from workflow_scripts.model.publish import published
+from workflow_scripts.stage import Setting, run_stage
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -26,7 +27,11 @@ at real sizes. No number measured with it says anything about a trained model.
 """
 
 
-def make_random_model(config: Path, out: Path, seed: int) -> None:
+def random_weights(
+    config: Annotated[Path, Setting("folder with config.json and a tokenizer")],
+    out: Annotated[Path, Setting("folder for the model")],
+    seed: Annotated[int, Setting("decides the weights")] = 42,
+) -> None:
     """Raises EssenceError when `config` holds no encoder-decoder configuration."""
     from transformers import AutoConfig, AutoModelForSeq2SeqLM, set_seed
 
@@ -35,7 +40,7 @@ def make_random_model(config: Path, out: Path, seed: int) -> None:
     settings = AutoConfig.from_pretrained(config, local_files_only=True)
     if not settings.is_encoder_decoder:
         raise EssenceError(f"{config}: a {settings.model_type} is not an encoder-decoder model.")
-    quiet_library()
+    silence_library()
     set_seed(seed)
     model = AutoModelForSeq2SeqLM.from_config(settings)
     if (config / "generation_config.json").is_file():
@@ -49,14 +54,5 @@ def make_random_model(config: Path, out: Path, seed: int) -> None:
         write_text(stage / "README.md", card)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--config", required=True, type=Path, help="folder with config.json")
-    parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--seed", type=int, default=42)
-    arguments = parser.parse_args()
-    make_random_model(arguments.config, arguments.out, arguments.seed)
-
-
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(random_weights)

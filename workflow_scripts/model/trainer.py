@@ -1,10 +1,6 @@
 """The Hugging Face trainer with losses that are true for each task, and checkpoints to trust."""
 
-import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,49 +11,40 @@ from transformers import (
     PrinterCallback,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
-    TrainerCallback,
 )
 
-from workflow_scripts.files import write_json
+from workflow_scripts.artifacts.runs import DeviceFacts
+from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model import checkpoints
-from workflow_scripts.model.batches import IGNORED, Collator
-from workflow_scripts.model.device import Device
-from workflow_scripts.model.settings import Settings
-from workflow_scripts.model.training_log import TrainingLog, check_finite, eval_event, step_event
-
-NOTES = "essence.json"  # what a checkpoint knows beyond the trainer's own state
-LOG = "training_log.jsonl"
+from workflow_scripts.model.batches import IGNORED, Collator, TrainingData
+from workflow_scripts.model.callbacks import SaveWithinEpochs, StepRecorder
+from workflow_scripts.model.checkpoints import LOG, NOTES, Notes, Resume
+from workflow_scripts.model.progress import say
+from workflow_scripts.model.training_log import TrainingLog, eval_event, step_event
 
 
-def make_trainer(
-    settings: Settings,
-    device: Device,
-    model: Any,
-    collator: Collator,
-    train: list[dict[str, Any]],
-    val: list[dict[str, Any]],
-    work: Path,
-    micro_batch: int,
-) -> "TaskLossTrainer":
-    """A trainer for one run; `micro_batch` rows at a time, the run's batch size in all."""
-    options, batch = settings.training, settings.run["batch_size"]
-    metric = options["best_metric"]
-    arguments = Seq2SeqTrainingArguments(
-        output_dir=str(work),
+def training_arguments(
+    settings: Settings, device: DeviceFacts, folder: Path, micro_batch: int
+) -> Seq2SeqTrainingArguments:
+    """Checkpoints go to `folder`; `micro_batch` rows are computed at a time."""
+    run, training = settings.run, settings.training
+    metric = training.best_metric
+    return Seq2SeqTrainingArguments(
+        output_dir=str(folder),
         per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=batch // micro_batch,
-        per_device_eval_batch_size=max(1, options["eval_batch_size"] * micro_batch // batch),
+        gradient_accumulation_steps=run.batch_size // micro_batch,
+        per_device_eval_batch_size=max(1, training.eval_batch_size * micro_batch // run.batch_size),
         learning_rate=settings.learning_rate,
-        num_train_epochs=settings.run["epochs"],
-        lr_scheduler_type=options["scheduler"],
-        warmup_steps=options["warmup_steps"],
-        weight_decay=options["weight_decay"],
-        max_grad_norm=options["max_grad_norm"],
+        num_train_epochs=run.epochs,
+        lr_scheduler_type=training.scheduler,
+        warmup_steps=training.warmup_steps,
+        weight_decay=training.weight_decay,
+        max_grad_norm=training.max_grad_norm,
         optim="adamw_torch_fused",
         seed=settings.seed,
         data_seed=settings.seed,
-        bf16=device.bf16,
+        bf16=device.precision == "bf16",
         use_cpu=device.kind == "cpu",
         dataloader_pin_memory=device.kind == "cuda",
         eval_strategy="epoch",
@@ -72,34 +59,54 @@ def make_trainer(
         report_to="none",
         disable_tqdm=True,
     )
-    trainer = TaskLossTrainer(
-        model=model, args=arguments, data_collator=collator, train_dataset=train, eval_dataset=val
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.add_callback(Recorder(trainer, settings))
-    if settings.run["patience"] is not None:
-        trainer.add_callback(EarlyStoppingCallback(settings.run["patience"]))
-    return trainer
 
 
 class TaskLossTrainer(Seq2SeqTrainer):
     """Sums token losses and counts by task, in the very batches that are trained on.
 
     The loss of a step is the mean over all tokens that count in its whole batch, however many
-    micro-batches that was computed in.
+    micro batches that was computed in.
     """
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, **options: Any):
-        super().__init__(**options)
+    def __init__(
+        self,
+        settings: Settings,
+        arguments: Seq2SeqTrainingArguments,
+        model: Any,
+        data: TrainingData,
+    ):
+        super().__init__(
+            model=model,
+            args=arguments,
+            data_collator=Collator(data.tokenizer.pad_token_id, data.padded_target),
+            train_dataset=data.train,
+            eval_dataset=data.val,
+        )
         self.model_accepts_loss_kwargs = True  # so that the tokens of the whole batch are counted
-        self.task_sums = self._no_sums()
-        self.log_file = TrainingLog(Path(self.args.output_dir) / LOG)
-        self.pending: list[tuple[int, float, float, torch.Tensor]] = []
-        self.seconds_before = 0.0
-        self.starts = 1
-        self.started = time.monotonic()
+        self.folder = Path(arguments.output_dir)
+        self.log_file = TrainingLog(self.folder / LOG)
+        self.task_sums = self._no_sums()  # of the batch that is being computed
+        self.pending: list[tuple[int, float, float, torch.Tensor]] = []  # steps yet to be logged
+        self.saves = SaveWithinEpochs(settings.training.checkpoint_steps)
+        self.remove_callback(PrinterCallback)
+        self.add_callback(StepRecorder(self, settings.log_every))
+        self.add_callback(self.saves)
+        if settings.run.patience is not None:
+            self.add_callback(EarlyStoppingCallback(settings.run.patience))
+
+    def fit(self, resume: Resume) -> None:
+        """Train to the end from where an earlier start was stopped; the checkpoints hold all."""
+        self.resume, self.started = resume, time.monotonic()
+        last = resume.checkpoint
+        self.log_file.start(last / LOG if last else None)
+        if resume.notes.finished:
+            return
+        if last:
+            say(f"going on from {last}")
+        with checkpoints.explaining_full_disk(self.folder), self.saves.on_signals():
+            self.train(resume_from_checkpoint=str(last) if last else None)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         sums, loss = self._sums(model, inputs)
@@ -113,13 +120,10 @@ class TaskLossTrainer(Seq2SeqTrainer):
         total = self._evaluated(eval_dataset)
         event = eval_event(self.state.global_step, self.state.epoch, total.tolist())
         self.log_file.append([event])
-        metrics = {
-            "eval_loss": event["eval_loss"],
-            "eval_loss_per_token": event["loss_per_token"],
-        }
+        metrics = {"eval_loss": event.eval_loss, "eval_loss_per_token": event.loss_per_token}
         say(
-            f"epoch {event['epoch']:g}: eval_loss {event['eval_loss']:.4f}, "
-            f"loss per real token {event['loss_per_token']:.4f}"
+            f"epoch {event.epoch:g}: eval_loss {event.eval_loss:.4f}, "
+            f"loss per real token {event.loss_per_token:.4f}"
         )
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
@@ -144,29 +148,28 @@ class TaskLossTrainer(Seq2SeqTrainer):
             torch.cuda.empty_cache()
 
     def flush_steps(self) -> None:
-        """Write the steps since the last look. Raises EssenceError for a loss that is no number."""
-        rows = self.pending
-        if rows:
-            sums = torch.stack([row[3] for row in rows]).tolist()
-            events = [step_event(*row[:3], each) for row, each in zip(rows, sums, strict=True)]
+        """Log the pending steps. Raises EssenceError for a loss that is no number."""
+        if self.pending:
+            sums = torch.stack([step[3] for step in self.pending]).tolist()
+            steps = zip(self.pending, sums, strict=True)
+            events = [step_event(*step[:3], each) for step, each in steps]
             self.pending = []
             self.log_file.append(events)
 
     def _save_checkpoint(self, model, trial):
         self.flush_steps()
-        folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
-        with checkpoints.removed_on_error(folder), checkpoints.telling_full_disk(folder):
+        folder = self.folder / f"checkpoint-{self.state.global_step}"
+        with checkpoints.removed_on_error(folder), checkpoints.explaining_full_disk(folder):
             super()._save_checkpoint(model, trial)
             (folder / LOG).write_bytes(self.log_file.path.read_bytes())
-            seconds = self.seconds_before + time.monotonic() - self.started
-            notes = {
-                "finished": self.control.should_training_stop,
-                "seconds": seconds,
-                "starts": self.starts,
-            }
-            write_json(folder / NOTES, notes)
+            before = self.resume.notes
+            Notes(
+                finished=self.control.should_training_stop,
+                seconds=before.seconds + time.monotonic() - self.started,
+                starts=before.starts + 1,
+            ).write(folder / NOTES)
             checkpoints.seal(folder)
-        checkpoints.keep(folder.parent, self.state.best_global_step)
+        checkpoints.keep(self.folder, self.state.best_global_step)
 
     def _sums(self, model, inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """(task x [loss, tokens, real loss, real tokens], loss summed over all tokens)."""
@@ -191,71 +194,3 @@ class TaskLossTrainer(Seq2SeqTrainer):
 
     def _no_sums(self) -> torch.Tensor:
         return torch.zeros(len(TASKS), 4, dtype=torch.float64, device=self.args.device)
-
-
-class Recorder(TrainerCallback):
-    """Collects each step for the log, says how far the run is, saves and leaves when told to."""
-
-    def __init__(self, trainer: TaskLossTrainer, settings: Settings):
-        self.trainer = trainer
-        self.log_every = settings.log_every
-        self.save_every = settings.training.get("checkpoint_steps")
-        self.learning_rate = 0.0
-        self.signal: int | None = None
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        self.first_step, self.started = state.global_step, time.monotonic()
-
-    def on_optimizer_step(self, args, state, control, lr_scheduler=None, **kwargs):
-        self.learning_rate = lr_scheduler.get_last_lr()[0]
-
-    def on_step_end(self, args, state, control, **kwargs):
-        trainer, step = self.trainer, state.global_step
-        sums = trainer.task_sums[:, :2].clone()
-        trainer.task_sums.zero_()
-        trainer.pending.append((step, state.epoch, self.learning_rate, sums))
-        if len(trainer.pending) >= self.log_every:
-            self._tell(args, state)
-            trainer.flush_steps()
-        # The last step of an epoch is saved after its evaluation, which a resumed run would skip.
-        if step % (state.max_steps // args.num_train_epochs) and (
-            self.signal or (self.save_every and step % self.save_every == 0)
-        ):
-            control.should_save = True
-
-    def on_save(self, args, state, control, **kwargs):
-        if self.signal:
-            say(f"told to stop: saved at step {state.global_step}; the same command goes on there")
-            sys.exit(128 + self.signal)
-
-    @contextmanager
-    def saving_on_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT save a checkpoint and end the process; a second one ends it now."""
-
-        def note(number: int, frame: Any) -> None:
-            self.signal = number
-            signal.signal(number, before[number])
-
-        before = {each: signal.signal(each, note) for each in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
-
-    def _tell(self, args, state) -> None:
-        done = state.global_step - self.first_step
-        seconds = time.monotonic() - self.started
-        left = int(seconds / done * (state.max_steps - state.global_step))
-        step, epoch, rate, sums = self.trainer.pending[-1]
-        event = step_event(step, epoch, rate, sums.tolist())
-        check_finite(event)
-        rows = done * args.train_batch_size * args.gradient_accumulation_steps / seconds
-        say(
-            f"step {step}/{state.max_steps}, epoch {epoch:.2f}, loss {event['loss']:.4f}, "
-            f"learning rate {rate:.2e}, {rows:.1f} rows/s, ETA {left // 60}:{left % 60:02d}"
-        )
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

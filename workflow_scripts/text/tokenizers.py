@@ -1,11 +1,11 @@
-"""The model's own tokenizer, or the same made lossless.
+"""The model's own tokenizer, or a lossless version of it.
 
 A T5 vocabulary has no newline, braces, back quote, `<` and more, and its normalizer collapses
-white space: a JSON or SQL answer cannot be written with it. `lossless` adds what is missing and
-takes out the steps that eat spaces, so that decode(encode(text)) is the text, to the byte.
+white space: a JSON or SQL answer cannot be written with it. `lossless` adds the missing tokens and
+removes the steps that drop spaces, so that decode(encode(text)) is the text, to the byte.
 
 Save with `save_pretrained` and load with this module (or `PreTrainedTokenizerFast`): a
-`T5Tokenizer` would quietly bring the stock pre-tokenizer back.
+`T5Tokenizer` would silently restore the stock pre-tokenizer.
 """
 
 import json
@@ -17,11 +17,10 @@ from tokenizers import AddedToken, Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json
 
-# Added where the tokenizer can't write them, each with the piece that is most like it: there the
-# new one's embedding starts (with no norm at all it would take long to be written).
-_PIECES = {
+# Tokens that are added where the tokenizer cannot write them, each with the most similar token of a
+# T5 vocabulary, whose embedding initialises the new one (None: the mean embedding does).
+_ADDED_TOKENS = {
     "\n": "\u2581",
     "\n\n": "\u2581",
     "`": '"',
@@ -47,68 +46,60 @@ _METASPACE = {
     "prepend_scheme": "first",
     "split": False,
 }
-_SPACE_EATERS = {"Strip", "Replace"}
-_NO_LIMIT = 10**9  # lengths are the recipe's to set; the tokenizer's own limit would only warn
+_NORMALIZERS_THAT_DROP_SPACES = {"Strip", "Replace"}
+_NO_LIMIT = 10**9  # the recipe sets the lengths; the tokenizer's own limit would only warn
 
 
 def load_tokenizer(
     model_dir: Path | str, kind: str, targets: Iterable[str] = ()
 ) -> PreTrainedTokenizerFast:
-    """The tokenizer in `model_dir` (tokenizer.json), stock or lossless.
+    """The tokenizer in `model_dir` (tokenizer.json), `kind` being stock or lossless.
 
     Lossless also adds, in the order of their code points, the characters that `targets` need and
-    the vocabulary lacks or folds; so the same targets give the same ids. A folder that was saved
-    with a lossless tokenizer gives it back whichever kind is asked for. Raises EssenceError when
-    the folder holds no fast tokenizer or `kind` is unknown.
+    that the vocabulary lacks or folds; so the same targets give the same ids. A folder in which a
+    lossless tokenizer was saved gives it back for either kind. Raises EssenceError when the folder
+    holds no fast tokenizer.
     """
-    if kind not in ("stock", "lossless"):
-        raise EssenceError(f"tokenizer: {kind!r} is unknown; write stock or lossless")
     stock = _load(Path(model_dir))
     if kind == "stock":
         return stock
-    lossless = _without_space_eaters(stock)
-    lost = [p for p in _PIECES if not _survives_inside(lossless, p.strip(" ")[0])]
-    _add(lossless, lost)
+    lossless = _keeping_spaces(stock)
+    _add(lossless, [t for t in _ADDED_TOKENS if not _is_written(lossless, t.strip(" ")[0])])
     characters: set[str] = set()
     for target in targets:
         characters.update(target)
-    _add(lossless, [c for c in sorted(characters) if not _survives_inside(lossless, c)])
+    _add(lossless, [c for c in sorted(characters) if not _is_written(lossless, c)])
     return lossless
 
 
 def decode(tokenizer: PreTrainedTokenizerFast, ids: Iterable[int]) -> str:
-    """Text of generated or label ids: special tokens dropped, nothing tidied."""
+    """The text of generated ids or of a label, without special tokens and otherwise as it is."""
     return tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
-def survives(tokenizer: PreTrainedTokenizerFast, text: str) -> bool:
+def round_trips(tokenizer: PreTrainedTokenizerFast, text: str) -> bool:
     """Whether decode(encode(text)) is the text, to the byte."""
     return decode(tokenizer, tokenizer.encode(text)) == text
 
 
-def rows_needed(tokenizer: PreTrainedTokenizerFast) -> int:
-    """Embedding rows that the tokenizer's ids need: a model with fewer must be resized."""
+def embedding_rows_needed(tokenizer: PreTrainedTokenizerFast) -> int:
+    """The highest token id plus one: a smaller embedding must be resized."""
     return max(tokenizer.get_vocab().values()) + 1
 
 
-def new_rows(model_dir: Path | str, tokenizer: PreTrainedTokenizerFast) -> dict[int, int | None]:
-    """Ids that `tokenizer` has beyond the one in `model_dir`, which the model has yet to learn.
+def added_tokens(
+    model_dir: Path | str, tokenizer: PreTrainedTokenizerFast
+) -> dict[int, int | None]:
+    """Ids of the tokens that `tokenizer` has and the one in `model_dir` lacks, in ascending order.
 
-    Each with the id of the piece that it is most like, None where there is none.
+    Each with the id of the token whose embedding initialises it; None: the mean embedding does.
     """
-    vocabulary = tokenizer.get_vocab()
     known = _load(Path(model_dir)).get_vocab()
     return {
-        number: known.get(_PIECES.get(piece))
-        for piece, number in sorted(vocabulary.items(), key=lambda item: item[1])
-        if piece not in known
+        number: known.get(_ADDED_TOKENS.get(token))
+        for token, number in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])
+        if token not in known
     }
-
-
-def embedding_rows(model_dir: Path | str) -> int | None:
-    """Embedding rows of the model in the folder (`vocab_size` of config.json), None if unsaid."""
-    config = Path(model_dir) / "config.json"
-    return read_json(config).get("vocab_size") if config.is_file() else None
 
 
 def _load(folder: Path) -> PreTrainedTokenizerFast:
@@ -127,12 +118,12 @@ def _load(folder: Path) -> PreTrainedTokenizerFast:
     return tokenizer
 
 
-def _without_space_eaters(stock: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """The same tokenizer with nothing that eats spaces; byte-level ones are left as they are."""
+def _keeping_spaces(stock: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """The same tokenizer without the steps that drop spaces; a byte-level one has none."""
     spec = json.loads(stock.backend_tokenizer.to_str())
     if "Metaspace" in _types(spec["pre_tokenizer"]):
         spec["pre_tokenizer"] = spec["decoder"] = _METASPACE
-        spec["normalizer"] = _thinned(spec["normalizer"])
+        spec["normalizer"] = _without_space_droppers(spec["normalizer"])
     return PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(spec)),
         model_max_length=_NO_LIMIT,
@@ -148,19 +139,21 @@ def _types(step: dict[str, Any] | None) -> set[str]:
     return {step["type"]}.union(*map(_types, inner))
 
 
-def _thinned(normalizer: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not normalizer or normalizer["type"] in _SPACE_EATERS:
+def _without_space_droppers(normalizer: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not normalizer or normalizer["type"] in _NORMALIZERS_THAT_DROP_SPACES:
         return None
     if normalizer["type"] != "Sequence":
         return normalizer
-    kept = [step for step in normalizer["normalizers"] if step["type"] not in _SPACE_EATERS]
+    steps = normalizer["normalizers"]
+    kept = [step for step in steps if step["type"] not in _NORMALIZERS_THAT_DROP_SPACES]
     return {"type": "Sequence", "normalizers": kept} if kept else None
 
 
-def _survives_inside(tokenizer: PreTrainedTokenizerFast, character: str) -> bool:
-    return survives(tokenizer, f"a{character}a")
+def _is_written(tokenizer: PreTrainedTokenizerFast, character: str) -> bool:
+    """Whether the character survives inside a word, where no step strips it."""
+    return round_trips(tokenizer, f"a{character}a")
 
 
-def _add(tokenizer: PreTrainedTokenizerFast, pieces: list[str]) -> None:
+def _add(tokenizer: PreTrainedTokenizerFast, tokens: list[str]) -> None:
     # normalized=False: found in the raw text, before anything could fold or split them.
-    tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in pieces])
+    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in tokens])

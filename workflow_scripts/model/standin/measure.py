@@ -2,10 +2,13 @@
 
 import random
 import sqlite3
+from typing import Any
 
 import torch
 
+from workflow_scripts.artifacts.pretraining import Accuracy, Measured, PretrainingSettings
 from workflow_scripts.data.twin import corpus
+from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.database import in_memory
 from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.query import plain_sql
@@ -27,16 +30,16 @@ def rows_of(connection: sqlite3.Connection, sql: str) -> set | None:
         return None
 
 
-def questions(worlds: list[World], count: int, seed: int) -> list[tuple[World, object]]:
+def questions(worlds: list[World], count: int, seed: int) -> list[tuple[World, Draft]]:
     """`count` questions whose gold SQL returns something, spread over the worlds."""
     rng, found = random.Random(seed), []
     connections = [in_memory(world) for world in worlds]
     while len(found) < count:
         place = len(found) % len(worlds)
-        item = draft(worlds[place], rng)
-        rows = rows_of(connections[place], plain_sql(item.query))
+        drafted = draft(worlds[place], rng)
+        rows = rows_of(connections[place], plain_sql(drafted.query))
         if rows and any(value is not None for row in rows for value in row):
-            found.append((worlds[place], item))
+            found.append((worlds[place], drafted))
     return found
 
 
@@ -47,7 +50,9 @@ def hand_made_worlds() -> list[World]:
 
 
 @torch.no_grad()
-def write_sql(model, tokenizer, sources: list[str], tokens: int, batch: int = 32) -> list[str]:
+def write_sql(
+    model: Any, tokenizer: Any, sources: list[str], tokens: int, batch: int = 32
+) -> list[str]:
     """Greedy decoding, one string per source."""
     written = []
     for start in range(0, len(sources), batch):
@@ -62,37 +67,37 @@ def write_sql(model, tokenizer, sources: list[str], tokens: int, batch: int = 32
     return written
 
 
-def accuracy(model, tokenizer, asked: list[tuple[World, object]], tokens: int) -> dict:
-    """Execution accuracy (equal sets of rows) with its 95% Wilson interval, and exact match."""
+def accuracy(model: Any, tokenizer: Any, asked: list[tuple[World, Draft]], tokens: int) -> Accuracy:
     sources = [corpus.source_of(w, d.question, d.evidence) for w, d in asked]
-    right = exact = 0
-    for (world, item), sql in zip(asked, write_sql(model, tokenizer, sources, tokens), strict=True):
+    correct = exact = 0
+    for (world, drafted), sql in zip(
+        asked, write_sql(model, tokenizer, sources, tokens), strict=True
+    ):
         connection = in_memory(world)
-        gold = rows_of(connection, plain_sql(item.query))
-        right += rows_of(connection, sql) == gold
-        exact += sql == plain_sql(item.query)
+        gold = rows_of(connection, plain_sql(drafted.query))
+        correct += rows_of(connection, sql) == gold
+        exact += sql == plain_sql(drafted.query)
         connection.close()
-    low, high = wilson(right, len(asked))
-    return {
-        "execution_accuracy": round(right / len(asked), 4),
-        "low": round(low, 4),
-        "high": round(high, 4),
-        "exact_match": round(exact / len(asked), 4),
-        "n": len(asked),
-    }
+    low, high = wilson(correct, len(asked))
+    return Accuracy(
+        execution_accuracy=round(correct / len(asked), 4),
+        low=round(low, 4),
+        high=round(high, 4),
+        exact_match=round(exact / len(asked), 4),
+        n=len(asked),
+    )
 
 
-def measure(model, tokenizer, settings: dict) -> dict:
+def measure(model: Any, tokenizer: Any, settings: PretrainingSettings) -> Measured:
     """Accuracy on held-out random schemas and on the twin's domains."""
-    rng = random.Random(HELD_OUT_SEED)
-    random_worlds = [random_world(rng, rows=12) for _ in range(max(1, settings["measure"] // 2))]
-    kinds = {"random_schemas": random_worlds, "twin_domains": hand_made_worlds()}
-    return {"domains": len(kinds["twin_domains"])} | {
-        name: accuracy(
-            model,
-            tokenizer,
-            questions(worlds, settings["measure"], HELD_OUT_SEED + 1),
-            settings["target_tokens"],
-        )
-        for name, worlds in kinds.items()
-    }
+    rng, count = random.Random(HELD_OUT_SEED), settings.measure
+    random_worlds = [random_world(rng, rows=12) for _ in range(max(1, count // 2))]
+    twin_worlds = hand_made_worlds()
+
+    def on(worlds: list[World]) -> Accuracy:
+        asked = questions(worlds, count, HELD_OUT_SEED + 1)
+        return accuracy(model, tokenizer, asked, settings.target_tokens)
+
+    return Measured(
+        domains=len(twin_worlds), random_schemas=on(random_worlds), twin_domains=on(twin_worlds)
+    )

@@ -25,8 +25,8 @@ PIECE = re.compile(rf"[{SPACE}_]?[A-Za-z]+|[{SPACE}-]?\d+|{SPACE}?[^\w\s{SPACE}]
 FIXED = ["▁T1", "▁T2", "▁T3", "▁T1.", "▁T2.", "▁T3.", "T1.", "T2.", "T3.", "(*)"]
 
 
-def gather_pieces(texts: Iterable[str], size: int, rare: int) -> list[str]:
-    """The most frequent whole words and numbers of `texts`, seen more than `rare` times."""
+def most_frequent(texts: Iterable[str], size: int, rare: int) -> list[str]:
+    """All single characters, then the whole words and numbers seen more than `rare` times."""
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(PIECE.findall(SPACE + re.sub(r"\s+", SPACE, text)))

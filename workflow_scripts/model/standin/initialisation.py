@@ -1,23 +1,24 @@
-"""Where the stand-in model's weights start: with what a big pre-training would teach first.
+"""How the stand-in model's weights are initialised: with what a large pre-training learns first.
 
-T5 has read so much that it knows "price", " price" and "_price" for one word, and copying comes
-easily to it. Twenty minutes on two cores are too few to find that out by chance, so it is put in:
-the embeddings of a word's forms start alike, and half of the attention heads start by looking for
-the like of what they hold (mimetic initialisation, Trockman & Kolter 2023, arXiv:2305.09828).
+T5 has read so much text that "price", " price" and "_price" are one word to it, and it copies with
+ease. Twenty minutes on two cores are too few to learn that, so the initialisation provides it: the
+embeddings of a word's forms start similar, and half of the attention heads start by attending to
+equal contents (mimetic initialisation, Trockman & Kolter 2023, arXiv:2305.09828).
 """
 
 import math
+from typing import Any
 
 import torch
 
 from workflow_scripts.data.twin.lexicon import plural
 
-ALIKE = 0.8  # share of an embedding's variance that a word's forms have in common
-SHARPNESS = 4.0  # attention logit that a like vector starts with; unlike ones lie around 0
+COMMON = 0.8  # share of an embedding's variance that a word's forms have in common
+SHARPNESS = 4.0  # initial attention logit between equal vectors; between others it is around 0
 
 
 def stems(tokens: list[str]) -> list[str]:
-    """Each token's word: what stands before it, case and the plural left out."""
+    """Each token's word, without the mark before it, its case and its plural."""
     bare = [token.lstrip("▁_-'").lower() or token for token in tokens]
     words = sorted(set(bare))
     single = {plural(word): word for word in words if word.isalpha() and len(word) > 2}
@@ -25,8 +26,8 @@ def stems(tokens: list[str]) -> list[str]:
 
 
 @torch.no_grad()
-def start(model, tokens: list[str], seed: int) -> None:
-    """Set embeddings and attention of a fresh T5 in place; `tokens` are in the order of ids."""
+def initialise(model: Any, tokens: list[str], seed: int) -> None:
+    """Set embeddings and attention of a new T5 in place; `tokens` are in the order of ids."""
     generator = torch.Generator().manual_seed(seed)
     words = stems(tokens)
     number = {word: place for place, word in enumerate(dict.fromkeys(words))}
@@ -34,15 +35,15 @@ def start(model, tokens: list[str], seed: int) -> None:
     shared = torch.randn(len(number), width, generator=generator)
     own = model.shared.weight[: len(tokens)]
     common = shared[[number[word] for word in words]]
-    own.copy_(math.sqrt(ALIKE) * common + math.sqrt(1 - ALIKE) * own)
+    own.copy_(math.sqrt(COMMON) * common + math.sqrt(1 - COMMON) * own)
     for block in model.encoder.block:
-        _look_for_likes(block.layer[0].SelfAttention, generator)
+        _attend_to_equals(block.layer[0].SelfAttention, generator)
     for block in model.decoder.block:
-        _look_for_likes(block.layer[1].EncDecAttention, generator)
-        _hand_over(block.layer[1].EncDecAttention, generator)
+        _attend_to_equals(block.layer[1].EncDecAttention, generator)
+        _copy_values(block.layer[1].EncDecAttention, generator)
 
 
-def _look_for_likes(attention, generator: torch.Generator) -> None:
+def _attend_to_equals(attention, generator: torch.Generator) -> None:
     """Half of the heads: query = key, so that equal contents attend to each other."""
     size = attention.key_value_proj_dim
     rows = attention.n_heads // 2 * size
@@ -51,8 +52,8 @@ def _look_for_likes(attention, generator: torch.Generator) -> None:
     attention.q.weight[:rows] = basis * SHARPNESS / size
 
 
-def _hand_over(attention, generator: torch.Generator) -> None:
-    """Output undoes value, so that what is attended to is handed over as it is."""
+def _copy_values(attention, generator: torch.Generator) -> None:
+    """Output inverts value, so that what is attended to is passed on as it is."""
     basis = _orthogonal(attention.inner_dim, generator)
     attention.v.weight.copy_(basis)
     attention.o.weight.copy_(basis.T)

@@ -1,5 +1,6 @@
 """The stand-in model's card, with the measured numbers filled in."""
 
+from workflow_scripts.artifacts.pretraining import Pretraining
 from workflow_scripts.data.twin import corpus
 
 CARD = """\
@@ -22,8 +23,9 @@ It is no use for anything but this project's default run and its tests.
 (or `snakemake pretrain`): {examples:,} examples in {steps:,} steps of {batch_size}, seed {seed},
 AdamW at {learning_rate} with {warmup_steps} steps of warm-up and a linear decay, bf16 autocast on
 the CPU, no dropout. Embeddings of a word's forms ("price", "_price") start alike, and half of the
-attention heads start by looking for equal contents (`standin_start.py` says why). The last loss is {loss} a target token. Steps end the training, not time, and
-the order of the data follows from the seed.
+attention heads start by attending to equal contents (`model/standin/initialisation.py` says why).
+The last loss is {loss} a target token. Steps end the training, not time, and the order of the data
+follows from the seed.
 
 ## On what
 Generated text alone, no row of any published data set. Each example has a random schema of two to
@@ -50,8 +52,8 @@ Execution accuracy (equal sets of rows) with greedy decoding, on questions of th
 
 | databases | questions | execution accuracy | interval | exact match |
 | --- | --- | --- | --- | --- |
-| held-out random schemas | {random[n]} | {random[execution_accuracy]:.3f} | {random[low]:.3f} to {random[high]:.3f} | {random[exact_match]:.3f} |
-| the twin's {domains} domains | {twin[n]} | {twin[execution_accuracy]:.3f} | {twin[low]:.3f} to {twin[high]:.3f} | {twin[exact_match]:.3f} |
+| held-out random schemas | {random.n} | {random.execution_accuracy:.3f} | {random.low:.3f} to {random.high:.3f} | {random.exact_match:.3f} |
+| the twin's {domains} domains | {twin.n} | {twin.execution_accuracy:.3f} | {twin.low:.3f} to {twin.high:.3f} | {twin.exact_match:.3f} |
 
 On the agents' prompts (Selector, Decomposer, Refiner) it has not been trained: it never writes the
 answer that their format asks for.
@@ -80,21 +82,28 @@ def _kinds() -> str:
     return "\n".join(["| kind | share | what is shown and wanted |", "| --- | --- | --- |", *lines])
 
 
-def card(facts: dict) -> str:
-    """The card as Markdown; `facts` is what pretrain.json holds."""
-    settings, measured = facts["settings"], facts["measured"]
+def card(facts: Pretraining) -> str:
+    """The card as Markdown."""
     return CARD.format(
-        **(facts["shape"] | {key: settings[key] for key in ("seed", "steps", "batch_size")}),
-        **{key: settings[key] for key in ("learning_rate", "warmup_steps")},
+        **facts.shape,
+        **facts.settings.model_dump(
+            include={
+                "seed",
+                "steps",
+                "batch_size",
+                "learning_rate",
+                "warmup_steps",
+                "source_tokens",
+            }
+        ),
         kinds=_kinds(),
-        source_tokens=settings["source_tokens"],
-        settings=f'{{"seed": {settings["seed"]}}}',
-        parameters=facts["parameters"],
-        tokens=facts["tokens"],
-        embedding_rows=facts["embedding_rows"],
-        examples=facts["examples"],
-        loss=facts["history"][-1]["loss"],
-        random=measured["random_schemas"],
-        twin=measured["twin_domains"],
-        domains=measured["domains"],
+        settings=f'{{"seed": {facts.settings.seed}}}',
+        parameters=facts.parameters,
+        tokens=facts.tokens,
+        embedding_rows=facts.embedding_rows,
+        examples=facts.examples,
+        loss=facts.history[-1].loss,
+        random=facts.measured.random_schemas,
+        twin=facts.measured.twin_domains,
+        domains=facts.measured.domains,
     )
