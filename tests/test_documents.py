@@ -57,6 +57,11 @@ def test_make_is_called_with_targets_and_variables_that_exist(words):
         assert re.search(pattern, makefile, re.MULTILINE), word
 
 
+def test_make_names_test_files_that_exist():
+    named = re.findall(r"tests/\w+\.py", (ROOT / "Makefile").read_text())
+    assert named and all((ROOT / name).is_file() for name in named)
+
+
 @pytest.mark.parametrize("words", [call for call in calls_of("python -m") if call.values[0]])
 def test_modules_are_called_with_options_that_they_have(words):
     module, *arguments = words

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -24,6 +25,14 @@ def test_everything_promised_is_there(smoke):
     assert list(rows[0])[:9] == wanted
     assert {row["task"] for row in rows} == {"all", "Selector", "Decomposer", "Refiner"}
     assert {row["split"] for row in rows} == {"val", "test", "train"}
+
+
+def test_what_the_readme_says_appears(smoke):
+    readme = (smoke.folder / "README.md").read_text()
+    named = re.findall(r"^\| `(results/[^`]*)` \|", readme, re.MULTILINE)
+    assert len(named) > 5
+    patterns = [re.sub("<[a-z]+>", "*", name) for name in named if "ablation" not in name]
+    assert [name for name in patterns if not any(smoke.folder.glob(name))] == []
 
 
 def test_nothing_is_done_twice(smoke):
