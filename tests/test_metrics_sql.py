@@ -23,7 +23,7 @@ from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.metrics.score import summary
 from workflow_scripts.metrics.selector import selector_row
 from workflow_scripts.sql.cache import CachedSandbox
-from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from workflow_scripts.sql.cache import CachedSandbox
-from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 
 SELECT = "SELECT a, b, 9e999 FROM t ORDER BY a"
 ROWS = [(1, b"\x00\xff", float("inf")), (2, "é", float("inf"))]

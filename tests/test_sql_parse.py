@@ -2,7 +2,7 @@
 
 import pytest
 
-from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.parse import (
     LONGEST,
     canonical,
@@ -12,6 +12,7 @@ from workflow_scripts.sql.parse import (
     parse,
     without_distinct,
 )
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,11 @@ def test_normalised_queries_return_the_same_rows(real_databases):
     rows = real_databases.sample(300, 8)
     paths = [real_databases.path(row["db_id"]) for row in rows]
     with Sandbox(Limits(seconds=5), workers=2) as sandbox:
-        gold = sandbox.map(zip(paths, [row["query"] for row in rows], strict=True))
-        ours = sandbox.map(zip(paths, [canonical(row["query"]) for row in rows], strict=True))
+        cached = CachedSandbox(sandbox)
+        gold = cached.map((path, row["query"], None) for path, row in zip(paths, rows, strict=True))
+        ours = cached.map(
+            (path, canonical(row["query"]), None) for path, row in zip(paths, rows, strict=True)
+        )
         for row, one, other in zip(rows, gold, ours, strict=True):
             assert one.rows == other.rows, row["query"]
 

@@ -10,9 +10,9 @@ from tools.synthetic_trial import read_questions, trial
 from workflow_scripts.formats.schema import SchemaError
 from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic
 from workflow_scripts.sql.cache import CachedSandbox
-from workflow_scripts.sql.execute import Limits, Sandbox
 from workflow_scripts.sql.hints import hints_of
 from workflow_scripts.sql.rebuild import SIZES, blueprint, build, build_all, telling
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 
 SCHEMA = """# Table: item
 [

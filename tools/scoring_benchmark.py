@@ -5,22 +5,23 @@
 Without a folder the databases are made up. Prints seconds, statements executed and verdicts.
 """
 
-import argparse
 import random
 import sqlite3
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
 from tools.synthetic_trial import perturbed, read_questions
-from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
 from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
 from workflow_scripts.metrics.score import report
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
-from workflow_scripts.sql.execute import Sandbox
+from workflow_scripts.sql.sandbox import Sandbox
+from workflow_scripts.stage import Option, run_stage
 
 HOSTILE = (
     "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c",
@@ -81,24 +82,22 @@ def cases(
     return made
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--databases", type=Path)
-    parser.add_argument("--questions", type=Path, help="their gold SQL: JSON or JSON lines")
-    parser.add_argument("--predictions", type=int, default=1000)
-    parser.add_argument("--hostile", type=float, default=0.05, help="share of hostile predictions")
-    parser.add_argument("--workers", type=int, default=2)
-    given = parser.parse_args()
-    if bool(given.databases) != bool(given.questions):
+def benchmark(
+    databases: Annotated[Path | None, Option("<db_id>/<db_id>.sqlite")] = None,
+    questions: Annotated[Path | None, Option("their gold SQL: JSON or JSON lines")] = None,
+    predictions: Annotated[int, Option("how many")] = 1000,
+    hostile: Annotated[float, Option("share of hostile predictions")] = 0.05,
+    workers: Annotated[int, Option("queries that are executed at a time")] = 2,
+) -> None:
+    if bool(databases) != bool(questions):
         raise EssenceError("give --databases and --questions together, or neither")
     rng = random.Random(0)
     with tempfile.TemporaryDirectory() as folder:
-        databases = given.databases or Path(folder)
-        rows = read_questions(given.questions) if given.questions else []
-        rows = rows or made_up(databases, 100, rng)
-        todo = cases(rows, databases, given.predictions, given.hostile, rng)
+        where = databases or Path(folder)
+        rows = read_questions(questions) if questions else made_up(where, 100, rng)
+        todo = cases(rows, where, predictions, hostile, rng)
         started = time.perf_counter()
-        with Sandbox(workers=given.workers) as sandbox:
+        with Sandbox(workers=workers) as sandbox:
             cached = CachedSandbox(sandbox)
             verdicts = verdicts_on(todo, cached)
         answer = report(verdicts)
@@ -120,4 +119,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(benchmark)

@@ -6,7 +6,6 @@ FILE holds rows with db_id, question and query or gold_sql (JSON or JSON lines).
 the golds themselves, changed in one place or another (`perturbed`).
 """
 
-import argparse
 import json
 import random
 import re
@@ -14,9 +13,8 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from workflow_scripts.errors import run_cli
 from workflow_scripts.files import read_jsonl, to_json
 from workflow_scripts.formats.database_schema import describe_database
 from workflow_scripts.formats.schema_text import render_foreign_keys, render_schema
@@ -24,7 +22,8 @@ from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
 from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
-from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox
+from workflow_scripts.stage import Input, Option, Setting, run_stage
 
 KEPT = 0.15  # share of predictions that are gold itself
 Change = Callable[[str, random.Random, list[str]], str]
@@ -84,10 +83,10 @@ def trial(rows: list[dict[str, str]], databases: Path, seed: int = 0) -> dict[st
     rng, by_database = random.Random(seed), defaultdict(list)
     for row in rows:
         by_database[row["db_id"]].append(row["gold"])
-    told = {name: describe_database(find_database(databases, name)) for name in by_database}
+    schemas = {name: describe_database(find_database(databases, name)) for name in by_database}
     cases, synthetic = [], []
     for row in rows:
-        tables, keys = told[row["db_id"]]
+        tables, keys = schemas[row["db_id"]]
         prediction = perturbed(rng, row["gold"], by_database[row["db_id"]])
         file = find_database(databases, row["db_id"])
         cases.append(Case(row["gold"], prediction, file))
@@ -133,17 +132,16 @@ def read_questions(path: Path) -> list[dict[str, str]]:
     return [{"db_id": db_id, "gold": gold} for db_id, gold in golds if gold]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--questions", required=True, type=Path)
-    parser.add_argument("--databases", required=True, type=Path)
-    parser.add_argument("--rows", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    rows = read_questions(given.questions)
-    rows = random.Random(given.seed).sample(rows, min(given.rows, len(rows)))
-    print(to_json(trial(rows, given.databases, given.seed)), end="")
+def main(
+    questions: Annotated[Path, Input("JSON or JSON lines")],
+    databases: Annotated[Path, Setting("folder of <db_id>/<db_id>.sqlite")],
+    rows: Annotated[int, Option("how many questions, drawn at random")] = 500,
+    seed: Annotated[int, Option("of the draw, the predictions and the databases")] = 0,
+) -> None:
+    known = read_questions(questions)
+    drawn = random.Random(seed).sample(known, min(rows, len(known)))
+    print(to_json(trial(drawn, databases, seed)), end="")
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(main)

@@ -23,7 +23,7 @@ from workflow_scripts.metrics.refiner import refiner_row
 from workflow_scripts.metrics.selector import selector_row
 from workflow_scripts.metrics.sql_match import sql_match
 from workflow_scripts.sql.cache import CachedSandbox
-from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 

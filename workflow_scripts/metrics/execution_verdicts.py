@@ -9,8 +9,8 @@ from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.metrics.sql_match import sql_match
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import instances
-from workflow_scripts.sql.execute import Result
 from workflow_scripts.sql.parse import joined_operators, orders_rows, without_distinct
+from workflow_scripts.sql.sandbox import Result
 
 # An endless query is given up soon: a prediction may take this many times as long as its gold took,
 # and always as many seconds. The sandbox's own limit (BIRD waits 30 s) stays the ceiling.

@@ -25,7 +25,7 @@ from workflow_scripts.metrics.execution_verdicts import REPEAT, Case, Verdict, v
 from workflow_scripts.metrics.hardness import LEVELS
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
-from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Option, Setting, run_stage
 
 

@@ -27,7 +27,7 @@ from workflow_scripts.metrics.selector import selector_row
 from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
-from workflow_scripts.sql.execute import Limits, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 # Metrics that several agents have, so that a mean over all rows says something.

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from workflow_scripts.sql.execute import Result, Sandbox, jsonable
+from workflow_scripts.sql.sandbox import Result, Sandbox, message_of, result_of
 
 FORMAT = 1
 UNSTEADY = re.compile(
@@ -104,19 +104,13 @@ class CachedSandbox:
             entry = json.loads(zlib.decompress(packed))
         except (OSError, zlib.error, ValueError):
             return None
-        fields = entry["result"]
-        fields["times"] = [tuple(pair) for pair in fields["times"]]
-        if fields["rows"] is not None:
-            fields["rows"] = [tuple(map(_cell, row)) for row in fields["rows"]]
-        self._memory[key] = Result(**fields), entry["limit"]
+        self._memory[key] = result_of(entry["result"]), entry["limit"]
         return self._memory[key]
 
     def _save(self, key: str, result: Result, limit: float) -> None:
         if self.folder is None:
             return
-        entry = {"result": dataclasses.asdict(result), "limit": limit}
-        if result.rows is not None:
-            entry["result"]["rows"] = [list(map(_packed, row)) for row in result.rows]
+        entry = {"result": message_of(result), "limit": limit}
         packed = zlib.compress(json.dumps(entry).encode(), 1)
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,14 +119,6 @@ class CachedSandbox:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(key.encode() + packed).digest() + packed)
         os.replace(name, path)
-
-
-def _packed(cell):
-    return jsonable(cell) if isinstance(cell, bytes) else cell
-
-
-def _cell(cell):
-    return bytes.fromhex(cell["hex"]) if isinstance(cell, dict) else cell
 
 
 def _answers(result: Result, limit: float, seconds: float) -> bool:

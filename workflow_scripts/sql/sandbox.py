@@ -1,0 +1,225 @@
+"""Running SQL that a model wrote: in a process that can be killed, reading only, within limits.
+
+`Sandbox` keeps a few worker processes (see `worker.py` for the walls around them) and hands them
+statements; whatever a statement does, the answer is a `Result` and its neighbours never notice.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import queue
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.sql import worker as worker_module
+
+# The worker limits its processor time. By the clock it gets CLOCK times as much and GRACE seconds,
+# for a busy machine or a slow disk, then the parent kills it.
+CLOCK = 4
+GRACE = 4.0
+FRAME = worker_module.FRAME
+KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python's own libraries
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one statement may use.
+
+    Seconds of processor time, rows, bytes of a cell, of the SQL and of the result, megabytes.
+    """
+
+    seconds: float = 30.0  # BIRD's evaluation waits as long
+    rows: int = 100_000
+    cell_bytes: int = 1_000_000
+    sql_bytes: int = 100_000
+    result_bytes: int = 20_000_000
+    memory_mb: int = 512
+
+    def __post_init__(self):
+        for name, value in dataclasses.asdict(self).items():
+            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+                raise EssenceError(f"limit {name}: {value!r} is not a number above 0")
+        if self.memory_mb < 64:
+            raise EssenceError("limit memory_mb: a worker needs at least 64 MB; give it more")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a statement. `rows` (tuples) and `columns` are None unless status is ok.
+
+    Text that is not UTF-8 comes with its bad bytes written as \\xNN, so that values which differ
+    in the file differ here. `seconds` is what the clock said, fetching included. `times`
+    are the pairs of seconds of a race (see `Sandbox.race`).
+    """
+
+    status: str
+    rows: list[tuple] | None = None
+    columns: list[str] | None = None
+    error: str | None = None
+    seconds: float = 0.0
+    times: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "ok"
+
+
+def result_of(message: dict[str, Any]) -> Result:
+    """The result that a worker sent as JSON, where bytes are {"hex": ...}."""
+    rows = message.get("rows")
+    if rows is not None:
+        rows = [
+            tuple(bytes.fromhex(c["hex"]) if isinstance(c, dict) else c for c in row)
+            for row in rows
+        ]
+    times = [tuple(pair) for pair in message.get("times", ())]
+    return Result(**{**message, "rows": rows, "times": times})
+
+
+def message_of(result: Result) -> dict[str, Any]:
+    """What `result_of` reads."""
+    rows = result.rows
+    if rows is not None:
+        rows = [[{"hex": c.hex()} if isinstance(c, bytes) else c for c in row] for row in rows]
+    return {**vars(result), "rows": rows}
+
+
+class WorkerGone(Exception):
+    """The worker process ended, or had to be ended, before it answered."""
+
+
+class _Worker:
+    """One process that runs a statement at a time."""
+
+    def __init__(self, memory_mb: int):
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", worker_module.__file__, str(memory_mb)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
+            cwd="/",
+            bufsize=0,
+        )
+
+    def ask(self, request: dict) -> dict:
+        """Raises WorkerGone when no answer came in time or the process died."""
+        data = json.dumps(request).encode()
+        try:
+            _write_all(self.process.stdin.fileno(), FRAME.pack(len(data)) + data)
+        except OSError as error:
+            raise WorkerGone from error
+        end = time.monotonic() + CLOCK * request["seconds"] + GRACE
+        (size,) = FRAME.unpack(self._read(FRAME.size, end))
+        return json.loads(self._read(size, end + GRACE))
+
+    def _read(self, size: int, end: float) -> bytes:
+        parts, left = [], size
+        while left:
+            ready, _, _ = select.select(
+                [self.process.stdout], [], [], max(0, end - time.monotonic())
+            )
+            part = os.read(self.process.stdout.fileno(), min(left, 2**20)) if ready else b""
+            if not part:
+                raise WorkerGone
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts)
+
+    def stop(self) -> int:
+        """End the process if it still runs; its exit code, negative for a signal."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(0.05)
+        self.process.kill()
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        return self.process.wait()
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+class Sandbox:
+    """A pool of workers; use it as a context manager. Safe to call from several threads."""
+
+    def __init__(self, limits: Limits | None = None, workers: int | None = None):
+        self.limits = limits or Limits()
+        self.workers = workers or min(4, os.cpu_count() or 1)
+        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
+        for _ in range(self.workers):
+            self._idle.put(None)  # started when first needed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for _ in range(self.workers):
+            worker = self._idle.get()
+            if worker is not None:
+                worker.process.stdin.close()
+                worker.stop()
+            self._idle.put(None)
+
+    def execute(self, database: Path | str, sql: str, seconds: float | None = None) -> Result:
+        """Run one statement; never raises for what the SQL or the database file does."""
+        return self._ask(self._request(database, sql, seconds))
+
+    def race(
+        self, database: Path | str, sql: str, rival: str, repeat: int, seconds: float | None = None
+    ) -> Result:
+        """As `execute(sql)`; then both statements by turns, `repeat` times: `Result.times`."""
+        request = self._request(database, sql, seconds)
+        return self._ask({**request, "rival": rival, "repeat": repeat})
+
+    def _request(self, database: Path | str, sql: str, seconds: float | None) -> dict:
+        limits = dataclasses.asdict(self.limits)
+        default = limits.pop("seconds")
+        path = str(Path(database).absolute())
+        return {"database": path, "sql": sql, "seconds": seconds or default, "limits": limits}
+
+    def _ask(self, request: dict) -> Result:
+        worker = self._idle.get()
+        try:
+            worker = worker or _Worker(self.limits.memory_mb)
+            answer = worker.ask(request)
+        except WorkerGone:
+            code, worker = worker.stop(), None
+            return result_of(_last_words(code, request))
+        except BaseException:
+            if worker is not None:
+                worker.stop()
+            worker = None
+            raise
+        else:
+            if answer.pop("retire", False):
+                worker.stop()
+                worker = None
+            return result_of(answer)
+        finally:
+            self._idle.put(worker)
+
+
+def _last_words(code: int, request: dict) -> dict:
+    """The answer in the name of a worker that can't give one any more."""
+    if code in (-signal.SIGPROF, -signal.SIGKILL):
+        error = f"no answer within {request['seconds']:g} s"
+        return {"status": "timeout", "error": error, "seconds": request["seconds"]}
+    cause = f"signal {-code}" if code < 0 else f"exit code {code}"
+    error = f"the statement brought its process down ({cause})"
+    return {"status": "error", "error": error, "seconds": 0.0}
