@@ -6,6 +6,8 @@ A statement that can't be parsed gives None or is left as it is: model output is
 import functools
 import logging
 import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlglot
@@ -125,50 +127,55 @@ def canonical(sql: str) -> str | None:
 
 
 def _rename_tables(tree: exp.Expr) -> None:
-    """Name the tables of each SELECT after themselves, with a number from the second on."""
-    names: dict[int, dict[str, str]] = {}
-    sources: dict[int, int] = {}
-    for select in tree.find_all(exp.Select):
-        own: dict[str, str] = {}
-        tables = _sources(select)
-        for number, source in enumerate(tables):
-            name = source.name.lower() if isinstance(source, exp.Table) else "subquery"
-            repeated = sum(_bare(t) == name for t in tables[:number])
-            alias = f"{name}_{repeated + 1}" if repeated else name
-            own[(source.alias or source.name).lower()] = alias
-        names[id(select)], sources[id(select)] = own, len(tables)
+    """Call the tables of each SELECT by their own names, in columns and where they are named."""
     for column in tree.find_all(exp.Column):
-        _rename_column(column, names, sources)
+        _rename_table_of(column)
     for select in tree.find_all(exp.Select):
+        names = _own_names(select)
         for source in _sources(select):
-            alias = names[id(select)].get((source.alias or source.name).lower())
-            plain = isinstance(source, exp.Table) and alias == source.name.lower()
-            alias = None if plain else exp.TableAlias(this=exp.to_identifier(alias))
+            name = names[_name_here(source)]
+            plain = isinstance(source, exp.Table) and name == source.name.lower()
+            alias = None if plain else exp.TableAlias(this=exp.to_identifier(name))
             source.set("alias", alias)
 
 
-def _bare(source: exp.Expr) -> str:
-    return source.name.lower() if isinstance(source, exp.Table) else "subquery"
+def _rename_table_of(column: exp.Column) -> None:
+    """Resolve `t1.x` in the nearest SELECT that knows t1; `x` alone where there is one table."""
+    prefix = column.table.lower()
+    for depth, select in enumerate(_selects_around(column) if prefix else ()):
+        names = _own_names(select)
+        if prefix in names:
+            alone = depth == 0 and len(_sources(select)) == 1
+            column.set("table", None if alone else exp.to_identifier(names[prefix]))
+            return
+
+
+def _own_names(select: exp.Select) -> dict[str, str]:
+    """Name of a table in a SELECT -> its own name, with a number from the second such table on."""
+    names: dict[str, str] = {}
+    count: Counter = Counter()
+    for source in _sources(select):
+        own = source.name.lower() if isinstance(source, exp.Table) else "subquery"
+        count[own] += 1
+        names[_name_here(source)] = own if count[own] == 1 else f"{own}_{count[own]}"
+    return names
+
+
+def _name_here(source: exp.Expr) -> str:
+    return (source.alias or source.name).lower()
 
 
 def _sources(select: exp.Select) -> list[exp.Expr]:
-    first = select.args.get("from_") or select.args.get("from")
+    """The tables and subqueries that a SELECT reads from."""
+    first = select.args.get("from_")
     joins = [join.this for join in select.args.get("joins") or ()]
     return ([first.this] if first else []) + joins
 
 
-def _rename_column(column: exp.Column, names: dict, sources: dict) -> None:
-    """Resolve `t1.x` in the nearest SELECT that knows t1; leave the prefix out where it is idle."""
-    if not column.table:
-        return
-    select = column.find_ancestor(exp.Select)
-    while select is not None:
-        alias = names[id(select)].get(column.table.lower())
-        if alias:
-            alone = sources[id(select)] == 1 and select is column.find_ancestor(exp.Select)
-            column.set("table", None if alone else exp.to_identifier(alias))
-            return
-        select = select.find_ancestor(exp.Select)
+def _selects_around(node: exp.Expr) -> Iterator[exp.Select]:
+    """The SELECT in which a node stands, the one around that, and so on."""
+    while (node := node.find_ancestor(exp.Select)) is not None:
+        yield node
 
 
 @dataclass(frozen=True)
@@ -213,19 +220,22 @@ def names_in(sql: str) -> Names | None:
 
 
 def table_of(column: exp.Column, own: set[str]) -> tuple[str | None, bool]:
-    """(table meant by a column or None, whether it can be a column of the schema at all)."""
-    select = column.find_ancestor(exp.Select)
+    """(table meant by a column or None, whether it can be a column of the schema at all).
+
+    `own` are the names that the statement makes itself by WITH.
+    """
     prefix = column.table.lower()
-    while select is not None:
-        sources = _sources(select)
-        if not prefix:
-            one = sources[0] if len(sources) == 1 else None
-            known = isinstance(one, exp.Table) and one.name.lower() not in own
-            inner = select.find_ancestor(exp.Select) is not None
-            return (one.name.lower() if known and not inner else None), True
-        for source in sources:
-            if (source.alias or source.name).lower() == prefix:
-                known = isinstance(source, exp.Table) and source.name.lower() not in own
-                return (source.name.lower(), True) if known else (None, False)
-        select = select.find_ancestor(exp.Select)
-    return prefix or None, True
+    around = list(_selects_around(column))
+    if not prefix:  # only where a single SELECT reads a single table is it clear
+        sources = _sources(around[0]) if len(around) == 1 else []
+        known = len(sources) == 1 and _is_table(sources[0], own)
+        return (sources[0].name.lower() if known else None), True
+    for source in (source for select in around for source in _sources(select)):
+        if _name_here(source) == prefix:
+            known = _is_table(source, own)
+            return (source.name.lower() if known else None), known
+    return prefix, True
+
+
+def _is_table(source: exp.Expr, own: set[str]) -> bool:
+    return isinstance(source, exp.Table) and source.name.lower() not in own
