@@ -11,7 +11,7 @@ from workflow_scripts.formats.schema import SchemaError
 from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.hints import hints_of
-from workflow_scripts.sql.rebuild import SIZES, blueprint, build, build_all, telling
+from workflow_scripts.sql.rebuild import SIZES, blueprint_of, build, build_all, returns_something
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 
 SCHEMA = """# Table: item
@@ -74,13 +74,13 @@ def test_the_instances_hold_what_the_prompt_shows_and_the_gold_asks_for(tmp_path
     assert {x for (x,) in rows_of(big, "SELECT item_id FROM sale")} <= set(ids)
     assert ("Zweig & Co",) in rows_of(big, "SELECT maker FROM item")
     assert rows_of(big, "SELECT count(*) FROM sale WHERE amount > 77")[0][0] > 0
-    assert telling([rows_of(path, GOLD) for path in paths])
+    assert returns_something([rows_of(path, GOLD) for path in paths])
 
 
 def test_equal_arguments_give_equal_databases_and_other_seeds_others(tmp_path):
-    plan = blueprint(SCHEMA, KEYS, GOLD)
-    one, same = (build(plan, tmp_path / name, 2) for name in ("a.sqlite", "b.sqlite"))
-    other = build(plan, tmp_path / "c.sqlite", 2, seed=1)
+    made = blueprint_of(SCHEMA, KEYS, GOLD)
+    one, same = (build(made, tmp_path / name, 2) for name in ("a.sqlite", "b.sqlite"))
+    other = build(made, tmp_path / "c.sqlite", 2, seed=1)
     assert one.read_bytes() == same.read_bytes() != other.read_bytes()
 
 

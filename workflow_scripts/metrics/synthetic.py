@@ -20,7 +20,7 @@ from workflow_scripts.metrics.compare import execution_accuracy
 from workflow_scripts.metrics.execution_verdicts import LEAST_SECONDS
 from workflow_scripts.sql import hints, rebuild
 from workflow_scripts.sql.cache import CachedSandbox
-from workflow_scripts.sql.rebuild import build_all, telling
+from workflow_scripts.sql.rebuild import build_all, returns_something
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,6 @@ def _code() -> list[str]:
 
 def _verdict(pairs: list[tuple]) -> float | None:
     ran = [(gold, predicted) for gold, predicted in pairs if gold.ok]
-    if not telling([gold.rows for gold, _ in ran]):
+    if not returns_something([gold.rows for gold, _ in ran]):
         return None
     return float(all(p.ok and execution_accuracy(p.rows, gold.rows) for gold, p in ran))

@@ -5,6 +5,7 @@ literals of the gold SQL occur; several instances, so that chance agreement is r
 the real database: what is measured on them is called EX-synthetic and never EX.
 """
 
+import contextlib
 import random
 import re
 import sqlite3
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.formats.schema import ForeignKey, SchemaError, Table
+from workflow_scripts.formats.schema import Column, ForeignKey, SchemaError, Table
 from workflow_scripts.formats.schema_text import parse_foreign_keys, parse_schema
 from workflow_scripts.sql.hints import Hints, Place, hints_of
 
@@ -37,14 +38,12 @@ class Blueprint:
     hints: Hints
 
 
-def blueprint(schema: str, foreign_keys: str, gold_sql: str) -> Blueprint:
+def blueprint_of(schema: str, foreign_keys: str, gold_sql: str) -> Blueprint:
     """Raises SchemaError when schema or keys can't be read, or two tables have one name."""
     tables = tuple(parse_schema(schema))
-    names = [table.name.lower() for table in tables]
-    for table in tables:
-        columns = [column.name.lower() for column in table.columns]
-        if len(set(columns)) < len(columns) or len(set(names)) < len(names):
-            raise SchemaError(f"schema: the table {table.name!r} or a column of it comes twice")
+    for names in (tables, *(table.columns for table in tables)):
+        if len({each.name.lower() for each in names}) < len(names):
+            raise SchemaError("schema: a table, or a column of one table, comes twice")
     hints = hints_of(gold_sql)
     return Blueprint(tables, _parents(tables, parse_foreign_keys(foreign_keys), hints), hints)
 
@@ -52,58 +51,59 @@ def blueprint(schema: str, foreign_keys: str, gold_sql: str) -> Blueprint:
 def _parents(tables: tuple[Table, ...], keys: list[ForeignKey], hints: Hints) -> dict[Place, Place]:
     """Which column takes its values from which other: declared keys, joins of the gold SQL, and
     columns of one name of which one is the first of its table. Never in a circle."""
-    places = {(t.name.lower(), c.name.lower()) for t in tables for c in t.columns}
-    first = {t.columns[0].name.lower(): t.name.lower() for t in reversed(tables)}
-    firsts = {(t.name.lower(), t.columns[0].name.lower()) for t in tables}
+    places = {place_of(table, column) for table in tables for column in table.columns}
+    firsts = [place_of(table, table.columns[0]) for table in tables]
+    first_of = {column: (table, column) for table, column in reversed(firsts)}
     edges = [((a.lower(), x.lower()), (b.lower(), y.lower())) for a, x, b, y in keys]
     for one, other in hints.joined:
         pair = sorted((one, other), key=lambda place: place in firsts)
         edges.append((pair[0], pair[1]))
     edges += [
-        ((t, c), (first[c], c))
-        for t, c in sorted(places)
-        if c in first and c.endswith(("id", "code")) and (t, c) not in firsts
+        (place, first_of[place[1]])
+        for place in sorted(places)
+        if place[1] in first_of and place[1].endswith(("id", "code")) and place not in firsts
     ]
     parents: dict[Place, Place] = {}
     for child, parent in edges:
         known = child in places and parent in places and child not in parents
-        if known and child not in _line(parent, parents):
+        if known and child not in _ancestry(parent, parents):
             parents[child] = parent
     return parents
 
 
-def _line(place: Place, parents: dict[Place, Place]) -> list[Place]:
+def _ancestry(place: Place, parents: dict[Place, Place]) -> list[Place]:
+    """The column, its parent, the parent's parent and so on."""
     line = [place]
     while line[-1] in parents:
         line.append(parents[line[-1]])
     return line
 
 
-def build(plan: Blueprint, path: Path, instance: int, seed: int = 0) -> Path:
+def build(blueprint: Blueprint, path: Path, number: int, seed: int = 0) -> Path:
     """Write instance number 0 to 3 of a blueprint; equal arguments give equal rows."""
-    made = _Instance(plan, instance, random.Random(f"{seed} {instance}"))
+    instance = _Instance(blueprint, number, random.Random(f"{seed} {number}"))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
-        for table in plan.tables:
-            types = [made.type_of((table.name.lower(), c.name.lower())) for c in table.columns]
-            names = [_quoted(column.name) for column in table.columns]
-            described = ", ".join(f"{n} {t}" for n, t in zip(names, types, strict=True))
-            connection.execute(f"CREATE TABLE {_quoted(table.name)} ({described})")
-            marks = ", ".join("?" * len(names))
-            rows = zip(
-                *(made.column((table.name.lower(), c.name.lower())) for c in table.columns),
-                strict=True,
+        for table in blueprint.tables:
+            places = [place_of(table, column) for column in table.columns]
+            described = ", ".join(
+                f"{_quoted(column.name)} {instance.type_of(place)}"
+                for column, place in zip(table.columns, places, strict=True)
             )
+            connection.execute(f"CREATE TABLE {_quoted(table.name)} ({described})")
+            marks = ", ".join("?" * len(places))
+            rows = zip(*map(instance.column, places), strict=True)
             connection.executemany(f"INSERT INTO {_quoted(table.name)} VALUES ({marks})", rows)
         connection.execute("COMMIT")
-    finally:
-        connection.close()
     return path
+
+
+def place_of(table: Table, column: Column) -> Place:
+    return table.name.lower(), column.name.lower()
 
 
 def _quoted(name: str) -> str:
@@ -113,52 +113,50 @@ def _quoted(name: str) -> str:
 class _Instance:
     """The values of one instance, column by column, made when first asked for."""
 
-    def __init__(self, plan: Blueprint, number: int, rng: random.Random):
-        self.plan, self.rng = plan, rng
+    def __init__(self, blueprint: Blueprint, number: int, rng: random.Random):
+        self.hints, self.parents, self.rng = blueprint.hints, blueprint.parents, rng
         self.spread = SPREAD[number]
-        self.size = {t.name.lower(): rng.randint(2, SIZES[number]) for t in plan.tables}
-        self.columns = {(t.name.lower(), c.name.lower()): c for t in plan.tables for c in t.columns}
-        self.first = {(t.name.lower(), t.columns[0].name.lower()) for t in plan.tables}
-        self.first -= set(plan.parents)
-        self.first |= {p for p in plan.parents.values() if p not in plan.parents}
+        tables = blueprint.tables
+        self.size = {table.name.lower(): rng.randint(2, SIZES[number]) for table in tables}
+        self.columns = {place_of(table, c): c for table in tables for c in table.columns}
+        keys = {place_of(table, table.columns[0]) for table in tables} | {*self.parents.values()}
+        self.keys = keys - self.parents.keys()
         self._made: dict[Place, list[Any]] = {}
 
     def hinted(self, kind: dict[Place, list], place: Place) -> list:
         """What is hinted for a column, and for the columns that share its values."""
-        line = _line(place, self.plan.parents)
-        line += [child for child in self.plan.parents if place in _line(child, self.plan.parents)]
+        line = _ancestry(place, self.parents)
+        line += [child for child in self.parents if place in _ancestry(child, self.parents)]
         found = []
         for table, column in dict.fromkeys(line):
             found += kind.get((table, column), []) + kind.get((None, column), [])
         return list(dict.fromkeys(found))
 
     def type_of(self, place: Place) -> str:
-        place = _line(place, self.plan.parents)[-1]
-        values = list(self.columns[place].examples or ()) or self.hinted(
-            self.plan.hints.values, place
-        )
+        place = _ancestry(place, self.parents)[-1]
+        values = list(self.columns[place].examples or ()) or self.hinted(self.hints.values, place)
         values = [v for v in values if v is not None]
         if values:
             if all(isinstance(v, int) for v in values):
                 return "INTEGER"
             return "REAL" if all(isinstance(v, int | float) for v in values) else "TEXT"
-        numeric = place in self.plan.hints.numeric or (None, place[1]) in self.plan.hints.numeric
+        numeric = place in self.hints.numeric or (None, place[1]) in self.hints.numeric
         if numeric or (NUMBER_NAME.search(place[1]) and not self._patterns(place)):
             return "INTEGER"
-        return "INTEGER" if place in self.first and place[1].endswith("id") else "TEXT"
+        return "INTEGER" if place in self.keys and place[1].endswith("id") else "TEXT"
 
     def _patterns(self, place: Place) -> list[str]:
-        return self.hinted(self.plan.hints.patterns, place)
+        return self.hinted(self.hints.patterns, place)
 
     def column(self, place: Place) -> list[Any]:
         if place not in self._made:
-            parent = self.plan.parents.get(place)
+            parent = self.parents.get(place)
             count = self.size[place[0]]
             if parent:
                 source = self.column(parent)
                 few = self.rng.sample(source, max(1, len(source) * 3 // 4))
                 self._made[place] = [self.rng.choice(few) for _ in range(count)]
-            elif place in self.first:
+            elif place in self.keys:
                 self._made[place] = self._distinct(place, count)
             else:
                 pool = self._pool(place)
@@ -181,7 +179,7 @@ class _Instance:
 
     def _planted(self, place: Place) -> list[Any]:
         values = []
-        for value in self.hinted(self.plan.hints.values, place):
+        for value in self.hinted(self.hints.values, place):
             values += self._near(place, value)
         values += [self._like(pattern) for pattern in self._patterns(place)]
         return values
@@ -227,7 +225,7 @@ class _Instance:
         kind = self.type_of(place)
         if kind == "TEXT":
             return [f"{rng.choice(WORDS)} {rng.randint(1, 99)}" for _ in range(self.spread)]
-        hinted = [v for v in self.hinted(self.plan.hints.values, place) if _is_number(v)]
+        hinted = [v for v in self.hinted(self.hints.values, place) if _is_number(v)]
         top = int(2 * max(map(float, hinted), default=500)) or 10
         numbers = [rng.randint(min(0, top), max(0, top)) for _ in range(self.spread)]
         return [n + 0.5 for n in numbers] if kind == "REAL" else numbers
@@ -247,15 +245,15 @@ def build_all(
 
     Raises SchemaError when the prompt can't be made into a database.
     """
-    plan = blueprint(schema, foreign_keys, gold_sql)
+    made = blueprint_of(schema, foreign_keys, gold_sql)
     try:
-        return [build(plan, folder / f"{n}.sqlite", n, seed) for n in range(len(SIZES))]
+        return [build(made, folder / f"{n}.sqlite", n, seed) for n in range(len(SIZES))]
     except (sqlite3.Error, OverflowError) as error:
         for path in folder.glob("*.sqlite"):
             path.unlink()
         raise SchemaError(f"schema: SQLite can't make it ({error})") from error
 
 
-def telling(results: Iterable[list[tuple]]) -> bool:
-    """Whether gold returns something on at least one instance: a row with more than 0 and NULL."""
+def returns_something(results: Iterable[list[tuple]]) -> bool:
+    """Whether gold has a row with more than 0 and NULL on at least one instance."""
     return any(cell not in (None, 0) for rows in results for row in rows for cell in row)
