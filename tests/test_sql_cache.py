@@ -107,8 +107,8 @@ def test_refusals_and_errors_are_kept_and_missing_files_told(open_cache, databas
 
 
 def test_a_race_is_kept_with_its_times(open_cache, database):
-    first = open_cache().race(database, SELECT, "SELECT 1", 3)
+    first = open_cache().execute(database, SELECT, rival="SELECT 1", repeat=3)
     again = open_cache()
     assert len(first.times) == 3
-    assert again.race(database, SELECT, "SELECT 1", 3) == first
+    assert again.execute(database, SELECT, rival="SELECT 1", repeat=3) == first
     assert again.executed == 0

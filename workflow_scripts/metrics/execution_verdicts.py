@@ -95,12 +95,12 @@ class _Executed:
 
 
 def _executed(cases: list[Case], sandbox: CachedSandbox, repeat: int) -> list[_Executed]:
-    golds = list(sandbox.map([(case.database, case.gold, None) for case in cases]))
+    golds = sandbox.map((case.database, case.gold, None) for case in cases)
     jobs = [
         (case.database, case.prediction or "", _patience(gold, sandbox))
         for case, gold in zip(cases, golds, strict=True)
     ]
-    predictions = list(sandbox.map(jobs))
+    predictions = sandbox.map(jobs)
     matches = _matches(cases, golds, sandbox)
     return [
         _Executed(gold, predicted, match, _times(case, gold, predicted, sandbox, repeat))
@@ -133,7 +133,7 @@ def _matches(cases: list[Case], golds: list[Result], sandbox: CachedSandbox) -> 
         for file in instances(case.database):
             jobs += [(file, ours, _patience(gold, sandbox)), (file, theirs, None)]
             places.append(place)
-    results = iter(list(sandbox.map(jobs)))
+    results = iter(sandbox.map(jobs))
     matches: list[list[bool]] = [[] for _ in cases]
     for place, ours, theirs in zip(places, results, results, strict=True):
         if theirs.ok:  # an instance on which gold fails says nothing
@@ -157,7 +157,7 @@ def _times(
     ratio = 1.0
     if case.prediction.strip() != case.gold.strip():
         seconds = min(RACE_SECONDS, sandbox.sandbox.limits.seconds)
-        race = sandbox.race(case.database, case.prediction, case.gold, repeat, seconds)
+        race = sandbox.execute(case.database, case.prediction, seconds, case.gold, repeat)
         ratio = compare.time_ratio(race.times or [(predicted.seconds, gold.seconds)])
     return {"ves": compare.ves(ratio), "r_ves": compare.r_ves(ratio)}
 

@@ -7,18 +7,17 @@ there (or nothing but 0 and NULL) don't count. How far it agrees with EX where b
 """
 
 import contextlib
-import functools
 import shutil
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.files import digest_of, sha256
+from workflow_scripts.digest import code_digest
+from workflow_scripts.files import digest_of
 from workflow_scripts.formats.schema import SchemaError
 from workflow_scripts.metrics.compare import execution_accuracy
 from workflow_scripts.metrics.execution_verdicts import LEAST_SECONDS
-from workflow_scripts.sql import hints, rebuild
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.rebuild import build_all, returns_something
 
@@ -45,13 +44,14 @@ def ex_synthetic(
         for case, of in zip(cases, files, strict=True)
         for file in of
     ]
-    gold, predicted = iter(list(sandbox.map(golds))), iter(list(sandbox.map(ours)))
+    gold, predicted = iter(sandbox.map(golds)), iter(sandbox.map(ours))
     return [_verdict([(next(gold), next(predicted)) for _ in of]) for of in files]
 
 
 def _instances(case: SyntheticCase, folder: Path, seed: int) -> list[Path]:
     """Built once for equal cases; no files where the prompt can't be made into a database."""
-    about = [case.schema, case.foreign_keys, case.gold, seed, _code()]
+    code = code_digest("workflow_scripts.sql.rebuild")  # what older code built is not used again
+    about = [case.schema, case.foreign_keys, case.gold, seed, code]
     place = folder / digest_of(about)[:24]
     if not place.is_dir():
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,12 +63,6 @@ def _instances(case: SyntheticCase, folder: Path, seed: int) -> list[Path]:
         except OSError:  # another process was first
             shutil.rmtree(made)
     return sorted(place.glob("*.sqlite"))
-
-
-@functools.cache
-def _code() -> list[str]:
-    """Instances that older code built are not used again."""
-    return [sha256(module.__file__) for module in (rebuild, hints)]
 
 
 def _verdict(pairs: list[tuple]) -> float | None:

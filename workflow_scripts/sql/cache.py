@@ -1,13 +1,14 @@
 """Every distinct (database, SQL) is executed once: answers are kept in memory and on disk.
 
 An answer's address is made of what it depends on: the bytes of the database file, the SQL, the
-limits and SQLite's version. Each is one small file that carries its own checksum; an entry that was
-cut short or changed by hand is dropped and made anew. What depends on the clock or on chance stays
-in memory only, and errors that may be gone in a moment (a locked file) are not kept at all.
+limits, the worker's code and SQLite's version. Each is one small file that carries its own
+checksum; an entry that was cut short or changed by hand is dropped and made anew. What depends on
+the clock or on chance stays in memory only, and errors that may be gone in a moment (a locked file)
+are not kept at all. Files and no database hold the answers, because jobs on several machines of a
+cluster share them, and SQLite's locks can't be relied upon over network disks.
 """
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import json
@@ -16,13 +17,13 @@ import re
 import sqlite3
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from workflow_scripts.digest import code_digest
 from workflow_scripts.sql.sandbox import Result, Sandbox, message_of, result_of
 
-FORMAT = 1
 UNSTEADY = re.compile(
     r"\brandom\s*\(|'now'|current_(date|time|timestamp)|\bjulianday\s*\(\s*\)", re.I
 )
@@ -41,29 +42,18 @@ class CachedSandbox:
         self.executed = 0  # statements that really ran
         self._memory: dict[str, tuple[Result, float]] = {}
 
-    def execute(self, database: Path | str, sql: str, seconds: float | None = None) -> Result:
-        """As `Sandbox.execute`. A kept time-out answers for every limit up to its own, a kept
-        result for every limit from the time it took."""
-        return self._answer(database, sql, seconds or self.sandbox.limits.seconds, None, 0)
-
-    def race(
-        self, database: Path | str, sql: str, rival: str, repeat: int, seconds: float | None = None
+    def execute(
+        self,
+        database: Path | str,
+        sql: str,
+        seconds: float | None = None,
+        rival: str | None = None,
+        repeat: int = 0,
     ) -> Result:
-        """As `Sandbox.race`: the measured times are kept too, so a report repeats its figures."""
-        limit = seconds or self.sandbox.limits.seconds
-        return self._answer(database, sql, limit, rival, repeat)
-
-    def map(self, jobs: Iterable[tuple[Path | str, str, float | None]]) -> Iterator[Result]:
-        """Results of (database, SQL, seconds) jobs, in order; equal jobs run once."""
-        jobs = list(jobs)
-        distinct = list(dict.fromkeys(jobs))
-        with ThreadPoolExecutor(self.sandbox.workers) as threads:
-            answers = dict(
-                zip(distinct, threads.map(lambda job: self.execute(*job), distinct), strict=True)
-            )
-        yield from (answers[job] for job in jobs)
-
-    def _answer(self, database, sql: str, seconds: float, rival: str | None, repeat: int) -> Result:
+        """As `Sandbox.execute`. A kept time-out answers for every limit up to its own, a kept
+        result for every limit from the time it took. The times of a rival are kept too, so that a
+        report repeats its figures."""
+        seconds = seconds or self.sandbox.limits.seconds
         try:
             key = self._key(database, sql, rival, repeat)
         except OSError:  # no such file: the sandbox says so
@@ -72,10 +62,7 @@ class CachedSandbox:
         if kept and _answers(*kept, seconds):
             return kept[0]
         self.executed += 1
-        if rival is None:
-            result = self.sandbox.execute(database, sql, seconds)
-        else:
-            result = self.sandbox.race(database, sql, rival, repeat, seconds)
+        result = self.sandbox.execute(database, sql, seconds, rival, repeat)
         if any(passing in (result.error or "") for passing in PASSING):
             return result
         self._memory[key] = result, seconds
@@ -83,12 +70,20 @@ class CachedSandbox:
             self._save(key, result, seconds)
         return result
 
+    def map(self, jobs: Iterable[tuple[Path | str, str, float | None]]) -> list[Result]:
+        """Results of (database, SQL, seconds) jobs, in order; equal jobs run once."""
+        jobs = list(jobs)
+        distinct = list(dict.fromkeys(jobs))
+        with ThreadPoolExecutor(self.sandbox.workers) as threads:
+            results = threads.map(lambda job: self.execute(*job), distinct)
+            result_of_job = dict(zip(distinct, results, strict=True))
+        return [result_of_job[job] for job in jobs]
+
     def _key(self, database: Path | str, sql: str, rival: str | None, repeat: int) -> str:
-        limits = dataclasses.asdict(self.sandbox.limits)
-        limits.pop("seconds")
-        content = contents_digest(Path(database))
-        about = [FORMAT, sqlite3.sqlite_version, content, limits, sql, rival, repeat]
-        return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        limits = {**vars(self.sandbox.limits), "seconds": None}
+        versions = [code_digest("workflow_scripts.sql.worker"), sqlite3.sqlite_version]
+        about = [versions, contents_digest(Path(database)), limits, sql, rival, repeat]
+        return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key[2:]

@@ -20,10 +20,10 @@ def find_database(folder: Path | str, db_id: str) -> Path:
         if path.is_file():
             return path
     known = [name for name, _ in list_databases(folder)]
-    some = ", ".join(known[:5]) + (", ..." if len(known) > 5 else "")
+    examples = f": {', '.join(known[:5])}{', ...' if len(known) > 5 else ''}" if known else ""
     raise EssenceError(
         f"unknown db_id {db_id!r}: there is no {folder / db_id / db_id}.sqlite. "
-        f"The folder has {len(known)} databases{': ' + some if some else ''}"
+        f"The folder has {len(known)} databases{examples}"
     )
 
 
@@ -39,7 +39,7 @@ def list_databases(folder: Path | str) -> Iterator[tuple[str, Path]]:
 def instances(database: Path) -> list[Path]:
     """The database and, in a folder of its own, every other .sqlite file: same schema, other rows.
 
-    So the Spider test suite keeps them.
+    So the Spider test suite keeps them (Zhong, Yu and Klein 2020).
     """
     if database.parent.name != database.stem:
         return [database]

@@ -21,12 +21,12 @@ from typing import Any, Self
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql import worker as worker_module
+from workflow_scripts.sql.worker import FRAME
 
 # The worker limits its processor time. By the clock it gets CLOCK times as much and GRACE seconds,
 # for a busy machine or a slow disk, then the parent kills it.
 CLOCK = 4
 GRACE = 4.0
-FRAME = worker_module.FRAME
 KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python's own libraries
 
 
@@ -58,7 +58,7 @@ class Result:
 
     Text that is not UTF-8 comes with its bad bytes written as \\xNN, so that values which differ
     in the file differ here. `seconds` is what the clock said, fetching included. `times`
-    are the pairs of seconds of a race (see `Sandbox.race`).
+    are the pairs of seconds of a race (see `Sandbox.execute`).
     """
 
     status: str
@@ -176,22 +176,24 @@ class Sandbox:
                 worker.stop()
             self._idle.put(None)
 
-    def execute(self, database: Path | str, sql: str, seconds: float | None = None) -> Result:
-        """Run one statement; never raises for what the SQL or the database file does."""
-        return self._ask(self._request(database, sql, seconds))
-
-    def race(
-        self, database: Path | str, sql: str, rival: str, repeat: int, seconds: float | None = None
+    def execute(
+        self,
+        database: Path | str,
+        sql: str,
+        seconds: float | None = None,
+        rival: str | None = None,
+        repeat: int = 0,
     ) -> Result:
-        """As `execute(sql)`; then both statements by turns, `repeat` times: `Result.times`."""
-        request = self._request(database, sql, seconds)
-        return self._ask({**request, "rival": rival, "repeat": repeat})
+        """Run one statement; never raises for what the SQL or the database file does.
 
-    def _request(self, database: Path | str, sql: str, seconds: float | None) -> dict:
+        With a `rival`, another statement, both are then run by turns, `repeat` times, and their
+        seconds are in `Result.times`.
+        """
         limits = dataclasses.asdict(self.limits)
         default = limits.pop("seconds")
-        path = str(Path(database).absolute())
-        return {"database": path, "sql": sql, "seconds": seconds or default, "limits": limits}
+        request = {"database": str(Path(database).absolute()), "sql": sql, "limits": limits}
+        request |= {"seconds": seconds or default, "rival": rival, "repeat": repeat}
+        return self._ask(request)
 
     def _ask(self, request: dict) -> Result:
         worker = self._idle.get()
