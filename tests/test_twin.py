@@ -165,7 +165,7 @@ def test_answers_parse_and_agree_with_the_answer_sheet(made):
             assert pairs[-1] == (fact["question"], fact["gold_sql"])
             assert [list(pair) for pair in pairs] == fact["sub_questions"]
         else:
-            assert answers.parse_refiner(answer) == fact["gold_sql"]
+            assert answers.extract_sql(answer) == fact["gold_sql"]
 
 
 def test_selector_answers_are_of_all_three_kinds(made):

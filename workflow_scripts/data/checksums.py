@@ -1,4 +1,4 @@
-"""Telling whether a file is one of the report's: what `resources/report_files.json` knows."""
+"""Recognising the files behind the report, by the checksums in resources/report_files.json."""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +10,7 @@ REPORT_FILES = Path(__file__).parents[2] / "resources" / "report_files.json"
 
 
 class Checksummer:
-    """Collects the `FileFacts` of a file from its bytes as they pass: it is read only once."""
+    """Computes the `FileFacts` of a file while it is read for another purpose."""
 
     def __init__(self, path: Path | str):
         self.name = Path(path).name
@@ -32,11 +32,11 @@ class Checksummer:
 
 
 def facts_of(path: Path | str) -> FileFacts:
-    summer = Checksummer(path)
+    checksums = Checksummer(path)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
-            summer.update(block)
-    return summer.result()
+            checksums.update(block)
+    return checksums.result()
 
 
 def report_files() -> ReportFiles:
@@ -44,7 +44,7 @@ def report_files() -> ReportFiles:
 
 
 def is_the_reports_file(found: FileFacts) -> tuple[bool, str]:
-    """Whether these are the report's rows, and a sentence for the reader that says so."""
+    """Whether these are the report's rows, and a sentence that says so."""
     known = report_files()
     raw, processed = known.raw.git_blob_sha1, known.processed
     if found.git_blob_sha1 == raw:

@@ -15,7 +15,7 @@ EXCERPT = 200
 
 
 class RowError(EssenceError):
-    """One line can't become a row: `kind` for counting, the message for the reader."""
+    """A line that can't become a row: `kind` for counting, the message for the reader."""
 
     def __init__(self, kind: str, message: str):
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
@@ -25,7 +25,7 @@ class RowError(EssenceError):
 class Lines:
     """Iterates over (line number from 1, bytes) of the lines that aren't blank.
 
-    Holds one line at a time; a line longer than `LONGEST_LINE` comes cut just above that size.
+    Holds one line at a time; a line longer than `LONGEST_LINE` is cut one byte above that size.
     Afterwards `blank` is the number of blank lines, `bom` says whether a byte order mark was
     dropped at the start, and `facts` describes the whole file.
 
@@ -41,28 +41,28 @@ class Lines:
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         if not self.path.is_file():
             raise EssenceError(f"{self.path}: no such file; correct data.path.")
-        summer = Checksummer(self.path)
-        if summer.size == 0:
+        checksums = Checksummer(self.path)
+        if checksums.size == 0:
             raise EssenceError(
                 f"{self.path}: the file is empty; give a JSONL file, one row a line, as data.path."
             )
         with open(self.path, "rb") as file:
-            for number, line in enumerate(self._raw_lines(file, summer), 1):
+            for number, line in enumerate(self._raw_lines(file, checksums), 1):
                 if number == 1:
                     line = self._without_bom(line)
                 if line.strip():
                     yield number, line
                 else:
                     self.blank += 1
-        self.facts = summer.result()
+        self.facts = checksums.result()
 
     @staticmethod
-    def _raw_lines(file: Any, summer: Checksummer) -> Iterator[bytes]:
+    def _raw_lines(file: Any, checksums: Checksummer) -> Iterator[bytes]:
         while line := file.readline(LONGEST_LINE + 1):
-            summer.update(line)
+            checksums.update(line)
             rest = line
             while not rest.endswith(b"\n") and (rest := file.readline(1 << 20)):
-                summer.update(rest)
+                checksums.update(rest)
             yield line
 
     def _without_bom(self, line: bytes) -> bytes:

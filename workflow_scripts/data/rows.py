@@ -1,6 +1,8 @@
 """From one JSON record, raw or processed, to one row of rows.parquet."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -20,23 +22,29 @@ def row_from(record: dict[str, Any], line: int) -> Row:
     Raises RowError with a countable kind when any part can't be read.
     """
     source, target = _texts(record)
-    try:
+    with _refused_as("unknown task"):
         task = prompts.task_of(source)
-    except EssenceError as error:
-        raise RowError("unknown task", str(error)) from error
-    try:
+    with _refused_as("prompt not readable"):
         prompt = prompts.parse_prompt(source)
-    except EssenceError as error:
-        raise RowError("prompt not readable", str(error)) from error
-    _check_schema(prompt.schema, prompt.foreign_keys)
+        _check_schema(prompt.schema, prompt.foreign_keys)
+    with _refused_as("answer not readable"):
+        gold_sql = _gold_sql(task, target)
     return Row(
         idx=_idx(record, line),
         line=line,
-        gold_sql=_gold_sql(task, target),
+        gold_sql=gold_sql,
         source=source,
         target=target,
         **dataclasses.asdict(prompt),
     )
+
+
+@contextlib.contextmanager
+def _refused_as(kind: str) -> Iterator[None]:
+    try:
+        yield
+    except EssenceError as error:
+        raise RowError(kind, str(error)) from error
 
 
 def idx_of(record: dict[str, Any]) -> int | None:
@@ -68,7 +76,7 @@ def _texts(record: dict[str, Any]) -> tuple[str, str]:
     if raw and processed and raw != processed:
         which = "source" if raw[0] != processed[0] else "target"
         raise RowError(
-            "forms disagree", f"messages and {which} tell different texts; drop one of the forms"
+            "forms disagree", f"messages and {which} have different texts; drop one of the forms"
         )
     return raw or processed
 
@@ -83,7 +91,7 @@ def _from_messages(messages: Any) -> tuple[str, str]:
             f"messages must be (system,) user, assistant; the roles are: {roles!r:.100}",
         )
     if roles[0] == "system" and messages[0].get("content") is None:
-        messages = messages[1:]  # some exports write an empty system message so
+        messages = messages[1:]  # some exports write an empty system message like this
     content = {
         each["role"]: _text(each.get("content"), f"content of the {each['role']} message")
         for each in messages
@@ -102,7 +110,7 @@ def _from_processed(record: dict[str, Any]) -> tuple[str, str]:
 
 
 def _text(value: Any, what: str) -> str:
-    """The text with Unix line ends, which the prompts' own sections are told by."""
+    """The text with Unix line ends, as the section marks of prompts are looked for."""
     if not isinstance(value, str):
         raise RowError("wrong type", f"{what} must be text, found {value!r:.60}")
     try:
@@ -116,25 +124,18 @@ def _text(value: Any, what: str) -> str:
 
 @lru_cache(maxsize=1024)  # many rows show the same database
 def _check_schema(schema: str, foreign_keys: str) -> None:
-    try:
-        schema_text.parse_schema(schema)
-        schema_text.parse_foreign_keys(foreign_keys)
-    except EssenceError as error:
-        raise RowError("prompt not readable", str(error)) from error
+    schema_text.parse_schema(schema)
+    schema_text.parse_foreign_keys(foreign_keys)
 
 
 def _gold_sql(task: str, target: str) -> str | None:
-    """The last fenced SQL; a Selector's answer is checked too, though it has no SQL."""
-    parse = {
-        "Selector": answers.parse_selector,
-        "Decomposer": answers.parse_decomposer,
-        "Refiner": answers.parse_refiner,
-    }[task]
-    try:
-        parse(target)
-        sql = answers.extract_sql(target)
-    except EssenceError as error:
-        raise RowError("answer not readable", str(error)) from error
-    if task != "Selector" and not (sql or "").strip():
-        raise RowError("answer not readable", "the answer's last SQL fence is empty")
-    return None if task == "Selector" else sql
+    """The SQL of an answer, None for a Selector's. Raises AnswerError when it can't be read."""
+    if task == "Selector":
+        answers.parse_selector(target)
+        return None
+    if task == "Decomposer":
+        answers.parse_decomposer(target)
+    sql = answers.extract_sql(target)
+    if not sql:
+        raise answers.AnswerError(f"{task} answer: no fenced SQL")
+    return sql

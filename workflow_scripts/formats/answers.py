@@ -1,4 +1,4 @@
-"""The three kinds of answer: taken apart and written as in the Agent-Instruct rows."""
+"""The answers of the three agents: parsed, and written as in the Agent-Instruct rows."""
 
 import json
 import re
@@ -13,7 +13,7 @@ _SUB_QUESTION = re.compile(r"^[ \t]*Sub question\s*\d+\s*:", re.MULTILINE | re.I
 
 
 class AnswerError(EssenceError):
-    """An answer that doesn't have the form its task asks for."""
+    """An answer without the form that its task asks for."""
 
 
 def parse_selector(text: str) -> Selection:
@@ -55,14 +55,6 @@ def parse_decomposer(text: str) -> list[tuple[str, str]]:
     if not pairs[-1][1]:
         raise AnswerError("Decomposer answer: the last sub question has no fenced SQL")
     return pairs
-
-
-def parse_refiner(text: str) -> str:
-    """The repaired SQL: the last fence. Raises AnswerError when there is none."""
-    sql = extract_sql(text)
-    if not sql:
-        raise AnswerError("Refiner answer: no fenced SQL")
-    return sql
 
 
 def extract_sql(answer: str, *, lenient: bool = False) -> str | None:

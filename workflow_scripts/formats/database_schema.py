@@ -24,7 +24,7 @@ LONGEST_VALUE = 50
 
 _NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?")
-_UNTELLING = re.compile(r"https?://|^\S+@\S+\.\S+$")
+_ADDRESS = re.compile(r"https?://|^\S+@\S+\.\S+$")
 
 
 def describe_database(
@@ -114,11 +114,11 @@ def _examples(
     ]
     if len(values) > MOST_NUMBERS and _NUMERIC.search(type_ or ""):
         return None
-    told = [v for v in values if v is not None and str(v).strip() and not isinstance(v, bytes)]
-    texts = [v for v in told if isinstance(v, str)]
-    if not told or any(len(t) > LONGEST_VALUE or _UNTELLING.search(t) for t in texts):
+    shown = [v for v in values if v is not None and str(v).strip() and not isinstance(v, bytes)]
+    texts = [v for v in shown if isinstance(v, str)]
+    if not shown or any(len(t) > LONGEST_VALUE or _ADDRESS.search(t) for t in texts):
         return None
-    told = told[:MOST_EXAMPLES]
-    if all(isinstance(v, str) and _DATE.fullmatch(v) for v in told):
-        told = told[:1]
-    return (None, *told) if None in values else tuple(told)
+    shown = shown[:MOST_EXAMPLES]
+    if all(isinstance(v, str) and _DATE.fullmatch(v) for v in shown):
+        shown = shown[:1]
+    return (None, *shown) if None in values else tuple(shown)
