@@ -210,13 +210,13 @@ def test_a_file_address(tmp_path):
     fetch(address, tmp_path / "out", BLOB)
     assert (tmp_path / "out").read_bytes() == CONTENT
     assert (tmp_path / "with space.jsonl").exists()
-    with pytest.raises(EssenceError, match=r"is no file; correct the path"):
+    with pytest.raises(EssenceError, match=r"is not a file; correct the path"):
         fetch("file:///nowhere/rows.jsonl", tmp_path / "out")
 
 
 @pytest.mark.parametrize("address", ["rows.jsonl", "ftp://host/rows.jsonl"])
 def test_other_addresses_are_refused(tmp_path, address):
-    with pytest.raises(EssenceError, match=r"data.url: .* no address that can be fetched"):
+    with pytest.raises(EssenceError, match=r"data.url: .* not an address that can be fetched"):
         fetch(address, tmp_path / "out")
 
 

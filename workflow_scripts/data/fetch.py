@@ -75,8 +75,8 @@ def _download(address: str, to: Path) -> Path:
         return _local_file(address)
     if scheme not in ("http", "https", "drive"):
         raise EssenceError(
-            f"data.url: {address!r} is no address that can be fetched; give an http://, https:// "
-            "or file:// URL, or set data.source: path and data.path for a file on this machine."
+            f"data.url: {address!r} is not an address that can be fetched; give an http://, "
+            "https:// or file:// URL, or set data.source: path and data.path for a local file."
         )
     import gdown  # here, so that a machine without it can still read local files
 
@@ -101,7 +101,7 @@ def _download(address: str, to: Path) -> Path:
 def _local_file(address: str) -> Path:
     path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(address).path))
     if not path.is_file():
-        raise EssenceError(f"data.url: {path} (from {address}) is no file; correct the path.")
+        raise EssenceError(f"data.url: {path} (from {address}) is not a file; correct the path.")
     return path
 
 

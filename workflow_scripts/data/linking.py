@@ -1,10 +1,10 @@
-"""Which database is a row about? Stated, or worked out; rather no link than a wrong one.
+"""Which database each row is about: stated in its prompt, or inferred. No link beats a wrong one.
 
-In turn: the id that the prompt states; the id that a row with the same question states; the only
-database whose tables and columns contain the prompt's schema (prompts may show part of it). Where
-the databases are at hand, every link must agree with them, and of several whose schemas fit, the
-only one in which the prompt's value examples occur is taken. Without them, a database is what the
-rows say that state its name.
+Tried in turn: the id that the prompt states; the id that a row with the same question states; the
+only database that has all tables and columns of the prompt's schema (prompts may show part of it).
+Where the databases are at hand, every link must agree with them, and of several whose schemas fit,
+the only one in which the prompt's value examples occur is taken. Where they are not, a database is
+known by the schemas of the rows that state its id.
 """
 
 import functools
@@ -47,28 +47,29 @@ class Linker:
 
     def __init__(self, rows: Iterable[RowSubject], databases: Databases | None = None):
         self.databases = databases
-        at_hand = databases.columns if databases else {}
+        at_hand = dict(databases.columns) if databases else {}
         self.stated: defaultdict[str, set[str]] = defaultdict(set)  # question -> databases
-        told: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        shown: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         for row in rows:
             if row.db_id:
                 self.stated[comparable_text(row.question)].add(row.db_id)
                 if row.db_id not in at_hand:
-                    told[row.db_id] |= read_schema(row.schema)[1]
-        self._known = {**{name: frozenset(columns) for name, columns in told.items()}, **at_hand}
+                    shown[row.db_id] |= read_schema(row.schema)[1]
+        self._known = {name: frozenset(columns) for name, columns in shown.items()} | at_hand
 
     def link(self, row: RowSubject) -> Link:
         tables, columns = read_schema(row.schema)
         if row.db_id:
             return self._named(row.idx, row.db_id, STATED, tables, columns)
-        asked = self._that_hold(columns, self.stated.get(comparable_text(row.question), ()))
-        if len(asked) == 1:
-            link = self._named(row.idx, asked[0], QUESTION, tables, columns)
+        stated = self.stated.get(comparable_text(row.question), ())
+        fitting = self._containing(columns, stated)
+        if len(fitting) == 1:
+            link = self._named(row.idx, fitting[0], QUESTION, tables, columns)
             if link.how != CONFLICT:
                 return link
         return self._by_schema(row.idx, tables, columns)
 
-    def _that_hold(self, columns: Columns, names: Collection[str]) -> list[str]:
+    def _containing(self, columns: Columns, names: Collection[str]) -> list[str]:
         return sorted(name for name in names if columns and columns <= self._known[name])
 
     def _agrees(self, db_id: str, tables: Tables) -> bool:
@@ -86,23 +87,25 @@ class Linker:
         return Link(idx, None, CONFLICT, [db_id])
 
     def _by_schema(self, idx: int, tables: Tables, columns: Columns) -> Link:
-        holding = self._that_hold(columns, self._known)
-        if not holding:
+        candidates = self._containing(columns, self._known)
+        if not candidates:
             return Link(idx, None, NONE, [])
         if self.databases is None:
-            one = len(holding) == 1
-            return Link(idx, holding[0] if one else None, SCHEMA if one else AMBIGUOUS, holding)
-        at_hand = [name for name in holding if name in self.databases.columns]
+            one = len(candidates) == 1
+            return Link(
+                idx, candidates[0] if one else None, SCHEMA if one else AMBIGUOUS, candidates
+            )
+        at_hand = [name for name in candidates if name in self.databases.columns]
         if not at_hand:
-            return Link(idx, None, NO_FILE, holding)
-        if len(at_hand) < len(holding):  # the row may be about the database that isn't here
-            return Link(idx, None, AMBIGUOUS, holding)
+            return Link(idx, None, NO_FILE, candidates)
+        if len(at_hand) < len(candidates):  # the row may be about the database that isn't here
+            return Link(idx, None, AMBIGUOUS, candidates)
         fitting = [name for name in at_hand if self._agrees(name, tables)]
         if len(fitting) != 1:
-            return Link(idx, None, AMBIGUOUS if fitting else CONFLICT, holding)
+            return Link(idx, None, AMBIGUOUS if fitting else CONFLICT, candidates)
         if len(columns) <= FEW_COLUMNS and not self.databases.agreement(fitting[0], tables)[1]:
-            return Link(idx, None, WEAK, holding)
-        return Link(idx, fitting[0], SCHEMA if len(at_hand) == 1 else VALUES, holding)
+            return Link(idx, None, WEAK, candidates)
+        return Link(idx, fitting[0], SCHEMA if len(at_hand) == 1 else VALUES, candidates)
 
 
 @functools.lru_cache(maxsize=4096)  # many rows show the same schema

@@ -62,7 +62,7 @@ def copy_rows(path: Path | str, wanted: Collection[int], out: Path | str) -> Non
     values = pa.array(sorted(wanted), pa.int64())
     file = open_table(Row, path)
     batches = (
-        batch.filter(pc.is_in(batch["idx"], value_set=values)) for batch in file.iter_batches()
+        batch.filter(pc.is_in(batch["idx"], value_set=values)) for batch in file.iter_batches(1024)
     )
     table = pa.Table.from_batches(batches, file.schema_arrow)
     write_parquet(out, table.sort_by("idx").combine_chunks())

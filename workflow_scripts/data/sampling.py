@@ -69,21 +69,21 @@ def choose_sample(pool: Pool, kept_back: set[int], settings: SampleSettings) -> 
     order = chance("sample", settings.sampling, settings.draw, settings.seed)
     free = sorted(set(pool.task) - kept_back, key=order)
     if settings.sampling == "natural":
-        _enough("rows", len(free), settings.rows, len(kept_back), "rows")
+        _check_enough("rows", len(free), settings.rows, len(kept_back), "rows")
         return set(free[: settings.rows])
     tasks = [task for task in TASKS if task in set(pool.task.values())]
     chosen: set[int] = set()
     for place, task in enumerate(tasks):
         wanted = settings.rows // len(tasks) + (place < settings.rows % len(tasks))
         of_task = [idx for idx in free if pool.task[idx] == task]
-        _enough(
+        _check_enough(
             f"rows of {task}", len(of_task), wanted, len(kept_back), f"rows (now {settings.rows})"
         )
         chosen.update(of_task[:wanted])
     return chosen
 
 
-def _enough(what: str, have: int, wanted: int, kept_back: int, key: str) -> None:
+def _check_enough(what: str, have: int, wanted: int, kept_back: int, key: str) -> None:
     if have >= wanted:
         return
     because = f" ({kept_back} rows of all tasks are set aside with the test set)"
@@ -109,10 +109,11 @@ def validation_counts(tasks: Counter, share: float) -> dict[str, int]:
 
 
 def choose_validation(pool: Pool, sample: set[int], settings: SampleSettings) -> set[int]:
-    """The idx of the validation rows: units in random order, each taken if it brings us nearer.
+    """The idx of the validation rows.
 
-    A unit is a row, a group or a database. Rows give the wanted counts exactly, larger units as
-    nearly as they allow. Raises EssenceError when one unit holds everything.
+    A unit (a row, a group or a database, as `settings.split` says) stays on one side. Units are
+    tried in random order and taken where that brings the counts nearer to the wanted ones; rows
+    reach them exactly. Raises EssenceError when one unit holds everything.
     """
     unit_of = {"row": lambda idx: idx, "group": pool.group.get, "database": pool.database.get}
     units: defaultdict[Hashable, list[int]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""The schema text of a SQLite database, value examples chosen by MAC-SQL's rules."""
+"""The schema of a SQLite database as prompts show it, value examples chosen by MAC-SQL's rules."""
 
 import contextlib
 import re
@@ -15,7 +15,7 @@ from workflow_scripts.formats.schema import (
     name_words,
 )
 
-# Table -> column -> (description, note); what is missing is made from the column's name
+# Table -> column -> (description, note); a missing description is made from the column's name
 Descriptions = Mapping[str, Mapping[str, tuple[str, str]]]
 
 MOST_EXAMPLES = 6

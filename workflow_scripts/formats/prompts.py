@@ -1,6 +1,6 @@
-"""The three prompt formats of MAC-SQL: recognised, taken apart, written and made compact.
+"""The prompts of MAC-SQL's three agents: recognised, parsed, written in full and made compact.
 
-The only place that knows them. Section marks, their order, and the first and last sentences are
+No other module knows their form. Section marks, their order, and the first and last sentences are
 those of the Agent-Instruct rows; the constant text between them is in `constants.py`.
 """
 
@@ -60,15 +60,15 @@ _RESPONSE = "### Response:"
 
 
 class PromptError(EssenceError):
-    """A text that is none of the three prompts, or lacks a section that its task needs."""
+    """A text that is not one of the three prompts, or lacks a section that its task needs."""
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What a row itself says, the constant part of its prompt left out.
+    """The sections of a prompt that differ from row to row; white space around them is stripped.
 
     `db_id` is None where the prompt doesn't state it (Decomposer, Refiner); `old_sql`, `error`
-    and `exception_class` are None for all but the Refiner. Texts carry no outer white space.
+    and `exception_class` are None for all tasks but the Refiner's.
     """
 
     task: str
@@ -83,9 +83,9 @@ class Prompt:
 
 
 def task_of(text: str) -> str:
-    """The task of a user text or processed source, by its opening words.
+    """The task of a user message or a processed source, by its opening words.
 
-    Raises PromptError when it opens like none of the three.
+    Raises PromptError when they are those of none of the three.
     """
     start = _start(text)
     for task, opening in _OPENINGS.items():
@@ -128,7 +128,7 @@ def sections(text: str) -> dict[str, tuple[int, int]]:
 
 
 def parse_prompt(text: str) -> Prompt:
-    """Take the row's own sections out of a user text or a processed source.
+    """The row's own sections of a user message or a processed source.
 
     Evidence, foreign keys and database id may be missing. Raises PromptError (see `sections`).
     """
@@ -149,7 +149,7 @@ def parse_prompt(text: str) -> Prompt:
 
 
 def render_prompt(prompt: Prompt) -> str:
-    """The user text in the real format: the constant part, then the row's own.
+    """The user message in the real format: the constant part, then the row's own.
 
     `parse_prompt(render_prompt(p)) == p` where the fields carry no section marks.
     """
@@ -157,7 +157,7 @@ def render_prompt(prompt: Prompt) -> str:
 
 
 def to_source(user: str, system: str = "") -> str:
-    """The processed form of a row's user text; a system message that says something comes first."""
+    """The processed form of a row's user message, after the system message unless that is blank."""
     head = f"### Instruction:\n{system}\n\n" if system.strip() else ""
     return f"{head}### Input:\n{user}\n\n### Response:\n"
 
@@ -184,8 +184,10 @@ def compact_parts(prompt: Prompt) -> list[tuple[str, str]]:
 
 
 def compact_prompt(prompt: Prompt) -> str:
-    """The prompt without its constant part, the schema on one line; nothing of the row is lost
-    but column descriptions that only repeat the name's words."""
+    """The prompt without its constant part, the schema on one line.
+
+    Of the row, only column descriptions that repeat the words of the name are left out.
+    """
     return "".join(text for _, text in compact_parts(prompt))
 
 
@@ -201,7 +203,7 @@ def _compact_keys(text: str) -> str:
 
 
 def _start(text: str) -> int:
-    """Where the user text starts: after the frame of the processed form, if there is one."""
+    """Where the user message starts: after the frame of the processed form, if there is one."""
     frame = _FRAME.match(text)
     return frame.end() if frame else len(text) - len(text.lstrip())
 

@@ -1,4 +1,4 @@
-"""Tables, columns and foreign keys as the prompts tell of them."""
+"""Tables, columns and foreign keys as the prompts describe them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +9,14 @@ ForeignKey = tuple[str, str, str, str]  # table, column, referred table, referre
 
 
 class SchemaError(EssenceError):
-    """A schema or foreign key text that doesn't have the form of the prompts."""
+    """A schema or foreign keys that are not written as in the prompts."""
 
 
 @dataclass(frozen=True)
 class Column:
     """One column line: `(name, description. Value examples: [...]. And note)`.
 
-    `examples` is None when the line has none; the values are Python's, NULL being None.
+    `examples` is None when the line has none; its values are Python's, None for NULL.
     """
 
     name: str

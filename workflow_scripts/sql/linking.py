@@ -1,4 +1,4 @@
-"""The database of each row, given the databases at hand; how is told in `data.linking`.
+"""Links each row to one of the databases at hand, by the rules of `data.linking`.
 
     python -m workflow_scripts.sql.linking --rows rows.parquet --databases DIR \\
         --links links.parquet --report links.json

@@ -1,9 +1,9 @@
 """The pre-training corpus of the stand-in model: questions on random schemas and their SQL.
 
 Targets are on one line, names in double quotes, without `<`, as in the corpora the real base model
-learned from. T5 has seen texts of all kinds before; so that a model this small is not lost as soon
-as an answer is more than one query, some examples ask for what the agents are asked for, in another
-hand: which tables are needed, step by step, or a broken query repaired.
+learned from. T5 has seen texts of all kinds before; so that a model this small can give an answer
+that is more than one query, some examples ask for what the agents are asked for, in other words:
+which tables are needed, a query step by step, or a broken query repaired.
 """
 
 import json

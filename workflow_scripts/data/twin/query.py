@@ -1,4 +1,4 @@
-"""One SQL query as a small tree, written out in two hands.
+"""One SQL query as a small tree, written in two styles.
 
 Column references inside expressions are `{table.column}`. `agent_sql` writes them as MAC-SQL's
 agents do (backticks, clauses on lines of their own), `plain_sql` as the base model's training data
@@ -90,7 +90,7 @@ def clauses(query: Query, mark: str) -> list[str]:
 
 
 def agent_sql(query: Query) -> str:
-    """MAC-SQL's hand: backticks, clauses on their own indented lines."""
+    """In the style of MAC-SQL's agents: backticks, each clause on an indented line of its own."""
     lines = clauses(query, "`")
     if query.sub:
         inner = "\n".join("    " + line for line in clauses(query.sub, "`"))
@@ -99,6 +99,6 @@ def agent_sql(query: Query) -> str:
 
 
 def plain_sql(query: Query) -> str:
-    """The base model's hand: double quotes, one line."""
+    """In the style that the base model was trained on: double quotes, one line."""
     line = " ".join(clauses(query, '"'))
     return line.replace("{sub}", f"({plain_sql(query.sub)})") if query.sub else line

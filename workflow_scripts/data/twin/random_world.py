@@ -1,7 +1,7 @@
-"""Random schemas for the stand-in model's pre-training: the lexicon's words, newly combined.
+"""Random schemas for the stand-in model's pre-training: the lexicon's words in new combinations.
 
-A table is any noun with any attributes behind it, so that a model that has seen thousands of
-them must read the schema: it cannot know it by heart. The twin's databases are none of them.
+A table is any noun with any attributes, so that a model that has seen thousands of schemas must
+read the one at hand: it cannot know it by heart. The twin's databases are not among them.
 """
 
 import random
@@ -28,7 +28,7 @@ rejected insured remote organic adopted elected premium covered accessible expli
 
 
 def _pool() -> dict[str, list[Column]]:
-    """Columns of the hand-made domains by kind: their words are met in other company."""
+    """Columns of the hand-made domains by kind: their words are seen in other schemas, too."""
     pool: dict[str, list[Column]] = {}
     for text in DOMAINS:
         for table in parse_domain(text).tables.values():

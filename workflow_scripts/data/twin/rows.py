@@ -26,8 +26,8 @@ TRIES = 400  # questions that may fail in a row before a database counts as exha
 
 
 @dataclass
-class Place:
-    """A database with what rows on it need: its text, and a connection that answers."""
+class Database:
+    """A database as the prompts describe it, with a connection that runs SQL on it."""
 
     world: World
     tables: list[Table]
@@ -59,32 +59,32 @@ def make_rows(
 ) -> tuple[list[dict], list[dict]]:
     """Rows and their answer sheet, by idx: even idx Selector, odd Decomposer, then the Refiner."""
     rng = random.Random(settings.seed)
-    places = [_place(world, files[world.db_id]) for world in worlds]
+    databases = [_described(world, files[world.db_id]) for world in worlds]
     counts, seen = settings.rows, set()
     rows, truth = [], []
     for group in range(max(counts.Decomposer, counts.Selector)):
-        place = places[group % len(places)]
-        item, gold = fresh(place, rng, seen)
+        database = databases[group % len(databases)]
+        item, gold = fresh(database, rng, seen)
         if group < counts.Selector:
-            _add(rows, truth, 2 * group, _selector(place, item, gold))
+            _add(rows, truth, 2 * group, _selector(database, item, gold))
         if group < counts.Decomposer:
-            _add(rows, truth, 2 * group + 1, _decomposer(place, item, gold))
+            _add(rows, truth, 2 * group + 1, _decomposer(database, item, gold))
     first = 2 * max(counts.Decomposer, counts.Selector)
     ways = list(breaking.BREAKERS)
     for number in range(counts.Refiner):
-        place = places[number % len(places)]
-        _add(rows, truth, first + number, _refiner(place, rng, seen, ways[number % len(ways)]))
+        database = databases[number % len(databases)]
+        _add(rows, truth, first + number, _refiner(database, rng, seen, ways[number % len(ways)]))
     return rows, truth
 
 
-def _place(world: World, file: Path) -> Place:
+def _described(world: World, file: Path) -> Database:
     notes = {
         table.name: {c.name: (c.phrase, _note(c)) for c in table.columns}
         for table in world.tables.values()
     }
     tables, keys = describe_database(file, notes)
     tables = [Table(t.name, tuple(map(_shortened, t.columns))) for t in tables]
-    return Place(world, tables, render_foreign_keys(keys), in_memory(world))
+    return Database(world, tables, render_foreign_keys(keys), in_memory(world))
 
 
 def _note(column) -> str:
@@ -105,20 +105,20 @@ def _shortened(column: Column) -> Column:
     return Column(column.name, column.description, tuple(shown), column.note)
 
 
-def fresh(place: Place, rng: random.Random, seen: set[str]) -> tuple[Draft, str]:
+def fresh(database: Database, rng: random.Random, seen: set[str]) -> tuple[Draft, str]:
     """A question whose gold SQL is new and returns something, with that SQL.
 
     `seen` collects questions and SQL strings; raises EssenceError when the database is exhausted.
     """
     for _ in range(TRIES):
-        item = draft(place.world, rng)
+        item = draft(database.world, rng)
         gold = agent_sql(item.query)
-        if gold in seen or item.question in seen or not _returns(place.connection, gold):
+        if gold in seen or item.question in seen or not _returns(database.connection, gold):
             continue
         seen |= {gold, item.question}
         return item, gold
     raise EssenceError(
-        f"twin: no new question found on {place.world.db_id} after {TRIES} tries; "
+        f"twin: no new question found on {database.world.db_id} after {TRIES} tries; "
         "ask for fewer rows (twin settings: rows) or larger tables (rows_per_table)"
     )
 
@@ -143,10 +143,10 @@ def _add(rows: list[dict], truth: list[dict], idx: int, made: tuple[str, str, di
     truth.append({"idx": idx, **facts})
 
 
-def _facts(place: Place, task: str, question: str, item: Draft, gold: str) -> dict:
+def _facts(database: Database, task: str, question: str, item: Draft, gold: str) -> dict:
     return {
         "task": task,
-        "db_id": place.world.db_id,
+        "db_id": database.world.db_id,
         "question": question,
         "gold_sql": gold,
         "sub_questions": [[text, agent_sql(query)] for text, query in item.steps],
@@ -156,57 +156,61 @@ def _facts(place: Place, task: str, question: str, item: Draft, gold: str) -> di
     }
 
 
-def _prompt(place: Place, task: str, item: Draft, **own: str | None) -> Prompt:
+def _prompt(database: Database, task: str, item: Draft, **own: str | None) -> Prompt:
     """A question's prompt; a Decomposer or Refiner sees the schema that the Selector leaves."""
-    answer = selection.select(place.world, item.query, place.keep_up_to())
+    answer = selection.select(database.world, item.query, database.keep_up_to())
     fields = {
         "db_id": None,
         "question": item.question,
         "evidence": item.evidence,
-        "schema": render_schema(selection.prune(place.tables, answer)),
-        "foreign_keys": place.keys,
+        "schema": render_schema(selection.prune(database.tables, answer)),
+        "foreign_keys": database.keys,
     }
     return Prompt(task, **(fields | own))
 
 
-def _selector(place: Place, item: Draft, gold: str) -> tuple[str, str, dict]:
-    schema = render_schema(place.tables)
-    prompt = _prompt(place, "Selector", item, db_id=place.world.db_id, schema=schema)
-    answer = selection.select(place.world, item.query, place.keep_up_to())
-    # Some of the real answers close with these words: here, those of the list-making databases.
-    closing = "Question Solved.\n" if place.keep_up_to() == 6 else ""
-    facts = _facts(place, "Selector", item.question, item, gold) | {"selection": answer}
+def _selector(database: Database, item: Draft, gold: str) -> tuple[str, str, dict]:
+    schema = render_schema(database.tables)
+    prompt = _prompt(database, "Selector", item, db_id=database.world.db_id, schema=schema)
+    answer = selection.select(database.world, item.query, database.keep_up_to())
+    # Some of the real answers close with these words: here, where tables are cut to 6 columns.
+    closing = "Question Solved.\n" if database.keep_up_to() == 6 else ""
+    facts = _facts(database, "Selector", item.question, item, gold) | {"selection": answer}
     return render_prompt(prompt), render_selector(answer) + closing, facts
 
 
-def _decomposer(place: Place, item: Draft, gold: str) -> tuple[str, str, dict]:
+def _decomposer(database: Database, item: Draft, gold: str) -> tuple[str, str, dict]:
     steps = [(text, agent_sql(query)) for text, query in item.steps]
-    facts = _facts(place, "Decomposer", item.question, item, gold)
-    return render_prompt(_prompt(place, "Decomposer", item)), render_decomposer(steps), facts
+    facts = _facts(database, "Decomposer", item.question, item, gold)
+    return render_prompt(_prompt(database, "Decomposer", item)), render_decomposer(steps), facts
 
 
-def _refiner(place: Place, rng: random.Random, seen: set[str], way: str) -> tuple[str, str, dict]:
+def _refiner(
+    database: Database, rng: random.Random, seen: set[str], way: str
+) -> tuple[str, str, dict]:
     """A row for SQL broken in the given way, or in another where no question allows it."""
-    item, gold, (way, old_sql), error = _broken(place, rng, seen, way)
-    question = vague_question(place.world, item, rng)
+    item, gold, (way, old_sql), error = _broken(database, rng, seen, way)
+    question = vague_question(database.world, item, rng)
     failure = {"old_sql": old_sql, "error": str(error), "exception_class": str(type(error))}
-    prompt = _prompt(place, "Refiner", item, question=question, evidence="", **failure)
-    facts = _facts(place, "Refiner", question, item, gold) | {"broken_by": way} | failure
+    prompt = _prompt(database, "Refiner", item, question=question, evidence="", **failure)
+    facts = _facts(database, "Refiner", question, item, gold) | {"broken_by": way} | failure
     return render_prompt(prompt), render_refiner(gold), facts
 
 
-def _broken(place: Place, rng: random.Random, seen: set[str], way: str):
+def _broken(database: Database, rng: random.Random, seen: set[str], way: str):
     """A fresh question, its gold SQL, (way, broken SQL) and SQLite's error."""
     for attempt in range(TRIES):
         if attempt > 60:
             way = rng.choice(list(breaking.BREAKERS))
-        item = draft(place.world, rng)
+        item = draft(database.world, rng)
         gold = agent_sql(item.query)
-        old = (breaking.BREAKERS[way](item.query, gold, place.world, rng) or "").strip()
-        if gold in seen or not old or not _returns(place.connection, gold):
+        old = (breaking.BREAKERS[way](item.query, gold, database.world, rng) or "").strip()
+        if gold in seen or not old or not _returns(database.connection, gold):
             continue
-        error = error_of(place.connection, old)
+        error = error_of(database.connection, old)
         if error:
             seen.add(gold)
             return item, gold, (way, old), error
-    raise EssenceError(f"twin: no SQL on {place.world.db_id} could be broken; ask for fewer rows")
+    raise EssenceError(
+        f"twin: no SQL on {database.world.db_id} could be broken; ask for fewer rows"
+    )

@@ -1,4 +1,4 @@
-"""A database of the twin's world: its tables, columns, keys and values.
+"""A generated database (a "world"): its tables, columns, keys and values.
 
 A domain is written as a short text, its name first; see domains.txt:
 
@@ -11,12 +11,12 @@ A domain is written as a short text, its name first; see domains.txt:
       Unit Price (EUR) | real 2-90 | unit price        | what a question calls it
 
 Kinds: key, ref, person, title, place, country, cat, coded, flag (0 or 1, with its meaning),
-int and real (a range, numbers of the closed set), date, year, text (never asked about).
+int and real (those of `lexicon.NUMBERS` in a range), date, year, text (never asked about).
 """
 
 import random
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 from workflow_scripts.data.twin import lexicon
 
@@ -141,11 +141,11 @@ def _values(world: World, column: Column, count: int, rng: random.Random) -> lis
         # The last parents have no children, so that "without any" questions have an answer.
         return [rng.randint(1, max(1, parents - 2)) for _ in range(count)]
     if kind in ("person", "title"):
-        return _unlike(kind, count, rng)
+        return _distinct_names(kind, count, rng)
     return [_value(column, rng) for _ in range(count)]
 
 
-def _unlike(kind: str, count: int, rng: random.Random) -> list[str]:
+def _distinct_names(kind: str, count: int, rng: random.Random) -> list[str]:
     first, second = (
         (lexicon.FIRST_NAMES, lexicon.LAST_NAMES)
         if kind == "person"
@@ -176,14 +176,10 @@ def _value(column: Column, rng: random.Random):
         year, month, day = rng.randint(int(low), int(high)), rng.randint(1, 12), rng.randint(1, 28)
         return f"{year}-{month:02d}-{day:02d}"
     if kind == "int":
-        return rng.choice(_closed(low, high))
-    return rng.choice(_closed(low, high)) + rng.choice((0.0, 0.5))
+        return rng.choice(_numbers_between(low, high))
+    return rng.choice(_numbers_between(low, high)) + rng.choice((0.0, 0.5))
 
 
-_CLOSED: dict[tuple[float, float], list[int]] = {}
-
-
-def _closed(low: float, high: float) -> list[int]:
-    if (low, high) not in _CLOSED:
-        _CLOSED[low, high] = [number for number in lexicon.NUMBERS if low <= number <= high]
-    return _CLOSED[low, high]
+@cache
+def _numbers_between(low: float, high: float) -> list[int]:
+    return [number for number in lexicon.NUMBERS if low <= number <= high]

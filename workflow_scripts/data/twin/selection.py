@@ -10,8 +10,8 @@ MOST_COLUMNS = 6  # a list keeps this many, and so does a table that was dropped
 def select(world: World, query: Query, keep_up_to: int) -> dict[str, str | list[str]]:
     """Table -> "keep_all", "drop_all" or the columns to keep, the most relevant first.
 
-    A table of up to `keep_up_to` columns is kept whole. The real rows' authors were not of one
-    mind about that number, so it differs between the twin's databases.
+    A table of up to `keep_up_to` columns is kept whole. The real rows are not consistent about
+    that number, so it differs between the twin's databases.
     """
     used, answer = query.columns, {}
     for table in world.tables.values():

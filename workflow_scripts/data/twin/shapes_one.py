@@ -90,9 +90,9 @@ def aggregate(a: Asker):
 def spread(a: Asker):
     table = a.table(*NUMBER_KINDS)
     column = a.column(table, *NUMBER_KINDS)
-    place, said = ref(table, column), a.say(table, column)
+    reference, said = ref(table, column), a.say(table, column)
     a.evidence.append(f"spread = MAX({column.name}) - MIN({column.name})")
-    query = Query((f"MAX({place}) - MIN({place})",), table.name)
+    query = Query((f"MAX({reference}) - MIN({reference})",), table.name)
     return ask(a, f"the spread of the {said} of all {table.many}"), query
 
 
@@ -121,15 +121,15 @@ def _grouped(a: Asker):
     return table, ref(table, column), a.say(table, column)
 
 
-def _count_of_each(table: Table, place: str, word: str) -> tuple[str, Query]:
+def _count_of_each(table: Table, reference: str, word: str) -> tuple[str, Query]:
     """The step before a question about groups."""
-    query = Query((place, "COUNT(*)"), table.name, group=place)
+    query = Query((reference, "COUNT(*)"), table.name, group=reference)
     return f"How many {table.many} are there for each {word}?", query
 
 
 def each_count(a: Asker):
-    table, place, word = _grouped(a)
-    query = Query((place, "COUNT(*)"), table.name, group=place)
+    table, reference, word = _grouped(a)
+    query = Query((reference, "COUNT(*)"), table.name, group=reference)
     question = a.pick(
         ["How many {many} are there for each {word}?", "For each {word}, count the {many}."]
     )
@@ -137,40 +137,39 @@ def each_count(a: Asker):
 
 
 def each_aggregate(a: Asker):
-    table, place, word = _grouped(a)
+    table, reference, word = _grouped(a)
     column, (kind, function) = a.column(table, *NUMBER_KINDS), a.pick(AGGREGATES)
-    query = Query((place, f"{function}({ref(table, column)})"), table.name, group=place)
+    query = Query((reference, f"{function}({ref(table, column)})"), table.name, group=reference)
     said = a.say(table, column)
     return ask(a, f"the {kind} {said} of the {table.many} for each {word}"), query
 
 
 def frequent(a: Asker):
-    table, place, word = _grouped(a)
+    table, reference, word = _grouped(a)
     count = a.pick([1, 2, 3, 4, 5])
-    query = Query((place,), table.name, group=place, having=f"COUNT(*) > {count}")
+    query = Query((reference,), table.name, group=reference, having=f"COUNT(*) > {count}")
     question = a.pick(
         ["Which {} values have more than {} {}?", "List each {} with more than {} {}."]
     )
-    return question.format(word, count, table.many), [_count_of_each(table, place, word), query]
+    return question.format(word, count, table.many), [_count_of_each(table, reference, word), query]
 
 
 def commonest(a: Asker):
-    table, place, word = _grouped(a)
+    table, reference, word = _grouped(a)
     most = a.rng.random() < 0.6
-    query = Query(
-        (place,), table.name, group=place, order=f"COUNT(*) {'DESC' if most else 'ASC'}", limit=1
-    )
+    order = f"COUNT(*) {'DESC' if most else 'ASC'}"
+    query = Query((reference,), table.name, group=reference, order=order, limit=1)
     question = a.pick(["Which {} has the {} {}?", "Find the {} with the {} {}."])
     question = question.format(word, "most" if most else "fewest", table.many)
-    return question, [_count_of_each(table, place, word), query]
+    return question, [_count_of_each(table, reference, word), query]
 
 
 def above_average(a: Asker):
     table = a.table(*NUMBER_KINDS)
     column = a.column(table, *NUMBER_KINDS)
-    shown, place, word = a.label(table), ref(table, column), a.say(table, column)
-    inner = Query((f"AVG({place})",), table.name)
-    query = Query((ref(table, shown),), table.name, where=(f"{place} > {{sub}}",), sub=inner)
+    shown, reference, word = a.label(table), ref(table, column), a.say(table, column)
+    inner = Query((f"AVG({reference})",), table.name)
+    query = Query((ref(table, shown),), table.name, where=(f"{reference} > {{sub}}",), sub=inner)
     first = (f"What is the average {word} of all {table.many}?", inner)
     what = f"the {shown.phrase} of the {table.many} whose {word} is above the average"
     return ask(a, what), [first, query]

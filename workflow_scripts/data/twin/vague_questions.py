@@ -1,7 +1,7 @@
-"""A question that says too little: what the Refiner's rows ask.
+"""The questions of the Refiner's rows, which say too little on purpose.
 
 Tables and columns get vague words that occur in no schema; the condition, the order and the
-shape are left to the old SQL. Who ignores that cannot find the gold SQL.
+shape are left to the old SQL. Without reading that, nobody can find the gold SQL.
 """
 
 import random
