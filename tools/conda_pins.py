@@ -5,8 +5,8 @@ python -m tools.conda_pins          # write it
 
 from pathlib import Path
 
-from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
+from workflow_scripts.stage import run_stage
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "requirements.lock"
@@ -41,4 +41,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(main)

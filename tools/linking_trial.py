@@ -6,21 +6,21 @@ Whole schemas, and schemas pruned as a Selector prunes them (1 to 3 tables, some
 only); then the same prompts with the true database taken away, where every link is wrong.
 """
 
-import argparse
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.data.linking import Linker
-from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
 from workflow_scripts.formats.database_schema import describe_database
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
 from workflow_scripts.formats.schema import Table
 from workflow_scripts.formats.schema_text import render_schema
 from workflow_scripts.sql.catalog import Catalog
+from workflow_scripts.stage import Option, run_stage
 
 KEPT_COLUMNS = 6
 
@@ -73,21 +73,21 @@ def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, An
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--databases", required=True, type=Path)
-    parser.add_argument("--each", type=int, default=10, help="pruned prompts a database")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    with Catalog(given.databases) as catalog:
+def linking_trial(
+    databases: Annotated[Path, Option("<db_id>/<db_id>.sqlite")],
+    each: Annotated[int, Option("pruned prompts a database")] = 10,
+    seed: Annotated[int, Option("decides what is pruned")] = 0,
+) -> None:
+    """Print how often links are right for whole and for pruned schemas."""
+    with Catalog(databases) as catalog:
         if not catalog.files:
-            raise EssenceError(f"{given.databases}: no <db_id>/<db_id>.sqlite in it")
+            raise EssenceError(f"{databases}: no <db_id>/<db_id>.sqlite in it")
         answer = {
-            "whole": trial(catalog, "whole", 1, given.seed),
-            "pruned": trial(catalog, "pruned", given.each, given.seed),
+            "whole": trial(catalog, "whole", 1, seed),
+            "pruned": trial(catalog, "pruned", each, seed),
         }
     print(to_json(answer), end="")
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(linking_trial)

@@ -6,18 +6,19 @@ The corpus is made again, from the settings that the stand-in was made with. Pri
 their distinct questions, and those of them that some example asks, on a schema of its own.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow.parquet as pq
 
 from workflow_scripts.artifacts.pretraining import Pretraining, PretrainingSettings
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.model.standin.batches import CHUNK, chunk_of
+from workflow_scripts.stage import Option, run_stage
 
-STANDIN = "resources/models/standin/pretrain.json"
+STANDIN = Path("resources/models/standin/pretrain.json")
 
 
 def overlap(questions: set[str], settings: PretrainingSettings) -> set[str]:
@@ -32,17 +33,17 @@ def overlap(questions: set[str], settings: PretrainingSettings) -> set[str]:
     return met
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", required=True, type=Path, help="rows.parquet or test.parquet")
-    parser.add_argument("--made", default=STANDIN, type=Path, help="pretrain.json of the model")
-    given = parser.parse_args()
-    settings = Pretraining.read(given.made).settings
-    table = pq.read_table(given.rows, columns=["question"])["question"].to_pylist()
+def count_overlap(
+    rows: Annotated[Path, Option("rows.parquet or test.parquet")],
+    made: Annotated[Path, Option("pretrain.json of the model")] = STANDIN,
+) -> None:
+    """Print how many of the rows' questions the stand-in has met, and which."""
+    settings = Pretraining.read(made).settings
+    table = pq.read_table(rows, columns=["question"])["question"].to_pylist()
     questions = {comparable_text(question) for question in table}
     met = sorted(overlap(questions, settings))
     print(json.dumps({"rows": len(table), "questions": len(questions), "met": met}, indent=1))
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(count_overlap)
