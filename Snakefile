@@ -18,6 +18,7 @@ include: "rules/report.smk"
 localrules:
     all,
     report_parts,
+    write_captions,
     make_report,
     ablation,
 

@@ -96,7 +96,7 @@ rule show_examples:
     output:
         in_report(
             "results/examples/examples.html",
-            "examples",
+            "pages.examples",
             "exp4",
             "1 Answers of the best run",
         ),
@@ -126,10 +126,9 @@ rule browse_predictions:
     output:
         in_report(
             f"{TABLES}/predictions_{{recipe}}.html",
-            "predictions",
+            "pages.predictions",
             "exp4",
             "2 All held-out answers",
-            "{recipe}",
         ),
     log:
         "logs/report/browse_predictions_{recipe}.log",

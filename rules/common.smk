@@ -1,4 +1,5 @@
 # What all rules share: the checked configuration, where things lie, and which run needs what.
+import copy
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from workflow_scripts.config_check import checked
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.digest import code_digest
+from workflow_scripts.files import write_text
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.origin import (
@@ -34,6 +36,7 @@ from workflow_scripts.origin import (
 )
 from workflow_scripts.sql.databases import list_databases
 
+CONFIG_AS_GIVEN = copy.deepcopy(config)  # for the Snakemake that makes the report
 config = checked(config)
 
 # The stages run with the Python that runs Snakemake, whether or not its environment is activated.

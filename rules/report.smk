@@ -1,14 +1,5 @@
 # In:  figures, tables and pages of answers.
 # Out: results/report.html, and REPORT_ITEMS for `rule all`.
-import yaml
-
-from workflow_scripts.report.figures.loss_figures import (
-    loss_figures,
-    task_figures,
-    training_order,
-)
-
-
 report: "../results/report/workflow.rst"
 
 
@@ -55,12 +46,9 @@ REPORT_PARTS = [
         kind=BOTH,
     ),
     [
-        f"{FIGURES}/{figure}_{recipe}.{kind}"
+        f"{FIGURES}/{name}_{recipe}.{kind}"
         for recipe in RECIPES
-        for figure in (
-            *loss_figures(runs_of(config, recipe)),
-            *task_figures(runs_of(config, recipe)),
-        )
+        for name in (*LOSSES[recipe], *TASK_LOSSES[recipe])
         for kind in BOTH
     ],
     expand(f"{FIGURES}/heatmap_{{recipe}}.{{kind}}", recipe=GRIDS, kind=BOTH),
@@ -85,6 +73,21 @@ REPORT_PARTS = [
 REPORT_ITEMS = [REPORT_PARTS, "results/report.html"]
 
 
+# The words beside each figure and table, from the modules that make them.
+rule write_captions:
+    output:
+        list(CAPTIONS),
+    log:
+        "logs/report/write_captions.log",
+    params:
+        texts=CAPTIONS,
+    message:
+        "The captions of the report"
+    run:
+        for path, text in params.texts.items():
+            write_text(path, text)
+
+
 # What the report holds: the target of the Snakemake that builds it.
 rule report_parts:
     input:
@@ -97,22 +100,21 @@ rule report_parts:
 rule make_report:
     input:
         REPORT_PARTS,
-        captions=sorted(map(str, Path("rules/captions").glob("*.rst"))),
+        captions=list(CAPTIONS),
         stylesheet="rules/report.css",
     output:
         page="results/report.html",
-        config="results/report/overrides.yaml",
+        config="results/report/config.yaml",
     log:
         "logs/report/make_report.log",
     conda:
         "../envs/essence.yaml"
     params:
-        snakefile=os.path.relpath(workflow.main_snakefile),
-        overrides=yaml.safe_dump(dict(workflow.config_settings.overwrite_config)),
+        config=settings_json(CONFIG_AS_GIVEN),
     message:
         "The report: {output}"
     shell:
-        "printf %s {params.overrides:q} > {output.config}; "
-        "python -m snakemake --snakefile {params.snakefile} --configfile {output.config} "
+        "printf %s {params.config:q} > {output.config}; "
+        "python -m snakemake --configfile {output.config} "
         "--nolock --quiet all --report-stylesheet {input.stylesheet} --report {output.page} "
         "report_parts > {log} 2>&1"

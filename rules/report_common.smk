@@ -1,5 +1,6 @@
 # What the rules of the report share: names, categories, and which runs a result is made from.
 from workflow_scripts.config import ablation_names
+from workflow_scripts.report.captions import caption as read_caption
 
 PUBLISHED = "resources/published.json"
 FIGURES = "results/figures"
@@ -25,21 +26,45 @@ CATEGORIES = {
 }
 
 
-def style_of(figure):
-    """matplotlib settings of one kind of figure: those for all, then its own."""
-    styles = config["figures"].get("style") or {}
-    return settings_json({**styles.get("all", {}), **styles.get(figure, {})})
+# File of a caption -> its text; write_captions writes what the rules have declared by then.
+CAPTIONS = {}
 
 
-def in_report(path, caption, category, label, recipe=None):
-    """Mark a file for the report; what has a recipe is listed by it."""
-    labels = {"result": label} | ({"recipe": recipe} if recipe else {})
+def in_report(path, module, category, label, caption="CAPTION"):
+    """Mark an output for the report, with the caption in workflow_scripts/report/<module>.
+
+    Category and label may be functions of the wildcards; what has a recipe is listed by it.
+    """
+    file = f"results/report/captions/{module}.{caption}.rst"
+    CAPTIONS[file] = read_caption(f"report.{module}", caption)
+
+    def labels(wildcards):
+        shown = label(wildcards) if callable(label) else label
+        recipe = {"recipe": wildcards.recipe} if "{recipe}" in path else {}
+        return {"result": shown, **recipe}
+
     return report(
         path,
-        caption=f"captions/{caption}.rst",
-        category=CATEGORIES[category],
+        caption=f"../{file}",
+        category=lambda w: CATEGORIES[category(w) if callable(category) else category],
         labels=labels,
     )
+
+
+def figure(module, category, label, name=None):
+    """The outputs of a rule that draws a figure; `name`: of its files, where not the module's."""
+    path = f"{FIGURES}/{name or module}"
+    return {
+        "svg": in_report(f"{path}.svg", f"figures.{module}", category, label),
+        "png": f"{path}.png",
+    }
+
+
+def look(kind=None, note=NOTE):
+    """How one kind of figure looks: the settings for all, over them its own. Pages have the note."""
+    styles = (config["figures"].get("style") or {}) if kind else {}
+    style = {**styles.get("all", {}), **styles.get(kind, {})}
+    return settings_json({"note": note, "style": style})
 
 
 def files_of(folders, *names):
@@ -50,8 +75,10 @@ def first_seed(recipe, runs):
     return [RUN.format(recipe=recipe, run=run, seed=SEEDS[0]) for run in runs]
 
 
-def category_of(figure):
-    return "exp1" if figure.split("_")[1] in ("5.1", "5.2", "5.3", "5.4") else "exp3"
+def any_figure(figures):
+    """A pattern for the name of any figure of any recipe."""
+    names = {name for of_recipe in figures.values() for name in of_recipe}
+    return "|".join(re.escape(name) for name in sorted(names))
 
 
 def best_run(wildcards):

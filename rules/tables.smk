@@ -11,12 +11,19 @@ rule tabulate_results:
         files_of(run_dirs(), "training.json", *SCORES),
     output:
         results=in_report(
-            f"{TABLES}/results.csv", "results_csv", "results", "3 All numbers (CSV)"
+            f"{TABLES}/results.csv",
+            "tables.results",
+            "results",
+            "3 All numbers (CSV)",
+            caption="CAPTION_CSV",
         ),
         means=f"{TABLES}/over_seeds.csv",
         summary=f"{TABLES}/summary.csv",
         page=in_report(
-            f"{TABLES}/summary.html", "summary", "results", "1 Results of all runs"
+            f"{TABLES}/summary.html",
+            "tables.results",
+            "results",
+            "1 Results of all runs",
         ),
     log:
         "logs/report/tabulate_results.log",
@@ -24,14 +31,11 @@ rule tabulate_results:
         "../envs/essence.yaml"
     params:
         runs=run_dirs(),
-        note=NOTE,
-        code=code_digest("workflow_scripts.report.tables.results"),
+        look=look(),
     message:
         "Tables of results"
     shell:
-        "python -m workflow_scripts.report.tables.results --runs {params.runs} "
-        f"--folder {TABLES} "
-        "--note={params.note:q} > {log} 2>&1"
+        stage_command("report.tables.results")
 
 
 rule tabulate_models:
@@ -41,7 +45,10 @@ rule tabulate_models:
     output:
         table=f"{TABLES}/models.csv",
         page=in_report(
-            f"{TABLES}/models.html", "models", "results", "2 Comparison of models"
+            f"{TABLES}/models.html",
+            "tables.models",
+            "results",
+            "2 Comparison of models",
         ),
     log:
         "logs/report/tabulate_models.log",
@@ -50,14 +57,11 @@ rule tabulate_models:
     params:
         runs=run_dirs(),
         model=Path(config["model"]["base"]).name,
-        note=NOTE,
-        code=code_digest("workflow_scripts.report.tables.models"),
+        look=look(),
     message:
         "Comparison of models (Annex II)"
     shell:
-        "python -m workflow_scripts.report.tables.models --runs {params.runs} "
-        "--published {input.published} --model {params.model:q} --note={params.note:q} "
-        "--table {output.table} --page {output.page} > {log} 2>&1"
+        stage_command("report.tables.models")
 
 
 rule tabulate_differences:
@@ -67,7 +71,7 @@ rule tabulate_differences:
         f"{TABLES}/differences.csv",
         in_report(
             f"{TABLES}/differences.html",
-            "differences",
+            "tables.differences",
             "results",
             "4 Differences between runs",
         ),
@@ -91,22 +95,21 @@ rule tabulate_runs:
     input:
         files_of(run_dirs(), "training.json", "provenance.json"),
     output:
-        f"{TABLES}/runs.csv",
-        in_report(f"{TABLES}/runs.html", "runs", "runs", "Runs and their provenance"),
+        table=f"{TABLES}/runs.csv",
+        page=in_report(
+            f"{TABLES}/runs.html", "tables.runs", "runs", "Runs and their provenance"
+        ),
     log:
         "logs/report/tabulate_runs.log",
     conda:
         "../envs/essence.yaml"
     params:
         runs=run_dirs(),
-        note=NOTE,
-        code=code_digest("workflow_scripts.report.tables.runs"),
+        look=look(),
     message:
         "Table of runs"
     shell:
-        "python -m workflow_scripts.report.tables.runs --runs {params.runs} "
-        f"--folder {TABLES} "
-        "--note={params.note:q} > {log} 2>&1"
+        stage_command("report.tables.runs")
 
 
 rule make_claims:
@@ -125,8 +128,16 @@ rule make_claims:
         rows="results/data/rows.parquet",
         published=PUBLISHED,
     output:
-        in_report(f"{TABLES}/claims.csv", "claims_csv", "claims", "4 Claims (CSV)"),
-        in_report(f"{TABLES}/claims.html", "claims", "claims", "1 Claims and verdicts"),
+        in_report(
+            f"{TABLES}/claims.csv",
+            "claims.table",
+            "claims",
+            "4 Claims (CSV)",
+            caption="CAPTION_CSV",
+        ),
+        in_report(
+            f"{TABLES}/claims.html", "claims.table", "claims", "1 Claims and verdicts"
+        ),
     log:
         "logs/report/make_claims.log",
     conda:
@@ -153,7 +164,7 @@ rule tabulate_ablation:
         table=f"{TABLES}/ablation.csv",
         figure=in_report(
             f"{FIGURES}/ablation.svg",
-            "ablation",
+            "claims.ablation",
             "claims",
             "3 What each repair is worth",
         ),
@@ -166,8 +177,7 @@ rule tabulate_ablation:
         runs=ablation_dirs(),
         worse=config["ablation"]["worse"],
         better=config["ablation"]["better"],
-        note=NOTE,
-        style=style_of("ablation"),
+        look=look("ablation"),
         code=code_digest("workflow_scripts.report.claims.ablation"),
     message:
         "What each repair is worth"
@@ -175,7 +185,7 @@ rule tabulate_ablation:
         "python -m workflow_scripts.report.claims.ablation --runs {params.runs} "
         "--worse {params.worse} --better {params.better} --table {output.table} "
         f"--figure {FIGURES}/ablation "
-        "--note={params.note:q} --style {params.style:q} > {log} 2>&1"
+        "--look {params.look:q} > {log} 2>&1"
 
 
 rule ablation:

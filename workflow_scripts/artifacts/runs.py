@@ -1,5 +1,6 @@
 """What a fine-tuning leaves in results/runs/<recipe>/<run>/seed<k>/, and its scores."""
 
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -103,8 +104,16 @@ class Git(Artifact):
 
 
 class Base(Artifact):
+    """The model that a run started from."""
+
     folder: str
     digest: str
+
+    @property
+    def run(self) -> str | None:
+        """The run whose weights these are, or None for the base model itself."""
+        parts = PurePath(self.folder).parts  # results/runs/<recipe>/<run>/seed<k>/model
+        return parts[3] if parts[:2] == ("results", "runs") else None
 
 
 class Batch(Artifact):

@@ -1,9 +1,12 @@
 """How numbers are written in tables."""
 
-import pandas as pd
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def to_csv(frame: pd.DataFrame) -> str:
+def to_csv(frame: "pd.DataFrame") -> str:
     """Twelve digits: the value that was measured, and the same bytes on every machine."""
     return frame.to_csv(index=False, float_format="%.12g", lineterminator="\n")
 

@@ -24,6 +24,23 @@ from workflow_scripts.report.claims.statements import SENTENCES
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import read_runs
 
+CAPTION = """\
+Every claim of the report and every number that its notebooks printed, with what became of it.
+
+**How to read it.** *Published*: the report. *As run*: the notebooks' procedure, mistakes included.
+*As written*: what the report describes, honestly executed. *Repaired*: the text handling mended
+too. The verdict is computed from the runs: *reproduced* (inside the 95 % interval, or the
+difference lies clearly on the claimed side), *not reproduced* (the opposite was measured, or it
+stays open because the interval holds 0), *artefact* (with its number; the ablation narrows it down
+once it was run), *not testable here* (with what is missing; what compares trainings needs several
+seeds). What each column was measured on stands below its name.
+"""
+
+CAPTION_CSV = """\
+The table of claims as CSV: claim, published, as_run, as_written, repaired, verdict. The first line
+says what each column was measured on.
+"""
+
 COLUMNS = ["claim", "published", *RECIPES, "verdict"]
 Row = dict[str, str]
 # key in published.json -> (words, metric, split, artefacts that bear on the number itself)

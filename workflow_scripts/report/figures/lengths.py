@@ -1,25 +1,39 @@
 """Box plots of the lengths of source and target by task, in words and in tokens of the base model.
 
-`lengths.parquet` (one line a row) comes in; one figure goes out. The lines show where the recipes
-cut: what lies to the right of a line is not seen, or not learnt.
+Dotted lines show where the recipes cut; what lies to the right of one is not seen, or not learnt.
 """
 
-import argparse
+from pathlib import Path
+from typing import Annotated
 
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.errors import run_cli
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     BLACK,
     TASK_COLOURS,
-    add_figure_arguments,
     drawn_with,
     new_figure,
     save,
 )
+from workflow_scripts.report.look import PLAIN, Look
+from workflow_scripts.stage import Input, Output, Setting, run_stage
+
+CAPTION = """\
+The length of the source (what the model reads) and of the target (what it should write), by task,
+in words and in tokens of the base model.
+
+**How to read it.** A box holds the middle half of the rows, and the line in it is the median. The
+whiskers reach to the last row within one and a half box lengths; dots are rows beyond. Dotted lines
+show where a recipe cuts. Lengths are those of the whole prompt; a recipe that rewrites the prompt
+(*repaired*) has no line for the source.
+
+**What the report says.** Section 3.1 shows such box plots in words, and finds many outliers and
+no cause for concern. In tokens, nearly every source is longer than the 512 tokens that were kept:
+this is artefact A1.
+"""
 
 PANELS = {
     "source_words": "source, words",
@@ -27,11 +41,11 @@ PANELS = {
     "source_tokens": "source, tokens",
     "target_tokens": "target, tokens",
 }
-Limits = dict[str, dict[int, list[str]]]
+Limits = dict[str, dict[str, int]]  # recipe -> column -> tokens that it keeps
 
 
 def draw(lengths: dict[str, list], limits: Limits, note: str = "") -> Figure:
-    """`lengths`: columns of lengths.parquet. `limits`: panel -> cut at -> names of recipes."""
+    """`lengths`: the columns of lengths.parquet."""
     figure = new_figure("Length of source and target by task", note, size=(7.2, 4.4))
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (column, title) in zip(panels.flat, PANELS.items(), strict=True):
@@ -44,7 +58,8 @@ def draw(lengths: dict[str, list], limits: Limits, note: str = "") -> Figure:
             for task in TASKS
         }
         _draw_boxes(axes, by_task)
-        for limit, recipes in limits.get(column, {}).items():
+        for limit in sorted({cut[column] for cut in limits.values() if column in cut}):
+            recipes = [recipe for recipe, cut in limits.items() if cut.get(column) == limit]
             axes.axvline(limit, color=BLACK, linestyle=":", linewidth=1.2)
             axes.annotate(
                 f"cut at {limit:,}: {', '.join(recipes)}",
@@ -82,28 +97,19 @@ def _draw_boxes(axes: Axes, by_task: dict[str, list[int]]) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def parse_limits(texts: list[str]) -> Limits:
-    """`source_tokens=512=as_written` -> {"source_tokens": {512: ["as_written"]}}."""
-    limits: Limits = {}
-    for text in texts:
-        column, limit, recipe = text.split("=")
-        limits.setdefault(column, {}).setdefault(int(limit), []).append(recipe)
-    return limits
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--lengths", required=True, help="results/data/lengths.parquet")
-    parser.add_argument(
-        "--limits", nargs="*", default=[], help="where recipes cut: source_tokens=512=as_written"
-    )
-    parser.add_argument("--out", required=True, help="figure without .svg or .png")
-    add_figure_arguments(parser)
-    args = parser.parse_args()
-    lengths = pq.read_table(args.lengths).to_pydict()
-    with drawn_with(args.style):
-        save(draw(lengths, parse_limits(args.limits), args.note), args.out)
+def plot_lengths(
+    lengths: Annotated[Path, Input("results/data/lengths.parquet")],
+    svg: Annotated[Path, Output("the figure")],
+    png: Annotated[Path, Output("the same, for a screen")],
+    limits: Annotated[
+        dict, Setting('where recipes cut, JSON: {"as_written": {"source_tokens": 512}}')
+    ],
+    look: Annotated[Look, Setting("small print and style")] = PLAIN,
+) -> None:
+    columns = pq.read_table(lengths).to_pydict()
+    with drawn_with(look):
+        save(draw(columns, limits, look.note), svg, png)
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(plot_lengths)

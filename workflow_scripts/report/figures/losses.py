@@ -5,28 +5,45 @@ loss is that of the validation rows after each epoch. The epoch whose weights we
 early stop are marked.
 """
 
-import argparse
-import json
 from pathlib import Path
+from typing import Annotated
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.published import Published, PublishedRun
-from workflow_scripts.errors import run_cli
 from workflow_scripts.report.figures.style import (
     BLACK,
     EVAL,
     PUBLISHED,
     TRAIN,
-    add_figure_arguments,
     drawn_with,
     legend_below,
     new_figure,
     save,
 )
+from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.numbers import rate
-from workflow_scripts.report.runs import Run, logged_losses
+from workflow_scripts.report.runs import Run, logged_losses, read_runs
+from workflow_scripts.stage import Input, Output, Setting, run_stage
+
+CAPTION = """\
+Training and evaluation loss over the epochs, one panel for each run (recipe
+*{{ snakemake.wildcards.recipe }}*).
+
+**How to read it.** The solid line is the training loss as the Trainer logs it, the mean over a few
+steps (the legend says how many). Squares are the evaluation loss on the validation rows after each
+epoch. The star marks the epoch with the lowest evaluation loss, whose weights were kept; a dotted
+line marks an early stop. The panels of one figure share the loss axis. Where padding counts in the
+loss (*as_run*, *as_written*; A4) the level cannot be compared with *repaired*. Of several seeds the
+first is shown.
+
+**What the report says.** Figure 5.1: natural mix, training unstable. Figure 5.3: balanced tasks,
+smoother. Figures 5.5 (1e-4), 5.6 (3e-5) and 5.7 (5e-5): batch 4 on the left, batch 8 on the right;
+the report's discussion swaps the sides and names a Figure 5.8 that does not exist (A12). It finds
+that batch 8 overfits. In its notebooks each run began with the weights that the run before had left
+(A3), which is why its curves start so low: see the chain of carried weights.
+"""
 
 
 def draw(title: str, runs: list[Run], note: str = "", published: Published | None = None) -> Figure:
@@ -109,24 +126,18 @@ def _mark_stop(axes: Axes, epoch: float) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--figures",
-        required=True,
-        help='JSON: {"name": {"title": text, "runs": [folder, ...]}}; name.svg and .png are made',
-    )
-    parser.add_argument("--folder", required=True, help="where the figures go")
-    parser.add_argument("--published", help="resources/published.json, to draw its points too")
-    add_figure_arguments(parser)
-    args = parser.parse_args()
-    published = Published.read(args.published) if args.published else None
-    with drawn_with(args.style):
-        for name, plan in json.loads(args.figures).items():
-            runs = [Run(Path(folder)) for folder in plan["runs"]]
-            figure = draw(plan["title"], runs, args.note, published)
-            save(figure, Path(args.folder) / name)
+def plot_losses(
+    runs: Annotated[list[Path], Setting("folders of the runs to show, from left to right")],
+    title: Annotated[str, Setting("above the figure")],
+    svg: Annotated[Path, Output("the figure")],
+    png: Annotated[Path, Output("the same, for a screen")],
+    published: Annotated[Path | None, Input("resources/published.json, to show its points")] = None,
+    look: Annotated[Look, Setting("small print and style")] = PLAIN,
+) -> None:
+    quoted = Published.read(published) if published else None
+    with drawn_with(look):
+        save(draw(title, read_runs(runs), look.note, quoted), svg, png)
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(plot_losses)

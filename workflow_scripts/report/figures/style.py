@@ -5,9 +5,7 @@ Colours are those of Okabe and Ito (2008), "Color Universal Design"; every serie
 line style or marker, so that a figure can be read without colour.
 """
 
-import argparse
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import written_whole
+from workflow_scripts.report.look import Look
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK = (
     "#0072B2",
@@ -56,22 +55,15 @@ BASE_STYLE = {
 }
 
 
-def add_figure_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--note", default="", help="small print: what the data and model are")
-    parser.add_argument(
-        "--style", default="{}", help='matplotlib settings as JSON, e.g. {"font.size": 9}'
-    )
-
-
 @contextlib.contextmanager
-def drawn_with(style: str) -> Iterator[None]:
-    """The house style with the settings of the JSON text `style` on top.
+def drawn_with(look: Look) -> Iterator[None]:
+    """Our style, with the settings of `look` over it, for what is drawn and saved inside.
 
     Raises EssenceError naming the setting that matplotlib doesn't know or accept.
     """
     with matplotlib.rc_context():
         matplotlib.rcParams.update(BASE_STYLE)
-        for key, value in json.loads(style).items():
+        for key, value in look.style.items():
             try:
                 matplotlib.rcParams[key] = value
             except (KeyError, ValueError) as error:
@@ -119,8 +111,9 @@ def _keep_free(figure: Figure, inches: float) -> None:
     figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
 
 
-def save(figure: Figure, base: Path | str) -> None:
-    """Write `base`.svg and `base`.png; no dates, no versions, no random ids inside."""
-    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
-        with written_whole(Path(f"{base}.{kind}")) as temporary:
-            figure.savefig(temporary, format=kind, metadata=metadata)
+def save(figure: Figure, svg: Path, png: Path) -> None:
+    """Write both files; no dates, no versions, no random ids inside."""
+    with written_whole(svg) as temporary:
+        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+    with written_whole(png) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -6,28 +6,43 @@ Trainer shuffles. Right, the truth: sum of token losses over number of tokens, f
 the batches that were trained on.
 """
 
-import argparse
-import json
 from collections import deque
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.runs import StepSums
-from workflow_scripts.errors import run_cli
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     TASK_COLOURS,
     TASK_LINES,
-    add_figure_arguments,
     drawn_with,
     legend_below,
     new_figure,
     save,
 )
+from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.runs import Run, logged_losses
+from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
+
+CAPTION = """\
+Training loss by task over the first steps, as the notebooks drew it and as it is (recipe
+*{{ snakemake.wildcards.recipe }}*).
+
+**How to read it.** Left: the rule of the original notebooks, applied to the run at hand. After each
+step, the loss logged last, a mean over all tasks, is booked to the task of the training row whose
+number is that of the step, although the rows were shuffled. All three lines follow one step
+function; they differ only in where each line happens to have points. Right: the true loss. For
+every step, the token losses of the rows that were trained on, by task, pooled over a task's last
+few steps. Of several seeds the first is shown.
+
+**What the report says.** Figure 5.2 (natural mix): the Refiner deviates because it is rare. Figure
+5.4 (balanced tasks, though its caption says real distribution): all tasks learn at the same pace.
+Both are artefact A7: the figures carry no information about tasks.
+"""
 
 Curves = dict[str, tuple[list[int], list[float]]]
 
@@ -82,24 +97,19 @@ def _draw_curves(axes: Axes, curves: Curves) -> None:
     axes.set_xlim(left=0)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--figures",
-        required=True,
-        help='JSON: {"name": {"title": text, "run": folder, "rows": train.parquet}}',
-    )
-    parser.add_argument("--folder", required=True, help="where the figures go")
-    parser.add_argument("--steps", type=int, default=800, help="first steps to show")
-    add_figure_arguments(parser)
-    args = parser.parse_args()
-    with drawn_with(args.style):
-        for name, plan in json.loads(args.figures).items():
-            row_tasks = pq.read_table(plan["rows"], columns=["task"])["task"].to_pylist()
-            run = Run(Path(plan["run"]))
-            figure = draw(plan["title"], run, row_tasks, args.steps, args.note)
-            save(figure, Path(args.folder) / name)
+def plot_task_losses(
+    run: Annotated[Path, Setting("folder of the run to show")],
+    rows: Annotated[Path, Input("train.parquet that the run was trained on")],
+    title: Annotated[str, Setting("above the figure")],
+    svg: Annotated[Path, Output("the figure")],
+    png: Annotated[Path, Output("the same, for a screen")],
+    steps: Annotated[int, Option("first steps to show")] = 800,
+    look: Annotated[Look, Setting("small print and style")] = PLAIN,
+) -> None:
+    row_tasks = pq.read_table(rows, columns=["task"])["task"].to_pylist()
+    with drawn_with(look):
+        save(draw(title, Run(run), row_tasks, steps, look.note), svg, png)
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(plot_task_losses)

@@ -18,6 +18,17 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import verdict_of
 
+CAPTION = """\
+Experiment 4: the best run, chosen by the rule named on the page, on two rows of each task.
+
+**How to read it.** Left the answer in the data, right what the model wrote. The first part holds
+rows that were kept from training. The second part draws from all rows, as the report did; each row
+says whether this run trained on it (A11).
+
+**What the report says.** The model shows a basic understanding of the tasks but hallucinates; the
+judgement was made by eye, on six rows, training rows among them.
+"""
+
 NEVER = "not used in this run"
 
 

@@ -16,6 +16,15 @@ from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import verdict_of
 from workflow_scripts.report.runs import Run, first_seed, read_runs
 
+CAPTION = """\
+Every answer on held-out rows, to search and to filter by run, task and verdict. The page works
+without a network. Of several seeds the first is shown.
+
+**How to read it.** *exact*: equal to the answer in the data. *equal after loss*: equal to what the
+tokenizer can write of that answer, which is what the original notebooks compared with. *cut*: the
+limit of generated tokens was reached (A5). *different*: none of these.
+"""
+
 SPLITS = ("test", "val")
 BODY = """
 <p class="lead">Every answer on held-out rows. <em>exact</em>: equal to the answer in the data.

@@ -23,6 +23,17 @@ from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import Run, read_runs
 from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
 
+CAPTION = """\
+What one run has over another on the same test rows: first minus second, for each task.
+
+**How to read it.** The interval is a paired bootstrap over rows, whose scores are means over the
+seeds: it says how far the difference could move with other rows of the same kind. Marked
+differences leave out 0; of many that are compared, one in twenty would by chance alone. Runs under
+two recipes are compared with each other, and under each recipe every run with the report's choice
+(learning rate 1e-4, batch 4). Execution accuracy is there where databases are. `as_run` kept no
+test rows, so it is not here.
+"""
+
 SPLIT = "test"  # the one split whose rows are the same for all runs
 COLUMNS = ["first", "second", "metric", "task", "n", "difference", "low", "high"]
 LABELS = {

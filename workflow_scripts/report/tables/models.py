@@ -4,17 +4,27 @@ Quoted columns are the report's own; a measured column is the run of a recipe wi
 evaluation loss, its numbers the means over its seeds.
 """
 
-import argparse
 from pathlib import Path
 from statistics import fmean
+from typing import Annotated
 
 import pandas as pd
 
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
+from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import Run, best_runs, held_out, read_runs
+from workflow_scripts.stage import Input, Output, Setting, run_stage
+
+CAPTION = """\
+Annex II of the report: the models it compares, quoted, with columns for what was measured here.
+
+**How to read it.** A measured column is the run of a recipe with the lowest loss on its validation
+rows, means over seeds. The quoted accuracies are execution accuracies of the whole loop of three
+agents on public benchmarks, those measured here are of single answers on the data in hand: they are
+not in competition.
+"""
 
 MEASURED = {
     "ROUGE-L, held-out rows": "rouge_l",
@@ -51,8 +61,8 @@ def comparison(runs: list[Run], published: Published, model: str) -> pd.DataFram
 
 def _before(run: Run) -> str:
     """What a run that doesn't start from the base model has behind it."""
-    parts = Path(run.provenance.base.folder).parts
-    return f", after {parts[-3]} and what it started from" if "runs" in parts else ""
+    before = run.provenance.base.run
+    return f", after {before} and what it started from" if before else ""
 
 
 def _mean_score(seeds: list[Run], metric: str) -> str:
@@ -61,8 +71,8 @@ def _mean_score(seeds: list[Run], metric: str) -> str:
     return f"{fmean(values):.1%} ({split})" if values else "not measured"
 
 
-def page(frame: pd.DataFrame, published: Published, note: str) -> str:
-    quoted = published.models.columns
+def models_page(frame: pd.DataFrame, published: dict[str, Any], note: str) -> str:
+    quoted = published["models"]["columns"]
     subheads = {
         column: "quoted" if column in quoted else "measured here" for column in frame.columns[1:]
     }
@@ -80,20 +90,19 @@ def page(frame: pd.DataFrame, published: Published, note: str) -> str:
     return html.page("Comparison of models (Annex II)", note, f"{lead}\n{table}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", nargs="+", required=True, help="run folders of all recipes")
-    parser.add_argument("--published", required=True, help="resources/published.json")
-    parser.add_argument("--model", required=True, help="name of the base model")
-    parser.add_argument("--note", default="", help="small print: what the data and model are")
-    parser.add_argument("--table", required=True, help="results/tables/models.csv")
-    parser.add_argument("--page", required=True, help="results/tables/models.html")
-    args = parser.parse_args()
-    published = Published.read(args.published)
-    frame = comparison(read_runs(args.runs), published, args.model)
-    write_text(args.table, frame.to_csv(index=False, lineterminator="\n"))
-    write_text(args.page, page(frame, published, args.note))
+def tabulate_models(
+    runs: Annotated[list[Path], Setting("run folders of all recipes")],
+    published: Annotated[Path, Input("resources/published.json")],
+    model: Annotated[str, Setting("name of the base model")],
+    table: Annotated[Path, Output("models.csv")],
+    page: Annotated[Path, Output("models.html")],
+    look: Annotated[Look, Setting("small print")] = PLAIN,
+) -> None:
+    quoted = Published.read(published)
+    frame = comparison(read_runs(runs), quoted, model)
+    write_text(table, frame.to_csv(index=False, lineterminator="\n"))
+    write_text(page, models_page(frame, quoted, look.note))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(tabulate_models)

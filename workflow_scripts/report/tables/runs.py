@@ -4,17 +4,26 @@ One line for each fine-tuning: settings, checksums of its rows and of the base m
 code, commit, versions, device, seconds, memory.
 """
 
-import argparse
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
 
-from workflow_scripts.errors import run_cli
 from workflow_scripts.files import write_text
+from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import Run, read_runs
+from workflow_scripts.stage import Output, Setting, run_stage
+
+CAPTION = """\
+What each number was made from: settings, checksums of the rows and the base model, digest of the
+code, versions, device, seconds and memory.
+
+**How to read it.** What is equal for all runs comes first, once. The fingerprint covers settings,
+rows, base model, code, versions and the kind of device: two runs with the same fingerprint on one
+machine have the same weights.
+"""
 
 DIGITS = 12  # of a checksum, enough to tell files apart by eye
 
@@ -50,7 +59,7 @@ def line(run: Run) -> dict[str, Any]:
     }
 
 
-def page(frame: pd.DataFrame, note: str) -> str:
+def runs_page(frame: pd.DataFrame, note: str) -> str:
     lead = (
         '<p class="lead">Checksums are sha256, shortened. The fingerprint covers settings, rows, '
         "base, code, versions and kind of device: where it is equal, the same machine gives the "
@@ -71,17 +80,16 @@ def page(frame: pd.DataFrame, note: str) -> str:
     return html.page("Runs and where they come from", note, "\n".join(parts))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", nargs="+", required=True, help="all run folders")
-    parser.add_argument("--note", default="", help="small print: what the data and model are")
-    parser.add_argument("--folder", required=True, help="where runs.csv and runs.html go")
-    args = parser.parse_args()
-    runs = read_runs(args.runs)
-    frame = pd.DataFrame([line(run) for run in runs])
-    write_text(Path(args.folder) / "runs.csv", frame.to_csv(index=False, lineterminator="\n"))
-    write_text(Path(args.folder) / "runs.html", page(frame, args.note))
+def tabulate_runs(
+    runs: Annotated[list[Path], Setting("all run folders")],
+    table: Annotated[Path, Output("runs.csv")],
+    page: Annotated[Path, Output("runs.html")],
+    look: Annotated[Look, Setting("small print")] = PLAIN,
+) -> None:
+    frame = pd.DataFrame([line(run) for run in read_runs(runs)])
+    write_text(table, frame.to_csv(index=False, lineterminator="\n"))
+    write_text(page, runs_page(frame, look.note))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(tabulate_runs)
