@@ -71,8 +71,8 @@ def _mean_score(seeds: list[Run], metric: str) -> str:
     return f"{fmean(values):.1%} ({split})" if values else "not measured"
 
 
-def models_page(frame: pd.DataFrame, published: dict[str, Any], note: str) -> str:
-    quoted = published["models"]["columns"]
+def models_page(frame: pd.DataFrame, published: Published, note: str) -> str:
+    quoted = published.models.columns
     subheads = {
         column: "quoted" if column in quoted else "measured here" for column in frame.columns[1:]
     }
