@@ -5,13 +5,16 @@ or on the validation rows where the recipe keeps no test set. A row counts with 
 seeds; bars carry 95 % intervals over rows.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workflow_scripts.artifacts.parquet import iter_rows
+from workflow_scripts.artifacts.tables import Judged
 from workflow_scripts.intervals import mean_over_rows
 from workflow_scripts.report.figures.style import (
     BLACK,
@@ -40,7 +43,6 @@ rows; n is the number of rows. An answer without a fenced SQL statement counts a
 tokenizer that cannot write a fence scores 0.
 """
 
-METRIC = "execution_accuracy"
 PANELS = {
     "task": ("by task", ("Decomposer", "Refiner")),
     "hardness": (
@@ -48,16 +50,31 @@ PANELS = {
         ("easy", "medium", "hard", "extra"),
     ),
 }
-LOOKS = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."))
+STYLES = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."))
 
 
-def executed_rows(runs: list[Run]) -> tuple[str, pd.DataFrame]:
-    """("test" or "val", rows that were executed, each with its mean over the seeds)."""
-    read = [pd.read_parquet(run.folder / "verdicts.parquet") for run in runs]
-    verdicts = pd.concat(read, ignore_index=True)
-    split = held_out(verdicts["split"])
-    own = verdicts[(verdicts["split"] == split) & verdicts[METRIC].notna()]
-    return split, own.groupby(["idx", "task", "hardness"], as_index=False, sort=True)[METRIC].mean()
+@dataclass
+class ExecutedRow:
+    """A row whose gold SQL was executed; `accuracy` is the mean over the seeds."""
+
+    task: str
+    hardness: str
+    accuracy: float
+
+
+def executed_rows(seeds: list[Run]) -> tuple[str, list[ExecutedRow]]:
+    """("test" or "val", the rows of that split in their order) of one run."""
+    judged = [row for run in seeds for row in iter_rows(Judged, run.folder / "verdicts.parquet")]
+    split = held_out(row.split for row in judged)
+    of_row: dict[tuple[int, str, str], list[float]] = {}
+    for row in judged:
+        if row.split == split and row.hardness and row.execution_accuracy is not None:
+            key = (row.idx, row.task, row.hardness)
+            of_row.setdefault(key, []).append(row.execution_accuracy)
+    return split, [
+        ExecutedRow(task, hardness, fmean(values))
+        for (_, task, hardness), values in sorted(of_row.items())
+    ]
 
 
 def draw(runs: list[Run], note: str = "") -> Figure:
@@ -65,10 +82,14 @@ def draw(runs: list[Run], note: str = "") -> Figure:
     panels = figure.subplots(1, 2, width_ratios=(2, 4), sharey=True)
     chosen = best_runs(runs)
     for place, (recipe, seeds) in enumerate(chosen.items()):
-        split, verdicts = executed_rows(seeds)
+        split, rows = executed_rows(seeds)
         label = f"{recipe}: {seeds[0].name}, {split} rows"
+        shift = (place - (len(chosen) - 1) / 2) * 0.8 / len(chosen)
         for axes, (column, (_, groups)) in zip(panels, PANELS.items(), strict=True):
-            _bars(axes, verdicts, column, groups, place, len(chosen), label)
+            for x, group in enumerate(groups):
+                values = [row.accuracy for row in rows if getattr(row, column) == group]
+                if values:
+                    _bar(axes, x + shift, values, 0.8 / len(chosen), STYLES[place % 3], label)
     for axes, (title, groups) in zip(panels, PANELS.values(), strict=True):
         axes.set_title(title, loc="left", fontsize=8.5)
         axes.set_xticks(range(len(groups)), groups)
@@ -79,24 +100,16 @@ def draw(runs: list[Run], note: str = "") -> Figure:
     return figure
 
 
-def _bars(
-    axes: Axes, verdicts: pd.DataFrame, column: str, groups: tuple[str, ...], place: int,
-    recipes: int, label: str,
-) -> None:  # fmt: skip
-    colour, hatch = LOOKS[place % len(LOOKS)]
-    width = 0.8 / recipes
-    for x, group in enumerate(groups):
-        values = verdicts.loc[verdicts[column] == group, METRIC].tolist()
-        if not values:
-            continue
-        value, low, high = mean_over_rows(values)
-        where = x + (place - (recipes - 1) / 2) * width
-        axes.bar(where, value, width * 0.92, color=colour, hatch=hatch, edgecolor="white",
-                 label=label)  # fmt: skip
-        spread = [[value - low], [high - value]]
-        axes.errorbar(where, value, yerr=spread, color=BLACK, lw=1, capsize=2)
-        axes.text(where, high + 0.02, f"{value:.2f}\nn={len(values)}", ha="center", va="bottom",
-                  fontsize=6)  # fmt: skip
+def _bar(
+    axes: Axes, x: float, values: list[float], width: float, style: tuple[str, str], label: str
+) -> None:
+    """The mean with its 95 % interval over rows; `style`: colour and hatch."""
+    colour, hatch = style
+    value, low, high = mean_over_rows(values)
+    axes.bar(x, value, width * 0.92, color=colour, hatch=hatch, edgecolor="white", label=label)
+    axes.errorbar(x, value, yerr=[[value - low], [high - value]], color=BLACK, lw=1, capsize=2)
+    text = f"{value:.2f}\nn={len(values)}"
+    axes.text(x, high + 0.02, text, ha="center", va="bottom", fontsize=6)
 
 
 def plot_execution(

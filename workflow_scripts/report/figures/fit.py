@@ -1,17 +1,16 @@
 """The fit audit as a figure: what each recipe leaves of the rows, by task, before any training.
 
-The audits `results/fit/<recipe>.json` come in; one figure goes out. All bars are shares of a task's
-rows, so that 100 % is a recipe that loses nothing.
+All bars are shares of a task's rows, so that 100 % is a recipe that loses nothing.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.files import read_json
+from workflow_scripts.artifacts.fit import FitAudit, TaskFit
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     TASK_COLOURS,
@@ -48,14 +47,14 @@ WIDTH = 0.3  # of a bar; three stand together
 HATCHES = {"Selector": "", "Decomposer": "///", "Refiner": "..."}
 
 
-def draw(audits: list[dict[str, Any]], note: str = "") -> Figure:
+def draw(audits: list[FitAudit], note: str = "") -> Figure:
     figure = new_figure("What each recipe leaves of the rows", note, size=(7.2, 4.6))
     panels = figure.subplots(2, 2, sharey=True)
-    for axes, (key, title) in zip(panels.flat, PANELS.items(), strict=True):
+    for axes, (measure, title) in zip(panels.flat, PANELS.items(), strict=True):
         for offset, task in enumerate(TASKS):
-            _draw_task(axes, audits, key, task, (offset - 1) * WIDTH)
+            _draw_task(axes, audits, measure, task, (offset - 1) * WIDTH)
         axes.set_title(title, loc="left", fontsize=9)
-        axes.set_xticks(range(len(audits)), [audit["recipe"] for audit in audits])
+        axes.set_xticks(range(len(audits)), [audit.recipe for audit in audits])
         axes.grid(axis="x", visible=False)
         axes.set_ylim(0, 1.16)
         axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
@@ -65,26 +64,21 @@ def draw(audits: list[dict[str, Any]], note: str = "") -> Figure:
     return figure
 
 
-def share(facts: dict[str, Any], key: str) -> tuple[float, str]:
+def bar(fit: TaskFit, measure: str) -> tuple[float, str]:
     """(share of a task's rows, label); counts are labelled as counts, rates as per cent."""
-    value = facts[key]
-    if value is None:
-        return np.nan, ""
+    value = getattr(fit, measure)
     if isinstance(value, float):
         return value, f"{value:.0%}"
-    return value / max(facts["rows"], 1), f"{value:,}"
+    return value / max(fit.rows, 1), f"{value:,}"
 
 
-def _draw_task(
-    axes: Axes, audits: list[dict[str, Any]], key: str, task: str, offset: float
-) -> None:
-    shares = [
-        share(audit["tasks"][task], key) if task in audit["tasks"] else (np.nan, "")
-        for audit in audits
+def _draw_task(axes: Axes, audits: list[FitAudit], measure: str, task: str, offset: float) -> None:
+    bars = [
+        bar(audit.tasks[task], measure) if task in audit.tasks else (np.nan, "") for audit in audits
     ]
-    bars = axes.bar(
+    drawn = axes.bar(
         np.arange(len(audits)) + offset,
-        [value for value, _ in shares],
+        [height for height, _ in bars],
         WIDTH,
         color=TASK_COLOURS[task],
         hatch=HATCHES[task],
@@ -92,7 +86,7 @@ def _draw_task(
         linewidth=0,
         label=task,
     )
-    axes.bar_label(bars, [label for _, label in shares], fontsize=6, padding=1)
+    axes.bar_label(drawn, [label for _, label in bars], fontsize=6, padding=1)
 
 
 def plot_fit(
@@ -102,7 +96,7 @@ def plot_fit(
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
     with drawn_with(look):
-        save(draw([read_json(path) for path in fit], look.note), svg, png)
+        save(draw([FitAudit.read(path) for path in fit], look.note), svg, png)
 
 
 if __name__ == "__main__":

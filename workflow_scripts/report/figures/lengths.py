@@ -6,10 +6,11 @@ Dotted lines show where the recipes cut; what lies to the right of one is not se
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.tables import Lengths
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     BLACK,
@@ -44,20 +45,14 @@ PANELS = {
 Limits = dict[str, dict[str, int]]  # recipe -> column -> tokens that it keeps
 
 
-def draw(lengths: dict[str, list], limits: Limits, note: str = "") -> Figure:
-    """`lengths`: the columns of lengths.parquet."""
+def draw(rows: list[Lengths], limits: Limits, note: str = "") -> Figure:
     figure = new_figure("Length of source and target by task", note, size=(7.2, 4.4))
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (column, title) in zip(panels.flat, PANELS.items(), strict=True):
-        by_task = {
-            task: [
-                value
-                for value, each in zip(lengths[column], lengths["task"], strict=True)
-                if each == task
-            ]
-            for task in TASKS
-        }
-        _draw_boxes(axes, by_task)
+        _draw_boxes(
+            axes,
+            {task: [getattr(row, column) for row in rows if row.task == task] for task in TASKS},
+        )
         for limit in sorted({cut[column] for cut in limits.values() if column in cut}):
             recipes = [recipe for recipe, cut in limits.items() if cut.get(column) == limit]
             axes.axvline(limit, color=BLACK, linestyle=":", linewidth=1.2)
@@ -106,9 +101,8 @@ def plot_lengths(
     ],
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    columns = pq.read_table(lengths).to_pydict()
     with drawn_with(look):
-        save(draw(columns, limits, look.note), svg, png)
+        save(draw(read_rows(Lengths, lengths), limits, look.note), svg, png)
 
 
 if __name__ == "__main__":

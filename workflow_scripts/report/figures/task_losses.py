@@ -10,11 +10,12 @@ from collections import deque
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.runs import StepSums
+from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import (
     TASK_COLOURS,
@@ -106,7 +107,7 @@ def plot_task_losses(
     steps: Annotated[int, Option("first steps to show")] = 800,
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    row_tasks = pq.read_table(rows, columns=["task"])["task"].to_pylist()
+    row_tasks = [row.task for row in iter_rows(RowSubject, rows)]
     with drawn_with(look):
         save(draw(title, Run(run), row_tasks, steps, look.note), svg, png)
 

@@ -4,9 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
+from workflow_scripts.artifacts.parquet import iter_rows
+from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures.style import TASK_COLOURS, drawn_with, new_figure, save
 from workflow_scripts.report.look import PLAIN, Look
@@ -45,9 +46,9 @@ def plot_tasks(
     png: Annotated[Path, Output("the same, for a screen")],
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    tasks = pq.read_table(rows, columns=["task"])["task"].to_pylist()
+    counts = Counter(row.task for row in iter_rows(RowSubject, rows))
     with drawn_with(look):
-        save(draw(Counter(tasks), look.note), svg, png)
+        save(draw(counts, look.note), svg, png)
 
 
 if __name__ == "__main__":
