@@ -53,7 +53,7 @@ OVERLAY = {
     "runs": {"exp5_long": None},
     "ablation": {"run": "exp3_bs4_lr1e-4"},
 }
-SNAKEMAKE = ["--snakefile", "report_only.smk", "--cores", "2", "--configfile", "overlay.yaml"]
+SNAKEMAKE = ["--cores", "2", "--configfile", "overlay.yaml"]
 
 
 def snakemake(folder: Path, *arguments: str) -> str:
@@ -72,7 +72,7 @@ def snakemake(folder: Path, *arguments: str) -> str:
 def project(tmp_path_factory) -> Path:
     """A clone with made-up results, the report built once from them. Do not edit it."""
     folder = fresh_clone(tmp_path_factory.mktemp("report") / "essence").folder
-    (folder / "report_only.smk").write_text(SNAKEFILE)
+    (folder / "Snakefile").write_text(SNAKEFILE)
     (folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY))
     (folder / "workflow_scripts/model/predict.py").write_text(PREDICT)
     (folder / "resources/models/standin").mkdir(parents=True, exist_ok=True)
@@ -116,9 +116,11 @@ def test_the_report_is_made_once_and_again_only_for_a_change(project, tmp_path):
     assert stale(project) == {}
     copy = tmp_path / "essence"
     shutil.copytree(project, copy)
-    caption = copy / "rules/captions/tasks.rst"
-    caption.write_text(caption.read_text() + "\nOne more line.\n")
-    assert set(stale(copy)) == {"make_report", "everything"}
+    module = copy / "workflow_scripts/report/figures/tasks.py"
+    caption = module.read_text()
+    assert "how many rows each" in caption
+    module.write_text(caption.replace("how many rows each", "the number of rows that each"))
+    assert set(stale(copy)) == {"write_captions", "make_report", "everything"}
 
 
 def test_a_style_reruns_its_figure_alone(project, tmp_path):
