@@ -52,7 +52,7 @@ def in_report(path, module, category, label, caption="CAPTION"):
 
 
 def figure(module, category, label, name=None):
-    """The outputs of a rule that draws a figure; `name`: of its files, where not the module's."""
+    """What a rule declares as outputs of a figure. `name` of the files, where not the module's."""
     path = f"{FIGURES}/{name or module}"
     return {
         "svg": in_report(f"{path}.svg", f"figures.{module}", category, label),
