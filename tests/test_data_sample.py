@@ -14,6 +14,7 @@ import sample_rows as made
 from workflow_scripts.artifacts import data as shapes
 from workflow_scripts.artifacts.base import parsed
 from workflow_scripts.artifacts.data import SampleCard, SampleSettings
+from workflow_scripts.artifacts.parquet import write_parquet
 from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.data import linking, sampling
 from workflow_scripts.data.cards import DATABASE_FOUND
@@ -24,7 +25,7 @@ from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.pool import copy_rows, load_pool
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import sha256, write_parquet
+from workflow_scripts.files import sha256
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.formats.schema_text import render_schema
 

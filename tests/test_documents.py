@@ -58,6 +58,11 @@ def test_make_is_called_with_targets_and_variables_that_exist(words):
         assert re.search(pattern, makefile, re.MULTILINE), word
 
 
+def test_the_slurm_profile_names_rules_that_exist():
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    assert set(profile["set-resources"]) <= RULES
+
+
 def test_make_names_test_files_that_exist():
     named = re.findall(r"tests/\w+\.py", (ROOT / "Makefile").read_text())
     assert named and all((ROOT / name).is_file() for name in named)

@@ -34,7 +34,7 @@ import argparse
 from pathlib import Path
 import pyarrow.parquet as pq
 import pyarrow as pa
-from workflow_scripts.files import write_parquet
+from workflow_scripts.artifacts.parquet import write_parquet
 parser = argparse.ArgumentParser()
 for name in ("settings", "model", "test", "val", "splits", "threads", "out"):
     parser.add_argument("--" + name)

@@ -11,9 +11,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from workflow_scripts.errors import EssenceError
 
 
@@ -99,12 +96,6 @@ def numbered_jsonl(path: Path | str) -> Iterator[tuple[int, Any]]:
         raise EssenceError(f"{path}, line {number}: not JSON ({error.msg})") from error
     except UnicodeDecodeError as error:
         raise EssenceError(f"{path}: not UTF-8 text ({error.reason})") from error
-
-
-def write_parquet(path: Path | str, table: pa.Table) -> None:
-    """Write one Parquet file; the same table gives the same bytes (no time stamps, no index)."""
-    with written_whole(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
 
 
 def sha256(path: Path | str) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import write_parquet
+from workflow_scripts.files import written_whole
 
 Row = TypeVar("Row")
 ARROW = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
@@ -71,6 +71,12 @@ def table_of(shape: type, rows: Sequence[Any]) -> pa.Table:
     schema = schema_of(shape)
     columns = {name: [getattr(row, name) for row in rows] for name in schema.names}
     return pa.table(columns, schema=schema)
+
+
+def write_parquet(path: Path | str, table: pa.Table) -> None:
+    """Write one Parquet file; the same table gives the same bytes (no time stamps, no index)."""
+    with written_whole(path) as temporary:
+        pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
 
 
 def write_rows(path: Path | str, shape: type, rows: Sequence[Any]) -> None:

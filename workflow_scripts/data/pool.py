@@ -7,11 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from workflow_scripts.artifacts.parquet import iter_rows, open_table
+from workflow_scripts.artifacts.parquet import iter_rows, open_table, write_parquet
 from workflow_scripts.artifacts.tables import Row, RowSubject
 from workflow_scripts.data.groups import comparable_text, group_rows
 from workflow_scripts.data.linking import Linker, read_schema
-from workflow_scripts.files import write_parquet
 
 
 @dataclass(frozen=True)

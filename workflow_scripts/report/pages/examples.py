@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from workflow_scripts.artifacts.parquet import write_parquet
 from workflow_scripts.errors import EssenceError, run_cli
-from workflow_scripts.files import read_json, write_json, write_parquet, write_text
+from workflow_scripts.files import read_json, write_json, write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import verdict_of
