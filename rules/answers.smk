@@ -5,9 +5,9 @@
 # A checkpoint: which model answers in experiment 4 is known once the results are.
 checkpoint choose_best:
     input:
-        f"{TABLES}/results.csv",
+        results=f"{TABLES}/results.csv",
     output:
-        f"{TABLES}/best_run.json",
+        best=f"{TABLES}/best_run.json",
     log:
         "logs/report/choose_best.log",
     conda:
@@ -16,15 +16,11 @@ checkpoint choose_best:
         recipe=BEST["recipe"],
         metric=BEST["metric"],
         split=BEST["split"],
-        runs=best_run_candidates(config),
-        code=code_digest("workflow_scripts.report.tables.best_run"),
+        candidates=best_run_candidates(config),
     message:
         "Choosing the best run by {params.metric} on {params.split}"
     shell:
-        "python -m workflow_scripts.report.tables.best_run --results {input} "
-        "--recipe {params.recipe} --metric {params.metric} --split {params.split} "
-        "--runs {params.runs} "
-        "--out {output} > {log} 2>&1"
+        stage_command("report.tables.best_run")
 
 
 rule draw_examples:

@@ -14,28 +14,26 @@ include: "tables.smk"
 include: "answers.smk"
 
 
-rule write_landing:
+rule write_front_page:
     input:
-        f"{TABLES}/summary.csv",
-        f"{TABLES}/over_seeds.csv",
-        f"{TABLES}/claims.csv",
-        f"{TABLES}/best_run.json",
+        summary=f"{TABLES}/summary.csv",
+        means=f"{TABLES}/over_seeds.csv",
+        claims=f"{TABLES}/claims.json",
+        best=f"{TABLES}/best_run.json",
         fit=FIT,
+        published=PUBLISHED,
     output:
-        "results/report/workflow.rst",
+        page="results/report/workflow.rst",
     log:
-        "logs/report/write_landing.log",
+        "logs/report/write_front_page.log",
     conda:
         "../envs/essence.yaml"
     params:
-        note=NOTE,
-        code=code_digest("workflow_scripts.report.pages.front_page"),
+        look=look(),
     message:
         "The front page of the report"
     shell:
-        f"python -m workflow_scripts.report.pages.front_page --tables {TABLES} "
-        "--fit {input.fit} --note={params.note:q} "
-        "--out {output} > {log} 2>&1"
+        stage_command("report.pages.front_page")
 
 
 BOTH = ("svg", "png")
@@ -67,7 +65,7 @@ REPORT_PARTS = [
     ),
     "results/examples/examples.html",
     [f"{FIGURES}/execution.{kind}" for kind in BOTH if DATABASES],
-    [f"{FIGURES}/ablation.svg" for _ in ABLATION],
+    [f"{FIGURES}/ablation.svg"] if ABLATION_IN_REPORT else [],
     "results/report/workflow.rst",
 ]
 REPORT_ITEMS = [REPORT_PARTS, "results/report.html"]

@@ -1,9 +1,6 @@
 # In:  scores, training summaries and provenance of every run, fit audits, the published numbers.
 # Out: results/tables/: results, summary, models, differences, runs, claims; with `snakemake
-#      ablation` also what each repair is worth, which then belongs to the claims and the report.
-
-# Once made, the ablation belongs to the claims and to the report; delete the table to drop it.
-ABLATION = [path for path in [f"{TABLES}/ablation.csv"] if os.path.exists(path)]
+#      ablation`, or where the configuration has it in the report, what each repair is worth.
 
 
 rule tabulate_results:
@@ -67,9 +64,10 @@ rule tabulate_models:
 rule tabulate_differences:
     input:
         files_of(run_dirs(), "training.json", "predictions.parquet", *SCORES),
+        published=PUBLISHED,
     output:
-        f"{TABLES}/differences.csv",
-        in_report(
+        table=f"{TABLES}/differences.csv",
+        page=in_report(
             f"{TABLES}/differences.html",
             "tables.differences",
             "results",
@@ -81,14 +79,11 @@ rule tabulate_differences:
         "../envs/essence.yaml"
     params:
         runs=run_dirs(),
-        note=NOTE,
-        code=code_digest("workflow_scripts.report.tables.differences"),
+        look=look(),
     message:
         "Differences between runs"
     shell:
-        "python -m workflow_scripts.report.tables.differences --runs {params.runs} "
-        f"--folder {TABLES} "
-        "--note={params.note:q} > {log} 2>&1"
+        stage_command("report.tables.differences")
 
 
 rule tabulate_runs:
@@ -121,21 +116,22 @@ rule make_claims:
             "provenance.json",
             *SCORES,
         ),
-        ABLATION,
         fit=FIT,
         profile="results/data/profile.json",
         reading="results/data/reading.json",
         rows="results/data/rows.parquet",
         published=PUBLISHED,
+        ablation=[f"{TABLES}/ablation.csv"] if ABLATION_IN_REPORT else [],
     output:
-        in_report(
+        claims=f"{TABLES}/claims.json",
+        table=in_report(
             f"{TABLES}/claims.csv",
             "claims.table",
             "claims",
             "4 Claims (CSV)",
             caption="CAPTION_CSV",
         ),
-        in_report(
+        page=in_report(
             f"{TABLES}/claims.html", "claims.table", "claims", "1 Claims and verdicts"
         ),
     log:
@@ -144,17 +140,13 @@ rule make_claims:
         "../envs/essence.yaml"
     params:
         runs=run_dirs(),
-        ablation=f"--ablation {ABLATION[0]}" if ABLATION else "",
-        model="--own-model" if OWN_MODEL else "",
-        note=NOTE,
-        code=code_digest("workflow_scripts.report.claims.table"),
+        recipes=settings_json(config["claims"]),
+        own_model=OWN_MODEL,
+        look=look(),
     message:
         "Claims of the report and what became of them"
     shell:
-        "python -m workflow_scripts.report.claims.table --runs {params.runs} --fit {input.fit} "
-        "{params.ablation} --profile {input.profile} --reading {input.reading} "
-        "--rows {input.rows} {params.model} --published {input.published} "
-        f"--note={{params.note:q}} --folder {TABLES} > {{log}} 2>&1"
+        stage_command("report.claims.table")
 
 
 rule tabulate_ablation:
@@ -162,7 +154,7 @@ rule tabulate_ablation:
         files_of(ablation_dirs(), "training.json", "predictions.parquet", *SCORES),
     output:
         table=f"{TABLES}/ablation.csv",
-        figure=in_report(
+        svg=in_report(
             f"{FIGURES}/ablation.svg",
             "claims.ablation",
             "claims",
@@ -175,17 +167,13 @@ rule tabulate_ablation:
         "../envs/essence.yaml"
     params:
         runs=ablation_dirs(),
-        worse=config["ablation"]["worse"],
-        better=config["ablation"]["better"],
+        unrepaired=config["ablation"]["unrepaired"],
+        repaired=config["ablation"]["repaired"],
         look=look("ablation"),
-        code=code_digest("workflow_scripts.report.claims.ablation"),
     message:
         "What each repair is worth"
     shell:
-        "python -m workflow_scripts.report.claims.ablation --runs {params.runs} "
-        "--worse {params.worse} --better {params.better} --table {output.table} "
-        f"--figure {FIGURES}/ablation "
-        "--look {params.look:q} > {log} 2>&1"
+        stage_command("report.claims.ablation")
 
 
 rule ablation:

@@ -6,6 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artifacts.base import write_lines
+from workflow_scripts.artifacts.data import (
+    FileFacts,
+    Finding,
+    Profile,
+    Questions,
+    Reading,
+    TokenizerFacts,
+)
 from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.runs import (
@@ -29,7 +37,6 @@ from workflow_scripts.artifacts.runs import (
 )
 from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
 from workflow_scripts.artifacts.tables import Judged, Lengths, Prediction, Row
-from workflow_scripts.files import write_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.runs import Run
 
@@ -112,11 +119,30 @@ def make_data(folder: Path) -> None:
     counts = {"Selector": 30, "Decomposer": 60, "Refiner": 10}
     make_rows(folder / "rows.parquet", counts)
     make_lengths(folder / "lengths.parquet")
-    profile = {"rows": 100, "tasks": counts}
-    profile |= {"duplicates": {"source and target": {"rows": 0}}}
-    profile |= {"empty": {task: {"source": 0, "target": 0} for task in TASKS}}
-    write_json(folder / "profile.json", {**profile, "anomalies": {"long line": {"rows": 2}}})
-    write_json(folder / "reading.json", {"is_the_reports_file": False})
+    none = Finding(meaning="", rows=0, by_task={}, examples=[])
+    Profile(
+        rows=100,
+        tasks=counts,
+        shares={},
+        duplicates={"source and target": none},
+        questions=Questions(different=100, asked_in_several_tasks=0),
+        empty={task: {"source": 0, "target": 0} for task in TASKS},
+        anomalies={"long line": none.model_copy(update={"rows": 2})},
+        tokenizer=TokenizerFacts(vocabulary=100, counts_end_mark=True),
+        lengths={},
+    ).write(folder / "profile.json")
+    Reading(
+        file=FileFacts(name="rows.jsonl", bytes=1, sha256="6" * 64, git_blob_sha1="7" * 40),
+        is_the_reports_file=False,
+        sentence="This is not the report's file.",
+        notes=[],
+        lines=100,
+        rows=100,
+        tasks=counts,
+        quarantined=0,
+        quarantined_by_kind={},
+        max_quarantine=0.01,
+    ).write(folder / "reading.json")
 
 
 # --- fit audits

@@ -117,7 +117,8 @@ def test_the_schema_is_a_schema_and_describes_every_key():
             "as_run keeps no test rows",
         ),
         ("prediction.splits", ["test"], "prediction.splits needs val"),
-        ("ablation.worse", "as_run", "must be a run of as_run"),
+        ("ablation.unrepaired", "as_run", "must be a run of as_run"),
+        ("claims.repaired", "mine", "must be one of the recipes"),
         ("seeds", [], "seeds"),
     ],
 )

@@ -1,38 +1,82 @@
 """What repairs are worth, and differences between runs: paired over the same rows."""
 
 import math
+from pathlib import Path
 
 import pytest
 import report_files as made
+from conftest import fresh_clone
 
+from workflow_scripts.artifacts.csv import read_csv
+from workflow_scripts.artifacts.report import Difference, Effect
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.claims import ablation
+from workflow_scripts.report.claims.ablation import effects_of, tabulate_ablation, variants_of
 from workflow_scripts.report.runs import Run
-from workflow_scripts.report.tables import differences
+from workflow_scripts.report.tables.differences import differences_of, differences_page
 
 NOTE = "generated twin data"
+CHOSEN = "exp3_bs4_lr1e-4"
+ENDS = ("as_written", "repaired")
+
+
+def runs_of(root: Path, exact_match: dict[str, float]) -> list[Run]:
+    """A run under each recipe, with its share of right answers."""
+    return [
+        Run(made.make_run(root, made.recipe(name), "r", exact_match=share))
+        for name, share in exact_match.items()
+    ]
 
 
 def test_the_ablation_measures_paired_effects(tmp_path):
-    sizes = {
-        "as_written": 0,
-        "as_written+tokenizer": 0.25,
-        "repaired-tokenizer": 0,
-        "repaired": 0.5,
-    }
-    folders = [
-        made.make_run(tmp_path, made.recipe(name), "r", exact_match=share)
-        for name, share in sizes.items()
+    sizes = {"as_written": 0, "as_written+tokenizer": 0.25, "repaired-tokenizer": 0}
+    runs = runs_of(tmp_path, sizes | {"repaired": 0.5})
+    variants = variants_of((run.recipe for run in runs), *ENDS)
+    assert [each.label for each in variants] == [
+        "as_written",
+        "+ lossless tokenizer (A2)",
+        "\N{MINUS SIGN} lossless tokenizer (A2)",
+        "repaired",
     ]
-    frame = ablation.table([Run(folder) for folder in folders], "as_written", "repaired", "test")
-    lines = frame[frame["metric"] == "exact_match"].set_index("recipe")
-    assert lines.loc["as_written+tokenizer", "effect"] == pytest.approx(3 / 12)
-    lost = lines.loc["repaired-tokenizer"]
-    assert lost["effect"] == pytest.approx(-0.5) and lost["effect_high"] < 0
-    assert lost["artefact"] == "A2" and math.isnan(lines.loc["repaired", "effect"])
+    lines = {
+        each.recipe: each
+        for each in effects_of(runs, variants, "test")
+        if each.metric == "exact_match"
+    }
+    assert lines["as_written+tokenizer"].effect == pytest.approx(3 / 12)
+    lost = lines["repaired-tokenizer"]
+    assert lost.effect == pytest.approx(-0.5) and lost.effect_high < 0
+    assert lost.artefact == "A2" and lost.repair == "-tokenizer"
+    assert lines["repaired"].effect is None
     with pytest.raises(EssenceError, match="no run of the recipe repaired"):
-        ablation.steps_of(["as_written"], "as_written", "repaired")
+        variants_of(["as_written"], *ENDS)
+
+
+def test_the_ablation_is_read_as_it_was_written(tmp_path):
+    runs = runs_of(tmp_path, {"as_written": 0, "as_written+prompt": 0.25, "repaired": 0.5})
+    table, svg, png = (tmp_path / f"ablation.{kind}" for kind in ("csv", "svg", "png"))
+    tabulate_ablation([run.folder for run in runs], *ENDS, table, svg, png)
+    assert svg.stat().st_size > 5000 and png.stat().st_size > 5000
+    effects = effects_of(runs, variants_of((run.recipe for run in runs), *ENDS), "test")
+    for one, other in zip(read_csv(Effect, table), effects, strict=True):
+        assert (one.recipe, one.repair, one.metric, one.n) == (
+            other.recipe,
+            other.repair,
+            other.metric,
+            other.n,
+        )
+        assert one.value == pytest.approx(other.value) and one.effect == pytest.approx(other.effect)
+
+
+def test_a_table_that_does_not_fit_is_named_with_line_and_column(tmp_path):
+    table = tmp_path / "ablation.csv"
+    table.write_text("recipe,end\na,b\n")
+    with pytest.raises(EssenceError, match=r"ablation\.csv: the column repair is missing"):
+        read_csv(Effect, table)
+    table = tmp_path / "differences.csv"
+    table.write_text("first,second,metric,task,n,difference,low,high\na,b,m,t,many,1,1,1\n")
+    with pytest.raises(EssenceError, match=r"differences\.csv, line 2: n: "):
+        read_csv(Difference, table)
 
 
 def test_seeds_that_agree_do_not_narrow_an_interval(tmp_path):
@@ -44,46 +88,61 @@ def test_seeds_that_agree_do_not_narrow_an_interval(tmp_path):
             for name, share in (("as_written", {}), ("repaired", {"exact_match": 0.5}))
             for seed in seeds
         ]
-        return differences.differences([Run(folder) for folder in folders])
+        return differences_of([Run(folder) for folder in folders], CHOSEN)
 
-    assert all_rows((1, 2, 3, 4, 5)).equals(all_rows((1,)))
+    assert all_rows((1, 2, 3, 4, 5)) == all_rows((1,))
 
 
 def test_where_nothing_was_executed_the_rest_is_compared(tmp_path):
-    folders = [
-        made.make_run(tmp_path, made.recipe(name), "r", exact_match=share)
-        for name, share in (("as_written", 0), ("repaired", 0.5))
-    ]
-    for folder in folders:
-        (folder / "verdicts.parquet").unlink()
-    runs = [Run(folder) for folder in folders]
+    runs = runs_of(tmp_path, {"as_written": 0, "repaired": 0.5})
+    for run in runs:
+        (run.folder / "verdicts.parquet").unlink()
     of_text = {"exact_match", "exact_match_decoded", "rouge_l"}
-    assert set(differences.differences(runs)["metric"]) == of_text
-    frame = ablation.table(runs, "as_written", "repaired", "test")
-    assert set(frame["metric"]) == of_text | {"loss_per_token"}
-    steps = ablation.steps_of(["as_written", "repaired"], "as_written", "repaired")
-    assert len(ablation.draw(frame, steps, "What each repair is worth").axes) == 3
+    assert {line.metric for line in differences_of(runs, CHOSEN)} == of_text
+    effects = effects_of(runs, variants_of(ENDS, *ENDS), "test")
+    assert {each.metric for each in effects} == of_text | {"loss_per_token"}
+    table, svg, png = (tmp_path / f"ablation.{kind}" for kind in ("csv", "svg", "png"))
+    tabulate_ablation([run.folder for run in runs], *ENDS, table, svg, png)
+    assert svg.is_file() and not any(math.isnan(each.value) for each in effects)
 
 
 def test_differences_are_paired_over_the_same_rows(tmp_path):
-    sizes = {("as_written", "exp3_bs4_lr1e-4"): 0, ("as_written", "a"): 0.5}
-    sizes |= {("repaired", "exp3_bs4_lr1e-4"): 0.5, ("repaired", "a"): 0.5}
+    sizes = {("as_written", CHOSEN): 0, ("as_written", "a"): 0.5}
+    sizes |= {("repaired", CHOSEN): 0.5, ("repaired", "a"): 0.5}
     folders = [
         made.make_run(tmp_path, made.recipe(recipe), run, exact_match=share, seed=seed)
         for (recipe, run), share in sizes.items()
         for seed in (1, 2)
     ]
-    frame = differences.differences([Run(folder) for folder in folders])
-    lines = frame[frame["metric"] == "exact_match"].set_index(["first", "second", "task"])
-    chosen = "exp3_bs4_lr1e-4"
-    up = lines.loc[(f"repaired {chosen}", f"as_written {chosen}", "all")]
-    assert up["difference"] == 0.5 and up["n"] == 12 and 0 < up["low"] < 0.5 < up["high"]
-    assert lines.loc[("repaired a", "as_written a", "all"), "difference"] == 0
-    assert lines.loc[("as_written a", f"as_written {chosen}", "all"), "difference"] == 0.5
-    by_task = lines.sort_index().loc[(f"repaired {chosen}", f"as_written {chosen}")]
-    assert set(by_task.index) == {"all", *TASKS} and by_task["n"].sum() == 24
-    executed = frame[frame["metric"] == "execution_accuracy"].set_index(["first", "second", "task"])
-    executed = executed.sort_index().loc[("repaired a", "as_written a")]
-    assert dict(executed["n"]) == {"all": 8, "Decomposer": 4, "Refiner": 4}
-    page = differences.page(frame, NOTE)
+    lines = differences_of([Run(folder) for folder in folders], CHOSEN)
+    found = {(line.first, line.second, line.metric, line.task): line for line in lines}
+    repaired, written = f"repaired {CHOSEN}", f"as_written {CHOSEN}"
+    up = found[repaired, written, "exact_match", "all"]
+    assert up.difference == 0.5 and up.n == 12 and 0 < up.low < 0.5 < up.high
+    assert found["repaired a", "as_written a", "exact_match", "all"].difference == 0
+    assert found["as_written a", written, "exact_match", "all"].difference == 0.5
+    by_task = [found[repaired, written, "exact_match", task].n for task in ("all", *TASKS)]
+    assert by_task == [12, 4, 4, 4]
+    executed = {
+        task: line.n
+        for (first, second, metric, task), line in found.items()
+        if (first, second, metric) == ("repaired a", "as_written a", "execution_accuracy")
+    }
+    assert executed == {"all": 8, "Decomposer": 4, "Refiner": 4}
+    page = differences_page(lines, NOTE)
     assert "+0.50 [" in page and NOTE in page and "as_written a" in page
+
+
+@pytest.mark.pipeline
+def test_the_ablation_is_in_the_report_where_the_configuration_says_so(tmp_path):
+    clone = fresh_clone(tmp_path / "essence")
+    table = clone.folder / "results/tables/ablation.csv"
+    table.parent.mkdir(parents=True)
+    table.touch()  # what lies there decides nothing
+    without, alone = clone.stale(), clone.stale("ablation")
+    clone.edit("config.yaml", "in_report: false", "in_report: true")
+    within = clone.stale()
+    assert "tabulate_ablation" not in without and within["tabulate_ablation"] == 1
+    # a training for each of the four repairs added, and for each taken back
+    assert within["train"] - without["train"] == 8 and alone["train"] == 10
+    assert "make_claims" in within and "make_claims" not in alone

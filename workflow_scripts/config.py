@@ -100,20 +100,21 @@ def run_settings(config: Config, recipe: str, run: str, seed: int) -> Settings:
 def ablation_names(config: Config) -> list[str]:
     """The recipes of the ablation: both ends, and one step from either end for each repair."""
     ablation = config["ablation"]
-    worse, better, repairs = ablation["worse"], ablation["better"], ablation["repairs"]
-    forth = [f"{worse}+{repair}" for repair in repairs]
-    return [worse, *forth, better, *(f"{better}-{repair}" for repair in repairs)]
+    unrepaired, repaired = ablation["unrepaired"], ablation["repaired"]
+    added = [f"{unrepaired}+{repair}" for repair in ablation["repairs"]]
+    taken_back = [f"{repaired}-{repair}" for repair in ablation["repairs"]]
+    return [unrepaired, *added, repaired, *taken_back]
 
 
 def ablation_recipes(config: Config) -> dict[str, Config]:
     """The recipes one step from either end: each repair alone, and each repair taken back."""
     ablation, recipes = config["ablation"], config["recipes"]
-    worse, better = recipes[ablation["worse"]], recipes[ablation["better"]]
+    unrepaired, repaired = recipes[ablation["unrepaired"]], recipes[ablation["repaired"]]
     derived = {}
     for repair, keys in ablation["repairs"].items():
-        repaired, spoilt = ({key: end[key] for key in keys} for end in (better, worse))
-        derived[f"{ablation['worse']}+{repair}"] = {**worse, **repaired}
-        derived[f"{ablation['better']}-{repair}"] = {**better, **spoilt}
+        mended, unmended = ({key: end[key] for key in keys} for end in (repaired, unrepaired))
+        derived[f"{ablation['unrepaired']}+{repair}"] = {**unrepaired, **mended}
+        derived[f"{ablation['repaired']}-{repair}"] = {**repaired, **unmended}
     return derived
 
 

@@ -135,8 +135,11 @@ def _recipe_faults(config: Config) -> Iterator[str]:
     for name in config["use_recipes"]:
         if name not in config["recipes"]:
             yield f"use_recipes names {name!r}, which is no recipe. Recipes: {recipes}."
+    for column, name in config["claims"].items():
+        if name not in config["recipes"]:
+            yield f"claims.{column} must be one of the recipes: {recipes}."
     ablation = config["ablation"]
-    for end in ("worse", "better"):
+    for end in ("unrepaired", "repaired"):
         if ablation[end] not in config["recipes"]:
             yield f"ablation.{end} must be one of the recipes: {recipes}."
         elif ablation["run"] not in (runs := runs_of(config, ablation[end])):

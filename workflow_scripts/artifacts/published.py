@@ -70,3 +70,12 @@ class Published(Artifact):
     def chosen(self) -> str:
         """The run that the report declares the best."""
         return self.text.chosen_run
+
+    @property
+    def grid(self) -> dict[tuple[float, int], PublishedRun]:
+        """(learning rate, batch size) -> run of experiment 3."""
+        return {
+            (run.learning_rate, run.batch_size): run
+            for run in self.runs.values()
+            if run.experiment == 3
+        }

@@ -3,34 +3,26 @@
 Runs of all recipes of the ablation come in; a table and a figure go out. Scores are compared on the
 same held-out rows: the effect of a repair is the paired difference over rows (bootstrap, 95 %), a
 row's score being the mean over seeds. A loss has no rows; its interval is over seeds, and it has an
-effect only where both ends count the same tokens.
+effect only where both recipes count the same tokens.
 """
 
-import argparse
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-
-from workflow_scripts.errors import EssenceError, run_cli
-from workflow_scripts.files import write_text
+from workflow_scripts.artifacts.csv import write_csv
+from workflow_scripts.artifacts.report import Effect
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows, mean_over_seeds
-from workflow_scripts.report.figures.style import (
-    BLUE,
-    GREY,
-    ORANGE,
-    drawn_with,
-    new_figure,
-    save,
-)
-from workflow_scripts.report.look import Look
-from workflow_scripts.report.numbers import to_csv
+from workflow_scripts.report.artefacts import Artefact, repairs
+from workflow_scripts.report.figures.ablation import draw
+from workflow_scripts.report.figures.style import drawn_with, save
+from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.runs import Run, read_runs
 from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
+from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
 What each mistake was worth: one run under the report's text handling with each repair alone, and
@@ -47,188 +39,135 @@ enough.
 
 **What the report says.** It ascribes its exact match of 0 to brackets around names.
 """
-
-LABELS = {
-    "exact_match": "exact match",
-    "rouge_l": "ROUGE-L",
-    "execution_accuracy": "execution\naccuracy",
-    "loss_per_token": "eval loss per\nreal token",
-}
-REPAIRS = {
-    "prompt": ("question in the input", "A1"),
-    "tokenizer": ("lossless tokenizer", "A2"),
-    "padding": ("padding kept out of the loss", "A4"),
-    "generation": ("answers as long as needed", "A5"),
-}
+NO_EFFECT = (None, None, None)
 
 
 @dataclass(frozen=True)
-class Step:
-    """One line of the ablation: a recipe, and the end that it differs from by one repair."""
+class Variant:
+    """A recipe of the ablation, and the end that it differs from by one repair (none: an end).
+
+    `sign`: "+" where the repair was added, "-" where it was taken back.
+    """
 
     recipe: str
     end: str
-    repair: str | None = None
     sign: str = ""
+    repair: str = ""
+
+    @property
+    def mends(self) -> Artefact | None:
+        return repairs().get(self.repair)
 
     @property
     def label(self) -> str:
-        if self.repair is None:
+        if not self.repair:
             return self.end
-        name, artefact = REPAIRS.get(self.repair, (self.repair, ""))
         sign = {"+": "+", "-": "\N{MINUS SIGN}"}[self.sign]
-        return f"{sign} {name}" + (f" ({artefact})" if artefact else "")
+        words = f"{self.mends.repair.words} ({self.mends.id})" if self.mends else self.repair
+        return f"{sign} {words}"
 
 
-def steps_of(names: list[str], worse: str, better: str) -> list[Step]:
-    """The recipes in `names`: `worse`, `worse+repair` ..., `better-repair` ..., `better`.
+def variants_of(recipes: Iterable[str], unrepaired: str, repaired: str) -> list[Variant]:
+    """`unrepaired`, `unrepaired+repair` ..., `repaired-repair` ..., `repaired`.
 
-    Raises EssenceError when one of the ends is not there.
+    Raises EssenceError when one of the ends is not among the recipes.
     """
-    forth = [
-        Step(name, worse, name[len(worse) + 1 :], "+")
-        for name in names
-        if name.startswith(f"{worse}+")
-    ]
-    back = [
-        Step(name, better, name[len(better) + 1 :], "-")
-        for name in names
-        if name.startswith(f"{better}-")
-    ]
-    for end in (worse, better):
-        if end not in names:
+    recipes = list(dict.fromkeys(recipes))
+    for end in (unrepaired, repaired):
+        if end not in recipes:
             raise EssenceError(f"--runs: no run of the recipe {end}. Train it first.")
-    return [Step(worse, worse), *forth, *back, Step(better, better)]
+    steps = [
+        Variant(recipe, end, sign, recipe.removeprefix(f"{end}{sign}"))
+        for end, sign in ((unrepaired, "+"), (repaired, "-"))
+        for recipe in recipes
+        if recipe.startswith(f"{end}{sign}")
+    ]
+    return [Variant(unrepaired, unrepaired), *steps, Variant(repaired, repaired)]
 
 
-def table(runs: list[Run], worse: str, better: str, split: str) -> pd.DataFrame:
-    """One line for each step and metric that has values; `effect`: this recipe minus its end."""
-    by_recipe: dict[str, list[Run]] = {}
+def effects_of(runs: list[Run], variants: list[Variant], split: str) -> list[Effect]:
+    """One line for each metric that has values and variant; effect: this recipe minus its end."""
+    seeds: dict[str, list[Run]] = {}
     for run in runs:
-        by_recipe.setdefault(run.recipe, []).append(run)
+        seeds.setdefault(run.recipe, []).append(run)
     lines = []
     for metric in METRICS:
-        values = {
-            name: {key: score for key, (_, score) in scores_by_row(some, metric, split).items()}
-            for name, some in by_recipe.items()
+        scores = {
+            variant.recipe: {
+                row: score.value
+                for row, score in scores_by_row(seeds[variant.recipe], metric, split).items()
+            }
+            for variant in variants
         }
-        for step in steps_of(list(by_recipe), worse, better):
-            mine, base = values[step.recipe], values[step.end]
-            if not mine:  # no database: nothing was executed
-                continue
-            whole = mean_over_rows(list(mine.values()))
-            shared = sorted(mine.keys() & base.keys())
-            effect = (math.nan,) * 3
-            if step.repair and shared:
-                effect = difference_over_rows([mine[k] for k in shared], [base[k] for k in shared])
-            lines.append((*_head(step), split, metric, len(mine), *whole, *effect))
-    for step in steps_of(list(by_recipe), worse, better):
-        losses = {
-            name: {run.seed: run.score("loss_per_token") for run in by_recipe[name]}
-            for name in (step.recipe, step.end)
-        }
-        mine, base = losses[step.recipe], losses[step.end]
-        effect = (math.nan,) * 3
-        if step.repair and len({_tokenizer(by_recipe[name]) for name in losses}) == 1:
-            effect = mean_over_seeds([mine[seed] - base[seed] for seed in mine if seed in base])
-        whole = mean_over_seeds(list(mine.values()))
-        lines.append((*_head(step), "val", "loss_per_token", len(mine), *whole, *effect))
-    columns = ["recipe", "end", "repair", "artefact", "split", "metric", "n", "value", "low"]
-    columns += ["high", "effect", "effect_low", "effect_high"]
-    return pd.DataFrame(lines, columns=columns)
+        lines += [
+            _of_scores(variant, scores, split, metric)
+            for variant in variants
+            if scores[variant.recipe]  # else no database: nothing was executed
+        ]
+    return lines + [_of_losses(variant, seeds) for variant in variants]
 
 
-def _tokenizer(runs: list[Run]) -> str:
-    return runs[0].training.settings.recipe.tokenizer
+def _of_scores(
+    variant: Variant, scores: dict[str, dict[int, float]], split: str, metric: str
+) -> Effect:
+    own, base = scores[variant.recipe], scores[variant.end]
+    rows = sorted(own.keys() & base.keys())
+    effect = NO_EFFECT
+    if variant.repair and rows:
+        effect = difference_over_rows([own[row] for row in rows], [base[row] for row in rows])
+    mean = mean_over_rows(list(own.values()))
+    return _line(variant, split, metric, len(own), mean, effect)
 
 
-def _head(step: Step) -> tuple[str, str, str, str]:
-    artefact = REPAIRS.get(step.repair or "", ("", ""))[1]
-    return step.recipe, step.end, f"{step.sign}{step.repair or ''}", artefact
+def _of_losses(variant: Variant, seeds: dict[str, list[Run]]) -> Effect:
+    own, base = (
+        {run.seed: run.score("loss_per_token") for run in seeds[recipe]}
+        for recipe in (variant.recipe, variant.end)
+    )
+    tokenizers = {
+        seeds[recipe][0].training.settings.recipe.tokenizer
+        for recipe in (variant.recipe, variant.end)
+    }
+    effect = NO_EFFECT
+    if variant.repair and len(tokenizers) == 1:
+        effect = mean_over_seeds([own[seed] - base[seed] for seed in own if seed in base])
+    mean = mean_over_seeds(list(own.values()))
+    return _line(variant, "val", "loss_per_token", len(own), mean, effect)
 
 
-def draw(frame: pd.DataFrame, steps: list[Step], title: str, note: str = "") -> Figure:
-    figure = new_figure(title, note, size=(7.2, 0.9 + 0.34 * len(steps)))
-    labels = {metric: LABELS[metric] for metric in LABELS if (frame["metric"] == metric).any()}
-    panels = figure.subplots(1, len(labels), sharey=True)
-    places = {step.recipe: place for place, step in enumerate(steps)}
-    for axes, (metric, label) in zip(panels, labels.items(), strict=True):
-        _draw_metric(axes, frame[frame["metric"] == metric], places, steps)
-        if metric == "exact_match":
-            _draw_decoded(axes, frame, places)
-        axes.set_title(label, loc="left", fontsize=9)
-        axes.grid(axis="y", visible=False)
-        axes.set_xlim(left=-0.08 * axes.get_xlim()[1])
-        axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(steps)), [step.label for step in steps])
-    panels[0].invert_yaxis()
-    for place, text in enumerate(panels[0].get_yticklabels()):
-        text.set_fontweight("bold" if steps[place].repair is None else "normal")
-    return figure
+def _line(variant: Variant, split: str, metric: str, n: int, mean: tuple, effect: tuple) -> Effect:
+    numbers = (None if each is None or math.isnan(each) else each for each in (*mean, *effect))
+    return Effect(
+        variant.recipe,
+        variant.end,
+        f"{variant.sign}{variant.repair}" or None,
+        variant.mends.id if variant.mends else None,
+        split,
+        metric,
+        n,
+        *numbers,
+    )
 
 
-def _draw_metric(
-    axes: Axes, frame: pd.DataFrame, places: dict[str, int], steps: list[Step]
+def tabulate_ablation(
+    runs: Annotated[list[Path], Setting("one run's folders under all recipes of the ablation")],
+    unrepaired: Annotated[str, Setting("the recipe to which repairs are added")],
+    repaired: Annotated[str, Setting("the recipe from which repairs are taken back")],
+    table: Annotated[Path, Output("ablation.csv")],
+    svg: Annotated[Path, Output("the figure")],
+    png: Annotated[Path, Output("the same, for a screen")],
+    look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    ends = {steps[0].recipe: BLUE, steps[-1].recipe: ORANGE}
-    for line in frame.to_dict("records"):
-        place, colour = places[line["recipe"]], ends[line["end"]]
-        if line["recipe"] in ends:
-            axes.axvline(line["value"], color=colour, linewidth=1, linestyle=":")
-        if line["low"] == line["low"]:
-            axes.plot([line["low"], line["high"]], [place, place], color=colour, linewidth=1.6)
-        marker = "D" if line["recipe"] in ends else "o"
-        axes.plot(line["value"], place, marker=marker, color=colour, markersize=5)
-        _label(axes, f"{line['value']:.2f}", (line["value"], place), 6.5)
-    axes.margins(x=0.12)
-
-
-def _draw_decoded(axes: Axes, frame: pd.DataFrame, places: dict[str, int]) -> None:
-    """Hollow, where it differs: exact match with what the tokenizer can write of the answer."""
-    own, other = (
-        frame[frame["metric"] == metric].set_index("recipe")["value"]
-        for metric in ("exact_match", "exact_match_decoded")
-    )
-    for recipe in [name for name in other.index if abs(other[name] - own[name]) > 0.005]:
-        axes.plot(other[recipe], places[recipe], marker="o", color=GREY, mfc="white", markersize=5)
-        text = f"{other[recipe]:.2f} as the\nnotebooks compared"
-        _label(axes, text, (other[recipe], places[recipe]), 6)
-
-
-def _label(axes: Axes, text: str, point: tuple[float, float], size: float) -> None:
-    axes.annotate(
-        text,
-        point,
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="center",
-        fontsize=size,
-        color=GREY,
-        path_effects=[withStroke(linewidth=2, foreground="white")],
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", nargs="+", required=True, help="one run's folders, all recipes")
-    parser.add_argument("--worse", required=True, help="recipe to which repairs are added")
-    parser.add_argument("--better", required=True, help="recipe from which repairs are taken")
-    parser.add_argument("--split", default="test", help="rows that are compared")
-    parser.add_argument("--table", required=True, help="results/tables/ablation.csv")
-    parser.add_argument("--figure", required=True, help="figure without .svg or .png")
-    parser.add_argument("--look", default="{}", help="small print and style, as JSON")
-    args = parser.parse_args()
-    runs = read_runs(args.runs)
-    frame = table(runs, args.worse, args.better, args.split)
-    write_text(args.table, to_csv(frame))
-    steps = steps_of(list(dict.fromkeys(run.recipe for run in runs)), args.worse, args.better)
-    seeds = len({run.seed for run in runs})
-    title = f"What each repair is worth ({runs[0].name}, {seeds} seed{'s' * (seeds > 1)})"
-    look = Look.model_validate_json(args.look)
+    read = read_runs(runs)
+    variants = variants_of((run.recipe for run in read), unrepaired, repaired)
+    effects = effects_of(read, variants, split="test")
+    write_csv(table, Effect, effects)
+    seeds = len({run.seed for run in read})
+    title = f"What each repair is worth ({read[0].name}, {seeds} seed{'s' * (seeds > 1)})"
+    labels = {variant.recipe: variant.label for variant in variants}
     with drawn_with(look):
-        figure = draw(frame, steps, title, look.note)
-        save(figure, Path(f"{args.figure}.svg"), Path(f"{args.figure}.png"))
+        save(draw(effects, labels, title, look.note), svg, png)
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(tabulate_ablation)

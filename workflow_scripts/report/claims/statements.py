@@ -1,93 +1,135 @@
-"""The report's claims in words, each with its test, the report's own numbers and the suspects."""
+"""The report's claims in words: each with its test, and what the report itself shows for it.
 
-from workflow_scripts.report.claims import measure as tests
+A new claim is one entry in CLAIMS; the artefacts that could have produced it name it in
+resources/artefacts.yaml.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workflow_scripts.artifacts.claims import COLUMNS, Column
+from workflow_scripts.report.claims import answers, trainings
 from workflow_scripts.report.claims.evidence import Evidence
-from workflow_scripts.report.claims.measure import Outcome, Sentence
+from workflow_scripts.report.claims.outcome import Outcome, found
+
+NOT_TRAINED = Outcome("not trained here")
 
 
-def said(text: str, holds: bool | None = True) -> "tests.Callable[[Evidence], Outcome]":
-    return lambda evidence: Outcome(text, holds)
+@dataclass(frozen=True)
+class Claim:
+    """A claim in words.
+
+    `published` gives what the report shows for it; `untestable` says why nothing can be measured,
+    and `of_the_rows` that it speaks of the report's rows alone. `ablated` is the metric in which
+    the ablation tells which of several artefacts it was.
+    """
+
+    id: str
+    text: str
+    test: Callable[[Evidence, str], Outcome] | None
+    published: Callable[[Evidence], Outcome]
+    untestable: str = ""
+    of_the_rows: bool = False
+    ablated: str = "exact_match"
+
+    def outcomes(self, evidence: Evidence) -> dict[Column, Outcome]:
+        if self.test is None:
+            return dict.fromkeys(COLUMNS, Outcome(""))
+        outcomes = {}
+        for column in COLUMNS:
+            recipe = evidence.recipes.of(column)
+            trained = bool(evidence.of_recipe(recipe))
+            outcomes[column] = self.test(evidence, recipe) if trained else NOT_TRAINED
+        return outcomes
 
 
-SENTENCES = (
-    Sentence(
+def stated(text: str) -> Callable[[Evidence], Outcome]:
+    """What the report shows for a claim, where that is no number to be tested."""
+    return lambda evidence: found(text, True)
+
+
+CLAIMS = (
+    Claim(
+        "balancing_stabilises",
         "Balancing the tasks stabilises training (6, experiment 1)",
-        tests.balancing_stabilises,
-        tests.balancing_published,
-        suspects=("A3",),
+        trainings.balancing_stabilises,
+        trainings.balancing_published,
     ),
-    Sentence(
+    Claim(
+        "balancing_is_fair",
         "Balancing ensures fairer learning across the tasks (6, experiment 1)",
-        tests.balancing_is_fair,
-        said("said of Figure 5.4, which holds one curve drawn three times"),
-        suspects=("A7",),
+        trainings.balancing_is_fair,
+        stated("said of Figure 5.4, which holds one curve drawn three times"),
     ),
-    Sentence(
+    Claim(
+        "refiner_deviates",
         "The Refiner deviates on the natural mix because it is rare (6, Figure 5.2)",
-        tests.refiner_deviates,
-        said("said of Figure 5.2, which holds one curve drawn three times"),
-        suspects=("A7",),
+        trainings.refiner_deviates,
+        stated("said of Figure 5.2, which holds one curve drawn three times"),
     ),
-    Sentence(
+    Claim(
+        "smaller_batch",
         "Smaller batches suit small data better (6, experiment 3)",
-        tests.smaller_batch,
-        tests.smaller_batch_published,
-        suspects=("A3",),
+        trainings.smaller_batch,
+        trainings.smaller_batch_published,
     ),
-    Sentence(
+    Claim(
+        "batch_8_overfits",
         "Batch 8 overfits (6, Figures 5.5 to 5.7)",
-        tests.batch_8_overfits,
-        tests.overfits_published,
-        suspects=("A3",),
+        trainings.batch_8_overfits,
+        trainings.overfits_published,
     ),
-    Sentence(
+    Claim(
+        "slow_rate_underfits",
         "A learning rate of 3e-5 is too low and underfits (6, experiment 3)",
-        tests.slow_rate_underfits,
-        tests.slow_rate_published,
-        suspects=("A3",),
+        trainings.slow_rate_underfits,
+        trainings.slow_rate_published,
     ),
-    Sentence(
+    Claim(
+        "chosen_is_best",
         "Learning rate 1e-4 with batch 4 is best (6, experiments 3 and 4)",
-        tests.chosen_is_best,
-        tests.chosen_published,
-        suspects=("A3", "A10"),
+        trainings.chosen_is_best,
+        trainings.chosen_published,
     ),
-    Sentence(
+    Claim(
+        "rouge_rose",
         "ROUGE-L rose from 0.19 to 0.40 (6, experiments 3 and 4)",
-        tests.rouge_rose,
-        said("0.193 to 0.403"),
-        suspects=("A3", "A6"),
+        trainings.rouge_rose,
+        stated("0.193 to 0.403"),
     ),
-    Sentence(
+    Claim(
+        "exact_match_zero",
         "Exact match is 0 in all models, perhaps because of brackets (6)",
-        tests.exact_match_is_zero,
-        said("0 in nine runs, 1 row in 203 in the tenth"),
-        suspects=("A1", "A2", "A5"),
+        answers.exact_match_is_zero,
+        stated("0 in nine runs, 1 row in 203 in the tenth"),
         ablated="exact_match_decoded",
     ),
-    Sentence(
+    Claim(
+        "decomposer_usable",
         "Fine-tuning yields usable, partially accurate Decomposer answers (7)",
-        tests.decomposer_usable,
-        said("judged by eye on two rows"),
-        suspects=("A1", "A2"),
+        answers.decomposer_usable,
+        stated("judged by eye on two rows"),
     ),
-    Sentence(
+    Claim(
+        "answers_too_long",
         "An output of 512 tokens is too short (6, experiment 4)",
-        tests.answers_too_long,
-        said("judged by eye on six rows; 128 tokens were generated, not 512"),
-        suspects=("A5",),
+        answers.answers_too_long,
+        stated("judged by eye on six rows; 128 tokens were generated, not 512"),
         of_the_rows=True,
     ),
-    Sentence(
+    Claim(
+        "rows_not_linked",
         "Rows cannot be linked to databases, so execution accuracy is out of reach (3.2)",
-        tests.rows_not_linked,
-        said("not computed"),
+        answers.rows_not_linked,
+        stated("not computed"),
         of_the_rows=True,
     ),
-    Sentence(
+    Claim(
+        "liger_kernel",
         "use_liger_kernel raises GPU throughput (4.2)",
         None,
-        said("not measured"),
-        needs="liger-kernel has no T5: the switch changes nothing (A8), so nothing can be measured",
+        stated("not measured"),
+        untestable="liger-kernel has no T5: the switch changes nothing (A8), so nothing can be "
+        "measured",
     ),
 )

@@ -4,20 +4,23 @@ Writes reStructuredText with the measured numbers filled in; Snakemake puts it o
 results/report.html.
 """
 
-import argparse
 from collections import Counter
-from typing import Any
+from pathlib import Path
+from typing import Annotated
 
-import pandas as pd
-
-from workflow_scripts.errors import run_cli
-from workflow_scripts.files import read_json, write_text
+from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Claims, Column, Kind
+from workflow_scripts.artifacts.csv import read_csv
+from workflow_scripts.artifacts.fit import FitAudit
+from workflow_scripts.artifacts.published import Published
+from workflow_scripts.artifacts.report import Mean, RunSummary
+from workflow_scripts.artifacts.runs import BestRun
+from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.artefacts import artefacts
-from workflow_scripts.report.claims.evidence import CHOSEN
-from workflow_scripts.report.claims.statements import SENTENCES
-from workflow_scripts.report.claims.table import OPEN
+from workflow_scripts.report.artefacts import artefacts, mended_in
+from workflow_scripts.report.claims.verdicts import SEVERAL_SEEDS
+from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.runs import held_out, ranked
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 TITLE = "Fine-Tuning On Essence: the report, reproduced and examined"
 INTRODUCTION = """\
@@ -28,12 +31,6 @@ question and writes SQL, the **Refiner** repairs SQL that failed. This page is t
 pipeline that repeats the report's experiments, shows which of its results come from mistakes in
 the procedure, and measures what is left once these are mended.
 """
-RECIPES = {
-    "as_run": "what the notebooks behind the report did, mistakes included",
-    "as_written": "what the report describes, honestly executed: every run starts from the base "
-    "model and is scored on its own rows",
-    "repaired": "as written, and the text handling mended (A1, A2, A4, A5): same model, same rows",
-}
 READING = """\
 The menu on the left follows the report. Choose a category, then the eye beside a result to see
 it; the sign with the *i* gives the words that belong to it: what it shows, how to read it, and
@@ -41,18 +38,32 @@ what the report claimed. Every figure lies in ``results/figures`` as SVG and PNG
 ``results/tables``. Intervals are 95 % intervals; each table and caption says whether over seeds or
 over rows. Curves and single answers are those of the first seed.
 """
+ARTEFACTS = (
+    "Mistakes of the original procedure, as far as its text and its notebooks show. "
+    "Tables and captions refer to them by number."
+)
 
 
-def landing(
-    summary: pd.DataFrame,
-    means: pd.DataFrame,
-    claims: pd.DataFrame,
-    audits: list[dict[str, Any]],
-    best: dict[str, Any],
+def front_page(
+    summaries: list[RunSummary],
+    means: list[Mean],
+    claims: Claims,
+    audits: list[FitAudit],
+    best: BestRun,
+    chosen: str,
     note: str,
 ) -> str:
-    """The whole page; `means` is over_seeds.csv."""
-    recipes = list(dict.fromkeys(summary["recipe"]))
+    """The whole page; `chosen` is the run that the report declares the best."""
+    recipes = list(dict.fromkeys(summary.recipe for summary in summaries))
+    findings = [
+        *map(_inputs, audits),
+        *filter(None, (_scores(means, recipe) for recipe in recipes)),
+        _choice(best, chosen),
+        _verdicts("claims in words", [line for line in claims.lines if line.in_words]),
+        _verdicts("numbers", [line for line in claims.lines if not line.in_words]),
+    ]
+    known = [f"**{each.id}** {each.title}. {each.happened} {each.follows}".rstrip()
+             for each in artefacts().values()]  # fmt: skip
     parts = [TITLE, "=" * len(TITLE), "", INTRODUCTION]
     if note:
         parts += [
@@ -61,132 +72,134 @@ def landing(
             "claim needs the real rows or model, it says so.",
             "",
         ]
-    parts += _section("What was found")
-    findings = [*_inputs(audits), *_scores(means, recipes), _choice(best), *_verdicts(claims)]
-    parts += [f"- {finding}" for finding in findings] + [""]
-    parts += _section("What was run")
-    parts += [
-        f"- **{name}**: {RECIPES.get(name, 'a recipe of this configuration')}; "
-        f"{_runs(summary, name)}."
-        for name in recipes
-    ] + [""]
-    parts += [*_section("How to read this report"), READING]
-    parts += _section("The artefacts, A1 to A12")
-    parts += [
-        "Mistakes of the original procedure, as far as its text and its notebooks show. "
-        "Tables and captions refer to them by number.",
-        "",
-    ]
-    parts += [
-        f"- **{each.id}** {each.title}. {each.happened} {each.follows}".rstrip()
-        for each in artefacts().values()
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _section(title: str) -> list[str]:
-    return [title, "-" * len(title), ""]
-
-
-def _inputs(audits: list[dict[str, Any]]) -> list[str]:
-    sentences = []
-    for audit in audits:
-        rows, kept = audit["all"]["rows"], audit["all"]["question_kept"]
-        inputs = ", ".join(
-            f"{task} {audit['tasks'][task]['distinct_inputs']:,} of "
-            f"{audit['tasks'][task]['rows']:,}"
-            for task in TASKS
-            if task in audit["tasks"]
-        )
-        sentences.append(
-            f"Under **{audit['recipe']}** the model is shown the question of {kept:,} of {rows:,} "
-            f"rows; distinct inputs left: {inputs}; answers that survive the tokenizer: "
-            f"{audit['all']['targets_surviving']:,}."
-        )
-    return sentences
-
-
-def _scores(means: pd.DataFrame, recipes: list[str]) -> list[str]:
-    """Each recipe's run with the lowest evaluation loss, on held-out rows, by task."""
-    sentences = []
-    for recipe in recipes:
-        own = means[means["recipe"] == recipe]
-        losses = own[(own["metric"] == "eval_loss") & (own["task"] == "all")]
-        executed = own[(own["metric"] == "execution_accuracy") & (own["task"] == "all")]
-        own = own[own["metric"] == "exact_match"]
-        split = held_out(own["split"])
-        if losses.empty or own.empty:
-            continue
-        run = ranked(losses.groupby("run", sort=False)["mean"].agg(list), "eval_loss")[0].run
-        chosen = own[(own["split"] == split) & (own["run"] == run)]
-        by_task = chosen.set_index("task")["mean"]
-        tasks = ", ".join(f"{task} {by_task[task]:.1%}" for task in TASKS if task in by_task)
-        rows = "test rows, kept from all training" if split == "test" else "validation rows"
-        returned = executed[(executed["split"] == split) & (executed["run"] == run)]["mean"]
-        more = "; execution accuracy, Decomposer and Refiner: " if len(returned) else ""
-        more += "".join(f"{value:.1%}" for value in returned)
-        sentences.append(
-            f"Exact match under **{recipe}** on {rows}: {by_task['all']:.1%} ({tasks}; "
-            f"{run}, the run with the lowest loss on its validation rows){more}."
-        )
-    return sentences
-
-
-def _choice(best: dict[str, Any]) -> str:
-    names = [each["run"] for each in best["ranking"]]
-    text = (
-        f"By {best['metric'].replace('_', ' ')} on {best['split']} rows the best run of "
-        f"**{best['recipe']}** is {best['run']} ({best['value']:.3f})"
+    parts += _section("What was found", _bullets(findings))
+    parts += _section(
+        "What was run", _bullets([_recipe(name, claims, summaries) for name in recipes])
     )
-    if CHOSEN in names and best["run"] != CHOSEN:
-        text += f"; the report's choice, {CHOSEN}, comes {names.index(CHOSEN) + 1} of {len(names)}"
-    return text + "."
+    parts += _section("How to read this report", READING)
+    parts += _section("The artefacts, A1 to A12", f"{ARTEFACTS}\n\n{_bullets(known)}")
+    return "\n".join(parts)
 
 
-def _verdicts(claims: pd.DataFrame) -> list[str]:
-    """One sentence on the claims in words, one on the numbers; the first line is no claim."""
-    kinds = {"reproduced": "reproduced", OPEN: "open", "not reproduced": "not reproduced"}
-    kinds |= {"artefact": "artefact", "not testable here": "not testable here"}
-    verdicts = claims["verdict"].tolist()[1:]
-    parts = {"claims in words": verdicts[: len(SENTENCES)], "numbers": verdicts[len(SENTENCES) :]}
-    sentences = []
-    for what, words in parts.items():
-        found = Counter(next(kind for kind in kinds if word.startswith(kind)) for word in words)
-        counts = ", ".join(f"{found[kind]} {name}" for kind, name in kinds.items() if found[kind])
-        seeds = sum("needs several seeds" in word for word in words)
-        why = f" ({seeds} for want of several seeds: ``configs/seeds.yaml``)" if seeds else ""
-        sentences.append(f"Of the report's {len(words)} {what}: {counts}{why}.")
-    return sentences
+def _section(title: str, text: str) -> list[str]:
+    return [title, "-" * len(title), "", text]
 
 
-def _runs(summary: pd.DataFrame, recipe: str) -> str:
-    own = summary[summary["recipe"] == recipe]
-    seeds = int(own["seeds"].max())
-    most = int(own["rows"].max())
-    return f"{len(own)} runs, {seeds} seed{'s' * (seeds > 1)}, up to {most:,} rows each"
+def _bullets(items: list[str]) -> str:
+    return "".join(f"- {item}\n" for item in items)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tables", required=True, help="results/tables")
-    parser.add_argument("--fit", nargs="*", default=[], help="results/fit/<recipe>.json")
-    parser.add_argument("--note", default="", help="small print: what the data and model are")
-    parser.add_argument("--out", required=True, help="reStructuredText to write")
-    args = parser.parse_args()
-    tables = {
-        name: pd.read_csv(f"{args.tables}/{name}.csv")
-        for name in ("summary", "over_seeds", "claims")
+def _inputs(audit: FitAudit) -> str:
+    inputs = ", ".join(
+        f"{task} {audit.tasks[task].distinct_inputs:,} of {audit.tasks[task].rows:,}"
+        for task in TASKS
+        if task in audit.tasks
+    )
+    return (
+        f"Under **{audit.recipe}** the model is shown the question of "
+        f"{audit.all.question_kept:,} of {audit.all.rows:,} rows; distinct inputs left: {inputs}; "
+        f"answers that survive the tokenizer: {audit.all.targets_surviving:,}."
+    )
+
+
+def _scores(means: list[Mean], recipe: str) -> str:
+    """The recipe's run with the lowest evaluation loss, on held-out rows, by task."""
+    own = [mean for mean in means if mean.recipe == recipe]
+    losses = {
+        mean.run: [mean.mean] for mean in own if (mean.metric, mean.task) == ("eval_loss", "all")
     }
-    text = landing(
-        tables["summary"],
-        tables["over_seeds"],
-        tables["claims"],
-        [read_json(path) for path in args.fit],
-        read_json(f"{args.tables}/best_run.json"),
-        args.note,
+    matches = [mean for mean in own if mean.metric == "exact_match"]
+    if not losses or not matches:
+        return ""
+    run = ranked(losses, "eval_loss")[0].run
+    split = held_out(mean.split for mean in matches)
+    of_run = {
+        (mean.metric, mean.task): mean.mean
+        for mean in own
+        if (mean.run, mean.split) == (run, split)
+    }
+    tasks = ", ".join(
+        f"{task} {of_run['exact_match', task]:.1%}"
+        for task in TASKS
+        if ("exact_match", task) in of_run
     )
-    write_text(args.out, text)
+    rows = "test rows, kept from all training" if split == "test" else "validation rows"
+    executed = of_run.get(("execution_accuracy", "all"))
+    more = "" if executed is None else (
+        f"; execution accuracy, Decomposer and Refiner: {executed:.1%}"
+    )  # fmt: skip
+    return (
+        f"Exact match under **{recipe}** on {rows}: {of_run['exact_match', 'all']:.1%} ({tasks}; "
+        f"{run}, the run with the lowest loss on its validation rows){more}."
+    )
+
+
+def _choice(best: BestRun, chosen: str) -> str:
+    names = [each.run for each in best.ranking]
+    text = (
+        f"By {best.metric.replace('_', ' ')} on {best.split} rows the best run of "
+        f"**{best.recipe}** is {best.run} ({best.value:.3f})"
+    )
+    if chosen in names and best.run != chosen:
+        text += f"; the report's choice, {chosen}, comes {names.index(chosen) + 1} of {len(names)}"
+    return f"{text}."
+
+
+def _verdicts(what: str, lines: list[ClaimLine]) -> str:
+    found = Counter(line.verdict.kind for line in lines)
+    counts = ", ".join(f"{found[kind]} {kind}" for kind in Kind if found[kind])
+    seeds = sum(SEVERAL_SEEDS in line.verdict.missing for line in lines)
+    why = f" ({seeds} for want of several seeds: ``configs/seeds.yaml``)" if seeds else ""
+    return f"Of the report's {len(lines)} {what}: {counts}{why}."
+
+
+def _recipe(name: str, claims: Claims, summaries: list[RunSummary]) -> str:
+    column = next((each for each in COLUMNS if claims.recipes.of(each) == name), None)
+    own = [summary for summary in summaries if summary.recipe == name]
+    seeds = max(summary.seeds for summary in own)
+    rows = max(summary.rows for summary in own)
+    return (
+        f"**{name}**: {_described(column)}; "
+        f"{len(own)} runs, {seeds} seed{'s' * (seeds > 1)}, up to {rows:,} rows each."
+    )
+
+
+def _described(column: Column | None) -> str:
+    match column:
+        case "as_run":
+            return "what the notebooks behind the report did, mistakes included"
+        case "as_written":
+            return (
+                "what the report describes, honestly executed: every run starts from the base "
+                "model and is scored on its own rows"
+            )
+        case "repaired":
+            mended = ", ".join(mended_in(column))
+            return f"as written, and the text handling mended ({mended}): same model, same rows"
+    return "a recipe of this configuration"
+
+
+def write_front_page(
+    summary: Annotated[Path, Input("summary.csv")],
+    means: Annotated[Path, Input("over_seeds.csv")],
+    claims: Annotated[Path, Input("claims.json")],
+    best: Annotated[Path, Input("best_run.json")],
+    fit: Annotated[list[Path], Input("the fit audits")],
+    published: Annotated[Path, Input("resources/published.json: the report's choice")],
+    page: Annotated[Path, Output("reStructuredText")],
+    look: Annotated[Look, Setting("small print")] = PLAIN,
+) -> None:
+    text = front_page(
+        read_csv(RunSummary, summary),
+        read_csv(Mean, means),
+        Claims.read(claims),
+        [FitAudit.read(path) for path in fit],
+        BestRun.read(best),
+        Published.read(published).chosen,
+        look.note,
+    )
+    write_text(page, text)
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(write_front_page)

@@ -4,53 +4,63 @@
 at), and the whole ranking, so that a choice by one row in two hundred can be seen for what it is.
 """
 
-import argparse
+from pathlib import Path
+from typing import Annotated
 
-import pandas as pd
-
+from workflow_scripts.artifacts.csv import read_csv
+from workflow_scripts.artifacts.report import Result
 from workflow_scripts.artifacts.runs import BestRun
-from workflow_scripts.errors import EssenceError, run_cli
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.report.runs import ranked
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 
-def choose(results: pd.DataFrame, recipe: str, metric: str, split: str, runs: list[str]) -> BestRun:
-    """That of the `runs` with the best mean over seeds of `metric` on `split`, all tasks.
+def choose(
+    results: list[Result], recipe: str, metric: str, split: str, candidates: list[str]
+) -> BestRun:
+    """That of the candidates with the best mean over seeds of `metric` on `split`, all tasks.
 
-    Ties go to the run that comes first. Raises EssenceError when nothing was measured.
+    Raises EssenceError when nothing was measured.
     """
-    chosen = results[
-        (results["recipe"] == recipe)
-        & results["run"].isin(runs)
-        & (results["metric"] == metric)
-        & (results["split"] == split)
-        & (results["task"] == "all")
-    ].dropna(subset=["value"])
-    if chosen.empty:
-        known = sorted(set(zip(results["metric"], results["split"], strict=True)))
+    measured = [
+        result
+        for result in results
+        if (result.recipe, result.metric, result.split, result.task)
+        == (recipe, metric, split, "all")
+        and result.run in candidates
+        and result.value is not None
+    ]
+    if not measured:
+        known = sorted({f"{result.metric} on {result.split}" for result in results})
         raise EssenceError(
-            f"best_run: no {metric} on {split} rows was measured for recipe {recipe}. Measured: "
-            + ", ".join(f"{name} on {where}" for name, where in known)
+            f"best_run: no {metric} on {split} rows was measured for recipe {recipe}. "
+            f"Measured: {', '.join(known)}"
         )
-    of_seeds = {name: each.tolist() for name, each in chosen.groupby("run", sort=False)["value"]}
-    ranking = ranked(of_seeds, metric)
+    values: dict[str, list[float]] = {}
+    for result in measured:
+        values.setdefault(result.run, []).append(result.value)
+    ranking = ranked(values, metric)
     return BestRun(
-        recipe=recipe, run=ranking[0].run, seed=int(chosen["seed"].iloc[0]),
-        metric=metric, split=split, value=ranking[0].value, ranking=ranking,
-    )  # fmt: skip
+        recipe=recipe,
+        run=ranking[0].run,
+        seed=measured[0].seed,
+        metric=metric,
+        split=split,
+        value=ranking[0].value,
+        ranking=ranking,
+    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", required=True, help="results/tables/results.csv")
-    parser.add_argument("--recipe", required=True)
-    parser.add_argument("--metric", required=True)
-    parser.add_argument("--split", required=True)
-    parser.add_argument("--runs", nargs="+", required=True, help="the runs to choose among")
-    parser.add_argument("--out", required=True, help="results/tables/best_run.json")
-    args = parser.parse_args()
-    results = pd.read_csv(args.results)
-    choose(results, args.recipe, args.metric, args.split, args.runs).write(args.out)
+def choose_best(
+    results: Annotated[Path, Input("results.csv")],
+    recipe: Annotated[str, Setting("the recipe whose runs are compared")],
+    metric: Annotated[str, Setting("a metric of results.csv")],
+    split: Annotated[str, Setting("rows that it was measured on")],
+    candidates: Annotated[list[str], Setting("the runs to choose among")],
+    best: Annotated[Path, Output("best_run.json")],
+) -> None:
+    choose(read_csv(Result, results), recipe, metric, split, candidates).write(best)
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(choose_best)

@@ -7,21 +7,21 @@ Compared are: a run under one recipe with the same run under another, and under 
 run with the report's choice.
 """
 
-import argparse
 from itertools import combinations
 from pathlib import Path
+from typing import Annotated
 
-import pandas as pd
-
-from workflow_scripts.errors import run_cli
+from workflow_scripts.artifacts.csv import write_csv
+from workflow_scripts.artifacts.published import Published
+from workflow_scripts.artifacts.report import Difference
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import difference_over_rows
-from workflow_scripts.report.claims.evidence import CHOSEN
-from workflow_scripts.report.numbers import to_csv
+from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import Run, read_runs
 from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 CAPTION = """\
 What one run has over another on the same test rows: first minus second, for each task.
@@ -35,22 +35,28 @@ test rows, so it is not here.
 """
 
 SPLIT = "test"  # the one split whose rows are the same for all runs
-COLUMNS = ["first", "second", "metric", "task", "n", "difference", "low", "high"]
 LABELS = {
     "exact_match": "Exact match",
     "exact_match_decoded": "Exact match with what the tokenizer can write of the answer",
     "rouge_l": "ROUGE-L",
     "execution_accuracy": "Execution accuracy",
 }
+LEAD = (
+    '<p class="lead">First minus second on the same test rows, with the 95 % interval of a '
+    "paired bootstrap over rows; where there are seeds, a row's score is their mean. An "
+    "interval that leaves out 0 is marked.</p>"
+)
 Address = tuple[str, str]  # recipe, run
 
 
-def pairs(addresses: list[Address]) -> list[tuple[Address, Address]]:
+def pairs_of(addresses: list[Address], chosen: str) -> list[tuple[Address, Address]]:
     """(first, second): the later recipe minus the earlier one, a run minus the report's choice."""
     recipes = list(dict.fromkeys(recipe for recipe, _ in addresses))
     runs = list(dict.fromkeys(run for _, run in addresses))
-    wanted = [((b, run), (a, run)) for run in runs for a, b in combinations(recipes, 2)]
-    wanted += [((recipe, run), (recipe, CHOSEN)) for recipe in recipes for run in runs]
+    wanted = [
+        ((late, run), (early, run)) for run in runs for early, late in combinations(recipes, 2)
+    ]
+    wanted += [((recipe, run), (recipe, chosen)) for recipe in recipes for run in runs]
     return [
         (first, second)
         for first, second in wanted
@@ -58,66 +64,66 @@ def pairs(addresses: list[Address]) -> list[tuple[Address, Address]]:
     ]
 
 
-def differences(runs: list[Run]) -> pd.DataFrame:
+def differences_of(runs: list[Run], chosen: str) -> list[Difference]:
     """One line for each pair, metric and task ("all" first); runs without test rows are out."""
     seeds: dict[Address, list[Run]] = {}
     for run in runs:
         seeds.setdefault((run.recipe, run.name), []).append(run)
     lines = []
     for metric in METRICS:
-        scores = {name: scores_by_row(some, metric, SPLIT) for name, some in seeds.items()}
-        tested = [name for name, rows in scores.items() if rows]
-        for first, second in pairs(tested):
-            mine, base = scores[first], scores[second]
+        scores = {address: scores_by_row(of, metric, SPLIT) for address, of in seeds.items()}
+        tested = [address for address, rows in scores.items() if rows]
+        for first, second in pairs_of(tested, chosen):
+            own, base = scores[first], scores[second]
             for task in ("all", *TASKS):
-                shared = sorted(
-                    key for key in mine.keys() & base.keys() if task in ("all", mine[key][0])
+                rows = sorted(
+                    row for row in own.keys() & base.keys() if task in ("all", own[row].task)
                 )
-                if shared:
-                    values = ([part[key][1] for key in shared] for part in (mine, base))
-                    row = (" ".join(first), " ".join(second), metric, task, len(shared))
-                    lines.append((*row, *difference_over_rows(*values)))
-    return pd.DataFrame(lines, columns=COLUMNS)
+                if rows:
+                    values = ([side[row].value for row in rows] for side in (own, base))
+                    names = (" ".join(first), " ".join(second))
+                    interval = difference_over_rows(*values)
+                    lines.append(Difference(*names, metric, task, len(rows), *interval))
+    return lines
 
 
-def page(frame: pd.DataFrame, note: str) -> str:
-    lead = (
-        '<p class="lead">First minus second on the same test rows, with the 95 % interval of a '
-        "paired bootstrap over rows; where there are seeds, a row's score is their mean. An "
-        "interval that leaves out 0 is marked.</p>"
-    )
-    parts = [lead]
-    for metric, some in frame.groupby("metric", sort=False):
-        rows = []
-        for (first, second), own in some.groupby(["first", "second"], sort=False):
-            by_task = own.set_index("task")
-            cells = [_cell(by_task, task) for task in ("all", *TASKS)]
-            rows.append([first, second, *cells])
+def differences_page(lines: list[Difference], note: str) -> str:
+    parts = [LEAD]
+    for metric in METRICS:
+        by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
+        for line in lines:
+            if line.metric == metric:
+                by_pair.setdefault((line.first, line.second), {})[line.task] = line
+        rows = [
+            [*pair, *(_cell(by_task.get(task)) for task in ("all", *TASKS))]
+            for pair, by_task in by_pair.items()
+        ]
         heads = ["first", "second", "all tasks", *TASKS]
-        parts += [f"<h2>{LABELS[metric]}</h2>", html.table(heads, rows)]
+        if rows:
+            parts += [f"<h2>{LABELS[metric]}</h2>", html.table(heads, rows)]
     return html.page("Differences between runs", note, "\n".join(parts))
 
 
-def _cell(by_task: pd.DataFrame, task: str) -> html.Markup | str:
-    if task not in by_task.index:
+def _cell(line: Difference | None) -> html.Markup | str:
+    if line is None:
         return ""
-    difference, low, high = by_task.loc[task, ["difference", "low", "high"]]
-    text = f"{difference:+.2f} [{low:+.2f}, {high:+.2f}]"
-    if low > 0 or high < 0:
-        return html.tag(text, "good" if low > 0 else "bad")
+    text = f"{line.difference:+.2f} [{line.low:+.2f}, {line.high:+.2f}]"
+    if line.low > 0 or line.high < 0:
+        return html.tag(text, "good" if line.low > 0 else "bad")
     return html.Markup(html.escape(text))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", nargs="+", required=True, help="run folders of all recipes")
-    parser.add_argument("--note", default="", help="small print: what the data and model are")
-    parser.add_argument("--folder", required=True, type=Path, help="results/tables")
-    args = parser.parse_args()
-    frame = differences(read_runs(args.runs))
-    write_text(args.folder / "differences.csv", to_csv(frame))
-    write_text(args.folder / "differences.html", page(frame, args.note))
+def tabulate_differences(
+    runs: Annotated[list[Path], Setting("run folders of all recipes")],
+    published: Annotated[Path, Input("resources/published.json: the report's choice")],
+    table: Annotated[Path, Output("differences.csv")],
+    page: Annotated[Path, Output("differences.html")],
+    look: Annotated[Look, Setting("small print")] = PLAIN,
+) -> None:
+    lines = differences_of(read_runs(runs), Published.read(published).chosen)
+    write_csv(table, Difference, lines)
+    write_text(page, differences_page(lines, look.note))
 
 
 if __name__ == "__main__":
-    run_cli(main)
+    run_stage(tabulate_differences)

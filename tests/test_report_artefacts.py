@@ -1,0 +1,41 @@
+"""resources/artefacts.yaml: whole, and the source of all that is said of the artefacts."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from tools.artefacts_table import PAGE, page
+from workflow_scripts.report.artefacts import artefact, artefacts, mended_in, repairs
+from workflow_scripts.report.claims.numbers import OWN_LOG, SCORES
+from workflow_scripts.report.claims.statements import CLAIMS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_the_twelve_are_known_by_their_numbers():
+    assert list(artefacts()) == [f"A{number}" for number in range(1, 13)]
+    assert artefact("A3").title == "Carried weights"
+
+
+def test_they_name_claims_that_are_tested():
+    known = {claim.id for claim in CLAIMS} | {*SCORES, OWN_LOG}
+    named = {claim for each in artefacts().values() for claim in each.claims}
+    assert named <= known
+
+
+def test_the_configurations_repairs_are_those_of_the_artefacts():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert set(config["ablation"]["repairs"]) == set(repairs())
+    assert {each.id for each in repairs().values()} == set(mended_in("repaired"))
+
+
+def test_the_table_in_the_documents_is_made_from_them():
+    assert PAGE.read_text() == page(PAGE.read_text()), "run: python -m tools.artefacts_table"
+
+
+def test_every_artefact_that_is_mentioned_exists():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    pages += (ROOT / "workflow_scripts/report").rglob("*.py")
+    mentioned = {name for path in pages for name in re.findall(r"\bA\d+\b", path.read_text())}
+    assert mentioned <= set(artefacts())

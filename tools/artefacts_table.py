@@ -1,0 +1,31 @@
+"""Write the table of artefacts in docs/artefacts.md from resources/artefacts.yaml.
+
+python -m tools.artefacts_table
+"""
+
+from pathlib import Path
+
+from workflow_scripts.files import write_text
+from workflow_scripts.report.artefacts import artefacts
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "artefacts.md"
+HEAD = "| id | what happened | what follows | here |\n| --- | --- | --- | --- |\n"
+
+
+def table() -> str:
+    lines = (
+        f"| {each.id} {each.title.lower()} | {each.happened} | {each.follows} | {each.setting} |\n"
+        for each in artefacts().values()
+    )
+    return HEAD + "".join(lines)
+
+
+def page(text: str) -> str:
+    """`text`, the page, with the table in it made anew."""
+    before, _, rest = text.partition(HEAD)
+    after = rest[rest.index("\n\n") + 1 :]
+    return f"{before}{table()}{after}"
+
+
+if __name__ == "__main__":
+    write_text(PAGE, page(PAGE.read_text(encoding="utf-8")))

@@ -1,0 +1,84 @@
+"""Tables of the report that other stages read, one dataclass a file in results/tables/.
+
+Intervals (`low`, `high`) are 95 % intervals, None where there is none.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Result:
+    """results.csv: one number of one fine-tuning; its interval is over rows."""
+
+    recipe: str
+    run: str
+    seed: int
+    split: str
+    task: str  # "all" or one of the tasks
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Mean:
+    """over_seeds.csv: the same over seeds."""
+
+    recipe: str
+    run: str
+    split: str
+    task: str
+    metric: str
+    seeds: int
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """summary.csv, without the columns of scores, which follow what was measured."""
+
+    recipe: str
+    run: str
+    rows: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """differences.csv: the mean of first minus second over the rows that both have answered."""
+
+    first: str  # "recipe run"
+    second: str
+    metric: str
+    task: str
+    n: int
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Effect:
+    """ablation.csv: one recipe of the ablation, and what it has over its end.
+
+    `end` is the recipe that it differs from by one repair, `repair` that repair ("+tokenizer":
+    added, "-tokenizer": taken back; None for the ends themselves), `artefact` what it mends.
+    """
+
+    recipe: str
+    end: str
+    repair: str | None
+    artefact: str | None
+    split: str
+    metric: str
+    n: int
+    value: float
+    low: float | None
+    high: float | None
+    effect: float | None
+    effect_low: float | None
+    effect_high: float | None

@@ -1,0 +1,140 @@
+"""The report's numbers, each beside what was measured here: its scores, its text, its data set."""
+
+from collections.abc import Iterator
+from statistics import fmean
+
+from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Column, Kind, Reason, Verdict
+from workflow_scripts.artifacts.published import PublishedRun
+from workflow_scripts.report.artefacts import suspects
+from workflow_scripts.report.claims.evidence import Evidence
+from workflow_scripts.report.claims.outcome import Measured, over_seeds
+from workflow_scripts.report.claims.verdicts import REPORTS_ROWS, Number, judge_number, untestable
+
+# field of a published run -> (words, metric, split)
+SCORES = {
+    "best_eval_loss": ("lowest evaluation loss", "eval_loss", "val"),
+    "rouge_l_val": ("ROUGE-L, validation rows", "rouge_l_decoded", "val"),
+    "exact_match_val": ("exact match, validation rows", "exact_match_decoded", "val"),
+    "rouge_l_train": ("ROUGE-L, training rows", "rouge_l_decoded", "train"),
+    "exact_match_train": ("exact match, training rows", "exact_match_decoded", "train"),
+}
+OWN_LOG = "quoted_loss"  # id of the losses that the text gives, in resources/artefacts.yaml
+
+
+def run_lines(evidence: Evidence) -> Iterator[ClaimLine]:
+    """One line for each number that the notebooks printed of a run."""
+    for name, published in evidence.published.runs.items():
+        for key, (words, metric, split) in SCORES.items():
+            value = getattr(published, key)
+            if value is not None:
+                number = Number(
+                    value,
+                    _measured(evidence, name, metric, split),
+                    _suspects(published, is_a_loss=metric == "eval_loss") or suspects(key),
+                )
+                yield _line(f"{name}: {words}", f"{value:.4g}", number, evidence)
+        yield _epochs_line(name, published, evidence)
+        yield _time_line(name, published, evidence)
+
+
+def text_lines(evidence: Evidence) -> Iterator[ClaimLine]:
+    """Losses that the text gives for a run, checked against the report's own log (A10)."""
+    logged = {name: run.best_eval_loss for name, run in evidence.published.runs.items()}
+    for name, value in evidence.published.text.best_eval_loss.items():
+        nearest = min(logged, key=lambda run: abs(logged[run] - value))
+        number = Number(value, _measured(evidence, name, "eval_loss"), suspects(OWN_LOG))
+        line = _line(f"{name}: evaluation loss given in the text (6)", f"{value}", number, evidence)
+        if nearest != name:
+            verdict = Verdict(
+                kind=Kind.ARTEFACT,
+                reason=Reason.STATED,
+                artefacts=["A10"],
+                detail=f"its own log has {logged[name]:.3f} for this run; "
+                f"{logged[nearest]:.3f} is {nearest}'s",
+            )
+            line = line.model_copy(update={"verdict": verdict})
+        yield line
+
+
+def data_lines(evidence: Evidence) -> Iterator[ClaimLine]:
+    """Section 3.1: counts, duplicates, empty fields; the same for every recipe."""
+    profile, published = evidence.profile, evidence.published.dataset
+    if profile is None:
+        return
+    empty = sum(fields["source"] + fields["target"] for fields in profile.empty.values())
+    anomalies = sum(finding.rows for finding in profile.anomalies.values())
+    facts = [("rows in the data set", published.rows, profile.rows)]
+    facts += [
+        (f"rows of the task {task}", count, profile.tasks[task])
+        for task, count in published.tasks.items()
+    ]
+    facts += [
+        ("duplicate rows", 0, profile.duplicates["source and target"].rows),
+        ("rows with an empty source or target", 0, empty),
+        ("anomalies", 0, anomalies),
+    ]
+    for words, claimed, found in facts:
+        kind = Kind.REPRODUCED if claimed == found else Kind.NOT_REPRODUCED
+        own_rows = REPORTS_ROWS in evidence.missing
+        yield ClaimLine(
+            claim=f"{words} (3.1)",
+            published=str(claimed),
+            measured=dict.fromkeys(COLUMNS, str(found)),
+            verdict=untestable(REPORTS_ROWS) if own_rows else Verdict(kind=kind),
+        )
+
+
+def _measured(
+    evidence: Evidence, name: str, metric: str, split: str = "val"
+) -> dict[Column, Measured | None]:
+    return {
+        column: evidence.score(evidence.recipes.of(column), name, metric, split)
+        for column in COLUMNS
+    }
+
+
+def _line(claim: str, published: str, number: Number, evidence: Evidence) -> ClaimLine:
+    return ClaimLine(
+        claim=claim,
+        published=published,
+        measured={column: str(value or "") for column, value in number.measured.items()},
+        verdict=judge_number(number, evidence),
+    )
+
+
+def _suspects(published: PublishedRun, is_a_loss: bool) -> list[str]:
+    """What differs between the columns as run and as written for a number of this run."""
+    found = [] if published.starts_from == "base" else ["A3"]
+    return found if is_a_loss or published.scored_on == "self" else [*found, "A6"]
+
+
+def _epochs_line(name: str, published: PublishedRun, evidence: Evidence) -> ClaimLine:
+    measured = {
+        column: over_seeds(
+            [run.training.epochs_done for run in evidence.named(evidence.recipes.of(column), name)]
+        )
+        for column in COLUMNS
+    }
+    number = Number(published.epochs_done, measured, _suspects(published, is_a_loss=True))
+    return ClaimLine(
+        claim=f"{name}: epochs done",
+        published=str(published.epochs_done),
+        measured={
+            column: f"{value.value:g}" if value else "" for column, value in measured.items()
+        },
+        verdict=judge_number(number, evidence),
+    )
+
+
+def _time_line(name: str, published: PublishedRun, evidence: Evidence) -> ClaimLine:
+    times = {}
+    for column in COLUMNS:
+        runs = evidence.named(evidence.recipes.of(column), name)
+        seconds = int(fmean(run.provenance.seconds["train"] for run in runs)) if runs else 0
+        times[column] = f"{seconds // 60:02d}:{seconds % 60:02d}" if runs else ""
+    return ClaimLine(
+        claim=f"{name}: training time (mm:ss)",
+        published=published.train_time,
+        measured=times,
+        verdict=untestable("the report's machine"),
+    )
