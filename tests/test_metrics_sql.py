@@ -15,13 +15,13 @@ from spider_hardness import spider_hardness
 from tools.synthetic_trial import perturbed
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics import compare
-from workflow_scripts.metrics.decomposer import decomposer_row
+from workflow_scripts.metrics.decomposer import decomposer_metrics
 from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
 from workflow_scripts.metrics.hardness import hardness
-from workflow_scripts.metrics.refiner import refiner_row
+from workflow_scripts.metrics.refiner import refiner_metrics
 from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.metrics.score import summary
-from workflow_scripts.metrics.selector import selector_row
+from workflow_scripts.metrics.selector import selector_metrics
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 
@@ -317,10 +317,10 @@ GOLD_SQL = "SELECT T1.name FROM item AS T1 JOIN sale AS T2 ON T1.id = T2.item_id
 
 def test_selector_by_hand():
     gold = render_selector({"item": ["id", "name"], "sale": "keep_all"})
-    perfect = selector_row(gold, gold, SCHEMA, GOLD_SQL)
+    perfect = selector_metrics(gold, gold, SCHEMA, GOLD_SQL)
     assert perfect.pop("compression") == pytest.approx(2 / 6)
     assert set(perfect.values()) == {1.0} and len(perfect) == 8
-    row = selector_row(
+    row = selector_metrics(
         render_selector({"item": ["ID", "price"], "sale": "drop_all", "ghost": "keep_all"}),
         gold, SCHEMA, GOLD_SQL,
     )  # fmt: skip
@@ -334,7 +334,7 @@ def test_selector_by_hand():
 
 def test_selector_answer_that_is_no_json_keeps_nothing():
     gold = render_selector({"item": "keep_all"})
-    row = selector_row("item: keep all", gold, SCHEMA)
+    row = selector_metrics("item: keep all", gold, SCHEMA)
     assert "compression" not in row and "needed_recall" not in row
     assert set(row.values()) == {0.0}
 
@@ -353,22 +353,22 @@ def test_names_that_are_not_in_the_schema():
 
 def test_decomposer_by_hand():
     gold = render_decomposer([("What is sold?", "SELECT item_id FROM sale"), ("Names?", GOLD_SQL)])
-    row = decomposer_row(gold, gold, SCHEMA)
+    row = decomposer_metrics(gold, gold, SCHEMA)
     assert row.pop("sub_questions") == 2 and row.pop("unknown_names") == 0
     assert set(row.values()) == {1.0}
-    row = decomposer_row(
+    row = decomposer_metrics(
         "Sub question 1: ?\nSQL\n```sql\nSELECT ghost FROM item\n```", gold, SCHEMA
     )
     assert (row["sub_questions"], row["sub_questions_as_gold"], row["unknown_names"]) == (1, 0, 1)
     assert (row["parse_rate"], row["known_names_rate"]) == (1, 0)
-    row = decomposer_row("sql SELECT name FROM item", gold, SCHEMA)  # no fence: no SQL
+    row = decomposer_metrics("sql SELECT name FROM item", gold, SCHEMA)  # no fence: no SQL
     assert set(row.values()) == {0.0} and "unknown_names" not in row
 
 
 def test_refiner_by_hand(sandbox, shop):
     def row(old, new):
         gold = "SELECT name FROM item"
-        return refiner_row(*(verdict(sandbox, shop, gold, sql) for sql in (new, old)))
+        return refiner_metrics(*(verdict(sandbox, shop, gold, sql) for sql in (new, old)))
 
     right, broken, wrong = "SELECT name FROM item", "SELECT nam FROM item", "SELECT id FROM item"
     assert row(broken, right) == {"unchanged_rate": 0, "executable_rate": 1, "fix_rate": 1}

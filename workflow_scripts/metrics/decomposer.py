@@ -10,7 +10,7 @@ from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.sql.parse import parse
 
 
-def decomposer_row(prediction: str, gold: str, schema: str) -> dict[str, float]:
+def decomposer_metrics(prediction: str, gold: str, schema: str) -> dict[str, float]:
     """Metrics of one answer.
 
     `fence_rate`: it has a fenced SQL; `parse_rate`: that SQL parses; `known_names_rate`: it

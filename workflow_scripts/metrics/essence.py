@@ -16,11 +16,11 @@ from pathlib import Path
 import datasets
 import evaluate
 
-from workflow_scripts.metrics.decomposer import decomposer_row
+from workflow_scripts.metrics.decomposer import decomposer_metrics
 from workflow_scripts.metrics.estimates import averages
 from workflow_scripts.metrics.execution_verdicts import REPEAT, Case, Verdict, verdicts_on
-from workflow_scripts.metrics.refiner import refiner_row
-from workflow_scripts.metrics.selector import selector_row
+from workflow_scripts.metrics.refiner import refiner_metrics
+from workflow_scripts.metrics.selector import selector_metrics
 from workflow_scripts.metrics.sql_match import sql_match
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.sandbox import Limits, Sandbox
@@ -41,7 +41,8 @@ def execution(predictions, references, databases, seconds=30.0, repeat=REPEAT) -
 def refiner(predictions, references, old_sql, databases, seconds=30.0) -> dict[str, float]:
     twice = (predictions + old_sql, references * 2, databases * 2)
     verdicts = _verdicts(*twice, seconds, repeat=0)
-    return averages(map(refiner_row, verdicts[: len(predictions)], verdicts[len(predictions) :]))
+    half = len(predictions)
+    return averages(map(refiner_metrics, verdicts[:half], verdicts[half:]))
 
 
 def _verdicts(predictions, references, databases, seconds: float, repeat: int) -> list[Verdict]:
@@ -62,9 +63,9 @@ METRICS: dict[str, tuple[Callable, tuple[str, ...], Callable]] = {
     "rouge_l": (by_row(lambda *row: {"rouge_l": rouge_l(*row)}), PAIR, rouge_l),
     "sql_match": (by_row(sql_match), PAIR, sql_match),
     "execution": (execution, (*PAIR, "databases"), execution),
-    "selector": (by_row(selector_row), (*PAIR, "schemas", "gold_sql"), selector_row),
-    "decomposer": (by_row(decomposer_row), (*PAIR, "schemas"), decomposer_row),
-    "refiner": (refiner, (*PAIR, "old_sql", "databases"), refiner_row),
+    "selector": (by_row(selector_metrics), (*PAIR, "schemas", "gold_sql"), selector_metrics),
+    "decomposer": (by_row(decomposer_metrics), (*PAIR, "schemas"), decomposer_metrics),
+    "refiner": (refiner, (*PAIR, "old_sql", "databases"), refiner_metrics),
 }
 
 

@@ -8,7 +8,7 @@ from workflow_scripts.metrics.execution_verdicts import Verdict
 from workflow_scripts.metrics.sql_match import same_query
 
 
-def refiner_row(new: Verdict, old: Verdict) -> dict[str, float]:
+def refiner_metrics(new: Verdict, old: Verdict) -> dict[str, float]:
     """Metrics of one repair, from the verdicts on the new and on the old SQL (same gold).
 
     `fix_rate`: right now, among those that were wrong; `regression_rate`: wrong now, among those

@@ -18,12 +18,12 @@ from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import extract_sql
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.metrics.decomposer import decomposer_row
+from workflow_scripts.metrics.decomposer import decomposer_metrics
 from workflow_scripts.metrics.estimates import columns, estimate
 from workflow_scripts.metrics.execution_verdicts import METRICS, REPEAT, Case, Verdict, verdicts_on
 from workflow_scripts.metrics.hardness import LEVELS, hardness
-from workflow_scripts.metrics.refiner import refiner_row
-from workflow_scripts.metrics.selector import selector_row
+from workflow_scripts.metrics.refiner import refiner_metrics
+from workflow_scripts.metrics.selector import selector_metrics
 from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
@@ -146,10 +146,10 @@ def _scored_query(
     if synthetic is not None:
         metrics["ex_synthetic"] = synthetic
     if old:
-        metrics |= refiner_row(verdict, old)
+        metrics |= refiner_metrics(verdict, old)
     else:
         text, gold = answer.prediction.prediction, answer.prediction.gold
-        metrics |= decomposer_row(text, gold, answer.row.schema)
+        metrics |= decomposer_metrics(text, gold, answer.row.schema)
     found = dataclasses.asdict(verdict)
     return Scored(answer.judged(**found, ex_synthetic=synthetic), metrics)
 
@@ -157,7 +157,7 @@ def _scored_query(
 def _score_selection(answer: Answer, gold_sql: str | None) -> Scored:
     """The Selector's answer; `gold_sql` where another row answers its question in SQL."""
     text, gold = answer.prediction.prediction, answer.prediction.gold
-    metrics = selector_row(text, gold, answer.row.schema, gold_sql)
+    metrics = selector_metrics(text, gold, answer.row.schema, gold_sql)
     valid, right = metrics["valid_json"] == 1, metrics["column_f1"] == 1
     judged = answer.judged(
         gold=gold.strip(),

@@ -38,7 +38,7 @@ def overlap(given: set, wanted: set) -> tuple[float, float, float]:
     )  # fmt: skip
 
 
-def selector_row(
+def selector_metrics(
     prediction: str, gold: str, schema: str, gold_sql: str | None = None
 ) -> dict[str, float]:
     """Metrics of one answer; an answer that is no JSON object keeps nothing.

@@ -226,7 +226,7 @@ def race(connection: sqlite3.Connection, request: dict, limits: dict) -> list[li
     return times
 
 
-def verdict(error: Exception, request: dict) -> tuple[str, str]:
+def status_of(error: Exception, request: dict) -> tuple[str, str]:
     """(status, message) of what a statement raised."""
     message = str(error)
     if isinstance(error, Refused):
@@ -250,7 +250,7 @@ def answer_to(request: dict) -> dict:
     try:
         return run(request)
     except Exception as error:
-        status, message = verdict(error, request)
+        status, message = status_of(error, request)
         return {
             "status": status,
             "error": message,
