@@ -8,10 +8,10 @@ import pytest
 
 from tools.synthetic_trial import read_questions, trial
 from workflow_scripts.formats.schema import SchemaError
-from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic
+from workflow_scripts.metrics.synthetic import SyntheticCase, ex_synthetic, returns_something
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.hints import hints_of
-from workflow_scripts.sql.rebuild import SIZES, blueprint_of, build, build_all, returns_something
+from workflow_scripts.sql.rebuild import SIZES, blueprint_of, build, build_all
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 
 SCHEMA = """# Table: item

@@ -19,7 +19,8 @@ from workflow_scripts.formats.schema import SchemaError
 from workflow_scripts.metrics.compare import execution_accuracy
 from workflow_scripts.metrics.execution_verdicts import LEAST_SECONDS
 from workflow_scripts.sql.cache import CachedSandbox
-from workflow_scripts.sql.rebuild import build_all, returns_something
+from workflow_scripts.sql.rebuild import build_all
+from workflow_scripts.sql.sandbox import Result
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,13 @@ def _instances(case: SyntheticCase, folder: Path, seed: int) -> list[Path]:
     return sorted(place.glob("*.sqlite"))
 
 
-def _verdict(pairs: list[tuple]) -> float | None:
+def _verdict(pairs: list[tuple[Result, Result]]) -> float | None:
     ran = [(gold, predicted) for gold, predicted in pairs if gold.ok]
-    if not returns_something([gold.rows for gold, _ in ran]):
+    if not returns_something(gold.rows for gold, _ in ran):
         return None
     return float(all(p.ok and execution_accuracy(p.rows, gold.rows) for gold, p in ran))
+
+
+def returns_something(results: Iterable[list[tuple]]) -> bool:
+    """Whether one of several results has a row with more in it than 0 and NULL."""
+    return any(cell not in (None, 0) for rows in results for row in rows for cell in row)

@@ -34,35 +34,28 @@ def hints_of(sql: str) -> Hints:
         _compare(node, own, hints)
     for column in tree.find_all(exp.Column):
         if isinstance(column.parent, CALCULATIONS):
-            hints.numeric.add((table_of(column, own)[0], column.name.lower()))
+            hints.numeric.add(_place_of(column, own))
     return hints
 
 
 def _inside(node: exp.Expr, kind: type) -> list[exp.Expr]:
     """Nodes of a kind within a comparison, not those of a query inside it."""
-    return list(node.find_all(kind)) if not node.find(exp.Query) else _outside_queries(node, kind)
+    walk = node.walk(prune=lambda inner: isinstance(inner, exp.Query))
+    return [inner for inner in walk if isinstance(inner, kind)]
 
 
-def _outside_queries(node: exp.Expr, kind: type) -> list[exp.Expr]:
-    walk = node.walk(prune=lambda n: isinstance(n, exp.Query))
-    return [n for n in walk if isinstance(n, kind)]
-
-
-def _columns(node: exp.Expr, own: set[str]) -> list[Place]:
-    columns = _inside(node, exp.Column)
-    return [(table_of(column, own)[0], column.name.lower()) for column in columns]
+def _place_of(column: exp.Column, own: set[str]) -> Place:
+    return table_of(column, own)[0], column.name.lower()
 
 
 def _compare(node: exp.Expr, own: set[str], hints: Hints) -> None:
-    places = _columns(node, own)
-    plain = isinstance(node.this, exp.Column) and isinstance(
-        node.args.get("expression"), exp.Column
-    )
-    if isinstance(node, exp.EQ) and plain and len(places) == 2:
+    places = [_place_of(column, own) for column in _inside(node, exp.Column)]
+    sides = (node.this, node.args.get("expression"))
+    if isinstance(node, exp.EQ) and all(isinstance(side, exp.Column) for side in sides):
         hints.joined.append((places[0], places[1]))
         return
     for literal in _inside(node, exp.Literal):
-        if isinstance(literal.parent, exp.Anonymous | exp.Func) and not isinstance(
+        if isinstance(literal.parent, exp.Func) and not isinstance(
             literal.parent, exp.Binary | exp.In | exp.Between
         ):
             continue  # an argument such as the format of strftime

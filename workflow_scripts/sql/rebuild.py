@@ -9,7 +9,6 @@ import contextlib
 import random
 import re
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -252,8 +251,3 @@ def build_all(
         for path in folder.glob("*.sqlite"):
             path.unlink()
         raise SchemaError(f"schema: SQLite can't make it ({error})") from error
-
-
-def returns_something(results: Iterable[list[tuple]]) -> bool:
-    """Whether gold has a row with more than 0 and NULL on at least one instance."""
-    return any(cell not in (None, 0) for rows in results for row in rows for cell in row)

@@ -71,11 +71,12 @@ def first_word_allowed(sql: str) -> None:
     """Raises Refused for a statement other than SELECT, WITH and VALUES, ValueError for no SQL."""
     if "\0" in sql:
         raise Refused("the SQL holds a NUL byte")
-    word = re.match(r"\w*", sql[LEADING.match(sql).end() :]).group().lower()
+    statement = sql[LEADING.match(sql).end() :]
+    word = re.match(r"\w*", statement).group().lower()
     if word in STATEMENTS:
         raise Refused(f"only SELECT may run here, not {word.upper()}")
     if word not in ("select", "with", "values"):
-        if not sql[LEADING.match(sql).end() :].strip("; \t\r\n"):
+        if not statement.strip("; \t\r\n"):
             raise ValueError("there is no SQL to run")
         raise ValueError(f"syntax error: a query starts with SELECT or WITH, not {word[:40]!r}")
 
