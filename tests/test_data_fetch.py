@@ -4,13 +4,12 @@ import hashlib
 import http.server
 import io
 import re
-import subprocess
-import sys
 import threading
 import zipfile
 
 import gdown
 import pytest
+from shell import run_module
 
 from workflow_scripts.data.fetch import fetch
 from workflow_scripts.errors import EssenceError
@@ -222,10 +221,9 @@ def test_other_addresses_are_refused(tmp_path, address):
 
 def test_the_command(tmp_path):
     (tmp_path / "in").write_bytes(CONTENT)
-    command = [sys.executable, "-m", "workflow_scripts.data.fetch", "--out", tmp_path / "out"]
-    command += ["--address", (tmp_path / "in").as_uri()]
-    done = subprocess.run([*command, "--git-blob", BLOB], capture_output=True, text=True)
+    given = ["--out", tmp_path / "out", "--address", (tmp_path / "in").as_uri()]
+    done = run_module("workflow_scripts.data.fetch", *given, "--git-blob", BLOB)
     assert done.stdout.startswith("Fetched "), done.stderr
-    failed = subprocess.run([*command, "--git-blob", "0"], capture_output=True, text=True)
+    failed = run_module("workflow_scripts.data.fetch", *given, "--git-blob", "0")
     assert (failed.returncode, failed.stderr[:7]) == (2, "error: ")
     assert (tmp_path / "out").read_bytes() == CONTENT

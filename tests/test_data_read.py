@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 import sample_rows as made
+from shell import run_module
 
 from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.data import ProcessedFile, Quarantined, Reading
@@ -331,17 +332,17 @@ def test_the_known_checksums_are_whole():
 
 def test_the_command_reports_counts_and_reasons(tmp_path):
     path = made.write(tmp_path / "in.jsonl", [*GOOD, "{"])
-    command = [sys.executable, "-m", "workflow_scripts.data.read", "--raw", path]
+    given = ["--raw", path]
     for name in ("rows", "quarantine", "summary"):
-        command += [f"--{name}", tmp_path / name]
-    done = subprocess.run([*command, "--max-quarantine", "0.5"], capture_output=True, text=True)
+        given += [f"--{name}", tmp_path / name]
+    done = run_module("workflow_scripts.data.read", *given, "--max-quarantine", 0.5)
     assert done.returncode == 0, done.stderr
     assert (
         "3 rows (Selector 1, Decomposer 1, Refiner 1); 1 lines in quarantine (broken JSON 1)"
         in (done.stdout)
     )
     assert "This is not the report's file" in done.stdout
-    failed = subprocess.run(command, capture_output=True, text=True)
+    failed = run_module("workflow_scripts.data.read", *given)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: ")
     assert "Traceback" not in failed.stderr

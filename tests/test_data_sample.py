@@ -3,13 +3,12 @@
 import json
 import math
 import random
-import subprocess
-import sys
 from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
 import sample_rows as made
+from shell import run_module
 
 from workflow_scripts.artifacts import data as shapes
 from workflow_scripts.artifacts.base import parsed
@@ -356,24 +355,20 @@ def test_rows_without_a_database_are_said(tmp_path, capsys):
     assert card.database_found[DATABASE_FOUND[None]] == 30
 
 
-def run(module, *arguments):
-    command = [sys.executable, "-m", f"workflow_scripts.data.{module}", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
 def test_the_two_commands(rows_path, tmp_path):
     test, card, train, val = (tmp_path / name for name in ("test", "card", "train", "val"))
-    done = run(
-        "draw_test", "--rows", rows_path, "--per-task", json.dumps(PER_TASK), "--seed", 7,
-        "--test", test, "--card", tmp_path / "test.card",
+    done = run_module(
+        "workflow_scripts.data.draw_test", "--rows", rows_path, "--per-task", json.dumps(PER_TASK),
+        "--seed", 7, "--test", test, "--card", tmp_path / "test.card",
     )  # fmt: skip
     assert "test: 120 rows (Selector 40, Decomposer 50, Refiner 30)" in done.stdout, done.stderr
     settings = {"sampling": "balanced", "rows": 60, "split": "row", "draw": 2, "seed": 3}
-    command = ["draw_sample", "--rows", rows_path, "--test", test, "--train", train, "--val", val]
-    done = run(*command, "--card", card, "--settings", json.dumps(settings))
+    command = ["workflow_scripts.data.draw_sample", "--rows", rows_path, "--test", test]
+    command += ["--train", train, "--val", val]
+    done = run_module(*command, "--card", card, "--settings", json.dumps(settings))
     assert "train: 48 rows" in done.stdout, done.stderr
     assert SampleCard.read(card).settings == SampleSettings(**settings)
-    failed = run(*command, "--card", card, "--settings", '{"sampling": "natural", "row": 3}')
+    failed = run_module(*command, "--card", card, "--settings", '{"sampling": "natural", "row": 3}')
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: the settings given: rows: Field required (and 1 more)")
     assert "Traceback" not in failed.stderr

@@ -1,12 +1,11 @@
 """Linking: right wherever the truth is known, and silent where it can't be."""
 
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shell import run_module
 
 from tools.linking_trial import trial
 from workflow_scripts.artifacts.data import Links
@@ -18,8 +17,6 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl
 from workflow_scripts.sql.catalog import Catalog
 from workflow_scripts.sql.linking import link_rows
-
-ROOT = Path(__file__).resolve().parents[1]
 
 DATABASES = {
     "zoo": "CREATE TABLE animal (id INTEGER PRIMARY KEY, name, kind, keeper);"
@@ -161,11 +158,8 @@ def test_command_line_and_bad_files(folder, tmp_path):
 
     def run(rows, databases):
         out, report = tmp_path / "links.parquet", tmp_path / "links.json"
-        return subprocess.run(
-            [sys.executable, "-m", "workflow_scripts.sql.linking", "--rows", rows, "--databases",
-             databases, "--links", out, "--report", report],
-            capture_output=True, text=True, cwd=ROOT,
-        )  # fmt: skip
+        given = ["--rows", rows, "--databases", databases, "--links", out, "--report", report]
+        return run_module("workflow_scripts.sql.linking", *given)
 
     done = run(table, folder)
     assert done.returncode == 0, done.stderr

@@ -1,14 +1,13 @@
 """The fit audit: what it counts, what it says, what it costs."""
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
 from sample_rows import answer, pottery, rows, write_rows
+from shell import run_module
 from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
 
 from workflow_scripts.artifacts.parquet import write_rows as write_parquet_rows
@@ -156,11 +155,8 @@ def test_a_vocabulary_larger_than_the_embedding_is_said(model_dir, tmp_path):  #
 
 def test_the_command(model_dir, file, tmp_path):  # noqa: F811
     def run(*arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "workflow_scripts.text.fit", "--rows", file.path,
-             "--tokenizer", model_dir, *arguments],
-            cwd=ROOT, capture_output=True, text=True,
-        )  # fmt: skip
+        given = ["--rows", file.path, "--tokenizer", model_dir, *arguments]
+        return run_module("workflow_scripts.text.fit", *given)
 
     out = tmp_path / "fit.json"
     done = run("--recipe", "as_written", "--json", "--out", out)
