@@ -126,7 +126,7 @@ def test_killed_between_the_last_save_and_publishing(tiny, expected, tmp_path, m
     assert tiny_model.contents(arguments["out"]) == expected
 
 
-def test_told_to_stop_it_saves_and_leaves(tiny, expected, tmp_path):
+def test_asked_to_stop_it_saves_and_ends(tiny, expected, tmp_path):
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
     process = in_a_process(arguments)
     while not (

@@ -16,7 +16,7 @@ from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.fit import RowFile, audit, count, read_recipe
-from workflow_scripts.text.preprocessing import source_text, target_text
+from workflow_scripts.text.preprocessing import encode_sources, encode_targets
 from workflow_scripts.text.tokenizers import decode, embedding_rows_needed, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,10 +195,8 @@ def test_the_audit_costs_little_more_than_tokenising(model_dir, tmp_path):  # no
     tokenizer = load_tokenizer(model_dir, "stock")
 
     def tokenise():
-        texts = [source_text(AS_RUN, row.source) for row in many]
-        tokenizer(texts, truncation=True, max_length=AS_RUN.source_tokens)
-        targets = [target_text(row.target) for row in many]
-        tokenizer(targets, truncation=True, max_length=AS_RUN.target_tokens)
+        encode_sources(many, AS_RUN, tokenizer)
+        encode_targets(many, AS_RUN, tokenizer)
 
     def cpu_seconds(work):
         started = time.process_time()

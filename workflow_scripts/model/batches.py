@@ -1,8 +1,7 @@
-"""Rows as token ids, and batches that remember the task of each row.
+"""Batches of tokenised rows, in which each row keeps its task.
 
-Sources are truncated at the recipe's length and padded to the longest of their batch. The
-notebooks padded all of them to 512; with the attention mask the model gives the same answer, and
-sooner.
+Sources are padded to the longest of their batch. The notebooks padded all of them to 512; with the
+attention mask the model gives the same answer, and sooner.
 """
 
 from collections import Counter
@@ -15,7 +14,7 @@ from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.text.preprocessing import source_text, target_text
+from workflow_scripts.text.preprocessing import encode_sources, encode_targets
 from workflow_scripts.text.tokenizers import load_tokenizer
 
 IGNORED = -100  # the label that no loss counts
@@ -72,16 +71,6 @@ def make_examples(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[Examp
         Example(input_ids=source, labels=target, task=TASKS.index(row.task))
         for row, source, target in zip(rows, sources, targets, strict=True)
     ]
-
-
-def encode_sources(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
-    texts = [source_text(recipe, row.source) for row in rows]
-    return tokenizer(texts, truncation=True, max_length=recipe.source_tokens)["input_ids"]
-
-
-def encode_targets(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
-    texts = [target_text(row.target) for row in rows]
-    return tokenizer(texts, truncation=True, max_length=recipe.target_tokens)["input_ids"]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class SaveWithinEpochs(TrainerCallback):
 
     def on_save(self, args, state, control, **kwargs):
         if self.signal:
-            say(f"asked to stop: saved at step {state.global_step}; the same command goes on there")
+            say(f"asked to stop: saved at step {state.global_step}, where the same command resumes")
             sys.exit(128 + self.signal)
 
     @contextmanager

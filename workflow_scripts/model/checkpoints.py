@@ -16,7 +16,7 @@ from workflow_scripts.files import read_json, sha256, write_json
 from workflow_scripts.model.progress import say
 
 MANIFEST = "manifest.json"  # checksums, written last: a checkpoint without it is not whole
-NOTES = "essence.json"
+NOTES = "essence.json"  # Notes, in each checkpoint
 LOG = "training_log.jsonl"
 ALMOST_NOTHING = 2**20  # bytes; a failed write that leaves less than this had no room
 
@@ -31,14 +31,13 @@ class Notes(Artifact):
 
 @dataclass(frozen=True)
 class Resume:
-    """Where a training goes on: at the checkpoint, or (None) at its first step."""
+    """Where a training starts: at a checkpoint, or (None) at its first step."""
 
     checkpoint: Path | None
     notes: Notes  # of the starts before this one
 
     @classmethod
     def newest(cls, folder: Path) -> "Resume":
-        """Raises EssenceError when the notes of a whole checkpoint are of another version."""
         checkpoint = last_good(folder)
         return cls(checkpoint, Notes.read(checkpoint / NOTES) if checkpoint else Notes())
 
@@ -86,7 +85,8 @@ def last_good(folder: Path) -> Path | None:
             best = trainer_state(path)["best_global_step"]
             if not best or best in whole:
                 return path
-        aside = _free_name(path.with_name(f"{path.name}.broken"))
+        aside = path.with_name(f"{path.name}.broken")
+        shutil.rmtree(aside, ignore_errors=True)  # of an earlier start
         path.rename(aside)
         whole.pop(step, None)
         say(f"{path} is broken: put aside as {aside.name}")
@@ -114,21 +114,6 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _free_name(path: Path) -> Path:
-    names = (path.with_name(path.name.replace(".broken", f".{n}.broken")) for n in range(2, 10**6))
-    return path if not path.exists() else next(name for name in names if not name.exists())
-
-
-@contextlib.contextmanager
-def removed_on_error(folder: Path) -> Iterator[None]:
-    """Free the space of a folder that could not be finished."""
-    try:
-        yield
-    except Exception:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-
-
 @contextlib.contextmanager
 def explaining_full_disk(path: Path) -> Iterator[None]:
     """Turn what libraries raise on a full disk into one EssenceError; other errors pass."""
@@ -142,5 +127,5 @@ def explaining_full_disk(path: Path) -> Iterator[None]:
             raise
         raise EssenceError(
             f"{path}: no space left on the disk ({free // 2**20} MB free). Nothing was published "
-            "and nothing older was lost; free some space and run the same command again."
+            "and nothing older was lost; free space on it and run the same command again."
         ) from error

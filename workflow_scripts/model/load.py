@@ -8,8 +8,6 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of, read_json, sha256
 from workflow_scripts.text.tokenizers import added_tokens, embedding_rows_needed
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-MODEL_FILES = ("*.json", "*.safetensors", "*.bin", "*.model")
 # Standard deviation of the noise on added embeddings, as a share of the embedding's own; with less,
 # tokens that start from the same embedding are told apart late.
 ADDED_TOKEN_NOISE = 0.5
@@ -17,7 +15,7 @@ ADDED_TOKEN_NOISE = 0.5
 
 def base_digest(folder: Path) -> str:
     """sha256 over the names and contents of a model folder's weights, config and tokenizer."""
-    files = sorted({path for pattern in MODEL_FILES for path in folder.glob(pattern)})
+    files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
     return digest_of({path.name: sha256(path) for path in files})
 
 
@@ -36,9 +34,9 @@ def check_base(folder: Path) -> None:
             f"{folder}: model.base is a {config.get('model_type', 'model of unknown type')}, "
             "which is not an encoder-decoder (seq2seq) model. Use a T5, mT5, BART or similar."
         )
-    if not any((folder / name).is_file() for name in WEIGHTS):
+    if not (folder / "model.safetensors").is_file():
         raise EssenceError(
-            f"{folder}: no weights ({' or '.join(WEIGHTS)}). Copy them there, or make random ones "
+            f"{folder}: no model.safetensors. Copy the weights there, or make random ones "
             f"with `python -m workflow_scripts.model.random_weights --config {folder} --out ...`."
         )
 

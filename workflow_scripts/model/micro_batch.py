@@ -52,8 +52,8 @@ class MicroBatch:
             )
         self.size = smaller[-1]
         write_json(self.file, self.size)
-        note = f"out of GPU memory: going on with {self.size} rows at a time, {self.batch_size} in "
-        self.notes.append(note + "a batch")
+        rows = f"{self.size} rows at a time, {self.batch_size} in a batch"
+        self.notes.append(f"out of GPU memory: going on with {rows}")
         say(self.notes[-1])
 
     @property

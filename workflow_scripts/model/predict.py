@@ -13,11 +13,12 @@ from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.settings import Recipe, Settings
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.model.batches import encode_sources, encode_targets, pad_sources, read_sample
+from workflow_scripts.model.batches import pad_sources, read_sample
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.load import check_base, load_model
 from workflow_scripts.model.progress import say, time_left
 from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.text.preprocessing import encode_sources, encode_targets
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
 
 SECONDS_BETWEEN_LINES = 10

@@ -5,9 +5,9 @@ import platform
 import resource
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workflow_scripts.artifacts.runs import Base, DeviceFacts, Git, Provenance, Weights
 from workflow_scripts.artifacts.settings import Settings
@@ -61,42 +61,36 @@ class Cost:
     def __init__(self, device: DeviceFacts):
         self.seconds: dict[str, float] = {}
         self._since = time.monotonic()
-        self._gpu = _open_nvml() if device.kind == "cuda" else None
-        self._joules_before = self._joules()
+        self._joules = _energy_counter() if device.kind == "cuda" else None
+        self._joules_before = self._joules() if self._joules else 0.0
 
     def part_done(self, name: str) -> None:
         now = time.monotonic()
         self.seconds[name] = round(now - self._since, 3)
         self._since = now
 
-    def joules(self) -> float | None:
-        """None where nothing can tell."""
-        now = self._joules()
-        return None if now is None or self._joules_before is None else now - self._joules_before
-
-    def _joules(self) -> float | None:
-        if self._gpu is None:
-            return None
-        import pynvml
-
-        try:
-            return pynvml.nvmlDeviceGetTotalEnergyConsumption(self._gpu) / 1000
-        except pynvml.NVMLError:
-            return None
+    @property
+    def energy_joules(self) -> float | None:
+        """None where nothing measures it."""
+        return self._joules() - self._joules_before if self._joules else None
 
 
-def _open_nvml() -> Any:
-    """The handle of this process's GPU, or None without pynvml, which is optional."""
+def _energy_counter() -> Callable[[], float] | None:
+    """Reads the joules that this process's GPU has used; needs the package nvidia-ml-py."""
     try:
         import pynvml
-        import torch
     except ImportError:
         return None
+    import torch
+
     try:
         pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{torch.cuda.get_device_properties(0).uuid}")
+        uuid = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+        gpu = pynvml.nvmlDeviceGetHandleByUUID(uuid)
+        pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu)  # older GPUs do not count
     except pynvml.NVMLError:
         return None
+    return lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000
 
 
 def provenance(
@@ -125,7 +119,7 @@ def provenance(
         batch=micro_batch.facts,
         starts=starts,
         seconds=cost.seconds,
-        energy_joules=cost.joules(),
+        energy_joules=cost.energy_joules,
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         model=weights,
     )

@@ -2,7 +2,7 @@
 
 Publishes model/, training_log.jsonl, training.json and provenance.json into `out`, together or not
 at all. Checkpoints lie in `work` under a fingerprint of all that decides the result; a training
-that was stopped at any point goes on from the last whole one when the same command is given again.
+that was stopped at any point resumes from the last whole one when the same command is given again.
 """
 
 import shutil

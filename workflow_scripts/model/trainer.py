@@ -1,5 +1,6 @@
 """The Hugging Face trainer with losses that are true for each task, and checkpoints to trust."""
 
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ class TaskLossTrainer(Seq2SeqTrainer):
         if resume.notes.finished:
             return
         if last:
-            say(f"going on from {last}")
+            say(f"resuming from {last}")
         with checkpoints.explaining_full_disk(self.folder), self.saves.on_signals():
             self.train(resume_from_checkpoint=str(last) if last else None)
 
@@ -159,16 +160,20 @@ class TaskLossTrainer(Seq2SeqTrainer):
     def _save_checkpoint(self, model, trial):
         self.flush_steps()
         folder = self.folder / f"checkpoint-{self.state.global_step}"
-        with checkpoints.removed_on_error(folder), checkpoints.explaining_full_disk(folder):
-            super()._save_checkpoint(model, trial)
-            (folder / LOG).write_bytes(self.log_file.path.read_bytes())
-            before = self.resume.notes
-            Notes(
-                finished=self.control.should_training_stop,
-                seconds=before.seconds + time.monotonic() - self.started,
-                starts=before.starts + 1,
-            ).write(folder / NOTES)
-            checkpoints.seal(folder)
+        before = self.resume.notes
+        try:
+            with checkpoints.explaining_full_disk(folder):
+                super()._save_checkpoint(model, trial)
+                (folder / LOG).write_bytes(self.log_file.path.read_bytes())
+                Notes(
+                    finished=self.control.should_training_stop,
+                    seconds=before.seconds + time.monotonic() - self.started,
+                    starts=before.starts + 1,
+                ).write(folder / NOTES)
+                checkpoints.seal(folder)
+        except Exception:
+            shutil.rmtree(folder, ignore_errors=True)  # gives its space back
+            raise
         checkpoints.keep(self.folder, self.state.best_global_step)
 
     def _sums(self, model, inputs) -> tuple[torch.Tensor, torch.Tensor]:

@@ -13,7 +13,7 @@ from workflow_scripts.artifacts.fit import LengthSummary, TaskFit
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.prompts import compact_parts, parse_prompt, sections
-from workflow_scripts.text.preprocessing import source_text, target_text
+from workflow_scripts.text.preprocessing import source_text
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 REQUIRED = ("question", "schema", "old_sql")  # sections without which a row cannot be answered
@@ -54,7 +54,7 @@ def fit_rows(
     rows = iter(rows)
     while batch := list(islice(rows, _BATCH)):
         sources = _fit_sources(recipe, tokenizer, batch)
-        targets = _fit_targets(recipe, tokenizer, [target_text(row.target) for row in batch])
+        targets = _fit_targets(recipe, tokenizer, [row.target for row in batch])
         yield from zip([row.task for row in batch], sources, targets, strict=True)
 
 

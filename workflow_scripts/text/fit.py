@@ -27,7 +27,6 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 from workflow_scripts.text.audit import FitCounts, fit_rows
 from workflow_scripts.text.fit_report import as_table, fatal_warnings, framed, other_warnings
-from workflow_scripts.text.preprocessing import target_text
 from workflow_scripts.text.tokenizers import embedding_rows_needed, load_tokenizer
 
 
@@ -57,7 +56,7 @@ class RowFile:
 def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
     """Raises EssenceError when no row can be read."""
     lossless = recipe.tokenizer == "lossless"
-    targets = (target_text(row.target) for row in rows) if lossless else ()
+    targets = (row.target for row in rows) if lossless else ()
     tokenizer = load_tokenizer(model_dir, recipe.tokenizer, targets)
     counts = count(rows, recipe, tokenizer)
     if not counts["all"].rows:

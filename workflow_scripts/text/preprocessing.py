@@ -1,6 +1,10 @@
-"""The texts that a model is trained on: a row's source under a recipe, and its target."""
+"""Rows as token ids under a recipe, truncated at its lengths."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.prompts import compact_prompt, parse_prompt
 
 
@@ -12,6 +16,11 @@ def source_text(recipe: Recipe, source: str) -> str:
     return source if recipe.prompt == "full" else compact_prompt(parse_prompt(source))
 
 
-def target_text(target: str) -> str:
-    """The decoder's text: the answer to the byte, without a literal end token."""
-    return target.removesuffix("</s>")
+def encode_sources(rows: Sequence[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
+    texts = [source_text(recipe, row.source) for row in rows]
+    return tokenizer(texts, truncation=True, max_length=recipe.source_tokens)["input_ids"]
+
+
+def encode_targets(rows: Sequence[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
+    texts = [row.target for row in rows]
+    return tokenizer(texts, truncation=True, max_length=recipe.target_tokens)["input_ids"]
