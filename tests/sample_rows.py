@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.data.read import read
 from workflow_scripts.formats import answers, prompts
 from workflow_scripts.formats.schema import Column, Table
 from workflow_scripts.formats.schema_text import render_schema
@@ -165,3 +166,10 @@ def write_rows(path: Path, made: Iterable[tuple[str, str, str]]) -> Path:
     return write(
         path, ({"source": source, "target": target + "</s>"} for _, source, target in made)
     )
+
+
+def rows_parquet(folder: Path, made: Iterable[dict[str, Any]]) -> Path:
+    """rows.parquet of these rows, as the pipeline reads them."""
+    path = write(folder / "in.jsonl", made)
+    read(path, folder / "rows.parquet", folder / "quarantine.jsonl", folder / "reading.json")
+    return folder / "rows.parquet"

@@ -13,7 +13,6 @@ from workflow_scripts.artifacts.data import Example, Profile, Questions
 from workflow_scripts.data import profile
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
 from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
-from workflow_scripts.data.read import read
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
@@ -35,16 +34,10 @@ def model(tmp_path_factory):
     return path
 
 
-def rows_file(folder, rows):
-    path = made.write(folder / "in.jsonl", rows)
-    read(path, folder / "rows.parquet", folder / "q.jsonl", folder / "s.json")
-    return folder / "rows.parquet"
-
-
 @pytest.fixture
 def profiled(tmp_path, model):
     def do(rows):
-        return profile.profile_rows(rows_file(tmp_path, rows), model)[0]
+        return profile.profile_rows(made.rows_parquet(tmp_path, rows), model)[0]
 
     return do
 
@@ -174,7 +167,7 @@ def test_words_and_tokens_are_counted_whole(model):
 
 
 def test_lengths_of_every_row_and_their_boxes(tmp_path, model):
-    rows = rows_file(tmp_path, [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
+    rows = made.rows_parquet(tmp_path, [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
     found, lengths = profile.profile_rows(rows, model)
     assert [row.idx for row in lengths] == list(range(1, 10))
     assert {row.source_tokens - row.source_words for row in lengths} == {1}
@@ -191,7 +184,7 @@ def test_a_task_without_rows_has_no_box(profiled):
 
 
 def test_batches_make_no_difference(tmp_path, model, monkeypatch):
-    path = rows_file(tmp_path, made.many(2, 20))
+    path = made.rows_parquet(tmp_path, made.many(2, 20))
     whole = profile.profile_rows(path, model)
     monkeypatch.setattr(profile, "BATCH", 7)
     parts = profile.profile_rows(path, model)
@@ -207,7 +200,7 @@ def test_a_missing_or_broken_tokenizer_is_named(tmp_path, content, words):
 
 
 def test_the_command_without_torch(tmp_path, model):
-    rows = rows_file(tmp_path, made.many(2, 5))
+    rows = made.rows_parquet(tmp_path, made.many(2, 5))
     arguments = ["--rows", rows, "--tokenizer", model, "--profile", tmp_path / "profile.json"]
     arguments += ["--lengths", tmp_path / "lengths.parquet"]
     script = (
@@ -224,7 +217,7 @@ def test_the_command_without_torch(tmp_path, model):
 
 
 def test_real_rows_with_a_real_tokenizer(tmp_path, real_rows):
-    rows = rows_file(tmp_path, real_rows.records)
+    rows = made.rows_parquet(tmp_path, real_rows.records)
     report, _ = profile.profile_rows(rows, real_rows.tokenizer / "tokenizer.json")
     assert report.tasks == {"Selector": 3, "Decomposer": 2, "Refiner": 0}
     assert not any(each.rows for each in report.anomalies.values())

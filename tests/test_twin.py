@@ -2,7 +2,6 @@
 
 import contextlib
 import filecmp
-import json
 import re
 import sqlite3
 from collections import Counter, defaultdict
@@ -11,9 +10,10 @@ import pytest
 
 from workflow_scripts.artifacts.base import parsed
 from workflow_scripts.artifacts.data import TwinRows, TwinSettings
-from workflow_scripts.data.twin import build as twin
 from workflow_scripts.data.twin import rows as rows_module
+from workflow_scripts.data.twin.build import build
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats import answers
 from workflow_scripts.formats.prompts import parse_prompt
 from workflow_scripts.formats.schema_text import parse_schema
@@ -22,13 +22,11 @@ SMALL = TwinSettings(rows=TwinRows(Selector=20, Decomposer=40, Refiner=30), rows
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(twin):
     """The whole twin: its folder, rows by idx and answer sheet by idx."""
-    out = tmp_path_factory.mktemp("twin")
-    twin.build(out, TwinSettings())
-    rows = {row["idx"]: row["messages"] for row in _lines(out / "rows.jsonl")}
-    truth = {fact["idx"]: fact for fact in _lines(out / "truth.jsonl")}
-    return out, rows, truth
+    rows = {row["idx"]: row["messages"] for row in read_jsonl(twin / "rows.jsonl")}
+    truth = {fact["idx"]: fact for fact in read_jsonl(twin / "truth.jsonl")}
+    return twin, rows, truth
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +38,6 @@ def connections(made):
             )
             for file in sorted(made[0].glob("databases/*/*.sqlite"))
         }
-
-
-def _lines(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_has_the_real_sets_proportions(made):
@@ -198,7 +192,7 @@ def test_questions_are_of_many_shapes_and_much_evidence(made):
 
 def test_same_seed_same_bytes_other_seed_other_rows(tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        twin.build(tmp_path / name, SMALL.model_copy(update={"seed": seed}))
+        build(tmp_path / name, SMALL.model_copy(update={"seed": seed}))
     files = sorted(
         str(path.relative_to(tmp_path / "a"))
         for path in (tmp_path / "a").rglob("*.*")

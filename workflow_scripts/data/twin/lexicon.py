@@ -6,11 +6,11 @@ that the stand-in model's tokenizer knows every word whole. Attribute kinds are 
 """
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
     return text.split()
 
 
-ENTITIES = _words("""
+ENTITIES = words("""
 student teacher course school classroom exam book author reader loan publisher library
 patient doctor nurse hospital ward treatment medicine visit clinic disease customer order
 product supplier store warehouse invoice payment shipment category employee department
@@ -28,30 +28,28 @@ laboratory researcher paper journal grant museum article editor newspaper volunt
 charity donation shelter dog cat vet insurance policy claim lawyer case court judge
 """)
 
-IRREGULAR = {"city": "cities", "country": "countries", "category": "categories"}
-
 # Attributes by kind: every random column is one of these, alone or behind a modifier.
 ATTRIBUTES = {
-    "cat": _words("""
+    "cat": words("""
 color status type level kind gender language season material shape size rank
         grade class style genre role region quality format source method condition phase
         segment priority
 """),
-    "title": _words("title label motto"),
-    "place": _words("city town location address"),
-    "country": _words("country nation"),
-    "person": _words("contact owner manager leader author founder"),
-    "int": _words("""
+    "title": words("title label motto"),
+    "place": words("city town location address"),
+    "country": words("country nation"),
+    "person": words("contact owner manager leader author founder"),
+    "int": words("""
 age capacity population score weight height length width distance duration
         quantity stock points goals seats pages floors rooms members visitors votes speed
         depth area balance wins losses views likes hours days credits experience rating
         calories volume power range steps lanes beds
 """),
-    "real": _words("price cost salary budget revenue fee tax income rent profit rate value"),
-    "date": _words("birth start end opening release visit delivery payment hire update"),
-    "year": _words("foundation construction publication launch"),
+    "real": words("price cost salary budget revenue fee tax income rent profit rate value"),
+    "date": words("birth start end opening release visit delivery payment hire update"),
+    "year": words("foundation construction publication launch"),
 }
-MODIFIERS = _words("total annual daily unit base average net main first last maximum initial")
+MODIFIERS = words("total annual daily unit base average net main first last maximum initial")
 
 CATEGORIES = (
     """
@@ -67,30 +65,30 @@ diesel,electric,hybrid,petrol|single,double,family|draft,final,approved,rejected
     .split("|")
 )
 
-FIRST_NAMES = _words("""
+FIRST_NAMES = words("""
 Anna Ben Carla David Emma Felix Grace Hugo Irene Jonas Karin Leo Maria Nils
 Olga Paul Rosa Simon Tina Victor Alice Bruno Clara Dario Elena Frank Gloria Henry Ivan Julia
 Kevin Laura Marco Nora Oscar Petra
 """)
-LAST_NAMES = _words("""
+LAST_NAMES = words("""
 Adams Baker Carter Diaz Evans Fischer Garcia Hansen Ivanov Jensen Keller Lopez
 Meyer Novak Olsen Perez Quinn Rossi Schmidt Turner Urban Vogel Weber Young Berg Costa Dubois
 Fox Grant Hill
 """)
-CITIES = _words("""
+CITIES = words("""
 Paris London Berlin Madrid Rome Vienna Prague Oslo Dublin Lisbon Athens Warsaw Geneva
 Milan Lyon Hamburg Boston Chicago Denver Dallas Toronto Sydney Tokyo Lima Cairo Nairobi Porto
 Bergen Turin Zurich
 """)
-COUNTRIES = _words("""
+COUNTRIES = words("""
 France Germany Spain Italy Austria Norway Ireland Portugal Greece Poland Canada
 Japan Peru Egypt Kenya Brazil Mexico India Sweden Chile
 """)
-TITLE_FIRST = _words("""
+TITLE_FIRST = words("""
 Silver Golden Quiet Broken Hidden Bright Lost Wild Frozen Secret Ancient Little
 Grand Royal Iron Crystal Northern Southern Happy Lonely Burning Distant Green Blue
 """)
-TITLE_SECOND = _words("""
+TITLE_SECOND = words("""
 River Mountain Garden Forest Island Harbor Tower Bridge Morning Winter Storm
 Road Moon Valley Castle Ocean Dream Shadow Fire Light Voyage Crown Field Stone
 """)
@@ -98,19 +96,19 @@ Road Moon Valley Castle Ocean Dream Shadow Fire Light Voyage Crown Field Stone
 # Vague words for things: no schema of this world uses them, so a question that does says
 # little about the column meant. The Refiner's questions and much evidence are made of them.
 VAGUE_COLUMNS = {
-    "cat": _words("sort variety flavour label tag"),
-    "coded": _words("standing situation"),
+    "cat": words("sort variety flavour label tag"),
+    "coded": words("standing situation"),
     "person": ["responsible human", "somebody"],
     "title": ["wording", "designation"],
     "place": ["whereabouts", "spot"],
     "country": ["homeland", "land"],
-    "int": _words("figure amount count extent magnitude"),
-    "real": _words("sum money worth charge"),
+    "int": words("figure amount count extent magnitude"),
+    "real": words("sum money worth charge"),
     "date": ["moment", "time"],
     "year": ["era", "epoch"],
 }
-VAGUE_TABLES = _words("entries records items cases")
-TERMS = _words("""excellent notable special cheap heavy popular recent modern prime critical major
+VAGUE_TABLES = words("entries records items cases")
+TERMS = words("""excellent notable special cheap heavy popular recent modern prime critical major
 strong weak premium valuable regular""")
 
 NUMBERS = sorted(
@@ -122,8 +120,6 @@ YEARS = range(1950, 2026)
 
 def plural(noun: str) -> str:
     """'box' -> 'boxes', 'story' -> 'stories', 'tree' -> 'trees'."""
-    if noun in IRREGULAR:
-        return IRREGULAR[noun]
     if noun.endswith(("s", "x", "ch", "sh")):
         return noun + "es"
     if noun.endswith("y") and noun[-2] not in "aeiou":

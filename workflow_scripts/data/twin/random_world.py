@@ -10,21 +10,18 @@ from workflow_scripts.data.twin import lexicon
 from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.schema import Column, Table, World, fill, parse_domain, quoted
 
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
 RANGES = {
     "int": ["1-30", "5-100", "10-300", "100-1000", "500-10000", "1000-50000"],
     "real": ["2-30", "5-100", "20-300", "100-1000"],
     "date": ["1990-2005", "2005-2023", "2015-2023"],
     "year": ["1950-2000", "1980-2015", "2000-2023"],
 }
-KINDS = _words("cat int real date year place country coded flag person title")
+KINDS = lexicon.words("cat int real date year place country coded flag person title")
 KIND_WEIGHTS = [5, 6, 3, 2, 2, 2, 1, 2, 2, 1, 1]
-MEANINGS = _words("""active open closed public private new old planned running finished approved
-rejected insured remote organic adopted elected premium covered accessible explicit""")
+MEANINGS = lexicon.words("""
+active open closed public private new old planned running finished approved
+rejected insured remote organic adopted elected premium covered accessible explicit
+""")
 
 
 def _pool() -> dict[str, list[Column]]:
