@@ -30,22 +30,28 @@ rule everything:
 """
 # Stands in for the model, which would need torch and a trained model.
 PREDICT = """
-import argparse
 from pathlib import Path
-import pyarrow.parquet as pq
-import pyarrow as pa
-from workflow_scripts.artifacts.parquet import write_parquet
-parser = argparse.ArgumentParser()
-for name in ("settings", "model", "test", "val", "splits", "threads", "out"):
-    parser.add_argument("--" + name)
-args = parser.parse_args()
-rows = [
-    {"split": split, "idx": row["idx"], "task": row["task"], "db_id": row["db_id"],
-     "question": row["question"], "gold": row["target"], "gold_decoded": row["target"],
-     "prediction": row["target"], "prediction_tokens": 3, "cut": False}
-    for split in ("test", "val") for row in pq.read_table(getattr(args, split)).to_pylist()
-]
-write_parquet(args.out, pa.Table.from_pylist(rows))
+from typing import Annotated
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.settings import Settings
+from workflow_scripts.artifacts.tables import Prediction, Row
+from workflow_scripts.stage import Input, Output, Setting, run_stage
+
+def predict(
+    settings: Annotated[Settings, Setting("settings of the run")],
+    model: Annotated[Path, Setting("folder of the model")],
+    out: Annotated[Path, Output("predictions.parquet")],
+    val: Annotated[Path, Input("rows")],
+    test: Annotated[Path, Input("rows")],
+) -> None:
+    write_rows(out, Prediction, [
+        Prediction(split=split, idx=row.idx, task=row.task, db_id=row.db_id,
+            question=row.question, gold=row.target, gold_decoded=row.target,
+            prediction=row.target, prediction_tokens=3, cut=False)
+        for split, path in (("test", test), ("val", val)) for row in read_rows(Row, path)
+    ])
+
+run_stage(predict)
 """
 # The runs that report_files.py makes up: the report's.
 OVERLAY = {
