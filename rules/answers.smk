@@ -26,30 +26,21 @@ checkpoint choose_best:
 rule draw_examples:
     input:
         rows="results/data/rows.parquet",
-        train=best_rows("train"),
-        val=best_rows("val"),
-        test=["results/data/test.parquet"] if BEST_HAS_TEST else [],
-        best=f"{TABLES}/best_run.json",
+        held_out_rows=TEST_ROWS if BEST_HAS_TEST else best_rows("val"),
     output:
         held_out="results/examples/held_out.parquet",
         from_all="results/examples/from_all.parquet",
-        origins="results/examples/origins.json",
     log:
         "logs/report/draw_examples.log",
     conda:
         "../envs/essence.yaml"
     params:
-        test="--test results/data/test.parquet" if BEST_HAS_TEST else "",
         per_task=BEST["rows_per_task"],
         seed=BEST["seed"],
-        code=code_digest("workflow_scripts.report.pages.examples"),
     message:
         "Experiment 4: {params.per_task} rows of each task"
     shell:
-        "python -m workflow_scripts.report.pages.examples draw --rows {input.rows} "
-        "--train {input.train} --val {input.val} {params.test} --per-task {params.per_task} "
-        "--seed {params.seed} --held-out {output.held_out} --from-all {output.from_all} "
-        "--origins {output.origins} > {log} 2>&1"
+        stage_command("report.pages.draw_examples")
 
 
 rule answer_examples:
@@ -87,10 +78,12 @@ rule answer_examples:
 rule show_examples:
     input:
         predictions="results/examples/predictions.parquet",
-        origins="results/examples/origins.json",
+        train=best_rows("train"),
+        val=best_rows("val"),
+        test=TEST_ROWS if BEST_HAS_TEST else [],
         best=f"{TABLES}/best_run.json",
     output:
-        in_report(
+        page=in_report(
             "results/examples/examples.html",
             "pages.examples",
             "exp4",
@@ -101,26 +94,23 @@ rule show_examples:
     conda:
         "../envs/essence.yaml"
     params:
-        note=NOTE,
-        code=code_digest("workflow_scripts.report.pages.examples"),
+        look=look(),
     message:
         "Experiment 4: answers beside gold"
     shell:
-        "python -m workflow_scripts.report.pages.examples page --predictions {input.predictions} "
-        "--origins {input.origins} --best {input.best} --note={params.note:q} "
-        "--out {output} > {log} 2>&1"
+        stage_command("report.pages.examples")
 
 
 rule browse_predictions:
     input:
         lambda w: files_of(
-            first_seed(w.recipe, runs_of(config, w.recipe)),
+            first_seed(w.recipe, RUNS[w.recipe]),
             "training.json",
             "predictions.parquet",
             *SCORES,
         ),
     output:
-        in_report(
+        page=in_report(
             f"{TABLES}/predictions_{{recipe}}.html",
             "pages.predictions",
             "exp4",
@@ -131,11 +121,9 @@ rule browse_predictions:
     conda:
         "../envs/essence.yaml"
     params:
-        runs=lambda w: first_seed(w.recipe, runs_of(config, w.recipe)),
-        note=NOTE,
-        code=code_digest("workflow_scripts.report.pages.predictions"),
+        runs=lambda w: first_seed(w.recipe, RUNS[w.recipe]),
+        look=look(),
     message:
         "A page to look through the predictions ({wildcards.recipe})"
     shell:
-        "python -m workflow_scripts.report.pages.predictions --runs {params.runs} "
-        "--note={params.note:q} --out {output} > {log} 2>&1"
+        stage_command("report.pages.predictions")

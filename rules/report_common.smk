@@ -10,6 +10,7 @@ NOTE = origin_note(config) if NOTE is None else NOTE
 BEST = config["best_run"]
 ABLATION_IN_REPORT = config["ablation"]["in_report"]
 BEST_HAS_TEST = keeps_test(config, BEST["recipe"])
+TEST_ROWS = "results/data/test.parquet"
 # What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
 SCORES = ["scores.json"] + (
     ["sql_scores.json", "verdicts.parquet"] if DATABASES else []

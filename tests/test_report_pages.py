@@ -1,17 +1,24 @@
 """Tables and pages of the report on runs with known numbers."""
 
 import json
+import re
+from dataclasses import asdict, replace
 
-import pyarrow.parquet as pq
 import pytest
 import report_files as made
 from report_files import pick
 
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.runs import BestRun, Ranked
+from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.report.look import Look
 from workflow_scripts.report.numbers import rate
-from workflow_scripts.report.pages import examples, html, predictions
-from workflow_scripts.report.pages.answer_quality import verdict_of
+from workflow_scripts.report.pages import html, predictions
+from workflow_scripts.report.pages.answer_quality import quality_of
+from workflow_scripts.report.pages.draw_examples import draw
+from workflow_scripts.report.pages.examples import show_examples
 from workflow_scripts.report.tables.results import over_seeds, results_table, summary_table
 
 
@@ -38,28 +45,70 @@ def test_results_hold_every_number_and_means_over_seeds(runs):
     assert len(summary) == 24 and set(summary["seeds"]) == {2}
 
 
-def test_verdicts_of_answers():
-    row = {"gold": "```a <b```", "gold_decoded": "a b", "cut": False}
-    assert verdict_of({**row, "prediction": " ```a <b```\n"})[0] == "exact"
-    assert verdict_of({**row, "prediction": "a b"})[0] == "equal after loss"
-    assert verdict_of({**row, "prediction": "a", "cut": True})[0] == "cut"
-    assert verdict_of({**row, "prediction": "a"})[0] == "different"
+@pytest.mark.parametrize(
+    ("prediction", "cut", "quality"),
+    [
+        (" ```a <b```\n", False, "exact"),
+        ("a b", False, "equal after loss"),
+        ("a", True, "cut"),
+        ("a", False, "different"),
+    ],
+)
+def test_an_answer_is_exact_equal_after_loss_cut_or_different(runs, prediction, cut, quality):
+    path = pick(runs, "repaired", "exp1_natural").folder / "predictions.parquet"
+    answer = replace(read_rows(Prediction, path)[0], gold="```a <b```", gold_decoded="a b")
+    assert quality_of(replace(answer, prediction=prediction, cut=cut)) == quality
 
 
 def test_rows_of_experiment_4_are_drawn_by_seed(tmp_path):
-    rows = pq.read_table(made.make_rows(tmp_path / "rows.parquet", dict.fromkeys(TASKS, 9)))
-    drawn = examples.draw(rows, 2, seed=4)
-    assert drawn["task"].to_pylist() == [task for task in TASKS for _ in range(2)]
-    assert drawn.equals(examples.draw(rows, 2, seed=4))
-    assert not drawn.equals(examples.draw(rows, 2, seed=5))
+    rows = read_rows(Row, made.make_rows(tmp_path / "rows.parquet", dict.fromkeys(TASKS, 9)))
+    drawn = draw(rows, 2, seed=4)
+    assert [row.task for row in drawn] == [task for task in TASKS for _ in range(2)]
+    assert drawn == draw(rows, 2, seed=4)
+    assert drawn != draw(rows, 2, seed=5)
     with pytest.raises(EssenceError, match="10 rows of each task"):
-        examples.draw(rows, 10, seed=4)
+        draw(rows, 10, seed=4)
 
 
-def test_what_a_model_writes_cannot_break_out_of_the_page(runs):
-    collected = predictions.collect([pick(runs, "repaired", "exp1_natural")])
-    assert collected["executed"] == ["error"]
-    data = html.embedded(collected)
-    assert "</script>" not in data
-    assert "SELECT </script> a FROM t" in {a["text"] for a in json.loads(data)["answers"]}
+def test_examples_say_where_the_run_met_each_row(tmp_path, runs):
+    run = pick(runs, "repaired", "exp1_natural")
+    answers = [
+        answer
+        for answer in read_rows(Prediction, run.folder / "predictions.parquet")
+        if (answer.split, answer.idx) in (("test", 100), ("val", 0), ("val", 1), ("val", 2))
+    ]
+    write_rows(tmp_path / "answers.parquet", Prediction, answers)
+    rows = read_rows(Row, made.make_rows(tmp_path / "rows.parquet", {"Selector": 2}))
+    write_rows(tmp_path / "train.parquet", Row, rows[:1])
+    write_rows(tmp_path / "val.parquet", Row, rows[1:])
+    BestRun(
+        recipe="repaired", run="<b>", seed=1, metric="eval_loss", split="val", value=0.25,
+        ranking=[Ranked(run="<b>", value=0.25), Ranked(run="other", value=0.5)],
+    ).write(tmp_path / "best_run.json")  # fmt: skip
+    show_examples(
+        predictions=tmp_path / "answers.parquet",
+        train=tmp_path / "train.parquet",
+        val=tmp_path / "val.parquet",
+        best=tmp_path / "best_run.json",
+        page=tmp_path / "page.html",
+        look=Look(note="generated & small"),
+    )
+    text = (tmp_path / "page.html").read_text()
+    for told in ("row 0 · training row", "row 1 · validation row", "row 2 · not used in this run"):
+        assert told in text
+    assert "<strong>&lt;b&gt;</strong>" in text and "0.25; next came other 0.5." in text
+    assert "generated &amp; small" in text and "<script" not in text
+
+
+def test_what_a_model_writes_cannot_break_out_of_the_page(tmp_path, runs):
+    run = pick(runs, "repaired", "exp1_natural")
+    collected = predictions.collect([run])
+    assert collected.executed == ["error"]
+    assert "SELECT </script> a FROM t" in {answer.text for answer in collected.answers}
+    page = tmp_path / "page.html"
+    predictions.browse_predictions(runs=[run.folder], page=page)
+    text = page.read_text()
+    assert text.count("</script>") == 1
+    data = re.search(r"const DATA = (.*), PAGE = 20", text).group(1)
+    assert json.loads(data)["answers"] == [asdict(answer) for answer in collected.answers]
     assert html.table(["a"], [["<b>"]]).count("&lt;b&gt;") == 1

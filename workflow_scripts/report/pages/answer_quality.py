@@ -1,17 +1,19 @@
 """What one answer is worth, in words."""
 
-from typing import Any
+from workflow_scripts.artifacts.tables import Prediction
+
+QUALITIES = {"exact": "good", "equal after loss": "unsure", "cut": "bad", "different": "bad"}
 
 
-def verdict_of(row: dict[str, Any]) -> tuple[str, str]:
-    """(verdict, good | unsure | bad) of one line of predictions.parquet.
+def quality_of(answer: Prediction) -> str:
+    """One of QUALITIES, whose values say how it is coloured.
 
     "exact": equal to the raw answer but for outer white space. "equal after loss": equal to what
     the tokenizer can write of it, as the notebooks compared. "cut": the generation limit was hit.
     """
-    prediction = row["prediction"].strip()
-    if prediction == row["gold"].strip():
-        return "exact", "good"
-    if prediction == row["gold_decoded"].strip():
-        return "equal after loss", "unsure"
-    return ("cut", "bad") if row["cut"] else ("different", "bad")
+    prediction = answer.prediction.strip()
+    if prediction == answer.gold.strip():
+        return "exact"
+    if prediction == answer.gold_decoded.strip():
+        return "equal after loss"
+    return "cut" if answer.cut else "different"

@@ -1,0 +1,49 @@
+"""Experiment 4: the rows that the best run is asked, some of each task.
+
+Drawn once from the held-out rows and once, as the report did, from all rows.
+"""
+
+import random
+from pathlib import Path
+from typing import Annotated
+
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.stage import Input, Output, Setting, run_stage
+
+
+def draw(rows: list[Row], per_task: int, seed: int) -> list[Row]:
+    """`per_task` rows of each task, in the order of the tasks.
+
+    Raises EssenceError naming the task that has too few rows.
+    """
+    rng = random.Random(seed)
+    drawn: list[Row] = []
+    for task in TASKS:
+        places = [place for place, row in enumerate(rows) if row.task == task]
+        if places and len(places) < per_task:
+            raise EssenceError(
+                f"best_run.rows_per_task: {per_task} rows of each task are wanted, but there are "
+                f"{len(places)} {task} rows. Lower it or draw a larger test set."
+            )
+        if places:
+            drawn += [rows[place] for place in sorted(rng.sample(places, per_task))]
+    return drawn
+
+
+def draw_examples(
+    rows: Annotated[Path, Input("results/data/rows.parquet")],
+    held_out_rows: Annotated[Path, Input("the test rows, or the best run's validation rows")],
+    per_task: Annotated[int, Setting("rows of each task")],
+    seed: Annotated[int, Setting("which rows are drawn")],
+    held_out: Annotated[Path, Output("rows drawn from the held-out rows")],
+    from_all: Annotated[Path, Output("rows drawn from all rows")],
+) -> None:
+    write_rows(held_out, Row, draw(read_rows(Row, held_out_rows), per_task, seed))
+    write_rows(from_all, Row, draw(read_rows(Row, rows), per_task, seed))
+
+
+if __name__ == "__main__":
+    run_stage(draw_examples)
