@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from tools.artefacts_table import PAGE, page
-from workflow_scripts.report.artefacts import artefact, artefacts, mended_in, repairs
+from workflow_scripts.report.artefacts import artefacts, mended_in, repairs
 from workflow_scripts.report.claims.numbers import OWN_LOG, SCORES
 from workflow_scripts.report.claims.statements import CLAIMS
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_the_twelve_are_known_by_their_numbers():
     assert list(artefacts()) == [f"A{number}" for number in range(1, 13)]
-    assert artefact("A3").title == "Carried weights"
+    assert artefacts()["A3"].title == "Carried weights"
 
 
 def test_they_name_claims_that_are_tested():

@@ -19,7 +19,7 @@ from workflow_scripts.report.pages import html, predictions
 from workflow_scripts.report.pages.answer_quality import quality_of
 from workflow_scripts.report.pages.draw_examples import draw
 from workflow_scripts.report.pages.examples import show_examples
-from workflow_scripts.report.tables.results import over_seeds, results_table, summary_table
+from workflow_scripts.report.tables.results import all_results, over_seeds, summarise
 
 
 @pytest.mark.parametrize(("value", "text"), [(1e-4, "1e-4"), (3e-5, "3e-5"), (2.5e-4, "2.5e-4")])
@@ -28,21 +28,19 @@ def test_learning_rates_are_written_as_people_do(value, text):
 
 
 def test_results_hold_every_number_and_means_over_seeds(runs):
-    results = results_table(runs)
-    columns = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high"]
-    columns.append("n")
-    assert list(results.columns) == columns
+    results = all_results(runs)
     assert len(results) == sum(len(run.scores) for run in runs)
-    means = over_seeds(results).set_index(["recipe", "run", "split", "task", "metric"])
+    means = over_seeds(results)
     losses = [
         run.score("eval_loss")
         for run in runs
         if (run.recipe, run.name) == ("as_written", "exp3_bs4_lr1e-4")
     ]
-    line = means.loc[("as_written", "exp3_bs4_lr1e-4", "val", "all", "eval_loss")]
-    assert line["seeds"] == 2 and line["mean"] == pytest.approx(sum(losses) / 2)
-    summary = summary_table(runs, over_seeds(results))
-    assert len(summary) == 24 and set(summary["seeds"]) == {2}
+    key = ("as_written", "exp3_bs4_lr1e-4", "val", "all", "eval_loss")
+    (mean,) = [m for m in means if (m.recipe, m.run, m.split, m.task, m.metric) == key]
+    assert mean.seeds == 2 and mean.mean == pytest.approx(sum(losses) / 2)
+    summary = summarise(runs, means)
+    assert len(summary) == 24 and {line["seeds"] for line in summary} == {2}
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,15 @@ def read_csv(shape: type[Line], path: Path | str) -> list[Line]:
 
 
 def write_csv(path: Path | str, shape: type[Line], lines: Iterable[Line]) -> None:
+    write_table(path, [field.name for field in fields(shape)], map(astuple, lines))
+
+
+def write_table(path: Path | str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
     """Twelve digits of a number: what was measured, and the same bytes on every machine."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(shape)])
-    writer.writerows([_cell(value) for value in astuple(line)] for line in lines)
+    writer.writerow(columns)
+    writer.writerows([_cell(value) for value in row] for row in rows)
     write_text(path, text.getvalue())
 
 

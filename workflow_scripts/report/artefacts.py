@@ -46,10 +46,6 @@ def artefacts() -> dict[str, Artefact]:
     }
 
 
-def artefact(name: str) -> Artefact:
-    return artefacts()[name]
-
-
 def suspects(claim: str) -> list[str]:
     """The artefacts that could have produced a claim or a number."""
     return [name for name, each in artefacts().items() if claim in each.claims]

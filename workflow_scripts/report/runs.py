@@ -22,7 +22,6 @@ from workflow_scripts.artifacts.runs import (
     Training,
 )
 from workflow_scripts.artifacts.settings import RunSettings
-from workflow_scripts.errors import EssenceError
 
 LOWER_IS_BETTER = ("eval_loss", "loss_per_token")
 
@@ -83,12 +82,8 @@ class Run:
         return None
 
 
-def read_runs(folders: Iterable[str | Path]) -> list[Run]:
-    """Raises EssenceError when no folder is given."""
-    runs = [Run(Path(folder)) for folder in folders]
-    if not runs:
-        raise EssenceError("--runs: no run folder given. Name one or more results/runs/*/*/seed*.")
-    return runs
+def read_runs(folders: Iterable[Path]) -> list[Run]:
+    return [Run(folder) for folder in folders]
 
 
 def ranked(values: Mapping[str, Sequence[float]], metric: str) -> list[Ranked]:

@@ -6,15 +6,16 @@ with a 95 % interval (Student's t); `summary.csv` and `summary.html` one line fo
 
 import math
 from pathlib import Path
-from typing import Annotated
+from statistics import fmean
+from typing import Annotated, Any
 
-import pandas as pd
-
+from workflow_scripts.artifacts.csv import write_csv, write_table
+from workflow_scripts.artifacts.report import Mean, Result
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_seeds
 from workflow_scripts.report.look import PLAIN, Look
-from workflow_scripts.report.numbers import rate, to_csv
+from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import Run, held_out, read_runs
 from workflow_scripts.stage import Output, Setting, run_stage
@@ -40,8 +41,6 @@ whose weights were kept. The same lies in ``results/tables/results.csv``; means 
 ``over_seeds.csv`` beside it.
 """
 
-KEY = ["recipe", "run", "split", "task", "metric"]
-COLUMNS = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high", "n"]
 SUMMARY = {
     "eval_loss": ("eval_loss", "val"),
     "loss_per_token": ("loss_per_token", "val"),
@@ -69,51 +68,54 @@ HEADS = {
 }
 
 
-def results_table(runs: list[Run]) -> pd.DataFrame:
+def all_results(runs: list[Run]) -> list[Result]:
     """Every number of every run, in the order of the runs given."""
-    lines = [
-        {"recipe": run.recipe, "run": run.name, "seed": run.seed, **score.model_dump()}
+    return [
+        Result(run.recipe, run.name, run.seed, **score.model_dump())
         for run in runs
         for score in run.scores
     ]
-    return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def over_seeds(results: pd.DataFrame) -> pd.DataFrame:
-    rows = []
-    for key, group in results.groupby(KEY, sort=False):
-        values = group["value"].dropna().tolist()
-        if values:
-            mean, low, high = mean_over_seeds(values)
-            rows.append((*key, len(values), mean, low, high))
-    return pd.DataFrame(rows, columns=[*KEY, "seeds", "mean", "low", "high"])
+def over_seeds(results: list[Result]) -> list[Mean]:
+    values: dict[tuple[str, ...], list[float]] = {}
+    for result in results:
+        key = (result.recipe, result.run, result.split, result.task, result.metric)
+        values.setdefault(key, [])
+        if result.value is not None:
+            values[key].append(result.value)
+    return [Mean(*key, len(of), *mean_over_seeds(of)) for key, of in values.items() if of]
 
 
-def summary_table(runs: list[Run], means: pd.DataFrame) -> pd.DataFrame:
-    """One line for each run: what it was and what it reached, means over its seeds."""
-    whole = means[means["task"] == "all"].set_index(["recipe", "run", "metric", "split"])
-    rows = {}
+def summarise(runs: list[Run], means: list[Mean]) -> list[dict[str, Any]]:
+    """A line for each run: what it was and what it reached, means over its seeds.
+
+    The columns of what was measured nowhere are left out.
+    """
+    whole = {(m.recipe, m.run, m.metric, m.split): m for m in means if m.task == "all"}
+    seeds: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        settings, training = run.settings, run.training
-        row = rows.setdefault((run.recipe, run.name), {"recipe": run.recipe, "run": run.name})
-        row |= {"sampling": settings.sampling, "rows": settings.rows}
-        row |= {"batch_size": settings.batch_size, "learning_rate": settings.learning_rate}
-        row["seeds"] = row.get("seeds", 0) + 1
-        row.setdefault("epochs_done", []).append(training.epochs_done)
-        row.setdefault("best_epoch", []).append(training.best_epoch)
-    for (recipe, name), row in rows.items():
-        for key in ("epochs_done", "best_epoch"):
-            row[key] = math.fsum(row[key]) / len(row[key])
-        for column, (metric, split) in SUMMARY.items():
-            found = (recipe, name, metric, split) in whole.index
-            entry = whole.loc[(recipe, name, metric, split)] if found else None
-            row[column] = entry["mean"] if found else math.nan
-            row[f"{column}_low"] = entry["low"] if found else math.nan
-            row[f"{column}_high"] = entry["high"] if found else math.nan
-    return pd.DataFrame(list(rows.values())).dropna(axis="columns", how="all")
+        seeds.setdefault((run.recipe, run.name), []).append(run)
+    lines = []
+    for (recipe, name), of in seeds.items():
+        settings = of[0].settings
+        line: dict[str, Any] = {"recipe": recipe, "run": name}
+        line |= {"sampling": settings.sampling, "rows": settings.rows}
+        line |= {"batch_size": settings.batch_size, "learning_rate": settings.learning_rate}
+        line["seeds"] = len(of)
+        line["epochs_done"] = fmean(run.training.epochs_done for run in of)
+        line["best_epoch"] = fmean(run.training.best_epoch for run in of)
+        for column, score in SUMMARY.items():
+            found = whole.get((recipe, name, *score))
+            line[column] = found.mean if found else math.nan
+            line[f"{column}_low"] = found.low if found else math.nan
+            line[f"{column}_high"] = found.high if found else math.nan
+        lines.append(line)
+    measured = [key for key in lines[0] if any(line[key] == line[key] for line in lines)]
+    return [{key: line[key] for key in measured} for line in lines]
 
 
-def summary_page(summary: pd.DataFrame, by_task: pd.DataFrame, note: str) -> str:
+def summary_page(summary: list[dict[str, Any]], means: list[Mean], note: str) -> str:
     parts = [
         '<p class="lead">Losses are those of the epoch that was kept. <em>eval_loss</em> is the '
         "recipe's own (padding counted where the recipe counts it) and can only be compared within "
@@ -123,37 +125,37 @@ def summary_page(summary: pd.DataFrame, by_task: pd.DataFrame, note: str) -> str
         "another's (as run, A6). <em>test</em>: rows kept from all training. With several seeds: "
         "mean, and the 95 % interval in brackets.</p>"
     ]
-    shown = [column for column in SUMMARY if column in summary.columns]
-    for recipe, group in summary.groupby("recipe", sort=False):
+    shown = [column for column in SUMMARY if column in summary[0]]
+    for recipe in dict.fromkeys(line["recipe"] for line in summary):
         rows = [
             [html.Name(row["run"]), row["sampling"], row["batch_size"]]
             + [html.Number(rate(row["learning_rate"])), row["seeds"]]
             + [row["epochs_done"], row["best_epoch"]]
             + [html.number(row[c], row.get(f"{c}_low"), row.get(f"{c}_high")) for c in shown]
-            for row in group.to_dict("records")
+            for row in summary
+            if row["recipe"] == recipe
         ]
         heads = ["run", "sampling", "batch", "learning rate", "seeds", "epochs", "best epoch"]
         heads += [HEADS[column] for column in shown]
         parts += [f"<h2>{html.escape(recipe)}</h2>", html.table(heads, rows)]
     parts.append("<h2>By task, on held-out rows</h2>")
-    parts.append(_by_task(by_task))
+    parts.append(_by_task(means))
     return html.page("Results of all runs", note, "\n".join(parts))
 
 
-def _by_task(means: pd.DataFrame) -> str:
-    split = held_out(means["split"])
-    own = means[means["split"] == split]
-    shown = {name: label for name, label in BY_TASK.items() if (own["metric"] == name).any()}
-    values = own.set_index(KEY)["mean"]
-    names = list(dict.fromkeys(zip(own["recipe"], own["run"], strict=True)))
+def _by_task(means: list[Mean]) -> str:
+    split = held_out(mean.split for mean in means)
+    values = {(m.recipe, m.run, m.metric, m.task): m.mean for m in means if m.split == split}
+    measured = {metric for _, _, metric, _ in values}
+    shown = {metric: label for metric, label in BY_TASK.items() if metric in measured}
     rows = [
         [html.Name(recipe), html.Name(run)]
         + [
-            html.number(values.get((recipe, run, split, task, metric)))
+            html.number(values.get((recipe, run, metric, task)))
             for metric in shown
             for task in TASKS
         ]
-        for recipe, run in names
+        for recipe, run in dict.fromkeys((recipe, run) for recipe, run, _, _ in values)
     ]
     heads = [f"{label} {task}" for label in shown.values() for task in TASKS]
     return html.table(["recipe", "run", *heads], rows)
@@ -168,12 +170,12 @@ def tabulate_results(
     look: Annotated[Look, Setting("small print")] = PLAIN,
 ) -> None:
     read = read_runs(runs)
-    all_numbers = results_table(read)
-    of_seeds = over_seeds(all_numbers)
-    of_runs = summary_table(read, of_seeds)
-    write_text(results, to_csv(all_numbers))
-    write_text(means, to_csv(of_seeds))
-    write_text(summary, to_csv(of_runs))
+    numbers = all_results(read)
+    of_seeds = over_seeds(numbers)
+    of_runs = summarise(read, of_seeds)
+    write_csv(results, Result, numbers)
+    write_csv(means, Mean, of_seeds)
+    write_table(summary, list(of_runs[0]), (line.values() for line in of_runs))
     write_text(page, summary_page(of_runs, of_seeds, look.note))
 
 
