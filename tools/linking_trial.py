@@ -9,6 +9,7 @@ only); then the same prompts with the true database taken away, where every link
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 from workflow_scripts.artifacts.tables import RowSubject
@@ -52,6 +53,12 @@ def trial_rows(
             yield db_id, RowSubject(number, read.task, None, read.question, None, read.schema)
 
 
+def without(catalog: Catalog, db_id: str) -> SimpleNamespace:
+    """The databases of a catalogue but one."""
+    columns = {name: known for name, known in catalog.columns.items() if name != db_id}
+    return SimpleNamespace(columns=columns, agreement=catalog.agreement)
+
+
 def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, Any]:
     """Precision and recall of links, and links made when the true database is not there.
 
@@ -62,7 +69,7 @@ def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, An
     found = [(linker.link(row).db_id, true) for true, row in rows]
     links = sum(db_id is not None for db_id, _ in found)
     right = sum(db_id == true for db_id, true in found)
-    away = [Linker([], catalog.without(true)).link(row) for true, row in rows]
+    away = [Linker([], without(catalog, true)).link(row) for true, row in rows]
     return {
         "prompts": len(rows),
         "links": links,

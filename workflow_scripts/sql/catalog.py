@@ -21,8 +21,8 @@ class Catalog:
         if not Path(folder).is_dir():
             raise EssenceError(f"{folder}: no such folder of databases")
         self.files = dict(list_databases(folder))
-        self._open: dict[str, sqlite3.Connection] = {}
         self._closing = contextlib.ExitStack()
+        self._connections = {name: self._connect(file) for name, file in self.files.items()}
         self.columns: dict[str, Columns] = {name: self._columns(name) for name in self.files}
         self.occurs = functools.lru_cache(maxsize=200_000)(self._occurs)
 
@@ -31,13 +31,6 @@ class Catalog:
 
     def __exit__(self, *_: object) -> None:
         self._closing.close()
-
-    def without(self, db_id: str) -> "Catalog":
-        """The same catalog as if one database were not there."""
-        other = object.__new__(Catalog)
-        other.__dict__ = {**self.__dict__, "columns": dict(self.columns), "files": dict(self.files)}
-        del other.columns[db_id], other.files[db_id]
-        return other
 
     def agreement(self, db_id: str, tables: Tables) -> tuple[int, int]:
         """(value examples of a prompt that occur in this database, all of them)."""
@@ -50,13 +43,10 @@ class Catalog:
         ]
         return sum(asked), len(asked)
 
-    def _connection(self, db_id: str) -> sqlite3.Connection:
-        if db_id not in self._open:
-            uri = f"{self.files[db_id].resolve().as_uri()}?mode=ro"
-            connection = sqlite3.connect(uri, uri=True)
-            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-            self._open[db_id] = self._closing.enter_context(contextlib.closing(connection))
-        return self._open[db_id]
+    def _connect(self, file: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        return self._closing.enter_context(contextlib.closing(connection))
 
     def _columns(self, db_id: str) -> Columns:
         sql = (
@@ -64,7 +54,7 @@ class Catalog:
             " WHERE t.type = 'table'"
         )
         try:
-            rows = self._connection(db_id).execute(sql).fetchall()
+            rows = self._connections[db_id].execute(sql).fetchall()
         except sqlite3.Error as error:
             raise EssenceError(
                 f"{self.files[db_id]}: not a readable SQLite database ({error}); remove it"
@@ -75,6 +65,6 @@ class Catalog:
         name, of = (text.replace('"', '""') for text in (column, table))
         sql = f'SELECT 1 FROM "{of}" WHERE "{name}" = ? OR CAST("{name}" AS TEXT) = ? LIMIT 1'
         try:
-            return self._connection(db_id).execute(sql, (value, str(value))).fetchone() is not None
+            return self._connections[db_id].execute(sql, (value, str(value))).fetchone() is not None
         except (sqlite3.Error, OverflowError):
             return False
