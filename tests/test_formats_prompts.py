@@ -7,11 +7,10 @@ from sample_rows import KEYS, prompt
 from tokenizers import Tokenizer
 
 from workflow_scripts.formats import constants
+from workflow_scripts.formats.compact import compact_parts, compact_prompt
 from workflow_scripts.formats.prompts import (
     TASKS,
     PromptError,
-    compact_parts,
-    compact_prompt,
     parse_prompt,
     render_prompt,
     sections,

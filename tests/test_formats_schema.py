@@ -5,11 +5,10 @@ import sqlite3
 import pytest
 from sample_rows import KEYS, SCHEMA
 
+from workflow_scripts.formats.compact import compact_foreign_keys, compact_schema
 from workflow_scripts.formats.database_schema import describe_database
 from workflow_scripts.formats.schema import Column, SchemaError
 from workflow_scripts.formats.schema_text import (
-    compact_foreign_keys,
-    compact_schema,
     parse_foreign_keys,
     parse_schema,
     render_foreign_keys,
@@ -36,7 +35,10 @@ def test_schema_and_keys_are_written_as_they_were_read():
 def test_names_with_points_and_spaces_in_keys():
     keys = [("order lines", "Heat (C/h)", "a.b", "no. of x")]
     assert parse_foreign_keys(render_foreign_keys(keys)) == keys
-    assert compact_foreign_keys(keys) == "`order lines`.`Heat (C/h)` = `a.b`.`no. of x`"
+    assert (
+        compact_foreign_keys(render_foreign_keys(keys))
+        == "`order lines`.`Heat (C/h)` = `a.b`.`no. of x`"
+    )
 
 
 def test_a_description_over_several_lines_belongs_to_its_column():
@@ -58,7 +60,7 @@ def test_a_line_that_is_no_key_is_an_error_that_quotes_it():
 
 
 def test_the_compact_schema():
-    assert compact_schema(parse_schema(SCHEMA)) == (
+    assert compact_schema(SCHEMA) == (
         "kiln: kiln_no, `Heat (C/h)` - rise of heat (None, 60, 90.5)"
         " - a slow rise (60) is safe, "
         "maker (\"O'Neill\", 'Brand, Sons].', '12', 'None'), built (2019-03-01)"

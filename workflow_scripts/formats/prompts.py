@@ -1,4 +1,4 @@
-"""The prompts of MAC-SQL's three agents: recognised, parsed, written in full and made compact.
+"""The prompts of MAC-SQL's three agents: recognised, parsed and written.
 
 No other module knows their form. Section marks, their order, and the first and last sentences are
 those of the Agent-Instruct rows; the constant text between them is in `constants.py`.
@@ -7,16 +7,9 @@ those of the Agent-Instruct rows; the constant text between them is in `constant
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats import constants
-from workflow_scripts.formats.schema_text import (
-    compact_foreign_keys,
-    compact_schema,
-    parse_foreign_keys,
-    parse_schema,
-)
 
 TASKS = ("Selector", "Decomposer", "Refiner")
 
@@ -162,46 +155,6 @@ def to_source(user: str, system: str = "") -> str:
     return f"{head}### Input:\n{user}\n\n### Response:\n"
 
 
-def compact_parts(prompt: Prompt) -> list[tuple[str, str]]:
-    """(section, text) of the compact prompt, in order; `compact_prompt` is their concatenation.
-
-    The question comes first, where truncation can't reach it, then what is short, then the
-    schema. Raises SchemaError for a schema or foreign key that can't be read.
-    """
-    parts = [("question", f"{prompt.task}: {prompt.question}")]
-    if prompt.evidence:
-        parts.append(("evidence", f" | evidence: {prompt.evidence}"))
-    if prompt.old_sql is not None:
-        kind = _short_class(prompt.exception_class)
-        parts.append(("error", f" | error: {prompt.error}" + (f" ({kind})" if kind else "")))
-        parts.append(("old_sql", f" | SQL: {prompt.old_sql}"))
-    if prompt.db_id:
-        parts.append(("db_id", f" | database: {prompt.db_id}"))
-    parts.append(("schema", f" | tables: {_compact_schema(prompt.schema)}"))
-    if prompt.foreign_keys:
-        parts.append(("foreign_keys", f" | keys: {_compact_keys(prompt.foreign_keys)}"))
-    return parts
-
-
-def compact_prompt(prompt: Prompt) -> str:
-    """The prompt without its constant part, the schema on one line.
-
-    Of the row, only column descriptions that repeat the words of the name are left out.
-    """
-    return "".join(text for _, text in compact_parts(prompt))
-
-
-# Hundreds of rows share a database: read each schema once.
-@lru_cache(maxsize=4096)
-def _compact_schema(text: str) -> str:
-    return compact_schema(parse_schema(text))
-
-
-@lru_cache(maxsize=4096)
-def _compact_keys(text: str) -> str:
-    return compact_foreign_keys(parse_foreign_keys(text))
-
-
 def _start(text: str) -> int:
     """Where the user message starts: after the frame of the processed form, if there is one."""
     frame = _FRAME.match(text)
@@ -223,11 +176,6 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _unfenced(text: str) -> str:
     return text.removeprefix("```sql").removeprefix("```").removesuffix("```").strip()
-
-
-def _short_class(name: str | None) -> str:
-    """`<class 'sqlite3.OperationalError'>` -> `OperationalError`"""
-    return (name or "").removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
 
 
 def _selector(p: Prompt) -> str:

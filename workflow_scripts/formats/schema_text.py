@@ -1,4 +1,4 @@
-"""The schema text of the prompts: read, written in full, and written on one line."""
+"""The schema text of the prompts: read and written."""
 
 import ast
 import re
@@ -8,7 +8,6 @@ from workflow_scripts.formats.schema import Column, ForeignKey, SchemaError, Tab
 
 _HEAD = "# Table: "
 _EXAMPLES = " Value examples: "
-_DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?")
 _KEY = re.compile(r"(.+?)\.(`[^`]+`|[^`=]+?) *= *(.+?)\.(`[^`]+`|[^`=]+)")
 
 
@@ -59,24 +58,6 @@ def render_foreign_keys(keys: list[ForeignKey]) -> str:
     return "\n".join(f"{a}.`{x}` = {b}.`{y}`" for a, x, b, y in keys)
 
 
-def compact_schema(tables: list[Table]) -> str:
-    """One line: `table: col ('v1', 'v2'), col2 | table2: ...`.
-
-    Every table, column and value example stays; a description is left out when it only repeats
-    the name's words, and stands after a dash otherwise, as a note does.
-    """
-    return " | ".join(
-        f"{_quoted(table.name)}: " + ", ".join(map(_compact_column, table.columns))
-        for table in tables
-    )
-
-
-def compact_foreign_keys(keys: list[ForeignKey]) -> str:
-    return ", ".join(
-        f"{_quoted(a)}.{_quoted(x)} = {_quoted(b)}.{_quoted(y)}" for a, x, b, y in keys
-    )
-
-
 def _parse_column(line: str) -> Column:
     name, _, rest = line.removesuffix(",").removeprefix("(").removesuffix(")").partition(",")
     before, found, after = rest.partition(_EXAMPLES)
@@ -105,26 +86,3 @@ def _render_column(column: Column) -> str:
     examples = "" if column.examples is None else f"{_EXAMPLES}{list(column.examples)}."
     note = f" And {column.note}" if column.note else ""
     return f"  ({column.name}, {column.description}.{examples}{note})"
-
-
-def _compact_column(column: Column) -> str:
-    text = _quoted(column.name)
-    if _bare(column.description) not in ("", _bare(column.name)):
-        text += f" - {column.description}"
-    if column.examples is not None:
-        text += f" ({', '.join(map(_compact_value, column.examples))})"
-    return text + (f" - {column.note}" if column.note else "")
-
-
-def _compact_value(value: Any) -> str:
-    """A value as Python writes it, which is nearly SQL; dates without quotes (they are long)."""
-    return value if isinstance(value, str) and _DATE.fullmatch(value) else repr(value)
-
-
-def _bare(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text).lower()
-
-
-def _quoted(name: str) -> str:
-    """Back quotes around a name that is more than one word of SQL, as the answers have them."""
-    return name if re.fullmatch(r"\w+", name) else f"`{name}`"

@@ -5,7 +5,8 @@ from typing import Any
 
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.formats.prompts import compact_prompt, parse_prompt
+from workflow_scripts.formats.compact import compact_prompt
+from workflow_scripts.formats.prompts import parse_prompt
 
 
 def source_text(recipe: Recipe, source: str) -> str:
