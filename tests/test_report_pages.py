@@ -1,14 +1,20 @@
 """Tables and pages of the report on runs with known numbers."""
 
+import csv
 import json
 import re
 from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import fmean
 
 import pytest
 import report_files as made
 from report_files import pick
 
+from workflow_scripts.artifacts.csv import read_csv
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.published import Published
+from workflow_scripts.artifacts.report import Mean, Result, RunSummary
 from workflow_scripts.artifacts.runs import BestRun, Ranked
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
@@ -19,7 +25,12 @@ from workflow_scripts.report.pages import html, predictions
 from workflow_scripts.report.pages.answer_quality import quality_of
 from workflow_scripts.report.pages.draw_examples import draw
 from workflow_scripts.report.pages.examples import show_examples
-from workflow_scripts.report.tables.results import all_results, over_seeds, summarise
+from workflow_scripts.report.tables.models import tabulate_models
+from workflow_scripts.report.tables.results import all_results, over_seeds, tabulate_results
+from workflow_scripts.report.tables.runs import tabulate_runs
+from workflow_scripts.report.tables.summary import summarise, write_summary
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.mark.parametrize(("value", "text"), [(1e-4, "1e-4"), (3e-5, "3e-5"), (2.5e-4, "2.5e-4")])
@@ -27,20 +38,60 @@ def test_learning_rates_are_written_as_people_do(value, text):
     assert rate(value) == text
 
 
-def test_results_hold_every_number_and_means_over_seeds(runs):
-    results = all_results(runs)
+def test_results_hold_every_number_and_means_over_seeds(tmp_path, runs):
+    files = {name: tmp_path / f"{name}.csv" for name in ("results", "means", "summary")}
+    page = tmp_path / "summary.html"
+    tabulate_results([run.folder for run in runs], **files, page=page)
+    results = read_csv(Result, files["results"])
     assert len(results) == sum(len(run.scores) for run in runs)
-    means = over_seeds(results)
-    losses = [
-        run.score("eval_loss")
-        for run in runs
-        if (run.recipe, run.name) == ("as_written", "exp3_bs4_lr1e-4")
+    chosen = ("as_written", "exp3_bs4_lr1e-4")
+    losses = [run.score("eval_loss") for run in runs if (run.recipe, run.name) == chosen]
+    [mean] = [
+        line
+        for line in read_csv(Mean, files["means"])
+        if (line.recipe, line.run, line.metric, line.task) == (*chosen, "eval_loss", "all")
     ]
-    key = ("as_written", "exp3_bs4_lr1e-4", "val", "all", "eval_loss")
-    (mean,) = [m for m in means if (m.recipe, m.run, m.split, m.task, m.metric) == key]
-    assert mean.seeds == 2 and mean.mean == pytest.approx(sum(losses) / 2)
-    summary = summarise(runs, means)
-    assert len(summary) == 24 and {line["seeds"] for line in summary} == {2}
+    assert mean.seeds == 2 and mean.mean == pytest.approx(fmean(losses))
+    assert mean.low <= mean.mean <= mean.high
+    summaries = read_csv(RunSummary, files["summary"])
+    assert len(summaries) == 24 and {line.seeds for line in summaries} == {2}
+    columns = files["summary"].read_text().splitlines()[0].split(",")
+    assert {"eval_loss", "eval_loss_low", "execution_accuracy_test"} <= set(columns)
+    assert f"{mean.mean:.3f} [{mean.low:.3f}, {mean.high:.3f}]" in page.read_text()
+
+
+def test_what_was_not_measured_has_no_column(tmp_path, runs):
+    means = [mean for mean in over_seeds(all_results(runs)) if mean.split == "val"]
+    write_summary(tmp_path / "summary.csv", summarise(runs, means))
+    columns = (tmp_path / "summary.csv").read_text().splitlines()[0].split(",")
+    assert columns[-1] == "exact_match_val_high"
+
+
+def test_measured_models_stand_beside_the_quoted_ones(tmp_path, runs):
+    tabulate_models(
+        [run.folder for run in runs],
+        published=ROOT / "resources/published.json",
+        model="standin",
+        table=tmp_path / "models.csv",
+        page=tmp_path / "models.html",
+    )
+    lines = list(csv.DictReader((tmp_path / "models.csv").read_text().splitlines()))
+    quoted = Published.read(ROOT / "resources/published.json").models
+    names = list(lines[0])
+    assert names[: len(quoted.columns) + 1] == ["feature", *quoted.columns]
+    assert names[-1] == "repaired: exp3_bs4_lr1e-4"
+    features = {line["feature"]: line for line in lines}
+    assert features["Exact match, held-out rows"][names[-1]] == "25.0% (test)"
+    assert (tmp_path / "models.html").read_text().count("measured here<") == 3
+
+
+def test_what_all_runs_share_is_told_once(tmp_path, runs):
+    table, page = tmp_path / "runs.csv", tmp_path / "runs.html"
+    tabulate_runs([run.folder for run in runs[:2]], table=table, page=page)
+    lines = list(csv.DictReader(table.read_text().splitlines()))
+    assert [line["run"] for line in lines] == [run.name for run in runs[:2]]
+    assert lines[0]["versions"] == "torch 2.13.0" and lines[0]["epochs"] == "4 of 20"
+    assert page.read_text().count("torch 2.13.0") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How numbers are written in tables."""
+"""How numbers are written in tables and figures."""
 
 
 def rate(value: float) -> str:

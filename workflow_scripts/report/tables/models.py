@@ -8,9 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Annotated
 
-import pandas as pd
-
-from workflow_scripts.artifacts.published import Published
+from workflow_scripts.artifacts.csv import write_table
+from workflow_scripts.artifacts.published import Published, QuotedModels
 from workflow_scripts.files import write_text
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
@@ -31,38 +30,38 @@ MEASURED = {
     "Exact match, held-out rows": "exact_match",
     "Execution accuracy, held-out rows (Decomposer, Refiner)": "execution_accuracy",
 }
+LEAD = html.Markup(
+    '<p class="lead">Accuracies of the quoted models are execution accuracies of the whole '
+    "MAC-SQL loop on BIRD and Spider; those measured here are of single answers on held-out "
+    "rows of the data in hand. They must not be ranked against each other. "
+    "Source of the quoted columns: {}.</p>"
+)
+Columns = dict[str, dict[str, str]]  # name of a model -> feature -> text
 
 
-def comparison(runs: list[Run], published: Published, model: str) -> pd.DataFrame:
-    """Features as rows; quoted models, then `model` fine-tuned under each recipe, as columns."""
-    quoted = published.models
-    frame = pd.DataFrame(quoted.rows, columns=["feature", *quoted.columns])
-    frame = frame.set_index("feature")
-    for recipe, seeds in best_runs(runs).items():
-        run = seeds[0]
-        column = f"{recipe}: {run.name}"
-        provenance, settings = run.provenance, run.settings
-        seconds = [other.provenance.seconds.get("train") for other in seeds]
-        facts = {
-            "Base architecture": f"T5, {model}",
-            "Parameters": f"{provenance.model.parameters:,}",
-            "Training data": f"{settings.rows} rows, {settings.sampling} mix of tasks"
-            + _before(run),
-            "Training method": "supervised multitask fine-tuning of all weights",
-            "Training, seconds": "" if None in seconds else f"{fmean(seconds):.0f}" + _before(run),
-            "Training device": f"{provenance.device.kind}, {provenance.device.precision}",
-        }
-        for label, metric in MEASURED.items():
-            facts[label] = _mean_score(seeds, metric)
-        frame = frame.reindex(frame.index.union(pd.Index(facts), sort=False))
-        frame[column] = pd.Series(facts)
-    return frame.fillna("").reset_index(names="feature")
+def measured_columns(runs: list[Run], model: str) -> Columns:
+    """The best run of each recipe; `model`: name of the base model."""
+    return {
+        f"{recipe}: {seeds[0].name}": _features(seeds, model)
+        for recipe, seeds in best_runs(runs).items()
+    }
 
 
-def _before(run: Run) -> str:
-    """What a run that doesn't start from the base model has behind it."""
-    before = run.provenance.base.run
-    return f", after {before} and what it started from" if before else ""
+def _features(seeds: list[Run], model: str) -> dict[str, str]:
+    run = seeds[0]
+    provenance, settings = run.provenance, run.settings
+    before = provenance.base.run
+    after = f", after {before} and what it started from" if before else ""
+    seconds = [each.provenance.seconds.get("train") for each in seeds]
+    return {
+        "Base architecture": f"T5, {model}",
+        "Parameters": f"{provenance.model.parameters:,}",
+        "Training data": f"{settings.rows} rows, {settings.sampling} mix of tasks{after}",
+        "Training method": "supervised multitask fine-tuning of all weights",
+        "Training, seconds": "" if None in seconds else f"{fmean(seconds):.0f}{after}",
+        "Training device": f"{provenance.device.kind}, {provenance.device.precision}",
+        **{label: _mean_score(seeds, metric) for label, metric in MEASURED.items()},
+    }
 
 
 def _mean_score(seeds: list[Run], metric: str) -> str:
@@ -71,22 +70,25 @@ def _mean_score(seeds: list[Run], metric: str) -> str:
     return f"{fmean(values):.1%} ({split})" if values else "not measured"
 
 
-def models_page(frame: pd.DataFrame, published: Published, note: str) -> str:
-    quoted = published.models.columns
-    subheads = {
-        column: "quoted" if column in quoted else "measured here" for column in frame.columns[1:]
-    }
-    rows = [
-        [html.Markup(f"<strong>{html.escape(row[0])}</strong>"), *row[1:]]
-        for row in frame.itertuples(index=False)
+def comparison(quoted: QuotedModels, measured: Columns) -> list[list[str]]:
+    """Lines of a feature and its text for each model, the quoted ones first."""
+    lines = {feature: values for feature, *values in quoted.rows}
+    features = dict.fromkeys([*lines, *(feature for each in measured.values() for feature in each)])
+    unknown = [""] * len(quoted.columns)
+    return [
+        [feature, *lines.get(feature, unknown)]
+        + [column.get(feature, "") for column in measured.values()]
+        for feature in features
     ]
-    lead = (
-        '<p class="lead">Accuracies of the quoted models are execution accuracies of the whole '
-        "MAC-SQL loop on BIRD and Spider; those measured here are of single answers on held-out "
-        "rows of the data in hand. They must not be ranked against each other. "
-        f"Source of the quoted columns: {html.escape(published.models.source)}.</p>"
-    )
-    table = html.table(list(frame.columns), rows, subheads)
+
+
+def models_page(
+    quoted: QuotedModels, measured: Columns, lines: list[list[str]], note: str
+) -> html.Markup:
+    rows = [[html.Markup("<strong>{}</strong>").format(line[0]), *line[1:]] for line in lines]
+    subheads = dict.fromkeys(quoted.columns, "quoted") | dict.fromkeys(measured, "measured here")
+    table = html.table(["feature", *quoted.columns, *measured], rows, subheads)
+    lead = LEAD.format(quoted.source)
     return html.page("Comparison of models (Annex II)", note, f"{lead}\n{table}")
 
 
@@ -98,10 +100,11 @@ def tabulate_models(
     page: Annotated[Path, Output("models.html")],
     look: Annotated[Look, Setting("small print")] = PLAIN,
 ) -> None:
-    quoted = Published.read(published)
-    frame = comparison(read_runs(runs), quoted, model)
-    write_text(table, frame.to_csv(index=False, lineterminator="\n"))
-    write_text(page, models_page(frame, quoted, look.note))
+    quoted = Published.read(published).models
+    measured = measured_columns(read_runs(runs), model)
+    lines = comparison(quoted, measured)
+    write_table(table, ["feature", *quoted.columns, *measured], lines)
+    write_text(page, models_page(quoted, measured, lines, look.note))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,9 @@ code, commit, versions, device, seconds, memory.
 """
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import pandas as pd
-
+from workflow_scripts.artifacts.csv import write_table
 from workflow_scripts.files import write_text
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.numbers import rate
@@ -28,7 +27,17 @@ machine have the same weights.
 DIGITS = 12  # of a checksum, enough to tell files apart by eye
 
 
-def line(run: Run) -> dict[str, Any]:
+LEAD = (
+    '<p class="lead">Checksums are sha256, shortened. The fingerprint covers settings, rows, '
+    "base, code, versions and kind of device: where it is equal, the same machine gives the "
+    "same weights again. The file <code>provenance.json</code> in the folder of a run "
+    "has all of it in full.</p>"
+)
+SHARED = ("lock", "commit", "versions", "device")  # told once where all runs have the same
+
+
+def run_line(run: Run) -> dict[str, str | int]:
+    """A line of runs.csv."""
     facts, settings, training = run.provenance, run.settings, run.training
     git, device, base = facts.git, facts.device, facts.base
     commit = (git.commit or "unknown")[:DIGITS] + (" + changes" if git.dirty else "")
@@ -59,24 +68,18 @@ def line(run: Run) -> dict[str, Any]:
     }
 
 
-def runs_page(frame: pd.DataFrame, note: str) -> str:
-    lead = (
-        '<p class="lead">Checksums are sha256, shortened. The fingerprint covers settings, rows, '
-        "base, code, versions and kind of device: where it is equal, the same machine gives the "
-        "same weights again. The file <code>provenance.json</code> in the folder of a run "
-        "has all of it in full.</p>"
-    )
-    same = [name for name in ("lock", "commit", "versions", "device") if frame[name].nunique() == 1]
-    shared = [[name, frame[name].iloc[0]] for name in same]
-    parts = [lead]
+def runs_page(lines: list[dict[str, str | int]], note: str) -> html.Markup:
+    shared = [name for name in SHARED if len({line[name] for line in lines}) == 1]
+    parts = [LEAD]
     if shared:
-        parts += ["<h2>The same for all runs</h2>", html.table(["what", "value"], shared)]
-    shown = frame.drop(columns=same)
+        same = [[name, lines[0][name]] for name in shared]
+        parts += ["<h2>The same for all runs</h2>", html.table(["what", "value"], same)]
+    columns = [name for name in lines[0] if name not in shared]
     rows = [
-        [html.Name(cell) if isinstance(cell, str) else cell for cell in row]
-        for row in shown.values.tolist()
+        [html.Name(line[name]) if isinstance(line[name], str) else line[name] for name in columns]
+        for line in lines
     ]
-    parts += ["<h2>Runs</h2>", html.table(list(shown.columns), rows)]
+    parts += ["<h2>Runs</h2>", html.table(columns, rows)]
     return html.page("Runs and where they come from", note, "\n".join(parts))
 
 
@@ -86,9 +89,9 @@ def tabulate_runs(
     page: Annotated[Path, Output("runs.html")],
     look: Annotated[Look, Setting("small print")] = PLAIN,
 ) -> None:
-    frame = pd.DataFrame([line(run) for run in read_runs(runs)])
-    write_text(table, frame.to_csv(index=False, lineterminator="\n"))
-    write_text(page, runs_page(frame, look.note))
+    lines = [run_line(run) for run in read_runs(runs)]
+    write_table(table, lines[0], (line.values() for line in lines))
+    write_text(page, runs_page(lines, look.note))
 
 
 if __name__ == "__main__":
