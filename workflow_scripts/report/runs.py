@@ -117,14 +117,6 @@ def held_out(splits: Iterable[str]) -> str:
     return "test" if "test" in set(splits) else "val"
 
 
-def first_seed(runs: Iterable[Run]) -> dict[str, Run]:
-    """The runs by name, each with the seed that comes first among those given."""
-    chosen: dict[str, Run] = {}
-    for run in runs:
-        chosen.setdefault(run.name, run)
-    return chosen
-
-
 @dataclass(frozen=True)
 class LoggedLoss:
     step: int

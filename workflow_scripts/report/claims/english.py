@@ -25,7 +25,7 @@ def verdict_tag(verdict: Verdict) -> html.Markup:
     """The same with what became of the claim as a coloured tag."""
     tag = html.tag(_head(verdict), COLOURS.get(verdict.kind, "bad"))
     tail = "; ".join(filter(None, [_why(verdict), *_remarks(verdict)]))
-    return html.Markup(f"{tag} {html.escape(tail)}" if tail else tag)
+    return html.Markup("{} {}").format(tag, tail) if tail else tag
 
 
 def _head(verdict: Verdict) -> str:

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
-from workflow_scripts.artifacts.claims import ClaimRecipes
+from workflow_scripts.artifacts.claims import COLUMNS, ClaimRecipes, Column
 from workflow_scripts.artifacts.data import Profile
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Effect
 from workflow_scripts.report.claims.outcome import Measured, over_seeds
 from workflow_scripts.report.runs import Run, held_out
+
+Value = TypeVar("Value")
 
 
 @dataclass
@@ -27,6 +30,10 @@ class Evidence:
     linked_rows: float | None = None
     ablation: list[Effect] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+
+    def by_column(self, measure: Callable[[str], Value]) -> dict[Column, Value]:
+        """Column of the claims -> what `measure` makes of its recipe."""
+        return {column: measure(self.recipes.of(column)) for column in COLUMNS}
 
     def of_recipe(self, recipe: str) -> list[Run]:
         return [run for run in self.runs if run.recipe == recipe]
@@ -79,3 +86,9 @@ class Evidence:
         others = {run.seed: value(run) for run in self.named(recipe, second)}
         pairs = [(value(run), others.get(run.seed)) for run in self.named(recipe, first)]
         return [pair for pair in pairs if None not in pair]
+
+    def difference(
+        self, recipe: str, first: str, second: str, value: Callable[[Run], float | None]
+    ) -> Measured | None:
+        """Value of the first run - value of the second, over the seeds that have both."""
+        return over_seeds([a - b for a, b in self.pairs(recipe, first, second, value)])

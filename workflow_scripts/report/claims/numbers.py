@@ -87,10 +87,7 @@ def data_lines(evidence: Evidence) -> Iterator[ClaimLine]:
 def _measured(
     evidence: Evidence, name: str, metric: str, split: str = "val"
 ) -> dict[Column, Measured | None]:
-    return {
-        column: evidence.score(evidence.recipes.of(column), name, metric, split)
-        for column in COLUMNS
-    }
+    return evidence.by_column(lambda recipe: evidence.score(recipe, name, metric, split))
 
 
 def _line(claim: str, published: str, number: Number, evidence: Evidence) -> ClaimLine:
@@ -109,32 +106,24 @@ def _suspects(published: PublishedRun, is_a_loss: bool) -> list[str]:
 
 
 def _epochs_line(name: str, published: PublishedRun, evidence: Evidence) -> ClaimLine:
-    measured = {
-        column: over_seeds(
-            [run.training.epochs_done for run in evidence.named(evidence.recipes.of(column), name)]
-        )
-        for column in COLUMNS
-    }
+    def epochs(recipe: str) -> Measured | None:
+        return over_seeds([run.training.epochs_done for run in evidence.named(recipe, name)])
+
+    measured = evidence.by_column(epochs)
     number = Number(published.epochs_done, measured, _suspects(published, is_a_loss=True))
-    return ClaimLine(
-        claim=f"{name}: epochs done",
-        published=str(published.epochs_done),
-        measured={
-            column: f"{value.value:g}" if value else "" for column, value in measured.items()
-        },
-        verdict=judge_number(number, evidence),
-    )
+    line = _line(f"{name}: epochs done", str(published.epochs_done), number, evidence)
+    shown = {column: f"{value.value:g}" if value else "" for column, value in measured.items()}
+    return line.model_copy(update={"measured": shown})
 
 
 def _time_line(name: str, published: PublishedRun, evidence: Evidence) -> ClaimLine:
-    times = {}
-    for column in COLUMNS:
-        runs = evidence.named(evidence.recipes.of(column), name)
-        seconds = int(fmean(run.provenance.seconds["train"] for run in runs)) if runs else 0
-        times[column] = f"{seconds // 60:02d}:{seconds % 60:02d}" if runs else ""
+    def time(recipe: str) -> str:
+        seconds = [run.provenance.seconds["train"] for run in evidence.named(recipe, name)]
+        return "{:02d}:{:02d}".format(*divmod(int(fmean(seconds)), 60)) if seconds else ""
+
     return ClaimLine(
         claim=f"{name}: training time (mm:ss)",
         published=published.train_time,
-        measured=times,
+        measured=evidence.by_column(time),
         verdict=untestable("the report's machine"),
     )

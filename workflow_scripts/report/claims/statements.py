@@ -7,7 +7,7 @@ resources/artefacts.yaml.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workflow_scripts.artifacts.claims import COLUMNS, Column
+from workflow_scripts.artifacts.claims import Column
 from workflow_scripts.report.claims import answers, trainings
 from workflow_scripts.report.claims.evidence import Evidence
 from workflow_scripts.report.claims.outcome import Outcome, found
@@ -33,14 +33,12 @@ class Claim:
     ablated: str = "exact_match"
 
     def outcomes(self, evidence: Evidence) -> dict[Column, Outcome]:
-        if self.test is None:
-            return dict.fromkeys(COLUMNS, Outcome(""))
-        outcomes = {}
-        for column in COLUMNS:
-            recipe = evidence.recipes.of(column)
-            trained = bool(evidence.of_recipe(recipe))
-            outcomes[column] = self.test(evidence, recipe) if trained else NOT_TRAINED
-        return outcomes
+        def outcome(recipe: str) -> Outcome:
+            if self.test is None:
+                return Outcome("")
+            return self.test(evidence, recipe) if evidence.of_recipe(recipe) else NOT_TRAINED
+
+        return evidence.by_column(outcome)
 
 
 def stated(text: str) -> Callable[[Evidence], Outcome]:

@@ -43,7 +43,7 @@ def balancing_stabilises(evidence: Evidence, recipe: str) -> Outcome:
         return NOT_MEASURED
     natural, balanced = (statistics.fmean(each) for each in zip(*pairs, strict=True))
     shown = f"loss moves {natural:.1%} a point (natural), {balanced:.1%} (balanced); difference"
-    return above_zero(shown, over_seeds([first - second for first, second in pairs]))
+    return above_zero(shown, evidence.difference(recipe, NATURAL, BALANCED, mean_roughness))
 
 
 def balancing_published(evidence: Evidence) -> Outcome:
@@ -61,9 +61,8 @@ def balancing_is_fair(evidence: Evidence, recipe: str) -> Outcome:
         # A small natural sample may hold no row of the rare task to validate on.
         return None if None in losses else max(losses) - min(losses)
 
-    pairs = evidence.pairs(recipe, NATURAL, BALANCED, spread)
-    values = over_seeds([natural - balanced for natural, balanced in pairs])
-    return above_zero("spread of loss per token over tasks, natural - balanced", values)
+    difference = evidence.difference(recipe, NATURAL, BALANCED, spread)
+    return above_zero("spread of loss per token over tasks, natural - balanced", difference)
 
 
 def refiner_deviates(evidence: Evidence, recipe: str) -> Outcome:
@@ -79,9 +78,8 @@ def refiner_deviates(evidence: Evidence, recipe: str) -> Outcome:
         refiner = statistics.fmean(losses.pop("Refiner"))
         return refiner - statistics.fmean(map(statistics.fmean, losses.values()))
 
-    pairs = evidence.pairs(recipe, NATURAL, BALANCED, gap)
-    values = over_seeds([natural - balanced for natural, balanced in pairs])
-    return above_zero("Refiner's true loss above the other tasks', natural - balanced", values)
+    difference = evidence.difference(recipe, NATURAL, BALANCED, gap)
+    return above_zero("Refiner's true loss above the other tasks', natural - balanced", difference)
 
 
 # --- experiments 2 and 3: batch size and learning rate
@@ -146,11 +144,10 @@ def chosen_is_best(evidence: Evidence, recipe: str) -> Outcome:
         orders[metric] = [each.run for each in ranked(means, metric)]
     by_loss, by_rouge = orders.values()
     rival = next(name for name in by_loss if name != chosen)
-    pairs = evidence.pairs(recipe, rival, chosen, lambda run: run.score("eval_loss"))
     return above_zero(
         f"rank {by_loss.index(chosen) + 1} of {len(by_loss)} by eval loss, "
         f"{by_rouge.index(chosen) + 1} by ROUGE-L; eval loss, {rival} - this",
-        over_seeds([other - own for other, own in pairs]),
+        evidence.difference(recipe, rival, chosen, lambda run: run.score("eval_loss")),
     )
 
 
@@ -174,12 +171,13 @@ def rouge_rose(evidence: Evidence, recipe: str) -> Outcome:
     def rouge(run: Run) -> float | None:
         return run.score("rouge_l_decoded")
 
-    pairs = evidence.pairs(recipe, BALANCED, evidence.published.chosen, rouge)
+    chosen = evidence.published.chosen
+    pairs = evidence.pairs(recipe, chosen, BALANCED, rouge)
     if not pairs:
         return NOT_MEASURED
-    first, last = (statistics.fmean(each) for each in zip(*pairs, strict=True))
-    rises = over_seeds([after - before for before, after in pairs])
-    return above_zero(f"{first:.3f} to {last:.3f}; rise", rises)
+    last, first = (statistics.fmean(each) for each in zip(*pairs, strict=True))
+    rise = evidence.difference(recipe, chosen, BALANCED, rouge)
+    return above_zero(f"{first:.3f} to {last:.3f}; rise", rise)
 
 
 # --- pairs of runs of the grid

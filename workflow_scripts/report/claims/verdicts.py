@@ -2,13 +2,7 @@
 
 from dataclasses import dataclass
 
-from workflow_scripts.artifacts.claims import (
-    ClaimLine,
-    Column,
-    Kind,
-    Reason,
-    Verdict,
-)
+from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Column, Kind, Reason, Verdict
 from workflow_scripts.report.artefacts import mended_in, suspects
 from workflow_scripts.report.claims.evidence import Evidence
 from workflow_scripts.report.claims.outcome import Measured, Outcome
@@ -42,11 +36,7 @@ def judge_claim(
     An artefact where repairing the text makes it go, where carrying weights over alone brings it
     about, or where the figure that it was read from shows another thing.
     """
-    as_run, as_written, repaired = (
-        outcomes["as_run"],
-        outcomes["as_written"],
-        outcomes["repaired"],
-    )
+    as_run, as_written, repaired = (outcomes[column] for column in COLUMNS)
     facts = {
         "findings": {column: outcome.finding for column, outcome in outcomes.items()},
         "contradicted": published.fails,
@@ -108,19 +98,16 @@ def judge_number(number: Number, evidence: Evidence) -> Verdict:
     """Reproduced where it lies inside the interval as run (else as written)."""
     if evidence.missing:
         return untestable(*evidence.missing)
-    with_interval = {
-        column: value
+    inside = {
+        column: value.low <= number.value <= value.high
         for column, value in number.measured.items()
         if value is not None and value.has_interval
     }
-    if not with_interval:
+    if not inside:
         return Verdict(kind=Kind.NOT_TESTABLE, reason=Reason.ONE_SEED)
-    inside = {
-        column: value.low <= number.value <= value.high for column, value in with_interval.items()
-    }
     if inside.get("as_run") and inside.get("as_written") is False and number.suspects:
         return Verdict(kind=Kind.ARTEFACT, reason=Reason.ONLY_AS_RUN, artefacts=number.suspects)
     if inside.get("as_run", inside.get("as_written")):
-        over = next(iter(with_interval.values())).over
+        over = number.measured[next(iter(inside))].over
         return Verdict(kind=Kind.REPRODUCED, reason=Reason.INSIDE, detail=over)
     return Verdict(kind=Kind.NOT_REPRODUCED)

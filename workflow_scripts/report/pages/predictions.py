@@ -15,7 +15,7 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import QUALITIES, quality_of
-from workflow_scripts.report.runs import Run, first_seed, read_runs
+from workflow_scripts.report.runs import Run, read_runs
 from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
@@ -123,11 +123,11 @@ def collect(runs: list[Run]) -> PageData:
 
 
 def browse_predictions(
-    runs: Annotated[list[Path], Setting("run folders of one recipe")],
+    runs: Annotated[list[Path], Setting("run folders of one recipe, a seed of each")],
     page: Annotated[Path, Output("HTML page")],
     look: Annotated[Look, Setting("small print")] = PLAIN,
 ) -> None:
-    shown = list(first_seed(read_runs(runs)).values())
+    shown = read_runs(runs)
     title = f"Predictions of the recipe {shown[0].recipe}"
     data = asdict(collect(shown))
     write_text(page, html.render("predictions.html", title=title, note=look.note, data=data))
