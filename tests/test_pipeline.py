@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 import sample_rows
+import yaml
 from conftest import fresh_clone
 
 pytestmark = pytest.mark.pipeline
@@ -98,6 +99,26 @@ def test_too_many_unreadable_rows_stop_the_run_and_are_kept_to_be_read(tmp_path)
     lines = (clone.folder / "results/data/quarantine.jsonl").read_text().splitlines()
     assert [json.loads(line)["line"] for line in lines] == [good + 1, good + 2]
     assert not (clone.folder / "results/data/rows.parquet").exists()
+
+
+def test_recipes_may_have_other_names(tmp_path):
+    """The plan is the same: no code and no rule asks for a recipe's name."""
+    plans = []
+    for suffix in ("", "_of_mine"):
+        clone = fresh_clone(tmp_path / f"clone{suffix}")
+        config = yaml.safe_load((clone.folder / "config.yaml").read_text())
+        names = {name: name + suffix for name in config["recipes"]}
+        config["recipes"] = {names[name]: each for name, each in config["recipes"].items()}
+        config["use_recipes"] = [names[name] for name in config["use_recipes"]]
+        for section in ("claims", "ablation", "best_run"):
+            config[section] = {
+                key: names[value] if isinstance(value, str) and value in names else value
+                for key, value in config[section].items()
+            }
+        (clone.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        (clone.folder / "configs/smoke.yaml").write_text("seeds: [1, 2]")
+        plans.append(clone.stale("all", "ablation"))
+    assert plans[0] == plans[1] and plans[0]["train"] > 50
 
 
 def test_results_of_other_rows_are_not_replaced(project):
