@@ -8,8 +8,8 @@ CARD = """\
 
 A small T5 that writes SQL for a question about a database it is shown. It stands in for
 `cssupport/t5-small-awesome-text-to-sql`, the base model of the report "Fine-Tuning On Essence",
-wherever that model can't be had or would be too slow: the code is the same, only sizes differ.
-It is no use for anything but this project's default run and its tests.
+wherever that model cannot be had or would be too slow: the code is the same, only sizes differ.
+It is made for this project's default run and its tests, and of no use for anything else.
 
 | | stand-in | the report's model |
 | --- | --- | --- |
@@ -34,9 +34,9 @@ columns of the hand-made domains; a question from the grammar in `questions.py`,
 evidence; and its SQL on one line. No example is repeated. The twin's databases were not trained
 on.
 
-T5 has read texts of all kinds; this model has not, and would be lost as soon as an answer is more
-than one query. So it is also asked for what the agents are asked for, in formats of its own (the
-agents' its vocabulary can't write):
+T5 has read texts of all kinds; this model has not, and would fail as soon as an answer is more
+than one query. It is therefore trained on the agents' tasks too, in formats of its own, since its
+vocabulary cannot write theirs:
 
 {kinds}
 
@@ -55,31 +55,33 @@ Execution accuracy (equal sets of rows) with greedy decoding, on questions of th
 | held-out random schemas | {random.n} | {random.execution_accuracy:.3f} | {random.low:.3f} to {random.high:.3f} | {random.exact_match:.3f} |
 | the twin's {domains} domains | {twin.n} | {twin.execution_accuracy:.3f} | {twin.low:.3f} to {twin.high:.3f} | {twin.exact_match:.3f} |
 
-On the agents' prompts (Selector, Decomposer, Refiner) it has not been trained: it never writes the
-answer that their format asks for.
+It has not been trained on the agents' prompts (Selector, Decomposer, Refiner): it never writes an
+answer in the format that they ask for.
 
-## What it can't write, and why
+## What it cannot write, and why
 Its vocabulary was gathered from the pre-training text, in which nobody writes a backtick, a brace,
-`<`, `\\`, `^`, `~`, the brackets U+3010 and U+3011 or a line break; so it has no pieces for them,
-reads them as `<unk>` and can never put them out. T5's vocabulary came about in the same way, from
-cleaned web pages, and lacks the same characters. Hence `<` comparisons and the agents' fenced
-answers are beyond it, until a tokenizer adds those characters: the unused rows of the embedding
-are there for that.
+`<`, `\\`, `^`, `~`, the brackets U+3010 and U+3011 or a line break; so it has no tokens for them,
+reads them as `<unk>` and can never write them. T5's vocabulary was gathered in the same way, from
+cleaned web pages, and lacks the same characters. Hence it can write neither `<` comparisons nor the
+agents' fenced answers until a tokenizer adds those characters, for which the embedding has unused
+rows.
 """  # noqa: E501 - a table's row is one line
 
 
-WHAT = {
-    "query": "a question; its SQL is wanted",
-    "steps": "a question; smaller ones are wanted, each with its SQL, it comes last",
-    "tables": "a question; every table is wanted, with what of it is needed",
-    "repair": "SQL that SQLite refuses and its error; the query that was meant is wanted",
-    "restore": "a text with words masked out, as in T5's own pre-training; the text is wanted",
+EXAMPLES = {
+    "query": "a question | its SQL",
+    "steps": "a question | sub-questions, each with its SQL; the last is the question itself",
+    "tables": "a question | every table, with those of its columns that are needed",
+    "repair": "SQL that SQLite refuses, and its error | the query that was meant",
+    "restore": "a text with masked words, as in T5's own pre-training | the text",
 }
 
 
 def _kinds() -> str:
-    lines = (f"| `{kind}` | {share:.0%} | {WHAT[kind]} |" for kind, share in corpus.KINDS.items())
-    return "\n".join(["| kind | share | what is shown and wanted |", "| --- | --- | --- |", *lines])
+    lines = (
+        f"| `{kind}` | {share:.0%} | {EXAMPLES[kind]} |" for kind, share in corpus.KINDS.items()
+    )
+    return "\n".join(["| kind | share | input | target |", "| --- | --- | --- | --- |", *lines])
 
 
 def card(facts: Pretraining) -> str:
