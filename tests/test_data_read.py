@@ -325,7 +325,6 @@ def test_checksums_are_those_of_git_and_of_the_whole_file(tmp_path, reading):
 def test_the_known_checksums_are_whole():
     known = checksums.report_files()
     assert len(known.raw.git_blob_sha1) == 40
-    assert sum(known.raw.tasks.values()) == known.raw.rows == 3375
     for file in (known.processed, known.base_model):
         assert len(file.sha256) == 64
 

@@ -57,6 +57,7 @@ def test_published_numbers_are_copied_to_the_digit(source):
 
 
 def test_published_runs_name_each_other(tmp_path):
+    assert sum(PUBLISHED.dataset.tasks.values()) == PUBLISHED.dataset.rows == 3375
     runs = PUBLISHED.runs
     assert {run.starts_from for run in runs.values()} <= {"base", *runs}
     assert {run.scored_on for run in runs.values()} <= {"self", *runs}

@@ -17,8 +17,6 @@ class RawFile(Artifact):
     archive: str
     drive_id: str
     git_blob_sha1: str
-    rows: int
-    tasks: dict[str, int]
 
 
 class ProcessedFile(Artifact):
