@@ -460,7 +460,8 @@ def test_score_of_missing_files(tmp_path):
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    evaluate = pytest.importorskip("evaluate")
+    import evaluate  # takes a second
+
     monkeypatch.setattr(evaluate.config, "HF_MODULES_CACHE", tmp_path / "modules")
     module = str(ROOT / "workflow_scripts/metrics/essence.py")
     return lambda name: evaluate.load(module, name, cache_dir=str(tmp_path / "cache"))

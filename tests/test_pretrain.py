@@ -5,25 +5,23 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
 
-torch = pytest.importorskip("torch")
-
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
-
-from tools.overlap import overlap  # noqa: E402
-from workflow_scripts.artifacts.data import TwinSettings  # noqa: E402
-from workflow_scripts.artifacts.pretraining import Pretraining, PretrainingSettings  # noqa: E402
-from workflow_scripts.data.groups import comparable_text  # noqa: E402
-from workflow_scripts.data.twin import corpus  # noqa: E402
-from workflow_scripts.data.twin import rows as twin_rows  # noqa: E402
-from workflow_scripts.data.twin.database import in_memory  # noqa: E402
-from workflow_scripts.data.twin.query import plain_sql  # noqa: E402
-from workflow_scripts.files import sha256  # noqa: E402
-from workflow_scripts.formats import constants  # noqa: E402
-from workflow_scripts.model.pretrain import pretrain  # noqa: E402
-from workflow_scripts.model.standin import measure  # noqa: E402
-from workflow_scripts.model.standin.batches import CHUNK, chunk_of  # noqa: E402
-from workflow_scripts.model.standin.card import card  # noqa: E402
+from tools.overlap import overlap
+from workflow_scripts.artifacts.data import TwinSettings
+from workflow_scripts.artifacts.pretraining import Pretraining, PretrainingSettings
+from workflow_scripts.data.groups import comparable_text
+from workflow_scripts.data.twin import corpus
+from workflow_scripts.data.twin import rows as twin_rows
+from workflow_scripts.data.twin.database import in_memory
+from workflow_scripts.data.twin.query import plain_sql
+from workflow_scripts.files import sha256
+from workflow_scripts.formats import constants
+from workflow_scripts.model.pretrain import pretrain
+from workflow_scripts.model.standin import measure
+from workflow_scripts.model.standin.batches import CHUNK, chunk_of
+from workflow_scripts.model.standin.card import card
 
 MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"
 TINY = PretrainingSettings(
