@@ -7,6 +7,7 @@ from pathlib import Path
 
 from workflow_scripts.files import write_text
 from workflow_scripts.report.artefacts import artefacts
+from workflow_scripts.stage import run_stage
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "artefacts.md"
 HEAD = "| id | what happened | what follows | here |\n| --- | --- | --- | --- |\n"
@@ -27,5 +28,9 @@ def page(text: str) -> str:
     return f"{before}{table()}{after}"
 
 
-if __name__ == "__main__":
+def write_page() -> None:
     write_text(PAGE, page(PAGE.read_text(encoding="utf-8")))
+
+
+if __name__ == "__main__":
+    run_stage(write_page)
