@@ -67,11 +67,14 @@ BASE_MODEL = (
 REPORTS_ROWS = reports_rows(config)
 OWN_MODEL = own_model(config)
 
-# A GPU is asked for where the configuration demands one, or where this machine has one. As many
-# jobs may use one at a time as there are; where there is none, a cluster's scheduler counts.
+
+include: "internals.smk"
+
+
+# A GPU is asked for where the configuration demands one, or where this machine has one; where there
+# is none, a cluster's scheduler counts.
 GPUS = int(wants_gpu(config))
-if local_gpus() and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", local_gpus())
+limit_gpus(local_gpus())
 
 
 wildcard_constraints:

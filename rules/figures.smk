@@ -94,6 +94,7 @@ rule plot_losses:
             lambda w: "exp1" if LOSSES[w.recipe][w.figure].experiment == 1 else "exp3",
             lambda w: LOSSES[w.recipe][w.figure].label,
             name="{figure}_{recipe}",
+            instances=by_figure(LOSSES),
         ),
     log:
         "logs/report/plot_losses/{figure}_{recipe}.log",
@@ -127,6 +128,7 @@ rule plot_task_losses:
             "exp1",
             lambda w: TASK_LOSSES[w.recipe][w.figure].label,
             name="{figure}_{recipe}",
+            instances=by_figure(TASK_LOSSES),
         ),
     log:
         "logs/report/plot_task_losses/{figure}_{recipe}.log",
@@ -152,7 +154,11 @@ rule plot_heatmap:
         published=PUBLISHED,
     output:
         **figure(
-            "heatmap", "exp3", "Learning rate x batch size", name="heatmap_{recipe}"
+            "heatmap",
+            "exp3",
+            "Learning rate x batch size",
+            name="heatmap_{recipe}",
+            instances=by_recipe(GRIDS),
         ),
     log:
         "logs/report/plot_heatmap_{recipe}.log",
@@ -171,7 +177,12 @@ rule plot_execution:
     input:
         files_of(run_dirs(), "training.json", "verdicts.parquet"),
     output:
-        **figure("execution", "results", "4 Execution accuracy by task and hardness"),
+        **figure(
+            "execution",
+            "results",
+            "4 Execution accuracy by task and hardness",
+            instances=[{}] if DATABASES else [],
+        ),
     log:
         "logs/report/plot_execution.log",
     conda:
@@ -197,6 +208,7 @@ rule plot_carried_weights:
             "claims",
             "2 The chain of carried weights",
             name="carried_weights_{recipe}",
+            instances=by_recipe(CARRIED),
         ),
     log:
         "logs/report/plot_carried_weights_{recipe}.log",

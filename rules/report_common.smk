@@ -28,17 +28,20 @@ CATEGORIES = {
 }
 
 
-# File of a caption -> its text; write_captions writes what the rules have declared by then.
-CAPTIONS = {}
+REPORT_PARTS = []  # all files of the report; filled by the rules that make them
+CAPTIONS = {}  # file of a caption -> its text; likewise
 
 
-def in_report(path, module, category, label, caption="CAPTION"):
+def in_report(path, module, category, label, caption="CAPTION", instances=({},)):
     """Mark an output for the report, with the caption in workflow_scripts/report/<module>.
 
-    Category and label may be functions of the wildcards; what has a recipe is listed by it.
+    A path with wildcards has as many `instances` as are listed, each with their values. Category
+    and label may be functions of the wildcards; what has a recipe is listed by it.
     """
-    file = f"results/report/captions/{module}.{caption}.rst"
+    suffix = caption.removeprefix("CAPTION").lower()
+    file = f"results/report/captions/{module}{suffix}.rst"
     CAPTIONS[file] = read_caption(f"report.{module}", caption)
+    REPORT_PARTS.extend(path.format(**values) for values in instances)
 
     def labels(wildcards):
         shown = label(wildcards) if callable(label) else label
@@ -53,13 +56,25 @@ def in_report(path, module, category, label, caption="CAPTION"):
     )
 
 
-def figure(module, category, label, name=None):
+def figure(module, category, label, name=None, instances=({},)):
     """What a rule declares as outputs of a figure. `name` of the files, where not the module's."""
-    path = f"{FIGURES}/{name or module}"
-    return {
-        "svg": in_report(f"{path}.svg", f"figures.{module}", category, label),
-        "png": f"{path}.png",
-    }
+    svg, png = (f"{FIGURES}/{name or module}.{kind}" for kind in ("svg", "png"))
+    REPORT_PARTS.extend(png.format(**values) for values in instances)
+    marked = in_report(svg, f"figures.{module}", category, label, instances=instances)
+    return {"svg": marked, "png": png}
+
+
+def by_recipe(recipes):
+    return [{"recipe": recipe} for recipe in recipes]
+
+
+def by_figure(figures):
+    """`figures`: recipe -> name -> figure."""
+    return [
+        {"figure": name, "recipe": recipe}
+        for recipe, of_recipe in figures.items()
+        for name in of_recipe
+    ]
 
 
 def look(kind=None, note=NOTE):
@@ -79,7 +94,7 @@ def first_seed(recipe, runs):
 
 def any_figure(figures):
     """A pattern for the name of any figure of any recipe."""
-    names = {name for of_recipe in figures.values() for name in of_recipe}
+    names = {each["figure"] for each in by_figure(figures)}
     return "|".join(re.escape(name) for name in sorted(names))
 
 

@@ -159,6 +159,7 @@ rule tabulate_ablation:
             "claims.ablation",
             "claims",
             "3 What each repair is worth",
+            instances=[{}] if ABLATION_IN_REPORT else [],
         ),
         png=f"{FIGURES}/ablation.png",
     log:

@@ -35,6 +35,15 @@ def test_a_caption_is_read_without_running_the_module(module):
         caption("report.figures.yours")
 
 
+def test_artefacts_are_named_in_words(module):
+    module.write_text(MODULE.replace("shown", "shown (A10, A2)"))
+    below = caption("report.figures.mine").removeprefix("What is shown (A10, A2).\n")
+    assert below == "\n**Artefacts.** A2 vocabulary, A10 choice.\n"
+    module.write_text(MODULE.replace("shown", "shown (A13)"))
+    with pytest.raises(EssenceError, match="names A13, no artefact"):
+        caption("report.figures.mine")
+
+
 @pytest.mark.parametrize(("old", "new", "stale"), [("shown", "seen", False), ("3", "4", True)])
 def test_other_words_leave_the_figure_as_it_is(module, old, new, stale):
     before = digest.code_digest("workflow_scripts.report.figures.mine")
