@@ -57,7 +57,7 @@ def test_figures_are_the_same_bytes_each_time(tmp_path, runs):
 def test_a_style_that_matplotlib_does_not_know_is_named():
     look = Look(style={"font.sise": 9})
     with pytest.raises(EssenceError, match=r"font\.sise"), drawn_with(look):
-        new_figure("title", NOTE)
+        new_figure("title", NOTE, size=(7.2, 3.6))
 
 
 def test_loss_curves_mark_the_best_epoch_and_the_early_stop(runs):

@@ -5,8 +5,9 @@ seeds. Both compare with what the tokenizer can write of the answer, as the note
 cell of each panel has a frame.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.errors import EssenceError
 from workflow_scripts.report.figures.style import (
     BLACK,
     ORANGE,
@@ -75,11 +75,9 @@ def draw(runs: list[Run], published: Published, note: str = "") -> Figure:
     title = f"Experiment 3: learning rate x batch size ({runs[0].recipe})"
     figure = new_figure(title, note, size=(7.2, 4.6))
     panels = figure.subplots(2, 3, squeeze=False)
-    for column, (metric, (label, better, colours)) in enumerate(METRICS.items()):
-        for row, grid in enumerate(
-            (published_grid(published, metric), measured_grid(runs, metric))
-        ):
-            _draw_grid(panels[row, column], grid, better, colours)
+    for column, (metric, (label, best_of, colours)) in enumerate(METRICS.items()):
+        _draw_grid(panels[0, column], published_grid(published, metric), best_of, colours)
+        _draw_grid(panels[1, column], measured_grid(runs, metric), best_of, colours)
         panels[0, column].set_title(label, loc="left", fontsize=8.5)
         panels[1, column].set_xlabel("learning rate")
     seeds = len({run.seed for run in runs})
@@ -88,9 +86,10 @@ def draw(runs: list[Run], published: Published, note: str = "") -> Figure:
     return figure
 
 
-def _draw_grid(axes: Axes, grid: Grid, better: Any, colours: str) -> None:
-    rates = sorted({cell[0] for cell in grid})
-    batches = sorted({cell[1] for cell in grid})
+def _draw_grid(axes: Axes, grid: Grid, best_of: Callable, colours: str) -> None:
+    """`best_of` (min or max) finds the cell that gets a frame."""
+    rates = sorted({learning_rate for learning_rate, _ in grid})
+    batches = sorted({batch for _, batch in grid})
     values = np.full((len(batches), len(rates)), np.nan)
     for (learning_rate, batch), value in grid.items():
         values[batches.index(batch), rates.index(learning_rate)] = value
@@ -98,11 +97,11 @@ def _draw_grid(axes: Axes, grid: Grid, better: Any, colours: str) -> None:
     if low == high:  # exact match 0 everywhere: no colour may suggest a spread
         colours, low, high = "Greys", low, low + 8
     axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto", alpha=0.9)
-    best = better(grid.values())
+    best = best_of(grid.values())
     for (learning_rate, batch), value in grid.items():
         x, y = rates.index(learning_rate), batches.index(batch)
-        share = (value - low) / (high - low)
-        dark = {"cividis": share < 0.5, "cividis_r": share > 0.5}.get(colours, False)
+        height = (value - low) / (high - low)
+        dark = {"cividis": height < 0.5, "cividis_r": height > 0.5}.get(colours, False)
         colour = "white" if dark else BLACK
         axes.text(x, y, f"{value:.3f}", ha="center", va="center", color=colour, fontsize=8.5)
         if value == best and colours != "Greys":
@@ -121,12 +120,8 @@ def plot_heatmap(
     png: Annotated[Path, Output("the same, for a screen")],
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    """Raises EssenceError when no run has an evaluation loss."""
-    measured = read_runs(runs)
-    if not any(run.score("eval_loss") is not None for run in measured):
-        raise EssenceError("--runs: no run has an evaluation loss; train experiment 3 first.")
     with drawn_with(look):
-        save(draw(measured, Published.read(published), look.note), svg, png)
+        save(draw(read_runs(runs), Published.read(published), look.note), svg, png)
 
 
 if __name__ == "__main__":

@@ -17,20 +17,11 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import written_whole
 from workflow_scripts.report.look import Look
 
-BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#AA4499",
-    "#56B4E9",
-    "#222222",
-)
-GREY = "#767676"
+BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "#767676"
 TASK_COLOURS = {"Selector": BLUE, "Decomposer": ORANGE, "Refiner": GREEN}
 TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
 TRAIN, EVAL, PUBLISHED = BLUE, ORANGE, GREY
-NOTE_INCHES = 0.17
-WIDE = (7.2, 3.6)  # inches: the text width of an A4 page
+NOTE_INCHES = 0.17  # height of the small print
 
 BASE_STYLE = {
     "font.family": "DejaVu Sans",
@@ -74,8 +65,11 @@ def drawn_with(look: Look) -> Iterator[None]:
         yield
 
 
-def new_figure(title: str, note: str, size: tuple[float, float] = WIDE) -> Figure:
-    """A figure with its title and, when there is one, the small print below."""
+def new_figure(title: str, note: str, size: tuple[float, float]) -> Figure:
+    """A figure with its title and, when there is one, the small print below.
+
+    `size` is in inches; 7.2 is the text width of an A4 page.
+    """
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     if note:
@@ -107,8 +101,8 @@ def legend_below(figure: Figure, columns: int = 4) -> None:
 
 def _keep_free(figure: Figure, inches: float) -> None:
     """Lay the panels out above a strip at the bottom of the figure."""
-    share = inches / figure.get_figheight()
-    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))
+    fraction = inches / figure.get_figheight()
+    figure.get_layout_engine().set(rect=(0, fraction, 1, 1 - fraction))
 
 
 def save(figure: Figure, svg: Path, png: Path) -> None:
