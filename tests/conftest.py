@@ -1,4 +1,4 @@
-"""What the tests share: a copy of the project in which the smoke configuration has been run."""
+"""What tests share: copies of the project, a tiny model, reference material, made-up results."""
 
 import os
 import re
@@ -10,12 +10,12 @@ from pathlib import Path
 import material
 import pytest
 import report_files
+from material import ROOT
 
 from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.twin import build
 from workflow_scripts.report.runs import Run
 
-ROOT = Path(__file__).resolve().parent.parent
 SMOKE = ("--configfile", "configs/smoke.yaml")
 
 
@@ -115,6 +115,14 @@ def real_rows(request, tmp_path_factory) -> material.Rows:
 def real_databases(request, tmp_path_factory) -> material.Databases:
     """Spider's databases where they are at hand, and those with their awkward traits."""
     return material.databases_of(request.param, tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Path:
+    """A model of few weights and samples of few rows, as tiny_model.py makes them."""
+    import tiny_model  # with torch, which most tests do without
+
+    return tiny_model.make_all(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,6 @@ from workflow_scripts.model.load import load_model
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return tiny_model.make_all(tmp_path_factory.mktemp("tiny"))
-
-
 def predict(tiny, out, recipe=None, **more):
     stage.predict(
         settings=tiny_model.settings(recipe),

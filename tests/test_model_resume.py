@@ -30,11 +30,6 @@ class Killed(BaseException):
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return tiny_model.make_all(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
 def expected(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("uninterrupted")
     stage.train(**tiny_model.arguments(folder, tiny, CHOSEN))

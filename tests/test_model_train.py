@@ -26,11 +26,6 @@ from workflow_scripts.text.tokenizers import load_tokenizer
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return tiny_model.make_all(tmp_path_factory.mktemp("tiny"))
-
-
-@pytest.fixture(scope="module")
 def finished(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     stage.train(**tiny_model.arguments(folder, tiny, tiny_model.settings()))
