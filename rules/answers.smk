@@ -115,7 +115,7 @@ rule browse_predictions:
             "pages.predictions",
             "exp4",
             "2 All held-out answers",
-            instances=by_recipe(RECIPES),
+            instances=[{"recipe": recipe} for recipe in RECIPES],
         ),
     log:
         "logs/report/browse_predictions_{recipe}.log",

@@ -89,13 +89,7 @@ rule plot_losses:
         # Published points are comparable on the report's own rows and model alone.
         published=PUBLISHED if REPORTS_ROWS and not OWN_MODEL else [],
     output:
-        **figure(
-            "losses",
-            lambda w: "exp1" if LOSSES[w.recipe][w.figure].experiment == 1 else "exp3",
-            lambda w: LOSSES[w.recipe][w.figure].label,
-            name="{figure}_{recipe}",
-            instances=by_figure(LOSSES),
-        ),
+        **loss_figure("losses", LOSSES),
     log:
         "logs/report/plot_losses/{figure}_{recipe}.log",
     wildcard_constraints:
@@ -123,13 +117,7 @@ rule plot_task_losses:
             w.recipe, TASK_LOSSES[w.recipe][w.figure].runs[0], SEEDS[0]
         )["train"],
     output:
-        **figure(
-            "task_losses",
-            "exp1",
-            lambda w: TASK_LOSSES[w.recipe][w.figure].label,
-            name="{figure}_{recipe}",
-            instances=by_figure(TASK_LOSSES),
-        ),
+        **loss_figure("task_losses", TASK_LOSSES),
     log:
         "logs/report/plot_task_losses/{figure}_{recipe}.log",
     wildcard_constraints:
@@ -153,13 +141,7 @@ rule plot_heatmap:
         ),
         published=PUBLISHED,
     output:
-        **figure(
-            "heatmap",
-            "exp3",
-            "Learning rate x batch size",
-            name="heatmap_{recipe}",
-            instances=by_recipe(GRIDS),
-        ),
+        **figure_by_recipe("heatmap", "exp3", "Learning rate x batch size", GRIDS),
     log:
         "logs/report/plot_heatmap_{recipe}.log",
     conda:
@@ -180,7 +162,7 @@ rule plot_execution:
         **figure(
             "execution",
             "results",
-            "4 Execution accuracy by task and hardness",
+            "5 Execution accuracy by task and hardness",
             instances=[{}] if DATABASES else [],
         ),
     log:
@@ -203,12 +185,8 @@ rule plot_carried_weights:
         ),
         published=PUBLISHED,
     output:
-        **figure(
-            "carried_weights",
-            "claims",
-            "2 The chain of carried weights",
-            name="carried_weights_{recipe}",
-            instances=by_recipe(CARRIED),
+        **figure_by_recipe(
+            "carried_weights", "claims", "2 The chain of carried weights", CARRIED
         ),
     log:
         "logs/report/plot_carried_weights_{recipe}.log",

@@ -32,15 +32,15 @@ REPORT_PARTS = []  # all files of the report; filled by the rules that make them
 CAPTIONS = {}  # file of a caption -> its text; likewise
 
 
-def in_report(path, module, category, label, caption="CAPTION", instances=({},)):
-    """Mark an output for the report, with the caption in workflow_scripts/report/<module>.
+def in_report(path, stage, category, label, caption="CAPTION", instances=({},)):
+    """Mark an output for the report, with the caption in workflow_scripts/report/<stage>.
 
     A path with wildcards has as many `instances` as are listed, each with their values. Category
     and label may be functions of the wildcards; what has a recipe is listed by it.
     """
     suffix = caption.removeprefix("CAPTION").lower()
-    file = f"results/report/captions/{module}{suffix}.rst"
-    CAPTIONS[file] = read_caption(f"report.{module}", caption)
+    file = f"results/report/captions/{stage}{suffix}.rst"
+    CAPTIONS[file] = read_caption(f"report.{stage}", caption)
     REPORT_PARTS.extend(path.format(**values) for values in instances)
 
     def labels(wildcards):
@@ -56,25 +56,33 @@ def in_report(path, module, category, label, caption="CAPTION", instances=({},))
     )
 
 
-def figure(module, category, label, name=None, instances=({},)):
-    """What a rule declares as outputs of a figure. `name` of the files, where not the module's."""
-    svg, png = (f"{FIGURES}/{name or module}.{kind}" for kind in ("svg", "png"))
+def figure(stage, category, label, name=None, instances=({},)):
+    """What a rule declares as outputs of a figure. `name` of the files, where not the stage's."""
+    svg, png = (f"{FIGURES}/{name or stage}.{kind}" for kind in ("svg", "png"))
     REPORT_PARTS.extend(png.format(**values) for values in instances)
-    marked = in_report(svg, f"figures.{module}", category, label, instances=instances)
+    marked = in_report(svg, f"figures.{stage}", category, label, instances=instances)
     return {"svg": marked, "png": png}
 
 
-def by_recipe(recipes):
-    return [{"recipe": recipe} for recipe in recipes]
+def figure_by_recipe(stage, category, label, recipes):
+    name, instances = f"{stage}_{{recipe}}", [{"recipe": recipe} for recipe in recipes]
+    return figure(stage, category, label, name, instances)
 
 
-def by_figure(figures):
-    """`figures`: recipe -> name -> figure."""
-    return [
+def loss_figure(stage, figures):
+    """`figures`: recipe -> name -> LossFigure."""
+    instances = [
         {"figure": name, "recipe": recipe}
         for recipe, of_recipe in figures.items()
         for name in of_recipe
     ]
+    return figure(
+        stage,
+        lambda w: "exp1" if figures[w.recipe][w.figure].experiment == 1 else "exp3",
+        lambda w: figures[w.recipe][w.figure].label,
+        "{figure}_{recipe}",
+        instances,
+    )
 
 
 def look(kind=None, note=NOTE):
@@ -94,7 +102,7 @@ def first_seed(recipe, runs):
 
 def any_figure(figures):
     """A pattern for the name of any figure of any recipe."""
-    names = {each["figure"] for each in by_figure(figures)}
+    names = {name for of_recipe in figures.values() for name in of_recipe}
     return "|".join(re.escape(name) for name in sorted(names))
 
 

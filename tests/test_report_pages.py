@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -152,12 +152,12 @@ def test_examples_say_where_the_run_met_each_row(tmp_path, runs):
 def test_what_a_model_writes_cannot_break_out_of_the_page(tmp_path, runs):
     run = pick(runs, "repaired", "exp1_natural")
     collected = predictions.collect([run])
-    assert collected.executed == ["error"]
-    assert "SELECT </script> a FROM t" in {answer.text for answer in collected.answers}
+    assert collected["executed"] == ["error"]
+    assert "SELECT </script> a FROM t" in {answer["text"] for answer in collected["answers"]}
     page = tmp_path / "page.html"
     predictions.browse_predictions(runs=[run.folder], page=page)
     text = page.read_text()
     assert text.count("</script>") == 1
     data = re.search(r"const DATA = (.*), PAGE = 20", text).group(1)
-    assert json.loads(data)["answers"] == [asdict(answer) for answer in collected.answers]
+    assert json.loads(data)["answers"] == collected["answers"]
     assert html.table(["a"], [["<b>"]]).count("&lt;b&gt;") == 1

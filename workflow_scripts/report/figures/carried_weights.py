@@ -14,15 +14,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.published import LoggedEpoch, Published
 from workflow_scripts.artifacts.runs import Epoch
-from workflow_scripts.report.figures.style import (
-    BLUE,
-    ORANGE,
-    PUBLISHED,
-    drawn_with,
-    legend_below,
-    new_figure,
-    save,
-)
+from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.runs import Run, read_runs
 from workflow_scripts.stage import Input, Output, Setting, run_stage
@@ -45,7 +37,7 @@ learning rate or a batch size is mostly the effect of having trained longer.
 def draw(chain: list[Run], published: Published, note: str = "") -> Figure:
     """`chain`: runs of one recipe in the order in which they were trained."""
     title = f"The chain of carried weights ({chain[0].recipe})"
-    figure = new_figure(title, note, size=(7.2, 4.4))
+    figure = style.new_figure(title, note, size=(7.2, 4.4))
     axes = figure.subplots()
     at, ticks = 0.0, []
     for index, run in enumerate(chain):
@@ -54,11 +46,11 @@ def draw(chain: list[Run], published: Published, note: str = "") -> Figure:
         width = max(len(quoted), len(epochs)) + 1.0
         if index % 2:
             axes.axvspan(at, at + width, color="#F2F2F2", linewidth=0)
-        _draw_part(axes, at, quoted, PUBLISHED, "o", "published")
+        _draw_part(axes, at, quoted, style.PUBLISHED, "o", "published")
         if run.provenance.base.run:
-            _draw_part(axes, at, epochs, ORANGE, "s", "measured, weights carried over")
+            _draw_part(axes, at, epochs, style.ORANGE, "s", "measured, weights carried over")
         else:
-            _draw_part(axes, at, epochs, BLUE, "s", "measured, from the base model")
+            _draw_part(axes, at, epochs, style.BLUE, "s", "measured, from the base model")
         ticks.append((at + width / 2, run.name))
         at += width
     axes.set_xticks([x for x, _ in ticks], [name for _, name in ticks], rotation=35, ha="right")
@@ -67,7 +59,7 @@ def draw(chain: list[Run], published: Published, note: str = "") -> Figure:
     axes.set_xlim(0, at)
     axes.set_ylabel("evaluation loss (padding counted)")
     axes.set_xlabel("runs in the order of training; one point per epoch")
-    legend_below(figure)
+    style.legend_below(figure)
     return figure
 
 
@@ -77,8 +69,8 @@ def _draw_part(
     if log:
         x = [at + place + 1 for place in range(len(log))]
         y = [point.eval_loss for point in log]
-        style = {"linestyle": ":", "markerfacecolor": "white"} if marker == "o" else {}
-        axes.plot(x, y, color=colour, marker=marker, markersize=3.5, label=label, **style)
+        hollow = {"linestyle": ":", "markerfacecolor": "white"} if marker == "o" else {}
+        axes.plot(x, y, color=colour, marker=marker, markersize=3.5, label=label, **hollow)
 
 
 def plot_carried_weights(
@@ -88,8 +80,8 @@ def plot_carried_weights(
     png: Annotated[Path, Output("the same, for a screen")],
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    with drawn_with(look):
-        save(draw(read_runs(runs), Published.read(published), look.note), svg, png)
+    with style.drawn_with(look):
+        style.save(draw(read_runs(runs), Published.read(published), look.note), svg, png)
 
 
 if __name__ == "__main__":

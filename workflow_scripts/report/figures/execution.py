@@ -16,16 +16,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.tables import Judged
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.report.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    drawn_with,
-    legend_below,
-    new_figure,
-    save,
-)
+from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.runs import Run, best_runs, held_out, read_runs
 from workflow_scripts.stage import Output, Setting, run_stage
@@ -50,7 +41,7 @@ PANELS = {
         ("easy", "medium", "hard", "extra"),
     ),
 }
-STYLES = ((BLUE, ""), (ORANGE, "//"), (GREEN, ".."))
+FILLS = ((style.BLUE, ""), (style.ORANGE, "//"), (style.GREEN, ".."))
 
 
 @dataclass
@@ -78,7 +69,7 @@ def executed_rows(seeds: list[Run]) -> tuple[str, list[ExecutedRow]]:
 
 
 def draw(runs: list[Run], note: str = "") -> Figure:
-    figure = new_figure("Execution accuracy of each recipe's best run", note, size=(7.2, 3.2))
+    figure = style.new_figure("Execution accuracy of each recipe's best run", note, size=(7.2, 3.2))
     panels = figure.subplots(1, 2, width_ratios=(2, 4), sharey=True)
     chosen = best_runs(runs)
     for place, (recipe, seeds) in enumerate(chosen.items()):
@@ -89,25 +80,26 @@ def draw(runs: list[Run], note: str = "") -> Figure:
             for x, group in enumerate(groups):
                 values = [row.accuracy for row in rows if getattr(row, column) == group]
                 if values:
-                    _bar(axes, x + shift, values, 0.8 / len(chosen), STYLES[place % 3], label)
+                    _bar(axes, x + shift, values, 0.8 / len(chosen), FILLS[place % 3], label)
     for axes, (title, groups) in zip(panels, PANELS.values(), strict=True):
         axes.set_title(title, loc="left", fontsize=8.5)
         axes.set_xticks(range(len(groups)), groups)
         axes.set_ylim(0, 1.08)
         axes.grid(visible=False, axis="x")
     panels[0].set_ylabel("share of rows with gold's result")
-    legend_below(figure, columns=1)
+    style.legend_below(figure, columns=1)
     return figure
 
 
 def _bar(
-    axes: Axes, x: float, values: list[float], width: float, style: tuple[str, str], label: str
+    axes: Axes, x: float, values: list[float], width: float, fill: tuple[str, str], label: str
 ) -> None:
-    """The mean with its 95 % interval over rows; `style`: colour and hatch."""
-    colour, hatch = style
+    """The mean with its 95 % interval over rows; `fill`: colour and hatch."""
+    colour, hatch = fill
     value, low, high = mean_over_rows(values)
     axes.bar(x, value, width * 0.92, color=colour, hatch=hatch, edgecolor="white", label=label)
-    axes.errorbar(x, value, yerr=[[value - low], [high - value]], color=BLACK, lw=1, capsize=2)
+    spread = [[value - low], [high - value]]
+    axes.errorbar(x, value, yerr=spread, color=style.BLACK, lw=1, capsize=2)
     text = f"{value:.2f}\nn={len(values)}"
     axes.text(x, high + 0.02, text, ha="center", va="bottom", fontsize=6)
 
@@ -118,8 +110,8 @@ def plot_execution(
     png: Annotated[Path, Output("the same, for a screen")],
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    with drawn_with(look):
-        save(draw(read_runs(runs), look.note), svg, png)
+    with style.drawn_with(look):
+        style.save(draw(read_runs(runs), look.note), svg, png)
 
 
 if __name__ == "__main__":

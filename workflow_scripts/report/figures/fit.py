@@ -12,13 +12,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.fit import FitAudit, TaskFit
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.figures.style import (
-    TASK_COLOURS,
-    drawn_with,
-    legend_below,
-    new_figure,
-    save,
-)
+from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
@@ -48,7 +42,7 @@ HATCHES = {"Selector": "", "Decomposer": "///", "Refiner": "..."}
 
 
 def draw(audits: list[FitAudit], note: str = "") -> Figure:
-    figure = new_figure("What each recipe leaves of the rows", note, size=(7.2, 4.6))
+    figure = style.new_figure("What each recipe leaves of the rows", note, size=(7.2, 4.6))
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (measure, title) in zip(panels.flat, PANELS.items(), strict=True):
         for offset, task in enumerate(TASKS):
@@ -60,7 +54,7 @@ def draw(audits: list[FitAudit], note: str = "") -> Figure:
         axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
     for axes in panels[:, 0]:
         axes.set_ylabel("share of rows")
-    legend_below(figure)
+    style.legend_below(figure)
     return figure
 
 
@@ -80,7 +74,7 @@ def _draw_task(axes: Axes, audits: list[FitAudit], measure: str, task: str, offs
         np.arange(len(audits)) + offset,
         [height for height, _ in bars],
         WIDTH,
-        color=TASK_COLOURS[task],
+        color=style.TASK_COLOURS[task],
         hatch=HATCHES[task],
         edgecolor="white",
         linewidth=0,
@@ -95,8 +89,8 @@ def plot_fit(
     png: Annotated[Path, Output("the same, for a screen")],
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    with drawn_with(look):
-        save(draw([FitAudit.read(path) for path in fit], look.note), svg, png)
+    with style.drawn_with(look):
+        style.save(draw([FitAudit.read(path) for path in fit], look.note), svg, png)
 
 
 if __name__ == "__main__":

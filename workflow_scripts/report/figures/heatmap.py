@@ -15,13 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.report.figures.style import (
-    BLACK,
-    ORANGE,
-    drawn_with,
-    new_figure,
-    save,
-)
+from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.runs import Run, read_runs
@@ -73,7 +67,7 @@ def published_grid(published: Published, metric: str) -> Grid:
 
 def draw(runs: list[Run], published: Published, note: str = "") -> Figure:
     title = f"Experiment 3: learning rate x batch size ({runs[0].recipe})"
-    figure = new_figure(title, note, size=(7.2, 4.6))
+    figure = style.new_figure(title, note, size=(7.2, 4.6))
     panels = figure.subplots(2, 3, squeeze=False)
     for column, (metric, (label, best_of, colours)) in enumerate(METRICS.items()):
         _draw_grid(panels[0, column], published_grid(published, metric), best_of, colours)
@@ -102,11 +96,11 @@ def _draw_grid(axes: Axes, grid: Grid, best_of: Callable, colours: str) -> None:
         x, y = rates.index(learning_rate), batches.index(batch)
         height = (value - low) / (high - low)
         dark = {"cividis": height < 0.5, "cividis_r": height > 0.5}.get(colours, False)
-        colour = "white" if dark else BLACK
+        colour = "white" if dark else style.BLACK
         axes.text(x, y, f"{value:.3f}", ha="center", va="center", color=colour, fontsize=8.5)
         if value == best and colours != "Greys":
             corner = (x - 0.46, y - 0.46)
-            axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=ORANGE, lw=2))
+            axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=style.ORANGE, lw=2))
     axes.set_xticks(range(len(rates)), [rate(value) for value in rates])
     axes.set_yticks(range(len(batches)), [str(batch) for batch in batches])
     axes.grid(visible=False)
@@ -120,8 +114,8 @@ def plot_heatmap(
     png: Annotated[Path, Output("the same, for a screen")],
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    with drawn_with(look):
-        save(draw(read_runs(runs), Published.read(published), look.note), svg, png)
+    with style.drawn_with(look):
+        style.save(draw(read_runs(runs), Published.read(published), look.note), svg, png)
 
 
 if __name__ == "__main__":

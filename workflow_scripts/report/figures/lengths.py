@@ -12,13 +12,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import Lengths
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.figures.style import (
-    BLACK,
-    TASK_COLOURS,
-    drawn_with,
-    new_figure,
-    save,
-)
+from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
@@ -46,7 +40,7 @@ Limits = dict[str, dict[str, int]]  # recipe -> column -> tokens that it keeps
 
 
 def draw(rows: list[Lengths], limits: Limits, note: str = "") -> Figure:
-    figure = new_figure("Length of source and target by task", note, size=(7.2, 4.4))
+    figure = style.new_figure("Length of source and target by task", note, size=(7.2, 4.4))
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (column, title) in zip(panels.flat, PANELS.items(), strict=True):
         _draw_boxes(
@@ -55,7 +49,7 @@ def draw(rows: list[Lengths], limits: Limits, note: str = "") -> Figure:
         )
         for limit in sorted({cut[column] for cut in limits.values() if column in cut}):
             recipes = [recipe for recipe, cut in limits.items() if cut.get(column) == limit]
-            axes.axvline(limit, color=BLACK, linestyle=":", linewidth=1.2)
+            axes.axvline(limit, color=style.BLACK, linestyle=":", linewidth=1.2)
             axes.annotate(
                 f"cut at {limit:,}: {', '.join(recipes)}",
                 (limit, 1),
@@ -83,11 +77,11 @@ def _draw_boxes(axes: Axes, by_task: dict[str, list[int]]) -> None:
         tick_labels=tasks,
         widths=0.6,
         patch_artist=True,
-        medianprops={"color": BLACK, "linewidth": 1.4},
+        medianprops={"color": style.BLACK, "linewidth": 1.4},
         flierprops={"marker": "o", "markersize": 2, "alpha": 0.4, "markeredgewidth": 0.4},
     )
     for task, box in zip(tasks, boxes["boxes"], strict=True):
-        box.set_facecolor(TASK_COLOURS[task])
+        box.set_facecolor(style.TASK_COLOURS[task])
         box.set_alpha(0.75)
     axes.grid(axis="y", visible=False)
 
@@ -101,8 +95,8 @@ def plot_lengths(
     ],
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
-    with drawn_with(look):
-        save(draw(read_rows(Lengths, lengths), limits, look.note), svg, png)
+    with style.drawn_with(look):
+        style.save(draw(read_rows(Lengths, lengths), limits, look.note), svg, png)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.published import Published, PublishedRun
-from workflow_scripts.report.figures.style import (
-    BLACK,
-    EVAL,
-    PUBLISHED,
-    TRAIN,
-    drawn_with,
-    legend_below,
-    new_figure,
-    save,
-)
+from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.runs import Run, logged_losses, read_runs
@@ -48,12 +39,12 @@ that batch 8 overfits. In its notebooks each run began with the weights that the
 
 def draw(title: str, runs: list[Run], note: str = "", published: Published | None = None) -> Figure:
     """One panel for each run, on one loss axis. `published`: the report's runs, drawn in grey."""
-    figure = new_figure(title, note, size=(7.2, 3.5))
+    figure = style.new_figure(title, note, size=(7.2, 3.5))
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for axes, run in zip(panels, runs, strict=True):
         _draw_run(axes, run, published.runs.get(run.name) if published else None)
     panels[0].set_ylabel("loss (as the recipe counts it)")
-    legend_below(figure)
+    style.legend_below(figure)
     return figure
 
 
@@ -63,7 +54,7 @@ def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
     axes.plot(
         [point.epoch for point in logged],
         [point.loss for point in logged],
-        color=TRAIN,
+        color=style.TRAIN,
         linewidth=1,
         label=f"training (mean of {run.log_every} steps)",
     )
@@ -71,7 +62,7 @@ def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
     axes.plot(
         [epoch.epoch for epoch in epochs],
         [epoch.eval_loss for epoch in epochs],
-        color=EVAL,
+        color=style.EVAL,
         linestyle="--",
         marker="s",
         markersize=4,
@@ -84,14 +75,14 @@ def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
         marker="*",
         markersize=12,
         markerfacecolor="white",
-        markeredgecolor=BLACK,
+        markeredgecolor=style.BLACK,
         label="best epoch, kept",
     )
     if published:
         axes.plot(
             [point.epoch for point in published.log],
             [point.eval_loss for point in published.log],
-            color=PUBLISHED,
+            color=style.PUBLISHED,
             linestyle=":",
             marker="o",
             markersize=3,
@@ -113,7 +104,7 @@ def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
 
 def _mark_stop(axes: Axes, epoch: float) -> None:
     side = -1 if epoch > axes.get_xlim()[1] / 2 else 1
-    axes.axvline(epoch, color=BLACK, linewidth=0.9, linestyle=(0, (1, 2)))
+    axes.axvline(epoch, color=style.BLACK, linewidth=0.9, linestyle=(0, (1, 2)))
     axes.annotate(
         f"stopped early\nafter epoch {epoch:g}",
         (epoch, 1),
@@ -135,8 +126,8 @@ def plot_losses(
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
     quoted = Published.read(published) if published else None
-    with drawn_with(look):
-        save(draw(title, read_runs(runs), look.note, quoted), svg, png)
+    with style.drawn_with(look):
+        style.save(draw(title, read_runs(runs), look.note, quoted), svg, png)
 
 
 if __name__ == "__main__":

@@ -17,17 +17,10 @@ from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.runs import StepSums
 from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.figures.style import (
-    TASK_COLOURS,
-    TASK_LINES,
-    drawn_with,
-    legend_below,
-    new_figure,
-    save,
-)
+from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.runs import Run, logged_losses
-from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 CAPTION = """\
 Training loss by task over the first steps, as the notebooks drew it and as it is (recipe
@@ -45,6 +38,7 @@ few steps. Of several seeds the first is shown.
 Both are artefact A7: the figures carry no information about tasks.
 """
 
+STEPS = 800  # the first of a run are shown
 Curves = dict[str, tuple[list[int], list[float]]]
 
 
@@ -76,23 +70,23 @@ def true_losses(run: Run, steps: int, window: int) -> Curves:
     return curves
 
 
-def draw(title: str, run: Run, row_tasks: list[str], steps: int, note: str = "") -> Figure:
-    steps = min(steps, len(run.steps))
+def draw(title: str, run: Run, row_tasks: list[str], note: str = "") -> Figure:
+    steps = min(STEPS, len(run.steps))
     window = max(5, steps // 40)
-    figure = new_figure(title, note, size=(7.2, 3.5))
+    figure = style.new_figure(title, note, size=(7.2, 3.5))
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_curves(left, as_they_were(run, row_tasks, steps))
     _draw_curves(right, true_losses(run, steps, window))
     left.set_title("as they were: one curve, drawn three times", loc="left", fontsize=9)
     right.set_title(f"true: pooled over a task's last {window} steps", loc="left", fontsize=9)
     left.set_ylabel("training loss (as the recipe counts it)")
-    legend_below(figure)
+    style.legend_below(figure)
     return figure
 
 
 def _draw_curves(axes: Axes, curves: Curves) -> None:
     for task, (x, y) in curves.items():
-        colour, line = TASK_COLOURS[task], TASK_LINES[task]
+        colour, line = style.TASK_COLOURS[task], style.TASK_LINES[task]
         axes.plot(x, y, color=colour, linestyle=line, linewidth=1.3, label=task)
     axes.set_xlabel("step")
     axes.set_xlim(left=0)
@@ -104,12 +98,11 @@ def plot_task_losses(
     title: Annotated[str, Setting("above the figure")],
     svg: Annotated[Path, Output("the figure")],
     png: Annotated[Path, Output("the same, for a screen")],
-    steps: Annotated[int, Option("first steps to show")] = 800,
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
     row_tasks = [row.task for row in iter_rows(RowSubject, rows)]
-    with drawn_with(look):
-        save(draw(title, Run(run), row_tasks, steps, look.note), svg, png)
+    with style.drawn_with(look):
+        style.save(draw(title, Run(run), row_tasks, look.note), svg, png)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.figures.style import TASK_COLOURS, drawn_with, new_figure, save
+from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
@@ -26,11 +26,11 @@ with the natural mix to a sample with equally many rows of each task.
 
 def draw(counts: dict[str, int], note: str = "") -> Figure:
     """Bars with the number and the share of rows of each task written above them."""
-    figure = new_figure("Figure 3.1  Rows by task", note, size=(5.2, 3.4))
+    figure = style.new_figure("Figure 3.1  Rows by task", note, size=(5.2, 3.4))
     axes = figure.subplots()
     total = sum(counts.values())
     heights = [counts.get(task, 0) for task in TASKS]
-    bars = axes.bar(TASKS, heights, width=0.62, color=[TASK_COLOURS[task] for task in TASKS])
+    bars = axes.bar(TASKS, heights, width=0.62, color=[style.TASK_COLOURS[task] for task in TASKS])
     labels = [f"{height:,}\n({height / max(total, 1):.0%})" for height in heights]
     axes.bar_label(bars, labels, padding=2, fontsize=8)
     axes.set_ylim(0, max(heights) * 1.18 or 1)
@@ -47,8 +47,8 @@ def plot_tasks(
     look: Annotated[Look, Setting("small print and style")] = PLAIN,
 ) -> None:
     counts = Counter(row.task for row in iter_rows(RowSubject, rows))
-    with drawn_with(look):
-        save(draw(counts, look.note), svg, png)
+    with style.drawn_with(look):
+        style.save(draw(counts, look.note), svg, png)
 
 
 if __name__ == "__main__":

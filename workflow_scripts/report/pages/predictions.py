@@ -6,7 +6,7 @@ and gold are stored once, however many runs answered them.
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.tables import Judged, Prediction
@@ -56,21 +56,6 @@ class ShownAnswer:
     error: str | None
 
 
-@dataclass
-class PageData:
-    """All that the script of the page works on; the lists of names are its menus."""
-
-    rows: list[ShownRow]
-    schemas: list[str]
-    answers: list[ShownAnswer]
-    runs: list[str]
-    splits: list[str]
-    tasks: tuple[str, ...]
-    qualities: list[str]
-    colours: dict[str, str]
-    executed: list[str]
-
-
 def judged_answers(run: Run) -> dict[tuple[str, int], Judged]:
     """(split, idx) -> what executing an answer's SQL gave; empty where nothing was executed."""
     path = run.folder / "verdicts.parquet"
@@ -79,8 +64,8 @@ def judged_answers(run: Run) -> dict[tuple[str, int], Judged]:
     return {(judged.split, judged.idx): judged for judged in iter_rows(Judged, path)}
 
 
-def collect(runs: list[Run]) -> PageData:
-    """Rows and schemas once, answers by run, in the order of the runs."""
+def collect(runs: list[Run]) -> dict[str, Any]:
+    """What the script of the page works on: rows and schemas once, answers by run, its menus."""
     rows: dict[tuple[str, int], ShownRow] = {}
     places: dict[tuple[str, int], int] = {}
     schemas: dict[str, int] = {}
@@ -109,17 +94,18 @@ def collect(runs: list[Run]) -> PageData:
                     error=executed.error if executed else None,
                 )
             )
-    return PageData(
-        rows=list(rows.values()),
-        schemas=list(schemas),
-        answers=answers,
-        runs=[run.name for run in runs],
-        splits=[split for split in SPLITS if any(row.split == split for row in rows.values())],
-        tasks=TASKS,
-        qualities=list(QUALITIES),
-        colours=QUALITIES,
-        executed=sorted({answer.executed for answer in answers if answer.executed}),
-    )
+    splits = {row.split for row in rows.values()}
+    return {
+        "rows": [asdict(row) for row in rows.values()],
+        "schemas": list(schemas),
+        "answers": [asdict(answer) for answer in answers],
+        "runs": [run.name for run in runs],
+        "splits": [split for split in SPLITS if split in splits],
+        "tasks": TASKS,
+        "qualities": list(QUALITIES),
+        "colours": QUALITIES,
+        "executed": sorted({answer.executed for answer in answers if answer.executed}),
+    }
 
 
 def browse_predictions(
@@ -129,8 +115,8 @@ def browse_predictions(
 ) -> None:
     shown = read_runs(runs)
     title = f"Predictions of the recipe {shown[0].recipe}"
-    data = asdict(collect(shown))
-    write_text(page, html.render("predictions.html", title=title, note=look.note, data=data))
+    text = html.render("predictions.html", title=title, note=look.note, data=collect(shown))
+    write_text(page, text)
 
 
 if __name__ == "__main__":
