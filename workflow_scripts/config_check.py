@@ -45,6 +45,12 @@ TYPE_NAMES = {
     "array": "a list",
     "null": "null",
 }
+BOUNDS = {
+    "minimum": "at least {} is needed",
+    "maximum": "at most {} is allowed",
+    "exclusiveMinimum": "it must be above {}",
+    "exclusiveMaximum": "it must be below {}",
+}
 
 
 def checked(config: Config) -> Config:
@@ -89,21 +95,12 @@ def _describe(error: jsonschema.ValidationError) -> str:
 
 def _wanted(error: jsonschema.ValidationError) -> str:
     bound = error.validator_value
-    match error.validator:
-        case "type":
-            types = [bound] if isinstance(bound, str) else bound
-            return f"{' or '.join(TYPE_NAMES[each] for each in types)} belongs here"
-        case "enum":
-            return f"one of {', '.join(map(str, bound))} belongs here"
-        case "minimum":
-            return f"at least {bound} is needed"
-        case "maximum":
-            return f"at most {bound} is allowed"
-        case "exclusiveMinimum":
-            return f"it must be above {bound}"
-        case "exclusiveMaximum":
-            return f"it must be below {bound}"
-    return error.message
+    if error.validator == "type":
+        types = [bound] if isinstance(bound, str) else bound
+        return f"{' or '.join(TYPE_NAMES[each] for each in types)} belongs here"
+    if error.validator == "enum":
+        return f"one of {', '.join(map(str, bound))} belongs here"
+    return BOUNDS[error.validator].format(bound) if error.validator in BOUNDS else error.message
 
 
 def _is_number(text: str) -> bool:
