@@ -23,7 +23,6 @@ from workflow_scripts.config import (
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.domains import domain_names
-from workflow_scripts.digest import code_digest
 from workflow_scripts.files import write_text
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
