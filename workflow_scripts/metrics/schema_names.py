@@ -12,6 +12,7 @@ from workflow_scripts.sql.parse import names_in
 
 Schema = Mapping[str, tuple[str, ...]]
 Columns = frozenset[tuple[str, str]]
+ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})  # SQLite's, which every table has
 
 
 @functools.lru_cache(maxsize=4096)
@@ -51,15 +52,14 @@ def needed_columns(sql: str, schema: Schema) -> list[Columns]:
 
 
 def unknown_names(sql: str, schema: Schema) -> set[str]:
-    """Tables and columns that a query names and the schema hasn't; SQLite's row ids are known."""
+    """Tables and columns that a query names and the schema hasn't."""
     names = names_in(sql)
     if names is None:
         return set()
-    anywhere = {column for columns in schema.values() for column in columns}
-    anywhere |= {"rowid", "oid", "_rowid_"}
+    anywhere = ROW_IDS.union(*schema.values())
     unknown = {table for table in names.tables if table not in schema}
     for table, column in names.columns:
-        here = {*schema[table], "rowid", "oid", "_rowid_"} if table in schema else anywhere
+        here = ROW_IDS.union(schema[table]) if table in schema else anywhere
         if column not in here:
             unknown.add(f"{table}.{column}" if table else column)
     return unknown
