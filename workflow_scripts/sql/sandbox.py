@@ -23,10 +23,10 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql import worker as worker_module
 from workflow_scripts.sql.worker import FRAME
 
-# The worker limits its processor time. By the clock it gets CLOCK times as much and GRACE seconds,
-# for a busy machine or a slow disk, then the parent kills it.
-CLOCK = 4
-GRACE = 4.0
+# The worker limits its processor time. By the clock it gets so many times as much and a few seconds
+# more, for a busy machine or a slow disk, then the parent kills it.
+CLOCK_FACTOR = 4
+GRACE_SECONDS = 4.0
 KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python's own libraries
 
 
@@ -46,7 +46,7 @@ class Limits:
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
-            if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+            if not 0 < value < math.inf:
                 raise EssenceError(f"limit {name}: {value!r} is not a number above 0")
         if self.memory_mb < 64:
             raise EssenceError("limit memory_mb: a worker needs at least 64 MB; give it more")
@@ -118,9 +118,9 @@ class _Worker:
             _write_all(self.process.stdin.fileno(), FRAME.pack(len(data)) + data)
         except OSError as error:
             raise WorkerGone from error
-        end = time.monotonic() + CLOCK * request["seconds"] + GRACE
+        end = time.monotonic() + CLOCK_FACTOR * request["seconds"] + GRACE_SECONDS
         (size,) = FRAME.unpack(self._read(FRAME.size, end))
-        return json.loads(self._read(size, end + GRACE))
+        return json.loads(self._read(size, end + GRACE_SECONDS))
 
     def _read(self, size: int, end: float) -> bytes:
         parts, left = [], size
