@@ -108,7 +108,10 @@ def merged(base, overlay):
 @pytest.fixture(scope="session", params=material.ROW_SOURCES)
 def real_rows(request, tmp_path_factory) -> material.Rows:
     """Five rows of the original dataset where they are at hand, and five of the twin."""
-    return material.rows_of(request.param, tmp_path_factory.mktemp("rows"))
+    if request.param == "original":
+        return material.original_rows()
+    twin = request.getfixturevalue("twin")
+    return material.rows_of_twin(twin, tmp_path_factory.mktemp("rows") / "five.jsonl")
 
 
 @pytest.fixture(scope="session", params=material.DATABASE_SOURCES)

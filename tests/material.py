@@ -18,8 +18,6 @@ from typing import Any
 
 import awkward_databases
 
-from workflow_scripts.artifacts.data import TwinSettings
-from workflow_scripts.data.twin import build
 from workflow_scripts.formats.prompts import to_source
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,22 +80,20 @@ class Databases:
         return random.Random(seed).sample(rows, min(count, len(rows)))
 
 
-def rows_of(source: str, folder: Path) -> Rows:
-    """The rows of one of ROW_SOURCES; those of the twin are written into `folder`."""
-    if source == "original":
-        return Rows(
-            SHARED / "data/agent_instruct/rows.jsonl",
-            SHARED / "data/t5-small-awesome-text-to-sql",
-            ORIGINAL_TRUTH,
-        )
-    build.build(folder, TwinSettings())
-    records = [json.loads(line) for line in _first_lines(folder / "rows.jsonl", 5)]
+def original_rows() -> Rows:
+    folder = SHARED / "data"
+    rows, model = "agent_instruct/rows.jsonl", "t5-small-awesome-text-to-sql"
+    return Rows(folder / rows, folder / model, ORIGINAL_TRUTH)
+
+
+def rows_of_twin(twin: Path, file: Path) -> Rows:
+    """The first five rows of the twin in that folder, written to `file` in the original's form."""
+    records = [json.loads(line) for line in _first_lines(twin / "rows.jsonl", 5)]
     for record in records:
         record["source"] = to_source(record["messages"][1]["content"])
         record["target"] = record["messages"][2]["content"] + "</s>"
-    truth = [json.loads(line) for line in _first_lines(folder / "truth.jsonl", 5)]
-    file = folder / "five.jsonl"
     file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    truth = [json.loads(line) for line in _first_lines(twin / "truth.jsonl", 5)]
     return Rows(file, ROOT / "resources/models/standin", truth)
 
 
