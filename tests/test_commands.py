@@ -1,5 +1,6 @@
 """A rule's command: it hands over what the rule has, and goes stale with the code of its stage."""
 
+import importlib
 import json
 import os
 import re
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from material import ROOT
 
-from workflow_scripts import commands, digest
+from workflow_scripts import commands, digest, stage
 from workflow_scripts.errors import EssenceError
 
 STAGES = {
@@ -98,6 +99,14 @@ rule copy:
     log: "copy.log"
     shell: stage_command("copy")
 """
+
+
+# Every module of the project that is a stage: (its name, its function)
+OF_THE_PROJECT = [
+    (".".join(path.relative_to(ROOT).with_suffix("").parts), name)
+    for path in sorted([*ROOT.glob("workflow_scripts/**/*.py"), *ROOT.glob("tools/*.py")])
+    for name in re.findall(r"^    run_stage\((\w+)\)$", path.read_text(), re.MULTILINE)
+]
 
 
 class Workflow:
@@ -199,3 +208,13 @@ def test_a_module_that_declares_no_stage_is_told(tmp_path, monkeypatch, text, sa
         commands.stage_command("one")
     with pytest.raises(EssenceError, match="no module workflow_scripts"):
         commands.stage_command("other")
+
+
+@pytest.mark.parametrize(("module", "function"), OF_THE_PROJECT)
+def test_every_stage_of_the_project_tells_its_arguments(module, function, capsys):
+    with pytest.raises(SystemExit) as end:
+        stage.arguments(getattr(importlib.import_module(module), function), ["--help"])
+    said = capsys.readouterr().out
+    assert end.value.code == 0 and f"python -m {module}" in said
+    for name, role in commands.declared_arguments(module).items():
+        assert (name.upper() if role == "Operand" else f"--{name.replace('_', '-')}") in said

@@ -111,7 +111,7 @@ def _add(parser: argparse.ArgumentParser, name: str, hint: Any, default: Any) ->
     else:
         options |= _reading(_without_none(kind), optional, default)
     if isinstance(role, Operand):
-        parser.add_argument(name, **options)
+        parser.add_argument(name, **options | {"metavar": name.upper()})
     else:
         parser.add_argument(f"--{name.replace('_', '-')}", required=not optional, **options)
 
