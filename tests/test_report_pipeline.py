@@ -20,9 +20,6 @@ from workflow_scripts.config_check import checked
 SNAKEFILE = """
 configfile: "config.yaml"
 include: "rules/common.smk"
-def sample_files(recipe, run, seed):
-    folder = f"results/data/samples/{sample_name(config, recipe, run)}/seed{seed}"
-    return {"train": f"{folder}/train.parquet", "val": f"{folder}/val.parquet"}
 include: "rules/report.smk"
 rule everything:
     default_target: True

@@ -71,15 +71,10 @@ def _draw_task(axes: Axes, audits: list[FitAudit], measure: str, task: str, offs
         bar(audit.tasks[task], measure) if task in audit.tasks else (np.nan, "") for audit in audits
     ]
     drawn = axes.bar(
-        np.arange(len(audits)) + offset,
-        [height for height, _ in bars],
-        WIDTH,
-        color=style.TASK_COLOURS[task],
-        hatch=HATCHES[task],
-        edgecolor="white",
-        linewidth=0,
+        np.arange(len(audits)) + offset, [height for height, _ in bars], WIDTH,
+        color=style.TASK_COLOURS[task], hatch=HATCHES[task], edgecolor="white", linewidth=0,
         label=task,
-    )
+    )  # fmt: skip
     axes.bar_label(drawn, [label for _, label in bars], fontsize=6, padding=1)
 
 

@@ -51,17 +51,11 @@ def draw(rows: list[Lengths], limits: Limits, note: str = "") -> Figure:
             recipes = [recipe for recipe, cut in limits.items() if cut.get(column) == limit]
             axes.axvline(limit, color=style.BLACK, linestyle=":", linewidth=1.2)
             axes.annotate(
-                f"cut at {limit:,}: {', '.join(recipes)}",
-                (limit, 1),
-                xycoords=("data", "axes fraction"),
-                xytext=(3, -2),
-                textcoords="offset points",
-                rotation=90,
-                ha="left",
-                va="top",
-                fontsize=6.5,
+                f"cut at {limit:,}: {', '.join(recipes)}", (limit, 1), rotation=90,
+                xycoords=("data", "axes fraction"), xytext=(3, -2), textcoords="offset points",
+                ha="left", va="top", fontsize=6.5,
                 bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
-            )
+            )  # fmt: skip
         axes.set_title(title, loc="left", fontsize=9)
         axes.set_xlim(left=0)
     for axes in panels[1]:
@@ -72,14 +66,11 @@ def draw(rows: list[Lengths], limits: Limits, note: str = "") -> Figure:
 def _draw_boxes(axes: Axes, by_task: dict[str, list[int]]) -> None:
     tasks = list(reversed(by_task))  # the first task on top
     boxes = axes.boxplot(
-        [by_task[task] for task in tasks],
-        orientation="horizontal",
-        tick_labels=tasks,
-        widths=0.6,
-        patch_artist=True,
+        [by_task[task] for task in tasks], orientation="horizontal", tick_labels=tasks,
+        widths=0.6, patch_artist=True,
         medianprops={"color": style.BLACK, "linewidth": 1.4},
         flierprops={"marker": "o", "markersize": 2, "alpha": 0.4, "markeredgewidth": 0.4},
-    )
+    )  # fmt: skip
     for task, box in zip(tasks, boxes["boxes"], strict=True):
         box.set_facecolor(style.TASK_COLOURS[task])
         box.set_alpha(0.75)

@@ -1,17 +1,14 @@
-"""Figures 5.1, 5.3 and 5.5 to 5.7: training and evaluation loss of one run or of two side by side.
+"""Figures 5.1, 5.3 and 5.5 to 5.7: training and evaluation loss of a run, or of two side by side."""
 
-The training loss is the mean over each `log_every` steps, as the Trainer logs it; the evaluation
-loss is that of the validation rows after each epoch. The epoch whose weights were kept and an
-early stop are marked.
-"""
-
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.artifacts.published import Published, PublishedRun
+from workflow_scripts.artifacts.published import LoggedEpoch, Published, PublishedRun
+from workflow_scripts.artifacts.runs import Epoch
 from workflow_scripts.report.figures import style
 from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.numbers import rate
@@ -49,45 +46,20 @@ def draw(title: str, runs: list[Run], note: str = "", published: Published | Non
 
 
 def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
-    training = run.training
-    logged = logged_losses(run)
-    axes.plot(
-        [point.epoch for point in logged],
-        [point.loss for point in logged],
-        color=style.TRAIN,
-        linewidth=1,
-        label=f"training (mean of {run.log_every} steps)",
-    )
-    epochs = training.epochs
-    axes.plot(
-        [epoch.epoch for epoch in epochs],
-        [epoch.eval_loss for epoch in epochs],
-        color=style.EVAL,
-        linestyle="--",
-        marker="s",
-        markersize=4,
-        label="evaluation (each epoch)",
-    )
-    axes.plot(
-        training.best_epoch,
-        training.best_eval_loss,
-        linestyle="none",
-        marker="*",
-        markersize=12,
-        markerfacecolor="white",
-        markeredgecolor=style.BLACK,
-        label="best epoch, kept",
-    )
+    training, logged = run.training, logged_losses(run)
+    x, y = [point.epoch for point in logged], [point.loss for point in logged]
+    label = f"training (mean of {run.log_every} steps)"
+    axes.plot(x, y, color=style.TRAIN, linewidth=1, label=label)
+    x, y = _evaluations(training.epochs)
+    label = "evaluation (each epoch)"
+    axes.plot(x, y, "s--", color=style.EVAL, markersize=4, label=label)
+    best = {"markerfacecolor": "white", "markeredgecolor": style.BLACK, "markersize": 12}
+    label = "best epoch, kept"
+    axes.plot(training.best_epoch, training.best_eval_loss, "*", **best, label=label)
     if published:
-        axes.plot(
-            [point.epoch for point in published.log],
-            [point.eval_loss for point in published.log],
-            color=style.PUBLISHED,
-            linestyle=":",
-            marker="o",
-            markersize=3,
-            label="evaluation, published",
-        )
+        x, y = _evaluations(published.log)
+        label = "evaluation, published"
+        axes.plot(x, y, "o:", color=style.PUBLISHED, markersize=3, label=label)
     axes.set_xlim(left=0)
     if training.stopped_early:
         _mark_stop(axes, training.epochs_done)
@@ -102,19 +74,18 @@ def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _mark_stop(axes: Axes, epoch: float) -> None:
+def _evaluations(epochs: Sequence[Epoch | LoggedEpoch]) -> tuple[list[int], list[float]]:
+    return [each.epoch for each in epochs], [each.eval_loss for each in epochs]
+
+
+def _mark_stop(axes: Axes, epoch: int) -> None:
     side = -1 if epoch > axes.get_xlim()[1] / 2 else 1
     axes.axvline(epoch, color=style.BLACK, linewidth=0.9, linestyle=(0, (1, 2)))
     axes.annotate(
-        f"stopped early\nafter epoch {epoch:g}",
-        (epoch, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(4 * side, -2),
-        textcoords="offset points",
-        ha="right" if side < 0 else "left",
-        va="top",
-        fontsize=7.5,
-    )
+        f"stopped early\nafter epoch {epoch}", (epoch, 1), xycoords=("data", "axes fraction"),
+        xytext=(4 * side, -2), textcoords="offset points",
+        ha="right" if side < 0 else "left", va="top", fontsize=7.5,
+    )  # fmt: skip
 
 
 def plot_losses(

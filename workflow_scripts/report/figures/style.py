@@ -87,14 +87,10 @@ def legend_below(figure: Figure, columns: int = 4) -> None:
             entries.setdefault(label, handle)
     below = NOTE_INCHES if figure.texts else 0.0
     figure.legend(
-        list(entries.values()),
-        list(entries),
-        loc="lower left",
+        list(entries.values()), list(entries), loc="lower left",
         bbox_to_anchor=(0, below / figure.get_figheight()),
-        ncols=min(columns, len(entries)),
-        handlelength=2.4,
-        columnspacing=1.4,
-    )
+        ncols=min(columns, len(entries)), handlelength=2.4, columnspacing=1.4,
+    )  # fmt: skip
     rows = -(-len(entries) // columns)
     _keep_free(figure, below + 0.12 + 0.17 * rows)
 
