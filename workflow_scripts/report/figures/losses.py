@@ -1,4 +1,4 @@
-"""Figures 5.1, 5.3 and 5.5 to 5.7: training and evaluation loss of a run, or of two side by side."""
+"""Figures 5.1, 5.3, 5.5 to 5.7: training and evaluation loss of a run, or of two side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
