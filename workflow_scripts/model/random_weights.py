@@ -13,12 +13,6 @@ from workflow_scripts.model.load import silence_library
 from workflow_scripts.model.publish import published
 from workflow_scripts.stage import Setting, run_stage
 
-TOKENIZER_FILES = (
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "spiece.model",
-)
 CARD = """# Random weights: this model has learned nothing
 
 Made by `python -m workflow_scripts.model.random_weights --config {config} --seed {seed}` from the
@@ -35,8 +29,6 @@ def random_weights(
     """Raises EssenceError when `config` holds no encoder-decoder configuration."""
     from transformers import AutoConfig, AutoModelForSeq2SeqLM, set_seed
 
-    if not (config / "config.json").is_file():
-        raise EssenceError(f"{config}: no config.json in it. Name a folder with a configuration.")
     settings = AutoConfig.from_pretrained(config, local_files_only=True)
     if not settings.is_encoder_decoder:
         raise EssenceError(f"{config}: a {settings.model_type} is not an encoder-decoder model.")
@@ -47,9 +39,8 @@ def random_weights(
         model.generation_config = type(model.generation_config).from_pretrained(config)
     with published(out) as stage:
         model.float().save_pretrained(stage)
-        for name in TOKENIZER_FILES:
-            if (config / name).is_file():
-                shutil.copyfile(config / name, stage / name)
+        for path in config.glob("*token*"):
+            shutil.copyfile(path, stage / path.name)
         card = CARD.format(config=config, seed=seed, parameters=model.num_parameters())
         write_text(stage / "README.md", card)
 

@@ -4,26 +4,6 @@ from typing import Any
 
 from workflow_scripts.artifacts.fit import FitAudit, LengthSummary, TaskFit
 
-_LINES = {
-    "rows": "rows",
-    "source_tokens": "source tokens (median / p95 / max)",
-    "sources_cut": "sources cut",
-    "question_kept": "question kept",
-    "schema_kept": "schema kept",
-    "old_sql_kept": "old SQL kept",
-    "distinct_sources": "distinct sources",
-    "distinct_inputs": "distinct inputs left",
-    "target_tokens": "target tokens (median / p95 / max)",
-    "targets_cut": "targets cut",
-    "targets_surviving": "targets that survive to the byte",
-    "longer_than_generation": "gold longer than generation",
-    "max_exact_match": "highest exact match, raw text",
-    "max_exact_match_given_inputs": "  the same, one answer per input",
-    "max_rouge_l": "highest ROUGE-L, raw text",
-    "max_exact_match_decoded": "highest exact match, decoded label",
-    "max_rouge_l_decoded": "highest ROUGE-L, decoded label",
-}
-
 
 def fatal_warnings(audit: FitAudit) -> list[str]:
     """What makes learning impossible, a sentence for each."""
@@ -96,13 +76,14 @@ def framed(audit: FitAudit, sentences: list[str]) -> str:
 
 
 def as_table(audit: FitAudit) -> str:
-    """The audit as text: one line a fact, one column a task."""
+    """The audit as text: a line a fact, a column a task; of lengths median, p95 and maximum."""
     columns = {**audit.tasks, "all": audit.all}
-    width = max(map(len, _LINES.values())) + 2
+    facts = [key for key in TaskFit.model_fields if key not in ("cut_in", "lost_characters")]
+    width = max(map(len, facts)) + 2
     lines = [" " * width + "".join(f"{name:>20}" for name in columns)]
-    for key, words in _LINES.items():
+    for key in facts:
         cells = (f"{_cell(getattr(fit, key)):>20}" for fit in columns.values())
-        lines.append(f"{words:<{width}}" + "".join(cells))
+        lines.append(f"{key.replace('_', ' '):<{width}}" + "".join(cells))
     if lost := audit.all.lost_characters:
         lines.append("lost characters: " + ", ".join(f"{c!r} {n}" for c, n in lost.items()))
     if cut := audit.all.cut_in:

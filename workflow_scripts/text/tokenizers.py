@@ -8,12 +8,11 @@ Save with `save_pretrained` and load with this module (or `PreTrainedTokenizerFa
 `T5Tokenizer` would silently restore the stock pre-tokenizer.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from workflow_scripts.errors import EssenceError
@@ -40,13 +39,6 @@ _ADDED_TOKENS = {
     "\u3010": "[",
     "\u3011": "]",
 }
-_METASPACE = {
-    "type": "Metaspace",
-    "replacement": "\u2581",
-    "prepend_scheme": "first",
-    "split": False,
-}
-_NORMALIZERS_THAT_DROP_SPACES = {"Strip", "Replace"}
 _NO_LIMIT = 10**9  # the recipe sets the lengths; the tokenizer's own limit would only warn
 
 
@@ -120,33 +112,26 @@ def _load(folder: Path) -> PreTrainedTokenizerFast:
 
 def _keeping_spaces(stock: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """The same tokenizer without the steps that drop spaces; a byte-level one has none."""
-    spec = json.loads(stock.backend_tokenizer.to_str())
-    if "Metaspace" in _types(spec["pre_tokenizer"]):
-        spec["pre_tokenizer"] = spec["decoder"] = _METASPACE
-        spec["normalizer"] = _without_space_droppers(spec["normalizer"])
+    backend = Tokenizer.from_str(stock.backend_tokenizer.to_str())
+    if any(isinstance(step, pre_tokenizers.Metaspace) for step in _steps(backend.pre_tokenizer)):
+        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+        backend.decoder = decoders.Metaspace(prepend_scheme="first", split=False)
+        dropping = normalizers.Strip | normalizers.Replace
+        kept = [step for step in _steps(backend.normalizer) if not isinstance(step, dropping)]
+        backend.normalizer = normalizers.Sequence(kept)
     return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(spec)),
+        tokenizer_object=backend,
         model_max_length=_NO_LIMIT,
         clean_up_tokenization_spaces=False,
         **stock.special_tokens_map,
     )
 
 
-def _types(step: dict[str, Any] | None) -> set[str]:
-    if not step:
-        return set()
-    inner = step.get("pretokenizers", [])
-    return {step["type"]}.union(*map(_types, inner))
-
-
-def _without_space_droppers(normalizer: dict[str, Any] | None) -> dict[str, Any] | None:
-    if not normalizer or normalizer["type"] in _NORMALIZERS_THAT_DROP_SPACES:
-        return None
-    if normalizer["type"] != "Sequence":
-        return normalizer
-    steps = normalizer["normalizers"]
-    kept = [step for step in steps if step["type"] not in _NORMALIZERS_THAT_DROP_SPACES]
-    return {"type": "Sequence", "normalizers": kept} if kept else None
+def _steps(step: Any) -> list[Any]:
+    """The steps of a normalizer or a pre-tokenizer, which may be none, one or a sequence."""
+    if isinstance(step, normalizers.Sequence | pre_tokenizers.Sequence):
+        return list(step)
+    return [] if step is None else [step]
 
 
 def _is_written(tokenizer: PreTrainedTokenizerFast, character: str) -> bool:

@@ -4,8 +4,6 @@ import random
 import sqlite3
 from typing import Any
 
-import torch
-
 from workflow_scripts.artifacts.pretraining import Accuracy, Measured, PretrainingSettings
 from workflow_scripts.data.twin import corpus
 from workflow_scripts.data.twin.asker import Draft
@@ -16,6 +14,7 @@ from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import random_world
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
 from workflow_scripts.intervals import wilson
+from workflow_scripts.model.predict import generate
 
 HELD_OUT_SEED = 991  # far from the seeds of the training chunks
 STEPS = 200_000  # of SQLite's virtual machine, so that a cross join ends
@@ -49,30 +48,13 @@ def hand_made_worlds() -> list[World]:
     return [fill(world, random.Random(5), dict.fromkeys(world.tables, 30)) for world in worlds]
 
 
-@torch.no_grad()
-def write_sql(
-    model: Any, tokenizer: Any, sources: list[str], tokens: int, batch: int = 32
-) -> list[str]:
-    """Greedy decoding, one string per source."""
-    written = []
-    for start in range(0, len(sources), batch):
-        inputs = tokenizer(sources[start : start + batch], return_tensors="pt", padding=True)
-        ids = model.generate(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
-            max_new_tokens=tokens,
-            do_sample=False,
-        )
-        written += tokenizer.batch_decode(ids, skip_special_tokens=True)
-    return written
-
-
 def accuracy(model: Any, tokenizer: Any, asked: list[tuple[World, Draft]], tokens: int) -> Accuracy:
     sources = [corpus.source_of(w, d.question, d.evidence) for w, d in asked]
+    ids = tokenizer(sources)["input_ids"]
+    answers = generate(model, ids, tokenizer.pad_token_id, tokens, batch_size=32)
+    written = tokenizer.batch_decode(answers, skip_special_tokens=True)
     correct = exact = 0
-    for (world, drafted), sql in zip(
-        asked, write_sql(model, tokenizer, sources, tokens), strict=True
-    ):
+    for (world, drafted), sql in zip(asked, written, strict=True):
         connection = in_memory(world)
         gold = rows_of(connection, plain_sql(drafted.query))
         correct += rows_of(connection, sql) == gold
