@@ -61,7 +61,9 @@ def run_line(run: Run) -> dict[str, str | int]:
         "code": facts.code[:DIGITS],
         "lock": (facts.lock or "none")[:DIGITS],
         "commit": commit,
-        "versions": " ".join(f"{name} {it}" for name, it in sorted(facts.versions.items())),
+        "versions": " ".join(
+            f"{library} {version}" for library, version in sorted(facts.versions.items())
+        ),
         "device": f"{device.kind}, {device.precision}",
         "seconds": ", ".join(f"{part} {value:.0f}" for part, value in facts.seconds.items()),
         "peak_memory_mib": facts.peak_memory_mib,
