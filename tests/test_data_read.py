@@ -84,7 +84,7 @@ BAD = {
     "content is a number": (with_user(5), "wrong type", "content of the user message"),
     "source is null": (without_messages(source=None, target="x"), "wrong type", "found None"),
     "target is a list": (FULL | {"target": ["x"]}, "wrong type", "target must be text"),
-    "idx is text": (made.raw("7", "Selector", 1, 9), "wrong type", "found '7'"),
+    "idx is a fraction": (made.raw(0.5, "Selector", 1, 9), "wrong type", "found 0.5"),
     "idx is true": (made.raw(True, "Selector", 1, 9), "wrong type", "found True"),
     "idx is too large": (made.raw(2**63, "Selector", 1, 9), "wrong type", "whole number"),
     "unknown task": (with_user("Translate: hello"), "unknown task", "Translate: hello"),
@@ -195,7 +195,40 @@ def test_windows_line_ends_and_an_empty_system_message_are_read(reading):
 def test_rows_without_idx_get_their_line_number_and_it_is_said(reading):
     found = reading([made.processed(None, "Selector", 1, n) for n in range(3)])
     assert [row.idx for row in found.rows] == [1, 2, 3]
-    assert "3 rows had no idx" in found.summary.notes[0]
+    assert "3 rows had no number as idx" in found.summary.notes[0]
+
+
+def test_an_idx_written_as_text_is_a_number_where_it_can_be(reading):
+    found = reading([made.raw(text, "Selector", 1, 9) for text in ("7", " 12 ", "spider_3")])
+    assert [row.idx for row in found.rows] == [7, 12, 3]  # the third is its line
+    assert "1 rows had no number as idx" in found.summary.notes[0]
+
+
+SPIDER_ENDS = ["SQL", "SQL\n", "【SQL】", "【Answer】\n"]
+
+
+def spider(idx: int, end: str, answer: str) -> dict:
+    """A Decomposer row in the form of MAC-SQL's for Spider: no Evidence, plain SQL as answer."""
+    prompt = made.prompt("Decomposer", made.farm(1, idx))
+    user = (
+        "Given a 【Database schema】 description, and the 【Question】, use valid SQLite.\n"
+        f"【Database schema】\n{prompt.schema}\n【Foreign keys】\n{prompt.foreign_keys}\n"
+        f"【Question】\nWhich courses teach {idx}?\n\n{end}"
+    )
+    return {"idx": idx, "source": user, "target": answer}
+
+
+def test_rows_as_mac_sql_writes_them_for_spider(reading):
+    sql = "SELECT name FROM keeper_1"
+    rows = [spider(n, end, f"{sql};\n") for n, end in enumerate(SPIDER_ENDS)]
+    rows += [spider(9, "SQL", made.answer("Decomposer").replace("Sub q", "Sub-q"))]
+    found = reading(rows)
+    assert not found.quarantine
+    assert [row.question for row in found.rows] == [
+        f"Which courses teach {n}?" for n in (0, 1, 2, 3, 9)
+    ]
+    assert {row.gold_sql for row in found.rows[:4]} == {sql}
+    assert not any(row.evidence for row in found.rows)
 
 
 def test_a_byte_order_mark_is_dropped_and_said(reading, tmp_path):

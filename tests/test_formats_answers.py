@@ -1,5 +1,7 @@
 """The three kinds of answer."""
 
+import time
+
 import pytest
 from sample_rows import SQL
 
@@ -8,9 +10,11 @@ from workflow_scripts.formats.answers import (
     extract_sql,
     parse_decomposer,
     parse_selector,
+    plain_sql,
     render_decomposer,
     render_refiner,
     render_selector,
+    sql_as_asked,
 )
 
 SELECTION = {"a b": "keep_all", "c": "drop_all", 'd"': ["x", "é (y/n)"]}
@@ -28,14 +32,41 @@ def test_answers_are_parsed_as_they_were_rendered():
     [
         (render_decomposer(PAIRS), SQL, SQL),
         ("First ```sql\nSELECT 0\n``` no: ```sql SELECT 2 ```", "SELECT 2", "SELECT 2"),
-        ("```SQLite\nSELECT `a b` FROM t;\n```\nDone.", "SELECT `a b` FROM t;", None),
-        ("```sql\nSELECT 1; SELECT 2;\n```", "SELECT 1; SELECT 2;", None),
+        ("```SQLite\nSELECT `a b` FROM t;\n```\nDone.", "SELECT `a b` FROM t", None),
+        ("```mysql\nSELECT 1\n```", "SELECT 1", None),
+        ("```sqlite3\nSELECT 1\n```", "SELECT 1", None),
+        ("```SQL\nSELECT 1\n```", "SELECT 1", None),
+        ("```sqlSELECT 1```", "SELECT 1", None),
+        ("```\nselect 1\n```", "select 1", None),
+        ("```SELECT 1```", "SELECT 1", None),
+        ("```sql\nSELECT 1\n```\nIt returns:\n```\n| 1 |\n```", "SELECT 1", None),
+        ("```sql\nSELECT 1\n```\n```json\n{}\n```\n```\n```\n", "SELECT 1", None),
+        ("```python\nprint(1)\n```\nSELECT 1", None, "SELECT 1"),
+        ("```sql\nSELECT 1; SELECT 2;\n```", "SELECT 1; SELECT 2", None),  # and refused
+        ("```sql\nSELECT 1;;\n```", "SELECT 1", None),
+        ("```sql\nSELECT 1 ; ;\n```", "SELECT 1", None),
         ("```sql\nSELECT 1", None, "SELECT 1"),  # cut short
         ("```sql\nSELECT 1\n```\n```sql\nSELECT", "SELECT 1", "SELECT"),
         ("```sql\nSELECT 1\n```\n```", "SELECT 1", "SELECT 1"),
         ("```sql\nSELECT 1\n```\n```sql\n```", None, "SELECT 1"),
-        ("-- one\nSELECT 1 ;\n", None, "-- one\nSELECT 1 ;"),
-        ("sql SELECT 1", None, "sql SELECT 1"),
+        ("-- one\nSELECT 1 ;\n", None, "-- one\nSELECT 1"),
+        # Without a fence: what stands after the last `sql` ...
+        ("sql SELECT 1", None, "SELECT 1"),
+        (
+            "Sub question 1: Any? SQL sql SELECT 1  Sub question 2: Which? SQL sql SELECT `sql` "
+            "FROM t  Question Solved.",
+            None,
+            "SELECT `sql` FROM t",
+        ),
+        ("SQL: with a as (select 1) select * from a", None, "with a as (select 1) select * from a"),
+        # ... or a line that begins like a query, or what follows a colon, or a SELECT
+        ("Here it is:\n\nSELECT a\n\nFROM t\n\nThis returns all.", None, "SELECT a\n\nFROM t"),
+        ("With this in mind:\nSELECT a FROM t;\nWith thanks", None, "SELECT a FROM t"),
+        ("I select a name: select a from t", None, "select a from t"),
+        ("The answer is SELECT 1", None, "SELECT 1"),
+        ("SELECT 1\n```\nIt returns one row.", None, "SELECT 1"),  # the prompt opened the fence
+        ("SELECT 1;\nDROP TABLE t", None, "SELECT 1;\nDROP TABLE t"),  # and refused
+        ("I do not know.", None, "I do not know."),  # and fails, saying why
         ("```sql\n```", None, None),
         ("```", None, None),
         (" \n", None, None),
@@ -44,6 +75,20 @@ def test_answers_are_parsed_as_they_were_rendered():
 def test_sql_of_an_answer(answer, strict, lenient):
     assert extract_sql(answer) == strict
     assert extract_sql(answer, lenient=True) == (lenient or strict)
+
+
+def test_plain_sql_counts_where_gold_is_plain():
+    fenced = render_refiner(SQL)
+    assert sql_as_asked(f"{SQL};", "SELECT 2") == SQL and sql_as_asked(fenced, fenced) == SQL
+    assert sql_as_asked(SQL, fenced) is None and sql_as_asked(fenced, SQL) is None
+    assert plain_sql("Select nothing, I can't.") and plain_sql("With pleasure!") is None
+
+
+def test_a_hostile_answer_takes_no_time():
+    for text in ("/*" * 20_000, "/**/" * 20_000, "sql " * 20_000, "\n" * 5_000, "`" * 20_000):
+        started = time.perf_counter()
+        extract_sql(text, lenient=True)
+        assert time.perf_counter() - started < 2, text[:8]
 
 
 def test_a_bare_object_and_words_around_a_fence_are_fine():
@@ -72,6 +117,14 @@ def test_broken_sql_answers():
         parse_decomposer("```sql\nSELECT 1\n```")
     with pytest.raises(AnswerError, match="last sub question"):
         parse_decomposer(render_decomposer(PAIRS) + "Sub question 3: and?")
+
+
+def test_a_question_never_swallows_the_word_sql_and_never_loses_it():
+    for text in ("Sub-question 1: Which?\nSQL\n```sql\nSELECT 1\n```",
+                 "Sub question 1: Which? SQL: ```sql SELECT 1 ```"):  # fmt: skip
+        assert parse_decomposer(text) == [("Which?", "SELECT 1")]
+    text = "Sub question 1: Which courses teach SQL\n```sql\nSELECT 1\n```"
+    assert parse_decomposer(text) == [("Which courses teach SQL", "SELECT 1")]
 
 
 def test_a_sub_question_without_sql_of_its_own_is_kept():

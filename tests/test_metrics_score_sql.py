@@ -78,7 +78,7 @@ def run_stage(folder: Path, answered: list[Prediction], repeat: int = 0) -> None
     tables = [folder / f"{name}.parquet" for name in ("predictions", "rows", "links")]
     score_sql(
         *tables, folder / "databases", folder / "cache", "repaired", "r1", 42,
-        folder / "scores.json", folder / "verdicts.parquet", repeat=repeat,
+        folder / "scores.json", folder / "verdicts.parquet", seconds=2.0, repeat=repeat,
     )  # fmt: skip
 
 
@@ -191,7 +191,7 @@ def both_verdicts(folder: Path, strict: bool) -> tuple[list[dict], list[dict]]:
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     score(
         file, folder / "databases", json=True, strict=strict, rows=folder / "out.jsonl",
-        seconds=30.0, repeat=0,
+        seconds=2.0, repeat=0,
     )  # fmt: skip
     written = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     return judged, written
@@ -219,6 +219,9 @@ def test_the_command_is_lenient_unless_told_and_says_so(folder, capsys):
         if ours["prediction"] != theirs["prediction"]
     }
     assert changed == {*ANSWERS[5:8], *ANSWERS[13:17]}
+    accuracies = [ours["execution_accuracy_lenient"] for ours in judged]
+    assert accuracies == [theirs["execution_accuracy"] for theirs in written]
+    assert read(folder)[1]["test", "all", "execution_accuracy_lenient"].value > 0.5
     assert all(
         ours["verdict"] in ("no sql", "wrong") for ours in judged if ours["answer"] in changed
     )

@@ -403,9 +403,11 @@ def test_score_command(shop, tmp_path):
     )  # fmt: skip
     rows = tmp_path / "rows.jsonl"
     done = run_score(
-        "--predictions", predictions, "--databases", tmp_path, "--json", "--rows", rows
-    )
+        "--predictions", predictions, "--databases", tmp_path, "--json", "--rows", rows,
+        "--seconds", 2, "--max-failing-golds", 0.2,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("WARNING: 1 of 5 gold queries can't be run")
     answer = json.loads(done.stdout)
     metrics = answer["metrics"]
     assert metrics["execution_accuracy"]["value"] == 0.5
@@ -420,8 +422,53 @@ def test_score_command(shop, tmp_path):
     }  # fmt: skip
     verdicts = [json.loads(text)["verdict"] for text in rows.read_text().splitlines()]
     assert verdicts == ["right", "right", "refused", "timeout", "gold fails"]
-    table = run_score("--predictions", predictions, "--databases", tmp_path, "--repeat", 0).stdout
-    assert "execution_accuracy" in table and "\nves " not in table
+    done = run_score(
+        "--predictions", predictions, "--databases", tmp_path, "--repeat", 0, "--seconds", 2
+    )
+    assert "execution_accuracy" in done.stdout and "\nves " not in done.stdout
+    assert done.stdout.startswith("WARNING: 1 of 5") and "no such column: ghost" in done.stdout
+    assert done.returncode == 1, "a fifth of the golds fail"
+
+
+def test_an_empty_database_is_said_first_and_fails_the_command(shop, tmp_path):
+    (tmp_path / "void.sqlite").touch()
+    line = {"gold": "SELECT 1", "prediction": "SELECT 1"}
+    predictions = write_lines(
+        tmp_path / "p.jsonl", [line | {"db_id": "shop"}] * 99 + [line | {"db_id": "void"}] * 2
+    )
+    arguments = ("--predictions", predictions, "--databases", tmp_path)
+    done = run_score(*arguments)
+    first, *_ = done.stdout.splitlines()
+    assert first.startswith("WARNING: 2 of 101") and first.endswith(
+        "the database is empty (0 bytes)"
+    )
+    assert done.returncode == 1
+    assert run_score(*arguments, "--max-failing-golds", 0.02).returncode == 0
+
+
+def test_a_right_answer_that_is_much_slower_than_gold_is_right(sandbox, shop):
+    slow = (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 3000000) "
+        "SELECT name FROM item WHERE (SELECT count(*) FROM c) > 0"
+    )
+    found = verdict(sandbox, shop, "SELECT name FROM item", slow)
+    assert found.verdict == "right"
+
+
+def test_strict_and_lenient_accuracy_stand_side_by_side(shop, tmp_path):
+    line = {"db_id": "shop", "gold": "SELECT name FROM item"}
+    answers = ["```sql\nSELECT name FROM item\n```", "sql SELECT name FROM item", None]
+    predictions = write_lines(
+        tmp_path / "p.jsonl", [line | {"prediction": answer} for answer in answers]
+    )
+    arguments = ("--predictions", predictions, "--databases", tmp_path, "--json")
+    lenient, strict = (
+        json.loads(run_score(*arguments, *more).stdout)["metrics"] for more in ((), ("--strict",))
+    )
+    values = (lenient["execution_accuracy"]["value"], lenient["execution_accuracy_strict"]["value"])
+    assert values == pytest.approx((2 / 3, 1 / 3))
+    assert strict["execution_accuracy"] == lenient["execution_accuracy_strict"]
+    assert strict["execution_accuracy_lenient"] == lenient["execution_accuracy"]
 
 
 GOOD_LINE = {"db_id": "shop", "question": "?", "gold": "SELECT 1", "prediction": "SELECT 1"}
@@ -435,6 +482,7 @@ GOOD_LINE = {"db_id": "shop", "question": "?", "gold": "SELECT 1", "prediction":
         ({**GOOD_LINE, "gold": None}, "gold: "),
         ({**GOOD_LINE, "gold": " "}, "gold: there is no SQL"),
         ({"db_id": "shop", "gold": "SELECT 1"}, "prediction: "),
+        ({**GOOD_LINE, "prediction": 5}, "prediction: "),
         ({**GOOD_LINE, "db_id": "nowhere"}, "unknown db_id 'nowhere'"),
         ({**GOOD_LINE, "db_id": "../shop"}, "not the name of a database"),
         ({**GOOD_LINE, "db_id": 3}, "db_id: "),

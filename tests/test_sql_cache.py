@@ -35,7 +35,7 @@ def entries(tmp_path):
 
 def test_once_per_distinct_pair_in_memory_and_on_disk(open_cache, database, tmp_path):
     cache = open_cache()
-    jobs = [(database, SELECT, None)] * 50 + [(database, "SELECT 1", None)] * 50
+    jobs = [(database, SELECT)] * 50 + [(database, "SELECT 1"), (database, "select\n1 ")] * 25
     results = list(cache.map(jobs))
     assert cache.executed == 2 and len(entries(tmp_path)) == 2
     assert results[0].rows == ROWS and results[-1].rows == [(1,)]

@@ -70,9 +70,9 @@ def test_normalised_queries_return_the_same_rows(real_databases):
     paths = [real_databases.path(row["db_id"]) for row in rows]
     with Sandbox(Limits(seconds=5), workers=2) as sandbox:
         cached = CachedSandbox(sandbox)
-        gold = cached.map((path, row["query"], None) for path, row in zip(paths, rows, strict=True))
+        gold = cached.map((path, row["query"]) for path, row in zip(paths, rows, strict=True))
         ours = cached.map(
-            (path, canonical(row["query"]), None) for path, row in zip(paths, rows, strict=True)
+            (path, canonical(row["query"])) for path, row in zip(paths, rows, strict=True)
         )
         for row, one, other in zip(rows, gold, ours, strict=True):
             assert one.rows == other.rows, row["query"]

@@ -106,9 +106,10 @@ class Judged:
     exact_match_normalised: float | None = None
     parse_rate: float | None = None
     executable_rate: float | None = None
-    execution_accuracy: float | None = None
+    execution_accuracy: float | None = None  # of the SQL in the form that was asked for
     execution_match: float | None = None
     soft_f1: float | None = None
     ves: float | None = None
     r_ves: float | None = None
     ex_synthetic: float | None = None
+    execution_accuracy_lenient: float | None = None  # of SQL in any form (extract_sql)

@@ -76,7 +76,7 @@ def read_rows(lines: Lines, tally: Tally) -> Iterator[Row | Quarantined]:
             continue
         line_of[row.idx] = number
         tally.tasks[row.task] += 1
-        tally.without_idx += record.get("idx") is None
+        tally.without_idx += idx_of(record) is None
         yield row
 
 
@@ -133,7 +133,9 @@ def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> Reading:
     if lines.bom:
         notes.append("A byte order mark at the start of the file was dropped.")
     if tally.without_idx:
-        notes.append(f"{tally.without_idx} rows had no idx and got their line number as idx.")
+        notes.append(
+            f"{tally.without_idx} rows had no number as idx and got their line number as idx."
+        )
     if lines.blank:
         notes.append(f"{lines.blank} blank lines were passed over.")
     return Reading(

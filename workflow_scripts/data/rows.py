@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -48,17 +49,19 @@ def _refused_as(kind: str) -> Iterator[None]:
 
 
 def idx_of(record: dict[str, Any]) -> int | None:
-    """The record's own number, or None when it has none that can be used."""
+    """The record's own number, perhaps written as text; None when it has none that can be used."""
     idx = record.get("idx")
+    if isinstance(idx, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", idx):
+        idx = int(idx)
     if isinstance(idx, int) and not isinstance(idx, bool) and -INT64 <= idx < INT64:
         return idx
     return None
 
 
 def _idx(record: dict[str, Any], line: int) -> int:
-    if record.get("idx") is None:
-        return line
     idx = idx_of(record)
+    if idx is None and isinstance(record.get("idx"), str | None):
+        return line  # a name, such as spider_12, is no number to keep
     if idx is None:
         raise RowError("wrong type", f"idx must be a whole number, found {record['idx']!r:.60}")
     return idx
@@ -133,6 +136,8 @@ def _gold_sql(task: str, target: str) -> str | None:
     if task == "Selector":
         answers.parse_selector(target)
         return None
+    if sql := answers.plain_sql(target):
+        return sql
     if task == "Decomposer":
         answers.parse_decomposer(target)
     sql = answers.extract_sql(target)

@@ -7,9 +7,43 @@ from workflow_scripts.errors import EssenceError
 
 Selection = dict[str, str | list[str]]  # table -> "keep_all" | "drop_all" | columns
 
-_FENCE = re.compile(r"```[ \t]*(?:sqlite|sql|json)?[ \t]*\n?(.*?)```", re.DOTALL | re.IGNORECASE)
-_CLOSED_OR_CUT_SHORT = re.compile(_FENCE.pattern[:-3] + r"(?:```|\Z)", _FENCE.flags)
-_SUB_QUESTION = re.compile(r"^[ \t]*Sub question\s*\d+\s*:", re.MULTILINE | re.IGNORECASE)
+_READING = re.DOTALL | re.IGNORECASE | re.VERBOSE
+# Where a query begins, and any statement. WITH is an English word too. Possessive quantifiers (*+)
+# keep the time linear in texts that a stranger's model wrote.
+_QUERY = r"""(?: SELECT\b | VALUES\s*\(
+    | WITH\s+ (?:RECURSIVE\s+)? [\w`"\[\]]+ \s* (?:\([^()]*\)\s*)?
+      AS\s* (?:NOT\s+)? (?:MATERIALIZED\s*)? \( )"""
+_STATEMENT = rf"""(?: {_QUERY}
+    | (?:INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER|PRAGMA|EXPLAIN|ATTACH)\b )"""
+_BEGINS_AS_SQL = re.compile(rf"(?>\s+|\(|--[^\n]*\n|/\*.*?\*/)*+ {_STATEMENT}", _READING)
+
+# A fence may name its language: one of SQL's, or any other word that has the line for itself.
+_SQL_LANGUAGE = (
+    r"(?: sqlite3? | mysql | mariadb | postgres(?:ql)? | psql | t-?sql | sql )(?![\w.\#+-])"
+)
+_FENCE = re.compile(
+    rf"""``` [ \t]*
+    (?: (?P<sql> {_SQL_LANGUAGE} | sql(?=SELECT\b) )
+      | (?!{_STATEMENT}) (?P<other> [\w.\#+-]+ ) (?=[ \t]*\n) )?
+    [ \t]*\n? (?P<body> .*? ) (?P<closed> ``` | \Z )""",
+    _READING,
+)
+_QUERY_BEGINS = (  # in a text without fences, from the surest sign to the weakest
+    re.compile(
+        rf"\A .* \bsql\b \s*+ (?: :\s*+ )? (?P<query> {_QUERY} )", _READING
+    ),  # the last `sql`
+    re.compile(rf"^[ \t]* (?P<query> {_QUERY} )", _READING | re.MULTILINE),
+    re.compile(rf": \s*+ (?P<query> {_QUERY} )", _READING),
+    re.compile(r"\b(?P<query>SELECT)\b"),
+)
+_QUERY_GOES_ON = r"""(?: \) | , | -- | (?: SELECT|FROM|WHERE|GROUP|ORDER|HAVING|LIMIT|UNION
+    |INTERSECT|EXCEPT|LEFT|INNER|CROSS|NATURAL|JOIN|AND|OR|ON )\b )"""
+_QUERY_ENDS = re.compile(
+    rf"""\bQuestion[ ]Solved | \bSub[ -]question\s*\d+\s*:
+    | ; \s*? \n (?!\s*+{_STATEMENT}) | \n [ \t]* \n (?!\s*+{_QUERY_GOES_ON})""",
+    _READING,
+)
+_SUB_QUESTION = re.compile(r"^[ \t]*Sub[ -]question\s*\d+\s*:", re.MULTILINE | re.IGNORECASE)
 
 
 class AnswerError(EssenceError):
@@ -21,7 +55,7 @@ def parse_selector(text: str) -> Selection:
 
     Raises AnswerError unless it maps tables to "keep_all", "drop_all" or a list of columns.
     """
-    fences = _FENCE.findall(text)
+    fences = [fence["body"] for fence in _FENCE.finditer(text) if fence["closed"]]
     body = fences[-1] if fences else text[text.find("{") : text.rfind("}") + 1]
     try:
         selection = json.loads(body)
@@ -46,10 +80,8 @@ def parse_decomposer(text: str) -> list[tuple[str, str]]:
     """
     pairs = []
     for part in _SUB_QUESTION.split(text)[1:]:
-        fences = _FENCE.findall(part)
-        question = part.partition("```")[0].strip()
-        question = re.sub(r"\s*\bSQL:?\Z", "", question)
-        pairs.append((question, fences[-1].strip() if fences else ""))
+        question = re.sub(r"(?:\n|(?<=[.?!:]))\s*SQL:?\s*\Z", "", part.partition("```")[0])
+        pairs.append((question.strip(), extract_sql(part) or ""))
     if not pairs:
         raise AnswerError("Decomposer answer: no line 'Sub question 1: ...'")
     if not pairs[-1][1]:
@@ -60,15 +92,55 @@ def parse_decomposer(text: str) -> list[tuple[str, str]]:
 def extract_sql(answer: str, *, lenient: bool = False) -> str | None:
     """The SQL that an answer gives; None when it gives none. Nothing else takes SQL from answers.
 
-    Strict, as the pipeline asks its models: what stands in the last closed fence. Lenient, for
-    answers of models that were asked otherwise: the last fence that holds anything, its end perhaps
-    cut off; and the whole text where there is no fence, so that plain SQL may be given too (prose
-    then counts as SQL that doesn't run).
+    Strict: what stands in the last closed fence of SQL. A fence is one of SQL when its language is
+    (sql, sqlite, mysql, ...), or when it names none and begins like a statement.
+
+    Lenient, for models that cannot write a fence or were asked otherwise: the last fence of SQL
+    that holds anything, its end perhaps missing. Without one, the query after the last word `sql`;
+    without that, the first query that begins a line or follows a colon, or the first SELECT in
+    capitals. It ends before "Question Solved", the next sub-question, and prose that follows a
+    semicolon or a blank line. Where no query begins, the whole text: it fails when it is run,
+    and says why.
+
+    Final semicolons are left out. Two statements stay two, and are refused when they are run.
     """
-    fences = (_CLOSED_OR_CUT_SHORT if lenient else _FENCE).findall(answer)
-    if lenient:
-        fences = [fence for fence in fences if fence.strip()] if fences else [answer]
-    return (fences[-1].strip() or None) if fences else None
+    fences = [fence for fence in _FENCE.finditer(answer) if _holds_sql(fence)]
+    if not lenient:
+        bodies = [fence["body"] for fence in fences if fence["closed"]]
+    else:
+        bodies = [fence["body"] for fence in fences if fence["body"].strip()]
+        bodies = bodies or [_unfenced_query(_FENCE.sub("\n", answer))]
+    return _without_semicolons(bodies[-1]) or None if bodies else None
+
+
+def plain_sql(answer: str) -> str | None:
+    """An answer that is SQL and nothing else, as MAC-SQL asks for on Spider; None for any other."""
+    begins = _BEGINS_AS_SQL.match(answer) and "```" not in answer
+    return _without_semicolons(answer) if begins else None
+
+
+def sql_as_asked(answer: str, gold: str) -> str | None:
+    """The SQL of an answer in the form of its gold answer: fenced, or plain SQL where that is."""
+    return plain_sql(answer) if plain_sql(gold) else extract_sql(answer)
+
+
+def _holds_sql(fence: re.Match) -> bool:
+    tagged = fence["sql"] is not None
+    return tagged or (fence["other"] is None and bool(_BEGINS_AS_SQL.match(fence["body"])))
+
+
+def _unfenced_query(text: str) -> str:
+    """See `extract_sql`; a text that is SQL from its start is given whole, comments and all."""
+    if not _BEGINS_AS_SQL.match(text):
+        found = (begins.search(text) for begins in _QUERY_BEGINS)
+        start = next((match.start("query") for match in found if match), 0)
+        text = text[start:]
+    ends = _QUERY_ENDS.search(text)
+    return text[: ends.start()] if ends else text
+
+
+def _without_semicolons(sql: str) -> str:
+    return re.sub(r"[\s;]+\Z", "", sql.lstrip())
 
 
 def render_selector(selection: Selection) -> str:

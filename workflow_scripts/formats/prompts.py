@@ -48,6 +48,8 @@ _MARKS = {
 }
 _REQUIRED = {"question", "schema", "old_sql", "error"}
 _SEPARATOR = "\n=========="  # stands between the few-shot examples and the row's own text
+# What the prompts for Spider end with in place of the closing sentence.
+_SPIDER_END = re.compile(r"\n(?=(?:SQL|【SQL】|【Answer】)\s*\Z)")
 _FRAME = re.compile(r"\s*(?:### Instruction:\n.*?)?### Input:\s*", re.DOTALL)
 _RESPONSE = "### Response:"
 
@@ -107,6 +109,8 @@ def sections(text: str) -> dict[str, tuple[int, int]]:
             found[name] = (at + 1, at + 1 + len(mark))
         elif name in _REQUIRED:
             raise PromptError(f"{task} prompt without its {mark} section after the examples")
+    if "end" not in found and (bare := _SPIDER_END.search(text, own, _end(text))):
+        found["end"] = (bare.end(), len(text))
     order = sorted(found.values())
     if order != list(found.values()):
         raise PromptError(f"{task} prompt whose sections are not in the order of the format")

@@ -5,7 +5,7 @@ sub-questions, each with fenced SQL, the last one being the answer. What that SQ
 execution metrics.
 """
 
-from workflow_scripts.formats.answers import AnswerError, extract_sql, parse_decomposer
+from workflow_scripts.formats.answers import AnswerError, parse_decomposer, sql_as_asked
 from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.sql.parse import parse
 
@@ -13,11 +13,12 @@ from workflow_scripts.sql.parse import parse
 def decomposer_metrics(prediction: str, gold: str, schema: str) -> dict[str, float]:
     """Metrics of one answer.
 
-    `fence_rate`: it has a fenced SQL; `parse_rate`: that SQL parses; `known_names_rate`: it
-    parses and the schema has every name in it; `unknown_names`: how many it hasn't;
+    `fence_rate`: it has SQL in the form that gold has, a fence as a rule; `parse_rate`: that SQL
+    parses; `known_names_rate`: it parses and the schema has every name in it; `unknown_names`: how
+    many it hasn't;
     `sub_questions`: how many there are; `sub_questions_as_gold`: as many as in the gold answer.
     """
-    sql = extract_sql(prediction) or ""
+    sql = sql_as_asked(prediction, gold) or ""
     parses = parse(sql) is not None
     row = {"fence_rate": float(bool(sql)), "parse_rate": float(parses)}
     unknown = unknown_names(sql, schema_names(schema))

@@ -12,10 +12,6 @@ from workflow_scripts.sql.databases import instances
 from workflow_scripts.sql.parse import joined_operators, orders_rows, without_distinct
 from workflow_scripts.sql.sandbox import Result
 
-# An endless query is given up soon: a prediction may take this many times as long as its gold took,
-# and always as many seconds. The sandbox's own limit (BIRD waits 30 s) stays the ceiling.
-MOST_TIMES_GOLD = 20
-LEAST_SECONDS = 0.5
 REPEAT = 10  # timed runs of a right answer and its gold, by turns; BIRD takes 100
 RACE_SECONDS = 5.0
 
@@ -85,6 +81,17 @@ def verdicts_on(
     return [_verdict(case, next(executed) if case.database else None) for case in cases]
 
 
+def execution_accuracies(cases: Iterable[Case], sandbox: CachedSandbox) -> list[float | None]:
+    """Execution accuracy alone, one a case; None where gold fails or the database is unknown."""
+    cases = list(cases)
+    known = [case for case in cases if case.database]
+    golds = sandbox.map((case.database, case.gold) for case in known)
+    predictions = sandbox.map((case.database, case.prediction or "") for case in known)
+    results = zip(golds, predictions, strict=True)
+    accuracies = (float(_right(ours, gold)) if gold.ok else None for gold, ours in results)
+    return [next(accuracies) if case.database else None for case in cases]
+
+
 @dataclass(frozen=True)
 class _Executed:
     """What gold and prediction returned, and how they compare over all instances and in time."""
@@ -96,25 +103,13 @@ class _Executed:
 
 
 def _executed(cases: list[Case], sandbox: CachedSandbox, repeat: int) -> list[_Executed]:
-    golds = sandbox.map((case.database, case.gold, None) for case in cases)
-    jobs = [
-        (case.database, case.prediction or "", _patience(gold, sandbox))
-        for case, gold in zip(cases, golds, strict=True)
-    ]
-    predictions = sandbox.map(jobs)
+    golds = sandbox.map((case.database, case.gold) for case in cases)
+    predictions = sandbox.map((case.database, case.prediction or "") for case in cases)
     matches = _matches(cases, golds, sandbox)
     return [
         _Executed(gold, predicted, match, _times(case, gold, predicted, sandbox, repeat))
         for case, gold, predicted, match in zip(cases, golds, predictions, matches, strict=True)
     ]
-
-
-def _patience(gold: Result, sandbox: CachedSandbox) -> float:
-    """Seconds for a prediction, in powers of two so that equal predictions share an answer."""
-    most, seconds = sandbox.sandbox.limits.seconds, LEAST_SECONDS
-    while seconds < MOST_TIMES_GOLD * gold.seconds:
-        seconds *= 2
-    return min(seconds, most)
 
 
 def _right(predicted: Result, gold: Result) -> bool:
@@ -132,7 +127,7 @@ def _matches(cases: list[Case], golds: list[Result], sandbox: CachedSandbox) -> 
             without_distinct(joined_operators(sql)) for sql in (case.prediction, case.gold)
         )
         for file in instances(case.database):
-            jobs += [(file, ours, _patience(gold, sandbox)), (file, theirs, None)]
+            jobs += [(file, ours), (file, theirs)]
             places.append(place)
     results = iter(sandbox.map(jobs))
     matches: list[list[bool]] = [[] for _ in cases]

@@ -16,11 +16,19 @@ from workflow_scripts.artifacts.runs import HardnessScore, Score, SqlScores
 from workflow_scripts.artifacts.tables import Judged, Link, Prediction, Row
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.answers import extract_sql
+from workflow_scripts.formats.answers import extract_sql, sql_as_asked
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.decomposer import decomposer_metrics
 from workflow_scripts.metrics.estimates import columns, estimate
-from workflow_scripts.metrics.execution_verdicts import METRICS, REPEAT, Case, Verdict, verdicts_on
+from workflow_scripts.metrics.execution_verdicts import (
+    METRICS,
+    REPEAT,
+    Case,
+    Verdict,
+    execution_accuracies,
+    verdicts_on,
+)
+from workflow_scripts.metrics.failing_golds import failing_golds, warning
 from workflow_scripts.metrics.hardness import LEVELS, hardness
 from workflow_scripts.metrics.refiner import refiner_metrics
 from workflow_scripts.metrics.selector import selector_metrics
@@ -33,7 +41,7 @@ from workflow_scripts.stage import Input, Output, Setting, run_stage
 # Metrics that several agents have, so that a mean over all rows says something.
 OVER_TASKS = (
     *METRICS,
-    *("sql_exact_match", "linked_rate", "ex_synthetic"),
+    *("sql_exact_match", "linked_rate", "ex_synthetic", "execution_accuracy_lenient"),
     *("execution_accuracy_empty_gold", "execution_accuracy_nonempty_gold"),
 )
 BY_HARDNESS = {
@@ -50,6 +58,15 @@ class Answer:
     row: Row
     link: Link
     database: Path | None
+
+    @property
+    def sql(self) -> str | None:
+        """The SQL in the form that was asked for (strict)."""
+        return sql_as_asked(self.prediction.prediction, self.row.target)
+
+    @property
+    def lenient_sql(self) -> str | None:
+        return extract_sql(self.prediction.prediction, lenient=True)
 
     def case(self, sql: str | None) -> Case:
         return Case(self.row.gold_sql, sql, self.database)
@@ -122,7 +139,8 @@ def _score_queries(
     answers: list[Answer], sandbox: CachedSandbox, synthetic: Path, repeat: int
 ) -> Iterator[Scored]:
     """The Decomposer's and the Refiner's answers; a repair is compared with the old SQL too."""
-    statements = [extract_sql(answer.prediction.prediction) for answer in answers]
+    statements = [answer.sql for answer in answers]
+    lenient = [answer.case(answer.lenient_sql) for answer in answers]
     cases = [answer.case(sql) for answer, sql in zip(answers, statements, strict=True)]
     verdicts = verdicts_on(cases, sandbox, repeat)
     repairs = [answer for answer in answers if answer.prediction.task == "Refiner"]
@@ -133,25 +151,33 @@ def _score_queries(
         for answer, sql in zip(answers, statements, strict=True)
     ]
     rebuilt = ex_synthetic(synthetic_cases, sandbox, synthetic)
-    for answer, verdict, value in zip(answers, verdicts, rebuilt, strict=True):
+    accuracies = execution_accuracies(lenient, sandbox)
+    for answer, verdict, *more in zip(answers, verdicts, rebuilt, accuracies, strict=True):
         repair = answer.prediction.task == "Refiner"
-        yield _scored_query(answer, verdict, next(old_verdicts) if repair else None, value)
+        yield _scored_query(answer, verdict, next(old_verdicts) if repair else None, *more)
 
 
 def _scored_query(
-    answer: Answer, verdict: Verdict, old: Verdict | None, synthetic: float | None
+    answer: Answer,
+    verdict: Verdict,
+    old: Verdict | None,
+    synthetic: float | None,
+    lenient: float | None,
 ) -> Scored:
     metrics = {"linked_rate": float(answer.database is not None), **verdict.metrics}
     metrics["sql_exact_match"] = metrics.pop("exact_match")
     if synthetic is not None:
         metrics["ex_synthetic"] = synthetic
+    if lenient is not None:
+        metrics["execution_accuracy_lenient"] = lenient
     if old:
         metrics |= refiner_metrics(verdict, old)
     else:
         text, gold = answer.prediction.prediction, answer.prediction.gold
         metrics |= decomposer_metrics(text, gold, answer.row.schema)
     found = dataclasses.asdict(verdict)
-    return Scored(answer.judged(**found, ex_synthetic=synthetic), metrics)
+    found |= {"ex_synthetic": synthetic, "execution_accuracy_lenient": lenient}
+    return Scored(answer.judged(**found), metrics)
 
 
 def _score_selection(answer: Answer, gold_sql: str | None) -> Scored:
@@ -220,6 +246,9 @@ def score_sql(
             cache / "synthetic", repeat,
         )  # fmt: skip
     write_rows(verdicts, Judged, [each.judged for each in scored])
+    queries = [each.judged for each in scored if each.judged.task != "Selector"]
+    if said := warning(failing_golds(queries), len(queries)):
+        print(said)
     SqlScores(
         recipe=recipe,
         run=run,

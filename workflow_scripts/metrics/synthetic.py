@@ -17,10 +17,8 @@ from workflow_scripts.digest import code_digest
 from workflow_scripts.files import digest_of
 from workflow_scripts.formats.schema import SchemaError
 from workflow_scripts.metrics.compare import execution_accuracy
-from workflow_scripts.metrics.execution_verdicts import LEAST_SECONDS
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.rebuild import build_all
-from workflow_scripts.sql.sandbox import Result
 
 
 @dataclass(frozen=True)
@@ -39,14 +37,23 @@ def ex_synthetic(
     """1 right, 0 wrong, None not counted; one a case. The instances are written under `folder`."""
     cases = list(cases)
     files = [_instances(case, folder, seed) for case in cases]
-    golds = [(file, case.gold, None) for case, of in zip(cases, files, strict=True) for file in of]
-    ours = [
-        (file, case.prediction or "", LEAST_SECONDS)
+    jobs = [(file, case.gold) for case, of in zip(cases, files, strict=True) for file in of]
+    gold_of = dict(zip(jobs, sandbox.map(jobs), strict=True))
+    golds = [
+        [(file, gold) for file in of if (gold := gold_of[file, case.gold]).ok]
         for case, of in zip(cases, files, strict=True)
-        for file in of
     ]
-    gold, predicted = iter(sandbox.map(golds)), iter(sandbox.map(ours))
-    return [_verdict([(next(gold), next(predicted)) for _ in of]) for of in files]
+    values = [1.0 if returns_something(gold.rows for _, gold in of) else None for of in golds]
+    for instance in range(max(map(len, golds), default=0)):
+        # A case that is wrong on one instance is not run on the next: an endless query costs once.
+        open_cases = [n for n, of in enumerate(golds) if values[n] and instance < len(of)]
+        predicted = sandbox.map(
+            (golds[n][instance][0], cases[n].prediction or "") for n in open_cases
+        )
+        for n, result in zip(open_cases, predicted, strict=True):
+            gold = golds[n][instance][1]
+            values[n] = float(result.ok and execution_accuracy(result.rows, gold.rows))
+    return values
 
 
 def _instances(case: SyntheticCase, folder: Path, seed: int) -> list[Path]:
@@ -64,13 +71,6 @@ def _instances(case: SyntheticCase, folder: Path, seed: int) -> list[Path]:
         except OSError:  # another process was first
             shutil.rmtree(made)
     return sorted(place.glob("*.sqlite"))
-
-
-def _verdict(pairs: list[tuple[Result, Result]]) -> float | None:
-    ran = [(gold, predicted) for gold, predicted in pairs if gold.ok]
-    if not returns_something(gold.rows for gold, _ in ran):
-        return None
-    return float(all(p.ok and execution_accuracy(p.rows, gold.rows) for gold, p in ran))
 
 
 def returns_something(results: Iterable[list[tuple]]) -> bool:

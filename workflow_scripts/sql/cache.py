@@ -15,6 +15,7 @@ import json
 import os
 import re
 import sqlite3
+import string
 import tempfile
 import zlib
 from collections.abc import Iterable
@@ -27,6 +28,11 @@ from workflow_scripts.sql.sandbox import Result, Sandbox, message_of, result_of
 UNSTEADY = re.compile(
     r"\brandom\s*\(|'now'|current_(date|time|timestamp)|\bjulianday\s*\(\s*\)", re.I
 )
+BLANKS = " \t\r\n\f"  # what SQLite takes for white space
+QUOTED_OR_COMMENT = re.compile(
+    r"""('[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/)""", re.DOTALL
+)
+LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 PASSING = ("locked", "brought its process down")
 
 
@@ -70,14 +76,19 @@ class CachedSandbox:
             self._save(key, result, seconds)
         return result
 
-    def map(self, jobs: Iterable[tuple[Path | str, str, float | None]]) -> list[Result]:
-        """Results of (database, SQL, seconds) jobs, in order; equal jobs run once."""
+    def map(self, jobs: Iterable[tuple[Path | str, str]]) -> list[Result]:
+        """Results of (database, SQL) jobs, in order; equal jobs run once.
+
+        SQL counts as equal in whatever case and white space it is written (see `one_spelling`); a
+        message of SQLite then quotes the first of them.
+        """
         jobs = list(jobs)
-        distinct = list(dict.fromkeys(jobs))
+        keys = [(database, one_spelling(sql)) for database, sql in jobs]
+        distinct = dict(zip(reversed(keys), reversed(jobs), strict=True))  # the first of each
         with ThreadPoolExecutor(self.sandbox.workers) as threads:
-            results = threads.map(lambda job: self.execute(*job), distinct)
-            result_of_job = dict(zip(distinct, results, strict=True))
-        return [result_of_job[job] for job in jobs]
+            results = threads.map(lambda job: self.execute(*job), distinct.values())
+            result_of = dict(zip(distinct, results, strict=True))
+        return [result_of[key] for key in keys]
 
     def _key(self, database: Path | str, sql: str, rival: str | None, repeat: int) -> str:
         limits = {**vars(self.sandbox.limits), "seconds": None}
@@ -114,6 +125,16 @@ class CachedSandbox:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(key.encode() + packed).digest() + packed)
         os.replace(name, path)
+
+
+def one_spelling(sql: str) -> tuple[str, ...]:
+    """Equal for statements that differ in nothing but case and white space outside quotes.
+
+    SQLite returns the same rows for them: it folds the case of ASCII letters in names and keywords.
+    """
+    parts = QUOTED_OR_COMMENT.split(sql.strip(BLANKS))  # the odd ones are quotes and comments
+    parts[::2] = (re.sub(f"[{BLANKS}]+", " ", part).translate(LOWER) for part in parts[::2])
+    return tuple(parts)
 
 
 def _answers(result: Result, limit: float, seconds: float) -> bool:

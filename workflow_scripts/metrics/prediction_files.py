@@ -1,0 +1,176 @@
+"""Predictions in the files that people have: one record each, or a pair of Spider's or BIRD's.
+
+A file of records holds db_id, gold and prediction (and perhaps question): JSON lines, a JSON array,
+CSV or Parquet. With a second file of golds the predictions come alone, one a gold and in its order:
+
+- Spider: predict.txt with one SQL a line, gold.txt with SQL, a tab and the database a line;
+- BIRD: predict_dev.json, {"0": "SQL\\t----- bird -----\\tdb_id", ...}, and the golds as dev.json
+  (a JSON array with db_id and SQL) or as lines like Spider's.
+
+A prediction that is null or empty holds no SQL: it counts as wrong.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import AliasChoices, ConfigDict, Field
+
+from workflow_scripts.artifacts.base import Artifact, parsed
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import numbered_jsonl, read_json
+
+BIRD_SEPARATOR = "\t----- bird -----\t"
+
+
+class Gold(Artifact):
+    """A question's gold SQL and its database; what else stands in the record is left alone."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    db_id: str
+    question: str | None = None
+    gold: str = Field(validation_alias=AliasChoices("gold", "SQL", "query"))
+
+
+class SqlPrediction(Gold):
+    prediction: str | None
+
+
+def read_predictions(path: Path, gold: Path | None = None) -> list[tuple[str, SqlPrediction]]:
+    """(place in the file, prediction) of each; at least one.
+
+    Raises EssenceError naming the record that lacks a field, and for files that don't fit together.
+    """
+    if gold is None:
+        found = [(place, parsed(SqlPrediction, value, place)) for place, value in _records(path)]
+    else:
+        found = list(_paired(path, gold))
+    if not found:
+        raise EssenceError(f"{path}: no predictions in it")
+    for place, line in found:
+        if not line.gold.strip():
+            raise EssenceError(f"{place}: gold: there is no SQL in it")
+    return found
+
+
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
+    kind = path.suffix.lower()
+    if kind == ".csv":
+        yield from _csv_records(path)
+    elif kind == ".parquet":
+        yield from _numbered(path, _parquet_records(path), "row")
+    elif kind in (".txt", ".sql"):
+        raise EssenceError(f"{path}: a file of SQL alone needs --gold FILE, its gold SQL")
+    elif _first_character(path) == "[":
+        yield from _numbered(path, read_json(path), "entry")
+    elif (whole := _one_object(path)) is not None and "db_id" not in whole:
+        raise EssenceError(f"{path}: BIRD's predictions need --gold FILE, the gold SQL")
+    else:
+        for number, value in numbered_jsonl(path):
+            yield f"{path}, line {number}", value
+
+
+def _numbered(path: Path, values: list, word: str) -> Iterator[tuple[str, Any]]:
+    return ((f"{path}, {word} {number}", value) for number, value in enumerate(values, 1))
+
+
+def _csv_records(path: Path) -> Iterator[tuple[str, dict]]:
+    csv.field_size_limit(sys.maxsize)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                yield f"{path}, line {reader.line_num}", row
+    except FileNotFoundError as error:
+        raise EssenceError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EssenceError(f"{path}: not CSV in UTF-8 ({error})") from error
+
+
+def _parquet_records(path: Path) -> list[dict]:
+    try:
+        return pq.read_table(path).to_pylist()
+    except FileNotFoundError as error:
+        raise EssenceError(f"{path}: no such file") from error
+    except (OSError, pa.ArrowException) as error:
+        raise EssenceError(f"{path}: not a Parquet file that can be read ({error})") from error
+
+
+def _paired(path: Path, gold: Path) -> Iterator[tuple[str, SqlPrediction]]:
+    answers, golds = _answers(path), _golds(gold)
+    if len(answers) != len(golds):
+        raise EssenceError(
+            f"{path} holds {len(answers)} predictions and {gold} {len(golds)} golds; "
+            "give one prediction a gold, in the same order"
+        )
+    for answer, (place, question) in zip(answers, golds, strict=True):
+        if question is None and not answer:
+            continue  # an empty line in both parts two dialogues (SParC, CoSQL)
+        if question is None:
+            raise EssenceError(f"{place}: no gold SQL for the prediction {answer[:60]!r}")
+        yield place, SqlPrediction(**question.model_dump(), prediction=answer)
+
+
+def _answers(path: Path) -> list[str | None]:
+    """The predictions of a file that holds nothing else."""
+    first = _first_character(path)
+    if first not in "[{":
+        return [line.split("\t")[0].strip() or None for line in _lines(path)]
+    values = read_json(path)
+    if isinstance(values, dict):
+        if all(key.isdecimal() for key in values):
+            values = {key: values[key] for key in sorted(values, key=int)}
+        values = list(values.values())
+    return [v.split(BIRD_SEPARATOR)[0] if isinstance(v, str) else None for v in values]
+
+
+def _golds(path: Path) -> list[tuple[str, Gold | None]]:
+    """(place, gold) of a file of golds; None for an empty line."""
+    if _first_character(path) == "[":
+        return [
+            (at, parsed(Gold, value, at)) for at, value in _numbered(path, read_json(path), "entry")
+        ]
+    return [
+        (place, _gold_line(line, place)) for place, line in _numbered(path, _lines(path), "line")
+    ]
+
+
+def _gold_line(line: str, place: str) -> Gold | None:
+    if not line.strip():
+        return None
+    sql, tab, db_id = line.strip().rpartition("\t")
+    if not tab:
+        raise EssenceError(f"{place}: no tab between SQL and database")
+    return Gold(gold=sql, db_id=db_id)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise EssenceError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise EssenceError(f"{path}: not UTF-8 text ({error.reason})") from error
+
+
+def _lines(path: Path) -> list[str]:
+    return _text(path).rstrip().split("\n")
+
+
+def _first_character(path: Path) -> str:
+    return _text(path).lstrip()[:1] or " "
+
+
+def _one_object(path: Path) -> dict | None:
+    """The file as one JSON object; None when it is anything else, such as JSON lines."""
+    try:
+        value = json.loads(_text(path))
+    except json.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
