@@ -1,5 +1,6 @@
 """Prediction: every row answered, in order, as the model alone would answer it."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,10 @@ from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
+from workflow_scripts.model import decoding
 from workflow_scripts.model import predict as stage
+from workflow_scripts.model.batches import pad_sources
+from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import load_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -47,37 +51,81 @@ def test_equal_predictions_are_equal_to_the_byte(tiny, tmp_path):
     assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
 
 
-def test_answers_are_greedy_whatever_the_batch(tiny):
+@pytest.fixture
+def wild(tiny):
+    """The tiny model with wilder weights, so that rows are answered differently."""
     model = load_model(tiny / "base").eval()
-    generator = torch.Generator().manual_seed(2)
-    with torch.no_grad():  # wilder weights, so that rows are answered differently
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
         for weights in model.parameters():
             weights.copy_(torch.randn(weights.shape, generator=generator))
+        model.lm_head.weight[1] *= 5  # of the end token: answers of many lengths
+    return model
+
+
+def many_sources():
+    generator = random.Random(3)
+    lengths = [generator.randint(1, 12) for _ in range(60)]
+    return [[generator.randrange(3, 43) for _ in range(each)] + [1] for each in lengths]
+
+
+def test_answers_are_greedy_whatever_the_batch(wild):
     sources = [[5, 6, 7, 1], [8, 1], [9, 10, 1], [5, 6, 7, 1], [12] * 6 + [1]]
-    answers = stage.generate(model, sources, 0, 6, batch_size=2)
+    answers = generate(wild, sources, 0, 6, batch_size=2)
     assert len({tuple(answer) for answer in answers}) > 1
     for source, answer in zip(sources, answers, strict=True):
         expected = [0]
         while len(expected) < 7 and expected[-1] != 1:
-            logits = model(
+            logits = wild(
                 input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([expected])
             ).logits
             expected.append(int(logits[0, -1].argmax()))
         assert answer == expected[1:]
 
 
-def test_the_end_mark_ends_an_answer_and_its_absence_is_a_cut(tiny, monkeypatch):
-    model = load_model(tiny / "base")
-    output = torch.tensor([[0, 5, 1, 0], [0, 5, 6, 7]])
-    monkeypatch.setattr(model, "generate", lambda **_: output)
-    assert stage.generate(model, [[5, 1], [6, 1]], 0, 3, 2) == [[5, 1], [5, 6, 7]]
+@pytest.mark.parametrize("batch_size", [1, 7, 64])
+def test_answers_are_those_of_the_library_token_by_token(wild, batch_size):
+    """Rows that end early, late and not at all, together and alone; and equal sources."""
+    sources = many_sources()
+    sources += sources[:4]
+    answers = generate(wild, sources, 0, 20, batch_size)
+    ids, mask = pad_sources(sources, 0)
+    whole = wild.generate(input_ids=ids, attention_mask=mask, max_new_tokens=20, num_beams=1)
+    for answer, tokens in zip(answers, whole[:, 1:].tolist(), strict=True):
+        assert answer == tokens[: len(answer)]
+        assert answer[-1] == 1 or len(answer) == 20
+        assert set(tokens[len(answer) :]) <= {0}
+    ended = {len(answer) for answer in answers}
+    assert len(ended) > 9 and 20 in ended
+
+
+def test_finished_rows_are_no_longer_computed(wild, monkeypatch):
+    computed = []
+    forward = wild.decoder.forward
+    monkeypatch.setattr(
+        wild.decoder,
+        "forward",
+        lambda input_ids, **more: computed.append(len(input_ids)) or forward(input_ids, **more),
+    )
+    sources = many_sources()
+    answers = generate(wild, sources, 0, 20, 64)
+    distinct = {tuple(source): answer for source, answer in zip(sources, answers, strict=True)}
+    assert computed[0] == len(distinct) and computed == sorted(computed, reverse=True)
+    needed = sum(map(len, distinct.values()))
+    assert needed <= sum(computed) <= needed / (1 - decoding.WORTH_COPYING) < 20 * len(distinct)
+
+
+def test_settings_of_a_models_own_generation_are_kept(wild):
+    wild.generation_config.no_repeat_ngram_size = 1
+    answers = generate(wild, [[5, 6, 1], [7, 1]], 0, 12, 2)
+    assert all(len(set(answer)) == len(answer) for answer in answers)
 
 
 def test_too_little_gpu_memory_halves_the_batch(tiny, monkeypatch):
     model = load_model(tiny / "base")
     sources = [[place, 1] for place in range(3, 10)]
-    whole = stage.generate(model, sources, 0, 3, 8)
-    original = stage._decode_greedily
+    whole = generate(model, sources, 0, 3, 8)
+    original = decoding.decode_greedily
 
     def small_memory(model, batch, *options):
         if len(batch) > memory:
@@ -85,11 +133,11 @@ def test_too_little_gpu_memory_halves_the_batch(tiny, monkeypatch):
         return original(model, batch, *options)
 
     memory = 2
-    monkeypatch.setattr(stage, "_decode_greedily", small_memory)
-    assert stage.generate(model, sources, 0, 3, 8) == whole
+    monkeypatch.setattr(decoding, "decode_greedily", small_memory)
+    assert generate(model, sources, 0, 3, 8) == whole
     memory = 0
     with pytest.raises(EssenceError, match="too little memory to answer a single row"):
-        stage.generate(model, sources, 0, 3, 8)
+        generate(model, sources, 0, 3, 8)
 
 
 def test_nothing_to_answer(tiny, tmp_path):

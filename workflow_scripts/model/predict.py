@@ -1,11 +1,8 @@
-"""Answer rows with a fine-tuned model: batched greedy decoding, every answer saved.
+"""Answer rows with a fine-tuned model: greedy decoding, every answer saved.
 
-Equal sources are decoded once, which saves most of the work where truncation has made the rows of
-a task equal. Sources are taken by length, so that a batch holds little padding. Computing is in
-float32 on every device: an answer must not depend on how a batch was rounded.
+Computing is in float32 on every device: an answer must not depend on how a batch was rounded.
 """
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,79 +10,19 @@ from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.settings import Recipe, Settings
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.model.batches import pad_sources, read_sample
+from workflow_scripts.model.batches import read_sample
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.load import check_base, load_model
-from workflow_scripts.model.progress import say, time_left
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.text.preprocessing import encode_sources, encode_targets
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
-
-SECONDS_BETWEEN_LINES = 10
-
-
-def generate(
-    model: Any, sources: list[list[int]], pad: int, new_tokens: int, batch_size: int
-) -> list[list[int]]:
-    """Token ids of each answer, without the start token and padding, in the order of `sources`."""
-    import torch
-
-    distinct = sorted({tuple(source) for source in sources}, key=lambda ids: (len(ids), ids))
-    say(f"{len(sources)} rows, {len(distinct)} distinct sources")
-    answers: dict[tuple[int, ...], list[int]] = {}
-    started = last_line = time.monotonic()
-    while len(answers) < len(distinct):
-        batch = distinct[len(answers) : len(answers) + batch_size]
-        try:
-            answers |= zip(batch, _decode_greedily(model, batch, pad, new_tokens), strict=True)
-        except torch.OutOfMemoryError:
-            batch_size = _halved(batch_size)
-            continue
-        left = len(distinct) - len(answers)
-        if not left or time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
-            eta = time_left(started, len(answers), left)
-            say(f"answered {len(answers)}/{len(distinct)}, ETA {eta}")
-            last_line = time.monotonic()
-    return [answers[tuple(source)] for source in sources]
-
-
-def _halved(batch_size: int) -> int:
-    if batch_size == 1:
-        raise EssenceError(
-            "the GPU has too little memory to answer a single row. Lower the recipe's "
-            "source_tokens or generate_tokens, or set model.device to cpu."
-        )
-    say(f"out of GPU memory: {batch_size // 2} rows at a time")
-    return batch_size // 2
-
-
-def _decode_greedily(
-    model: Any, sources: list[tuple[int, ...]], pad: int, new_tokens: int
-) -> list[list[int]]:
-    """Token ids of each answer up to and with its end token."""
-    import torch
-
-    ids, mask = pad_sources([list(source) for source in sources], pad)
-    with torch.inference_mode():
-        output = model.generate(
-            input_ids=ids.to(model.device),
-            attention_mask=mask.to(model.device),
-            max_new_tokens=new_tokens,
-            do_sample=False,
-            num_beams=1,
-            use_cache=True,
-        )
-    end = model.generation_config.eos_token_id
-    return [
-        answer[: answer.index(end) + 1] if end in answer else answer
-        for answer in output[:, 1:].tolist()
-    ]
-
 
 def answer_rows(
     model: Any, tokenizer: Any, recipe: Recipe, rows: dict[str, list[Row]], batch_size: int
 ) -> list[Prediction]:
     """An answer a row, in the order of `rows` (split -> rows)."""
+    from workflow_scripts.model.decoding import generate
+
     asked = [row for of_split in rows.values() for row in of_split]
     splits = [split for split, of_split in rows.items() for _ in of_split]
     sources = encode_sources(asked, recipe, tokenizer)

@@ -13,6 +13,7 @@ from transformers import (
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
 )
+from transformers.modeling_outputs import BaseModelOutput
 
 from workflow_scripts.artifacts.runs import DeviceFacts
 from workflow_scripts.artifacts.settings import Settings
@@ -60,6 +61,16 @@ def training_arguments(
         report_to="none",
         disable_tqdm=True,
     )
+
+
+def encode_distinct(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> BaseModelOutput:
+    """The encoder's output (batch x length x width), equal rows computed once.
+
+    For evaluation, where no dropout tells equal rows apart: truncation has made many so.
+    """
+    distinct, places = torch.stack([ids, mask], 1).unique(dim=0, return_inverse=True)
+    encoded = model.get_encoder()(input_ids=distinct[:, 0], attention_mask=distinct[:, 1])
+    return BaseModelOutput(encoded.last_hidden_state[places])
 
 
 class TaskLossTrainer(Seq2SeqTrainer):
@@ -178,10 +189,11 @@ class TaskLossTrainer(Seq2SeqTrainer):
 
     def _sums(self, model, inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """(task x [loss, tokens, real loss, real tokens], loss summed over all tokens)."""
-        labels = inputs["labels"]
+        ids, mask, labels = (inputs[key] for key in ("input_ids", "attention_mask", "labels"))
         logits = model(
-            input_ids=inputs["input_ids"],
-            attention_mask=inputs["attention_mask"],
+            input_ids=ids,
+            attention_mask=mask,
+            encoder_outputs=None if model.training else encode_distinct(model, ids, mask),
             decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels=labels),
             use_cache=False,
         ).logits

@@ -14,7 +14,7 @@ from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import random_world
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
 from workflow_scripts.intervals import wilson
-from workflow_scripts.model.predict import generate
+from workflow_scripts.model.decoding import generate
 
 HELD_OUT_SEED = 991  # far from the seeds of the training chunks
 STEPS = 200_000  # of SQLite's virtual machine, so that a cross join ends
