@@ -14,14 +14,17 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSeq2SeqLM
 
 from workflow_scripts.artifacts.base import parsed
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.settings import Settings
+from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
 from workflow_scripts.model import train as stage
+from workflow_scripts.model import trainer
 from workflow_scripts.model.batches import Collator, make_examples, read_sample
-from workflow_scripts.model.trainer import TaskLossTrainer
+from workflow_scripts.model.trainer import TaskLossTrainer, encode_distinct
 from workflow_scripts.text.tokenizers import load_tokenizer
 
 
@@ -71,6 +74,28 @@ def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, paddin
     every = by_hand(tiny, chosen.recipe, rows).values()
     loss = sum(sums[0] for sums in every) / sum(sums[1] for sums in every)
     assert evaluation["eval_loss"] == pytest.approx(loss, rel=1e-5)
+
+
+def test_equal_sources_are_evaluated_once_with_the_same_log(tiny, tmp_path, monkeypatch):
+    """Equal to the last bit: truncation makes sources equal, and evaluation has no dropout."""
+    rows = read_rows(Row, tiny / "val.parquet")
+    few = [dataclasses.replace(row, source=rows[n % 2].source) for n, row in enumerate(rows)]
+    write_rows(tmp_path / "few.parquet", Row, few)
+    encoded = []
+
+    def encode(model, ids, mask):
+        hook = model.encoder.register_forward_pre_hook(
+            lambda _, __, given: encoded.append(len(given["input_ids"])), with_kwargs=True
+        )
+        with hook:
+            return encode_distinct(model, ids, mask)
+
+    for name, way in (("distinct", encode), ("all", lambda *_: None)):
+        monkeypatch.setattr(trainer, "encode_distinct", way)
+        arguments = tiny_model.arguments(tmp_path / name, tiny, tiny_model.settings())
+        stage.train(**arguments | {"val": tmp_path / "few.parquet"})
+    assert encoded == [2, 2, 1] * 3  # of batches of 4, 4 and 1 rows in three epochs
+    assert log_of(tmp_path / "distinct") == log_of(tmp_path / "all")
 
 
 def test_a_step_reports_the_batch_it_trained_on(tiny, tmp_path, monkeypatch):
