@@ -1,9 +1,9 @@
 """Greedy decoding in batches: equal sources once, finished rows no longer.
 
 The library's own loop computes every row of a batch until the longest answer has ended. Ours, which
-the library calls in its place (`custom_generate`), leaves the finished rows out; the tokens are the
-same. Equal sources are decoded once, which saves most of the work where truncation has made the rows
-of a task equal; sources are taken by length, so that a batch holds little padding.
+the library calls in its place (`custom_generate`), leaves finished rows out; the tokens are the
+same. Equal sources are decoded once, which saves most of the work where truncation has made rows of
+a task equal. Sources are taken by length, so that a batch holds little padding.
 """
 
 import time

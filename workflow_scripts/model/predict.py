@@ -17,6 +17,7 @@ from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.text.preprocessing import encode_sources, encode_targets
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
 
+
 def answer_rows(
     model: Any, tokenizer: Any, recipe: Recipe, rows: dict[str, list[Row]], batch_size: int
 ) -> list[Prediction]:
