@@ -7,7 +7,9 @@ from shell import run_module
 
 
 def test_benchmark_on_made_up_databases():
-    done = run_module("tools.scoring_benchmark", "--predictions", 60, "--hostile", 0.3)
+    done = run_module(
+        "tools.scoring_benchmark", "--predictions", 60, "--hostile", 0.3, "--seconds", 2
+    )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["predictions"] == 60 == answer["databases"]
@@ -29,6 +31,12 @@ def test_trials_on_the_twin(twin):
     answer = json.loads(done.stdout)
     counts = answer["all"]["ex / ex-synthetic"]
     assert sum(counts.values()) == answer["all"]["compared"] >= 15
+    done = run_module(
+        "tools.scoring_agreement", "--questions", twin / "truth.jsonl", "--databases", databases,
+        "--count", 60,
+    )  # fmt: skip
+    bird = json.loads(done.stdout)["BIRD, execution accuracy"]
+    assert bird["differences"] == [] and bird["ours / theirs"]["True / True"] >= 15
 
 
 def test_linking_trial_without_databases(tmp_path):

@@ -20,7 +20,7 @@ from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
 from workflow_scripts.metrics.score import report
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
-from workflow_scripts.sql.sandbox import Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Option, run_stage
 
 HOSTILE = (
@@ -88,6 +88,7 @@ def benchmark(
     predictions: Annotated[int, Option("how many")] = 1000,
     hostile: Annotated[float, Option("share of hostile predictions")] = 0.05,
     workers: Annotated[int, Option("queries that are executed at a time")] = 2,
+    seconds: Annotated[float, Option("processor time of a query")] = Limits.seconds,
 ) -> None:
     if bool(databases) != bool(questions):
         raise EssenceError("give --databases and --questions together, or neither")
@@ -97,15 +98,15 @@ def benchmark(
         rows = read_questions(questions) if questions else made_up(where, 100, rng)
         todo = cases(rows, where, predictions, hostile, rng)
         started = time.perf_counter()
-        with Sandbox(workers=workers) as sandbox:
+        with Sandbox(Limits(seconds=seconds), workers) as sandbox:
             cached = CachedSandbox(sandbox)
             verdicts = verdicts_on(todo, cached)
         answer = report(verdicts)
-        seconds = time.perf_counter() - started
+        taken = time.perf_counter() - started
     print(
         to_json(
             {
-                "seconds": round(seconds, 2),
+                "seconds": round(taken, 2),
                 "predictions": len(todo),
                 "databases": len({case.database for case in todo}),
                 "hostile": sum(case.prediction in HOSTILE for case in todo),

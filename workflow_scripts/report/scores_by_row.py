@@ -19,7 +19,8 @@ TEXT: dict[str, tuple[Callable[[str, str], float], str]] = {
     "exact_match_decoded": (exact_match, "gold_decoded"),
     "rouge_l": (rouge_l, "gold"),
 }
-METRICS = (*TEXT, "execution_accuracy")
+EXECUTED = ("execution_accuracy", "execution_accuracy_lenient")  # columns of verdicts.parquet
+METRICS = (*TEXT, *EXECUTED)
 
 
 class RowScore(NamedTuple):
@@ -52,5 +53,6 @@ def _scores(folder: Path, metric: str, split: str) -> Iterator[tuple[int, RowSco
                 yield answer.idx, RowScore(answer.task, value)
     elif (verdicts := folder / "verdicts.parquet").is_file():
         for judged in iter_rows(Judged, verdicts):
-            if judged.split == split and judged.execution_accuracy is not None:
-                yield judged.idx, RowScore(judged.task, judged.execution_accuracy)
+            value = getattr(judged, metric)
+            if judged.split == split and value is not None:
+                yield judged.idx, RowScore(judged.task, value)

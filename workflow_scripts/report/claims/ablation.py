@@ -33,9 +33,10 @@ under the repaired handling with each repair taken back.
 over held-out rows; of the loss, over seeds where there are several, and it compares only between
 recipes with the same tokenizer. A repair that does nothing alone, but without which *repaired*
 collapses, is necessary and not sufficient: for an answer to equal the raw one, the question must be
-in the input **and** the tokenizer must be able to write it. Hollow: the same answers compared as
-the notebooks did, with what the tokenizer can write of the right one; then the question alone is
-enough.
+in the input **and** the tokenizer must be able to write it. Hollow: the same answers read
+otherwise. Exact match compares them as the notebooks did, with what the tokenizer can write of the
+right one; then the question alone is enough. Execution accuracy asks for SQL in a fence, which the
+stock tokenizer cannot write; hollow, SQL in any form counts.
 
 **What the report says.** It ascribes its exact match of 0 to brackets around names.
 """

@@ -15,6 +15,11 @@ LABELS = {
     "execution_accuracy": "execution\naccuracy",
     "loss_per_token": "eval loss per\nreal token",
 }
+# Hollow, in the panel of a metric: another reading of the same answers, and its words.
+OTHER_READINGS = {
+    "exact_match": ("exact_match_decoded", "as the\nnotebooks compared"),
+    "execution_accuracy": ("execution_accuracy_lenient", "with SQL in\nany form"),
+}
 VISIBLE = 0.005  # a smaller difference between two points is not drawn
 
 
@@ -23,15 +28,16 @@ def draw(effects: Sequence[Effect], labels: dict[str, str], title: str, note: st
     figure = new_figure(title, note, size=(7.2, 0.9 + 0.34 * len(labels)))
     by_metric = {
         metric: {each.recipe: each for each in effects if each.metric == metric}
-        for metric in (*LABELS, "exact_match_decoded")
+        for metric in (*LABELS, *(other for other, _ in OTHER_READINGS.values()))
     }
     shown = [metric for metric in LABELS if by_metric[metric]]
     panels = figure.subplots(1, len(shown), sharey=True)
     places = {recipe: place for place, recipe in enumerate(labels)}
     for axes, metric in zip(panels, shown, strict=True):
         _draw_metric(axes, by_metric[metric], places)
-        if metric == "exact_match":
-            _draw_decoded(axes, by_metric[metric], by_metric["exact_match_decoded"], places)
+        if metric in OTHER_READINGS:
+            other, words = OTHER_READINGS[metric]
+            _draw_other(axes, by_metric[metric], by_metric[other], words, places)
         axes.set_title(LABELS[metric], loc="left", fontsize=9)
         axes.grid(axis="y", visible=False)
         axes.set_xlim(left=-0.08 * axes.get_xlim()[1])
@@ -58,15 +64,19 @@ def _draw_metric(axes: Axes, effects: dict[str, Effect], places: dict[str, int])
     axes.margins(x=0.12)
 
 
-def _draw_decoded(
-    axes: Axes, raw: dict[str, Effect], decoded: dict[str, Effect], places: dict[str, int]
+def _draw_other(
+    axes: Axes,
+    effects: dict[str, Effect],
+    other: dict[str, Effect],
+    words: str,
+    places: dict[str, int],
 ) -> None:
-    """Hollow, where it differs: exact match with what the tokenizer can write of the answer."""
-    for recipe, effect in decoded.items():
-        if abs(effect.value - raw[recipe].value) > VISIBLE:
+    """Hollow, where it differs: the other reading of the same answers."""
+    for recipe, effect in other.items():
+        if abs(effect.value - effects[recipe].value) > VISIBLE:
             point = (effect.value, places[recipe])
             axes.plot(*point, marker="o", color=GREY, mfc="white", markersize=5)
-            _label(axes, f"{effect.value:.2f} as the\nnotebooks compared", point, 6)
+            _label(axes, f"{effect.value:.2f} {words}", point, 6)
 
 
 def _label(axes: Axes, text: str, point: tuple[float, float], size: float) -> None:

@@ -31,7 +31,8 @@ and could not make it.
 notebooks, on the validation rows it is scored on. Left: the two agents that write SQL. Right: the
 same rows by the hardness of the gold SQL, as Spider counts it. Black lines are 95 % intervals over
 rows; n is the number of rows. An answer without a fenced SQL statement counts as wrong, so a
-tokenizer that cannot write a fence scores 0.
+tokenizer that cannot write a fence scores 0; `execution_accuracy_lenient` of results.csv takes SQL
+in any form.
 """
 
 PANELS = {

@@ -40,6 +40,7 @@ LABELS = {
     "exact_match_decoded": "Exact match with what the tokenizer can write of the answer",
     "rouge_l": "ROUGE-L",
     "execution_accuracy": "Execution accuracy",
+    "execution_accuracy_lenient": "Execution accuracy, the SQL taken from answers in any form",
 }
 LEAD = (
     '<p class="lead">First minus second on the same test rows, with the 95 % interval of a '
