@@ -9,6 +9,7 @@ from pathlib import Path
 import material
 import pytest
 import report_files as made
+from workflow_scripts.report.look import Look
 
 from workflow_scripts.artifacts.claims import ClaimRecipes, Claims, Finding, Kind, Reason, Verdict
 from workflow_scripts.artifacts.fit import FitAudit
@@ -31,7 +32,6 @@ from workflow_scripts.report.claims.verdicts import (
     judge_number,
     line_in_words,
 )
-from workflow_scripts.report.look import Look
 from workflow_scripts.report.pages.front_page import write_front_page
 from workflow_scripts.report.runs import Run
 from workflow_scripts.report.tables.best_run import choose_best

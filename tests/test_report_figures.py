@@ -6,6 +6,7 @@ from statistics import fmean
 import pytest
 import report_files as made
 from report_files import pick
+from workflow_scripts.report.look import PLAIN, Look
 
 from workflow_scripts.artifacts.base import write_lines
 from workflow_scripts.artifacts.fit import FitAudit
@@ -27,7 +28,6 @@ from workflow_scripts.report.figures.loss_figures import (
     training_order,
 )
 from workflow_scripts.report.figures.style import drawn_with, new_figure, save
-from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.runs import Run, best_runs, logged_losses
 
 PUBLISHED = Published.read(Path(__file__).resolve().parent.parent / "resources/published.json")

@@ -10,6 +10,7 @@ from statistics import fmean
 import pytest
 import report_files as made
 from report_files import pick
+from workflow_scripts.report.look import Look
 
 from workflow_scripts.artifacts.csv import read_csv
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
@@ -19,7 +20,6 @@ from workflow_scripts.artifacts.runs import BestRun, Ranked
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.look import Look
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.pages import html, predictions
 from workflow_scripts.report.pages.answer_quality import quality_of

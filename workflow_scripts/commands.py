@@ -46,12 +46,24 @@ def declared_arguments(module: str) -> dict[str, str]:
     if path is None:
         raise EssenceError(f"no module {module} in this project")
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    run = [call.args[0].id for call in _calls(tree, {"run_stage"})]
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-    if len(run) != 1 or run[0] not in functions:
+    run = [[name.id for name in call.args] for call in _calls(tree, {"run_stage"})]
+    if len(run) != 1 or not (stage := _function(run[0][0], tree)):
         raise EssenceError(f"{path}: a stage ends in one call run_stage(<function>)")
-    declared = functions[run[0]].args
-    return {each.arg: _role(each, path) for each in [*declared.args, *declared.kwonlyargs]}
+    declared = [*stage.args.args, *stage.args.kwonlyargs]
+    for ending in run[0][1:]:
+        declared += _function(ending, tree).args.args[1:]  # the first is the stage itself
+    return {each.arg: _role(each, path) for each in declared}
+
+
+def _function(name: str, tree: ast.Module) -> ast.FunctionDef | None:
+    """The function of a name, where the module defines it or imports it from this package."""
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
+            other = module_path(node.module)
+            return _function(name, ast.parse(other.read_text(encoding="utf-8"))) if other else None
+    return None
 
 
 def _role(argument: ast.arg, path: Path) -> str:

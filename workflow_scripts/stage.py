@@ -10,6 +10,13 @@
     if __name__ == "__main__":
         run_stage(score)
 
+What is read whole may have its own type: `published: Annotated[Published, Input("...")]` is given
+by its path and handed over as `Published.read(path)`. What several stages end in is a second
+function, here one that saves what the first one draws; it gets the first ready to be called, and
+its other arguments are the stage's too:
+
+    run_stage(plot_tasks, save_figure)  # save_figure(draw, svg, png, ...)
+
 From the shell every argument is `--name value`, `--name a b` for a list and `--name` alone for an
 option that is true or false. A rule calls the same stage with `shell: stage_command("data.read")`
 (commands.py). What a rule does not have it hands over empty or as None, which stands for the
@@ -24,8 +31,9 @@ import sys
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
@@ -69,14 +77,18 @@ class Operand(Option):
 ROLES = {role.__name__: role for role in (Input, Output, Log, Setting, Option, Operand)}
 
 
-def run_stage(stage: Callable[..., int | None]) -> NoReturn:
-    """Call `stage` with the command line's arguments and exit: 0, what it returned, or 2.
+def run_stage(stage: Callable, ending: Callable | None = None) -> NoReturn:
+    """Call a stage with the command line's arguments and exit: 0, what it returned, or 2.
 
     2 comes after an `EssenceError`, whose message is printed; so is that of an `OSError`, because
     the cure of a full disk is the user's. ESSENCE_TRACEBACK=1 shows where an error came from.
     """
     try:
-        sys.exit(stage(**arguments(stage, sys.argv[1:])) or 0)
+        given = arguments(stage, sys.argv[1:], ending)
+        call = partial(stage, **{name: given[name] for name in _declared(stage)})
+        if ending:
+            call = partial(ending, call, **{name: given[name] for name in _declared(ending)})
+        sys.exit(call() or 0)
     except (EssenceError, OSError) as error:
         if os.environ.get("ESSENCE_TRACEBACK"):
             raise
@@ -84,7 +96,7 @@ def run_stage(stage: Callable[..., int | None]) -> NoReturn:
         sys.exit(2)
 
 
-def arguments(stage: Callable, given: list[str]) -> dict[str, Any]:
+def arguments(stage: Callable, given: list[str], ending: Callable | None = None) -> dict[str, Any]:
     """The keyword arguments that a command line stands for; argparse ends it when it is wrong."""
     module = inspect.getmodule(stage)
     parser = argparse.ArgumentParser(
@@ -93,10 +105,19 @@ def arguments(stage: Callable, given: list[str]) -> dict[str, Any]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    hints = get_type_hints(stage, include_extras=True)
-    for name, parameter in inspect.signature(stage).parameters.items():
-        _add(parser, name, hints[name], parameter.default)
+    for name, (hint, default) in (_declared(stage) | (_declared(ending) if ending else {})).items():
+        _add(parser, name, hint, default)
     return vars(parser.parse_args(given))
+
+
+def _declared(function: Callable) -> dict[str, tuple[Any, Any]]:
+    """Argument -> (type with its role, default)."""
+    hints = get_type_hints(function, include_extras=True)
+    return {
+        name: (hints[name], parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if get_origin(hints.get(name)) is Annotated
+    }
 
 
 def _add(parser: argparse.ArgumentParser, name: str, hint: Any, default: Any) -> None:
@@ -142,12 +163,18 @@ def _reading(kind: Any, optional: bool, default: Any) -> dict[str, Any]:
 def _reader(kind: Any) -> tuple[Callable[[str], Any], str]:
     """What turns a text into a value, and its name in the help.
 
-    Mappings and typed settings come as JSON, or in a file.
+    Mappings and typed settings come as JSON, or in a file; what has a `read` by its path.
     """
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         from workflow_scripts.artifacts.base import parsed
 
-        return lambda text: parsed(kind, _json(text), "the settings given"), "JSON"
+        def read(text: str) -> Any:
+            inline = text.lstrip().startswith("{")
+            return parsed(kind, _json(text), "the settings given" if inline else text)
+
+        return read, "JSON"
+    if hasattr(kind, "read"):
+        return kind.read, "PATH"
     if kind is dict or get_origin(kind) is dict:
         return _json, "JSON"
     if kind is bool:

@@ -32,6 +32,10 @@ class Run:
 
     folder: Path
 
+    @classmethod
+    def read(cls, folder: Path | str) -> "Run":
+        return cls(Path(folder))
+
     @cached_property
     def training(self) -> Training:
         return Training.read(self.folder / "training.json")
@@ -80,10 +84,6 @@ class Run:
             if (score.metric, score.split, score.task) == (metric, split, task):
                 return score.value
         return None
-
-
-def read_runs(folders: Iterable[Path]) -> list[Run]:
-    return [Run(folder) for folder in folders]
 
 
 def ranked(values: Mapping[str, Sequence[float]], metric: str) -> list[Ranked]:

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from matplotlib.figure import Figure
+
 from workflow_scripts.artifacts.csv import write_csv
 from workflow_scripts.artifacts.report import Effect
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows, mean_over_seeds
 from workflow_scripts.report.artefacts import Artefact, repairs
-from workflow_scripts.report.figures.ablation import draw
-from workflow_scripts.report.figures.style import drawn_with, save
-from workflow_scripts.report.look import PLAIN, Look
-from workflow_scripts.report.runs import Run, read_runs
+from workflow_scripts.report.figures.ablation import draw_ablation
+from workflow_scripts.report.figures.style import save_figure
+from workflow_scripts.report.runs import Run
 from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
 from workflow_scripts.stage import Output, Setting, run_stage
 
@@ -151,24 +152,18 @@ def _line(variant: Variant, split: str, metric: str, n: int, mean: tuple, effect
 
 
 def tabulate_ablation(
-    runs: Annotated[list[Path], Setting("one run's folders under all recipes of the ablation")],
+    runs: Annotated[list[Run], Setting("one run's folders under all recipes of the ablation")],
     unrepaired: Annotated[str, Setting("the recipe to which repairs are added")],
     repaired: Annotated[str, Setting("the recipe from which repairs are taken back")],
     table: Annotated[Path, Output("ablation.csv")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    read = read_runs(runs)
-    variants = variants_of((run.recipe for run in read), unrepaired, repaired)
-    effects = effects_of(read, variants, split="test")
+) -> Figure:
+    variants = variants_of((run.recipe for run in runs), unrepaired, repaired)
+    effects = effects_of(runs, variants, split="test")
     write_csv(table, Effect, effects)
-    seeds = len({run.seed for run in read})
-    title = f"What each repair is worth ({read[0].name}, {seeds} seed{'s' * (seeds > 1)})"
-    labels = {variant.recipe: variant.label for variant in variants}
-    with drawn_with(look):
-        save(draw(effects, labels, title, look.note), svg, png)
+    seeds = len({run.seed for run in runs})
+    title = f"What each repair is worth ({runs[0].name}, {seeds} seed{'s' * (seeds > 1)})"
+    return draw_ablation(effects, {variant.recipe: variant.label for variant in variants}, title)
 
 
 if __name__ == "__main__":
-    run_stage(tabulate_ablation)
+    run_stage(tabulate_ablation, save_figure)

@@ -19,15 +19,14 @@ from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Effect
 from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.files import write_text
 from workflow_scripts.report.claims.english import english, verdict_tag
 from workflow_scripts.report.claims.evidence import Evidence
 from workflow_scripts.report.claims.numbers import data_lines, run_lines, text_lines
 from workflow_scripts.report.claims.statements import CLAIMS
 from workflow_scripts.report.claims.verdicts import REPORTS_ROWS, line_in_words
-from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import read_runs
+from workflow_scripts.report.pages.html import write_page
+from workflow_scripts.report.runs import Run
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 CAPTION = """\
@@ -47,11 +46,11 @@ says what each column was measured on.
 """
 
 LEAD = (
-    '<p class="lead">Every claim of the report: in words first, then every number that its '
+    "Every claim of the report: in words first, then every number that its "
     "notebooks printed. <em>as run</em>: what the notebooks did, artefacts included. "
     "<em>as written</em>: what the report describes, honestly executed. <em>repaired</em>: "
     "the text handling mended too. Brackets hold 95 % intervals. The verdict is computed. What "
-    "A1 to A12 are is told on the page of this report called Workflow.</p>"
+    "A1 to A12 are is told on the page of this report called Workflow."
 )
 BASIS = "the report's rows and base model"
 
@@ -94,7 +93,7 @@ def csv_lines(claims: Claims) -> list[CsvLine]:
     return [head, *lines]
 
 
-def claims_page(claims: Claims, note: str) -> str:
+def claims_page(claims: Claims) -> html.Page:
     head, *lines = csv_lines(claims)
     names = [field.name.replace("_", " ") for field in fields(CsvLine)]
     subheads = dict(zip(names[1:], astuple(head)[1:], strict=True))
@@ -103,7 +102,7 @@ def claims_page(claims: Claims, note: str) -> str:
         for line, judged in zip(lines, claims.lines, strict=True)
     ]
     title = "Claims of the report and what became of them"
-    return html.page(title, note, f"{LEAD}\n{html.table(names, body, subheads)}")
+    return html.tables(title, LEAD, {"": html.Table(names, body, subheads)})
 
 
 def linked_rows(rows: Path) -> float:
@@ -113,37 +112,35 @@ def linked_rows(rows: Path) -> float:
 
 
 def make_claims(
-    runs: Annotated[list[Path], Setting("run folders of all recipes")],
+    runs: Annotated[list[Run], Setting("run folders of all recipes")],
     recipes: Annotated[ClaimRecipes, Setting("the recipe of each column of the claims")],
-    published: Annotated[Path, Input("resources/published.json")],
-    fit: Annotated[list[Path], Input("the fit audits")],
-    profile: Annotated[Path, Input("profile.json")],
-    reading: Annotated[Path, Input("reading.json: whether the rows are the report's")],
+    published: Annotated[Published, Input("resources/published.json")],
+    fit: Annotated[list[FitAudit], Input("the fit audits")],
+    profile: Annotated[Profile, Input("profile.json")],
+    reading: Annotated[Reading, Input("reading.json: whether the rows are the report's")],
     rows: Annotated[Path, Input("rows.parquet: which rows name a database")],
     claims: Annotated[Path, Output("claims.json")],
     table: Annotated[Path, Output("claims.csv")],
-    page: Annotated[Path, Output("claims.html")],
     ablation: Annotated[list[Path], Input("ablation.csv, where the report has it")] = [],  # noqa: B006
     own_model: Annotated[bool, Setting("whether the base model is not the report's")] = False,
-    look: Annotated[Look, Setting("small print")] = PLAIN,
-) -> None:
-    lacks = [(not Reading.read(reading).is_the_reports_file, REPORTS_ROWS)]
-    lacks.append((own_model, "its base model"))
+    note: Annotated[str, Setting("small print")] = "",
+) -> html.Page:
+    lacks = [(not reading.is_the_reports_file, REPORTS_ROWS), (own_model, "its base model")]
     evidence = Evidence(
-        runs=read_runs(runs),
+        runs=runs,
         recipes=recipes,
-        published=Published.read(published),
-        fit={audit.recipe: audit for audit in map(FitAudit.read, fit)},
-        profile=Profile.read(profile),
+        published=published,
+        fit={audit.recipe: audit for audit in fit},
+        profile=profile,
         linked_rows=linked_rows(rows),
         ablation=[effect for path in ablation for effect in read_csv(Effect, path)],
         missing=[what for missing, what in lacks if missing],
     )
-    judged = judged_claims(evidence, look.note)
+    judged = judged_claims(evidence, note)
     judged.write(claims)
     write_csv(table, CsvLine, csv_lines(judged))
-    write_text(page, claims_page(judged, look.note))
+    return claims_page(judged)
 
 
 if __name__ == "__main__":
-    run_stage(make_claims)
+    run_stage(make_claims, write_page)

@@ -23,9 +23,9 @@ OTHER_READINGS = {
 VISIBLE = 0.005  # a smaller difference between two points is not drawn
 
 
-def draw(effects: Sequence[Effect], labels: dict[str, str], title: str, note: str = "") -> Figure:
+def draw_ablation(effects: Sequence[Effect], labels: dict[str, str], title: str) -> Figure:
     """`labels`: recipe -> its words, from the unrepaired end to the repaired one."""
-    figure = new_figure(title, note, size=(7.2, 0.9 + 0.34 * len(labels)))
+    figure = new_figure(title, size=(7.2, 0.9 + 0.34 * len(labels)))
     by_metric = {
         metric: {each.recipe: each for each in effects if each.metric == metric}
         for metric in (*LABELS, *(other for other, _ in OTHER_READINGS.values()))

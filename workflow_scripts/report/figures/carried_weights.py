@@ -6,7 +6,6 @@ run before stopped is the sign.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 from matplotlib.axes import Axes
@@ -15,9 +14,9 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.published import LoggedEpoch, Published
 from workflow_scripts.artifacts.runs import Epoch
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.look import PLAIN, Look
-from workflow_scripts.report.runs import Run, read_runs
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.report.figures.style import save_figure
+from workflow_scripts.report.runs import Run
+from workflow_scripts.stage import Input, Setting, run_stage
 
 CAPTION = """\
 The evaluation losses of all runs, put end to end in the order in which they were trained
@@ -34,13 +33,15 @@ learning rate or a batch size is mostly the effect of having trained longer.
 """
 
 
-def draw(chain: list[Run], published: Published, note: str = "") -> Figure:
-    """`chain`: runs of one recipe in the order in which they were trained."""
-    title = f"The chain of carried weights ({chain[0].recipe})"
-    figure = style.new_figure(title, note, size=(7.2, 4.4))
+def plot_carried_weights(
+    runs: Annotated[list[Run], Setting("run folders in the order of training, one recipe")],
+    published: Annotated[Published, Input("resources/published.json")],
+) -> Figure:
+    title = f"The chain of carried weights ({runs[0].recipe})"
+    figure = style.new_figure(title, size=(7.2, 4.4))
     axes = figure.subplots()
     at, ticks = 0.0, []
-    for index, run in enumerate(chain):
+    for index, run in enumerate(runs):
         quoted = published.runs[run.name].log if run.name in published.runs else []
         epochs = run.training.epochs
         width = max(len(quoted), len(epochs)) + 1.0
@@ -73,16 +74,5 @@ def _draw_part(
         axes.plot(x, y, color=colour, marker=marker, markersize=3.5, label=label, **hollow)
 
 
-def plot_carried_weights(
-    runs: Annotated[list[Path], Setting("run folders in the order of training, one recipe")],
-    published: Annotated[Path, Input("resources/published.json")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    with style.drawn_with(look):
-        style.save(draw(read_runs(runs), Published.read(published), look.note), svg, png)
-
-
 if __name__ == "__main__":
-    run_stage(plot_carried_weights)
+    run_stage(plot_carried_weights, save_figure)

@@ -6,7 +6,6 @@ seeds; bars carry 95 % intervals over rows.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Annotated
 
@@ -17,9 +16,9 @@ from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.tables import Judged
 from workflow_scripts.intervals import mean_over_rows
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.look import PLAIN, Look
-from workflow_scripts.report.runs import Run, best_runs, held_out, read_runs
-from workflow_scripts.stage import Output, Setting, run_stage
+from workflow_scripts.report.figures.style import save_figure
+from workflow_scripts.report.runs import Run, best_runs, held_out
+from workflow_scripts.stage import Setting, run_stage
 
 CAPTION = """\
 Execution accuracy: the share of rows whose SQL, run on the row's own database, returns the rows
@@ -69,8 +68,10 @@ def executed_rows(seeds: list[Run]) -> tuple[str, list[ExecutedRow]]:
     ]
 
 
-def draw(runs: list[Run], note: str = "") -> Figure:
-    figure = style.new_figure("Execution accuracy of each recipe's best run", note, size=(7.2, 3.2))
+def plot_execution(
+    runs: Annotated[list[Run], Setting("run folders of all recipes")],
+) -> Figure:
+    figure = style.new_figure("Execution accuracy of each recipe's best run", size=(7.2, 3.2))
     panels = figure.subplots(1, 2, width_ratios=(2, 4), sharey=True)
     chosen = best_runs(runs)
     for place, (recipe, seeds) in enumerate(chosen.items()):
@@ -105,15 +106,5 @@ def _bar(
     axes.text(x, high + 0.02, text, ha="center", va="bottom", fontsize=6)
 
 
-def plot_execution(
-    runs: Annotated[list[Path], Setting("run folders of all recipes")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    with style.drawn_with(look):
-        style.save(draw(read_runs(runs), look.note), svg, png)
-
-
 if __name__ == "__main__":
-    run_stage(plot_execution)
+    run_stage(plot_execution, save_figure)

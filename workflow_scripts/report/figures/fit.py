@@ -3,7 +3,6 @@
 All bars are shares of a task's rows, so that 100 % is a recipe that loses nothing.
 """
 
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -13,8 +12,8 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.fit import FitAudit, TaskFit
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.look import PLAIN, Look
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.report.figures.style import save_figure
+from workflow_scripts.stage import Input, run_stage
 
 CAPTION = """\
 The fit audit: what is left of the rows once a recipe has built the input, cut it, and passed the
@@ -41,14 +40,16 @@ WIDTH = 0.3  # of a bar; three stand together
 HATCHES = {"Selector": "", "Decomposer": "///", "Refiner": "..."}
 
 
-def draw(audits: list[FitAudit], note: str = "") -> Figure:
-    figure = style.new_figure("What each recipe leaves of the rows", note, size=(7.2, 4.6))
+def plot_fit(
+    fit: Annotated[list[FitAudit], Input("results/fit/<recipe>.json of each recipe")],
+) -> Figure:
+    figure = style.new_figure("What each recipe leaves of the rows", size=(7.2, 4.6))
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (measure, title) in zip(panels.flat, PANELS.items(), strict=True):
         for offset, task in enumerate(TASKS):
-            _draw_task(axes, audits, measure, task, (offset - 1) * WIDTH)
+            _draw_task(axes, fit, measure, task, (offset - 1) * WIDTH)
         axes.set_title(title, loc="left", fontsize=9)
-        axes.set_xticks(range(len(audits)), [audit.recipe for audit in audits])
+        axes.set_xticks(range(len(fit)), [audit.recipe for audit in fit])
         axes.grid(axis="x", visible=False)
         axes.set_ylim(0, 1.16)
         axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
@@ -78,15 +79,5 @@ def _draw_task(axes: Axes, audits: list[FitAudit], measure: str, task: str, offs
     axes.bar_label(drawn, [label for _, label in bars], fontsize=6, padding=1)
 
 
-def plot_fit(
-    fit: Annotated[list[Path], Input("results/fit/<recipe>.json of each recipe")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    with style.drawn_with(look):
-        style.save(draw([FitAudit.read(path) for path in fit], look.note), svg, png)
-
-
 if __name__ == "__main__":
-    run_stage(plot_fit)
+    run_stage(plot_fit, save_figure)

@@ -6,7 +6,6 @@ cell of each panel has a frame.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -16,10 +15,10 @@ from matplotlib.patches import Rectangle
 
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.look import PLAIN, Look
+from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.numbers import rate
-from workflow_scripts.report.runs import Run, read_runs
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.report.runs import Run
+from workflow_scripts.stage import Input, Setting, run_stage
 
 CAPTION = """\
 Experiment 3: evaluation loss, ROUGE-L and exact match on the validation rows, for each learning
@@ -58,16 +57,15 @@ def measured_grid(runs: list[Run], metric: str) -> Grid:
 
 def published_grid(published: Published, metric: str) -> Grid:
     key = {"eval_loss": "best_eval_loss"}.get(metric, metric.replace("_decoded", "_val"))
-    return {
-        (run.learning_rate, run.batch_size): getattr(run, key)
-        for run in published.runs.values()
-        if run.experiment == 3
-    }
+    return {cell: getattr(run, key) for cell, run in published.grid.items()}
 
 
-def draw(runs: list[Run], published: Published, note: str = "") -> Figure:
+def plot_heatmap(
+    runs: Annotated[list[Run], Setting("run folders of experiment 3 under one recipe")],
+    published: Annotated[Published, Input("resources/published.json")],
+) -> Figure:
     title = f"Experiment 3: learning rate x batch size ({runs[0].recipe})"
-    figure = style.new_figure(title, note, size=(7.2, 4.6))
+    figure = style.new_figure(title, size=(7.2, 4.6))
     panels = figure.subplots(2, 3, squeeze=False)
     for column, (metric, (label, best_of, colours)) in enumerate(METRICS.items()):
         _draw_grid(panels[0, column], published_grid(published, metric), best_of, colours)
@@ -107,16 +105,5 @@ def _draw_grid(axes: Axes, grid: Grid, best_of: Callable, colours: str) -> None:
     axes.spines[:].set_visible(False)
 
 
-def plot_heatmap(
-    runs: Annotated[list[Path], Setting("run folders of experiment 3 under one recipe")],
-    published: Annotated[Path, Input("resources/published.json")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    with style.drawn_with(look):
-        style.save(draw(read_runs(runs), Published.read(published), look.note), svg, png)
-
-
 if __name__ == "__main__":
-    run_stage(plot_heatmap)
+    run_stage(plot_heatmap, save_figure)

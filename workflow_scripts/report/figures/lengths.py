@@ -13,8 +13,8 @@ from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import Lengths
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.look import PLAIN, Look
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.report.figures.style import save_figure
+from workflow_scripts.stage import Input, Setting, run_stage
 
 CAPTION = """\
 The length of the source (what the model reads) and of the target (what it should write), by task,
@@ -36,11 +36,17 @@ PANELS = {
     "source_tokens": "source, tokens",
     "target_tokens": "target, tokens",
 }
-Limits = dict[str, dict[str, int]]  # recipe -> column -> tokens that it keeps
 
 
-def draw(rows: list[Lengths], limits: Limits, note: str = "") -> Figure:
-    figure = style.new_figure("Length of source and target by task", note, size=(7.2, 4.4))
+def plot_lengths(
+    lengths: Annotated[Path, Input("results/data/lengths.parquet")],
+    limits: Annotated[
+        dict[str, dict[str, int]],
+        Setting('where recipes cut, JSON: {"as_written": {"source_tokens": 512}}'),
+    ],
+) -> Figure:
+    rows = read_rows(Lengths, lengths)
+    figure = style.new_figure("Length of source and target by task", size=(7.2, 4.4))
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (column, title) in zip(panels.flat, PANELS.items(), strict=True):
         _draw_boxes(
@@ -77,18 +83,5 @@ def _draw_boxes(axes: Axes, by_task: dict[str, list[int]]) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def plot_lengths(
-    lengths: Annotated[Path, Input("results/data/lengths.parquet")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    limits: Annotated[
-        dict, Setting('where recipes cut, JSON: {"as_written": {"source_tokens": 512}}')
-    ],
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    with style.drawn_with(look):
-        style.save(draw(read_rows(Lengths, lengths), limits, look.note), svg, png)
-
-
 if __name__ == "__main__":
-    run_stage(plot_lengths)
+    run_stage(plot_lengths, save_figure)

@@ -1,7 +1,6 @@
 """Figures 5.1, 5.3, 5.5 to 5.7: training and evaluation loss of a run, or of two side by side."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 from matplotlib.axes import Axes
@@ -10,10 +9,10 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.published import LoggedEpoch, Published, PublishedRun
 from workflow_scripts.artifacts.runs import Epoch
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.look import PLAIN, Look
+from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.numbers import rate
-from workflow_scripts.report.runs import Run, logged_losses, read_runs
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.report.runs import Run, logged_losses
+from workflow_scripts.stage import Input, Setting, run_stage
 
 CAPTION = """\
 Training and evaluation loss over the epochs, one panel for each run (recipe
@@ -34,9 +33,15 @@ that batch 8 overfits. In its notebooks each run began with the weights that the
 """
 
 
-def draw(title: str, runs: list[Run], note: str = "", published: Published | None = None) -> Figure:
-    """One panel for each run, on one loss axis. `published`: the report's runs, drawn in grey."""
-    figure = style.new_figure(title, note, size=(7.2, 3.5))
+def plot_losses(
+    runs: Annotated[list[Run], Setting("folders of the runs to show, from left to right")],
+    title: Annotated[str, Setting("above the figure")],
+    published: Annotated[
+        Published | None, Input("resources/published.json, to show its runs in grey")
+    ] = None,
+) -> Figure:
+    """One panel for each run, on one loss axis."""
+    figure = style.new_figure(title, size=(7.2, 3.5))
     panels = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
     for axes, run in zip(panels, runs, strict=True):
         _draw_run(axes, run, published.runs.get(run.name) if published else None)
@@ -88,18 +93,5 @@ def _mark_stop(axes: Axes, epoch: int) -> None:
     )  # fmt: skip
 
 
-def plot_losses(
-    runs: Annotated[list[Path], Setting("folders of the runs to show, from left to right")],
-    title: Annotated[str, Setting("above the figure")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    published: Annotated[Path | None, Input("resources/published.json, to show its points")] = None,
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    quoted = Published.read(published) if published else None
-    with style.drawn_with(look):
-        style.save(draw(title, read_runs(runs), look.note, quoted), svg, png)
-
-
 if __name__ == "__main__":
-    run_stage(plot_losses)
+    run_stage(plot_losses, save_figure)

@@ -6,8 +6,10 @@ line style or marker, so that a figure can be read without colour.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Annotated
 
 import matplotlib
 from matplotlib.artist import Artist
@@ -15,13 +17,14 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import written_whole
-from workflow_scripts.report.look import Look
+from workflow_scripts.stage import Output, Setting
 
 BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "#767676"
 TASK_COLOURS = {"Selector": BLUE, "Decomposer": ORANGE, "Refiner": GREEN}
 TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
 TRAIN, EVAL, PUBLISHED = BLUE, ORANGE, GREY
 NOTE_INCHES = 0.17  # height of the small print
+NOTE: ContextVar[str] = ContextVar("small print of the figure that is drawn", default="")
 
 BASE_STYLE = {
     "font.family": "DejaVu Sans",
@@ -46,15 +49,33 @@ BASE_STYLE = {
 }
 
 
+def save_figure(
+    draw: Callable[[], Figure],
+    svg: Annotated[Path, Output("the figure")],
+    png: Annotated[Path, Output("the same, for a screen")],
+    note: Annotated[str, Setting("small print: which data and model were used")] = "",
+    style: Annotated[
+        dict | None, Setting('matplotlib settings over ours, e.g. {"font.size": 9}')
+    ] = None,
+) -> None:
+    """How every stage of a figure ends: no dates, no versions, no random ids in its files."""
+    with drawn_with(note, style):
+        figure = draw()
+        with written_whole(svg) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+        with written_whole(png) as temporary:
+            figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
 @contextlib.contextmanager
-def drawn_with(look: Look) -> Iterator[None]:
-    """Our style, with the settings of `look` over it, for what is drawn and saved inside.
+def drawn_with(note: str, style: dict | None = None) -> Iterator[None]:
+    """Our style, with these settings over it and this small print, for what is drawn inside.
 
     Raises EssenceError naming the setting that matplotlib doesn't know or accept.
     """
-    with matplotlib.rc_context():
-        matplotlib.rcParams.update(BASE_STYLE)
-        for key, value in look.style.items():
+    token = NOTE.set(note)
+    with matplotlib.rc_context(BASE_STYLE):
+        for key, value in (style or {}).items():
             try:
                 matplotlib.rcParams[key] = value
             except (KeyError, ValueError) as error:
@@ -62,14 +83,18 @@ def drawn_with(look: Look) -> Iterator[None]:
                     f"figures.style: {key}: {value!r} is no matplotlib setting ({error}). "
                     "The names are those of matplotlib's rcParams."
                 ) from error
-        yield
+        try:
+            yield
+        finally:
+            NOTE.reset(token)
 
 
-def new_figure(title: str, note: str, size: tuple[float, float]) -> Figure:
+def new_figure(title: str, size: tuple[float, float]) -> Figure:
     """A figure with its title and, when there is one, the small print below.
 
     `size` is in inches; 7.2 is the text width of an A4 page.
     """
+    note = NOTE.get()
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     if note:
@@ -99,11 +124,3 @@ def _keep_free(figure: Figure, inches: float) -> None:
     """Lay the panels out above a strip at the bottom of the figure."""
     fraction = inches / figure.get_figheight()
     figure.get_layout_engine().set(rect=(0, fraction, 1, 1 - fraction))
-
-
-def save(figure: Figure, svg: Path, png: Path) -> None:
-    """Write both files; no dates, no versions, no random ids inside."""
-    with written_whole(svg) as temporary:
-        figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
-    with written_whole(png) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})

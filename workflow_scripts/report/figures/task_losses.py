@@ -18,9 +18,9 @@ from workflow_scripts.artifacts.runs import StepSums
 from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.look import PLAIN, Look
+from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.runs import Run, logged_losses
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.stage import Input, Setting, run_stage
 
 CAPTION = """\
 Training loss by task over the first steps, as the notebooks drew it and as it is (recipe
@@ -70,10 +70,16 @@ def true_losses(run: Run, steps: int, window: int) -> Curves:
     return curves
 
 
-def draw(title: str, run: Run, row_tasks: list[str], note: str = "") -> Figure:
+def plot_task_losses(
+    runs: Annotated[list[Run], Setting("folder of the run to show")],
+    rows: Annotated[Path, Input("train.parquet that the run was trained on")],
+    title: Annotated[str, Setting("above the figure")],
+) -> Figure:
+    (run,) = runs
+    row_tasks = [row.task for row in iter_rows(RowSubject, rows)]
     steps = min(STEPS, len(run.steps))
     window = max(5, steps // 40)
-    figure = style.new_figure(title, note, size=(7.2, 3.5))
+    figure = style.new_figure(title, size=(7.2, 3.5))
     left, right = figure.subplots(1, 2, sharey=True)
     _draw_curves(left, as_they_were(run, row_tasks, steps))
     _draw_curves(right, true_losses(run, steps, window))
@@ -92,18 +98,5 @@ def _draw_curves(axes: Axes, curves: Curves) -> None:
     axes.set_xlim(left=0)
 
 
-def plot_task_losses(
-    run: Annotated[Path, Setting("folder of the run to show")],
-    rows: Annotated[Path, Input("train.parquet that the run was trained on")],
-    title: Annotated[str, Setting("above the figure")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    row_tasks = [row.task for row in iter_rows(RowSubject, rows)]
-    with style.drawn_with(look):
-        style.save(draw(title, Run(run), row_tasks, look.note), svg, png)
-
-
 if __name__ == "__main__":
-    run_stage(plot_task_losses)
+    run_stage(plot_task_losses, save_figure)

@@ -10,8 +10,8 @@ from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.look import PLAIN, Look
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.report.figures.style import save_figure
+from workflow_scripts.stage import Input, run_stage
 
 CAPTION = """\
 Figure 3.1: how many rows each of the three tasks has.
@@ -24,9 +24,12 @@ with the natural mix to a sample with equally many rows of each task.
 """
 
 
-def draw(counts: dict[str, int], note: str = "") -> Figure:
+def plot_tasks(
+    rows: Annotated[Path, Input("results/data/rows.parquet")],
+) -> Figure:
     """Bars with the number and the share of rows of each task written above them."""
-    figure = style.new_figure("Figure 3.1  Rows by task", note, size=(5.2, 3.4))
+    counts = Counter(row.task for row in iter_rows(RowSubject, rows))
+    figure = style.new_figure("Figure 3.1  Rows by task", size=(5.2, 3.4))
     axes = figure.subplots()
     total = sum(counts.values())
     heights = [counts.get(task, 0) for task in TASKS]
@@ -40,16 +43,5 @@ def draw(counts: dict[str, int], note: str = "") -> Figure:
     return figure
 
 
-def plot_tasks(
-    rows: Annotated[Path, Input("results/data/rows.parquet")],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    look: Annotated[Look, Setting("small print and style")] = PLAIN,
-) -> None:
-    counts = Counter(row.task for row in iter_rows(RowSubject, rows))
-    with style.drawn_with(look):
-        style.save(draw(counts, look.note), svg, png)
-
-
 if __name__ == "__main__":
-    run_stage(plot_tasks)
+    run_stage(plot_tasks, save_figure)

@@ -10,11 +10,10 @@ from typing import Annotated
 from workflow_scripts.artifacts.parquet import iter_rows, read_rows
 from workflow_scripts.artifacts.runs import BestRun
 from workflow_scripts.artifacts.tables import Prediction, RowSubject
-from workflow_scripts.files import write_text
-from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import QUALITIES, quality_of
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.report.pages.html import write_page
+from workflow_scripts.stage import Input, run_stage
 
 CAPTION = """\
 Experiment 4: the best run, chosen by the rule named on the page, on two rows of each task.
@@ -49,22 +48,17 @@ def show_examples(
     predictions: Annotated[Path, Input("held-out rows as split test, those from all as val")],
     train: Annotated[Path, Input("the best run's training rows")],
     val: Annotated[Path, Input("the best run's validation rows")],
-    best: Annotated[Path, Input("results/tables/best_run.json")],
-    page: Annotated[Path, Output("HTML page")],
+    best: Annotated[BestRun, Input("results/tables/best_run.json")],
     test: Annotated[Path | None, Input("the test rows, where the recipe keeps some")] = None,
-    look: Annotated[Look, Setting("small print")] = PLAIN,
-) -> None:
-    text = html.render(
-        "examples.html",
-        title="Experiment 4: answers of the best run",
-        note=look.note,
-        best=BestRun.read(best),
-        answers=read_rows(Prediction, predictions),
-        origins=origins(train, val, test),
-        quality=quality_tag,
-    )
-    write_text(page, text)
+) -> html.Page:
+    values = {
+        "best": best,
+        "answers": read_rows(Prediction, predictions),
+        "origins": origins(train, val, test),
+        "quality": quality_tag,
+    }
+    return html.Page("Experiment 4: answers of the best run", values, "examples.html")
 
 
 if __name__ == "__main__":
-    run_stage(show_examples)
+    run_stage(show_examples, write_page)

@@ -18,7 +18,6 @@ from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.artefacts import artefacts, mended_in
 from workflow_scripts.report.claims.verdicts import SEVERAL_SEEDS
-from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.runs import held_out, ranked
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
@@ -51,7 +50,7 @@ def front_page(
     audits: list[FitAudit],
     best: BestRun,
     chosen: str,
-    note: str,
+    note: str = "",
 ) -> str:
     """The whole page; `chosen` is the run that the report declares the best."""
     recipes = list(dict.fromkeys(summary.recipe for summary in summaries))
@@ -182,23 +181,15 @@ def _described(column: Column | None) -> str:
 def write_front_page(
     summary: Annotated[Path, Input("summary.csv")],
     means: Annotated[Path, Input("over_seeds.csv")],
-    claims: Annotated[Path, Input("claims.json")],
-    best: Annotated[Path, Input("best_run.json")],
-    fit: Annotated[list[Path], Input("the fit audits")],
-    published: Annotated[Path, Input("resources/published.json: the report's choice")],
+    claims: Annotated[Claims, Input("claims.json")],
+    best: Annotated[BestRun, Input("best_run.json")],
+    fit: Annotated[list[FitAudit], Input("the fit audits")],
+    published: Annotated[Published, Input("resources/published.json: the report's choice")],
     page: Annotated[Path, Output("reStructuredText")],
-    look: Annotated[Look, Setting("small print")] = PLAIN,
+    note: Annotated[str, Setting("small print")] = "",
 ) -> None:
-    text = front_page(
-        read_csv(RunSummary, summary),
-        read_csv(Mean, means),
-        Claims.read(claims),
-        [FitAudit.read(path) for path in fit],
-        BestRun.read(best),
-        Published.read(published).chosen,
-        look.note,
-    )
-    write_text(page, text)
+    summaries, of_runs = read_csv(RunSummary, summary), read_csv(Mean, means)
+    write_text(page, front_page(summaries, of_runs, claims, fit, best, published.chosen, note))
 
 
 if __name__ == "__main__":

@@ -3,16 +3,17 @@
 The templates are Jinja's and escape whatever is not `Markup`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-__all__ = ["Markup", "Name", "Number", "escape", "number", "page", "render", "table", "tag"]
+from workflow_scripts.files import write_text
+from workflow_scripts.stage import Output, Setting
 
-USES_FILES = ["templates/page.html", "templates/table.html"]
+USES_FILES = ["templates/page.html", "templates/tables.html"]
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
@@ -24,6 +25,41 @@ ENVIRONMENT.policies["json.dumps_kwargs"] = {
     "separators": (",", ":"),
     "sort_keys": True,
 }
+
+
+class Page(NamedTuple):
+    """A page to be: `values` fill its template, by default a lead and tables below it."""
+
+    title: str
+    values: Mapping[str, Any]
+    template: str = "tables.html"
+
+
+class Table(NamedTuple):
+    """A cell is text, a number or `Markup`; `subheads` stand small below the columns' names."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    subheads: Mapping[str, str] = {}
+
+
+def write_page(
+    make: Callable[[], Page],
+    page: Annotated[Path, Output("HTML page")],
+    note: Annotated[str, Setting("small print: which data and model were used")] = "",
+) -> None:
+    """How every stage of a page ends."""
+    write_text(page, render(make(), note))
+
+
+def render(page: Page, note: str = "") -> str:
+    """The document; the module that makes a template's values names it in USES_FILES."""
+    return ENVIRONMENT.get_template(page.template).render(page.values, title=page.title, note=note)
+
+
+def tables(title: str, lead: str, by_heading: Mapping[str, Table]) -> Page:
+    """A page of tables, each under its heading ("": none); `lead` is HTML."""
+    return Page(title, {"lead": Markup(lead), "tables": by_heading})
 
 
 class Number(str):
@@ -38,37 +74,6 @@ class Name(str):
     css = "name"
 
 
-def render(template: str, **values: Any) -> Markup:
-    """A template of pages/templates with its values; the calling module names it in USES_FILES."""
-    return Markup(ENVIRONMENT.get_template(template).render(values))
-
-
-def page(title: str, note: str, body: str) -> Markup:
-    """A whole document. `body` is HTML; `note` (what data and model are) stands below the title."""
-    return render("page.html", title=title, note=note, body=Markup(body))
-
-
-def table(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    subheads: Mapping[str, str] | None = None,
-) -> Markup:
-    """An HTML table. A cell is text, a number, or `Markup`.
-
-    `subheads` prints a second, smaller line below a column's name.
-    """
-    cells = [
-        [Number(f"{cell:g}") if isinstance(cell, int | float) else cell for cell in row]
-        for row in rows
-    ]
-    return render("table.html", columns=columns, rows=cells, subheads=subheads or {})
-
-
-def tag(text: str, kind: str) -> Markup:
-    """A small pill; kind: good, bad or unsure."""
-    return Markup('<span class="tag {}">{}</span>').format(kind, text)
-
-
 def number(value: float | None, low: float | None = None, high: float | None = None) -> Number:
     """A number for reading, with its interval; nothing where nothing was measured."""
     if value is None or value != value:
@@ -76,3 +81,8 @@ def number(value: float | None, low: float | None = None, high: float | None = N
     if low is None or high is None or low != low or high != high:
         return Number(f"{value:.3f}")
     return Number(f"{value:.3f} [{low:.3f}, {high:.3f}]")
+
+
+def tag(text: str, kind: str) -> Markup:
+    """A small pill; kind: good, bad or unsure."""
+    return Markup('<span class="tag {}">{}</span>').format(kind, text)

@@ -5,18 +5,16 @@ and gold are stored once, however many runs answered them.
 """
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.tables import Judged, Prediction
-from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import QUALITIES, quality_of
-from workflow_scripts.report.runs import Run, read_runs
-from workflow_scripts.stage import Output, Setting, run_stage
+from workflow_scripts.report.pages.html import write_page
+from workflow_scripts.report.runs import Run
+from workflow_scripts.stage import Setting, run_stage
 
 CAPTION = """\
 Every answer on held-out rows, to search and to filter by run, task and verdict. The page works
@@ -109,15 +107,11 @@ def collect(runs: list[Run]) -> dict[str, Any]:
 
 
 def browse_predictions(
-    runs: Annotated[list[Path], Setting("run folders of one recipe, a seed of each")],
-    page: Annotated[Path, Output("HTML page")],
-    look: Annotated[Look, Setting("small print")] = PLAIN,
-) -> None:
-    shown = read_runs(runs)
-    title = f"Predictions of the recipe {shown[0].recipe}"
-    text = html.render("predictions.html", title=title, note=look.note, data=collect(shown))
-    write_text(page, text)
+    runs: Annotated[list[Run], Setting("run folders of one recipe, a seed of each")],
+) -> html.Page:
+    title = f"Predictions of the recipe {runs[0].recipe}"
+    return html.Page(title, {"data": collect(runs)}, "predictions.html")
 
 
 if __name__ == "__main__":
-    run_stage(browse_predictions)
+    run_stage(browse_predictions, write_page)

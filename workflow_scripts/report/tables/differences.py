@@ -14,12 +14,11 @@ from typing import Annotated
 from workflow_scripts.artifacts.csv import write_csv
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Difference
-from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import difference_over_rows
-from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import Run, read_runs
+from workflow_scripts.report.pages.html import write_page
+from workflow_scripts.report.runs import Run
 from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
@@ -43,9 +42,9 @@ LABELS = {
     "execution_accuracy_lenient": "Execution accuracy, the SQL taken from answers in any form",
 }
 LEAD = (
-    '<p class="lead">First minus second on the same test rows, with the 95 % interval of a '
+    "First minus second on the same test rows, with the 95 % interval of a "
     "paired bootstrap over rows; where there are seeds, a row's score is their mean. An "
-    "interval that leaves out 0 is marked.</p>"
+    "interval that leaves out 0 is marked."
 )
 Address = tuple[str, str]  # recipe, run
 
@@ -88,8 +87,8 @@ def differences_of(runs: list[Run], chosen: str) -> list[Difference]:
     return lines
 
 
-def differences_page(lines: list[Difference], note: str) -> str:
-    parts = [LEAD]
+def differences_page(lines: list[Difference]) -> html.Page:
+    tables = {}
     for metric in METRICS:
         by_pair: dict[tuple[str, str], dict[str, Difference]] = {}
         for line in lines:
@@ -99,32 +98,29 @@ def differences_page(lines: list[Difference], note: str) -> str:
             [*pair, *(_cell(by_task.get(task)) for task in ("all", *TASKS))]
             for pair, by_task in by_pair.items()
         ]
-        heads = ["first", "second", "all tasks", *TASKS]
         if rows:
-            parts += [f"<h2>{LABELS[metric]}</h2>", html.table(heads, rows)]
-    return html.page("Differences between runs", note, "\n".join(parts))
+            tables[LABELS[metric]] = html.Table(["first", "second", "all tasks", *TASKS], rows)
+    return html.tables("Differences between runs", LEAD, tables)
 
 
-def _cell(line: Difference | None) -> html.Markup | str:
+def _cell(line: Difference | None) -> str:
     if line is None:
         return ""
     text = f"{line.difference:+.2f} [{line.low:+.2f}, {line.high:+.2f}]"
     if line.low > 0 or line.high < 0:
         return html.tag(text, "good" if line.low > 0 else "bad")
-    return html.Markup(html.escape(text))
+    return text
 
 
 def tabulate_differences(
-    runs: Annotated[list[Path], Setting("run folders of all recipes")],
-    published: Annotated[Path, Input("resources/published.json: the report's choice")],
+    runs: Annotated[list[Run], Setting("run folders of all recipes")],
+    published: Annotated[Published, Input("resources/published.json: the report's choice")],
     table: Annotated[Path, Output("differences.csv")],
-    page: Annotated[Path, Output("differences.html")],
-    look: Annotated[Look, Setting("small print")] = PLAIN,
-) -> None:
-    lines = differences_of(read_runs(runs), Published.read(published).chosen)
+) -> html.Page:
+    lines = differences_of(runs, published.chosen)
     write_csv(table, Difference, lines)
-    write_text(page, differences_page(lines, look.note))
+    return differences_page(lines)
 
 
 if __name__ == "__main__":
-    run_stage(tabulate_differences)
+    run_stage(tabulate_differences, write_page)

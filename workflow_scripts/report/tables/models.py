@@ -10,10 +10,9 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.csv import write_table
 from workflow_scripts.artifacts.published import Published, QuotedModels
-from workflow_scripts.files import write_text
-from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import Run, best_runs, held_out, read_runs
+from workflow_scripts.report.pages.html import write_page
+from workflow_scripts.report.runs import Run, best_runs, held_out
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 CAPTION = """\
@@ -31,10 +30,10 @@ MEASURED = {
     "Execution accuracy, held-out rows (Decomposer, Refiner)": "execution_accuracy",
 }
 LEAD = html.Markup(
-    '<p class="lead">Accuracies of the quoted models are execution accuracies of the whole '
+    "Accuracies of the quoted models are execution accuracies of the whole "
     "MAC-SQL loop on BIRD and Spider; those measured here are of single answers on held-out "
     "rows of the data in hand. They must not be ranked against each other. "
-    "Source of the quoted columns: {}.</p>"
+    "Source of the quoted columns: {}."
 )
 Columns = dict[str, dict[str, str]]  # name of a model -> feature -> text
 
@@ -82,30 +81,22 @@ def comparison(quoted: QuotedModels, measured: Columns) -> list[list[str]]:
     ]
 
 
-def models_page(
-    quoted: QuotedModels, measured: Columns, lines: list[list[str]], note: str
-) -> html.Markup:
-    rows = [[html.Markup("<strong>{}</strong>").format(line[0]), *line[1:]] for line in lines]
-    subheads = dict.fromkeys(quoted.columns, "quoted") | dict.fromkeys(measured, "measured here")
-    table = html.table(["feature", *quoted.columns, *measured], rows, subheads)
-    lead = LEAD.format(quoted.source)
-    return html.page("Comparison of models (Annex II)", note, f"{lead}\n{table}")
-
-
 def tabulate_models(
-    runs: Annotated[list[Path], Setting("run folders of all recipes")],
-    published: Annotated[Path, Input("resources/published.json")],
+    runs: Annotated[list[Run], Setting("run folders of all recipes")],
+    published: Annotated[Published, Input("resources/published.json")],
     model: Annotated[str, Setting("name of the base model")],
     table: Annotated[Path, Output("models.csv")],
-    page: Annotated[Path, Output("models.html")],
-    look: Annotated[Look, Setting("small print")] = PLAIN,
-) -> None:
-    quoted = Published.read(published).models
-    measured = measured_columns(read_runs(runs), model)
+) -> html.Page:
+    quoted = published.models
+    measured = measured_columns(runs, model)
+    columns = ["feature", *quoted.columns, *measured]
     lines = comparison(quoted, measured)
-    write_table(table, ["feature", *quoted.columns, *measured], lines)
-    write_text(page, models_page(quoted, measured, lines, look.note))
+    write_table(table, columns, lines)
+    rows = [[html.Markup("<strong>{}</strong>").format(line[0]), *line[1:]] for line in lines]
+    subheads = dict.fromkeys(quoted.columns, "quoted") | dict.fromkeys(measured, "measured here")
+    shown = {"": html.Table(columns, rows, subheads)}
+    return html.tables("Comparison of models (Annex II)", LEAD.format(quoted.source), shown)
 
 
 if __name__ == "__main__":
-    run_stage(tabulate_models)
+    run_stage(tabulate_models, write_page)

@@ -9,10 +9,10 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.csv import write_csv
 from workflow_scripts.artifacts.report import Mean, Result
-from workflow_scripts.files import write_text
 from workflow_scripts.intervals import mean_over_seeds
-from workflow_scripts.report.look import PLAIN, Look
-from workflow_scripts.report.runs import Run, read_runs
+from workflow_scripts.report.pages import html
+from workflow_scripts.report.pages.html import write_page
+from workflow_scripts.report.runs import Run
 from workflow_scripts.report.tables.summary import summarise, summary_page, write_summary
 from workflow_scripts.stage import Output, Setting, run_stage
 
@@ -60,22 +60,19 @@ def over_seeds(results: list[Result]) -> list[Mean]:
 
 
 def tabulate_results(
-    runs: Annotated[list[Path], Setting("all run folders")],
+    runs: Annotated[list[Run], Setting("all run folders")],
     results: Annotated[Path, Output("results.csv: every number")],
     means: Annotated[Path, Output("over_seeds.csv")],
     summary: Annotated[Path, Output("summary.csv: one line a run")],
-    page: Annotated[Path, Output("summary.html: the same, to read")],
-    look: Annotated[Look, Setting("small print")] = PLAIN,
-) -> None:
-    measured = read_runs(runs)
-    numbers = all_results(measured)
+) -> html.Page:
+    numbers = all_results(runs)
     of_runs = over_seeds(numbers)
-    summaries = summarise(measured, of_runs)
+    summaries = summarise(runs, of_runs)
     write_csv(results, Result, numbers)
     write_csv(means, Mean, of_runs)
     write_summary(summary, summaries)
-    write_text(page, summary_page(summaries, of_runs, look.note))
+    return summary_page(summaries, of_runs)
 
 
 if __name__ == "__main__":
-    run_stage(tabulate_results)
+    run_stage(tabulate_results, write_page)

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 from workflow_scripts.artifacts.csv import write_table
-from workflow_scripts.files import write_text
-from workflow_scripts.report.look import PLAIN, Look
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import Run, read_runs
+from workflow_scripts.report.pages.html import write_page
+from workflow_scripts.report.runs import Run
 from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
@@ -28,10 +27,10 @@ DIGITS = 12  # of a checksum, enough to tell files apart by eye
 
 
 LEAD = (
-    '<p class="lead">Checksums are sha256, shortened. The fingerprint covers settings, rows, '
+    "Checksums are sha256, shortened. The fingerprint covers settings, rows, "
     "base, code, versions and kind of device: where it is equal, the same machine gives the "
     "same weights again. The file <code>provenance.json</code> in the folder of a run "
-    "has all of it in full.</p>"
+    "has all of it in full."
 )
 SHARED = ("lock", "commit", "versions", "device")  # told once where all runs have the same
 
@@ -70,31 +69,29 @@ def run_line(run: Run) -> dict[str, str | int]:
     }
 
 
-def runs_page(lines: list[dict[str, str | int]], note: str) -> html.Markup:
+def runs_page(lines: list[dict[str, str | int]]) -> html.Page:
     shared = [name for name in SHARED if len({line[name] for line in lines}) == 1]
-    parts = [LEAD]
+    tables = {}
     if shared:
         same = [[name, lines[0][name]] for name in shared]
-        parts += ["<h2>The same for all runs</h2>", html.table(["what", "value"], same)]
+        tables["The same for all runs"] = html.Table(["what", "value"], same)
     columns = [name for name in lines[0] if name not in shared]
     rows = [
         [html.Name(line[name]) if isinstance(line[name], str) else line[name] for name in columns]
         for line in lines
     ]
-    parts += ["<h2>Runs</h2>", html.table(columns, rows)]
-    return html.page("Runs and where they come from", note, "\n".join(parts))
+    tables["Runs"] = html.Table(columns, rows)
+    return html.tables("Runs and where they come from", LEAD, tables)
 
 
 def tabulate_runs(
-    runs: Annotated[list[Path], Setting("all run folders")],
+    runs: Annotated[list[Run], Setting("all run folders")],
     table: Annotated[Path, Output("runs.csv")],
-    page: Annotated[Path, Output("runs.html")],
-    look: Annotated[Look, Setting("small print")] = PLAIN,
-) -> None:
-    lines = [run_line(run) for run in read_runs(runs)]
+) -> html.Page:
+    lines = [run_line(run) for run in runs]
     write_table(table, lines[0], (line.values() for line in lines))
-    write_text(page, runs_page(lines, look.note))
+    return runs_page(lines)
 
 
 if __name__ == "__main__":
-    run_stage(tabulate_runs)
+    run_stage(tabulate_runs, write_page)

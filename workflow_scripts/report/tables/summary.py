@@ -33,13 +33,13 @@ BY_TASK = {
     "execution_accuracy": "execution accuracy",
 }
 LEAD = (
-    '<p class="lead">Losses are those of the epoch that was kept. <em>eval_loss</em> is the '
+    "Losses are those of the epoch that was kept. <em>eval_loss</em> is the "
     "recipe's own (padding counted where the recipe counts it) and can only be compared within "
     "a recipe; <em>loss_per_token</em> counts real target tokens alone and can be compared "
     "between recipes with the same tokenizer: a lossless answer has more and easier tokens. "
     "<em>val</em>: validation rows, those that chose the epoch unless a run was scored on "
     "another's (as run, A6). <em>test</em>: rows kept from all training. With several seeds: "
-    "mean, and the 95 % interval in brackets.</p>"
+    "mean, and the 95 % interval in brackets."
 )
 
 
@@ -100,16 +100,16 @@ def _line(summary: Summary) -> dict[str, Any]:
     return line
 
 
-def summary_page(summaries: list[Summary], means: list[Mean], note: str) -> str:
+def summary_page(summaries: list[Summary], means: list[Mean]) -> html.Page:
     shown = [column for column in SCORES if any(column in each.scores for each in summaries)]
     heads = ["run", "sampling", "batch", "learning rate", "seeds", "epochs", "best epoch"]
     heads += [SCORES[column][2] for column in shown]
-    parts = [LEAD]
+    tables = {}
     for recipe in dict.fromkeys(summary.recipe for summary in summaries):
         rows = [_row(summary, shown) for summary in summaries if summary.recipe == recipe]
-        parts += [f"<h2>{html.escape(recipe)}</h2>", html.table(heads, rows)]
-    parts += ["<h2>By task, on held-out rows</h2>", _by_task(means)]
-    return html.page("Results of all runs", note, "\n".join(parts))
+        tables[recipe] = html.Table(heads, rows)
+    tables["By task, on held-out rows"] = _by_task(means)
+    return html.tables("Results of all runs", LEAD, tables)
 
 
 def _row(summary: Summary, columns: list[str]) -> list[Any]:
@@ -123,7 +123,7 @@ def _row(summary: Summary, columns: list[str]) -> list[Any]:
     ]  # fmt: skip
 
 
-def _by_task(means: list[Mean]) -> str:
+def _by_task(means: list[Mean]) -> html.Table:
     split = held_out(mean.split for mean in means)
     values = {
         (mean.recipe, mean.run, mean.metric, mean.task): mean.mean
@@ -142,4 +142,4 @@ def _by_task(means: list[Mean]) -> str:
         for recipe, run in dict.fromkeys((recipe, run) for recipe, run, _, _ in values)
     ]
     heads = [f"{label} {task}" for label in shown.values() for task in TASKS]
-    return html.table(["recipe", "run", *heads], rows)
+    return html.Table(["recipe", "run", *heads], rows)
