@@ -57,16 +57,25 @@ if __name__ == "__main__":
 import shutil
 from pathlib import Path
 from typing import Annotated
-from workflow_scripts.stage import Input, Output, run_stage
+from workflow_scripts.saving import save
+from workflow_scripts.stage import Input, run_stage
 
 
-def copy(a: Annotated[Path, Input("from")], b: Annotated[Path, Output("to")]):
-    shutil.copyfile(a, b)
+def copy(a: Annotated[Path, Input("from")]):
+    return lambda b: shutil.copyfile(a, b)
 
 
 if __name__ == "__main__":
-    run_stage(copy)
+    run_stage(copy, save)
 ''',
+    "saving.py": """
+from typing import Annotated
+from workflow_scripts.stage import Output
+
+
+def save(make, b: Annotated[str, Output("to")]):
+    make()(b)
+""",
     "helper.py": "ANSWER = 42\n",
 }
 RUN = {
@@ -101,11 +110,13 @@ rule copy:
 """
 
 
-# Every module of the project that is a stage: (its name, its function)
+# Every module of the project that is a stage: (its name, its function, what that ends in)
 OF_THE_PROJECT = [
-    (".".join(path.relative_to(ROOT).with_suffix("").parts), name)
+    (".".join(path.relative_to(ROOT).with_suffix("").parts), name, ending)
     for path in sorted([*ROOT.glob("workflow_scripts/**/*.py"), *ROOT.glob("tools/*.py")])
-    for name in re.findall(r"^    run_stage\((\w+)\)$", path.read_text(), re.MULTILINE)
+    for name, ending in re.findall(
+        r"^    run_stage\((\w+)(?:, (\w+))?\)$", path.read_text(), re.MULTILINE
+    )
 ]
 
 
@@ -210,10 +221,11 @@ def test_a_module_that_declares_no_stage_is_told(tmp_path, monkeypatch, text, sa
         commands.stage_command("other")
 
 
-@pytest.mark.parametrize(("module", "function"), OF_THE_PROJECT)
-def test_every_stage_of_the_project_tells_its_arguments(module, function, capsys):
+@pytest.mark.parametrize(("module", "function", "ending"), OF_THE_PROJECT)
+def test_every_stage_of_the_project_tells_its_arguments(module, function, ending, capsys):
+    functions = vars(importlib.import_module(module))
     with pytest.raises(SystemExit) as end:
-        stage.arguments(getattr(importlib.import_module(module), function), ["--help"])
+        stage.arguments(functions[function], ["--help"], functions.get(ending))
     said = capsys.readouterr().out
     assert end.value.code == 0 and f"python -m {module}" in said
     for name, role in commands.declared_arguments(module).items():

@@ -9,12 +9,13 @@ from pathlib import Path
 import material
 import pytest
 import report_files as made
-from workflow_scripts.report.look import Look
 
 from workflow_scripts.artifacts.claims import ClaimRecipes, Claims, Finding, Kind, Reason, Verdict
+from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Effect
+from workflow_scripts.artifacts.runs import BestRun
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, to_json, write_json
 from workflow_scripts.report.claims import trainings
@@ -44,7 +45,7 @@ PUBLISHED_KEYS = ("rouge_l_val", "exact_match_val", "best_eval_loss", "epochs_do
 # SHA-256 of those numbers as they were read off the report
 PUBLISHED_DIGEST = "19bdfbc38622645f78ae4ad0f9f24fb454dcbc74cfa372e7f7beea82e78a5b41"
 RECIPES = ClaimRecipes(as_run="as_run", as_written="as_written", repaired="repaired")
-LOOK = Look(note="generated twin data")
+NOTE = "generated twin data"
 CHOSEN = "exp3_bs4_lr1e-4"
 
 
@@ -72,9 +73,13 @@ def test_published_runs_name_each_other(tmp_path):
         Published.read(tmp_path / "published.json")
 
 
+def fit_audits(folder: Path) -> list[FitAudit]:
+    paths = [made.make_fit(folder / f"{name}.json", made.recipe(name)) for name in made.RECIPES]
+    return [FitAudit.read(path) for path in paths]
+
+
 def evidence_of(runs, tmp_path, **more) -> Evidence:
-    paths = [made.make_fit(tmp_path / f"{name}.json", made.recipe(name)) for name in made.RECIPES]
-    fit = {audit.recipe: audit for audit in map(FitAudit.read, paths)}
+    fit = {audit.recipe: audit for audit in fit_audits(tmp_path)}
     return Evidence(runs=runs, recipes=RECIPES, published=PUBLISHED, fit=fit, **more)
 
 
@@ -91,38 +96,34 @@ def tables(runs, tmp_path_factory) -> Path:
     data = tmp_path_factory.mktemp("data")
     folder = tmp_path_factory.mktemp("tables")
     made.make_data(data)
-    fit = [made.make_fit(data / f"{name}.json", made.recipe(name)) for name in made.RECIPES]
-    folders = [run.folder for run in runs]
     files = {name: folder / f"{name}.csv" for name in ("results", "summary")}
-    tabulate_results(
-        folders, **files, means=folder / "over_seeds.csv", page=folder / "summary.html", look=LOOK
-    )
+    tabulate_results(runs, **files, means=folder / "over_seeds.csv")
     names = [CHOSEN, "exp1_natural"]
     best = folder / "best_run.json"
     choose_best(files["results"], "as_written", "eval_loss", "val", names, best)
+    audits = fit_audits(data)
     make_claims(
-        folders,
+        runs,
         RECIPES,
-        PUBLISHED_FILE,
-        fit,
-        profile=data / "profile.json",
-        reading=data / "reading.json",
+        PUBLISHED,
+        audits,
+        profile=Profile.read(data / "profile.json"),
+        reading=Reading.read(data / "reading.json"),
         rows=data / "rows.parquet",
         claims=folder / "claims.json",
         table=folder / "claims.csv",
-        page=folder / "claims.html",
         own_model=True,
-        look=LOOK,
+        note=NOTE,
     )
     write_front_page(
         files["summary"],
         folder / "over_seeds.csv",
-        folder / "claims.json",
-        best,
-        fit,
-        PUBLISHED_FILE,
+        Claims.read(folder / "claims.json"),
+        BestRun.read(best),
+        audits,
+        PUBLISHED,
         page=folder / "workflow.rst",
-        look=LOOK,
+        note=NOTE,
     )
     return folder
 
@@ -131,7 +132,7 @@ def test_the_claims_table_has_every_published_number(tables):
     with open(tables / "claims.csv", encoding="utf-8", newline="") as file:
         head, *lines = csv.DictReader(file)
     assert list(head) == ["claim", "published", "as_run", "as_written", "repaired", "verdict"]
-    assert all(LOOK.note in head[column] for column in ("as_run", "repaired", "verdict"))
+    assert all(NOTE in head[column] for column in ("as_run", "repaired", "verdict"))
     by_claim = {line["claim"]: line for line in lines}
     assert len(by_claim) == len(lines)
     for name, run in PUBLISHED.runs.items():
@@ -160,7 +161,7 @@ def test_the_front_page_counts_what_became_of_the_claims(tables):
         kinds = Counter(line.verdict.kind for line in lines if line.in_words == in_words)
         shown = re.findall(r"(\d+) ([a-z ]+)", counts.partition(" (")[0])
         assert {kind: int(number) for number, kind in shown} == kinds
-    assert f"measured here: {LOOK.note}" in page and "- **A1** Constant input. Sources are" in page
+    assert f"measured here: {NOTE}" in page and "- **A1** Constant input. Sources are" in page
     assert "mended (A1, A2, A4, A5)" in page
 
 

@@ -6,7 +6,6 @@ from statistics import fmean
 import pytest
 import report_files as made
 from report_files import pick
-from workflow_scripts.report.look import PLAIN, Look
 
 from workflow_scripts.artifacts.base import write_lines
 from workflow_scripts.artifacts.fit import FitAudit
@@ -27,7 +26,7 @@ from workflow_scripts.report.figures.loss_figures import (
     task_loss_figures,
     training_order,
 )
-from workflow_scripts.report.figures.style import drawn_with, new_figure, save
+from workflow_scripts.report.figures.style import drawn_with, new_figure, save_figure
 from workflow_scripts.report.runs import Run, best_runs, logged_losses
 
 PUBLISHED = Published.read(Path(__file__).resolve().parent.parent / "resources/published.json")
@@ -45,9 +44,8 @@ def texts_of(figure) -> str:
 def test_figures_are_the_same_bytes_each_time(tmp_path, runs):
     run = pick(runs, "as_written", "exp3_bs8_lr1e-4")
     for name in ("one", "two"):
-        with drawn_with(PLAIN):
-            figure = losses.draw("Figure 5.5", [run], NOTE)
-            save(figure, tmp_path / f"{name}.svg", tmp_path / f"{name}.png")
+        files = (tmp_path / f"{name}.{kind}" for kind in ("svg", "png"))
+        save_figure(lambda: losses.plot_losses([run], "Figure 5.5"), *files, NOTE)
     for kind in ("svg", "png"):
         files = [(tmp_path / f"{name}.{kind}").read_bytes() for name in ("one", "two")]
         assert files[0] == files[1] and len(files[0]) > 5000
@@ -55,16 +53,21 @@ def test_figures_are_the_same_bytes_each_time(tmp_path, runs):
 
 
 def test_a_style_that_matplotlib_does_not_know_is_named():
-    look = Look(style={"font.sise": 9})
-    with pytest.raises(EssenceError, match=r"font\.sise"), drawn_with(look):
-        new_figure("title", NOTE, size=(7.2, 3.6))
+    with pytest.raises(EssenceError, match=r"font\.sise"), drawn_with("", {"font.sise": 9}):
+        pass
+
+
+def test_the_small_print_stands_in_the_figures_that_are_drawn_with_it():
+    with drawn_with(NOTE):
+        assert NOTE in texts_of(new_figure("title", size=(7.2, 3.6)))
+    assert NOTE not in texts_of(new_figure("title", size=(7.2, 3.6)))
 
 
 def test_loss_curves_mark_the_best_epoch_and_the_early_stop(runs):
     early = pick(runs, "as_written", "exp3_bs8_lr1e-4")
     late = pick(runs, "as_written", "exp3_bs4_lr1e-4")
-    shown = texts_of(losses.draw("Figure 5.5", [late, early], NOTE))
-    assert shown.count("stopped early") == 1 and "best: epoch 3" in shown and NOTE in shown
+    shown = texts_of(losses.plot_losses([late, early], "Figure 5.5"))
+    assert shown.count("stopped early") == 1 and "best: epoch 3" in shown
     assert "batch 4, learning rate 1e-4" in shown and "batch 8, learning rate 1e-4" in shown
 
 
@@ -110,15 +113,14 @@ def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(r
     assert len(seeds) == 2 and of_run[seeds[0].name] == min(of_run.values())
     split, rows = execution.executed_rows(chosen["as_written"])
     assert split == "test" and len(rows) == 8, "two seeds, and each row once"
-    shown = texts_of(execution.draw(runs, NOTE))
+    shown = texts_of(execution.plot_execution(runs))
     decomposer = [row.accuracy for row in rows if row.task == "Decomposer"]
     assert f"{fmean(decomposer):.2f}\nn={len(decomposer)}" in shown
-    assert NOTE in shown
 
 
 def test_the_heatmap_frames_the_best_cell_of_each_panel(runs):
     chosen = [run for run in runs if run.recipe == "as_written" and run.settings.experiment == 3]
-    figure = heatmap.draw(chosen, PUBLISHED, NOTE)
+    figure = heatmap.plot_heatmap(chosen, PUBLISHED)
     assert "0.266" in texts_of(figure) and "measured (2 seeds)" in texts_of(figure)
     # Published: loss, ROUGE-L, exact match have a best cell; measured: only the loss varies.
     assert [len(axes.patches) for axes in figure.axes] == [1, 1, 1, 1, 0, 0]
@@ -131,7 +133,7 @@ def test_the_chain_shows_what_each_run_starts_from(tmp_path):
     folder = "results/runs/as_run/exp1_natural/seed42/model"
     carried = provenance.base.model_copy(update={"folder": folder})
     provenance.model_copy(update={"base": carried}).write(second / "provenance.json")
-    figure = carried_weights.draw([Run(first), Run(second)], PUBLISHED, NOTE)
+    figure = carried_weights.plot_carried_weights([Run(first), Run(second)], PUBLISHED)
     lines = figure.axes[0].get_lines()
     assert [line.get_label() for line in lines] == [
         "published",
@@ -148,7 +150,7 @@ def test_the_fit_figure_counts_and_shares(tmp_path):
     assert fit.bar(audit.tasks["Refiner"], "question_kept") == (1, "337")
     assert fit.bar(audit.tasks["Selector"], "distinct_inputs") == (1 / 1009, "1")
     assert fit.bar(audit.tasks["Selector"], "max_exact_match_decoded") == (1, "100%")
-    assert "question is in the input" in texts_of(fit.draw([audit], NOTE))
+    assert "question is in the input" in texts_of(fit.plot_fit([audit]))
 
 
 def test_runs_find_their_figures():

@@ -10,7 +10,6 @@ from statistics import fmean
 import pytest
 import report_files as made
 from report_files import pick
-from workflow_scripts.report.look import Look
 
 from workflow_scripts.artifacts.csv import read_csv
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
@@ -40,8 +39,7 @@ def test_learning_rates_are_written_as_people_do(value, text):
 
 def test_results_hold_every_number_and_means_over_seeds(tmp_path, runs):
     files = {name: tmp_path / f"{name}.csv" for name in ("results", "means", "summary")}
-    page = tmp_path / "summary.html"
-    tabulate_results([run.folder for run in runs], **files, page=page)
+    page = html.render(tabulate_results(runs, **files))
     results = read_csv(Result, files["results"])
     assert len(results) == sum(len(run.scores) for run in runs)
     chosen = ("as_written", "exp3_bs4_lr1e-4")
@@ -57,7 +55,7 @@ def test_results_hold_every_number_and_means_over_seeds(tmp_path, runs):
     assert len(summaries) == 24 and {line.seeds for line in summaries} == {2}
     columns = files["summary"].read_text().splitlines()[0].split(",")
     assert {"eval_loss", "eval_loss_low", "execution_accuracy_test"} <= set(columns)
-    assert f"{mean.mean:.3f} [{mean.low:.3f}, {mean.high:.3f}]" in page.read_text()
+    assert f"{mean.mean:.3f} [{mean.low:.3f}, {mean.high:.3f}]" in page
 
 
 def test_what_was_not_measured_has_no_column(tmp_path, runs):
@@ -68,30 +66,25 @@ def test_what_was_not_measured_has_no_column(tmp_path, runs):
 
 
 def test_measured_models_stand_beside_the_quoted_ones(tmp_path, runs):
-    tabulate_models(
-        [run.folder for run in runs],
-        published=ROOT / "resources/published.json",
-        model="standin",
-        table=tmp_path / "models.csv",
-        page=tmp_path / "models.html",
-    )
+    quoted = Published.read(ROOT / "resources/published.json")
+    page = html.render(tabulate_models(runs, quoted, "standin", tmp_path / "models.csv"))
     lines = list(csv.DictReader((tmp_path / "models.csv").read_text().splitlines()))
-    quoted = Published.read(ROOT / "resources/published.json").models
     names = list(lines[0])
-    assert names[: len(quoted.columns) + 1] == ["feature", *quoted.columns]
+    columns = quoted.models.columns
+    assert names[: len(columns) + 1] == ["feature", *columns]
     assert names[-1] == "repaired: exp3_bs4_lr1e-4"
     features = {line["feature"]: line for line in lines}
     assert features["Exact match, held-out rows"][names[-1]] == "25.0% (test)"
-    assert (tmp_path / "models.html").read_text().count("measured here<") == 3
+    assert page.count("measured here<") == 3
 
 
 def test_what_all_runs_share_is_told_once(tmp_path, runs):
-    table, page = tmp_path / "runs.csv", tmp_path / "runs.html"
-    tabulate_runs([run.folder for run in runs[:2]], table=table, page=page)
+    table = tmp_path / "runs.csv"
+    page = html.render(tabulate_runs(runs[:2], table))
     lines = list(csv.DictReader(table.read_text().splitlines()))
     assert [line["run"] for line in lines] == [run.name for run in runs[:2]]
     assert lines[0]["versions"] == "torch 2.13.0" and lines[0]["epochs"] == "4 of 20"
-    assert page.read_text().count("torch 2.13.0") == 1
+    assert page.count("torch 2.13.0") == 1
 
 
 @pytest.mark.parametrize(
@@ -130,34 +123,26 @@ def test_examples_say_where_the_run_met_each_row(tmp_path, runs):
     rows = read_rows(Row, made.make_rows(tmp_path / "rows.parquet", {"Selector": 2}))
     write_rows(tmp_path / "train.parquet", Row, rows[:1])
     write_rows(tmp_path / "val.parquet", Row, rows[1:])
-    BestRun(
+    best = BestRun(
         recipe="repaired", run="<b>", seed=1, metric="eval_loss", split="val", value=0.25,
         ranking=[Ranked(run="<b>", value=0.25), Ranked(run="other", value=0.5)],
-    ).write(tmp_path / "best_run.json")  # fmt: skip
-    show_examples(
-        predictions=tmp_path / "answers.parquet",
-        train=tmp_path / "train.parquet",
-        val=tmp_path / "val.parquet",
-        best=tmp_path / "best_run.json",
-        page=tmp_path / "page.html",
-        look=Look(note="generated & small"),
-    )
-    text = (tmp_path / "page.html").read_text()
+    )  # fmt: skip
+    files = (tmp_path / f"{name}.parquet" for name in ("answers", "train", "val"))
+    text = html.render(show_examples(*files, best=best), "generated & small")
     for told in ("row 0 · training row", "row 1 · validation row", "row 2 · not used in this run"):
         assert told in text
     assert "<strong>&lt;b&gt;</strong>" in text and "0.25; next came other 0.5." in text
     assert "generated &amp; small" in text and "<script" not in text
 
 
-def test_what_a_model_writes_cannot_break_out_of_the_page(tmp_path, runs):
+def test_what_a_model_writes_cannot_break_out_of_the_page(runs):
     run = pick(runs, "repaired", "exp1_natural")
     collected = predictions.collect([run])
     assert collected["executed"] == ["error"]
     assert "SELECT </script> a FROM t" in {answer["text"] for answer in collected["answers"]}
-    page = tmp_path / "page.html"
-    predictions.browse_predictions(runs=[run.folder], page=page)
-    text = page.read_text()
+    text = html.render(predictions.browse_predictions([run]))
     assert text.count("</script>") == 1
     data = re.search(r"const DATA = (.*), PAGE = 20", text).group(1)
     assert json.loads(data)["answers"] == collected["answers"]
-    assert html.table(["a"], [["<b>"]]).count("&lt;b&gt;") == 1
+    page = html.tables("A table", "<em>How</em>", {"": html.Table(["a"], [["<b>"]])})
+    assert "&lt;b&gt;" in html.render(page) and "<em>How</em>" in html.render(page)

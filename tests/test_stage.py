@@ -49,6 +49,26 @@ def test_arguments_have_the_types_of_the_signature():
     assert given("--timed", "False")["timed"] is False
 
 
+def test_an_ending_adds_its_arguments_and_gets_the_stage_ready_to_be_called():
+    def count(recipes: Annotated[list[Recipe], Input("read whole")]) -> int: ...
+
+    def show(make, page: Annotated[Path, Output("a page")], note: Annotated[str, Setting("")] = ""):
+        """Not called here: tests/test_commands.py runs one."""
+
+    found = stage.arguments(count, ["--page", "p", "--recipes", RECIPE, RECIPE], show)
+    assert found["page"] == Path("p") and found["note"] == ""
+    assert [recipe.source_tokens for recipe in found["recipes"]] == [5, 5]
+
+
+def test_what_is_read_whole_is_named_by_its_file_when_it_is_wrong(tmp_path):
+    file = tmp_path / "recipe.json"
+    file.write_text(RECIPE.replace("full", "half"))
+    with pytest.raises(EssenceError, match=r"recipe\.json: prompt: Input should be"):
+        given("--recipe", str(file))
+    file.write_text(RECIPE)
+    assert given("--recipe", str(file))["recipe"].prompt == "full"
+
+
 def test_an_argument_with_a_default_may_stand_there_empty():
     """Rules hand over what they have: an input that a recipe does without is empty or None."""
     assert given("--test", "--share", "--names", "--recipe", "--timed") == given()
