@@ -44,6 +44,7 @@ for made in STAGES:
         conda:
             "../envs/essence.yaml"
         params:
+            **made.settings,
             command=made.command,
         message:
             made.message

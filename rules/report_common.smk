@@ -6,6 +6,7 @@ from typing import Any
 from snakemake.utils import format as filled_in
 
 from workflow_scripts.config import ablation_names
+from workflow_scripts.digest import code_digest
 from workflow_scripts.report.captions import caption as read_caption
 
 PUBLISHED = "resources/published.json"
@@ -67,18 +68,22 @@ class ReportStage:
         wildcards = re.findall(r"{\w+}", list(self.outputs.values())[-1])
         return f"logs/report/{'_'.join([self.name, *wildcards])}.log"
 
+    @property
+    def settings(self):
+        code = code_digest(f"workflow_scripts.report.{self.stage}")
+        return {"runs": self.runs, "code": code, **self.params}
+
     def command(self, wildcards, input, output):
-        """Filled in here, as a parameter: a rule made in a loop can't have a command of its own."""
-        given = {"runs": self.runs, **self.params}
-        for name, value in given.items():
-            given[name] = value(wildcards) if callable(value) else value
-        return filled_in(
-            stage_command(f"report.{self.stage}"),
-            input=input,
-            output=output,
-            params=SimpleNamespace(**given),
-            log=[self.log.format(**wildcards)],
-        )
+        """The shell command, as a parameter: rules made in a loop have the text of it in common.
+
+        Snakemake doesn't compare what follows from inputs and outputs, so `settings` stand beside.
+        """
+        given = SimpleNamespace()
+        for name, value in self.settings.items():
+            setattr(given, name, value(wildcards) if callable(value) else value)
+        log = [self.log.format(**wildcards)]
+        text = stage_command(f"report.{self.stage}")
+        return filled_in(text, input=input, output=output, params=given, log=log)
 
 
 def in_report(path, stage, category, label, caption="CAPTION", instances=({},)):

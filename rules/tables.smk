@@ -110,3 +110,4 @@ figure(
 rule ablation:
     input:
         f"{TABLES}/ablation.csv",
+        multiext(f"{FIGURES}/ablation", ".svg", ".png"),
