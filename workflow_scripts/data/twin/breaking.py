@@ -1,18 +1,14 @@
 """Ways to break a good SQL statement so that SQLite refuses it.
 
-Each way takes the query, its SQL, the database and a random generator and gives the broken SQL,
-or None where it doesn't apply. Whether SQLite really refuses is tried by the caller, who keeps
-SQLite's own words.
+Whether SQLite really refuses is tried by the caller, who keeps SQLite's own words.
 """
 
 import random
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from workflow_scripts.data.twin.query import Query
 from workflow_scripts.data.twin.schema import World, quoted
-
-Breaker = Callable[[Query, str, World, random.Random], str | None]
 
 COLUMN = re.compile(r"(?:(T\d)\.)?`([^`]+)`")
 KEYWORDS = {
@@ -34,213 +30,180 @@ FUNCTIONS = {
     "STRFTIME('%Y', ": "YEAR(",
     "STRFTIME('%m', ": "MONTH(",
 }
+OPERATORS = {" >= ": " => ", " > ": " >> = ", " BETWEEN ": " IS BETWEEN "}
 
 
-def _typo(word: str, rng: random.Random) -> str:
-    place = rng.randrange(1, len(word))
-    ways = [word[:place] + word[place + 1 :], word[:place] + word[place - 1] + word[place:]]
-    if place + 1 < len(word):
-        ways.append(word[:place] + word[place + 1] + word[place] + word[place + 2 :])
-    ways.append(word[:-1] if word.endswith("s") else word + "s")
-    return rng.choice(ways)
+@dataclass(frozen=True)
+class Statement:
+    """A good statement. Its public methods are the ways to break it (`WAYS`).
+
+    Each gives the broken SQL, or None where it doesn't apply.
+    """
+
+    query: Query
+    sql: str
+    world: World
+    rng: random.Random
+
+    def _typo(self, word: str) -> str:
+        place = self.rng.randrange(1, len(word))
+        ways = [word[:place] + word[place + 1 :], word[:place] + word[place - 1] + word[place:]]
+        if place + 1 < len(word):
+            ways.append(word[:place] + word[place + 1] + word[place] + word[place + 2 :])
+        ways.append(word[:-1] if word.endswith("s") else word + "s")
+        return self.rng.choice(ways)
+
+    def _swap(self, old: str, new: str) -> str | None:
+        return self.sql.replace(old, new, 1) if old in self.sql and old != new else None
+
+    def _any_swap(self, swaps: dict[str, str]) -> str | None:
+        fitting = [old for old in swaps if old in self.sql]
+        if not fitting:
+            return None
+        old = self.rng.choice(fitting)
+        return self._swap(old, swaps[old])
+
+    def _without_one(self, places: list[int]) -> str | None:
+        """The SQL without the character at one of the places."""
+        if not places:
+            return None
+        place = self.rng.choice(places)
+        return self.sql[:place] + self.sql[place + 1 :]
+
+    def _any_column(self) -> str:
+        return self.rng.choice(COLUMN.findall(self.sql) or [("", "x")])[1]
+
+    def _realiased(self, column: str, new: str) -> str:
+        return self.sql.replace(column, f"{new}.{column.partition('.')[2]}")
+
+    def _any_prefixed(self) -> str:
+        """A column that has an alias in front, with it."""
+        alias, name = self.rng.choice([found for found in COLUMN.findall(self.sql) if found[0]])
+        return f"{alias}.`{name}`"
+
+    def _renamed_table(self, name: str, new: str) -> str:
+        return re.sub(rf"(FROM|JOIN) `?{re.escape(name)}`?", rf"\1 {new}", self.sql)
+
+    def misspelt_column(self) -> str | None:
+        name = self._any_column()
+        return self.sql.replace(f"`{name}`", f"`{self._typo(name)}`")
+
+    def invented_column(self) -> str | None:
+        """A name that somebody might expect instead of the real one."""
+        name = self._any_column()
+        head, table = name.split("_")[-1].split(" ")[0], self.rng.choice(self.query.tables)
+        guess = self.rng.choice([f"{table}_{head}", f"{head}_name", f"the_{head}", f"{head}_no"])
+        return self.sql.replace(f"`{name}`", f"`{guess}`")
+
+    def other_tables_column(self) -> str | None:
+        """A column of a table that is not in the query."""
+        others = [t for t in self.world.tables.values() if t.name not in self.query.tables]
+        if not others:
+            return None
+        column = self.rng.choice(self.rng.choice(others).columns).name
+        return self._swap(f"`{self._any_column()}`", f"`{column}`")
+
+    def wrong_alias(self) -> str | None:
+        if not self.query.joins:
+            return None
+        column = self._any_prefixed()
+        return self._realiased(column, "T2" if column.startswith("T1.") else "T1")
+
+    def unknown_alias(self) -> str | None:
+        if not self.query.joins:
+            return None
+        return self._realiased(self._any_prefixed(), f"T{len(self.query.joins) + 2}")
+
+    def missing_join(self) -> str | None:
+        joins = re.findall(r"\n  INNER JOIN .*\n  ON .*", self.sql)
+        return self._swap(joins[-1], "") if joins else None
+
+    def missing_on(self) -> str | None:
+        """The join's condition lost half of itself."""
+        if not self.query.joins:
+            return None
+        return re.sub(r"(\n  ON .*) = .*", r"\1 =", self.sql, count=1)
+
+    def misspelt_table(self) -> str | None:
+        name = self.rng.choice(self.query.tables)
+        return self._renamed_table(name, self._typo(name))
+
+    def singular_table(self) -> str | None:
+        table = self.world.tables[self.rng.choice(self.query.tables)]
+        return self._renamed_table(table.name, table.one if table.one != table.name else table.many)
+
+    def wrong_function(self) -> str | None:
+        return self._any_swap(FUNCTIONS)
+
+    def wrong_cast(self) -> str | None:
+        found = re.search(r"CAST\((.*) AS REAL\) (\*.*|/.*)", self.sql)
+        if not found:
+            return None
+        if found[2].startswith("/"):
+            return self.sql.replace(found[0], f"DIVIDE({found[1]}, {found[2][2:]})")
+        return self.sql.replace(found[0], f"TO_REAL({found[1]}) {found[2]}")
+
+    def missing_quote(self) -> str | None:
+        return self._without_one([match.start() for match in re.finditer("'", self.sql)][1::2])
+
+    def missing_parenthesis(self) -> str | None:
+        return self._without_one([match.start() for match in re.finditer(r"\)", self.sql)])
+
+    def missing_backticks(self) -> str | None:
+        needy = [name for _, name in COLUMN.findall(self.sql) if quoted(name)]
+        return self.sql.replace(f"`{needy[0]}`", needy[0]) if needy else None
+
+    def unquoted_value(self) -> str | None:
+        """A text value without its quotes reads as a name."""
+        values = re.findall(r"= '([^'%]+)'", self.sql)
+        return self.sql.replace(f"'{values[0]}'", values[0]) if values else None
+
+    def ambiguous_column(self) -> str | None:
+        """The alias of a column that two joined tables share is lost."""
+        if not self.query.joins:
+            return None
+        name = self.rng.choice([name for _, name in COLUMN.findall(self.sql)])
+        tables = [self.world.tables[table] for table in self.query.tables]
+        if sum(name in [column.name for column in table.columns] for table in tables) < 2:
+            return None
+        return re.sub(rf"T\d\.`{re.escape(name)}`", f"`{name}`", self.sql)
+
+    def wrong_order(self) -> str | None:
+        """Two neighbouring clauses change places."""
+        lines = re.split(r"\n  (?=[A-Z])", self.sql)
+        starts = ("WHERE", "GROUP", "HAVING", "ORDER", "LIMIT")
+        movable = [n for n, line in enumerate(lines) if line.startswith(starts)]
+        if not movable:
+            return None
+        place = self.rng.choice(movable)
+        lines[place - 1], lines[place] = lines[place], lines[place - 1]
+        return "\n  ".join(lines)
+
+    def misspelt_keyword(self) -> str | None:
+        return self._any_swap(KEYWORDS)
+
+    def aggregate_in_where(self) -> str | None:
+        if self.query.having:
+            return re.sub(r"GROUP BY .*\n  HAVING", "WHERE", self.sql)
+        found = re.search(r"\(\n    SELECT (.*)\n    FROM .*\n  \)", self.sql)
+        return self.sql.replace(found[0], found[1]) if self.query.sub and found else None
+
+    def trailing_comma(self) -> str | None:
+        return self._swap("\n  FROM", ",\n  FROM")
+
+    def select_top(self) -> str | None:
+        """Another dialect's way to limit."""
+        limit = self.query.limit
+        if not limit:
+            return None
+        top = self.sql.replace("SELECT ", f"SELECT TOP {limit} ", 1)
+        return top.replace(f"\n  LIMIT {limit}", "")
+
+    def wrong_operator(self) -> str | None:
+        return self._any_swap(OPERATORS)
+
+    def broken(self, way: str) -> str | None:
+        return getattr(self, way)()
 
 
-def _swap(sql: str, old: str, new: str) -> str | None:
-    return sql.replace(old, new, 1) if old in sql and old != new else None
-
-
-def _any_swap(sql: str, swaps: dict[str, str], rng: random.Random) -> str | None:
-    fitting = [old for old in swaps if old in sql]
-    if not fitting:
-        return None
-    old = rng.choice(fitting)
-    return _swap(sql, old, swaps[old])
-
-
-def _without_one(sql: str, places: list[int], rng: random.Random) -> str | None:
-    """The SQL without the character at one of the places."""
-    if not places:
-        return None
-    place = rng.choice(places)
-    return sql[:place] + sql[place + 1 :]
-
-
-def _any_column(sql: str, rng: random.Random) -> str:
-    return rng.choice(COLUMN.findall(sql) or [("", "x")])[1]
-
-
-def _any_prefixed(sql: str, rng: random.Random) -> tuple[str, str]:
-    """(alias, column) of a column that has an alias in front."""
-    return rng.choice([found for found in COLUMN.findall(sql) if found[0]])
-
-
-def misspelt_column(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    name = _any_column(sql, rng)
-    return sql.replace(f"`{name}`", f"`{_typo(name, rng)}`")
-
-
-def invented_column(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    """A name that somebody might expect instead of the real one."""
-    name = _any_column(sql, rng)
-    head = name.split("_")[-1].split(" ")[0]
-    guesses = [f"{rng.choice(query.tables)}_{head}", f"{head}_name", f"the_{head}", f"{head}_no"]
-    return sql.replace(f"`{name}`", f"`{rng.choice(guesses)}`")
-
-
-def other_tables_column(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    """A column of a table that is not in the query."""
-    others = [t for t in world.tables.values() if t.name not in query.tables]
-    if not others:
-        return None
-    column = rng.choice(rng.choice(others).columns).name
-    name = _any_column(sql, rng)
-    return _swap(sql, f"`{name}`", f"`{column}`")
-
-
-def wrong_alias(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    if not query.joins:
-        return None
-    alias, name = _any_prefixed(sql, rng)
-    other = "T2" if alias == "T1" else "T1"
-    return sql.replace(f"{alias}.`{name}`", f"{other}.`{name}`")
-
-
-def unknown_alias(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    if not query.joins:
-        return None
-    alias, name = _any_prefixed(sql, rng)
-    return sql.replace(f"{alias}.`{name}`", f"T{len(query.joins) + 2}.`{name}`")
-
-
-def missing_join(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    joins = re.findall(r"\n  INNER JOIN .*\n  ON .*", sql)
-    return sql.replace(joins[-1], "", 1) if joins else None
-
-
-def missing_on(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    """The join's condition lost half of itself."""
-    return re.sub(r"(\n  ON .*) = .*", r"\1 =", sql, count=1) if query.joins else None
-
-
-def misspelt_table(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    name = rng.choice(query.tables)
-    return re.sub(rf"(FROM|JOIN) `?{re.escape(name)}`?", rf"\1 {_typo(name, rng)}", sql)
-
-
-def singular_table(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    table = world.tables[rng.choice(query.tables)]
-    guess = table.one if table.one != table.name else table.many
-    return re.sub(rf"(FROM|JOIN) `?{re.escape(table.name)}`?", rf"\1 {guess}", sql)
-
-
-def wrong_function(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    return _any_swap(sql, FUNCTIONS, rng)
-
-
-def wrong_cast(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    found = re.search(r"CAST\((.*) AS REAL\) (\*.*|/.*)", sql)
-    if not found:
-        return None
-    if found[2].startswith("/"):
-        return sql.replace(found[0], f"DIVIDE({found[1]}, {found[2][2:]})")
-    return sql.replace(found[0], f"TO_REAL({found[1]}) {found[2]}")
-
-
-def missing_quote(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    return _without_one(sql, [match.start() for match in re.finditer("'", sql)][1::2], rng)
-
-
-def missing_parenthesis(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    return _without_one(sql, [match.start() for match in re.finditer(r"\)", sql)], rng)
-
-
-def missing_backticks(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    needy = [name for _, name in COLUMN.findall(sql) if quoted(name)]
-    return sql.replace(f"`{needy[0]}`", needy[0]) if needy else None
-
-
-def unquoted_value(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    """A text value without its quotes reads as a name."""
-    values = re.findall(r"= '([^'%]+)'", sql)
-    return sql.replace(f"'{values[0]}'", values[0]) if values else None
-
-
-def ambiguous_column(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    """The alias of a column that two joined tables share is lost."""
-    if not query.joins:
-        return None
-    names = [name for _, name in COLUMN.findall(sql)]
-    name = rng.choice(names)
-    shared = [t for t in query.tables if name in [c.name for c in world.tables[t].columns]]
-    return re.sub(rf"T\d\.`{re.escape(name)}`", f"`{name}`", sql) if len(shared) > 1 else None
-
-
-def wrong_order(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    """Two neighbouring clauses change places."""
-    lines = re.split(r"\n  (?=[A-Z])", sql)
-    starts = ("WHERE", "GROUP", "HAVING", "ORDER", "LIMIT")
-    movable = [n for n, line in enumerate(lines) if line.startswith(starts)]
-    if not movable:
-        return None
-    place = rng.choice(movable)
-    lines[place - 1], lines[place] = lines[place], lines[place - 1]
-    return "\n  ".join(lines)
-
-
-def misspelt_keyword(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    return _any_swap(sql, KEYWORDS, rng)
-
-
-def aggregate_in_where(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    if query.having:
-        return re.sub(r"GROUP BY .*\n  HAVING", "WHERE", sql)
-    if query.sub:
-        found = re.search(r"\(\n    SELECT (.*)\n    FROM .*\n  \)", sql)
-        return sql.replace(found[0], found[1]) if found else None
-    return None
-
-
-def trailing_comma(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    return _swap(sql, "\n  FROM", ",\n  FROM")
-
-
-def select_top(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    """Another dialect's way to limit."""
-    if not query.limit:
-        return None
-    return sql.replace("SELECT ", f"SELECT TOP {query.limit} ", 1).replace(
-        f"\n  LIMIT {query.limit}", ""
-    )
-
-
-def wrong_operator(query: Query, sql: str, world: World, rng: random.Random) -> str | None:
-    return _any_swap(sql, {" >= ": " => ", " > ": " >> = ", " BETWEEN ": " IS BETWEEN "}, rng)
-
-
-BREAKERS: dict[str, Breaker] = {
-    way.__name__: way
-    for way in (
-        misspelt_column,
-        invented_column,
-        other_tables_column,
-        wrong_alias,
-        unknown_alias,
-        missing_join,
-        missing_on,
-        misspelt_table,
-        singular_table,
-        wrong_function,
-        wrong_cast,
-        missing_quote,
-        missing_parenthesis,
-        missing_backticks,
-        unquoted_value,
-        ambiguous_column,
-        wrong_order,
-        misspelt_keyword,
-        aggregate_in_where,
-        trailing_comma,
-        select_top,
-        wrong_operator,
-    )
-}
+WAYS = [name for name in vars(Statement) if not name.startswith("_") and name != "broken"]

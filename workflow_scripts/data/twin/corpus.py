@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from workflow_scripts.data.twin.asker import Draft
-from workflow_scripts.data.twin.breaking import BREAKERS
+from workflow_scripts.data.twin.breaking import WAYS, Statement
 from workflow_scripts.data.twin.database import error_of, in_memory
 from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.lexicon import NUMBERS, YEARS, plural
@@ -115,11 +115,11 @@ def tables(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
 
 def repair(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
     """SQL that SQLite refuses, and its error -> the SQL that was meant."""
-    gold, ways = agent_sql(item.query), list(BREAKERS.values())
+    statement, ways = Statement(item.query, agent_sql(item.query), world, rng), list(WAYS)
     rng.shuffle(ways)
     with closing(in_memory(world)) as connection:
         for way in ways[:5]:
-            broken = way(item.query, gold, world, rng)
+            broken = statement.broken(way)
             error = broken and error_of(connection, broken)
             if error:
                 asked = vague_question(world, item, rng)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.artifacts.data import TwinSettings
-from workflow_scripts.data.twin import breaking, selection
+from workflow_scripts.data.twin import selection
 from workflow_scripts.data.twin.asker import Draft
+from workflow_scripts.data.twin.breaking import WAYS, Statement
 from workflow_scripts.data.twin.database import error_of, in_memory
 from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.query import agent_sql
@@ -70,10 +71,9 @@ def make_rows(
         if group < counts.Decomposer:
             _add(rows, truth, 2 * group + 1, _decomposer(database, item, gold))
     first = 2 * max(counts.Decomposer, counts.Selector)
-    ways = list(breaking.BREAKERS)
     for number in range(counts.Refiner):
         database = databases[number % len(databases)]
-        _add(rows, truth, first + number, _refiner(database, rng, seen, ways[number % len(ways)]))
+        _add(rows, truth, first + number, _refiner(database, rng, seen, WAYS[number % len(WAYS)]))
     return rows, truth
 
 
@@ -201,10 +201,10 @@ def _broken(database: Database, rng: random.Random, seen: set[str], way: str):
     """A fresh question, its gold SQL, (way, broken SQL) and SQLite's error."""
     for attempt in range(TRIES):
         if attempt > 60:
-            way = rng.choice(list(breaking.BREAKERS))
+            way = rng.choice(WAYS)
         item = draft(database.world, rng)
         gold = agent_sql(item.query)
-        old = (breaking.BREAKERS[way](item.query, gold, database.world, rng) or "").strip()
+        old = (Statement(item.query, gold, database.world, rng).broken(way) or "").strip()
         if gold in seen or not old or not _returns(database.connection, gold):
             continue
         error = error_of(database.connection, old)
