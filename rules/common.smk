@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, where things lie, and which run needs what.
 import copy
+import gc
 import json
 import os
 import re
@@ -34,6 +35,10 @@ from workflow_scripts.origin import (
     reports_rows,
 )
 from workflow_scripts.sql.databases import list_databases
+
+# Snakemake's modules stay for good: going through them at each garbage collection costs as much
+# time as reading the code of all stages.
+gc.freeze()
 
 CONFIG_AS_GIVEN = copy.deepcopy(config)  # for the Snakemake that makes the report
 config = checked(config)

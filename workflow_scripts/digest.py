@@ -10,6 +10,7 @@ folder; they count to the byte.
 import ast
 import functools
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from workflow_scripts.errors import EssenceError
@@ -51,7 +52,7 @@ def _read(name: str) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     digest = hashlib.sha256()
     imported: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names if _is_local(alias.name))
         elif isinstance(node, ast.ImportFrom) and node.module and _is_local(node.module):
@@ -63,6 +64,14 @@ def _read(name: str) -> tuple[str, tuple[str, ...]]:
             digest.update(file.read_bytes())
     digest.update(ast.unparse(_without_words(tree)).encode())
     return digest.hexdigest(), tuple(sorted(imported))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """The node and the statements in it at any depth; `ast.walk` goes through expressions too."""
+    yield node
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for inner in getattr(node, block, ()):
+            yield from _statements(inner)
 
 
 def _is_local(name: str) -> bool:
@@ -81,7 +90,7 @@ def _used_files(tree: ast.Module) -> list[str]:
 def _without_words(tree: ast.Module) -> ast.Module:
     """The code without its docstrings and captions, which people read and no stage does."""
     tree.body = [node for node in tree.body if not _is_caption(node)]
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         first = node.body[0] if node.body else None

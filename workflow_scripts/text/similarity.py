@@ -4,9 +4,8 @@ The audit of what fits, the scores of runs, the comparisons row by row and the `
 all call these two.
 """
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from nltk.stem.porter import PorterStemmer
 from rouge_score import tokenize
 from rouge_score.scoring import fmeasure
 
@@ -52,9 +51,15 @@ def common_subsequence(first: list[str], second: list[str]) -> int:
 class _Stemmer:
     """Porter's, with a memory: SQL repeats its words."""
 
-    stem = staticmethod(lru_cache(maxsize=1 << 16)(PorterStemmer().stem))
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer  # here: half a second, for ROUGE alone
+
+        self.stem = lru_cache(maxsize=1 << 16)(PorterStemmer().stem)
+
+
+_stemmer = cache(_Stemmer)
 
 
 @lru_cache(maxsize=1024)  # a gold answer is compared several times in a row
 def _words(text: str) -> list[str]:
-    return tokenize.tokenize(text, _Stemmer)
+    return tokenize.tokenize(text, _stemmer())
