@@ -85,7 +85,7 @@ def _tables_shown(schema: str) -> dict[str, frozenset[str]]:
 
 
 def _tables_used(sql: str) -> set[str]:
-    tree = sqlglot.parse_one(sql, read="sqlite")
-    defined = {cte.alias.casefold() for cte in tree.find_all(exp.CTE)}
-    named = {table.name.casefold() for table in tree.find_all(exp.Table) if table.name}
+    found = list(sqlglot.parse_one(sql, read="sqlite").find_all(exp.CTE, exp.Table))
+    defined = {each.alias.casefold() for each in found if isinstance(each, exp.CTE)}
+    named = {each.name.casefold() for each in found if isinstance(each, exp.Table) and each.name}
     return named - defined - {"sqlite_master"}

@@ -27,6 +27,7 @@ from workflow_scripts.artifacts.tables import Lengths, Row
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
+from workflow_scripts.data.source_tokens import SourceEncoder
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Output, run_stage
 
@@ -148,13 +149,14 @@ def boxes(lengths: list[Lengths], column: str) -> dict[str, Box]:
     return {part: box(values[part]) for part in ("all", *TASKS) if values[part]}
 
 
-def lengths_of(rows: list[Row], tokenizer: Tokenizer) -> list[Lengths]:
+def lengths_of(rows: list[Row], encoder: SourceEncoder) -> list[Lengths]:
     sources, targets = [row.source for row in rows], [row.target for row in rows]
+    end_mark = encoder.tokenizer.num_special_tokens_to_add(is_pair=False)
     counted = zip(
         count_words(sources),
         count_words(targets),
-        count_tokens(tokenizer, sources),
-        count_tokens(tokenizer, targets),
+        [len(tokens) + end_mark for tokens in encoder.encode(sources)],
+        count_tokens(encoder.tokenizer, targets),
         strict=True,
     )
     return [Lengths(row.idx, row.task, *counts) for row, counts in zip(rows, counted, strict=True)]
@@ -163,11 +165,11 @@ def lengths_of(rows: list[Row], tokenizer: Tokenizer) -> list[Lengths]:
 def profile_rows(rows: Path | str, tokenizer_json: Path) -> tuple[Profile, list[Lengths]]:
     """Profile a rows file, batch by batch; the lengths come in the order of idx."""
     tokenizer, profiler, lengths = read_tokenizer(tokenizer_json), Profiler(), []
-    stream = iter_rows(Row, rows, BATCH)
+    encoder, stream = SourceEncoder(tokenizer), iter_rows(Row, rows, BATCH)
     while batch := list(itertools.islice(stream, BATCH)):
         for row in batch:
             profiler.add(row)
-        lengths += lengths_of(batch, tokenizer)
+        lengths += lengths_of(batch, encoder)
     lengths.sort(key=lambda row: row.idx)
     return profiler.report(tokenizer, lengths), lengths
 

@@ -12,6 +12,7 @@ from typing import Any
 from workflow_scripts.artifacts.fit import LengthSummary, TaskFit
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.data.source_tokens import SourceEncoder
 from workflow_scripts.formats.compact import compact_parts
 from workflow_scripts.formats.prompts import parse_prompt, sections
 from workflow_scripts.text.preprocessing import source_text
@@ -53,29 +54,30 @@ def fit_rows(
     Raises PromptError or SchemaError where a compact prompt cannot be made of a source.
     """
     rows = iter(rows)
+    # What a compact prompt leaves of the constant part is nothing.
+    encoder = SourceEncoder(tokenizer.backend_tokenizer, parts=recipe.prompt == "full")
     while batch := list(islice(rows, _BATCH)):
-        sources = _fit_sources(recipe, tokenizer, batch)
+        sources = _fit_sources(recipe, encoder, batch)
         targets = _fit_targets(recipe, tokenizer, [row.target for row in batch])
         yield from zip([row.task for row in batch], sources, targets, strict=True)
 
 
-def _fit_sources(recipe: Recipe, tokenizer: Any, rows: list[Row]) -> Iterator[SourceFit]:
-    special = tokenizer.num_special_tokens_to_add()
+def _fit_sources(recipe: Recipe, encoder: SourceEncoder, rows: list[Row]) -> Iterator[SourceFit]:
+    special = encoder.tokenizer.num_special_tokens_to_add(is_pair=False)
     room = recipe.source_tokens - special
     texts = [source_text(recipe, row.source) for row in rows]
-    encodings = tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
-    for row, text, encoding in zip(rows, texts, encodings, strict=True):
+    for row, text, tokens in zip(rows, texts, encoder.encode(texts), strict=True):
         required = REQUIRED if row.task == "Refiner" else REQUIRED[:2]
         cut_in, kept = None, dict.fromkeys(required, True)
-        if len(encoding) > room:
-            end = encoding.token_to_chars(room - 1)[1] if room > 0 else 0
+        if len(tokens) > room:
+            end = tokens.end(room - 1) if room > 0 else 0
             spans = _spans(recipe, row.source)
             cut_in = _section_at(spans, end)
             kept = {name: spans[name][1] <= end for name in required}
         yield SourceFit(
             text=_digest(text.encode()),
-            input=_digest(array("I", encoding.ids[:room]).tobytes()),
-            tokens=len(encoding) + special,
+            input=_digest(array("I", tokens.ids(room)).tobytes()),
+            tokens=len(tokens) + special,
             cut_in=cut_in,
             kept=kept,
         )
