@@ -75,29 +75,56 @@ rule answer_examples:
         stage_command("model.predict")
 
 
-page(
-    "show_examples",
-    "pages.examples",
-    "Experiment 4: answers beside gold",
-    "results/examples/examples.html",
-    "exp4",
-    "1 Answers of the best run",
-    inputs={
-        "predictions": "results/examples/predictions.parquet",
-        "train": best_rows("train"),
-        "val": best_rows("val"),
-        "test": TEST_ROWS if BEST_HAS_TEST else [],
-        "best": f"{TABLES}/best_run.json",
-    },
-)
-page(
-    "browse_predictions",
-    "pages.predictions",
-    "A page to look through the predictions ({wildcards.recipe})",
-    f"{TABLES}/predictions_{{recipe}}.html",
-    "exp4",
-    "2 All held-out answers",
-    instances=by_recipe(RECIPES),
-    runs=lambda w: first_seed(w.recipe, RUNS[w.recipe]),
-    reads=("training.json", "predictions.parquet", *SCORES),
-)
+rule show_examples:
+    input:
+        predictions="results/examples/predictions.parquet",
+        train=best_rows("train"),
+        val=best_rows("val"),
+        test=TEST_ROWS if BEST_HAS_TEST else [],
+        best=f"{TABLES}/best_run.json",
+    output:
+        page=in_report(
+            "results/examples/examples.html",
+            "pages.examples",
+            "exp4",
+            "1 Answers of the best run",
+        ),
+    log:
+        "logs/report/show_examples.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        note=NOTE,
+    message:
+        "Experiment 4: answers beside gold"
+    shell:
+        stage_command("report.pages.examples")
+
+
+rule browse_predictions:
+    input:
+        lambda w: files_of(
+            first_seed(w.recipe, RUNS[w.recipe]),
+            "training.json",
+            "predictions.parquet",
+            *SCORES,
+        ),
+    output:
+        page=in_report(
+            f"{TABLES}/predictions_{{recipe}}.html",
+            "pages.predictions",
+            "exp4",
+            "2 All held-out answers",
+            instances=[{"recipe": recipe} for recipe in RECIPES],
+        ),
+    log:
+        "logs/report/browse_predictions_{recipe}.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=lambda w: first_seed(w.recipe, RUNS[w.recipe]),
+        note=NOTE,
+    message:
+        "A page to look through the predictions ({wildcards.recipe})"
+    shell:
+        stage_command("report.pages.predictions")

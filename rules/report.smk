@@ -4,55 +4,39 @@ report: "../results/report/workflow.rst"
 
 
 include: "report_common.smk"
+
+
+FIT = [f"results/fit/{recipe}.json" for recipe in RECIPES]
+
+
 include: "figures.smk"
 include: "tables.smk"
 include: "answers.smk"
 
 
-FRONT_PAGE = "results/report/workflow.rst"
-STAGES.append(
-    ReportStage(
-        "write_front_page",
-        "pages.front_page",
-        "The front page of the report",
-        outputs={"page": FRONT_PAGE},
-        inputs={
-            "summary": f"{TABLES}/summary.csv",
-            "means": f"{TABLES}/over_seeds.csv",
-            "claims": f"{TABLES}/claims.json",
-            "best": f"{TABLES}/best_run.json",
-            "fit": FIT,
-            "published": PUBLISHED,
-        },
-        params={"note": NOTE},
-    )
-)
-for made in STAGES:
-
-    rule:
-        name:
-            made.name
-        input:
-            made.files,
-            **made.inputs,
-        output:
-            **made.outputs,
-        log:
-            made.log,
-        wildcard_constraints:
-            **made.constraints,
-        conda:
-            "../envs/essence.yaml"
-        params:
-            **made.settings,
-            command=made.command,
-        message:
-            made.message
-        shell:
-            "{params.command}"
+rule write_front_page:
+    input:
+        summary=f"{TABLES}/summary.csv",
+        means=f"{TABLES}/over_seeds.csv",
+        claims=f"{TABLES}/claims.json",
+        best=f"{TABLES}/best_run.json",
+        fit=FIT,
+        published=PUBLISHED,
+    output:
+        page="results/report/workflow.rst",
+    log:
+        "logs/report/write_front_page.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        note=NOTE,
+    message:
+        "The front page of the report"
+    shell:
+        stage_command("report.pages.front_page")
 
 
-REPORT_PARTS.append(FRONT_PAGE)
+REPORT_PARTS.append("results/report/workflow.rst")
 REPORT_ITEMS = [REPORT_PARTS, "results/report.html"]
 
 

@@ -1,12 +1,5 @@
 # What the rules of the report share: names, categories, and which runs a result is made from.
-from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any
-
-from snakemake.utils import format as filled_in
-
 from workflow_scripts.config import ablation_names
-from workflow_scripts.digest import code_digest
 from workflow_scripts.report.captions import caption as read_caption
 
 PUBLISHED = "resources/published.json"
@@ -18,10 +11,9 @@ BEST = config["best_run"]
 ABLATION_IN_REPORT = config["ablation"]["in_report"]
 BEST_HAS_TEST = keeps_test(config, BEST["recipe"])
 TEST_ROWS = "results/data/test.parquet"
-FIT = [f"results/fit/{recipe}.json" for recipe in RECIPES]
 # What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
-SCORES = ("scores.json",) + (
-    ("sql_scores.json", "verdicts.parquet") if DATABASES else ()
+SCORES = ["scores.json"] + (
+    ["sql_scores.json", "verdicts.parquet"] if DATABASES else []
 )
 # Categories of the report, numbered so that they stand in its order.
 CATEGORIES = {
@@ -36,54 +28,8 @@ CATEGORIES = {
 }
 
 
-REPORT_PARTS = []  # all files of the report; filled by what marks them for it
+REPORT_PARTS = []  # all files of the report; filled by the rules that make them
 CAPTIONS = {}  # file of a caption -> its text; likewise
-STAGES = []  # report.smk makes a rule of each
-
-
-@dataclass
-class ReportStage:
-    """What the rule of a stage says beside what all of them say.
-
-    `runs`: the run folders that it is given (a list, or a function of the wildcards), and `reads`
-    the files that it reads in each of them.
-    """
-
-    name: str
-    stage: str
-    message: str
-    outputs: dict
-    inputs: dict = field(default_factory=dict)
-    runs: Any = ()
-    reads: tuple = ()
-    params: dict = field(default_factory=dict)
-    constraints: dict = field(default_factory=dict)
-
-    def files(self, wildcards):
-        runs = self.runs(wildcards) if callable(self.runs) else self.runs
-        return [f"{run}/{name}" for run in runs for name in self.reads]
-
-    @property
-    def log(self):
-        wildcards = re.findall(r"{\w+}", list(self.outputs.values())[-1])
-        return f"logs/report/{'_'.join([self.name, *wildcards])}.log"
-
-    @property
-    def settings(self):
-        code = code_digest(f"workflow_scripts.report.{self.stage}")
-        return {"runs": self.runs, "code": code, **self.params}
-
-    def command(self, wildcards, input, output):
-        """The shell command, as a parameter: rules made in a loop have the text of it in common.
-
-        Snakemake doesn't compare what follows from inputs and outputs, so `settings` stand beside.
-        """
-        given = SimpleNamespace()
-        for name, value in self.settings.items():
-            setattr(given, name, value(wildcards) if callable(value) else value)
-        log = [self.log.format(**wildcards)]
-        text = stage_command(f"report.{self.stage}")
-        return filled_in(text, input=input, output=output, params=given, log=log)
 
 
 def in_report(path, stage, category, label, caption="CAPTION", instances=({},)):
@@ -110,39 +56,56 @@ def in_report(path, stage, category, label, caption="CAPTION", instances=({},)):
     )
 
 
-def figure(name, stage, message, category, label, file=None, instances=({},), **more):
-    """A stage that draws `file` (without one: the module's name), as SVG and PNG.
-
-    Its style is the configuration's for all figures, and over it the one for this kind.
-    """
-    kind = stage.split(".")[-1]
-    svg, png = (f"{FIGURES}/{file or kind}.{suffix}" for suffix in ("svg", "png"))
+def figure(stage, category, label, name=None, instances=({},)):
+    """What a rule declares as outputs of a figure. `name` of the files, where not the stage's."""
+    svg, png = (f"{FIGURES}/{name or stage}.{kind}" for kind in ("svg", "png"))
     REPORT_PARTS.extend(png.format(**values) for values in instances)
+    marked = in_report(svg, f"figures.{stage}", category, label, instances=instances)
+    return {"svg": marked, "png": png}
+
+
+def figure_by_recipe(stage, category, label, recipes):
+    name, instances = f"{stage}_{{recipe}}", [{"recipe": recipe} for recipe in recipes]
+    return figure(stage, category, label, name, instances)
+
+
+def loss_figure(stage, figures):
+    """`figures`: recipe -> name -> LossFigure."""
+    instances = [
+        {"figure": name, "recipe": recipe}
+        for recipe, of_recipe in figures.items()
+        for name in of_recipe
+    ]
+    return figure(
+        stage,
+        lambda w: "exp1" if figures[w.recipe][w.figure].experiment == 1 else "exp3",
+        lambda w: figures[w.recipe][w.figure].label,
+        "{figure}_{recipe}",
+        instances,
+    )
+
+
+def look(kind, note=NOTE):
+    """A figure's small print, and matplotlib's settings: those for all, over them its kind's own."""
     styles = config["figures"].get("style") or {}
-    style = settings_json({**styles.get("all", {}), **styles.get(kind, {})})
-    params = {"note": NOTE, "style": style, **more.pop("params", {})}
-    outputs = more.pop("outputs", {}) | {
-        "svg": in_report(svg, stage, category, label, instances=instances),
-        "png": png,
+    return {
+        "note": note,
+        "style": settings_json({**styles.get("all", {}), **styles.get(kind, {})}),
     }
-    STAGES.append(ReportStage(name, stage, message, outputs, params=params, **more))
 
 
-def page(name, stage, message, file, category, label, instances=({},), **more):
-    """A stage that makes an HTML page."""
-    params = {"note": NOTE, **more.pop("params", {})}
-    outputs = more.pop("outputs", {}) | {
-        "page": in_report(file, stage, category, label, instances=instances)
-    }
-    STAGES.append(ReportStage(name, stage, message, outputs, params=params, **more))
-
-
-def by_recipe(recipes):
-    return [{"recipe": recipe} for recipe in recipes]
+def files_of(folders, *names):
+    return [f"{folder}/{name}" for folder in folders for name in names]
 
 
 def first_seed(recipe, runs):
     return [RUN.format(recipe=recipe, run=run, seed=SEEDS[0]) for run in runs]
+
+
+def any_figure(figures):
+    """A pattern for the name of any figure of any recipe."""
+    names = {name for of_recipe in figures.values() for name in of_recipe}
+    return "|".join(re.escape(name) for name in sorted(names))
 
 
 def best_run(wildcards):

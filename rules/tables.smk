@@ -3,111 +3,180 @@
 #      ablation`, or where the configuration has it in the report, what each repair is worth.
 
 
-page(
-    "tabulate_results",
-    "tables.results",
-    "Tables of results",
-    f"{TABLES}/summary.html",
-    "results",
-    "1 Results of all runs",
-    outputs={
-        "results": in_report(
+rule tabulate_results:
+    input:
+        files_of(run_dirs(), "training.json", *SCORES),
+    output:
+        results=in_report(
             f"{TABLES}/results.csv",
             "tables.results",
             "results",
             "3 All numbers (CSV)",
             caption="CAPTION_CSV",
         ),
-        "means": f"{TABLES}/over_seeds.csv",
-        "summary": f"{TABLES}/summary.csv",
-    },
-    runs=run_dirs(),
-    reads=("training.json", *SCORES),
-)
-page(
-    "tabulate_models",
-    "tables.models",
-    "Comparison of models (Annex II)",
-    f"{TABLES}/models.html",
-    "results",
-    "2 Comparison of models",
-    inputs={"published": PUBLISHED},
-    outputs={"table": f"{TABLES}/models.csv"},
-    runs=run_dirs(),
-    reads=("training.json", "provenance.json", *SCORES),
-    params={"model": Path(config["model"]["base"]).name},
-)
-page(
-    "tabulate_differences",
-    "tables.differences",
-    "Differences between runs",
-    f"{TABLES}/differences.html",
-    "results",
-    "4 Differences between runs",
-    inputs={"published": PUBLISHED},
-    outputs={"table": f"{TABLES}/differences.csv"},
-    runs=run_dirs(),
-    reads=("training.json", "predictions.parquet", *SCORES),
-)
-page(
-    "tabulate_runs",
-    "tables.runs",
-    "Table of runs",
-    f"{TABLES}/runs.html",
-    "runs",
-    "Runs and their provenance",
-    outputs={"table": f"{TABLES}/runs.csv"},
-    runs=run_dirs(),
-    reads=("training.json", "provenance.json"),
-)
-page(
-    "make_claims",
-    "claims.table",
-    "Claims of the report and what became of them",
-    f"{TABLES}/claims.html",
-    "claims",
-    "1 Claims and verdicts",
-    inputs={
-        "fit": FIT,
-        "profile": "results/data/profile.json",
-        "reading": "results/data/reading.json",
-        "rows": "results/data/rows.parquet",
-        "published": PUBLISHED,
-        "ablation": [f"{TABLES}/ablation.csv"] if ABLATION_IN_REPORT else [],
-    },
-    outputs={
-        "claims": f"{TABLES}/claims.json",
-        "table": in_report(
+        means=f"{TABLES}/over_seeds.csv",
+        summary=f"{TABLES}/summary.csv",
+        page=in_report(
+            f"{TABLES}/summary.html",
+            "tables.results",
+            "results",
+            "1 Results of all runs",
+        ),
+    log:
+        "logs/report/tabulate_results.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=run_dirs(),
+        note=NOTE,
+    message:
+        "Tables of results"
+    shell:
+        stage_command("report.tables.results")
+
+
+rule tabulate_models:
+    input:
+        files_of(run_dirs(), "training.json", "provenance.json", *SCORES),
+        published=PUBLISHED,
+    output:
+        table=f"{TABLES}/models.csv",
+        page=in_report(
+            f"{TABLES}/models.html",
+            "tables.models",
+            "results",
+            "2 Comparison of models",
+        ),
+    log:
+        "logs/report/tabulate_models.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=run_dirs(),
+        model=Path(config["model"]["base"]).name,
+        note=NOTE,
+    message:
+        "Comparison of models (Annex II)"
+    shell:
+        stage_command("report.tables.models")
+
+
+rule tabulate_differences:
+    input:
+        files_of(run_dirs(), "training.json", "predictions.parquet", *SCORES),
+        published=PUBLISHED,
+    output:
+        table=f"{TABLES}/differences.csv",
+        page=in_report(
+            f"{TABLES}/differences.html",
+            "tables.differences",
+            "results",
+            "4 Differences between runs",
+        ),
+    log:
+        "logs/report/tabulate_differences.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=run_dirs(),
+        note=NOTE,
+    message:
+        "Differences between runs"
+    shell:
+        stage_command("report.tables.differences")
+
+
+rule tabulate_runs:
+    input:
+        files_of(run_dirs(), "training.json", "provenance.json"),
+    output:
+        table=f"{TABLES}/runs.csv",
+        page=in_report(
+            f"{TABLES}/runs.html", "tables.runs", "runs", "Runs and their provenance"
+        ),
+    log:
+        "logs/report/tabulate_runs.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=run_dirs(),
+        note=NOTE,
+    message:
+        "Table of runs"
+    shell:
+        stage_command("report.tables.runs")
+
+
+rule make_claims:
+    input:
+        files_of(
+            run_dirs(),
+            "training.json",
+            "training_log.jsonl",
+            "provenance.json",
+            *SCORES,
+        ),
+        fit=FIT,
+        profile="results/data/profile.json",
+        reading="results/data/reading.json",
+        rows="results/data/rows.parquet",
+        published=PUBLISHED,
+        ablation=[f"{TABLES}/ablation.csv"] if ABLATION_IN_REPORT else [],
+    output:
+        claims=f"{TABLES}/claims.json",
+        table=in_report(
             f"{TABLES}/claims.csv",
             "claims.table",
             "claims",
             "4 Claims (CSV)",
             caption="CAPTION_CSV",
         ),
-    },
-    runs=run_dirs(),
-    reads=("training.json", "training_log.jsonl", "provenance.json", *SCORES),
-    params={"recipes": settings_json(config["claims"]), "own_model": OWN_MODEL},
-)
-figure(
-    "tabulate_ablation",
-    "claims.ablation",
-    "What each repair is worth",
-    "claims",
-    "3 What each repair is worth",
-    instances=[{}] if ABLATION_IN_REPORT else [],
-    outputs={"table": f"{TABLES}/ablation.csv"},
-    runs=[
-        RUN.format(recipe=recipe, run=config["ablation"]["run"], seed=seed)
-        for recipe in ablation_names(config)
-        for seed in SEEDS
-    ],
-    reads=("training.json", "predictions.parquet", *SCORES),
-    params={name: config["ablation"][name] for name in ("unrepaired", "repaired")},
-)
+        page=in_report(
+            f"{TABLES}/claims.html", "claims.table", "claims", "1 Claims and verdicts"
+        ),
+    log:
+        "logs/report/make_claims.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=run_dirs(),
+        recipes=settings_json(config["claims"]),
+        own_model=OWN_MODEL,
+        note=NOTE,
+    message:
+        "Claims of the report and what became of them"
+    shell:
+        stage_command("report.claims.table")
+
+
+rule tabulate_ablation:
+    input:
+        files_of(ablation_dirs(), "training.json", "predictions.parquet", *SCORES),
+    output:
+        table=f"{TABLES}/ablation.csv",
+        svg=in_report(
+            f"{FIGURES}/ablation.svg",
+            "claims.ablation",
+            "claims",
+            "3 What each repair is worth",
+            instances=[{}] if ABLATION_IN_REPORT else [],
+        ),
+        png=f"{FIGURES}/ablation.png",
+    log:
+        "logs/report/tabulate_ablation.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        **look("ablation"),
+        runs=ablation_dirs(),
+        unrepaired=config["ablation"]["unrepaired"],
+        repaired=config["ablation"]["repaired"],
+    message:
+        "What each repair is worth"
+    shell:
+        stage_command("report.claims.ablation")
 
 
 rule ablation:
     input:
-        f"{TABLES}/ablation.csv",
-        multiext(f"{FIGURES}/ablation", ".svg", ".png"),
+        rules.tabulate_ablation.output,
