@@ -320,7 +320,6 @@ def _provenance(settings: Settings, key: dict[str, Any]) -> Provenance:
         batch=Batch(effective=batch, micro=batch, accumulation=1),
         starts=1,
         seconds={"train": 12.5, "load": 1.0},
-        energy_joules=None,
         peak_memory_mib=900,
         model=Weights(sha256="5" * 64, bytes=1, parameters=2_700_000),
     )

@@ -157,7 +157,6 @@ class Provenance(Artifact):
     batch: Batch
     starts: int
     seconds: dict[str, float]
-    energy_joules: float | None
     peak_memory_mib: int
     model: Weights
 

@@ -5,7 +5,6 @@ import platform
 import resource
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,49 +54,24 @@ class Sources:
         return digest_of(facts)[:16]
 
 
-class Cost:
-    """Seconds of each part of a run, and the joules that its GPU uses meanwhile."""
+class Clock:
+    """Seconds of each part of a run."""
 
-    def __init__(self, device: DeviceFacts):
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._since = time.monotonic()
-        self._joules = _energy_counter() if device.kind == "cuda" else None
-        self._joules_before = self._joules() if self._joules else 0.0
 
     def part_done(self, name: str) -> None:
         now = time.monotonic()
         self.seconds[name] = round(now - self._since, 3)
         self._since = now
 
-    @property
-    def energy_joules(self) -> float | None:
-        """None where nothing measures it."""
-        return self._joules() - self._joules_before if self._joules else None
-
-
-def _energy_counter() -> Callable[[], float] | None:
-    """Reads the joules that this process's GPU has used; needs the package nvidia-ml-py."""
-    try:
-        import pynvml
-    except ImportError:
-        return None
-    import torch
-
-    try:
-        pynvml.nvmlInit()
-        uuid = f"GPU-{torch.cuda.get_device_properties(0).uuid}"
-        gpu = pynvml.nvmlDeviceGetHandleByUUID(uuid)
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu)  # older GPUs do not count
-    except pynvml.NVMLError:
-        return None
-    return lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(gpu) / 1000
-
 
 def provenance(
     sources: Sources,
     micro_batch: MicroBatch,
     starts: int,
-    cost: Cost,
+    seconds: dict[str, float],
     weights: Weights,
 ) -> Provenance:
     """The facts of a run whose weights are on the disk, and of the machine that we are on."""
@@ -118,8 +92,7 @@ def provenance(
         platform=platform.platform(),
         batch=micro_batch.facts,
         starts=starts,
-        seconds=cost.seconds,
-        energy_joules=cost.energy_joules,
+        seconds=seconds,
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         model=weights,
     )

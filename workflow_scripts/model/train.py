@@ -19,7 +19,7 @@ from workflow_scripts.model.load import check_base, initial_model, load_model
 from workflow_scripts.model.micro_batch import MicroBatch
 from workflow_scripts.model.outcome import Outcome, end_of
 from workflow_scripts.model.progress import say
-from workflow_scripts.model.provenance import Cost, Sources, provenance
+from workflow_scripts.model.provenance import Clock, Sources, provenance
 from workflow_scripts.model.publish import is_published, published, save_model
 from workflow_scripts.stage import Input, Setting, run_stage
 
@@ -48,7 +48,7 @@ def train(
         if is_published(out, sources.fingerprint):
             say(f"{out} was just published by another process")
             return
-        cost = Cost(device)
+        clock = Clock()
         say(f"rows: {len(data.train)} train, {len(data.val)} val; checkpoints: {checkpoints}")
 
         def fit(rows_at_once: int) -> "TaskLossTrainer":
@@ -57,22 +57,22 @@ def train(
             model = initial_model(base, data.tokenizer, settings.seed, device.kind)
             arguments = training_arguments(settings, device, checkpoints, rows_at_once)
             trainer = TaskLossTrainer(settings, arguments, model, data)
-            cost.part_done("load")
+            clock.part_done("load")
             trainer.fit(Resume.newest(checkpoints))
-            cost.part_done("train")
+            clock.part_done("train")
             return trainer
 
         micro_batch = MicroBatch(settings.run.batch_size, checkpoints)
         starts = micro_batch.largest_that_fits(fit).resume.notes.starts + 1
         outcome = Outcome(checkpoints)
-        cost.seconds["train_in_all_starts"] = round(outcome.notes.seconds, 3)
+        clock.seconds["train_in_all_starts"] = round(outcome.notes.seconds, 3)
         summary = outcome.summary(settings, data.row_counts())
         with published(out) as stage:
             weights = save_model(load_model(outcome.best), data.tokenizer, stage / "model")
             write_lines(stage / "training_log.jsonl", [*outcome.log, end_of(summary)])
             summary.write(stage / "training.json")
-            cost.part_done("publish")
-            facts = provenance(sources, micro_batch, starts, cost, weights)
+            clock.part_done("publish")
+            facts = provenance(sources, micro_batch, starts, clock.seconds, weights)
             facts.write(stage / "provenance.json")
         say(
             f"published {out}: best epoch {summary.best_epoch} of {summary.epochs_done}, "

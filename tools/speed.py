@@ -1,0 +1,118 @@
+"""What the shortcuts save, each as a ratio of processor time measured in one run.
+
+    python -m tools.speed --run results/runs/repaired/exp5_long/seed42
+
+`before` does the same work as `now` without the shortcut; both give equal results, or the tool
+fails. What was measured stands in docs/performance.md.
+"""
+
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.runs import Training
+from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.data.source_tokens import SourceEncoder
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.stage import Option, run_stage
+
+STARTS = ("data.draw_sample", "data.profile", "text.fit", "metrics.score_sql", "model.train")
+
+
+def cpu(work: Callable[[], Any]) -> tuple[float, Any]:
+    """(seconds of processor time of this process, what the work gives)."""
+    started = time.process_time()
+    result = work()
+    return time.process_time() - started, result
+
+
+def show(what: str, before: Callable[[], Any], now: Callable[[], Any]) -> None:
+    """Raises EssenceError when the two ways give different results."""
+    (old, first), (new, second) = cpu(before), cpu(now)
+    if first != second:
+        raise EssenceError(f"{what}: the two ways differ")
+    print(f"{what:44} {old:7.2f} s {new:7.2f} s   {new / old:.2f}", flush=True)
+
+
+def answering(run: Path, rows: list[Row]) -> None:
+    import torch
+
+    from workflow_scripts.model.batches import make_examples, pad_sources
+    from workflow_scripts.model.decoding import generate
+    from workflow_scripts.model.load import load_model
+    from workflow_scripts.model.trainer import encode_distinct
+    from workflow_scripts.text.tokenizers import load_tokenizer
+
+    torch.set_num_threads(1)
+    recipe = Training.read(run / "training.json").settings.recipe
+    tokenizer, model = load_tokenizer(run / "model", recipe.tokenizer), load_model(run / "model")
+    pad, limit = tokenizer.pad_token_id, recipe.generate_tokens
+    sources = [example["input_ids"] for example in make_examples(rows, recipe, tokenizer)]
+    model.eval()
+
+    def library() -> list[list[int]]:
+        distinct = sorted(set(map(tuple, sources)), key=lambda ids: (len(ids), ids))
+        answers = {}
+        for start in range(0, len(distinct), 32):
+            batch = distinct[start : start + 32]
+            ids, mask = pad_sources(list(map(list, batch)), pad)
+            written = model.generate(
+                input_ids=ids, attention_mask=mask, max_new_tokens=limit, num_beams=1
+            )
+            for source, answer in zip(batch, written[:, 1:].tolist(), strict=True):
+                end = answer.index(1) + 1 if 1 in answer else limit
+                answers[source] = answer[:end]
+        return [answers[tuple(source)] for source in sources]
+
+    show("answering, beside the library's loop", library, lambda: generate(
+        model, sources, pad, limit, 32
+    ))  # fmt: skip
+    batches = [pad_sources(sources[at : at + 16], pad) for at in range(0, len(sources), 16)]
+    with torch.no_grad():
+        show(
+            "encoding for evaluation, beside all rows",
+            lambda: [
+                model.encoder(*batch).last_hidden_state.double().sum().item() for batch in batches
+            ],
+            lambda: [encode_distinct(model, *batch)[0].double().sum().item() for batch in batches],
+        )
+
+
+def speed(
+    run: Annotated[Path, Option("folder of a finished run of T5's kind")],
+    rows: Annotated[Path, Option("Parquet of rows to answer")] = Path("results/data/test.parquet"),
+    all_rows: Annotated[Path, Option("Parquet of rows to tokenise")] = Path(
+        "results/data/rows.parquet"
+    ),
+) -> None:
+    print(f"{'':44} {'before':>9} {'now':>9}   ratio")
+    from tokenizers import Tokenizer
+
+    stock = Tokenizer.from_file("resources/models/standin/tokenizer.json")
+    texts = [row.source for row in read_rows(Row, all_rows)]
+    show(
+        "tokenising whole prompts, beside in one piece",
+        lambda: list(map(len, SourceEncoder(stock, parts=False).encode(texts))),
+        lambda: list(map(len, SourceEncoder(stock).encode(texts))),
+    )
+    answering(run, read_rows(Row, rows))
+    for module in STARTS:
+        print(f"start of {module:35} {'':9} {start(module):7.2f} s", flush=True)
+
+
+def start(module: str) -> float:
+    """Processor seconds until a stage knows its arguments."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", f"workflow_scripts.{module}", "--help"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+if __name__ == "__main__":
+    run_stage(speed)
