@@ -29,6 +29,7 @@ rule write_front_page:
     conda:
         "../envs/essence.yaml"
     params:
+        recipes=settings_json(config["claims"]),
         note=NOTE,
     message:
         "The front page of the report"

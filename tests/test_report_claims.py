@@ -10,7 +10,7 @@ import material
 import pytest
 import report_files as made
 
-from workflow_scripts.artifacts.claims import ClaimRecipes, Claims, Finding, Kind, Reason, Verdict
+from workflow_scripts.artifacts.claims import COLUMNS, Claims, Finding, Kind, Reason, Verdict
 from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
@@ -28,7 +28,6 @@ from workflow_scripts.report.claims.table import make_claims
 from workflow_scripts.report.claims.verdicts import (
     REPORTS_ROWS,
     SEVERAL_SEEDS,
-    Number,
     judge_claim,
     judge_number,
     line_in_words,
@@ -44,7 +43,7 @@ PUBLISHED = Published.read(PUBLISHED_FILE)
 PUBLISHED_KEYS = ("rouge_l_val", "exact_match_val", "best_eval_loss", "epochs_done", "log")
 # SHA-256 of those numbers as they were read off the report
 PUBLISHED_DIGEST = "19bdfbc38622645f78ae4ad0f9f24fb454dcbc74cfa372e7f7beea82e78a5b41"
-RECIPES = ClaimRecipes(as_run="as_run", as_written="as_written", repaired="repaired")
+RECIPES = {column: column for column in COLUMNS}
 NOTE = "generated twin data"
 CHOSEN = "exp3_bs4_lr1e-4"
 
@@ -122,6 +121,7 @@ def tables(runs, tmp_path_factory) -> Path:
         BestRun.read(best),
         audits,
         PUBLISHED,
+        RECIPES,
         page=folder / "workflow.rst",
         note=NOTE,
     )
@@ -145,7 +145,7 @@ def test_the_claims_table_has_every_published_number(tables):
 
 
 def test_another_recipe_can_fill_a_column(runs, tmp_path):
-    other = ClaimRecipes(as_run="as_run", as_written="as_written", repaired="mine")
+    other = RECIPES | {"repaired": "mine"}
     evidence = Evidence(runs=runs, recipes=other, published=PUBLISHED)
     line = line_in_words(the_claim("Smaller batches"), evidence)
     assert line.measured["repaired"] == "not trained here"
@@ -207,7 +207,7 @@ def test_the_loss_quoted_for_batch_4_is_batch_8s(runs, tmp_path):
 def test_a_number_is_judged_by_its_intervals(runs, tmp_path, as_run, as_written, verdict):
     measured = {"as_run": as_run, "as_written": as_written, "repaired": None}
     evidence = evidence_of(runs, tmp_path)
-    assert english(judge_number(Number(0.35, measured, ["A3"]), evidence)) == verdict
+    assert english(judge_number(0.35, measured, ["A3"], evidence)) == verdict
 
 
 HOLDS, FAILS, UNMEASURED = (
@@ -281,13 +281,13 @@ def test_pairs_of_one_seed_count_once_where_there_are_seeds(tmp_path):
         return trainings.smaller_batch(evidence, "repaired")
 
     outcome = measured(folders)
-    assert "mean of 9 pairs: " in outcome.text and outcome.measured
+    assert "mean of 9 pairs: " in outcome.text and outcome.finding != Finding.NOT_MEASURED
     alone = measured([folder for folder in folders if folder.name == "seed1"])
-    assert "one seed: no interval" in alone.text and not alone.measured
+    assert "one seed: no interval" in alone.text and alone.finding == Finding.NOT_MEASURED
 
 
 def test_the_reports_own_numbers_speak_against_two_of_its_claims(runs, tmp_path):
     evidence = evidence_of(runs, tmp_path)
-    against = [claim.id for claim in CLAIMS if claim.published(evidence).fails]
+    against = [claim.id for claim in CLAIMS if claim.published(evidence).finding == Finding.FAILS]
     # its log moves more once balanced; batch 8 has the lower loss three times
     assert against == ["balancing_stabilises", "smaller_batch", "chosen_is_best"]

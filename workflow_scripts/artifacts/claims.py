@@ -23,17 +23,14 @@ class Kind(StrEnum):
 
 
 class Reason(StrEnum):
-    """What led to a verdict, where its kind and its findings do not say it."""
+    """What led to a verdict, in words, where its other fields do not say it."""
 
-    MISSING = "what a test needs is missing"
-    ONE_SEED = "an interval needs several seeds"
-    INSIDE = "inside the interval"
+    ONE_SEED = "an interval needs at least two seeds"
     GONE_WHEN_REPAIRED = "gone when repaired"
-    GONE_AS_WRITTEN = "gone as written"
-    LESS_AS_WRITTEN = "less as written"
-    ONLY_AS_RUN = "inside the interval as run alone"
-    WRONG_FIGURE = "its figure cannot show it"
-    STATED = "see the detail"
+    GONE_AS_WRITTEN = "there as run, gone as written"
+    LESS_AS_WRITTEN = "there as run, less as written"
+    ONLY_AS_RUN = "inside the interval as run, not as written"
+    WRONG_FIGURE = "its figure can't show it"
 
 
 class Finding(StrEnum):
@@ -49,8 +46,9 @@ class Verdict(Artifact):
     """What became of a claim, and why.
 
     `artefacts` could have produced the published result: each of them alone, or, where they were
-    `singled_out` by the ablation, all of them together. `missing` names what a test lacks here.
-    `contradicted`: the report's own numbers speak against its claim.
+    `singled_out` by the ablation, all of them together. `missing` names what a test lacks here,
+    `inside` what the interval is over that a number lies in, `detail` is a reason of this claim
+    alone. `contradicted`: the report's own numbers speak against its claim.
     """
 
     kind: Annotated[Kind, Field(strict=False)]
@@ -59,11 +57,9 @@ class Verdict(Artifact):
     singled_out: bool = False
     findings: dict[Column, Annotated[Finding, Field(strict=False)]] = Field(default_factory=dict)
     missing: list[str] = Field(default_factory=list)
+    inside: str = ""
     detail: str = ""
     contradicted: bool = False
-
-    def found(self, column: Column) -> Finding:
-        return self.findings.get(column, Finding.NOT_MEASURED)
 
 
 class ClaimLine(Artifact):
@@ -76,21 +72,5 @@ class ClaimLine(Artifact):
     verdict: Verdict
 
 
-class ClaimRecipes(Artifact):
-    """The configuration's `claims`: the recipe of each column."""
-
-    as_run: str
-    as_written: str
-    repaired: str
-
-    def of(self, column: Column) -> str:
-        return getattr(self, column)
-
-
 class Claims(Artifact):
-    """`basis`: the data and the model that everything was computed on, in words."""
-
-    basis: str
-    recipes: ClaimRecipes
-    trained: list[Column]
     lines: list[ClaimLine]

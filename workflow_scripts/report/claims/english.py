@@ -5,14 +5,6 @@ from workflow_scripts.report.pages import html
 
 AGAINST = "the report's own numbers speak against it"
 COLOURS = {Kind.REPRODUCED: "good", Kind.OPEN: "unsure", Kind.NOT_TESTABLE: "unsure"}
-WHY = {
-    Reason.ONE_SEED: "an interval needs at least two seeds",
-    Reason.GONE_WHEN_REPAIRED: "gone when repaired",
-    Reason.GONE_AS_WRITTEN: "there as run, gone as written",
-    Reason.LESS_AS_WRITTEN: "there as run, less as written",
-    Reason.ONLY_AS_RUN: "inside the interval as run, not as written",
-    Reason.WRONG_FIGURE: "its figure can't show it",
-}
 
 
 def english(verdict: Verdict) -> str:
@@ -33,35 +25,32 @@ def _head(verdict: Verdict) -> str:
         return f"artefact of {_artefacts(verdict)}"
     if verdict.kind == Kind.OPEN:
         return Kind.NOT_REPRODUCED.value
-    if verdict.reason == Reason.INSIDE:
-        return f"{verdict.kind} (inside the interval over {verdict.detail})"
-    return verdict.kind.value
+    inside = f" (inside the interval over {verdict.inside})" if verdict.inside else ""
+    return f"{verdict.kind}{inside}"
 
 
 def _why(verdict: Verdict) -> str:
     if verdict.kind == Kind.OPEN:
-        if verdict.found("repaired") == Finding.HOLDS:
+        if verdict.findings.get("repaired") == Finding.HOLDS:
             return "open as written"
-        seen = "there as run, but " if verdict.found("as_run") == Finding.HOLDS else ""
-        return f"open, {seen}as written the interval holds 0"
-    if verdict.reason == Reason.MISSING:
+        seen = verdict.findings.get("as_run") == Finding.HOLDS
+        return f"open, {'there as run, but ' * seen}as written the interval holds 0"
+    if verdict.missing:
         return f"needs {' and '.join(verdict.missing)}"
-    if verdict.reason == Reason.STATED:
-        return verdict.detail
-    return WHY.get(verdict.reason, "")
+    return verdict.detail or verdict.reason or ""
 
 
 def _remarks(verdict: Verdict) -> list[str]:
-    repaired = verdict.found("repaired")
-    remarks = []
+    repaired = verdict.findings.get("repaired")
     if verdict.kind == Kind.ARTEFACT:
         return [_true_losses(verdict)] if verdict.reason == Reason.WRONG_FIGURE else []
-    if verdict.kind == Kind.REPRODUCED and repaired in (Finding.FAILS, Finding.OPEN):
-        remarks.append("gone once repaired" if repaired == Finding.FAILS else "open once repaired")
     if verdict.kind in (Kind.OPEN, Kind.NOT_REPRODUCED) and repaired == Finding.HOLDS:
-        of = f" of {_artefacts(verdict)}" if verdict.artefacts else ""
-        return [f"holds once repaired{of}"]
-    return [*remarks, AGAINST] if verdict.contradicted else remarks
+        return [f"holds once repaired{' of ' * bool(verdict.artefacts)}{_artefacts(verdict)}"]
+    remarks = [AGAINST] if verdict.contradicted else []
+    if verdict.kind == Kind.REPRODUCED and repaired in (Finding.FAILS, Finding.OPEN):
+        said = "gone" if repaired == Finding.FAILS else "open"
+        return [f"{said} once repaired", *remarks]
+    return remarks
 
 
 def _artefacts(verdict: Verdict) -> str:

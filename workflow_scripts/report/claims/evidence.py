@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from workflow_scripts.artifacts.claims import COLUMNS, ClaimRecipes, Column
+from workflow_scripts.artifacts.claims import COLUMNS, Column
 from workflow_scripts.artifacts.data import Profile
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
@@ -23,7 +23,7 @@ class Evidence:
     """
 
     runs: list[Run]
-    recipes: ClaimRecipes
+    recipes: dict[Column, str]
     published: Published
     fit: dict[str, FitAudit] = field(default_factory=dict)
     profile: Profile | None = None
@@ -33,7 +33,7 @@ class Evidence:
 
     def by_column(self, measure: Callable[[str], Value]) -> dict[Column, Value]:
         """Column of the claims -> what `measure` makes of its recipe."""
-        return {column: measure(self.recipes.of(column)) for column in COLUMNS}
+        return {column: measure(self.recipes[column]) for column in COLUMNS}
 
     def of_recipe(self, recipe: str) -> list[Run]:
         return [run for run in self.runs if run.recipe == recipe]

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from statistics import fmean
 
-from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Column, Kind, Reason, Verdict
+from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Column, Kind, Verdict
 from workflow_scripts.artifacts.published import PublishedRun
 from workflow_scripts.report.artefacts import suspects
 from workflow_scripts.report.claims.evidence import Evidence
 from workflow_scripts.report.claims.outcome import Measured, over_seeds
-from workflow_scripts.report.claims.verdicts import REPORTS_ROWS, Number, judge_number, untestable
+from workflow_scripts.report.claims.verdicts import REPORTS_ROWS, judge_number, untestable
 
 # field of a published run -> (words, metric, split)
 SCORES = {
@@ -27,12 +27,9 @@ def run_lines(evidence: Evidence) -> Iterator[ClaimLine]:
         for key, (words, metric, split) in SCORES.items():
             value = getattr(published, key)
             if value is not None:
-                number = Number(
-                    value,
-                    _measured(evidence, name, metric, split),
-                    _suspects(published, is_a_loss=metric == "eval_loss") or suspects(key),
-                )
-                yield _line(f"{name}: {words}", f"{value:.4g}", number, evidence)
+                measured = _measured(evidence, name, metric, split)
+                possible = _suspects(published, metric == "eval_loss") or suspects(key)
+                yield _line(f"{name}: {words}", value, measured, possible, evidence)
         yield _epochs_line(name, published, evidence)
         yield _time_line(name, published, evidence)
 
@@ -42,12 +39,12 @@ def text_lines(evidence: Evidence) -> Iterator[ClaimLine]:
     logged = {name: run.best_eval_loss for name, run in evidence.published.runs.items()}
     for name, value in evidence.published.text.best_eval_loss.items():
         nearest = min(logged, key=lambda run: abs(logged[run] - value))
-        number = Number(value, _measured(evidence, name, "eval_loss"), suspects(OWN_LOG))
-        line = _line(f"{name}: evaluation loss given in the text (6)", f"{value}", number, evidence)
+        measured = _measured(evidence, name, "eval_loss")
+        words = f"{name}: evaluation loss given in the text (6)"
+        line = _line(words, value, measured, suspects(OWN_LOG), evidence)
         if nearest != name:
             verdict = Verdict(
                 kind=Kind.ARTEFACT,
-                reason=Reason.STATED,
                 artefacts=["A10"],
                 detail=f"its own log has {logged[name]:.3f} for this run; "
                 f"{logged[nearest]:.3f} is {nearest}'s",
@@ -90,12 +87,18 @@ def _measured(
     return evidence.by_column(lambda recipe: evidence.score(recipe, name, metric, split))
 
 
-def _line(claim: str, published: str, number: Number, evidence: Evidence) -> ClaimLine:
+def _line(
+    claim: str,
+    published: float,
+    measured: dict[Column, Measured | None],
+    possible: list[str],
+    evidence: Evidence,
+) -> ClaimLine:
     return ClaimLine(
         claim=claim,
-        published=published,
-        measured={column: str(value or "") for column, value in number.measured.items()},
-        verdict=judge_number(number, evidence),
+        published=f"{published:.4g}",
+        measured={column: str(value or "") for column, value in measured.items()},
+        verdict=judge_number(published, measured, possible, evidence),
     )
 
 
@@ -110,8 +113,9 @@ def _epochs_line(name: str, published: PublishedRun, evidence: Evidence) -> Clai
         return over_seeds([run.training.epochs_done for run in evidence.named(recipe, name)])
 
     measured = evidence.by_column(epochs)
-    number = Number(published.epochs_done, measured, _suspects(published, is_a_loss=True))
-    line = _line(f"{name}: epochs done", str(published.epochs_done), number, evidence)
+    possible = _suspects(published, is_a_loss=True)
+    words = f"{name}: epochs done"
+    line = _line(words, published.epochs_done, measured, possible, evidence)
     shown = {column: f"{value.value:g}" if value else "" for column, value in measured.items()}
     return line.model_copy(update={"measured": shown})
 

@@ -44,28 +44,6 @@ class Outcome:
     finding: Finding = Finding.NOT_MEASURED
     difference: Measured | None = None
 
-    @property
-    def holds(self) -> bool:
-        return self.finding == Finding.HOLDS
-
-    @property
-    def fails(self) -> bool:
-        return self.finding == Finding.FAILS
-
-    @property
-    def open(self) -> bool:
-        return self.finding == Finding.OPEN
-
-    @property
-    def measured(self) -> bool:
-        return self.finding != Finding.NOT_MEASURED
-
-    def less_than(self, other: "Outcome") -> bool:
-        """Whether the difference is clearly smaller than another recipe's (independent runs)."""
-        if self.difference is None or other.difference is None:
-            return False
-        return _difference(other.difference, self.difference).low > 0
-
 
 NOT_MEASURED = Outcome("not measured")
 
@@ -93,8 +71,13 @@ def by_interval(text: str, value: Measured) -> Outcome:
     return Outcome(text, finding, value)
 
 
-def _difference(first: Measured, second: Measured) -> Measured:
-    """Of two independent means: their half-widths add as squares."""
+def less_than(one: Outcome, other: Outcome) -> bool:
+    """Whether a difference is clearly smaller than another recipe's.
+
+    Of two independent means: their half-widths add as squares.
+    """
+    first, second = other.difference, one.difference
+    if first is None or second is None:
+        return False
     half = math.hypot(*((each.high - each.low) / 2 for each in (first, second)))
-    difference = first.value - second.value
-    return Measured(difference, difference - half, difference + half, first.over)
+    return first.value - second.value > half

@@ -26,7 +26,7 @@ class Claim:
 
     id: str
     text: str
-    test: Callable[[Evidence, str], Outcome] | None
+    test: Callable[[Evidence, str], Outcome]
     published: Callable[[Evidence], Outcome]
     untestable: str = ""
     of_the_rows: bool = False
@@ -34,8 +34,6 @@ class Claim:
 
     def outcomes(self, evidence: Evidence) -> dict[Column, Outcome]:
         def outcome(recipe: str) -> Outcome:
-            if self.test is None:
-                return Outcome("")
             return self.test(evidence, recipe) if evidence.of_recipe(recipe) else NOT_TRAINED
 
         return evidence.by_column(outcome)
@@ -125,7 +123,7 @@ CLAIMS = (
     Claim(
         "liger_kernel",
         "use_liger_kernel raises GPU throughput (4.2)",
-        None,
+        lambda evidence, recipe: Outcome(""),
         stated("not measured"),
         untestable="liger-kernel has no T5: the switch changes nothing (A8), so nothing can be "
         "measured",

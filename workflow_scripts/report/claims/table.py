@@ -7,12 +7,11 @@ artefact (there as run but gone as written, or gone once repaired and explained 
 not testable here (and why).
 """
 
-from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.claims import COLUMNS, ClaimRecipes, Claims
-from workflow_scripts.artifacts.csv import read_csv, write_csv
+from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Claims, Column
+from workflow_scripts.artifacts.csv import read_csv, write_table
 from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.parquet import iter_rows
@@ -52,57 +51,34 @@ LEAD = (
     "the text handling mended too. Brackets hold 95 % intervals. The verdict is computed. What "
     "A1 to A12 are is told on the page of this report called Workflow."
 )
-BASIS = "the report's rows and base model"
+REPORTS_OWN = "the report's rows and base model"
+NAMES = ("claim", "published", *COLUMNS, "verdict")
 
 
-@dataclass(frozen=True)
-class CsvLine:
-    """A line of claims.csv, for people: stages read claims.json."""
-
-    claim: str
-    published: str
-    as_run: str
-    as_written: str
-    repaired: str
-    verdict: str
-
-
-def judged_claims(evidence: Evidence, note: str) -> Claims:
-    """All claims; `note` says what was measured on, where that is not the report's own."""
+def claim_lines(evidence: Evidence) -> list[ClaimLine]:
+    """All claims, those in words first."""
     lines = [line_in_words(claim, evidence) for claim in CLAIMS]
-    lines += [*text_lines(evidence), *data_lines(evidence), *run_lines(evidence)]
-    return Claims(
-        basis=note or BASIS,
-        recipes=evidence.recipes,
-        trained=[column for column in COLUMNS if evidence.of_recipe(evidence.recipes.of(column))],
-        lines=lines,
-    )
+    return [*lines, *text_lines(evidence), *data_lines(evidence), *run_lines(evidence)]
 
 
-def csv_lines(claims: Claims) -> list[CsvLine]:
-    """The claims as texts; the first line says what each column was measured on."""
-    measured_on = {
-        column: claims.basis if column in claims.trained else "not trained here"
-        for column in COLUMNS
-    }
-    head = CsvLine("(measured on)", BASIS, **measured_on, verdict=f"computed on {claims.basis}")
-    lines = [
-        CsvLine(line.claim, line.published, **line.measured, verdict=english(line.verdict))
-        for line in claims.lines
-    ]
-    return [head, *lines]
+def measured_on(evidence: Evidence, basis: str) -> list[str]:
+    """The first line of the table: what each of its columns was measured on."""
+    trained = evidence.by_column(evidence.of_recipe)
+    columns = (basis if trained[column] else "not trained here" for column in COLUMNS)
+    return ["(measured on)", REPORTS_OWN, *columns, f"computed on {basis}"]
 
 
-def claims_page(claims: Claims) -> html.Page:
-    head, *lines = csv_lines(claims)
-    names = [field.name.replace("_", " ") for field in fields(CsvLine)]
-    subheads = dict(zip(names[1:], astuple(head)[1:], strict=True))
-    body = [
-        [*astuple(line)[:-1], verdict_tag(judged.verdict)]
-        for line, judged in zip(lines, claims.lines, strict=True)
-    ]
+def texts(line: ClaimLine) -> list[str]:
+    """Its cells but for the verdict."""
+    return [line.claim, line.published, *(line.measured[column] for column in COLUMNS)]
+
+
+def claims_page(head: list[str], lines: list[ClaimLine]) -> html.Page:
+    names = [name.replace("_", " ") for name in NAMES]
+    subheads = dict(zip(names[1:], head[1:], strict=True))
+    rows = [[*texts(line), verdict_tag(line.verdict)] for line in lines]
     title = "Claims of the report and what became of them"
-    return html.tables(title, LEAD, {"": html.Table(names, body, subheads)})
+    return html.tables(title, LEAD, {"": html.Table(names, rows, subheads)})
 
 
 def linked_rows(rows: Path) -> float:
@@ -113,7 +89,7 @@ def linked_rows(rows: Path) -> float:
 
 def make_claims(
     runs: Annotated[list[Run], Setting("run folders of all recipes")],
-    recipes: Annotated[ClaimRecipes, Setting("the recipe of each column of the claims")],
+    recipes: Annotated[dict[Column, str], Setting("the recipe of each column of the claims")],
     published: Annotated[Published, Input("resources/published.json")],
     fit: Annotated[list[FitAudit], Input("the fit audits")],
     profile: Annotated[Profile, Input("profile.json")],
@@ -136,10 +112,10 @@ def make_claims(
         ablation=[effect for path in ablation for effect in read_csv(Effect, path)],
         missing=[what for missing, what in lacks if missing],
     )
-    judged = judged_claims(evidence, note)
-    judged.write(claims)
-    write_csv(table, CsvLine, csv_lines(judged))
-    return claims_page(judged)
+    head, lines = measured_on(evidence, note or REPORTS_OWN), claim_lines(evidence)
+    Claims(lines=lines).write(claims)
+    write_table(table, NAMES, [head, *([*texts(line), english(line.verdict)] for line in lines)])
+    return claims_page(head, lines)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,17 @@
 """From what was measured to a verdict: for a claim in words, and for a number."""
 
-from dataclasses import dataclass
-
-from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Column, Kind, Reason, Verdict
+from workflow_scripts.artifacts.claims import (
+    COLUMNS,
+    ClaimLine,
+    Column,
+    Finding,
+    Kind,
+    Reason,
+    Verdict,
+)
 from workflow_scripts.report.artefacts import mended_in, suspects
 from workflow_scripts.report.claims.evidence import Evidence
-from workflow_scripts.report.claims.outcome import Measured, Outcome
+from workflow_scripts.report.claims.outcome import Measured, Outcome, less_than
 from workflow_scripts.report.claims.statements import Claim
 
 REPORTS_ROWS = "the report's rows"
@@ -14,7 +20,7 @@ DRAWN_WRONG = "A7"  # figures that show another thing than they are said to show
 
 
 def untestable(*missing: str) -> Verdict:
-    return Verdict(kind=Kind.NOT_TESTABLE, reason=Reason.MISSING, missing=list(missing))
+    return Verdict(kind=Kind.NOT_TESTABLE, missing=list(missing))
 
 
 def line_in_words(claim: Claim, evidence: Evidence) -> ClaimLine:
@@ -36,39 +42,36 @@ def judge_claim(
     An artefact where repairing the text makes it go, where carrying weights over alone brings it
     about, or where the figure that it was read from shows another thing.
     """
-    as_run, as_written, repaired = (outcomes[column] for column in COLUMNS)
-    facts = {
-        "findings": {column: outcome.finding for column, outcome in outcomes.items()},
-        "contradicted": published.fails,
-    }
     if claim.untestable:
-        return Verdict(kind=Kind.NOT_TESTABLE, reason=Reason.STATED, detail=claim.untestable)
+        return Verdict(kind=Kind.NOT_TESTABLE, detail=claim.untestable)
     if claim.of_the_rows and REPORTS_ROWS in evidence.missing:
         return untestable(REPORTS_ROWS)
-    if not (as_run.measured or as_written.measured):
-        return untestable(SEVERAL_SEEDS).model_copy(update=facts)
+    findings = {column: outcome.finding for column, outcome in outcomes.items()}
+    as_run, as_written, repaired = (findings[column] for column in COLUMNS)
+
+    def verdict(kind: Kind, reason: Reason | None = None, **why) -> Verdict:
+        against = published.finding == Finding.FAILS
+        return Verdict(kind=kind, reason=reason, findings=findings, contradicted=against, **why)
+
+    if as_run == as_written == Finding.NOT_MEASURED:
+        return verdict(Kind.NOT_TESTABLE, missing=[SEVERAL_SEEDS])
     possible = suspects(claim.id)
     of_procedure = [each for each in possible if each in mended_in("as_written")]
     of_text = [each for each in possible if each in mended_in("repaired")]
-    if (as_written if as_written.measured else as_run).holds:
-        if of_text and as_written.holds and repaired.fails:
-            return Verdict(
-                kind=Kind.ARTEFACT,
-                reason=Reason.GONE_WHEN_REPAIRED,
-                **_narrowed(of_text, claim, evidence),
-                **facts,
-            )
-        return Verdict(kind=Kind.REPRODUCED, **facts)
-    if of_procedure and as_run.holds and (as_written.fails or as_written.less_than(as_run)):
-        reason = Reason.GONE_AS_WRITTEN if as_written.fails else Reason.LESS_AS_WRITTEN
-        return Verdict(kind=Kind.ARTEFACT, reason=reason, artefacts=of_procedure, **facts)
-    if DRAWN_WRONG in possible and published.holds:
-        return Verdict(
-            kind=Kind.ARTEFACT, reason=Reason.WRONG_FIGURE, artefacts=[DRAWN_WRONG], **facts
-        )
-    explained = _narrowed(of_text, claim, evidence) if repaired.holds else {}
-    kind = Kind.OPEN if as_written.open else Kind.NOT_REPRODUCED
-    return Verdict(kind=kind, **explained, **facts)
+    narrowed = _narrowed(of_text, claim, evidence)
+    if (as_run if as_written == Finding.NOT_MEASURED else as_written) == Finding.HOLDS:
+        if of_text and as_written == Finding.HOLDS and repaired == Finding.FAILS:
+            return verdict(Kind.ARTEFACT, Reason.GONE_WHEN_REPAIRED, **narrowed)
+        return verdict(Kind.REPRODUCED)
+    if of_procedure and as_run == Finding.HOLDS:
+        if as_written == Finding.FAILS:
+            return verdict(Kind.ARTEFACT, Reason.GONE_AS_WRITTEN, artefacts=of_procedure)
+        if less_than(outcomes["as_written"], outcomes["as_run"]):
+            return verdict(Kind.ARTEFACT, Reason.LESS_AS_WRITTEN, artefacts=of_procedure)
+    if DRAWN_WRONG in possible and published.finding == Finding.HOLDS:
+        return verdict(Kind.ARTEFACT, Reason.WRONG_FIGURE, artefacts=[DRAWN_WRONG])
+    kind = Kind.OPEN if as_written == Finding.OPEN else Kind.NOT_REPRODUCED
+    return verdict(kind, **(narrowed if repaired == Finding.HOLDS else {}))
 
 
 def _narrowed(possible: list[str], claim: Claim, evidence: Evidence) -> dict:
@@ -85,29 +88,27 @@ def _narrowed(possible: list[str], claim: Claim, evidence: Evidence) -> dict:
     return {"artefacts": guilty or possible, "singled_out": bool(guilty)}
 
 
-@dataclass(frozen=True)
-class Number:
-    """A number of the report, and what was measured of it in each column."""
+def judge_number(
+    published: float,
+    measured: dict[Column, Measured | None],
+    possible: list[str],
+    evidence: Evidence,
+) -> Verdict:
+    """Reproduced where it lies inside the interval as run (else as written).
 
-    value: float
-    measured: dict[Column, Measured | None]
-    suspects: list[str]
-
-
-def judge_number(number: Number, evidence: Evidence) -> Verdict:
-    """Reproduced where it lies inside the interval as run (else as written)."""
+    `possible`: the artefacts that could have made the difference between these two.
+    """
     if evidence.missing:
         return untestable(*evidence.missing)
     inside = {
-        column: value.low <= number.value <= value.high
-        for column, value in number.measured.items()
+        column: value.low <= published <= value.high
+        for column, value in measured.items()
         if value is not None and value.has_interval
     }
     if not inside:
         return Verdict(kind=Kind.NOT_TESTABLE, reason=Reason.ONE_SEED)
-    if inside.get("as_run") and inside.get("as_written") is False and number.suspects:
-        return Verdict(kind=Kind.ARTEFACT, reason=Reason.ONLY_AS_RUN, artefacts=number.suspects)
+    if inside.get("as_run") and inside.get("as_written") is False and possible:
+        return Verdict(kind=Kind.ARTEFACT, reason=Reason.ONLY_AS_RUN, artefacts=possible)
     if inside.get("as_run", inside.get("as_written")):
-        over = number.measured[next(iter(inside))].over
-        return Verdict(kind=Kind.REPRODUCED, reason=Reason.INSIDE, detail=over)
+        return Verdict(kind=Kind.REPRODUCED, inside=measured[next(iter(inside))].over)
     return Verdict(kind=Kind.NOT_REPRODUCED)

@@ -47,16 +47,17 @@ def front_page(
     summaries: list[RunSummary],
     means: list[Mean],
     claims: Claims,
+    recipes: dict[Column, str],
     audits: list[FitAudit],
     best: BestRun,
     chosen: str,
     note: str = "",
 ) -> str:
     """The whole page; `chosen` is the run that the report declares the best."""
-    recipes = list(dict.fromkeys(summary.recipe for summary in summaries))
+    trained = list(dict.fromkeys(summary.recipe for summary in summaries))
     findings = [
         *map(_inputs, audits),
-        *filter(None, (_scores(means, recipe) for recipe in recipes)),
+        *filter(None, (_scores(means, recipe) for recipe in trained)),
         _choice(best, chosen),
         _verdicts("claims in words", [line for line in claims.lines if line.in_words]),
         _verdicts("numbers", [line for line in claims.lines if not line.in_words]),
@@ -73,7 +74,7 @@ def front_page(
         ]
     parts += _section("What was found", _bullets(findings))
     parts += _section(
-        "What was run", _bullets([_recipe(name, claims, summaries) for name in recipes])
+        "What was run", _bullets([_recipe(name, recipes, summaries) for name in trained])
     )
     parts += _section("How to read this report", READING)
     parts += _section("The artefacts, A1 to A12", f"{ARTEFACTS}\n\n{_bullets(known)}")
@@ -152,8 +153,8 @@ def _verdicts(what: str, lines: list[ClaimLine]) -> str:
     return f"Of the report's {len(lines)} {what}: {counts}{why}."
 
 
-def _recipe(name: str, claims: Claims, summaries: list[RunSummary]) -> str:
-    column = next((each for each in COLUMNS if claims.recipes.of(each) == name), None)
+def _recipe(name: str, recipes: dict[Column, str], summaries: list[RunSummary]) -> str:
+    column = next((each for each in COLUMNS if recipes[each] == name), None)
     own = [summary for summary in summaries if summary.recipe == name]
     seeds = max(summary.seeds for summary in own)
     rows = max(summary.rows for summary in own)
@@ -185,11 +186,14 @@ def write_front_page(
     best: Annotated[BestRun, Input("best_run.json")],
     fit: Annotated[list[FitAudit], Input("the fit audits")],
     published: Annotated[Published, Input("resources/published.json: the report's choice")],
+    recipes: Annotated[dict[Column, str], Setting("the recipe of each column of the claims")],
     page: Annotated[Path, Output("reStructuredText")],
     note: Annotated[str, Setting("small print")] = "",
 ) -> None:
     summaries, of_runs = read_csv(RunSummary, summary), read_csv(Mean, means)
-    write_text(page, front_page(summaries, of_runs, claims, fit, best, published.chosen, note))
+    write_text(
+        page, front_page(summaries, of_runs, claims, recipes, fit, best, published.chosen, note)
+    )
 
 
 if __name__ == "__main__":
