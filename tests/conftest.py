@@ -22,13 +22,14 @@ SMOKE = ("--configfile", "configs/smoke.yaml")
 class Project:
     """A copy of the project in a folder of its own, and Snakemake run in it."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, *options: str):
+        """`options`: those of every call of Snakemake; without, the smoke configuration."""
+        self.folder, self.options = folder, options or SMOKE
 
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        """Run Snakemake with the smoke configuration; output is captured as text."""
+        """Run Snakemake; output is captured as text."""
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, *SMOKE],
+            [sys.executable, "-m", "snakemake", *arguments, *self.options],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -55,7 +56,7 @@ class Project:
             (os.link if large else shutil.copy2)(source, destination)
 
         shutil.copytree(self.folder, target, copy_function=link_or_copy, symlinks=True)
-        return Project(target)
+        return Project(target, *self.options)
 
     def edit(self, file: str, old: str, new: str) -> None:
         """Replace text in one file of this copy."""

@@ -1,20 +1,16 @@
 """The rules of the report on made-up runs: every file promised, stale by content, in a browser."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import report_files as made
 import yaml
-from conftest import fresh_clone, merged
+from conftest import Project, fresh_clone, merged
 from report_browser import MISSING, Browser
 
 from workflow_scripts.config import runs_of, sample_name
 from workflow_scripts.config_check import checked
+from workflow_scripts.model.fetch import FILES as MODEL_FILES
 
 # The rules of the report alone; everything that they read is made up beforehand.
 SNAKEFILE = """
@@ -56,23 +52,10 @@ OVERLAY = {
     "runs": {"exp5_long": None},
     "ablation": {"run": "exp3_bs4_lr1e-4"},
 }
-SNAKEMAKE = ["--cores", "2", "--configfile", "overlay.yaml"]
-
-
-def snakemake(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *SNAKEMAKE, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": ""},
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"[-6000:]
-    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def finished(tmp_path_factory) -> Project:
     """A clone with made-up results, the report built once from them. Do not edit it."""
     folder = fresh_clone(tmp_path_factory.mktemp("report") / "essence").folder
     (folder / "Snakefile").write_text(SNAKEFILE)
@@ -90,48 +73,39 @@ def project(tmp_path_factory) -> Path:
                 made.make_rows(sample / f"{part}.parquet", counts)
             model = folder / f"results/runs/{recipe}/{run}/seed42/model"
             model.mkdir(parents=True, exist_ok=True)
-            for name in ("model.safetensors", "config.json", "generation_config.json"):
+            for name in MODEL_FILES:
                 (model / name).touch()
-            for name in ("tokenizer.json", "tokenizer_config.json"):
-                (model / name).touch()
-    snakemake(folder)
-    return folder
+    project = Project(folder, "--configfile", "overlay.yaml")
+    project.snakemake("--cores", "2")
+    return project
 
 
-def stale(folder: Path) -> dict[str, int]:
-    text = snakemake(folder, "--dry-run")
-    if "Nothing to be done" in text:
-        return {}
-    table = text.split("Job stats:", 1)[1].split("total", 1)[0]
-    return {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)\s*$", table, re.M)}
-
-
-def test_every_promised_file_is_made(project):
-    figures = {path.name for path in (project / "results/figures").iterdir()}
+def test_every_promised_file_is_made(finished):
+    results = finished.folder / "results"
+    figures = {path.name for path in (results / "figures").iterdir()}
     for number in ("3.1_tasks", "5.1_losses_as_written", "5.2_tasks_repaired", "5.7_losses_as_run"):
         assert {f"figure_{number}.svg", f"figure_{number}.png"} <= figures
-    tables = {path.name for path in (project / "results/tables").iterdir()}
+    tables = {path.name for path in (results / "tables").iterdir()}
     assert {"results.csv", "claims.csv", "over_seeds.csv", "best_run.json"} <= tables
-    assert (project / "results/report.html").stat().st_size > 1_000_000
+    assert (results / "report.html").stat().st_size > 1_000_000
 
 
-def test_the_report_is_made_once_and_again_only_for_a_change(project, tmp_path):
-    assert stale(project) == {}
-    copy = tmp_path / "essence"
-    shutil.copytree(project, copy)
-    module = copy / "workflow_scripts/report/figures/tasks.py"
-    caption = module.read_text()
-    assert "how many rows each" in caption
-    module.write_text(caption.replace("how many rows each", "the number of rows that each"))
-    assert set(stale(copy)) == {"write_captions", "make_report", "everything"}
+def test_the_report_is_made_once_and_again_only_for_a_change(finished, tmp_path):
+    assert finished.stale() == {}
+    project = finished.copy(tmp_path / "essence")
+    caption = ("how many rows each of", "the rows of each of")
+    project.edit("workflow_scripts/report/figures/tasks.py", *caption)
+    assert set(project.stale()) == {"write_captions", "make_report", "everything"}
 
 
-def test_a_style_reruns_its_figure_alone(project, tmp_path):
-    copy = tmp_path / "essence"
-    shutil.copytree(project, copy)
+def test_a_style_and_the_code_of_a_figure_rerun_that_figure_alone(finished, tmp_path):
+    project = finished.copy(tmp_path / "essence")
     style = {"figures": {"style": {"heatmap": {"font.size": 11}}}}
-    (copy / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY | style))
-    assert set(stale(copy)) == {"plot_heatmap", "make_report", "everything"}
+    (project.folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY | style))
+    assert set(project.stale()) == {"plot_heatmap", "make_report", "everything"}
+    project.edit("workflow_scripts/report/figures/fit.py", "WIDTH = 0.3", "WIDTH = 0.2")
+    rerun = {"plot_heatmap", "plot_fit", "make_report", "everything"}
+    assert set(project.stale()) == rerun
 
 
 @pytest.fixture
@@ -156,8 +130,8 @@ return frame ? frame.offsetHeight > 300 : Boolean(image && image.complete && ima
 
 
 @pytest.mark.browser
-def test_the_report_opens_in_a_browser(project, browser):
-    browser.open(project / "results/report.html")
+def test_the_report_opens_in_a_browser(finished, browser):
+    browser.open(finished.folder / "results/report.html")
     top = browser.wait("return document.querySelector('h1.title')?.getBoundingClientRect().top")
     assert top >= 0, "the front page must begin inside the window"
     menu = browser.script("return document.querySelector('nav').innerText").splitlines()
@@ -176,8 +150,8 @@ def test_the_report_opens_in_a_browser(project, browser):
 
 
 @pytest.mark.browser
-def test_predictions_can_be_searched_offline(project, browser):
-    browser.open(project / "results/tables/predictions_repaired.html")
+def test_predictions_can_be_searched_offline(finished, browser):
+    browser.open(finished.folder / "results/tables/predictions_repaired.html")
     count = "return document.getElementById('count').textContent"
     assert re.fullmatch(r"1 to 20 of 24; exact: 6", browser.wait(count))
     browser.script(

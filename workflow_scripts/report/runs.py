@@ -92,23 +92,27 @@ def ranked(values: Mapping[str, Sequence[float]], metric: str) -> list[Ranked]:
     return sorted(means, key=lambda each: each.value, reverse=metric not in LOWER_IS_BETTER)
 
 
+def by_address(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
+    """(recipe, name) -> the seeds of a run."""
+    seeds: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        seeds.setdefault((run.recipe, run.name), []).append(run)
+    return seeds
+
+
 def best_runs(runs: Iterable[Run]) -> dict[str, list[Run]]:
     """Recipe -> all seeds of its run with the lowest mean evaluation loss.
 
     The loss is that of each run's own validation rows, so no test row takes part in the choice.
     """
-    by_recipe: dict[str, dict[str, list[Run]]] = {}
-    for run in runs:
-        by_recipe.setdefault(run.recipe, {}).setdefault(run.name, []).append(run)
+    losses: dict[str, dict[str, list[float]]] = {}
+    seeds = by_address(runs)
+    for (recipe, name), of_run in seeds.items():
+        own = [run.training.best_eval_loss for run in of_run]
+        losses.setdefault(recipe, {})[name] = own
     return {
-        recipe: named[ranked(_losses(named), "eval_loss")[0].run]
-        for recipe, named in by_recipe.items()
-    }
-
-
-def _losses(named: Mapping[str, Sequence[Run]]) -> dict[str, list[float]]:
-    return {
-        name: [run.training.best_eval_loss for run in of_seeds] for name, of_seeds in named.items()
+        recipe: seeds[recipe, ranked(of_runs, "eval_loss")[0].run]
+        for recipe, of_runs in losses.items()
     }
 
 

@@ -19,8 +19,14 @@ TEXT: dict[str, tuple[Callable[[str, str], float], str]] = {
     "exact_match_decoded": (exact_match, "gold_decoded"),
     "rouge_l": (rouge_l, "gold"),
 }
-EXECUTED = ("execution_accuracy", "execution_accuracy_lenient")  # columns of verdicts.parquet
-METRICS = (*TEXT, *EXECUTED)
+# metric -> its words; one that is not of the text is a column of verdicts.parquet
+METRICS = {
+    "exact_match": "Exact match",
+    "exact_match_decoded": "Exact match with what the tokenizer can write of the answer",
+    "rouge_l": "ROUGE-L",
+    "execution_accuracy": "Execution accuracy",
+    "execution_accuracy_lenient": "Execution accuracy, the SQL taken from answers in any form",
+}
 
 
 class RowScore(NamedTuple):

@@ -1,11 +1,4 @@
-"""The table of claims: every claim of the report, what was measured of it and what became of it.
-
-Runs of all recipes, the fit audits, the data's profile and the published numbers come in, with the
-ablation where it was made. A claim is reproduced (the number lies inside the interval, or the
-difference lies clearly on the claimed side), not reproduced, open (the interval holds 0), an
-artefact (there as run but gone as written, or gone once repaired and explained by the ablation) or
-not testable here (and why).
-"""
+"""The table of claims: every claim of the report, what was measured of it and what became of it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -31,17 +24,14 @@ from workflow_scripts.stage import Input, Output, Setting, run_stage
 CAPTION = """\
 Every claim of the report and every number that its notebooks printed, with what became of it.
 
-**How to read it.** *Published*: the report. *As run*: the notebooks' procedure, mistakes included.
-*As written*: what the report describes, honestly executed. *Repaired*: the text handling mended
-too. The verdict is computed from the runs: *reproduced* (inside the 95 % interval, or the
-difference lies clearly on the claimed side), *not reproduced* (the opposite was measured, or it
-stays open because the interval holds 0), *artefact* (with its number; the ablation narrows it down
-where it is part of the report), *not testable here* (with what is missing; what compares trainings
-needs several seeds). What each column was measured on stands below its name.
+**How to read it.** The verdict is computed from the runs: *reproduced* (inside the 95 % interval,
+or the difference lies clearly on the claimed side), *not reproduced* (the opposite was measured, or
+it stays open because the interval holds 0), *artefact* (with its number; the ablation narrows it
+down where it is part of the report), *not testable here* (with what is missing; what compares
+trainings needs several seeds). What each column was measured on stands below its name.
 """
 CAPTION_CSV = """\
-The table of claims as CSV: claim, published, as_run, as_written, repaired, verdict. The first line
-says what each column was measured on.
+The table of claims as CSV; its first line says what each column was measured on.
 """
 
 LEAD = (

@@ -18,75 +18,25 @@ from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.artefacts import artefacts, mended_in
 from workflow_scripts.report.claims.verdicts import SEVERAL_SEEDS
+from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import held_out, ranked
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
-TITLE = "Fine-Tuning On Essence: the report, reproduced and examined"
-INTRODUCTION = """\
-The report "Fine-Tuning On Essence" (2025) fine-tunes a T5 of 60 million parameters on rows of the
-Agent-Instruct data set, so that one small model can play the three agents of MAC-SQL. The
-**Selector** picks the tables and columns that a question needs, the **Decomposer** splits the
-question and writes SQL, the **Refiner** repairs SQL that failed. This page is the front of a
-pipeline that repeats the report's experiments, shows which of its results come from mistakes in
-the procedure, and measures what is left once these are mended.
-"""
-READING = """\
-The menu on the left follows the report. Choose a category, then the eye beside a result to see
-it; the sign with the *i* gives the words that belong to it: what it shows, how to read it, and
-what the report claimed. Every figure lies in ``results/figures`` as SVG and PNG, every table in
-``results/tables``. Intervals are 95 % intervals; each table and caption says whether over seeds or
-over rows. Curves and single answers are those of the first seed.
-"""
-ARTEFACTS = (
-    "Mistakes of the original procedure, as far as its text and its notebooks show. "
-    "Tables and captions refer to them by number."
-)
+USES_FILES = ["templates/front_page.rst"]
 
 
-def front_page(
-    summaries: list[RunSummary],
-    means: list[Mean],
-    claims: Claims,
-    recipes: dict[Column, str],
-    audits: list[FitAudit],
-    best: BestRun,
-    chosen: str,
-    note: str = "",
-) -> str:
-    """The whole page; `chosen` is the run that the report declares the best."""
-    trained = list(dict.fromkeys(summary.recipe for summary in summaries))
-    findings = [
+def findings(
+    means: list[Mean], claims: Claims, audits: list[FitAudit], best: BestRun, chosen: str
+) -> list[str]:
+    """What was found, a sentence each; `chosen` is the run that the report declares the best."""
+    trained = dict.fromkeys(mean.recipe for mean in means)
+    return [
         *map(_inputs, audits),
         *filter(None, (_scores(means, recipe) for recipe in trained)),
         _choice(best, chosen),
         _verdicts("claims in words", [line for line in claims.lines if line.in_words]),
         _verdicts("numbers", [line for line in claims.lines if not line.in_words]),
     ]
-    known = [f"**{each.id}** {each.title}. {each.happened} {each.follows}".rstrip()
-             for each in artefacts().values()]  # fmt: skip
-    parts = [TITLE, "=" * len(TITLE), "", INTRODUCTION]
-    if note:
-        parts += [
-            f"**What was measured here: {note}.** Data, model and sizes are not the report's, so "
-            "numbers cannot be set against its own; what a procedure does to them can. Where a "
-            "claim needs the real rows or model, it says so.",
-            "",
-        ]
-    parts += _section("What was found", _bullets(findings))
-    parts += _section(
-        "What was run", _bullets([_recipe(name, recipes, summaries) for name in trained])
-    )
-    parts += _section("How to read this report", READING)
-    parts += _section("The artefacts, A1 to A12", f"{ARTEFACTS}\n\n{_bullets(known)}")
-    return "\n".join(parts)
-
-
-def _section(title: str, text: str) -> list[str]:
-    return [title, "-" * len(title), "", text]
-
-
-def _bullets(items: list[str]) -> str:
-    return "".join(f"- {item}\n" for item in items)
 
 
 def _inputs(audit: FitAudit) -> str:
@@ -190,10 +140,14 @@ def write_front_page(
     page: Annotated[Path, Output("reStructuredText")],
     note: Annotated[str, Setting("small print")] = "",
 ) -> None:
-    summaries, of_runs = read_csv(RunSummary, summary), read_csv(Mean, means)
-    write_text(
-        page, front_page(summaries, of_runs, claims, recipes, fit, best, published.chosen, note)
-    )
+    summaries = read_csv(RunSummary, summary)
+    trained = dict.fromkeys(each.recipe for each in summaries)
+    values = {
+        "findings": findings(read_csv(Mean, means), claims, fit, best, published.chosen),
+        "runs": [_recipe(name, recipes, summaries) for name in trained],
+        "artefacts": artefacts(),
+    }
+    write_text(page, html.render(html.Page("", values, "front_page.rst"), note))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,8 @@ CAPTION = """\
 Every answer on held-out rows, to search and to filter by run, task and verdict. The page works
 without a network. Of several seeds the first is shown.
 
-**How to read it.** *exact*: equal to the answer in the data. *equal after loss*: equal to what the
-tokenizer can write of that answer, which is what the original notebooks compared with. *cut*: the
-limit of generated tokens was reached (A5). *different*: none of these.
+**How to read it.** The page explains its verdicts. *cut* is artefact A5, and *equal after loss* is
+what the original notebooks counted as right.
 """
 
 USES_FILES = ["templates/predictions.html"]

@@ -18,29 +18,21 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import difference_over_rows
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.html import write_page
-from workflow_scripts.report.runs import Run
+from workflow_scripts.report.runs import Run, by_address
 from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 CAPTION = """\
 What one run has over another on the same test rows: first minus second, for each task.
 
-**How to read it.** The interval is a paired bootstrap over rows, whose scores are means over the
-seeds: it says how far the difference could move with other rows of the same kind. Marked
-differences leave out 0; of many that are compared, one in twenty would by chance alone. Runs under
-two recipes are compared with each other, and under each recipe every run with the report's choice
-(learning rate 1e-4, batch 4). Execution accuracy is there where databases are. `as_run` kept no
-test rows, so it is not here.
+**How to read it.** Each interval says how far the difference could move with other rows of the same
+kind. Of many differences that are compared, one in twenty would be marked by chance alone. Runs
+under two recipes are compared with each other, and under each recipe every run with the report's
+choice (learning rate 1e-4, batch 4). Execution accuracy is there where databases are. *as_run* kept
+no test rows, so it is not here.
 """
 
 SPLIT = "test"  # the one split whose rows are the same for all runs
-LABELS = {
-    "exact_match": "Exact match",
-    "exact_match_decoded": "Exact match with what the tokenizer can write of the answer",
-    "rouge_l": "ROUGE-L",
-    "execution_accuracy": "Execution accuracy",
-    "execution_accuracy_lenient": "Execution accuracy, the SQL taken from answers in any form",
-}
 LEAD = (
     "First minus second on the same test rows, with the 95 % interval of a "
     "paired bootstrap over rows; where there are seeds, a row's score is their mean. An "
@@ -66,9 +58,7 @@ def pairs_of(addresses: list[Address], chosen: str) -> list[tuple[Address, Addre
 
 def differences_of(runs: list[Run], chosen: str) -> list[Difference]:
     """One line for each pair, metric and task ("all" first); runs without test rows are out."""
-    seeds: dict[Address, list[Run]] = {}
-    for run in runs:
-        seeds.setdefault((run.recipe, run.name), []).append(run)
+    seeds = by_address(runs)
     lines = []
     for metric in METRICS:
         scores = {address: scores_by_row(of, metric, SPLIT) for address, of in seeds.items()}
@@ -99,7 +89,7 @@ def differences_page(lines: list[Difference]) -> html.Page:
             for pair, by_task in by_pair.items()
         ]
         if rows:
-            tables[LABELS[metric]] = html.Table(["first", "second", "all tasks", *TASKS], rows)
+            tables[METRICS[metric]] = html.Table(["first", "second", "all tasks", *TASKS], rows)
     return html.tables("Differences between runs", LEAD, tables)
 
 

@@ -19,9 +19,7 @@ CAPTION = """\
 Annex II of the report: the models it compares, quoted, with columns for what was measured here.
 
 **How to read it.** A measured column is the run of a recipe with the lowest loss on its validation
-rows, means over seeds. The quoted accuracies are execution accuracies of the whole loop of three
-agents on public benchmarks, those measured here are of single answers on the data in hand: they are
-not in competition.
+rows, means over seeds. Quoted and measured accuracies are not of the same thing, as the page says.
 """
 
 MEASURED = {

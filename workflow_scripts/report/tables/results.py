@@ -17,13 +17,8 @@ from workflow_scripts.report.tables.summary import summarise, summary_page, writ
 from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
-All runs of all recipes in one table, then the scores by task.
-
-**How to read it.** One line for each run. Evaluation loss as the recipe counts it can be compared
-only within a recipe; loss per token counts real target tokens alone and can be compared between
-recipes with the same tokenizer (*as_run* with *as_written*): a lossless answer has more and easier
-tokens. *val*: validation rows, which chose the epoch unless a run was scored on another run's (A6).
-*test*: rows kept from all training.
+All runs of all recipes in one table, one line for each, then the scores by task on held-out rows.
+The page itself says how to read it: which losses can be compared, and which rows are meant.
 
 **What the report says.** ROUGE-L between 0.19 and 0.41 and an exact match of 0 in all runs but
 one. ROUGE-L hides what the tokenizer loses: it drops everything but letters and digits. Two of
@@ -31,10 +26,9 @@ the ten published scores belong to another run's rows (A6).
 """
 
 CAPTION_CSV = """\
-Every number that was measured, one line each: recipe, run, seed, split (val, test, train), task,
-metric, value, and a 95 % interval over rows where there is one. Losses are those of the epoch
-whose weights were kept. The same lies in ``results/tables/results.csv``; means over seeds are in
-``over_seeds.csv`` beside it.
+Every number that was measured, one line each, with a 95 % interval over rows where there is one.
+Losses are those of the epoch whose weights were kept. The file is ``results/tables/results.csv``;
+means over seeds are in ``over_seeds.csv`` beside it.
 """
 
 

@@ -16,11 +16,7 @@ from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
 What each number was made from: settings, checksums of the rows and the base model, digest of the
-code, versions, device, seconds and memory.
-
-**How to read it.** What is equal for all runs comes first, once. The fingerprint covers settings,
-rows, base model, code, versions and the kind of device: two runs with the same fingerprint on one
-machine have the same weights.
+code, versions, device, seconds and memory. What is equal for all runs comes first, once.
 """
 
 DIGITS = 12  # of a checksum, enough to tell files apart by eye

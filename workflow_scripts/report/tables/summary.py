@@ -11,7 +11,7 @@ from workflow_scripts.artifacts.settings import RunSettings
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import Run, held_out
+from workflow_scripts.report.runs import Run, by_address, held_out
 
 # Column -> (metric, split, head on the page); the Selector writes no SQL.
 SCORES = {
@@ -62,9 +62,6 @@ def summarise(runs: list[Run], means: list[Mean]) -> list[Summary]:
         column = columns.get((mean.metric, mean.split))
         if column and mean.task == "all":
             scores.setdefault((mean.recipe, mean.run), {})[column] = mean
-    seeds: dict[tuple[str, str], list[Run]] = {}
-    for run in runs:
-        seeds.setdefault((run.recipe, run.name), []).append(run)
     return [
         Summary(
             recipe=key[0],
@@ -74,7 +71,7 @@ def summarise(runs: list[Run], means: list[Mean]) -> list[Summary]:
             best_epoch=fmean(run.training.best_epoch for run in of_run),
             scores=scores.get(key, {}),
         )
-        for key, of_run in seeds.items()
+        for key, of_run in by_address(runs).items()
     ]
 
 
