@@ -7,13 +7,13 @@ with a 95 % interval (Student's t); `summary.csv` and `summary.html` one line fo
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.csv import write_csv
+from workflow_scripts.artifacts.csv import write_csv, write_table
 from workflow_scripts.artifacts.report import Mean, Result
 from workflow_scripts.intervals import mean_over_seeds
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.html import write_page
 from workflow_scripts.report.runs import Run
-from workflow_scripts.report.tables.summary import summarise, summary_page, write_summary
+from workflow_scripts.report.tables.summary import summary_lines, summary_page
 from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
@@ -61,11 +61,11 @@ def tabulate_results(
 ) -> html.Page:
     numbers = all_results(runs)
     of_runs = over_seeds(numbers)
-    summaries = summarise(runs, of_runs)
+    lines = summary_lines(runs, of_runs)
     write_csv(results, Result, numbers)
     write_csv(means, Mean, of_runs)
-    write_summary(summary, summaries)
-    return summary_page(summaries, of_runs)
+    write_table(summary, lines[0], (line.values() for line in lines))
+    return summary_page(lines, of_runs)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,9 @@
 """The summary of all runs: what each was and what it reached, as a table and as a page."""
 
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from workflow_scripts.artifacts.csv import write_table
 from workflow_scripts.artifacts.report import Mean
-from workflow_scripts.artifacts.settings import RunSettings
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.pages import html
@@ -43,81 +39,57 @@ LEAD = (
 )
 
 
-@dataclass
-class Summary:
-    """One run; numbers of epochs and `scores` (by column) are means over its seeds."""
-
-    recipe: str
-    settings: RunSettings
-    seeds: int
-    epochs_done: float
-    best_epoch: float
-    scores: dict[str, Mean]
+Line = dict[str, Any]  # column of summary.csv -> value
 
 
-def summarise(runs: list[Run], means: list[Mean]) -> list[Summary]:
-    columns = {(metric, split): column for column, (metric, split, _) in SCORES.items()}
-    scores: dict[tuple[str, str], dict[str, Mean]] = {}
-    for mean in means:
-        column = columns.get((mean.metric, mean.split))
-        if column and mean.task == "all":
-            scores.setdefault((mean.recipe, mean.run), {})[column] = mean
-    return [
-        Summary(
-            recipe=key[0],
-            settings=of_run[0].settings,
-            seeds=len(of_run),
-            epochs_done=fmean(run.training.epochs_done for run in of_run),
-            best_epoch=fmean(run.training.best_epoch for run in of_run),
-            scores=scores.get(key, {}),
-        )
-        for key, of_run in by_address(runs).items()
-    ]
+def summary_lines(runs: list[Run], means: list[Mean]) -> list[Line]:
+    """A line for each run, its epochs means over seeds; columns without a value are left out."""
+    scores = {
+        (mean.recipe, mean.run, mean.metric, mean.split): mean
+        for mean in means
+        if mean.task == "all"
+    }
+    lines = []
+    for (recipe, name), seeds in by_address(runs).items():
+        run = seeds[0].settings
+        line = {"recipe": recipe, "run": name, "sampling": run.sampling, "rows": run.rows}
+        line |= {"batch_size": run.batch_size, "learning_rate": run.learning_rate}
+        line |= {"seeds": len(seeds)}
+        line |= {"epochs_done": fmean(run.training.epochs_done for run in seeds)}
+        line |= {"best_epoch": fmean(run.training.best_epoch for run in seeds)}
+        for column, (metric, split, _) in SCORES.items():
+            mean = scores.get((recipe, name, metric, split))
+            several = mean is not None and mean.seeds > 1  # one seed has no interval
+            line[column] = mean.mean if mean else None
+            line[f"{column}_low"] = mean.low if several else None
+            line[f"{column}_high"] = mean.high if several else None
+        lines.append(line)
+    measured = [name for name in lines[0] if any(line[name] is not None for line in lines)]
+    return [{name: line[name] for name in measured} for line in lines]
 
 
-def write_summary(path: Path, summaries: list[Summary]) -> None:
-    """summary.csv; columns in which no run has a value are left out."""
-    lines = [_line(summary) for summary in summaries]
-    names = [name for name in lines[0] if any(line[name] is not None for line in lines)]
-    write_table(path, names, ([line[name] for name in names] for line in lines))
-
-
-def _line(summary: Summary) -> dict[str, Any]:
-    run = summary.settings
-    line = {"recipe": summary.recipe, "run": run.name, "sampling": run.sampling, "rows": run.rows}
-    line |= {"batch_size": run.batch_size, "learning_rate": run.learning_rate}
-    line |= {"seeds": summary.seeds, "epochs_done": summary.epochs_done}
-    line |= {"best_epoch": summary.best_epoch}
-    for column in SCORES:
-        mean = summary.scores.get(column)
-        several = mean is not None and mean.seeds > 1  # one seed has no interval
-        line[column] = mean.mean if mean else None
-        line[f"{column}_low"] = mean.low if several else None
-        line[f"{column}_high"] = mean.high if several else None
-    return line
-
-
-def summary_page(summaries: list[Summary], means: list[Mean]) -> html.Page:
-    shown = [column for column in SCORES if any(column in each.scores for each in summaries)]
+def summary_page(lines: list[Line], means: list[Mean]) -> html.Page:
+    shown = [column for column in SCORES if column in lines[0]]
     heads = ["run", "sampling", "batch", "learning rate", "seeds", "epochs", "best epoch"]
     heads += [SCORES[column][2] for column in shown]
     tables = {}
-    for recipe in dict.fromkeys(summary.recipe for summary in summaries):
-        rows = [_row(summary, shown) for summary in summaries if summary.recipe == recipe]
+    for recipe in dict.fromkeys(line["recipe"] for line in lines):
+        rows = [_row(line, shown) for line in lines if line["recipe"] == recipe]
         tables[recipe] = html.Table(heads, rows)
     tables["By task, on held-out rows"] = _by_task(means)
     return html.tables("Results of all runs", LEAD, tables)
 
 
-def _row(summary: Summary, columns: list[str]) -> list[Any]:
-    run = summary.settings
-    means = [summary.scores.get(column) for column in columns]
-    numbers = [(mean.mean, mean.low, mean.high) if mean else (None,) for mean in means]
+def _row(line: Line, scores: list[str]) -> list[Any]:
+    intervals = ((line[name], line.get(f"{name}_low"), line.get(f"{name}_high")) for name in scores)
     return [
-        html.Name(run.name), run.sampling, run.batch_size, html.Number(rate(run.learning_rate)),
-        summary.seeds, summary.epochs_done, summary.best_epoch,
-        *(html.number(*each) for each in numbers),
-    ]  # fmt: skip
+        html.Name(line["run"]),
+        line["sampling"],
+        line["batch_size"],
+        html.Number(rate(line["learning_rate"])),
+        *(line[name] for name in ("seeds", "epochs_done", "best_epoch")),
+        *(html.number(*interval) for interval in intervals),
+    ]
 
 
 def _by_task(means: list[Mean]) -> html.Table:
