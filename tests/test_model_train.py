@@ -76,7 +76,8 @@ def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, paddin
     assert evaluation["eval_loss"] == pytest.approx(loss, rel=1e-5)
 
 
-def test_equal_sources_are_evaluated_once_with_the_same_log(tiny, tmp_path, monkeypatch):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_equal_sources_are_evaluated_once_with_the_same_log(tiny, tmp_path, monkeypatch, precision):
     """Equal to the last bit: truncation makes sources equal, and evaluation has no dropout."""
     rows = read_rows(Row, tiny / "val.parquet")
     few = [dataclasses.replace(row, source=rows[n % 2].source) for n, row in enumerate(rows)]
@@ -92,7 +93,8 @@ def test_equal_sources_are_evaluated_once_with_the_same_log(tiny, tmp_path, monk
 
     for name, way in (("distinct", encode), ("all", lambda *_: None)):
         monkeypatch.setattr(trainer, "encode_distinct", way)
-        arguments = tiny_model.arguments(tmp_path / name, tiny, tiny_model.settings())
+        chosen = tiny_model.settings().model_copy(update={"precision": precision})
+        arguments = tiny_model.arguments(tmp_path / name, tiny, chosen)
         stage.train(**arguments | {"val": tmp_path / "few.parquet"})
     assert encoded == [2, 2, 1] * 3  # of batches of 4, 4 and 1 rows in three epochs
     assert log_of(tmp_path / "distinct") == log_of(tmp_path / "all")

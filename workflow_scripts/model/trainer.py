@@ -190,10 +190,14 @@ class TaskLossTrainer(Seq2SeqTrainer):
     def _sums(self, model, inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """(task x [loss, tokens, real loss, real tokens], loss summed over all tokens)."""
         ids, mask, labels = (inputs[key] for key in ("input_ids", "attention_mask", "labels"))
+        encoded = None
+        if not model.training:
+            with self.accelerator.autocast():  # as inside the model's own forward
+                encoded = encode_distinct(model, ids, mask)
         logits = model(
             input_ids=ids,
             attention_mask=mask,
-            encoder_outputs=None if model.training else encode_distinct(model, ids, mask),
+            encoder_outputs=encoded,
             decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels=labels),
             use_cache=False,
         ).logits
