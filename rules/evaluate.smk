@@ -68,7 +68,7 @@ rule link_rows:
     message:
         "Finding each row's database"
     shell:
-        stage_command("sql.linking")
+        stage_command("data.link")
 
 
 rule execute:

@@ -19,11 +19,11 @@ from workflow_scripts.metrics.decomposer import decomposer_metrics
 from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.metrics.refiner import refiner_metrics
-from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.metrics.score import summary
 from workflow_scripts.metrics.selector import selector_metrics
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.sandbox import Limits, Sandbox
+from workflow_scripts.sql.schema_names import schema_names, unknown_names
 
 ROOT = Path(__file__).resolve().parents[1]
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"

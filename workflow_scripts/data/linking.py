@@ -33,7 +33,7 @@ Tables = tuple[Table, ...]
 
 
 class Databases(Protocol):
-    """The databases at hand; `sql.catalog.Catalog` is one."""
+    """The databases at hand; `data.catalog.Catalog` is one."""
 
     columns: Mapping[str, Columns]
 

@@ -6,8 +6,8 @@ execution metrics.
 """
 
 from workflow_scripts.formats.answers import AnswerError, parse_decomposer, sql_as_asked
-from workflow_scripts.metrics.schema_names import schema_names, unknown_names
 from workflow_scripts.sql.parse import parse
+from workflow_scripts.sql.schema_names import schema_names, unknown_names
 
 
 def decomposer_metrics(prediction: str, gold: str, schema: str) -> dict[str, float]:

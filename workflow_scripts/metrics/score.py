@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from workflow_scripts.artifacts.runs import Estimate
+from workflow_scripts.data.prediction_files import SqlPrediction, read_predictions
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json, write_jsonl
 from workflow_scripts.formats.answers import extract_sql
@@ -34,7 +35,6 @@ from workflow_scripts.metrics.execution_verdicts import (
 )
 from workflow_scripts.metrics.failing_golds import failing_golds, warning
 from workflow_scripts.metrics.hardness import LEVELS
-from workflow_scripts.metrics.prediction_files import SqlPrediction, read_predictions
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox

@@ -7,7 +7,7 @@ metric of its own there. Precision and recall are those of schema linking (Lei e
 """
 
 from workflow_scripts.formats.answers import AnswerError, Selection, parse_selector
-from workflow_scripts.metrics.schema_names import (
+from workflow_scripts.sql.schema_names import (
     Columns,
     Schema,
     columns_of,

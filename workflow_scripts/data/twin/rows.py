@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.artifacts.data import TwinSettings
-from workflow_scripts.data.twin import selection
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.breaking import WAYS, Statement
 from workflow_scripts.data.twin.database import error_of, in_memory
@@ -14,6 +13,7 @@ from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.query import agent_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
+from workflow_scripts.data.twin.selection import select
 from workflow_scripts.data.twin.vague_questions import vague_question
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
@@ -21,6 +21,7 @@ from workflow_scripts.formats.database_schema import describe_database
 from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Column, Table
 from workflow_scripts.formats.schema_text import render_foreign_keys, render_schema
+from workflow_scripts.formats.selection import prune
 
 EXAMPLE_LETTERS = 40  # text examples of a column together, to keep schemas short
 TRIES = 400  # questions that may fail in a row before a database counts as exhausted
@@ -158,12 +159,12 @@ def _facts(database: Database, task: str, question: str, item: Draft, gold: str)
 
 def _prompt(database: Database, task: str, item: Draft, **own: str | None) -> Prompt:
     """A question's prompt; a Decomposer or Refiner sees the schema that the Selector leaves."""
-    answer = selection.select(database.world, item.query, database.keep_up_to())
+    answer = select(database.world, item.query, database.keep_up_to())
     fields = {
         "db_id": None,
         "question": item.question,
         "evidence": item.evidence,
-        "schema": render_schema(selection.prune(database.tables, answer)),
+        "schema": render_schema(prune(database.tables, answer)),
         "foreign_keys": database.keys,
     }
     return Prompt(task, **(fields | own))
@@ -172,7 +173,7 @@ def _prompt(database: Database, task: str, item: Draft, **own: str | None) -> Pr
 def _selector(database: Database, item: Draft, gold: str) -> tuple[str, str, dict]:
     schema = render_schema(database.tables)
     prompt = _prompt(database, "Selector", item, db_id=database.world.db_id, schema=schema)
-    answer = selection.select(database.world, item.query, database.keep_up_to())
+    answer = select(database.world, item.query, database.keep_up_to())
     # Some of the real answers close with these words: here, where tables are cut to 6 columns.
     closing = "Question Solved.\n" if database.keep_up_to() == 6 else ""
     facts = _facts(database, "Selector", item.question, item, gold) | {"selection": answer}

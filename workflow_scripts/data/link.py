@@ -1,6 +1,6 @@
 """Links each row to one of the databases at hand, by the rules of `data.linking`.
 
-    python -m workflow_scripts.sql.linking --rows rows.parquet --databases DIR \\
+    python -m workflow_scripts.data.link --rows rows.parquet --databases DIR \\
         --links links.parquet --report links.json
 """
 
@@ -12,9 +12,9 @@ from typing import Annotated
 from workflow_scripts.artifacts.data import Links, TaskLinks
 from workflow_scripts.artifacts.parquet import iter_rows, write_rows
 from workflow_scripts.artifacts.tables import Link, RowSubject
+from workflow_scripts.data.catalog import Catalog
 from workflow_scripts.data.linking import AMBIGUOUS, CONFLICT, Linker
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.sql.catalog import Catalog
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 

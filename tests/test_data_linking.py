@@ -11,12 +11,12 @@ from tools.linking_trial import trial
 from workflow_scripts.artifacts.data import Links
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.tables import Link, RowSubject
+from workflow_scripts.data.catalog import Catalog
+from workflow_scripts.data.link import link_rows
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl
-from workflow_scripts.sql.catalog import Catalog
-from workflow_scripts.sql.linking import link_rows
 
 DATABASES = {
     "zoo": "CREATE TABLE animal (id INTEGER PRIMARY KEY, name, kind, keeper);"
@@ -159,7 +159,7 @@ def test_command_line_and_bad_files(folder, tmp_path):
     def run(rows, databases):
         out, report = tmp_path / "links.parquet", tmp_path / "links.json"
         given = ["--rows", rows, "--databases", databases, "--links", out, "--report", report]
-        return run_module("workflow_scripts.sql.linking", *given)
+        return run_module("workflow_scripts.data.link", *given)
 
     done = run(table, folder)
     assert done.returncode == 0, done.stderr

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from workflow_scripts.data.prediction_files import BIRD_SEPARATOR, read_predictions
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.metrics.prediction_files import BIRD_SEPARATOR, read_predictions
 
 GOLDS = [("shop", "SELECT 1"), ("shop", "SELECT name, 'a b' FROM item"), ("farm", "SELECT 3")]
 ANSWERS = ["SELECT 1", None, 'SELECT "x",\n3']

@@ -1,0 +1,63 @@
+"""When the Selector is asked, and the schema that its answer leaves: the rules of MAC-SQL."""
+
+from collections.abc import Mapping, Sequence
+
+from workflow_scripts.formats.answers import Selection
+from workflow_scripts.formats.schema import Table
+
+MOST_COLUMNS = 6  # an answer lists this many of a table, and so many stay of one that it drops
+MEAN_COLUMNS = 6  # of a table, up to which a schema is small ...
+ALL_COLUMNS = 30  # ... unless all tables together have more than this
+
+
+def is_large(tables: Sequence[Table]) -> bool:
+    """Whether a schema is pruned at all: a small one goes whole to the other agents."""
+    columns = sum(len(table.columns) for table in tables)
+    return columns > MEAN_COLUMNS * len(tables) or columns > ALL_COLUMNS
+
+
+def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
+    """The schema that the other agents see after a Selector's answer.
+
+    Names are compared as SQLite does. A table that is dropped, or that the answer leaves out,
+    keeps its first columns.
+    """
+    choices = {name.lower(): choice for name, choice in answer.items()}
+    return [
+        Table(table.name, _kept(table, choices.get(table.name.lower(), "drop_all")))
+        for table in tables
+    ]
+
+
+def _kept(table: Table, choice: str | Sequence[str]) -> tuple:
+    if choice == "keep_all":
+        return table.columns
+    if choice == "drop_all":
+        return table.columns[:MOST_COLUMNS]
+    names = {name.lower() for name in choice}
+    return tuple(column for column in table.columns if column.name.lower() in names)
+
+
+def select(
+    columns: Mapping[str, Sequence[str]],
+    used: Mapping[str, Sequence[str]],
+    references: Mapping[str, Sequence[str]],
+    keep_up_to: int,
+) -> Selection:
+    """The Selector's answer for a query; all mappings go from a table to columns of it.
+
+    `used` has the tables that the query reads, with the columns that it needs. Such a table is
+    kept whole up to `keep_up_to` columns; of a larger one these columns are listed, then those
+    that refer to other tables, then the first, MOST_COLUMNS together or as many as are needed.
+    """
+    answer: Selection = {}
+    for table, names in columns.items():
+        if table not in used:
+            answer[table] = "drop_all"
+        elif len(names) <= keep_up_to:
+            answer[table] = "keep_all"
+        else:
+            needed = dict.fromkeys(used[table])
+            ranked = list(dict.fromkeys([*needed, *references.get(table, ()), *names]))
+            answer[table] = ranked[: max(MOST_COLUMNS, len(needed))]
+    return answer
