@@ -10,6 +10,7 @@ from workflow_scripts.intervals import (
     difference_over_rows,
     mean_over_rows,
     mean_over_seeds,
+    newcombe,
     wilson,
 )
 
@@ -30,7 +31,6 @@ def test_intervals_are_equal_for_equal_input_and_in_chunks(monkeypatch):
     assert whole == mean_over_rows(values)
     monkeypatch.setattr("workflow_scripts.intervals.DRAWN_AT_ONCE", 1000)
     assert mean_over_rows(values) == whole
-    assert mean_over_rows([0.5, 0.5]) == (0.5, 0.5, 0.5)
 
 
 def test_no_hit_in_few_rows_is_not_no_hit_at_all():
@@ -44,10 +44,59 @@ def test_no_hit_in_few_rows_is_not_no_hit_at_all():
 def test_a_paired_difference_is_narrower_than_two_intervals():
     generator = np.random.default_rng(0)
     first = generator.random(100)
-    difference, low, high = difference_over_rows(first + 0.1, first)
-    assert (difference, low, high) == pytest.approx((0.1, 0.1, 0.1))
+    second = first + generator.uniform(0.05, 0.15, 100)
+    difference, low, high = difference_over_rows(second, first)
+    assert 0.08 < low < difference < high < 0.12
+    apart = [mean_over_rows(values) for values in (second, first)]
+    assert high - low < sum(each[2] - each[1] for each in apart) / 4
     with pytest.raises(ValueError, match="2 rows against 1"):
         difference_over_rows([1, 2], [1])
+
+
+@pytest.mark.parametrize(
+    ("counts", "limits"),
+    [
+        ((36, 12, 2, 0), (0.0569, 0.3404)),
+        ((20, 12, 2, 16), (0.0562, 0.3292)),
+        ((35, 14, 0, 1), (0.1461, 0.4175)),
+        ((1, 97, 1, 1), (0.8736, 0.9850)),
+        ((0, 30, 0, 0), (0.8395, 1)),
+        ((54, 0, 0, 0), (-0.0664, 0.0664)),
+    ],
+)
+def test_newcombes_limits_are_those_of_his_table_iii(counts, limits):
+    assert newcombe(*counts) == pytest.approx(limits, abs=1e-4)
+
+
+def test_the_difference_of_two_shares_has_newcombes_interval():
+    first, second = [1, 1, 1, 0, 0, 1, 1, 0], [1, 0, 0, 0, 1, 1, 0, 0]
+    assert difference_over_rows(first, second) == (0.25, *newcombe(2, 3, 1, 2))
+
+
+@pytest.mark.parametrize(("share", "other"), [(0, 0.02), (0, 0.3), (0.25, 0.4)])
+def test_the_interval_of_a_difference_covers_it_as_often_as_it_says(share, other):
+    generator = np.random.default_rng(7)
+    covered = 0
+    for _ in range(300):
+        first = generator.random(60) < share
+        second = np.where(generator.random(60) < 0.5, first, generator.random(60) < other)
+        _, low, high = difference_over_rows(first, second)
+        covered += low <= (share - other) / 2 <= high
+    assert covered / 300 >= 0.93
+
+
+@pytest.mark.parametrize("rows", [1, 12, 90])
+def test_no_interval_has_the_width_zero(rows):
+    unseen = wilson(0, rows)[1]
+    same = [0.4] * rows
+    assert mean_over_rows(same) == pytest.approx((0.4, 0.4 - 0.4 * unseen, 0.4 + 0.6 * unseen))
+    assert difference_over_rows([0] * rows, [0] * rows) == pytest.approx((0, -unseen, unseen))
+    assert difference_over_rows(same, same) == pytest.approx((0, -unseen, unseen))
+    certain = difference_over_rows([0.75] * rows, [0.25] * rows)
+    assert certain == pytest.approx((0.5, 0.5 - 1.5 * unseen, 0.5 + 0.5 * unseen))
+    # nobody knows how far a number without a scale may go
+    assert math.isnan(mean_over_rows([1.3] * rows)[1])
+    assert math.isnan(mean_over_seeds([4.0] * rows)[2])
 
 
 def test_scipy_gives_the_same_intervals():

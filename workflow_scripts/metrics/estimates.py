@@ -1,5 +1,6 @@
 """From the metrics of single rows to those of many: a row counts where it has the metric."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 from workflow_scripts.artifacts.runs import Estimate
@@ -20,6 +21,7 @@ def averages(rows: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 
 def estimate(values: list[float]) -> Estimate:
-    """The mean of one value a row, with its interval over rows."""
-    value, low, high = mean_over_rows(values)
+    """The mean of one value a row, with its interval over rows where it has one."""
+    value, *limits = mean_over_rows(values)
+    low, high = (None if math.isnan(limit) else limit for limit in limits)
     return Estimate(value=value, low=low, high=high, n=len(values))

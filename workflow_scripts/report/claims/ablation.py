@@ -1,8 +1,8 @@
 """What each artefact was worth: one repair added, one repair taken back.
 
 Runs of all recipes of the ablation come in; a table and a figure go out. Scores are compared on the
-same held-out rows: the effect of a repair is the paired difference over rows (bootstrap, 95 %), a
-row's score being the mean over seeds. A loss has no rows; its interval is over seeds, and it has an
+same held-out rows: the effect of a repair is the paired difference over rows (95 %), a row's score
+being the mean over seeds. A loss has no rows; its interval is over seeds, and it has an
 effect only where both recipes count the same tokens.
 """
 

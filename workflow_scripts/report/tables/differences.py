@@ -2,7 +2,7 @@
 
 Predictions of all runs come in. `differences.csv` holds, for each task and metric, the mean of
 first minus second over the rows that both have answered (each row's score is the mean over the
-seeds) and its 95 % paired bootstrap interval over rows; `differences.html` the same to be read.
+seeds) and its 95 % interval over these pairs; `differences.html` the same to be read.
 Compared are: a run under one recipe with the same run under another, and under each recipe every
 run with the report's choice.
 """
@@ -34,9 +34,9 @@ no test rows, so it is not here.
 
 SPLIT = "test"  # the one split whose rows are the same for all runs
 LEAD = (
-    "First minus second on the same test rows, with the 95 % interval of a "
-    "paired bootstrap over rows; where there are seeds, a row's score is their mean. An "
-    "interval that leaves out 0 is marked."
+    "First minus second on the same test rows, with a 95 % interval over rows (Newcombe's for the "
+    "shares of one seed, else the paired bootstrap); where there are seeds, a row's score is their "
+    "mean. An interval that leaves out 0 is marked."
 )
 Address = tuple[str, str]  # recipe, run
 
