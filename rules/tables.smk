@@ -114,6 +114,7 @@ rule make_claims:
             "training.json",
             "training_log.jsonl",
             "provenance.json",
+            "predictions.parquet",
             *SCORES,
         ),
         fit=FIT,

@@ -250,7 +250,8 @@ def make_run(
     training.write(folder / "training.json")
     write_lines(folder / "training_log.jsonl", log)
     _provenance(settings, key).write(folder / "provenance.json")
-    write_rows(folder / "predictions.parquet", Prediction, _predictions(test_rows, exact_match))
+    answers = _predictions(test_rows, exact_match, recipe.tokenizer)
+    write_rows(folder / "predictions.parquet", Prediction, answers)
     write_rows(folder / "verdicts.parquet", Judged, _judged(test_rows))
     scores = _text_scores(rouge_l, exact_match, test_rows) + _losses(training.best, test_rows)
     Scores(**key, scores=scores).write(folder / "scores.json")
@@ -279,7 +280,7 @@ def _training(
         sums = {task: StepSums(loss_sum=loss * 50, tokens=50) for task in tasks}
         log.append(Step(**at, loss=loss, learning_rate=settings.learning_rate, tasks=sums))
         if step % STEPS_PER_EPOCH == 0:
-            value = fresh * (1.5 if stopped_early and step == steps else 1.02)
+            value = fresh * (1.5 if stopped_early and step == steps else rng.uniform(1.01, 1.03))
             losses = {"eval_loss": value, "loss_per_token": value * 3.75}
             of_task = EvalSums(
                 loss_sum=value * 100, tokens=100, real_loss_sum=value * 150, real_tokens=40
@@ -325,7 +326,8 @@ def _provenance(settings: Settings, key: dict[str, Any]) -> Provenance:
     )
 
 
-def _predictions(count: int, exact_match: float) -> list[Prediction]:
+def _predictions(count: int, exact_match: float, tokenizer: str) -> list[Prediction]:
+    lost = "`<" if tokenizer == "stock" else ""
     return [
         Prediction(
             split=split,
@@ -334,7 +336,7 @@ def _predictions(count: int, exact_match: float) -> list[Prediction]:
             db_id="shop",
             question=f"Question {first + place}?",
             gold=gold(first + place),
-            gold_decoded=gold(first + place).replace("`", "").replace("<", ""),
+            gold_decoded=gold(first + place).translate(dict.fromkeys(map(ord, lost))),
             prediction=gold(first + place)
             if place < round(exact_match * count)
             else "SELECT </script> a FROM t",

@@ -10,21 +10,33 @@ import material
 import pytest
 import report_files as made
 
-from workflow_scripts.artifacts.claims import COLUMNS, Claims, Finding, Kind, Reason, Verdict
+from workflow_scripts.artifacts.claims import (
+    COLUMNS,
+    Claims,
+    Doubt,
+    Doubtful,
+    Finding,
+    Group,
+    Kind,
+    Reason,
+    Verdict,
+)
 from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Effect
-from workflow_scripts.artifacts.runs import BestRun
+from workflow_scripts.artifacts.runs import BestRun, Training
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, to_json, write_json
-from workflow_scripts.report.claims import trainings
+from workflow_scripts.intervals import wilson
+from workflow_scripts.report.claims import answers, grid
+from workflow_scripts.report.claims.comparison import compare, compare_batches
 from workflow_scripts.report.claims.english import english, verdict_tag
 from workflow_scripts.report.claims.evidence import Evidence
 from workflow_scripts.report.claims.numbers import text_lines
-from workflow_scripts.report.claims.outcome import Measured, Outcome
+from workflow_scripts.report.claims.outcome import LEAST_ROWS, Outcome, above, below
 from workflow_scripts.report.claims.statements import CLAIMS, Claim
-from workflow_scripts.report.claims.table import make_claims
+from workflow_scripts.report.claims.table import claims_page, make_claims
 from workflow_scripts.report.claims.verdicts import (
     REPORTS_ROWS,
     SEVERAL_SEEDS,
@@ -32,8 +44,10 @@ from workflow_scripts.report.claims.verdicts import (
     judge_number,
     line_in_words,
 )
+from workflow_scripts.report.equal_steps import At, pairs_by
+from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.front_page import write_front_page
-from workflow_scripts.report.runs import Run
+from workflow_scripts.report.runs import Measured, Run
 from workflow_scripts.report.tables.best_run import choose_best
 from workflow_scripts.report.tables.results import tabulate_results
 
@@ -131,7 +145,7 @@ def tables(runs, tmp_path_factory) -> Path:
 def test_the_claims_table_has_every_published_number(tables):
     with open(tables / "claims.csv", encoding="utf-8", newline="") as file:
         head, *lines = csv.DictReader(file)
-    assert list(head) == ["claim", "published", "as_run", "as_written", "repaired", "verdict"]
+    assert list(head) == ["group", "claim", "published", *COLUMNS, "verdict"]
     assert all(NOTE in head[column] for column in ("as_run", "repaired", "verdict"))
     by_claim = {line["claim"]: line for line in lines}
     assert len(by_claim) == len(lines)
@@ -141,7 +155,23 @@ def test_the_claims_table_has_every_published_number(tables):
         assert line["verdict"].startswith(f"not testable here: needs {REPORTS_ROWS} and its base")
     claims = Claims.read(tables / "claims.json")
     assert [english(line.verdict) for line in claims.lines] == [line["verdict"] for line in lines]
-    assert sum(line.in_words for line in claims.lines) == len(CLAIMS)
+
+
+def test_judged_claims_come_first_and_numbers_last(tables):
+    claims = Claims.read(tables / "claims.json")
+    groups = claims.by_group()
+    assert list(groups) == list(Group)
+    assert claims.lines == [line for lines in groups.values() for line in lines]
+    judged, untested, numbers = groups.values()
+    assert len(judged) + len(untested) == len(CLAIMS) and judged and untested
+    assert Kind.NOT_TESTABLE not in {line.verdict.kind for line in judged}
+    assert {line.verdict.kind for line in untested} == {Kind.NOT_TESTABLE}
+    # of the numbers, those that are judged come first
+    untestable = [line.verdict.kind == Kind.NOT_TESTABLE for line in numbers]
+    assert untestable == sorted(untestable) and not all(untestable)
+    page = html.render(claims_page([""] * 7, claims))
+    places = [page.index(f">{group}<") for group in Group]
+    assert places == sorted(places)
 
 
 def test_another_recipe_can_fill_a_column(runs, tmp_path):
@@ -155,11 +185,12 @@ def test_another_recipe_can_fill_a_column(runs, tmp_path):
 def test_the_front_page_counts_what_became_of_the_claims(tables):
     page = (tables / "workflow.rst").read_text()
     lines = Claims.read(tables / "claims.json").lines
-    counted = re.findall(r"the report's (\d+) (?:claims in words|numbers): ([^\n]*)", page)
-    assert [int(total) for total, _ in counted] == [len(CLAIMS), len(lines) - len(CLAIMS)]
-    for (_, counts), in_words in zip(counted, (True, False), strict=True):
-        kinds = Counter(line.verdict.kind for line in lines if line.in_words == in_words)
+    by_group = Claims(lines=lines).by_group()
+    for group, of_group in by_group.items():
+        total, counts = re.search(rf"{group}: (\d+), of which ([^\n]*)", page).groups()
+        kinds = Counter(line.verdict.kind for line in of_group)
         shown = re.findall(r"(\d+) ([a-z ]+)", counts.partition(" (")[0])
+        assert int(total) == len(of_group)
         assert {kind: int(number) for number, kind in shown} == kinds
     assert f"measured here: {NOTE}" in page and "- **A1** Constant input. Sources are" in page
     assert "mended (A1, A2, A4, A5)" in page
@@ -168,23 +199,35 @@ def test_the_front_page_counts_what_became_of_the_claims(tables):
 # --- verdicts
 
 
-def effect(metric: str, repair: str, artefact: str, high: float) -> Effect:
-    return Effect("", "", repair, artefact, "test", metric, 9, 0.5, None, None, None, None, high)
+def effect(metric: str, repair: str, artefact: str, high: float, n: int = 90) -> Effect:
+    """A repair that was taken back costs something, and leaves at most `high`."""
+    return Effect("", "", repair, artefact, "test", metric, n, 0, 0, high, -0.3, -0.4, -0.2)
 
 
-def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(runs, tmp_path):
+def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path):
     claim = the_claim("Exact match is 0")
+    shares = {name: 0.25 * (name == "repaired") for name in made.RECIPES}
+    runs = [
+        Run(made.make_run(tmp_path, made.recipe(name), "r", test_rows=90, exact_match=share))
+        for name, share in shares.items()
+    ]
     verdict = line_in_words(claim, evidence_of(runs, tmp_path)).verdict
     assert english(verdict) == "artefact of A1 or A2 or A5: gone when repaired"
+    limit = answers.NEGLIGIBLE
     ablation = [
         # with the raw answer nothing matches without A2, as the notebooks compared it may
-        effect("exact_match", "-tokenizer", "A2", -0.2),
-        effect("exact_match_decoded", "-tokenizer", "A2", 0.1),
-        effect("exact_match_decoded", "-prompt", "A1", -0.2),
+        effect("exact_match", "-tokenizer", "A2", limit - 0.01),
+        effect("exact_match_decoded", "-tokenizer", "A2", limit + 0.01),
+        effect("exact_match_decoded", "-generation", "A5", limit - 0.01, n=LEAST_ROWS - 1),
+        effect("exact_match_decoded", "+prompt", "A1", limit - 0.01),
     ]
     verdict = line_in_words(claim, evidence_of(runs, tmp_path, ablation=ablation)).verdict
+    assert verdict.artefacts == ["A1", "A2", "A5"] and not verdict.singled_out
+    ablation.append(effect("exact_match_decoded", "-prompt", "A1", limit - 0.01))
+    verdict = line_in_words(claim, evidence_of(runs, tmp_path, ablation=ablation)).verdict
     assert verdict.kind == Kind.ARTEFACT and verdict.artefacts == ["A1"] and verdict.singled_out
-    assert english(verdict) == "artefact of A1 (by the ablation): gone when repaired"
+    said = "on these rows A1 suffices to explain it, by the ablation"
+    assert english(verdict) == f"artefact: gone when repaired; {said}"
 
 
 def test_the_loss_quoted_for_batch_4_is_batch_8s(runs, tmp_path):
@@ -201,7 +244,11 @@ def test_the_loss_quoted_for_batch_4_is_batch_8s(runs, tmp_path):
         (Measured(0.3, 0.2, 0.4), Measured(0.6, 0.5, 0.7),
          "artefact of A3: inside the interval as run, not as written"),
         (Measured(0.6, 0.5, 0.7), Measured(0.3, 0.2, 0.4), "not reproduced"),
-        (Measured(0.3), None, "not testable here: an interval needs at least two seeds"),
+        (Measured(0.3), None, "not testable here: an interval needs two seeds that differ"),
+        (Measured(0.3, 0.2, 0.4, "rows", LEAST_ROWS), None,
+         "reproduced (inside the interval over rows)"),
+        (Measured(0.3, 0.2, 0.4, "rows", LEAST_ROWS - 1), None,
+         f"open: as run too few rows ({LEAST_ROWS - 1})"),
     ],
 )  # fmt: skip
 def test_a_number_is_judged_by_its_intervals(runs, tmp_path, as_run, as_written, verdict):
@@ -213,7 +260,8 @@ def test_a_number_is_judged_by_its_intervals(runs, tmp_path, as_run, as_written,
 HOLDS, FAILS, UNMEASURED = (
     Outcome("", found) for found in (Finding.HOLDS, Finding.FAILS, Finding.NOT_MEASURED)
 )
-OPEN = Outcome("", Finding.OPEN, Measured(0.05, -0.05, 0.15))
+OPEN = Outcome("", Finding.OPEN, Measured(0.05, -0.05, 0.15), Doubt(reason=Doubtful.INTERVAL, n=0))
+RUNNING = Outcome("", Finding.OPEN, doubt=Doubt(reason=Doubtful.NOT_CONVERGED, n=2, of=6))
 CLEAR = Outcome("", Finding.HOLDS, Measured(0.04, 0.03, 0.05))
 LARGE = Outcome("", Finding.HOLDS, Measured(0.4, 0.3, 0.5))
 
@@ -231,22 +279,33 @@ LARGE = Outcome("", Finding.HOLDS, Measured(0.4, 0.3, 0.5))
          f"not testable here: needs {SEVERAL_SEEDS}"),
         # an interval that holds 0 refutes nothing, so it makes no artefact
         ("Smaller", (CLEAR, OPEN, OPEN), Kind.OPEN,
-         "not reproduced: open, there as run, but as written the interval holds 0"),
+         "open: there as run, but as written the interval holds 0"),
         ("Smaller", (LARGE, OPEN, OPEN), Kind.ARTEFACT,
          "artefact of A3: there as run, less as written"),
         ("Smaller", (OPEN, OPEN, OPEN), Kind.OPEN,
-         "not reproduced: open, as written the interval holds 0"),
-        ("Smaller", (CLEAR, CLEAR, OPEN), Kind.REPRODUCED, "reproduced; open once repaired"),
+         "open: as written the interval holds 0"),
+        ("Smaller", (CLEAR, CLEAR, OPEN), Kind.REPRODUCED,
+         "reproduced; open once repaired (the interval holds 0)"),
         ("Smaller", (OPEN, OPEN, CLEAR), Kind.OPEN,
-         "not reproduced: open as written; holds once repaired"),
+         "open: as written the interval holds 0; holds once repaired"),
+        # nor does one that says nothing, however large it was as run
+        ("Smaller", (LARGE, RUNNING, RUNNING), Kind.OPEN,
+         "open: there as run, but as written 2 of 6 runs had not converged"),
+        ("Smaller", (OPEN, UNMEASURED, UNMEASURED), Kind.OPEN,
+         "open: as run the interval holds 0"),
+        ("Smaller", (FAILS, FAILS, OPEN), Kind.NOT_REPRODUCED,
+         "not reproduced; open once repaired (the interval holds 0)"),
         # A3 and A6 are gone as written already, so repairing the text can't have removed them
-        ("ROUGE-L rose", (CLEAR, CLEAR, FAILS), Kind.REPRODUCED, "reproduced; gone once repaired"),
+        ("ROUGE-L rose", (CLEAR, CLEAR, FAILS), Kind.REPRODUCED, "reproduced; fails once repaired"),
         ("Fine-tuning yields", (CLEAR, CLEAR, FAILS), Kind.ARTEFACT,
          "artefact of A1 or A2: gone when repaired"),
         ("Fine-tuning yields", (FAILS, FAILS, CLEAR), Kind.NOT_REPRODUCED,
          "not reproduced; holds once repaired of A1 or A2"),
         ("The Refiner deviates", (OPEN, OPEN, CLEAR), Kind.ARTEFACT,
          "artefact of A7: its figure can't show it; the true losses show it under repaired"),
+        ("The Refiner deviates", (RUNNING, RUNNING, OPEN), Kind.ARTEFACT,
+         "artefact of A7: its figure can't show it; "
+         "the true losses leave it open (as written 2 of 6 runs had not converged)"),
     ],
 )  # fmt: skip
 def test_a_claim_is_judged_by_where_it_holds(runs, tmp_path, claim, outcomes, kind, said):
@@ -258,16 +317,179 @@ def test_a_claim_is_judged_by_where_it_holds(runs, tmp_path, claim, outcomes, ki
 def test_what_speaks_against_a_claim_is_said():
     against = "the report's own numbers speak against it"
     assert english(Verdict(kind=Kind.REPRODUCED, contradicted=True)) == f"reproduced; {against}"
-    open_verdict = Verdict(kind=Kind.OPEN, contradicted=True)
-    assert english(open_verdict).endswith(f"the interval holds 0; {against}")
+    doubts = {"as_written": Doubt(reason=Doubtful.INTERVAL, n=0)}
+    open_verdict = Verdict(kind=Kind.OPEN, doubts=doubts, contradicted=True)
+    assert english(open_verdict) == f"open: as written the interval holds 0; {against}"
 
 
 def test_a_verdict_is_a_tag_and_its_reasons():
-    shown = verdict_tag(Verdict(kind=Kind.OPEN))
-    assert 'unsure">not reproduced</span> open, as written' in shown
+    doubts = {"as_run": Doubt(reason=Doubtful.TOO_FEW_ROWS, n=1)}
+    shown = verdict_tag(Verdict(kind=Kind.OPEN, doubts=doubts))
+    assert 'unsure">open</span> as run too few rows (1)' in shown
     assert verdict_tag(Verdict(kind=Kind.REPRODUCED)).endswith('good">reproduced</span>')
     wrong = Verdict(kind=Kind.ARTEFACT, reason=Reason.GONE_AS_WRITTEN, artefacts=["A3"])
     assert 'bad">artefact of A3</span> there as run' in verdict_tag(wrong)
+
+
+# --- when a claim is decided
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "finding"),
+    [
+        (0.051, 0.2, Finding.HOLDS),
+        (0.05, 0.2, Finding.OPEN),
+        (0.01, 0.2, Finding.OPEN),
+        (0.01, 0.05, Finding.OPEN),
+        (0.01, 0.049, Finding.FAILS),
+    ],
+)
+def test_a_whole_interval_must_lie_on_one_side_of_the_limit(low, high, finding):
+    value = Measured(0.05, low, high, "rows", LEAST_ROWS)
+    assert above("", value, 0.05).finding == finding
+    turned = {Finding.HOLDS: Finding.FAILS, Finding.FAILS: Finding.HOLDS}
+    assert below("", value, 0.05).finding == turned.get(finding, finding)
+
+
+def test_rows_are_too_few_where_a_share_may_be_a_quarter_or_three_quarters():
+    def width(rows: int) -> float:
+        low, high = wilson(rows // 2, rows)
+        return high - low
+
+    assert width(LEAST_ROWS) < 0.5 < width(LEAST_ROWS - 2)
+    few = Measured(0.9, 0.8, 1.0, "rows", LEAST_ROWS - 1)
+    for claim in (above, below):
+        outcome = claim("", few, 0.5)
+        assert outcome.finding == Finding.OPEN and str(outcome.doubt) == "too few rows (11)"
+
+
+def trained(
+    root: Path, seed: int, batch: int, losses: list[float], converged=True, rows=LEAST_ROWS
+) -> Run:
+    """A run with these evaluation losses, 120 rows an epoch, and a training loss of 0.2."""
+    name = f"exp3_bs{batch}_lr5e-5"
+    folder = made.make_run(
+        root, made.recipe("repaired"), name, seed=seed, batch_size=batch, epochs=len(losses)
+    )
+    training = Training.read(folder / "training.json")
+    epochs = [
+        epoch.model_copy(
+            update={"step": epoch.epoch * 120 // batch, "eval_loss": loss, "train_loss": 0.2}
+        )
+        for epoch, loss in zip(training.epochs, losses, strict=True)
+    ]
+    best = min(epochs, key=lambda epoch: epoch.eval_loss).step
+    counts = {"val": {"all": rows}, "train": {"all": 60}}
+    changed = {"epochs": epochs, "best_step": best, "stopped_early": converged, "rows": counts}
+    training.model_copy(update=changed).write(folder / "training.json")
+    return Run(folder)
+
+
+def batch_claim(runs: list[Run]) -> Outcome:
+    pairs = pairs_by(runs, "batch_size", 8, 4)
+    return compare_batches("loss", pairs, lambda epoch: epoch.eval_loss, At.BEST)
+
+
+def grids(root: Path, small: list[float], large: list[float], **more) -> list[Run]:
+    """Two seeds of batch 4 and of batch 8, the second a little worse."""
+    return [
+        trained(root, seed, batch, [loss * (1 + seed / 100) for loss in losses], **more)
+        for seed in (1, 2)
+        for batch, losses in ((4, small), (8, large))
+    ]
+
+
+def test_batch_sizes_are_compared_at_equal_epochs_and_at_equal_steps(tmp_path):
+    """Batch 4 makes 30 steps an epoch, batch 8 makes 15; both reached epoch 3 and step 45."""
+    small, large = [0.9, 0.5, 0.4, 0.6], [1.0, 0.8, 0.7]
+    outcome = batch_claim(grids(tmp_path, small, large))
+    assert outcome.finding == Finding.OPEN and outcome.doubt.reason == Doubtful.OPPOSED
+    shown = re.findall(r"(-?\d\.\d+) \[[^]]*\] \(([a-z ]+)\)", outcome.text)
+    # by step 45 batch 4 has ended its first epoch: 0.7 - 0.9; a mean of the seeds is 1.5 % higher
+    wanted = {"best epochs": 0.3, "equal epochs": 0.3, "equal steps": -0.2}
+    assert {at: float(number) for number, at in shown} == pytest.approx(
+        {at: 1.015 * number for at, number in wanted.items()}, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("large", "converged", "rows", "finding", "doubt"),
+    [
+        ([1.2, 1.1, 1.0], True, LEAST_ROWS, Finding.HOLDS, ""),
+        ([0.3, 0.2, 0.1], True, LEAST_ROWS, Finding.FAILS, ""),
+        ([1.2, 1.1, 1.0], False, LEAST_ROWS, Finding.OPEN, "4 of 4 runs had not converged"),
+        ([1.2, 1.1, 1.0], True, LEAST_ROWS - 1, Finding.OPEN, "too few rows (11)"),
+        # at the end 0.8 - 0.4, at equal steps 0.8 - 0.9
+        ([0.9, 0.85, 0.8], True, LEAST_ROWS, Finding.OPEN, str(Doubt(reason=Doubtful.OPPOSED))),
+    ],
+)
+def test_a_claim_on_batch_sizes_is_judged_where_both_had_converged(
+    tmp_path, large, converged, rows, finding, doubt
+):
+    small = [0.9, 0.5, 0.4, 0.6]
+    outcome = batch_claim(grids(tmp_path, small, large, converged=converged, rows=rows))
+    assert outcome.finding == finding and str(outcome.doubt or "") == doubt
+
+
+def test_one_run_of_one_seed_that_was_still_learning_leaves_a_claim_open(tmp_path):
+    runs = grids(tmp_path, [0.5, 0.4], [1.0, 0.9])
+    pairs = pairs_by(runs, "batch_size", 8, 4)
+
+    def loss(run: Run) -> float:
+        return run.training.best.eval_loss
+
+    assert compare("", pairs, loss).finding == Finding.HOLDS
+    other = trained(tmp_path / "other", 1, 4, [0.5, 0.4], converged=False)
+    assert compare("", pairs, loss, among=runs).finding == Finding.HOLDS
+    assert "1 of 5 runs" in str(compare("", pairs, loss, among=[*runs, other]).doubt)
+    late = trained(tmp_path, 2, 4, [0.5, 0.4], converged=False)
+    still = pairs_by([*runs[:2], late, runs[3]], "batch_size", 8, 4)
+    assert str(compare("", still, loss).doubt) == "1 of 4 runs had not converged"
+    few = compare("", pairs, loss, rows=lambda run: 1 if run.seed == 2 else LEAST_ROWS)
+    assert str(few.doubt) == "too few rows (1)"
+
+
+def test_equal_steps_before_the_first_evaluation_are_not_compared(tmp_path):
+    """Batch 8 stops at step 15, before batch 4 has ended its first epoch."""
+    outcome = batch_claim(grids(tmp_path, [0.9, 0.5], [1.0]))
+    assert "equal epochs" in outcome.text and "equal steps" not in outcome.text
+    assert outcome.finding == Finding.HOLDS
+
+
+def answering(root: Path, rows: int, hits: int) -> Evidence:
+    """A converged run that answers `hits` of its test rows, a third of them the Decomposer's."""
+    folder = made.make_run(
+        root, made.recipe("repaired"), "r", test_rows=rows, exact_match=hits / rows
+    )
+    (folder / "verdicts.parquet").unlink()
+    return Evidence([Run(folder)], RECIPES, PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("rows", "hits", "finding", "doubt"),
+    [
+        (90, 0, Finding.HOLDS, ""),
+        (30, 0, Finding.OPEN, "the interval holds 0.05"),  # up to 0.114
+        (203, 1, Finding.HOLDS, ""),  # the report's own
+        (90, 1, Finding.OPEN, "the interval holds 0.05"),
+        (90, 15, Finding.FAILS, ""),
+        (LEAST_ROWS - 1, 0, Finding.OPEN, "too few rows (11)"),
+    ],
+)
+def test_that_exact_match_is_0_needs_an_upper_bound(tmp_path, rows, hits, finding, doubt):
+    outcome = answers.exact_match_is_zero(answering(tmp_path, rows, hits), "repaired")
+    assert outcome.finding == finding and str(outcome.doubt or "") == doubt
+    assert f"{wilson(hits, rows)[1]:.3f}]" in outcome.text and f"{rows} test rows" in outcome.text
+
+
+@pytest.mark.parametrize(
+    ("hits", "finding"),
+    [(3, Finding.FAILS), (21, Finding.OPEN), (45, Finding.HOLDS)],
+)
+def test_usable_is_more_than_one_right_row_of_thirty(tmp_path, hits, finding):
+    """A third of the hits are the Decomposer's: 1, 7 and 15 of 30."""
+    outcome = answers.decomposer_usable(answering(tmp_path, 90, hits), "repaired")
+    assert outcome.finding == finding, outcome.text
 
 
 # --- tests of the claims
@@ -278,12 +500,12 @@ def test_pairs_of_one_seed_count_once_where_there_are_seeds(tmp_path):
 
     def measured(folders: list[Path]) -> Outcome:
         evidence = Evidence([Run(folder) for folder in folders], RECIPES, PUBLISHED)
-        return trainings.smaller_batch(evidence, "repaired")
+        return grid.smaller_batch(evidence, "repaired")
 
     outcome = measured(folders)
     assert "mean of 9 pairs: " in outcome.text and outcome.finding != Finding.NOT_MEASURED
     alone = measured([folder for folder in folders if folder.name == "seed1"])
-    assert "one seed: no interval" in alone.text and alone.finding == Finding.NOT_MEASURED
+    assert "no interval" in alone.text and alone.finding == Finding.NOT_MEASURED
 
 
 def test_the_reports_own_numbers_speak_against_two_of_its_claims(runs, tmp_path):

@@ -24,7 +24,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Mean:
-    """over_seeds.csv: the same over seeds."""
+    """over_seeds.csv: the same for a run as a whole."""
 
     recipe: str
     run: str
@@ -35,6 +35,7 @@ class Mean:
     mean: float
     low: float | None
     high: float | None
+    over: str | None  # what the interval is over: "seeds", or "rows" where no two seeds differ
 
 
 @dataclass(frozen=True)

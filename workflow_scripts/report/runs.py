@@ -1,16 +1,19 @@
 """Reading what a fine-tuning left in its folder `results/runs/<recipe>/<run>/seed<k>/`.
 
-Also the two choices that several results share: which run is the best, and which rows count as
-held out.
+Also what several results share: the mean of a run's seeds, which run is the best, and which rows
+count as held out.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
+from typing import Literal
 
 from workflow_scripts.artifacts.base import read_lines
+from workflow_scripts.artifacts.report import Result
 from workflow_scripts.artifacts.runs import (
     LOG_EVENT,
     Provenance,
@@ -22,6 +25,7 @@ from workflow_scripts.artifacts.runs import (
     Training,
 )
 from workflow_scripts.artifacts.settings import RunSettings
+from workflow_scripts.intervals import mean_over_seeds
 
 LOWER_IS_BETTER = ("eval_loss", "loss_per_token")
 
@@ -90,6 +94,48 @@ def ranked(values: Mapping[str, Sequence[float]], metric: str) -> list[Ranked]:
     """Runs by the mean of `metric` over their seeds, the best first; of equals, the first given."""
     means = [Ranked(run=run, value=fmean(of_seeds)) for run, of_seeds in values.items()]
     return sorted(means, key=lambda each: each.value, reverse=metric not in LOWER_IS_BETTER)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A mean with its interval (NaN where there is none) and what that is `over`.
+
+    `rows`: how many are behind it, of several seeds the fewest; None where rows are not counted.
+    """
+
+    value: float
+    low: float = math.nan
+    high: float = math.nan
+    over: Literal["seeds", "rows", ""] = ""
+    rows: int | None = None
+
+    @property
+    def has_interval(self) -> bool:
+        return self.low == self.low
+
+    def __str__(self) -> str:
+        text = f"{self.value:.3f}"
+        return f"{text} [{self.low:.3f}, {self.high:.3f}]" if self.has_interval else text
+
+
+def over_seeds(values: Sequence[float]) -> Measured | None:
+    """Mean of one value a seed, with its interval over seeds; None without values."""
+    if not values:
+        return None
+    mean = Measured(*mean_over_seeds(values))
+    return replace(mean, over="seeds") if mean.has_interval else mean
+
+
+def mean_score(seeds: Sequence[Score | Result]) -> Measured | None:
+    """Mean of one score a seed; where no two seeds differ, with the widest interval over rows."""
+    if not seeds:
+        return None
+    mean = replace(over_seeds([score.value for score in seeds]), rows=min(s.n for s in seeds))
+    over_rows = [(score.low, score.high) for score in seeds if score.low is not None]
+    if mean.has_interval or not over_rows:
+        return mean
+    low, high = max(over_rows, key=lambda limits: limits[1] - limits[0])
+    return replace(mean, low=low, high=high, over="rows")
 
 
 def by_address(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:

@@ -1,10 +1,17 @@
 """Verdicts in English: the one place that puts them into words."""
 
-from workflow_scripts.artifacts.claims import Finding, Kind, Reason, Verdict
+from workflow_scripts.artifacts.claims import COLUMNS, Finding, Kind, Reason, Verdict
 from workflow_scripts.report.pages import html
 
 AGAINST = "the report's own numbers speak against it"
 COLOURS = {Kind.REPRODUCED: "good", Kind.OPEN: "unsure", Kind.NOT_TESTABLE: "unsure"}
+
+# What was found under the recipe that decides.
+OF_KIND = {
+    Kind.REPRODUCED: Finding.HOLDS,
+    Kind.OPEN: Finding.OPEN,
+    Kind.NOT_REPRODUCED: Finding.FAILS,
+}
 
 
 def english(verdict: Verdict) -> str:
@@ -21,42 +28,49 @@ def verdict_tag(verdict: Verdict) -> html.Markup:
 
 
 def _head(verdict: Verdict) -> str:
-    if verdict.kind == Kind.ARTEFACT:
-        return f"artefact of {_artefacts(verdict)}"
-    if verdict.kind == Kind.OPEN:
-        return Kind.NOT_REPRODUCED.value
+    if verdict.kind == Kind.ARTEFACT and not verdict.singled_out:
+        return f"artefact of {' or '.join(verdict.artefacts)}"
     inside = f" (inside the interval over {verdict.inside})" if verdict.inside else ""
     return f"{verdict.kind}{inside}"
 
 
 def _why(verdict: Verdict) -> str:
     if verdict.kind == Kind.OPEN:
-        if verdict.findings.get("repaired") == Finding.HOLDS:
-            return "open as written"
         seen = verdict.findings.get("as_run") == Finding.HOLDS
-        return f"open, {'there as run, but ' * seen}as written the interval holds 0"
+        return f"{'there as run, but ' * seen}{_doubt(verdict)}"
     if verdict.missing:
         return f"needs {' and '.join(verdict.missing)}"
-    return verdict.detail or verdict.reason or ""
+    why = verdict.detail or verdict.reason or ""
+    if verdict.kind == Kind.ARTEFACT and verdict.singled_out:
+        suffice = "suffices" if len(verdict.artefacts) == 1 else "each suffice"
+        names = " and ".join(verdict.artefacts)
+        return f"{why}; on these rows {names} {suffice} to explain it, by the ablation"
+    return why
+
+
+def _doubt(verdict: Verdict) -> str:
+    """What leaves a claim open, under the first recipe that does: as written, else as run."""
+    known = [each for each in ("as_written", *COLUMNS) if each in verdict.doubts]
+    return f"{known[0].replace('_', ' ')} {verdict.doubts[known[0]]}"
 
 
 def _remarks(verdict: Verdict) -> list[str]:
-    repaired = verdict.findings.get("repaired")
     if verdict.kind == Kind.ARTEFACT:
         return [_true_losses(verdict)] if verdict.reason == Reason.WRONG_FIGURE else []
-    if verdict.kind in (Kind.OPEN, Kind.NOT_REPRODUCED) and repaired == Finding.HOLDS:
-        return [f"holds once repaired{' of ' * bool(verdict.artefacts)}{_artefacts(verdict)}"]
     remarks = [AGAINST] if verdict.contradicted else []
-    if verdict.kind == Kind.REPRODUCED and repaired in (Finding.FAILS, Finding.OPEN):
-        said = "gone" if repaired == Finding.FAILS else "open"
-        return [f"{said} once repaired", *remarks]
-    return remarks
+    repaired = verdict.findings.get("repaired", Finding.NOT_MEASURED)
+    if repaired in (OF_KIND.get(verdict.kind, repaired), Finding.NOT_MEASURED):
+        return remarks
+    doubt = verdict.doubts.get("repaired")
+    more = f" ({doubt})" if doubt else _once_rid_of(verdict)
+    return [f"{repaired} once repaired{more}", *remarks]
 
 
-def _artefacts(verdict: Verdict) -> str:
+def _once_rid_of(verdict: Verdict) -> str:
+    """Of which artefacts: by the ablation each of them must go, else one or more."""
     if verdict.singled_out:
-        return f"{' and '.join(verdict.artefacts)} (by the ablation)"
-    return " or ".join(verdict.artefacts)
+        return f" of {' and '.join(verdict.artefacts)} (by the ablation)"
+    return f" of {' or '.join(verdict.artefacts)}" if verdict.artefacts else ""
 
 
 def _true_losses(verdict: Verdict) -> str:
@@ -64,5 +78,6 @@ def _true_losses(verdict: Verdict) -> str:
     showing = [name for name, found in verdict.findings.items() if found == Finding.HOLDS]
     if showing:
         return f"the true losses show it under {' and '.join(showing)}"
-    opposite = Finding.FAILS in verdict.findings.values()
-    return f"the true losses {'show the opposite' if opposite else 'leave it open'}"
+    if Finding.FAILS in verdict.findings.values():
+        return "the true losses show the opposite"
+    return f"the true losses leave it open ({_doubt(verdict)})"

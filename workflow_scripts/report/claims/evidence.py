@@ -9,8 +9,10 @@ from workflow_scripts.artifacts.data import Profile
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Effect
-from workflow_scripts.report.claims.outcome import Measured, over_seeds
-from workflow_scripts.report.runs import Run, held_out
+from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.report.equal_steps import Pair
+from workflow_scripts.report.runs import Measured, Run, held_out, mean_score
+from workflow_scripts.report.scores_by_row import scores_by_row
 
 Value = TypeVar("Value")
 
@@ -47,13 +49,14 @@ class Evidence:
                 return found
         return []
 
-    def grid(self, recipe: str) -> dict[tuple[float, int, int], Run]:
-        """(learning rate, batch size, seed) -> run of experiment 3."""
-        return {
-            (run.settings.learning_rate, run.settings.batch_size, run.seed): run
-            for run in self.of_recipe(recipe)
-            if run.settings.experiment == 3
-        }
+    def pairs(self, recipe: str, first: str, second: str) -> list[Pair]:
+        """Two runs by name, for each seed that has both."""
+        others = {run.seed: run for run in self.named(recipe, second)}
+        return [(run, others[run.seed]) for run in self.named(recipe, first) if run.seed in others]
+
+    def grid(self, recipe: str) -> list[Run]:
+        """The runs of experiment 3: learning rates, batch sizes, seeds."""
+        return [run for run in self.of_recipe(recipe) if run.settings.experiment == 3]
 
     def names(self, recipe: str) -> list[str]:
         return list(dict.fromkeys(run.name for run in self.of_recipe(recipe)))
@@ -61,34 +64,26 @@ class Evidence:
     def score(
         self, recipe: str, name: str, metric: str, split: str = "val", task: str = "all"
     ) -> Measured | None:
-        """Over seeds where there are several, else the score with its interval over rows."""
+        return mean_score(
+            [
+                score
+                for run in self.named(recipe, name)
+                for score in run.scores
+                if (score.metric, score.split, score.task) == (metric, split, task)
+                and score.value is not None
+            ]
+        )
+
+    def over_rows(
+        self, recipe: str, name: str, metric: str, split: str, task: str = "all"
+    ) -> Measured | None:
+        """A row counts once, with the mean of its seeds; None where nothing was measured."""
         scores = [
-            score
-            for run in self.named(recipe, name)
-            for score in run.scores
-            if (score.metric, score.split, score.task) == (metric, split, task)
-            and score.value is not None
+            score.value
+            for score in scores_by_row(self.named(recipe, name), metric, split).values()
+            if task in ("all", score.task)
         ]
-        if len(scores) != 1:
-            return over_seeds([score.value for score in scores])
-        only = scores[0]
-        if only.low is None or only.high is None:
-            return Measured(only.value)
-        return Measured(only.value, only.low, only.high, "rows")
+        return Measured(*mean_over_rows(scores), "rows", len(scores)) if scores else None
 
     def held_out(self, recipe: str) -> str:
         return held_out(score.split for run in self.of_recipe(recipe) for score in run.scores)
-
-    def pairs(
-        self, recipe: str, first: str, second: str, value: Callable[[Run], float | None]
-    ) -> list[tuple[float, float]]:
-        """(value of the first run, value of the second) for each seed that has both."""
-        others = {run.seed: value(run) for run in self.named(recipe, second)}
-        pairs = [(value(run), others.get(run.seed)) for run in self.named(recipe, first)]
-        return [pair for pair in pairs if None not in pair]
-
-    def difference(
-        self, recipe: str, first: str, second: str, value: Callable[[Run], float | None]
-    ) -> Measured | None:
-        """Value of the first run - value of the second, over the seeds that have both."""
-        return over_seeds([a - b for a, b in self.pairs(recipe, first, second, value)])

@@ -7,8 +7,8 @@ from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Column, Kind, 
 from workflow_scripts.artifacts.published import PublishedRun
 from workflow_scripts.report.artefacts import suspects
 from workflow_scripts.report.claims.evidence import Evidence
-from workflow_scripts.report.claims.outcome import Measured, over_seeds
 from workflow_scripts.report.claims.verdicts import REPORTS_ROWS, judge_number, untestable
+from workflow_scripts.report.runs import Measured, over_seeds
 
 # field of a published run -> (words, metric, split)
 SCORES = {

@@ -1,39 +1,20 @@
 """What testing a claim under one recipe gives: a text for the reader, and whether it holds.
 
-A claim of the kind "A is larger than B" holds when the 95 % interval of the difference lies above
-0, fails when it lies below, and is open when it holds 0: too few seeds to tell is not the same as
-refuted. What compares trainings needs several seeds; steps, learning rates or rows of one seed are
-not repetitions of it.
+A claim says that something lies above a limit, or below it. It holds when the whole 95 % interval
+does, fails when the whole interval lies on the other side, and is open when the interval holds the
+limit: too little to tell is not the same as refuted.
 """
 
 import math
 from dataclasses import dataclass
 
-from workflow_scripts.artifacts.claims import Finding
-from workflow_scripts.intervals import mean_over_seeds
+from workflow_scripts.artifacts.claims import Doubt, Doubtful, Finding
+from workflow_scripts.report.runs import Measured
 
-
-@dataclass(frozen=True)
-class Measured:
-    """A mean with its interval (NaN where there is none) and what the interval is over."""
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    over: str = ""
-
-    @property
-    def has_interval(self) -> bool:
-        return self.low == self.low
-
-    def __str__(self) -> str:
-        text = f"{self.value:.3f}"
-        return f"{text} [{self.low:.3f}, {self.high:.3f}]" if self.has_interval else text
-
-
-def over_seeds(values: list[float]) -> Measured | None:
-    """Mean and t-interval of one value a seed (or a pair); None without values."""
-    return Measured(*mean_over_seeds(values), "seeds") if values else None
+# Fewer rows decide nothing. From 12 rows on Wilson's interval of a share is never wider than half
+# of the scale (its width is at most z / sqrt(n + z^2), so n >= 3 z^2), which is the least that
+# tells a quarter from three quarters.
+LEAST_ROWS = 12
 
 
 @dataclass(frozen=True)
@@ -43,6 +24,7 @@ class Outcome:
     text: str
     finding: Finding = Finding.NOT_MEASURED
     difference: Measured | None = None
+    doubt: Doubt | None = None
 
 
 NOT_MEASURED = Outcome("not measured")
@@ -52,23 +34,31 @@ def found(text: str, holds: bool) -> Outcome:
     return Outcome(text, Finding.HOLDS if holds else Finding.FAILS)
 
 
-def above_zero(name: str, difference: Measured | None) -> Outcome:
-    """The claim that a difference of trainings lies above 0."""
-    if difference is None:
-        return NOT_MEASURED
-    text = f"{name}: {difference}"
-    if not difference.has_interval:
-        return Outcome(f"{text} (one seed: no interval)")
-    return by_interval(text, difference)
+def above(text: str, value: Measured, limit: float) -> Outcome:
+    """The claim that something lies above a limit."""
+    if not value.has_interval:
+        return Outcome(f"{text} (no interval)")
+    if doubt := too_few(value.rows):
+        return Outcome(text, Finding.OPEN, value, doubt)
+    if value.low > limit:
+        return Outcome(text, Finding.HOLDS, value)
+    if value.high < limit:
+        return Outcome(text, Finding.FAILS, value)
+    return Outcome(text, Finding.OPEN, value, Doubt(reason=Doubtful.INTERVAL, n=limit))
 
 
-def by_interval(text: str, value: Measured) -> Outcome:
-    finding = Finding.OPEN
-    if value.low > 0:
-        finding = Finding.HOLDS
-    elif value.high < 0:
-        finding = Finding.FAILS
-    return Outcome(text, finding, value)
+def below(text: str, value: Measured, limit: float) -> Outcome:
+    """The claim that a share of rows lies below a limit."""
+    outcome = above(text, value, limit)
+    turned = {Finding.HOLDS: Finding.FAILS, Finding.FAILS: Finding.HOLDS}
+    return Outcome(text, turned.get(outcome.finding, outcome.finding), doubt=outcome.doubt)
+
+
+def too_few(rows: int | None) -> Doubt | None:
+    """Where a value has too few rows behind it; `rows` is None for one that has none to count."""
+    if rows is None or rows >= LEAST_ROWS:
+        return None
+    return Doubt(reason=Doubtful.TOO_FEW_ROWS, n=rows)
 
 
 def less_than(one: Outcome, other: Outcome) -> bool:

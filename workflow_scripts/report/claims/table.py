@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Claims, Column
+from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Claims, Column, Group, Kind
 from workflow_scripts.artifacts.csv import read_csv, write_table
 from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.artifacts.fit import FitAudit
@@ -24,10 +24,12 @@ from workflow_scripts.stage import Input, Output, Setting, run_stage
 CAPTION = """\
 Every claim of the report and every number that its notebooks printed, with what became of it.
 
-**How to read it.** The verdict is computed from the runs: *reproduced* (inside the 95 % interval,
-or the difference lies clearly on the claimed side), *not reproduced* (the opposite was measured, or
-it stays open because the interval holds 0), *artefact* (with its number; the ablation narrows it
-down where it is part of the report), *not testable here* (with what is missing; what compares
+**How to read it.** First the claims that are judged here, then those that are not testable here,
+then the numbers. The verdict is computed from the runs: *reproduced* (the whole 95 % interval lies
+on the claimed side; a number lies inside its interval), *not reproduced* (it lies on the other
+side), *open* (the interval holds the limit, too few rows stand behind it, or a training that is
+compared had not converged when its epochs ended), *artefact* (with its number; the ablation narrows
+it down where it is part of the report), *not testable here* (with what is missing; what compares
 trainings needs several seeds). What each column was measured on stands below its name.
 """
 CAPTION_CSV = """\
@@ -35,27 +37,30 @@ The table of claims as CSV; its first line says what each column was measured on
 """
 
 LEAD = (
-    "Every claim of the report: in words first, then every number that its "
-    "notebooks printed. <em>as run</em>: what the notebooks did, artefacts included. "
-    "<em>as written</em>: what the report describes, honestly executed. <em>repaired</em>: "
-    "the text handling mended too. Brackets hold 95 % intervals. The verdict is computed. What "
-    "A1 to A12 are is told on the page of this report called Workflow."
+    "Every claim of the report, and every number that its notebooks printed. <em>as run</em>: what "
+    "the notebooks did, artefacts included. <em>as written</em>: what the report describes, "
+    "honestly executed. <em>repaired</em>: the text handling mended too. Brackets hold 95 % "
+    "intervals. The verdict is computed. What A1 to A12 are is told on the page of this report "
+    "called Workflow."
 )
 REPORTS_OWN = "the report's rows and base model"
-NAMES = ("claim", "published", *COLUMNS, "verdict")
+NAMES = ("group", "claim", "published", *COLUMNS, "verdict")
 
 
 def claim_lines(evidence: Evidence) -> list[ClaimLine]:
-    """All claims, those in words first."""
+    """All claims, group by group; of the numbers, those that are judged here come first."""
     lines = [line_in_words(claim, evidence) for claim in CLAIMS]
-    return [*lines, *text_lines(evidence), *data_lines(evidence), *run_lines(evidence)]
+    lines += [*text_lines(evidence), *data_lines(evidence), *run_lines(evidence)]
+    groups = list(Group)
+    untested = Kind.NOT_TESTABLE
+    return sorted(lines, key=lambda line: (groups.index(line.group), line.verdict.kind == untested))
 
 
 def measured_on(evidence: Evidence, basis: str) -> list[str]:
     """The first line of the table: what each of its columns was measured on."""
     trained = evidence.by_column(evidence.of_recipe)
     columns = (basis if trained[column] else "not trained here" for column in COLUMNS)
-    return ["(measured on)", REPORTS_OWN, *columns, f"computed on {basis}"]
+    return ["", "(measured on)", REPORTS_OWN, *columns, f"computed on {basis}"]
 
 
 def texts(line: ClaimLine) -> list[str]:
@@ -63,12 +68,18 @@ def texts(line: ClaimLine) -> list[str]:
     return [line.claim, line.published, *(line.measured[column] for column in COLUMNS)]
 
 
-def claims_page(head: list[str], lines: list[ClaimLine]) -> html.Page:
-    names = [name.replace("_", " ") for name in NAMES]
-    subheads = dict(zip(names[1:], head[1:], strict=True))
-    rows = [[*texts(line), verdict_tag(line.verdict)] for line in lines]
-    title = "Claims of the report and what became of them"
-    return html.tables(title, LEAD, {"": html.Table(names, rows, subheads)})
+def claims_page(head: list[str], claims: Claims) -> html.Page:
+    """One table for each group that has lines."""
+    names = [name.replace("_", " ") for name in NAMES[1:]]
+    subheads = dict(zip(names[1:], head[2:], strict=True))
+    tables = {
+        group.value: html.Table(
+            names, [[*texts(line), verdict_tag(line.verdict)] for line in lines], subheads
+        )
+        for group, lines in claims.by_group().items()
+        if lines
+    }
+    return html.tables("Claims of the report and what became of them", LEAD, tables)
 
 
 def linked_rows(rows: Path) -> float:
@@ -102,10 +113,11 @@ def make_claims(
         ablation=[effect for path in ablation for effect in read_csv(Effect, path)],
         missing=[what for missing, what in lacks if missing],
     )
-    head, lines = measured_on(evidence, note or REPORTS_OWN), claim_lines(evidence)
-    Claims(lines=lines).write(claims)
-    write_table(table, NAMES, [head, *([*texts(line), english(line.verdict)] for line in lines)])
-    return claims_page(head, lines)
+    head, found = measured_on(evidence, note or REPORTS_OWN), Claims(lines=claim_lines(evidence))
+    found.write(claims)
+    lines = ([line.group, *texts(line), english(line.verdict)] for line in found.lines)
+    write_table(table, NAMES, [head, *lines])
+    return claims_page(head, found)
 
 
 if __name__ == "__main__":

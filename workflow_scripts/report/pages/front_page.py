@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Claims, Column, Kind
+from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Claims, Column, Group, Kind
 from workflow_scripts.artifacts.csv import read_csv
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
@@ -34,8 +34,7 @@ def findings(
         *map(_inputs, audits),
         *filter(None, (_scores(means, recipe) for recipe in trained)),
         _choice(best, chosen),
-        _verdicts("claims in words", [line for line in claims.lines if line.in_words]),
-        _verdicts("numbers", [line for line in claims.lines if not line.in_words]),
+        *(_verdicts(group, lines) for group, lines in claims.by_group().items() if lines),
     ]
 
 
@@ -95,12 +94,12 @@ def _choice(best: BestRun, chosen: str) -> str:
     return f"{text}."
 
 
-def _verdicts(what: str, lines: list[ClaimLine]) -> str:
+def _verdicts(group: Group, lines: list[ClaimLine]) -> str:
     found = Counter(line.verdict.kind for line in lines)
     counts = ", ".join(f"{found[kind]} {kind}" for kind in Kind if found[kind])
     seeds = sum(SEVERAL_SEEDS in line.verdict.missing for line in lines)
     why = f" ({seeds} for want of several seeds: ``configs/seeds.yaml``)" if seeds else ""
-    return f"Of the report's {len(lines)} {what}: {counts}{why}."
+    return f"{group}: {len(lines)}, of which {counts}{why}."
 
 
 def _recipe(name: str, recipes: dict[Column, str], summaries: list[RunSummary]) -> str:

@@ -1,7 +1,8 @@
 """The tables of results: all numbers, the same over seeds, and one summary to read.
 
 `results.csv` has one line for each number of each fine-tuning; `over_seeds.csv` the mean over seeds
-with a 95 % interval (Student's t); `summary.csv` and `summary.html` one line for each run.
+with a 95 % interval (Student's t; where no two seeds differ, the one over rows); `summary.csv` and
+`summary.html` one line for each run.
 """
 
 from pathlib import Path
@@ -9,10 +10,9 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.csv import write_csv, write_table
 from workflow_scripts.artifacts.report import Mean, Result
-from workflow_scripts.intervals import mean_over_seeds
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.html import write_page
-from workflow_scripts.report.runs import Run
+from workflow_scripts.report.runs import Run, mean_score
 from workflow_scripts.report.tables.summary import summary_lines, summary_page
 from workflow_scripts.stage import Output, Setting, run_stage
 
@@ -43,13 +43,15 @@ def all_results(runs: list[Run]) -> list[Result]:
 
 def over_seeds(results: list[Result]) -> list[Mean]:
     """The same for each run as a whole; numbers that were not measured are left out."""
-    values: dict[tuple[str, str, str, str, str], list[float]] = {}
+    seeds: dict[tuple[str, str, str, str, str], list[Result]] = {}
     for line in results:
         if line.value is not None:
             key = (line.recipe, line.run, line.split, line.task, line.metric)
-            values.setdefault(key, []).append(line.value)
+            seeds.setdefault(key, []).append(line)
+    means = ((key, len(lines), mean_score(lines)) for key, lines in seeds.items())
     return [
-        Mean(*key, len(of_seeds), *mean_over_seeds(of_seeds)) for key, of_seeds in values.items()
+        Mean(*key, count, mean.value, mean.low, mean.high, mean.over or None)
+        for key, count, mean in means
     ]
 
 

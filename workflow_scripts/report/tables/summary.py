@@ -35,7 +35,7 @@ LEAD = (
     "between recipes with the same tokenizer: a lossless answer has more and easier tokens. "
     "<em>val</em>: validation rows, those that chose the epoch unless a run was scored on "
     "another's (as run, A6). <em>test</em>: rows kept from all training. With several seeds: "
-    "mean, and the 95 % interval in brackets."
+    "mean, and the 95 % interval in brackets (where no two seeds differ, the one over rows)."
 )
 
 
