@@ -404,6 +404,14 @@ def test_bad_database_files_give_a_status(tmp_path, database, sandbox):
     assert not (tmp_path / "missing.sqlite").exists()
 
 
+def test_an_error_of_sqlite_comes_with_its_class(database):
+    with Sandbox(LIMITS, workers=1) as sandbox:
+        refused = sandbox.execute(database, "SELECT nme FROM pet")
+        assert refused.error == "no such column: nme"
+        assert refused.exception == "<class 'sqlite3.OperationalError'>"
+        assert sandbox.execute(database, "SELCT name FROM pet").exception is None  # not SQLite's
+
+
 def test_corrupted_pages_never_harm_the_run(tmp_path, database):
     """Seeded bit flips all over the file: an answer or an error, never a hang or a crash."""
     rng, data = random.Random(7), database.read_bytes()

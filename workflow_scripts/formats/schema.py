@@ -5,6 +5,8 @@ from typing import Any
 
 from workflow_scripts.errors import EssenceError
 
+# The words of SQLite that occur as names; not all that it reserves.
+RESERVED = {"order", "group", "table", "index", "transaction", "references", "primary", "case"}
 ForeignKey = tuple[str, str, str, str]  # table, column, referred table, referred column
 
 
@@ -29,6 +31,11 @@ class Column:
 class Table:
     name: str
     columns: tuple[Column, ...]
+
+
+def quoted(name: str) -> bool:
+    """Whether SQLite needs this name in quotes or backticks."""
+    return not name.replace("_", "").isalnum() or name.lower() in RESERVED or name[0].isdigit()
 
 
 def name_words(name: str) -> str:

@@ -50,7 +50,7 @@ def _values_quoted_once(sql: str) -> str:
     """
     if '"' not in sql:
         return sql
-    tokens = _tokens(sql)
+    tokens = tokens_of(sql)
     before = {}
     for at, token in enumerate(tokens):
         quoted = token.token_type == TokenType.IDENTIFIER and sql[token.start] == '"'
@@ -75,7 +75,7 @@ def _expects_value(tokens: list, at: int, values: dict[int, bool]) -> bool:
     return in_list or (last == TokenType.AND and kinds[0] == TokenType.BETWEEN and follows)
 
 
-def _tokens(sql: str) -> list[sqlglot.tokens.Token]:
+def tokens_of(sql: str) -> list[sqlglot.tokens.Token]:
     try:
         return sqlglot.tokenize(sql, dialect="sqlite") if len(sql) <= LONGEST else []
     except (sqlglot.errors.SqlglotError, ValueError):
@@ -84,7 +84,7 @@ def _tokens(sql: str) -> list[sqlglot.tokens.Token]:
 
 def without_distinct(sql: str) -> str:
     """SQL with every DISTINCT left out, as the Spider test suite compares it."""
-    for token in reversed(_tokens(sql)):
+    for token in reversed(tokens_of(sql)):
         if token.token_type == TokenType.DISTINCT:
             sql = sql[: token.start] + sql[token.end + 1 :]
     return sql
@@ -98,7 +98,7 @@ def joined_operators(sql: str) -> str:
 
 def orders_rows(sql: str) -> bool:
     """Whether ORDER BY stands anywhere in the SQL: the test suite's rule for "order matters"."""
-    tokens = _tokens(sql)
+    tokens = tokens_of(sql)
     if not tokens:
         return "order by" in sql.lower()
     return any(token.token_type == TokenType.ORDER_BY for token in tokens)
@@ -170,6 +170,11 @@ def _sources(select: exp.Select) -> list[exp.Expr]:
     first = select.args.get("from_")
     joins = [join.this for join in select.args.get("joins") or ()]
     return ([first.this] if first else []) + joins
+
+
+def own_tables(select: exp.Select) -> dict[str, exp.Expr]:
+    """What a SELECT reads from, by the name (in lower case) that its columns are prefixed with."""
+    return {_name_here(source): source for source in _sources(select)}
 
 
 def _selects_around(node: exp.Expr) -> Iterator[exp.Select]:

@@ -57,14 +57,16 @@ class Result:
     """What became of a statement. `rows` (tuples) and `columns` are None unless status is ok.
 
     Text that is not UTF-8 comes with its bad bytes written as \\xNN, so that values which differ
-    in the file differ here. `seconds` is what the clock said, fetching included. `times`
-    are the pairs of seconds of a race (see `Sandbox.execute`).
+    in the file differ here. `exception` is the class of an error that SQLite raised, as Python
+    writes it. `seconds` is what the clock said, fetching included. `times` are the pairs of seconds
+    of a race (see `Sandbox.execute`).
     """
 
     status: str
     rows: list[tuple] | None = None
     columns: list[str] | None = None
     error: str | None = None
+    exception: str | None = None
     seconds: float = 0.0
     times: list[tuple[float, float]] = field(default_factory=list)
 

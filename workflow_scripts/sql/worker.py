@@ -255,6 +255,7 @@ def answer_to(request: dict) -> dict:
         return {
             "status": status,
             "error": message,
+            "exception": str(type(error)) if isinstance(error, sqlite3.Error) else None,
             "seconds": time.perf_counter() - started,
             # Memory that Python took may not come back: the next statement gets a new process.
             "retire": isinstance(error, MemoryError) or "memory" in message,

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+from workflow_scripts.data.breaking import WAYS
 from workflow_scripts.data.twin.asker import Draft
-from workflow_scripts.data.twin.breaking import WAYS, Statement
 from workflow_scripts.data.twin.database import error_of, in_memory
 from workflow_scripts.data.twin.domains import DOMAINS
 from workflow_scripts.data.twin.lexicon import NUMBERS, YEARS, plural
-from workflow_scripts.data.twin.query import agent_sql, plain_sql
+from workflow_scripts.data.twin.query import agent_sql, breakable, plain_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import NOUNS, random_world
 from workflow_scripts.data.twin.schema import TEXT_KINDS, World, parse_domain
@@ -115,7 +115,7 @@ def tables(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
 
 def repair(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
     """SQL that SQLite refuses, and its error -> the SQL that was meant."""
-    statement, ways = Statement(item.query, agent_sql(item.query), world, rng), list(WAYS)
+    statement, ways = breakable(item.query, world, rng), list(WAYS)
     rng.shuffle(ways)
     with closing(in_memory(world)) as connection:
         for way in ways[:5]:

@@ -5,10 +5,13 @@ agents do (backticks, clauses on lines of their own), `plain_sql` as the base mo
 does (double quotes, one line).
 """
 
+import random
 import re
 from dataclasses import dataclass
 
-from workflow_scripts.data.twin.schema import quoted
+from workflow_scripts.data.breaking import Statement
+from workflow_scripts.data.twin.schema import World
+from workflow_scripts.formats.schema import quoted
 
 REFERENCE = re.compile(r"\{([^.{}]+)\.([^{}]+)\}")
 
@@ -102,3 +105,17 @@ def plain_sql(query: Query) -> str:
     """In the style that the base model was trained on: double quotes, one line."""
     line = " ".join(clauses(query, '"'))
     return line.replace("{sub}", f"({plain_sql(query.sub)})") if query.sub else line
+
+
+def breakable(query: Query, world: World, rng: random.Random) -> Statement:
+    """A query in the agents' style, to be broken."""
+    return Statement(
+        sql=agent_sql(query),
+        tables=query.tables,
+        columns={name: [c.name for c in table.columns] for name, table in world.tables.items()},
+        other_number={
+            name: table.one if table.one != name else table.many
+            for name, table in world.tables.items()
+        },
+        rng=rng,
+    )

@@ -8,7 +8,8 @@ import random
 
 from workflow_scripts.data.twin import lexicon
 from workflow_scripts.data.twin.domains import DOMAINS
-from workflow_scripts.data.twin.schema import Column, Table, World, fill, parse_domain, quoted
+from workflow_scripts.data.twin.schema import Column, Table, World, fill, parse_domain
+from workflow_scripts.formats.schema import quoted
 
 RANGES = {
     "int": ["1-30", "5-100", "10-300", "100-1000", "500-10000", "1000-50000"],

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workflow_scripts.artifacts.data import TwinSettings
+from workflow_scripts.data.breaking import WAYS
 from workflow_scripts.data.twin.asker import Draft
-from workflow_scripts.data.twin.breaking import WAYS, Statement
 from workflow_scripts.data.twin.database import error_of, in_memory
 from workflow_scripts.data.twin.domains import DOMAINS
-from workflow_scripts.data.twin.query import agent_sql
+from workflow_scripts.data.twin.query import agent_sql, breakable
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
 from workflow_scripts.data.twin.selection import select
@@ -205,7 +205,7 @@ def _broken(database: Database, rng: random.Random, seen: set[str], way: str):
             way = rng.choice(WAYS)
         item = draft(database.world, rng)
         gold = agent_sql(item.query)
-        old = (Statement(item.query, gold, database.world, rng).broken(way) or "").strip()
+        old = (breakable(item.query, database.world, rng).broken(way) or "").strip()
         if gold in seen or not old or not _returns(database.connection, gold):
             continue
         error = error_of(database.connection, old)

@@ -22,7 +22,6 @@ from workflow_scripts.data.twin import lexicon
 
 TEXT_KINDS = ("person", "title", "place", "country", "cat")
 NUMBER_KINDS = ("int", "real")
-RESERVED = {"order", "group", "table", "index", "transaction", "references", "primary", "case"}
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,6 @@ class World:
         names = [f"{t.name} {t.one} {t.many}" for t in self.tables.values()]
         names += [f"{c.name} {c.phrase}" for t in self.tables.values() for c in t.columns]
         return " ".join(names).lower()
-
-
-def quoted(name: str) -> bool:
-    """Whether SQLite needs this name in backticks."""
-    return not name.replace("_", "").isalnum() or name.lower() in RESERVED or name[0].isdigit()
 
 
 def parse_domain(text: str) -> World:

@@ -1,16 +1,17 @@
 """Ways to break a good SQL statement so that SQLite refuses it.
 
-Whether SQLite really refuses is tried by the caller, who keeps SQLite's own words.
+The statement is written as the agents do (`sql.layout`), a line for each clause. Whether SQLite
+really refuses the broken one is tried by the caller, who keeps SQLite's own words.
 """
 
 import random
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from workflow_scripts.data.twin.query import Query
-from workflow_scripts.data.twin.schema import World, quoted
+from workflow_scripts.formats.schema import quoted
 
-COLUMN = re.compile(r"(?:(T\d)\.)?`([^`]+)`")
+COLUMN = re.compile(r"(?:(\w+)\.)?`([^`]+)`")
 KEYWORDS = {
     "SELECT": "SELCT",
     "FROM": "FORM",
@@ -37,13 +38,20 @@ OPERATORS = {" >= ": " => ", " > ": " >> = ", " BETWEEN ": " IS BETWEEN "}
 class Statement:
     """A good statement. Its public methods are the ways to break it (`WAYS`).
 
-    Each gives the broken SQL, or None where it doesn't apply.
+    Each gives the broken SQL, or None where it doesn't apply. `tables` are those that the statement
+    reads, `columns` those of every table of the database; `other_number` has a table's name in the
+    singular where it is in the plural, and the other way round.
     """
 
-    query: Query
     sql: str
-    world: World
+    tables: Sequence[str]
+    columns: Mapping[str, Sequence[str]]
+    other_number: Mapping[str, str]
     rng: random.Random
+
+    @property
+    def _joins(self) -> int:
+        return self.sql.count("\n  INNER JOIN ")
 
     def _typo(self, word: str) -> str:
         place = self.rng.randrange(1, len(word))
@@ -76,10 +84,10 @@ class Statement:
     def _realiased(self, column: str, new: str) -> str:
         return self.sql.replace(column, f"{new}.{column.partition('.')[2]}")
 
-    def _any_prefixed(self) -> str:
-        """A column that has an alias in front, with it."""
-        alias, name = self.rng.choice([found for found in COLUMN.findall(self.sql) if found[0]])
-        return f"{alias}.`{name}`"
+    def _any_prefixed(self) -> str | None:
+        """A column of a join that has an alias in front, with it."""
+        prefixed = [f"{alias}.`{name}`" for alias, name in COLUMN.findall(self.sql) if alias]
+        return self.rng.choice(prefixed) if self._joins and prefixed else None
 
     def _renamed_table(self, name: str, new: str) -> str:
         return re.sub(rf"(FROM|JOIN) `?{re.escape(name)}`?", rf"\1 {new}", self.sql)
@@ -91,28 +99,25 @@ class Statement:
     def invented_column(self) -> str | None:
         """A name that somebody might expect instead of the real one."""
         name = self._any_column()
-        head, table = name.split("_")[-1].split(" ")[0], self.rng.choice(self.query.tables)
+        head, table = name.split("_")[-1].split(" ")[0], self.rng.choice(self.tables)
         guess = self.rng.choice([f"{table}_{head}", f"{head}_name", f"the_{head}", f"{head}_no"])
         return self.sql.replace(f"`{name}`", f"`{guess}`")
 
     def other_tables_column(self) -> str | None:
         """A column of a table that is not in the query."""
-        others = [t for t in self.world.tables.values() if t.name not in self.query.tables]
+        others = [names for table, names in self.columns.items() if table not in self.tables]
         if not others:
             return None
-        column = self.rng.choice(self.rng.choice(others).columns).name
+        column = self.rng.choice(self.rng.choice(others))
         return self._swap(f"`{self._any_column()}`", f"`{column}`")
 
     def wrong_alias(self) -> str | None:
-        if not self.query.joins:
-            return None
         column = self._any_prefixed()
-        return self._realiased(column, "T2" if column.startswith("T1.") else "T1")
+        return column and self._realiased(column, "T2" if column.startswith("T1.") else "T1")
 
     def unknown_alias(self) -> str | None:
-        if not self.query.joins:
-            return None
-        return self._realiased(self._any_prefixed(), f"T{len(self.query.joins) + 2}")
+        column = self._any_prefixed()
+        return column and self._realiased(column, f"T{self._joins + 2}")
 
     def missing_join(self) -> str | None:
         joins = re.findall(r"\n  INNER JOIN .*\n  ON .*", self.sql)
@@ -120,17 +125,17 @@ class Statement:
 
     def missing_on(self) -> str | None:
         """The join's condition lost half of itself."""
-        if not self.query.joins:
+        if not self._joins:
             return None
         return re.sub(r"(\n  ON .*) = .*", r"\1 =", self.sql, count=1)
 
     def misspelt_table(self) -> str | None:
-        name = self.rng.choice(self.query.tables)
+        name = self.rng.choice(self.tables)
         return self._renamed_table(name, self._typo(name))
 
     def singular_table(self) -> str | None:
-        table = self.world.tables[self.rng.choice(self.query.tables)]
-        return self._renamed_table(table.name, table.one if table.one != table.name else table.many)
+        table = self.rng.choice(self.tables)
+        return self._renamed_table(table, self.other_number[table])
 
     def wrong_function(self) -> str | None:
         return self._any_swap(FUNCTIONS)
@@ -160,13 +165,13 @@ class Statement:
 
     def ambiguous_column(self) -> str | None:
         """The alias of a column that two joined tables share is lost."""
-        if not self.query.joins:
+        names = [name for _, name in COLUMN.findall(self.sql)]
+        if not self._joins or not names:
             return None
-        name = self.rng.choice([name for _, name in COLUMN.findall(self.sql)])
-        tables = [self.world.tables[table] for table in self.query.tables]
-        if sum(name in [column.name for column in table.columns] for table in tables) < 2:
+        name = self.rng.choice(names)
+        if sum(name in self.columns[table] for table in self.tables) < 2:
             return None
-        return re.sub(rf"T\d\.`{re.escape(name)}`", f"`{name}`", self.sql)
+        return re.sub(rf"\w+\.`{re.escape(name)}`", f"`{name}`", self.sql)
 
     def wrong_order(self) -> str | None:
         """Two neighbouring clauses change places."""
@@ -183,21 +188,21 @@ class Statement:
         return self._any_swap(KEYWORDS)
 
     def aggregate_in_where(self) -> str | None:
-        if self.query.having:
+        if "\n  HAVING " in self.sql:
             return re.sub(r"GROUP BY .*\n  HAVING", "WHERE", self.sql)
         found = re.search(r"\(\n    SELECT (.*)\n    FROM .*\n  \)", self.sql)
-        return self.sql.replace(found[0], found[1]) if self.query.sub and found else None
+        return self.sql.replace(found[0], found[1]) if found else None
 
     def trailing_comma(self) -> str | None:
         return self._swap("\n  FROM", ",\n  FROM")
 
     def select_top(self) -> str | None:
         """Another dialect's way to limit."""
-        limit = self.query.limit
+        limit = re.search(r"\n  LIMIT (\d+)$", self.sql, re.MULTILINE)
         if not limit:
             return None
-        top = self.sql.replace("SELECT ", f"SELECT TOP {limit} ", 1)
-        return top.replace(f"\n  LIMIT {limit}", "")
+        top = self.sql.replace("SELECT ", f"SELECT TOP {limit[1]} ", 1)
+        return top.replace(limit[0], "")
 
     def wrong_operator(self) -> str | None:
         return self._any_swap(OPERATORS)
