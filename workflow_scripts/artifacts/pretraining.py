@@ -9,13 +9,13 @@ class PretrainingSettings(Artifact):
     """`free_rows` are unused rows of the embedding; `measure` questions are asked of each kind."""
 
     seed: int = 7
-    steps: PositiveInt = 6000
+    steps: PositiveInt = 5000
     batch_size: PositiveInt = 32
     learning_rate: float = 1e-3
     warmup_steps: PositiveInt = 300
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    source_tokens: PositiveInt = 256
+    source_tokens: PositiveInt = 448
     target_tokens: PositiveInt = 128
     vocabulary: PositiveInt = 3200
     vocabulary_examples: PositiveInt = 20_000
@@ -36,9 +36,10 @@ class Accuracy(Artifact):
 
 
 class Measured(Artifact):
-    domains: int
-    random_schemas: Accuracy
-    twin_domains: Accuracy
+    """Layout of the input (see data/twin/layouts.py) -> databases -> accuracy."""
+
+    compact: dict[str, Accuracy]
+    original: dict[str, Accuracy]
 
 
 class MeanLoss(Artifact):

@@ -150,7 +150,13 @@ def render_prompt(prompt: Prompt) -> str:
 
     `parse_prompt(render_prompt(p)) == p` where the fields carry no section marks.
     """
-    return _RENDERERS[prompt.task](prompt)
+    constant, own, closing = _LAYOUT[prompt.task]
+    return constant + own(prompt) + closing
+
+
+def render_own(prompt: Prompt) -> str:
+    """The row's own sections alone, in the layout of the original prompts."""
+    return _LAYOUT[prompt.task][1](prompt)
 
 
 def to_source(user: str, system: str = "") -> str:
@@ -184,32 +190,34 @@ def _unfenced(text: str) -> str:
 
 def _selector(p: Prompt) -> str:
     return (
-        f"{constants.SELECTOR}【DB_ID】 {p.db_id or ''}\n【Schema】\n{p.schema}\n"
-        f"【Foreign keys】\n{p.foreign_keys}\n【Question】\n{p.question}\n"
-        f"【Evidence】\n{p.evidence}\n【Answer】\n"
+        f"【DB_ID】 {p.db_id or ''}\n【Schema】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
+        f"【Question】\n{p.question}\n【Evidence】\n{p.evidence}\n"
     )
 
 
 def _decomposer(p: Prompt) -> str:
     return (
-        f"{constants.DECOMPOSER}【Database schema】\n{p.schema}\n"
-        f"【Foreign keys】\n{p.foreign_keys}\n【Question】\n{p.question}\n"
-        f"【Evidence】\n{p.evidence}\n\n{constants.DECOMPOSER_CLOSING}\n"
+        f"【Database schema】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
+        f"【Question】\n{p.question}\n【Evidence】\n{p.evidence}\n"
     )
 
 
 def _refiner(p: Prompt) -> str:
     return (
-        f"{constants.REFINER}【Query】\n-- {p.question}\n【Evidence】\n{p.evidence}\n"
+        f"【Query】\n-- {p.question}\n【Evidence】\n{p.evidence}\n"
         f"【Database info】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
         f"【old SQL】\n```sql\n{p.old_sql}\n```\n【SQLite error】 \n{p.error}\n"
-        f"【Exception class】\n{p.exception_class}\n\n"
-        f"{constants.REFINER_CLOSING}\n【correct SQL】\n"
+        f"【Exception class】\n{p.exception_class}\n"
     )
 
 
-_RENDERERS: dict[str, Callable[[Prompt], str]] = {
-    "Selector": _selector,
-    "Decomposer": _decomposer,
-    "Refiner": _refiner,
+# Task -> constant part, the row's own sections, closing.
+_LAYOUT: dict[str, tuple[str, Callable[[Prompt], str], str]] = {
+    "Selector": (constants.SELECTOR, _selector, "【Answer】\n"),
+    "Decomposer": (constants.DECOMPOSER, _decomposer, f"\n{constants.DECOMPOSER_CLOSING}\n"),
+    "Refiner": (
+        constants.REFINER,
+        _refiner,
+        f"\n{constants.REFINER_CLOSING}\n【correct SQL】\n",
+    ),
 }

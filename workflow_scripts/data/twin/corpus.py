@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from workflow_scripts.data.breaking import WAYS
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.database import error_of, in_memory
-from workflow_scripts.data.twin.domains import DOMAINS
+from workflow_scripts.data.twin.domains import KNOWN_DOMAINS
+from workflow_scripts.data.twin.layouts import LAYOUTS, Request
 from workflow_scripts.data.twin.lexicon import NUMBERS, YEARS, plural
 from workflow_scripts.data.twin.query import agent_sql, breakable, plain_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import NOUNS, random_world
-from workflow_scripts.data.twin.schema import TEXT_KINDS, World, parse_domain
+from workflow_scripts.data.twin.schema import World, parse_domain
 from workflow_scripts.data.twin.selection import select
 from workflow_scripts.data.twin.vague_questions import vague_question
 
@@ -32,38 +33,6 @@ class Example:
     target: str
     world: World
     draft: Draft
-
-
-def source_of(
-    world: World, question: str, evidence: str, examples: int = 2, kind: str = "Query"
-) -> str:
-    """Question, evidence, schema and keys on one line, much as in the compact prompt.
-
-    Columns of words show up to `examples` of their values.
-    """
-    parts = [f"{kind}: {question}"]
-    if evidence:
-        parts.append(f"evidence: {evidence}")
-    tables = (f"{t.name}: {', '.join(_columns(world, t, examples))}" for t in world.tables.values())
-    parts.append("tables: " + " | ".join(tables))
-    if world.foreign_keys:
-        keys = (f"{a}.{x} = {b}.{y}" for a, x, b, y in world.foreign_keys)
-        parts.append("keys: " + ", ".join(keys))
-    return " | ".join(parts)
-
-
-def _columns(world: World, table, examples: int) -> Iterator[str]:
-    for column in table.columns:
-        shown = ""
-        if column.kind in TEXT_KINDS and examples:
-            values = list(dict.fromkeys(world.values(table.name, column.name)))[:examples]
-            shown = f" ({', '.join(repr(value) for value in values)})" if values else ""
-        elif column.kind == "coded" and examples > 1:
-            notes = (f"{code}: {meaning}" for code, meaning in column.codes.items())
-            shown = f" ({', '.join(map(repr, column.codes))}) - {'. '.join(notes)}"
-        elif column.kind == "flag" and examples > 1:
-            shown = f" (0, 1) - 1: {column.args}"
-        yield column.name + shown
 
 
 # Kind of example -> its share.
@@ -81,39 +50,37 @@ def examples(
         for _ in range(per_world):
             item = draft(world, rng, vagueness=rng.choice((0.0, 0.2, 0.5)), less_than=False)
             kind = rng.choices(list(kinds), kinds.values())[0]
-            source, target = _MAKERS[kind](world, item, rng)
-            yield Example(source, target, world, item)
+            request, target = _MAKERS[kind](world, item, rng)
+            layout, shown = rng.choice(LAYOUTS), rng.choice((0, 0, 1, 2))
+            yield Example(layout(world, request, shown), target, world, item)
             made += 1
             if made == count:
                 return
 
 
-def query(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+def query(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """Question -> SQL."""
-    source = source_of(world, item.question, item.evidence, rng.choice((0, 0, 1, 2)))
-    return source, plain_sql(item.query)
+    return Request("Query", item.question, item.evidence), plain_sql(item.query)
 
 
-def steps(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+def steps(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """Question -> smaller questions with their SQL, the question itself last."""
-    source = source_of(world, item.question, item.evidence, rng.choice((0, 1, 2)), "Steps")
     parts = (f"Step {n}: {text} SQL: {plain_sql(q)};" for n, (text, q) in enumerate(item.steps, 1))
-    return source, " ".join(parts)
+    return Request("Steps", item.question, item.evidence), " ".join(parts)
 
 
-def tables(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+def tables(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """Question -> every table: dropped, kept, or the columns that matter."""
-    source = source_of(world, item.question, item.evidence, rng.choice((0, 1, 2)), "Tables")
     choices = select(world, item.query, rng.choice((6, 10)))
     words = {"drop_all": '"drop"', "keep_all": '"keep"'}
     parts = (
         f'"{table}": ' + (words[choice] if isinstance(choice, str) else json.dumps(choice))
         for table, choice in choices.items()
     )
-    return source, ", ".join(parts) + "."
+    return Request("Tables", item.question, item.evidence), ", ".join(parts) + "."
 
 
-def repair(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+def repair(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """SQL that SQLite refuses, and its error -> the SQL that was meant."""
     statement, ways = breakable(item.query, world, rng), list(WAYS)
     rng.shuffle(ways)
@@ -123,16 +90,15 @@ def repair(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
             error = broken and error_of(connection, broken)
             if error:
                 asked = vague_question(world, item, rng)
-                asked += f" | error: {error} | SQL: {_in_line(broken)}"
-                source = source_of(world, asked, "", rng.choice((0, 1, 2)), "Repair")
-                return source, plain_sql(item.query)
+                request = Request("Repair", asked, "", str(error), _in_line(broken))
+                return request, plain_sql(item.query)
     return restore(world, item, rng)
 
 
-def restore(world: World, item: Draft, rng: random.Random) -> tuple[str, str]:
+def restore(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """A question or its SQL with words masked out -> the whole of it."""
     target = rng.choice((item.question, plain_sql(item.query)))
-    return source_of(world, mask(target, rng), item.evidence, 0, "Restore"), target
+    return Request("Restore", mask(target, rng), item.evidence), target
 
 
 _MAKERS = {make.__name__: make for make in (query, steps, tables, repair, restore)}
@@ -182,7 +148,7 @@ def _keywords() -> str:
 def _domain_words() -> set[str]:
     """Names, phrases and fixed values of the hand-made domains."""
     words = set()
-    for text in DOMAINS:
+    for text in KNOWN_DOMAINS:
         for table in parse_domain(text).tables.values():
             words |= {table.name, table.one, table.many}
             for column in table.columns:

@@ -7,7 +7,7 @@ read the one at hand: it cannot know it by heart. The twin's databases are not a
 import random
 
 from workflow_scripts.data.twin import lexicon
-from workflow_scripts.data.twin.domains import DOMAINS
+from workflow_scripts.data.twin.domains import KNOWN_DOMAINS
 from workflow_scripts.data.twin.schema import Column, Table, World, fill, parse_domain
 from workflow_scripts.formats.schema import quoted
 
@@ -28,7 +28,7 @@ rejected insured remote organic adopted elected premium covered accessible expli
 def _pool() -> dict[str, list[Column]]:
     """Columns of the hand-made domains by kind: their words are seen in other schemas, too."""
     pool: dict[str, list[Column]] = {}
-    for text in DOMAINS:
+    for text in KNOWN_DOMAINS:
         for table in parse_domain(text).tables.values():
             for column in table.columns:
                 if column.kind in KINDS and not quoted(column.name):
@@ -39,7 +39,7 @@ def _pool() -> dict[str, list[Column]]:
 POOL = _pool()
 NOUNS = sorted(
     set(lexicon.ENTITIES)
-    | {table.one for text in DOMAINS for table in parse_domain(text).tables.values()}
+    | {table.one for text in KNOWN_DOMAINS for table in parse_domain(text).tables.values()}
 )
 
 

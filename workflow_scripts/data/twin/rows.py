@@ -9,7 +9,7 @@ from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.breaking import WAYS
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.database import error_of, in_memory
-from workflow_scripts.data.twin.domains import DOMAINS
+from workflow_scripts.data.twin.domains import KNOWN_DOMAINS, UNSEEN_DOMAINS
 from workflow_scripts.data.twin.query import agent_sql, breakable
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
@@ -44,7 +44,7 @@ class Database:
 def make_worlds(settings: TwinSettings) -> list[World]:
     """The hand-made domains, filled from the seed; tables that refer to others are larger."""
     worlds = []
-    for text in DOMAINS:
+    for text in (*KNOWN_DOMAINS, *UNSEEN_DOMAINS):
         world = parse_domain(text)
         rng = random.Random(f"{settings.seed} {world.db_id}")
         base = settings.rows_per_table

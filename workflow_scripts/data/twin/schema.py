@@ -1,6 +1,6 @@
 """A generated database (a "world"): its tables, columns, keys and values.
 
-A domain is written as a short text, its name first; see domains.txt:
+A domain is written as a short text, its name first; see domains.txt and unseen_domains.txt:
 
     students | student                    a table | what one row of it is
       student_id | key                    a column | its kind and what its values are
@@ -34,9 +34,11 @@ class Column:
 
     @property
     def codes(self) -> dict[str, str]:
-        """Code -> meaning, of a coded or flag column."""
+        """Code -> meaning, of a coded or flag column; of another, none."""
         if self.kind == "flag":
             return {"1": self.args}
+        if self.kind != "coded":
+            return {}
         return dict(part.strip().split("=") for part in self.args.split(","))
 
     @property

@@ -1,7 +1,9 @@
 """The stand-in model's card, with the measured numbers filled in."""
 
-from workflow_scripts.artifacts.pretraining import Pretraining
+from workflow_scripts.artifacts.pretraining import Measured, Pretraining
 from workflow_scripts.data.twin import corpus
+
+DROPOUT = 0.1  # that of T5, in fine-tuning
 
 CARD = """\
 # The stand-in base model
@@ -22,7 +24,8 @@ It is made for this project's default run and its tests, and of no use for anyth
 `python -m workflow_scripts.model.pretrain --out <folder> --settings '{settings}'`
 (or `snakemake pretrain`): {examples:,} examples in {steps:,} steps of {batch_size}, seed {seed},
 AdamW at {learning_rate} with {warmup_steps} steps of warm-up and a linear decay, bf16 autocast on
-the CPU, no dropout. Embeddings of a word's forms ("price", "_price") start alike, and half of the
+the CPU. Without dropout, as T5 v1.1 was pre-trained; its `config.json` says {dropout}, T5's own, for
+fine-tuning. Embeddings of a word's forms ("price", "_price") start alike, and half of the
 attention heads start by attending to equal contents (`model/standin/initialisation.py` says why).
 The last loss is {loss} a target token. Steps end the training, not time, and the order of the data
 follows from the seed.
@@ -30,9 +33,9 @@ follows from the seed.
 ## On what
 Generated text alone, no row of any published data set. Each example has a random schema of two to
 four tables, put together from the lexicon of `workflow_scripts/data/twin/lexicon.py` and single
-columns of the hand-made domains; a question from the grammar in `questions.py`, perhaps with
-evidence; and its SQL on one line. No example is repeated. The twin's databases were not trained
-on.
+columns of the hand-made domains in `domains.txt`; a question from the grammar in `questions.py`,
+perhaps with evidence; and its SQL on one line. No example is repeated. The twin's databases were not
+trained on, and of those in `unseen_domains.txt` not even the words, unless the lexicon has them.
 
 T5 has read texts of all kinds; this model has not, and would fail as soon as an answer is more
 than one query. It is therefore trained on the agents' tasks too, in formats of its own, since its
@@ -40,27 +43,27 @@ vocabulary cannot write theirs:
 
 {kinds}
 
-**What a run with this model shows is whether a recipe lets a model use what it can do, not how fast
-T5-small learns the three tasks.**
+**The grammar that asks these questions also asks the twin's, so how well a fine-tuned run answers there is
+built in. What a run with this model shows is whether a recipe lets a model use what it can do: the
+direction of a difference between recipes, not its height, and not how fast T5-small learns.**
 
-Source: `Query: question | evidence: ... | tables: t: c, c2 ('value') | t2: ... | keys: a.x = b.y`,
-cut at {source_tokens} tokens. Target: SQL on one line, names in double quotes.
+Half of the examples show request and schema in one line, near the compact prompt (`Query: question |
+evidence: ... | tables: t: c, c2 ('value') | keys: a.x = b.y`), the other half in the layout of the original
+prompts, without their constant part. So neither layout is more at home. Sources are cut at
+{source_tokens} tokens. Target: one line, names in double quotes.
 
 ## Measured
-Execution accuracy (equal sets of rows) with greedy decoding, on questions of the same grammar,
-`<` included, 95% Wilson interval:
+Execution accuracy (equal sets of rows) of SQL for a question, with greedy decoding, on questions of the
+same grammar, `<` included, 95% Wilson interval:
 
-| databases | questions | execution accuracy | interval | exact match |
-| --- | --- | --- | --- | --- |
-| held-out random schemas | {random.n} | {random.execution_accuracy:.3f} | {random.low:.3f} to {random.high:.3f} | {random.exact_match:.3f} |
-| the twin's {domains} domains | {twin.n} | {twin.execution_accuracy:.3f} | {twin.low:.3f} to {twin.high:.3f} | {twin.exact_match:.3f} |
+{measured}
 
 It has not been trained on the agents' prompts (Selector, Decomposer, Refiner): it never writes an
 answer in the format that they ask for.
 
 ## What it cannot write, and why
-Its vocabulary was gathered from the pre-training text, in which nobody writes a backtick, a brace,
-`<`, `\\`, `^`, `~`, the brackets U+3010 and U+3011 or a line break; so it has no tokens for them,
+Its vocabulary was gathered from the pre-training text, of which its pieces hold no backtick, brace,
+`<`, `\\`, `^`, `~`, bracket U+3010 or U+3011 and no line break; so it has no tokens for them,
 reads them as `<unk>` and can never write them. T5's vocabulary was gathered in the same way, from
 cleaned web pages, and lacks the same characters. Hence it can write neither `<` comparisons nor the
 agents' fenced answers until a tokenizer adds those characters, for which the embedding has unused
@@ -84,6 +87,17 @@ def _kinds() -> str:
     return "\n".join(["| kind | share | input | target |", "| --- | --- | --- | --- |", *lines])
 
 
+def _measured(measured: Measured) -> str:
+    lines = (
+        f"| {layout} | {databases} | {found.n} | {found.execution_accuracy:.3f} "
+        f"| {found.low:.3f} to {found.high:.3f} | {found.exact_match:.3f} |"
+        for layout, by_databases in measured
+        for databases, found in by_databases.items()
+    )
+    head = "| layout | databases | questions | execution accuracy | interval | exact match |"
+    return "\n".join([head, "| --- " * 6 + "|", *lines])
+
+
 def card(facts: Pretraining) -> str:
     """The card as Markdown."""
     return CARD.format(
@@ -105,7 +119,6 @@ def card(facts: Pretraining) -> str:
         embedding_rows=facts.embedding_rows,
         examples=facts.examples,
         loss=facts.history[-1].loss,
-        random=facts.measured.random_schemas,
-        twin=facts.measured.twin_domains,
-        domains=facts.measured.domains,
+        dropout=DROPOUT,
+        measured=_measured(facts.measured),
     )

@@ -5,10 +5,10 @@ import sqlite3
 from typing import Any
 
 from workflow_scripts.artifacts.pretraining import Accuracy, Measured, PretrainingSettings
-from workflow_scripts.data.twin import corpus
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.database import in_memory
-from workflow_scripts.data.twin.domains import DOMAINS
+from workflow_scripts.data.twin.domains import KNOWN_DOMAINS, UNSEEN_DOMAINS
+from workflow_scripts.data.twin.layouts import Layout, Request, compact, original
 from workflow_scripts.data.twin.query import plain_sql
 from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.random_world import random_world
@@ -42,14 +42,16 @@ def questions(worlds: list[World], count: int, seed: int) -> list[tuple[World, D
     return found
 
 
-def hand_made_worlds() -> list[World]:
-    """The twin's domains with a few rows each, for measuring alone."""
-    worlds = [parse_domain(text) for text in DOMAINS]
+def hand_made_worlds(domains: list[str]) -> list[World]:
+    """Domains with a few rows each, for measuring alone."""
+    worlds = [parse_domain(text) for text in domains]
     return [fill(world, random.Random(5), dict.fromkeys(world.tables, 30)) for world in worlds]
 
 
-def accuracy(model: Any, tokenizer: Any, asked: list[tuple[World, Draft]], tokens: int) -> Accuracy:
-    sources = [corpus.source_of(w, d.question, d.evidence) for w, d in asked]
+def accuracy(
+    model: Any, tokenizer: Any, asked: list[tuple[World, Draft]], layout: Layout, tokens: int
+) -> Accuracy:
+    sources = [layout(w, Request("Query", d.question, d.evidence), 2) for w, d in asked]
     ids = tokenizer(sources)["input_ids"]
     answers = generate(model, ids, tokenizer.pad_token_id, tokens, batch_size=32)
     written = tokenizer.batch_decode(answers, skip_special_tokens=True)
@@ -71,15 +73,19 @@ def accuracy(model: Any, tokenizer: Any, asked: list[tuple[World, Draft]], token
 
 
 def measure(model: Any, tokenizer: Any, settings: PretrainingSettings) -> Measured:
-    """Accuracy on held-out random schemas and on the twin's domains."""
+    """Accuracy in both layouts, on databases that the pre-training has not seen."""
     rng, count = random.Random(HELD_OUT_SEED), settings.measure
-    random_worlds = [random_world(rng, rows=12) for _ in range(max(1, count // 2))]
-    twin_worlds = hand_made_worlds()
+    groups = {
+        "random schemas": [random_world(rng, rows=12) for _ in range(max(1, count // 2))],
+        "domains whose words it knows": hand_made_worlds(KNOWN_DOMAINS),
+        "domains it knows nothing of": hand_made_worlds(UNSEEN_DOMAINS),
+    }
+    asked = {name: questions(worlds, count, HELD_OUT_SEED + 1) for name, worlds in groups.items()}
 
-    def on(worlds: list[World]) -> Accuracy:
-        asked = questions(worlds, count, HELD_OUT_SEED + 1)
-        return accuracy(model, tokenizer, asked, settings.target_tokens)
+    def on_all(layout: Layout) -> dict[str, Accuracy]:
+        return {
+            name: accuracy(model, tokenizer, each, layout, settings.target_tokens)
+            for name, each in asked.items()
+        }
 
-    return Measured(
-        domains=len(twin_worlds), random_schemas=on(random_worlds), twin_domains=on(twin_worlds)
-    )
+    return Measured(compact=on_all(compact), original=on_all(original))
