@@ -43,14 +43,19 @@ def describe_database(
     with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
         db.text_factory = lambda raw: raw.decode("utf-8", "replace")
         try:
-            return _describe(db, descriptions or {})
+            return describe(db, descriptions or {})
         except sqlite3.DatabaseError as error:
             raise SchemaError(f"{path}: not a readable SQLite database ({error})") from error
 
 
-def _describe(
+def describe(
     db: sqlite3.Connection, descriptions: Descriptions
 ) -> tuple[list[Table], list[ForeignKey]]:
+    """As `describe_database`, of an open connection; raises sqlite3.DatabaseError.
+
+    A column whose values SQLite does not give has no examples: a progress handler that interrupts
+    the connection so bounds the time that looking for them takes.
+    """
     names = [
         name
         for (name,) in db.execute(
@@ -106,12 +111,11 @@ def _examples(
     if column.lower().endswith(("id", "email", "url")):
         return None
     sql_table, sql_column = (name.replace('"', '""') for name in (table, column))
-    values = [
-        value
-        for (value,) in db.execute(
-            f'SELECT "{sql_column}" FROM "{sql_table}" GROUP BY 1 ORDER BY COUNT(*) DESC, 1'
-        )
-    ]
+    sql = f'SELECT "{sql_column}" FROM "{sql_table}" GROUP BY 1 ORDER BY COUNT(*) DESC, 1'
+    try:
+        values = [value for (value,) in db.execute(sql)]
+    except sqlite3.OperationalError:
+        return None
     if len(values) > MOST_NUMBERS and _NUMERIC.search(type_ or ""):
         return None
     shown = [v for v in values if v is not None and str(v).strip() and not isinstance(v, bytes)]

@@ -10,17 +10,19 @@ MEAN_COLUMNS = 6  # of a table, up to which a schema is small ...
 ALL_COLUMNS = 30  # ... unless all tables together have more than this
 
 
-def is_large(tables: Sequence[Table]) -> bool:
+def is_large(
+    tables: Sequence[Table], mean_columns: int = MEAN_COLUMNS, all_columns: int = ALL_COLUMNS
+) -> bool:
     """Whether a schema is pruned at all: a small one goes whole to the other agents."""
     columns = sum(len(table.columns) for table in tables)
-    return columns > MEAN_COLUMNS * len(tables) or columns > ALL_COLUMNS
+    return columns > mean_columns * len(tables) or columns > all_columns
 
 
 def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
     """The schema that the other agents see after a Selector's answer.
 
-    Names are compared as SQLite does. A table that is dropped, or that the answer leaves out,
-    keeps its first columns.
+    Names are compared as SQLite does. A table that is dropped, that the answer leaves out or of
+    which it names no column that is there, keeps its first columns.
     """
     choices = {name.lower(): choice for name, choice in answer.items()}
     return [
@@ -32,10 +34,9 @@ def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
 def _kept(table: Table, choice: str | Sequence[str]) -> tuple:
     if choice == "keep_all":
         return table.columns
-    if choice == "drop_all":
-        return table.columns[:MOST_COLUMNS]
-    names = {name.lower() for name in choice}
-    return tuple(column for column in table.columns if column.name.lower() in names)
+    names = {name.lower() for name in choice} if choice != "drop_all" else ()
+    listed = tuple(column for column in table.columns if column.name.lower() in names)
+    return listed or table.columns[:MOST_COLUMNS]
 
 
 def select(

@@ -7,14 +7,17 @@ a task equal. Sources are taken by length, so that a batch holds little padding.
 """
 
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.model import progress
 from workflow_scripts.model.batches import pad_sources
-from workflow_scripts.model.progress import say, time_left
+from workflow_scripts.model.progress import time_left
 
 SECONDS_BETWEEN_LINES = 10
 # Least share of finished rows that is left out: leaving out copies the caches of all others.
@@ -22,32 +25,41 @@ WORTH_COPYING = 0.2
 
 
 def generate(
-    model: Any, sources: list[list[int]], pad: int, new_tokens: int, batch_size: int
+    model: Any,
+    sources: list[list[int]],
+    pad: int,
+    new_tokens: int,
+    batch_size: int,
+    beginnings: Sequence[list[int]] = (),
+    say: Callable[[str], None] = progress.say,
 ) -> list[list[int]]:
     """Token ids of each answer, without the start token and padding, in the order of `sources`.
 
+    With `beginnings`, one a source, each answer is made to start with its own.
     Raises EssenceError when the GPU's memory does not suffice for a single row.
     """
-    distinct = sorted({tuple(source) for source in sources}, key=lambda ids: (len(ids), ids))
+    starts = beginnings or [[] for _ in sources]
+    asked = [(tuple(source), tuple(start)) for source, start in zip(sources, starts, strict=True)]
+    distinct = sorted(set(asked), key=lambda pair: (len(pair[0]), pair))
     say(f"{len(sources)} rows, {len(distinct)} distinct sources")
-    answers: dict[tuple[int, ...], list[int]] = {}
+    answers: dict[tuple, list[int]] = {}
     started = last_line = time.monotonic()
     while len(answers) < len(distinct):
         batch = distinct[len(answers) : len(answers) + batch_size]
         try:
             answers |= zip(batch, decode_greedily(model, batch, pad, new_tokens), strict=True)
         except torch.OutOfMemoryError:
-            batch_size = _halved(batch_size)
+            batch_size = _halved(batch_size, say)
             continue
         left = len(distinct) - len(answers)
         if not left or time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
             eta = time_left(started, len(answers), left)
             say(f"answered {len(answers)}/{len(distinct)}, ETA {eta}")
             last_line = time.monotonic()
-    return [answers[tuple(source)] for source in sources]
+    return [answers[pair] for pair in asked]
 
 
-def _halved(batch_size: int) -> int:
+def _halved(batch_size: int, say: Callable[[str], None]) -> int:
     if batch_size == 1:
         raise EssenceError(
             "the GPU has too little memory to answer a single row. Lower the recipe's "
@@ -58,10 +70,11 @@ def _halved(batch_size: int) -> int:
 
 
 def decode_greedily(
-    model: Any, sources: list[tuple[int, ...]], pad: int, new_tokens: int
+    model: Any, batch: list[tuple[tuple[int, ...], tuple[int, ...]]], pad: int, new_tokens: int
 ) -> list[list[int]]:
-    """Token ids of each answer up to and with its end token."""
-    ids, mask = pad_sources([list(source) for source in sources], pad)
+    """Token ids of each answer up to and with its end token; `batch` pairs source and beginning."""
+    ids, mask = pad_sources([list(source) for source, _ in batch], pad)
+    beginnings = [beginning for _, beginning in batch]
     with torch.inference_mode():
         return model.generate(
             input_ids=ids.to(model.device),
@@ -70,11 +83,12 @@ def decode_greedily(
             do_sample=False,
             num_beams=1,
             use_cache=True,
-            custom_generate=_unfinished_rows_only,
+            custom_generate=partial(_unfinished_rows_only, beginnings),
         )
 
 
 def _unfinished_rows_only(
+    beginnings: list[tuple[int, ...]],
     model: Any,
     input_ids: torch.Tensor,
     logits_processor: Any,
@@ -88,6 +102,7 @@ def _unfinished_rows_only(
     """
     answers: list[list[int]] = [[] for _ in input_ids]
     rows = torch.arange(len(answers))
+    longest = max(map(len, beginnings))
     encoded, mask = state["encoder_outputs"].last_hidden_state, state["attention_mask"]
     cache = state["past_key_values"]  # of the decoder and, computed once, of the encoder's output
     ended = torch.zeros(len(answers), dtype=torch.bool, device=input_ids.device)
@@ -100,6 +115,10 @@ def _unfinished_rows_only(
             use_cache=True,
         ).logits[:, -1]
         chosen = logits_processor(input_ids, logits).argmax(-1)
+        step = input_ids.shape[1] - 1
+        for place, row in enumerate(rows.tolist() if step < longest else ()):
+            if step < len(beginnings[row]):
+                chosen[place] = beginnings[row][step]
         input_ids = torch.cat([input_ids, chosen[:, None]], 1)
         for row, token, over in zip(rows.tolist(), chosen.tolist(), ended.tolist(), strict=True):
             if not over:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.sql.sandbox import Limits, Result, Sandbox, message_of
+from workflow_scripts.sql.sandbox import Limits, Result, Sandbox
 from workflow_scripts.stage import Operand, Option, run_stage
 
 
@@ -40,15 +40,20 @@ def execute(
 
 
 def as_json(result: Result) -> str:
-    """Strict JSON: bytes as {"hex": ...}, an infinite number as text."""
-    answer = message_of(result)
+    """One JSON object; see `json_rows`."""
+    answer = vars(result) | {"rows": result.rows and json_rows(result.rows)}
     del answer["times"]
-    if answer["rows"]:
-        answer["rows"] = [list(map(_finite, row)) for row in answer["rows"]]
     return json.dumps(answer, allow_nan=False)
 
 
-def _finite(cell: Any) -> Any:
+def json_rows(rows: list[tuple]) -> list[list[Any]]:
+    """Rows as strict JSON has them: bytes as {"hex": ...}, an infinite number as text."""
+    return [list(map(_json_cell, row)) for row in rows]
+
+
+def _json_cell(cell: Any) -> Any:
+    if isinstance(cell, bytes):
+        return {"hex": cell.hex()}
     return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 

@@ -1,0 +1,311 @@
+"""The loop: who is asked when, what each sees, and that nonsense from a model harms nothing."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from workflow_scripts.agents.loop import NO_ROWS, NULLS, Question, run_loop
+from workflow_scripts.agents.model import Answer
+from workflow_scripts.agents.schema import Schema, read_schema
+from workflow_scripts.artifacts.agents import Loop, Trace
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import to_json
+from workflow_scripts.formats.prompts import parse_prompt, task_of
+from workflow_scripts.formats.schema import Column, Table
+from workflow_scripts.sql.sandbox import Sandbox
+
+SHOP = """
+CREATE TABLE shop (shop_id INTEGER PRIMARY KEY, town TEXT);
+CREATE TABLE sale (
+    sale_id INTEGER PRIMARY KEY, shop_id INTEGER REFERENCES shop (shop_id), item TEXT, colour TEXT,
+    price REAL, day TEXT, buyer TEXT, note TEXT
+);
+INSERT INTO shop VALUES (1, 'Oslo'), (2, 'Rome');
+INSERT INTO sale VALUES (1, 1, 'hat', 'red', 5, '2024-01-01', 'Ann', NULL),
+    (2, 2, 'cap', NULL, 4, '2024-01-02', 'Bob', NULL);
+"""
+
+
+def fenced(sql: str) -> str:
+    return f"\n```sql\n{sql}\n```\n"
+
+
+def decomposed(sql: str) -> str:
+    return f"\nSub question 1: Which?\nSQL{fenced(sql)}\nQuestion Solved.\n"
+
+
+class Scripted:
+    """A back end that gives the next of an agent's answers, the last one again and again."""
+
+    def __init__(self, **answers: list[str] | str):
+        self.answers = {name: [a] if isinstance(a, str) else list(a) for name, a in answers.items()}
+        self.asked = []
+
+    def answer(self, prompts, beginnings=()):
+        self.beginnings = list(beginnings)
+        return [self._next(prompt) for prompt in prompts]
+
+    def _next(self, prompt: str) -> Answer:
+        self.asked.append(parse_prompt(prompt))
+        left = self.answers[task_of(prompt)]
+        return Answer(left.pop(0) if len(left) > 1 else left[0])
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("shop") / "shop.sqlite"
+    with closing(sqlite3.connect(file)) as db:
+        db.executescript(SHOP)
+    return file
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(workers=1) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def run(shop, sandbox):
+    def execute(jobs):
+        return [sandbox.execute(*job) for job in jobs]
+
+    def run(back_end, text="Which towns?", loop=None, **more) -> Trace:
+        question = Question(shop, read_schema(shop), text, **more)
+        (trace,) = run_loop([question], loop or Loop(), back_end, execute)
+        assert Trace.model_validate_json(to_json(trace.model_dump(mode="json"))) == trace
+        return trace
+
+    return run
+
+
+TOWNS = "SELECT town FROM shop ORDER BY 1"
+GOOD = decomposed(TOWNS)
+
+
+def agents(trace: Trace) -> list[str]:
+    return [step.agent for step in trace.steps]
+
+
+def test_a_small_schema_is_not_pruned_and_sql_that_runs_is_the_answer(run):
+    back_end = Scripted(Decomposer=GOOD)
+    trace = run(back_end)
+    assert agents(trace) == ["Decomposer"] and trace.answered
+    assert (trace.sql, trace.executed.rows) == (TOWNS, [["Oslo"], ["Rome"]])
+    assert trace.steps[0].sub_questions[0].question == "Which?"
+    (prompt,) = back_end.asked
+    assert prompt.question == "Which towns?" and "# Table: sale" in prompt.schema
+    assert prompt.foreign_keys == "sale.`shop_id` = shop.`shop_id`"
+
+
+@pytest.mark.parametrize(
+    ("loop", "asked"),
+    [
+        (Loop(mean_columns=4), True),
+        (Loop(mean_columns=5), False),
+        (Loop(all_columns=9), True),
+        (Loop(all_columns=10), False),
+        (Loop(selector="always"), True),
+        (Loop(selector="never", all_columns=1), False),
+    ],
+)
+def test_when_the_selector_is_asked(run, loop, asked):
+    back_end = Scripted(Selector='{"shop": "keep_all"}', Decomposer=GOOD)
+    assert (agents(run(back_end, loop=loop))[0] == "Selector") is asked
+
+
+def test_the_others_see_what_the_selector_leaves(run):
+    answer = '```json\n{"Shop": ["town"], "sale": "drop_all", "no_table": "keep_all"}\n```'
+    back_end = Scripted(Selector=answer, Decomposer=decomposed("SELECT x"), Refiner=fenced(TOWNS))
+    trace = run(back_end, loop=Loop(selector="always"))
+    assert agents(trace) == ["Selector", "Decomposer", "Refiner"] and trace.answered
+    first_columns = ["sale_id", "shop_id", "item", "colour", "price", "day"]
+    assert trace.seen == {"shop": ["town"], "sale": first_columns}
+    assert trace.columns_in_database == 10
+    selector, decomposer, refiner = back_end.asked
+    assert selector.db_id == "shop" and "note" in selector.schema
+    assert decomposer.schema == refiner.schema and "note" not in refiner.schema
+    assert (refiner.old_sql, refiner.error) == ("SELECT x", "no such column: x")
+    assert refiner.exception_class == "<class 'sqlite3.OperationalError'>"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "",
+        "{",
+        "[1]",
+        "a a a",
+        '{"shop": 7}',
+        '{"\\ud800": "drop_all"}',
+        "[" * 100_000,
+        "```json\n```",
+    ],
+)
+def test_an_unreadable_selection_leaves_the_schema_whole(run, nonsense):
+    trace = run(Scripted(Selector=nonsense, Decomposer=GOOD), loop=Loop(selector="always"))
+    assert trace.answered and "the whole schema" in trace.steps[0].problem
+    assert sum(map(len, trace.seen.values())) == trace.columns_in_database
+
+
+@pytest.mark.parametrize("nonsense", ["", "I do not know.", "```sql\n```", "```sql\nSELECT 1"])
+def test_no_sql_is_a_failure_that_says_so(run, nonsense):
+    trace = run(Scripted(Decomposer=nonsense))
+    assert agents(trace) == ["Decomposer"] and not trace.answered
+    assert trace.sql is None and "no SQL" in trace.steps[0].problem
+
+
+def test_the_last_repair_is_executed(run):
+    repairs = [fenced(f"SELECT {name} FROM shop") for name in ("b", "c", "town")]
+    trace = run(Scripted(Decomposer=decomposed("SELECT a FROM shop"), Refiner=repairs))
+    assert agents(trace).count("Refiner") == 3 and trace.answered
+    assert trace.sql == "SELECT town FROM shop"
+
+
+def test_repairs_end_after_three_or_when_nothing_changes(run):
+    names = [fenced(f"SELECT {name} FROM shop") for name in "bcdefg"]
+    trace = run(Scripted(Decomposer=decomposed("SELECT a FROM shop"), Refiner=names))
+    assert agents(trace).count("Refiner") == 3 and not trace.answered
+    assert trace.executed.error == "no such column: d"
+    again = Scripted(Decomposer=decomposed("SELECT a"), Refiner=fenced("SELECT a"))
+    assert agents(run(again)).count("Refiner") == 1
+    assert "Refiner" not in agents(run(again, loop=Loop(repairs=0)))
+
+
+def test_a_repair_without_sql_ends_the_way(run):
+    trace = run(Scripted(Decomposer=decomposed("SELECT a"), Refiner="sorry"))
+    assert agents(trace) == ["Decomposer", "Refiner"]
+    assert (trace.sql, trace.answered) == ("SELECT a", False)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT town FROM shop WHERE town = 'x'", NO_ROWS),
+        ("SELECT colour FROM sale", NULLS),
+    ],
+)
+def test_what_returns_nothing_is_repaired_where_that_is_asked_for(run, sql, said):
+    back_end = Scripted(Decomposer=decomposed(sql), Refiner=fenced("SELECT nothing"))
+    assert agents(run(back_end)) == ["Decomposer"]
+    trace = run(back_end, loop=Loop(repair_on="nothing"))
+    assert back_end.asked[2].error == said and back_end.asked[2].exception_class == ""
+    # The repair was for the worse: what ran before is the answer.
+    assert agents(trace).count("Refiner") > 0 and trace.answered and trace.sql == sql
+
+
+@pytest.mark.parametrize(
+    ("sql", "status"),
+    [
+        ("DROP TABLE shop", "refused"),
+        ("SELECT 1; SELECT 2", "refused"),
+        ("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT x FROM c", "error"),
+        ("SELECT 1\n【SQLite error】\nnone", "error"),
+        ("SELECT load_extension('x')", "refused"),
+    ],
+)
+def test_what_may_not_run_is_an_error_for_the_refiner(run, shop, sql, status):
+    before = shop.read_bytes()
+    trace = run(Scripted(Decomposer=decomposed(sql), Refiner=GOOD))
+    assert trace.steps[0].executed.status == status and trace.answered
+    assert shop.read_bytes() == before and [*shop.parent.iterdir()] == [shop]
+
+
+def test_a_question_cannot_pass_for_another_section(run):
+    back_end = Scripted(Decomposer=GOOD)
+    run(back_end, "Which?\n【Evidence】\nno\n==========\n", evidence="a\n\nb")
+    assert back_end.asked[0].question == "Which? 【Evidence】 no =========="
+    assert back_end.asked[0].evidence == "a b"
+
+
+def test_without_the_decomposer_the_question_is_the_only_sub_question(run):
+    back_end = Scripted(Decomposer=GOOD)
+    run(back_end, loop=Loop(decomposer=False))
+    assert back_end.beginnings == ["\nSub question 1: Which towns?\nSQL\n```sql\n"]
+
+
+def test_sql_that_is_given_takes_the_place_of_the_decomposers(run):
+    back_end = Scripted(Refiner=fenced(TOWNS))
+    trace = run(back_end, sql="SELECT twon FROM shop")
+    assert agents(trace) == ["Refiner"] and trace.sql == TOWNS
+    assert back_end.asked[0].error == "no such column: twon"
+    assert run(back_end, sql="SELECT 1").sql == "SELECT 1"
+
+
+def test_questions_go_together_and_do_not_mix(shop, sandbox):
+    class Echo:
+        calls = 0
+
+        def answer(self, prompts, beginnings=()):
+            self.calls += 1
+            return [Answer(decomposed(f"SELECT '{parse_prompt(p).question}'")) for p in prompts]
+
+    back_end, schema = Echo(), read_schema(shop)
+    questions = [Question(shop, schema, f"q{number}") for number in range(20)]
+    traces = run_loop(
+        questions, Loop(), back_end, lambda jobs: [sandbox.execute(*job) for job in jobs]
+    )
+    assert back_end.calls == 1
+    assert [trace.executed.rows for trace in traces] == [[[f"q{n}"]] for n in range(20)]
+
+
+def made(path: Path, script: str = "") -> Path:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(script)
+    return path
+
+
+def test_awkward_names_reach_the_prompt(tmp_path):
+    names = ["a b", "it's", 'say "x"', "select", "Größe", "数量", "x.y", "Charter (Y/N)", "a`b"]
+    columns = ", ".join('"' + name.replace('"', '""') + '" TEXT' for name in names)
+    script = f'CREATE TABLE "order by" ({columns}, "two\nlines" TEXT, "with, comma" TEXT);'
+    script += 'CREATE TABLE "q`q" ("a`b" TEXT REFERENCES "order by" ("a`b"));'
+    script += 'CREATE TABLE "n\n" (x);'
+    schema = read_schema(made(tmp_path / "a.sqlite", script))
+    assert schema.names == {"order by": names, "q`q": ["a`b"]}
+    again = Schema.parsed(schema.text, schema.foreign_keys_text)
+    assert again.names == schema.names
+
+
+def test_a_wide_database_is_read(tmp_path):
+    tables = "".join(f"CREATE TABLE t{n} (id INTEGER PRIMARY KEY, name TEXT);" for n in range(500))
+    schema = read_schema(made(tmp_path / "wide.sqlite", f"BEGIN; {tables} COMMIT;"))
+    assert (len(schema.tables), schema.width) == (500, 1000)
+
+
+def test_bad_files_are_told_in_one_message(tmp_path):
+    good = made(tmp_path / "good.sqlite", SHOP)
+    content = good.read_bytes()
+    (tmp_path / "empty.sqlite").touch()
+    made(tmp_path / "no_tables.sqlite", "CREATE TABLE t (x); DROP TABLE t;")
+    (tmp_path / "text.sqlite").write_text("hello" * 100)
+    (tmp_path / "cut.sqlite").write_bytes(content[: len(content) // 2])
+    for name, said in {
+        "nowhere.sqlite": "no such file",
+        ".": "a folder",
+        "empty.sqlite": "empty",
+        "no_tables.sqlite": "no tables",
+        "text.sqlite": "not a SQLite database, or an encrypted one",
+        "cut.sqlite": "a damaged SQLite database",
+    }.items():
+        with pytest.raises(EssenceError, match=said):
+            read_schema(tmp_path / name)
+    with closing(sqlite3.connect(good, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(EssenceError, match="locked by another program"):
+            read_schema(good)
+
+
+def test_reading_leaves_nothing_beside_a_database_in_wal_mode(tmp_path):
+    file = made(tmp_path / "wal.sqlite", f"PRAGMA journal_mode = WAL; {SHOP}")
+    assert [*tmp_path.iterdir()] == [file]
+    assert read_schema(file).width == 10
+    assert [*tmp_path.iterdir()] == [file]
+
+
+def test_what_does_not_read_back_is_left_out():
+    column = Column("a", "a")
+    schema = Schema([Table("t", (column,))], [("t", "a", "u", "b")])
+    assert Schema.parsed(schema.text, schema.foreign_keys_text).names == {"t": ["a"]}

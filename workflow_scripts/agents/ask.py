@@ -1,0 +1,61 @@
+"""Ask a SQLite database in words: the agents write SQL, run it read-only and show the rows.
+
+    python -m workflow_scripts.agents.ask shop.sqlite "Which city sells most?" --trace
+
+The exit code is 1 when no SQL that runs was found, 2 when something is wrong with what was given.
+With --serve, a page on this machine asks in its place; DATABASE may then be a folder of databases.
+"""
+
+import gc
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from workflow_scripts.agents import show
+from workflow_scripts.agents.asking import Asked, Asker, load_model
+from workflow_scripts.agents.schema import read_schema
+from workflow_scripts.artifacts.agents import Loop
+from workflow_scripts.files import to_json
+from workflow_scripts.sql.sandbox import Limits, Sandbox
+from workflow_scripts.stage import Operand, Option, run_stage
+
+
+def ask(
+    database: Annotated[Path, Operand("a SQLite file; with --serve also a folder of them")],
+    question: Annotated[str, Operand("what you want to know, in English")] = "",
+    evidence: Annotated[str, Option("what the words of the question mean in the data")] = "",
+    model: Annotated[Path | None, Option("folder of a model; the best run of the pipeline")] = None,
+    trace: Annotated[bool, Option("show each agent's step")] = False,
+    json: Annotated[bool, Option("print the whole trace as JSON")] = False,
+    seconds: Annotated[float, Option("longest query, in processor time")] = Limits.seconds,
+    threads: Annotated[int, Option("CPU threads of torch")] = 1,
+) -> int:
+    """Raises EssenceError when the database, the question or the model cannot be used."""
+    asked = Asked(question, evidence)
+    schema = read_schema(database)
+    # Imports make millions of objects that stay: to look for garbage among them takes a quarter of
+    # the time to the first answer.
+    gc.disable()
+    back_end = load_model(model, threads)
+    with Sandbox(Limits(seconds=seconds), workers=1) as sandbox:
+        found = Asker(back_end, Loop(), sandbox).ask(database, schema, asked)
+    if json:
+        print(to_json(found.model_dump(mode="json")), end="")
+    else:
+        print("\n".join([*(show.trace_lines(found) if trace else ()), *show.answer_lines(found)]))
+        _warn_of_unread(found)
+    return 0 if found.answered else 1
+
+
+def _warn_of_unread(found) -> None:
+    unread = max(step.unread_tokens for step in found.steps)
+    if unread:
+        print(
+            f"note: the schema is longer than this model reads ({unread:,} tokens were cut off), "
+            "so the answer may miss tables",
+            file=sys.stderr,
+        )
+
+
+if __name__ == "__main__":
+    run_stage(ask)

@@ -1,0 +1,101 @@
+"""One question at a time: which model answers, and what a question may be."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from workflow_scripts.agents.loop import Question, run_loop
+from workflow_scripts.agents.model import BackEnd, FineTuned
+from workflow_scripts.agents.schema import Schema, read_schema
+from workflow_scripts.artifacts.agents import Loop, Trace
+from workflow_scripts.artifacts.base import parsed
+from workflow_scripts.artifacts.runs import BestRun, Training
+from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.model.load import check_base
+from workflow_scripts.sql.sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+BEST = Path("results/tables/agents_run.json")
+LONGEST = 2000  # characters of a question, and of its evidence
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question that can be asked. Raises EssenceError for one that cannot."""
+
+    question: str
+    evidence: str = ""
+
+    def __post_init__(self):
+        if not self.question.strip():
+            raise EssenceError('the question is empty. Ask one: ask DATABASE "How many ...?"')
+        for name, text in vars(self).items():
+            if len(text) > LONGEST:
+                raise EssenceError(
+                    f"the {name} has {len(text):,} characters; at most {LONGEST:,} are read"
+                )
+            try:
+                text.encode("utf-8")
+            except UnicodeEncodeError:
+                raise EssenceError(f"the {name} is not UTF-8 text") from None
+
+
+class Asker:
+    """The agents, ready to be asked about any database. One question at a time: no two threads."""
+
+    def __init__(self, back_end: BackEnd, loop: Loop, sandbox: Sandbox):
+        self.back_end, self.loop, self.sandbox = back_end, loop, sandbox
+
+    def ask(self, database: Path, schema: Schema, asked: Asked) -> Trace:
+        question = Question(database, schema, asked.question, asked.evidence)
+        (trace,) = run_loop([question], self.loop, self.back_end, self._execute)
+        return trace
+
+    def _execute(self, jobs: list[tuple[Path, str]]) -> list:
+        return [self.sandbox.execute(database, sql) for database, sql in jobs]
+
+
+def find_model(folder: Path | None) -> tuple[Path, Recipe]:
+    """The folder of the model, and the recipe it is asked under.
+
+    Without a folder, the best run of the last pipeline. A run's recipe stands in its training.json;
+    that of any other model is the one that config.yaml names for the agents. Raises EssenceError
+    when there is no model.
+    """
+    if folder is None:
+        if not BEST.is_file():
+            raise EssenceError(
+                f"no model to ask: there is no {BEST}. Run `make` here first, or give the folder "
+                "of a model with --model."
+            )
+        best = BestRun.read(BEST)
+        folder = Path(f"results/runs/{best.recipe}/{best.run}/seed{best.seed}/model")
+    elif (folder / "model" / "config.json").is_file():
+        folder = folder / "model"
+    check_base(folder)
+    training = folder.parent / "training.json"
+    recipe = Training.read(training).settings.recipe if training.is_file() else _usual_recipe()
+    return folder, recipe
+
+
+def _usual_recipe() -> Recipe:
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    name = config["agents"]["recipe"]
+    settings = config["recipes"][name]
+    own = {key: settings[key] for key in Recipe.model_fields if key in settings}
+    return parsed(Recipe, {"name": name, **own}, f"config.yaml: recipes.{name}")
+
+
+def load_model(folder: Path | None, threads: int) -> FineTuned:
+    """Raises EssenceError when there is no model or it cannot be used."""
+    found, recipe = find_model(folder)
+    import torch
+
+    torch.set_num_threads(threads)
+    return FineTuned(found, recipe, "cuda" if torch.cuda.is_available() else "cpu")
+
+
+schema_of = functools.cache(read_schema)

@@ -1,0 +1,228 @@
+"""Selector, Decomposer and Refiner at work on a batch of questions.
+
+As in MAC-SQL (Wang et al. 2023, https://arxiv.org/abs/2312.11242): a large schema is pruned, the
+question is decomposed, its SQL is executed, and what fails is repaired and executed again. Unlike
+the original, the last repair is executed too, a time-out is an error like others, and no SQL is
+passed over because the word "error" stands in it.
+
+Nothing that a model answers is an error here: an answer of the Selector that cannot be read leaves
+the schema whole, and one without SQL ends the question's way.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workflow_scripts.agents.model import Answer, BackEnd
+from workflow_scripts.agents.reading import Reading, read_answer
+from workflow_scripts.agents.schema import Schema
+from workflow_scripts.artifacts.agents import AgentStep, Executed, Loop, Trace
+from workflow_scripts.formats.prompts import Prompt, render_prompt
+from workflow_scripts.formats.selection import is_large
+from workflow_scripts.sql.execute import json_rows
+from workflow_scripts.sql.sandbox import Result
+
+Execute = Callable[[list[tuple[Path, str]]], Sequence[Result]]
+
+SHOWN_ROWS = 1000  # of a result, in a trace
+FIRST_ROWS = 5  # among which a NULL makes the Refiner begin, where `repair_on` is nothing
+# In the original's words, which its Refiner was shown for SQL that ran.
+NO_ROWS = "no data selected"
+NULLS = "exist None value, you can add `NOT NULL` in SQL"
+# The Python exception that SQLite's errors come as; what is refused here is "not authorized" there.
+EXCEPTIONS = {
+    "error": "<class 'sqlite3.OperationalError'>",
+    "timeout": "<class 'sqlite3.OperationalError'>",
+    "refused": "<class 'sqlite3.DatabaseError'>",
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a database, whose `schema` is the whole one.
+
+    With `sql`, that takes the place of the Decomposer's answer.
+    """
+
+    database: Path
+    schema: Schema
+    text: str
+    evidence: str = ""
+    sql: str | None = None
+
+
+@dataclass
+class _Case:
+    """A question on its way: the steps so far and the schema that is left."""
+
+    asked: Question
+    seen: Schema
+    steps: list[AgentStep] = field(default_factory=list)
+    given: Executed | None = None  # what the question's own SQL did
+
+    @property
+    def last(self) -> tuple[str, Executed] | None:
+        """The statement at hand and what it did."""
+        if self.steps and self.steps[-1].agent != "Selector":
+            step = self.steps[-1]
+            return (step.sql, step.executed) if step.sql else None
+        return (self.asked.sql, self.given) if self.given else None
+
+    def prompt(self, agent: str, **own: str | None) -> str:
+        fields = {
+            "db_id": None,
+            "question": _one_line(self.asked.text),
+            "evidence": _one_line(self.asked.evidence),
+            "schema": self.seen.text,
+            "foreign_keys": self.seen.foreign_keys_text,
+        }
+        return render_prompt(Prompt(agent, **(fields | own)))
+
+    def trace(self) -> Trace:
+        ran = [(self.asked.sql, self.given)] if self.given else []
+        ran += [(step.sql, step.executed) for step in self.steps if step.executed]
+        good = [pair for pair in ran if pair[1].status == "ok"]
+        sql, executed = (good or ran or [(None, None)])[-1]
+        return Trace(
+            database=self.asked.database.stem,
+            question=self.asked.text,
+            evidence=self.asked.evidence,
+            seen=self.seen.names,
+            columns_in_database=self.asked.schema.width,
+            steps=self.steps,
+            sql=sql,
+            executed=executed,
+        )
+
+
+def run_loop(
+    questions: Sequence[Question], loop: Loop, back_end: BackEnd, execute: Execute
+) -> list[Trace]:
+    """A trace a question, in order. `execute` runs (database, SQL) jobs, reading only.
+
+    Each agent is asked for all questions that need it at once; the `seconds` of its step are those
+    of the whole batch.
+    """
+    cases = [_Case(question, question.schema) for question in questions]
+    _select([case for case in cases if _needs_selector(case.asked.schema, loop)], back_end)
+    for case, result in zip(
+        given := [case for case in cases if case.asked.sql],
+        execute([(case.asked.database, case.asked.sql) for case in given]),
+        strict=True,
+    ):
+        case.given = executed(result)
+    _decompose([case for case in cases if not case.asked.sql], loop, back_end, execute)
+    for _ in range(loop.repairs):
+        _refine([case for case in cases if _fault(case, loop)], loop, back_end, execute)
+    return [case.trace() for case in cases]
+
+
+def executed(result: Result) -> Executed:
+    rows = result.rows or []
+    return Executed(
+        status=result.status,
+        error=result.error,
+        columns=result.columns or [],
+        rows=json_rows(rows[:SHOWN_ROWS]),
+        row_count=len(rows),
+        seconds=result.seconds,
+    )
+
+
+def _needs_selector(schema: Schema, loop: Loop) -> bool:
+    large = is_large(schema.tables, loop.mean_columns, loop.all_columns)
+    return loop.selector == "always" or (loop.selector == "large" and large)
+
+
+def _select(cases: list[_Case], back_end: BackEnd) -> None:
+    prompts = [case.prompt("Selector", db_id=_one_line(case.asked.database.stem)) for case in cases]
+    for case, step in zip(cases, _ask("Selector", prompts, back_end), strict=True):
+        case.steps.append(step)
+        if step.selection:
+            case.seen = case.seen.pruned(step.selection)
+
+
+def _decompose(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
+    prompts = [case.prompt("Decomposer") for case in cases]
+    beginnings = [
+        f"\nSub question 1: {_one_line(case.asked.text)}\nSQL\n```sql\n"
+        for case in cases
+        if not loop.decomposer
+    ]
+    _add_executed(cases, _ask("Decomposer", prompts, back_end, beginnings), execute)
+
+
+def _refine(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
+    prompts = []
+    for case in cases:
+        error, exception = _fault(case, loop)
+        failure = {"error": _tamed(error), "exception_class": exception}
+        prompts.append(case.prompt("Refiner", old_sql=_tamed(case.last[0]), **failure))
+    _add_executed(cases, _ask("Refiner", prompts, back_end), execute)
+
+
+def _fault(case: _Case, loop: Loop) -> tuple[str, str] | None:
+    """The error and its class that the Refiner is told of; None: nothing is to be repaired.
+
+    A repair that changed nothing is not asked for again: the same prompt has the same answer.
+    """
+    if case.last is None:
+        return None
+    sql, did = case.last
+    before = [step.sql for step in case.steps[:-1]] + [case.asked.sql]
+    if case.steps and case.steps[-1].agent == "Refiner" and sql in before:
+        return None
+    if did.status != "ok":
+        return did.error or did.status, EXCEPTIONS[did.status]
+    if loop.repair_on == "nothing":
+        if not did.row_count:
+            return NO_ROWS, ""
+        if any(cell is None for row in did.rows[:FIRST_ROWS] for cell in row):
+            return NULLS, ""
+    return None
+
+
+def _ask(
+    agent: str, prompts: list[str], back_end: BackEnd, beginnings: Sequence[str] = ()
+) -> list[AgentStep]:
+    if not prompts:
+        return []
+    started = time.perf_counter()
+    answers = back_end.answer(prompts, beginnings)
+    seconds = time.perf_counter() - started
+    return [
+        _step(agent, prompt, answer, read_answer(agent, answer.text), seconds)
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+
+
+def _step(agent: str, prompt: str, answer: Answer, found: Reading, seconds: float) -> AgentStep:
+    return AgentStep(
+        agent=agent,
+        prompt=prompt,
+        unread_tokens=answer.unread_tokens,
+        answer=answer.text,
+        seconds=seconds,
+        **vars(found),
+    )
+
+
+def _add_executed(cases: list[_Case], steps: list[AgentStep], execute: Execute) -> None:
+    jobs = [
+        (case.asked.database, step.sql) for case, step in zip(cases, steps, strict=True) if step.sql
+    ]
+    results = iter(execute(jobs))
+    for case, step in zip(cases, steps, strict=True):
+        found = {"executed": executed(next(results))} if step.sql else {}
+        case.steps.append(step.model_copy(update=found))
+
+
+def _one_line(text: str) -> str:
+    """Text of a person, in which no line can look like the mark of a section."""
+    return " ".join(text.split())
+
+
+def _tamed(text: str) -> str:
+    """Text of a model or of SQLite, likewise; its lines stay."""
+    return "\n".join(f" {line}" if line[:1] in "【=" else line for line in text.split("\n"))

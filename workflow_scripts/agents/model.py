@@ -1,0 +1,80 @@
+"""What stands behind the agents: prompts in, answers out.
+
+The loop asks for a batch of prompts at a time. Here a model that was fine-tuned for the three
+tasks answers them; whatever else has an `answer` of this form can stand in its place.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.prompts import to_source
+from workflow_scripts.text.preprocessing import source_text
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`unread_tokens`: how many tokens of the prompt the model did not read, for its length."""
+
+    text: str
+    unread_tokens: int = 0
+
+
+class BackEnd(Protocol):
+    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
+        """An answer a prompt, in order; with `beginnings`, each answer starts with its own."""
+
+
+class FineTuned:
+    """A model in a folder, asked as it was trained: under the recipe of its run.
+
+    Raises EssenceError when the folder holds no encoder-decoder model that can be used.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe, device: str = "cpu", batch_size: int = 32):
+        # With torch, which whoever only reads traces does without.
+        from workflow_scripts.model.load import load_model
+        from workflow_scripts.text.tokenizers import embedding_rows_needed, load_tokenizer
+
+        self.recipe, self.batch_size = recipe, batch_size
+        self.model: Any = load_model(folder).eval().to(device)
+        # What a lossless recipe adds, a fine-tuned model's own tokenizer has.
+        self.tokenizer = load_tokenizer(folder, "stock")
+        rows = self.model.get_input_embeddings().weight.shape[0]
+        if embedding_rows_needed(self.tokenizer) > rows:
+            raise EssenceError(
+                f"{folder}: the tokenizer has more tokens than the model has embeddings ({rows}): "
+                "they are not of one model. Copy both from the same run."
+            )
+
+    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
+        from workflow_scripts.model.decoding import generate
+        from workflow_scripts.text.tokenizers import decode
+
+        limit = self.recipe.source_tokens
+        texts = [source_text(self.recipe, to_source(prompt)) for prompt in prompts]
+        whole = self.tokenizer(texts)["input_ids"]
+        read = self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
+        starts = [
+            self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in beginnings
+        ]
+        answers = generate(
+            self.model,
+            read,
+            self.tokenizer.pad_token_id,
+            self.recipe.generate_tokens,
+            self.batch_size,
+            beginnings=starts,
+            say=_nothing,
+        )
+        return [
+            Answer(decode(self.tokenizer, ids), len(all_ids) - len(read_ids))
+            for ids, all_ids, read_ids in zip(answers, whole, read, strict=True)
+        ]
+
+
+def _nothing(_: str) -> None:
+    """Whoever asks the agents waits seconds, not minutes: no progress is told."""

@@ -1,0 +1,51 @@
+"""What an agent's answer gives: never an error, whatever a model wrote."""
+
+import json
+from dataclasses import dataclass, field
+
+from workflow_scripts.artifacts.agents import SubQuestion
+from workflow_scripts.formats.answers import (
+    AnswerError,
+    Selection,
+    extract_sql,
+    parse_decomposer,
+    parse_selector,
+    plain_sql,
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """`problem` says why there is neither a selection nor SQL."""
+
+    problem: str | None = None
+    selection: Selection | None = None
+    sub_questions: list[SubQuestion] = field(default_factory=list)
+    sql: str | None = None
+
+
+def read_answer(agent: str, text: str) -> Reading:
+    return _selection(text) if agent == "Selector" else _query(text)
+
+
+def _selection(text: str) -> Reading:
+    try:
+        selection = parse_selector(text)
+        json.dumps(
+            selection, ensure_ascii=False
+        ).encode()  # JSON can spell half a character, which no name has
+    except (AnswerError, RecursionError, UnicodeEncodeError) as error:
+        return Reading(problem=f"{error}; the whole schema is used")
+    return Reading(selection=selection)
+
+
+def _query(text: str) -> Reading:
+    """The last SQL, in a closed fence or the whole of the answer."""
+    try:
+        pairs = [SubQuestion(question=ask, sql=sql) for ask, sql in parse_decomposer(text)]
+    except AnswerError:
+        pairs = []
+    sql = extract_sql(text) or plain_sql(text)
+    if not sql:
+        return Reading("the answer holds no SQL that is closed by a fence", sub_questions=pairs)
+    return Reading(sub_questions=pairs, sql=sql)
