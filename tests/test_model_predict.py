@@ -99,6 +99,19 @@ def test_answers_are_those_of_the_library_token_by_token(wild, batch_size):
     assert len(ended) > 9 and 20 in ended
 
 
+def test_an_answer_starts_with_its_beginning_and_goes_on_greedily(wild):
+    sources, beginnings = [[5, 6, 7, 1], [8, 1], [5, 6, 7, 1]], [[9, 10, 11], [], [12]]
+    answers = generate(wild, sources, 0, 6, 8, beginnings)
+    for source, beginning, answer in zip(sources, beginnings, answers, strict=True):
+        expected = [0, *beginning]
+        while len(expected) < 7 and expected[-1] != 1:
+            logits = wild(
+                input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([expected])
+            ).logits
+            expected.append(int(logits[0, -1].argmax()))
+        assert answer == expected[1:]
+
+
 def test_finished_rows_are_no_longer_computed(wild, monkeypatch):
     computed = []
     forward = wild.decoder.forward

@@ -30,12 +30,8 @@ FIRST_ROWS = 5  # among which a NULL makes the Refiner begin, where `repair_on` 
 # In the original's words, which its Refiner was shown for SQL that ran.
 NO_ROWS = "no data selected"
 NULLS = "exist None value, you can add `NOT NULL` in SQL"
-# The Python exception that SQLite's errors come as; what is refused here is "not authorized" there.
-EXCEPTIONS = {
-    "error": "<class 'sqlite3.OperationalError'>",
-    "timeout": "<class 'sqlite3.OperationalError'>",
-    "refused": "<class 'sqlite3.DatabaseError'>",
-}
+# Where SQLite itself did not raise: the class of nearly every error in the rows.
+USUAL_EXCEPTION = "<class 'sqlite3.OperationalError'>"
 
 
 @dataclass(frozen=True)
@@ -123,6 +119,7 @@ def executed(result: Result) -> Executed:
     return Executed(
         status=result.status,
         error=result.error,
+        exception=result.exception,
         columns=result.columns or [],
         rows=json_rows(rows[:SHOWN_ROWS]),
         row_count=len(rows),
@@ -174,7 +171,7 @@ def _fault(case: _Case, loop: Loop) -> tuple[str, str] | None:
     if case.steps and case.steps[-1].agent == "Refiner" and sql in before:
         return None
     if did.status != "ok":
-        return did.error or did.status, EXCEPTIONS[did.status]
+        return did.error or did.status, did.exception or USUAL_EXCEPTION
     if loop.repair_on == "nothing":
         if not did.row_count:
             return NO_ROWS, ""

@@ -31,10 +31,14 @@ class Loop(Artifact):
 
 
 class Executed(Artifact):
-    """What became of a statement; `rows` are the first of `row_count`, none unless it ran."""
+    """What became of a statement; `rows` are the first of `row_count`, none unless it ran.
+
+    `exception` is the class of an error that SQLite raised, as Python writes it.
+    """
 
     status: Literal["ok", "error", "refused", "timeout"]
     error: str | None
+    exception: str | None
     columns: list[str]
     rows: list[list[Cell]]
     row_count: int
