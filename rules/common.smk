@@ -68,6 +68,8 @@ BASE_MODEL = (
     else config["model"]["base"].rstrip("/")
 )
 
+RANDOM_BASE = "results/random_base/seed{seed}"  # the base model, untrained
+
 REPORTS_ROWS = reports_rows(config)
 OWN_MODEL = own_model(config)
 
@@ -99,12 +101,11 @@ def run_dirs(recipes=RECIPES, experiment=None):
 
 
 def training_inputs(wildcards):
-    """A run's rows and the model that it starts from (the base, or what another run left)."""
+    """A run's rows and the model that it starts from: the base, random weights, another run's."""
     starts_from = runs_of(config, wildcards.recipe)[wildcards.run]["starts_from"]
-    folder = BASE_MODEL
-    if starts_from != "base":
-        run = RUN.format(recipe=wildcards.recipe, run=starts_from, seed=wildcards.seed)
-        folder = f"{run}/model"
+    run = RUN.format(recipe=wildcards.recipe, run=starts_from, seed=wildcards.seed)
+    folders = {"base": BASE_MODEL, "random": RANDOM_BASE.format(seed=wildcards.seed)}
+    folder = folders.get(starts_from, f"{run}/model")
     return {
         **sample_files(wildcards.recipe, wildcards.run, wildcards.seed),
         "base": [f"{folder}/{name}" for name in MODEL_FILES],

@@ -13,7 +13,7 @@ GRIDS = [recipe for recipe in RECIPES if run_dirs([recipe], experiment=3)]
 CARRIED = [
     recipe
     for recipe in RECIPES
-    if any(run["starts_from"] != "base" for run in RUNS[recipe].values())
+    if any(run["starts_from"] in RUNS[recipe] for run in RUNS[recipe].values())
 ]
 # The lengths are those of the whole prompt: a compact prompt is cut elsewhere.
 CUTS = {

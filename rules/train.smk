@@ -1,6 +1,25 @@
 # In:  a sample's train.parquet and val.parquet, the base model or another run's model.
-# Out: results/runs/<recipe>/<run>/seed<k>/: model/, training_log.jsonl, training.json,
+# Out: results/random_base/seed<k>/, where a run starts from random weights; results/runs/<recipe>/<run>/seed<k>/: model/, training_log.jsonl, training.json,
 #      provenance.json. Checkpoints live in work/, outside all declared outputs.
+
+
+rule make_random_base:
+    input:
+        [f"{BASE_MODEL}/{name}" for name in MODEL_FILES if name.endswith(".json")],
+    output:
+        [f"{RANDOM_BASE}/{name}" for name in MODEL_FILES],
+    log:
+        "logs/random_base/seed{seed}.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        config=lambda wildcards, input: str(Path(input[0]).parent),
+        out=RANDOM_BASE,
+        seed=lambda wildcards: int(wildcards.seed),
+    message:
+        "The base model with random weights, seed {wildcards.seed}"
+    shell:
+        stage_command("model.random_weights")
 
 
 rule train:

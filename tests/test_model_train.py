@@ -66,7 +66,7 @@ def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, paddin
     chosen = tiny_model.settings({"padding_in_loss": padding}, {"learning_rate": 0.0, "epochs": 1})
     stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
     evaluation = next(event for event in log_of(tmp_path) if event["event"] == "eval")
-    rows = read_sample(tiny / "val.parquet")
+    rows = read_sample(tiny / "val.parquet", tiny_model.settings())
     for task, expected in by_hand(tiny, chosen.recipe, rows).items():
         measured = evaluation["tasks"][task]
         keys = ("loss_sum", "tokens", "real_loss_sum", "real_tokens")
@@ -141,7 +141,9 @@ def test_padding_is_counted_only_where_the_recipe_says_so():
 
 def test_rows_are_cut_at_the_recipes_lengths_end_mark_included(tiny):
     row = dataclasses.replace(
-        read_sample(tiny / "val.parquet")[2], source="w1 " * 20, target="w2 " * 20
+        read_sample(tiny / "val.parquet", tiny_model.settings())[2],
+        source="w1 " * 20,
+        target="w2 " * 20,
     )
     made = make_examples([row], tiny_model.RECIPE, load_tokenizer(tiny / "base", "stock"))[0]
     assert made == {"input_ids": [4] * 7 + [1], "labels": [5] * 5 + [1], "task": 2}

@@ -18,7 +18,7 @@ from workflow_scripts.data.source_tokens import SourceEncoder, encodes_words_alo
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.fit import RowFile, audit, count, read_recipe
-from workflow_scripts.text.preprocessing import encode_sources, encode_targets
+from workflow_scripts.text.preprocessing import encode_sources, encode_targets, source_text
 from workflow_scripts.text.tokenizers import decode, embedding_rows_needed, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,6 +115,19 @@ def test_a_compact_prompt_that_is_cut_keeps_its_question(audit_of):
     assert facts.distinct_inputs == 4
 
 
+def test_the_own_sections_are_the_end_of_the_whole_prompt(audit_of):
+    made = rows(4, "Selector")
+    recipe = changed(REPAIRED, prompt="own")
+    for _, source, _ in made:
+        text = source_text(recipe, source)
+        assert source.endswith(text) and text.startswith("【DB_ID】")
+    facts = audit_of(made, recipe)
+    assert facts.distinct_inputs == facts.question_kept == facts.schema_kept == 4
+    assert facts.sources_cut == 0
+    facts = audit_of(made, changed(recipe, source_tokens=30))
+    assert facts.cut_in == {"schema": 4} and facts.question_kept == 0
+
+
 def test_equal_inputs_share_one_answer(audit_of):
     ((task, source, _),) = rows(1, "Refiner")
     made = [(task, source, answer("Refiner", pottery(number))) for number in (1, 1, 2, 3)]
@@ -179,7 +192,7 @@ def test_recipes_of_the_configuration_and_wrong_ones(tmp_path):
     good = AS_RUN.model_dump()
     assert read_recipe(json.dumps(good), tmp_path / "none.yaml") == AS_RUN
     for change, said in [
-        ({"prompt": "short"}, "prompt: .*'full' or 'compact'"),
+        ({"prompt": "short"}, "prompt: .*'full', 'own' or 'compact'"),
         ({"source_tokens": "512"}, "source_tokens: .*integer"),
         ({"generate_tokens": 0}, "generate_tokens: .*greater than 0"),
         ({"padding_in_loss": 1}, "padding_in_loss: .*boolean"),

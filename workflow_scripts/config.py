@@ -15,7 +15,13 @@ Config = dict[str, Any]
 
 SOURCE_KEYS = {"path": "path", "url": "url", "drive": "drive_id"}  # data.source -> its key
 # What a run has when neither it nor run_defaults says otherwise.
-RUN_DEFAULTS = {"patience": None, "starts_from": "base", "scored_on": "self", "draw": 1}
+RUN_DEFAULTS = {
+    "patience": None,
+    "starts_from": "base",
+    "scored_on": "self",
+    "draw": 1,
+    "sources": "own",
+}
 USUAL_VALIDATION_SHARE = 0.2  # goes without saying in a sample's name
 NOT_OF_THE_RECIPE = ("runs", "test_set")  # what stands under a recipe besides its own settings
 
@@ -98,16 +104,16 @@ def run_settings(config: Config, recipe: str, run: str, seed: int) -> Settings:
 
 
 def ablation_names(config: Config) -> list[str]:
-    """The recipes of the ablation: both ends, and one step from either end for each repair."""
-    ablation = config["ablation"]
-    unrepaired, repaired = ablation["unrepaired"], ablation["repaired"]
-    added = [f"{unrepaired}+{repair}" for repair in ablation["repairs"]]
-    taken_back = [f"{repaired}-{repair}" for repair in ablation["repairs"]]
-    return [unrepaired, *added, repaired, *taken_back]
+    """The recipes of the ablation: both ends, and those derived from them."""
+    ends = [config["ablation"][end] for end in ("unrepaired", "repaired")]
+    return [*ends, *ablation_recipes(config)]
 
 
 def ablation_recipes(config: Config) -> dict[str, Config]:
-    """The recipes one step from either end: each repair alone, and each repair taken back."""
+    """The recipes one step from either end: each repair alone, taken back, and each control.
+
+    Their names are the end's, a sign (+, -, ~ for a control) and what is changed.
+    """
     ablation, recipes = config["ablation"], config["recipes"]
     unrepaired, repaired = recipes[ablation["unrepaired"]], recipes[ablation["repaired"]]
     derived = {}
@@ -115,7 +121,17 @@ def ablation_recipes(config: Config) -> dict[str, Config]:
         mended, unmended = ({key: end[key] for key in keys} for end in (repaired, unrepaired))
         derived[f"{ablation['unrepaired']}+{repair}"] = {**unrepaired, **mended}
         derived[f"{ablation['repaired']}-{repair}"] = {**repaired, **unmended}
+    for control, changed in ablation["controls"].items():
+        derived[f"{ablation['repaired']}~{control}"] = _control(repaired, ablation["run"], changed)
     return derived
+
+
+def _control(recipe: Config, run: str, changed: Config) -> Config:
+    """`recipe` with some settings changed: its own, and those of the one run."""
+    of_recipe = {key: value for key, value in changed.items() if key in recipe}
+    of_run = {key: value for key, value in changed.items() if key not in recipe}
+    runs = recipe.get("runs") or {}
+    return {**recipe, **of_recipe, "runs": {**runs, run: {**runs.get(run, {}), **of_run}}}
 
 
 def local_gpus(devices: Path = Path("/dev")) -> int:

@@ -36,6 +36,7 @@ RUN_KEYS = [
     for key in dict.fromkeys([*RunSettings.model_fields, *SampleSettings.model_fields])
     if key not in {*RUN_DEFAULTS, "name", "seed"}
 ]
+BASES = ("base", "random")  # what a run starts from, unless from another run
 TYPE_NAMES = {
     "integer": "a whole number",
     "number": "a number",
@@ -114,8 +115,13 @@ def _is_number(text: str) -> bool:
 def _without_removed(config: Config) -> Config:
     config = copy.deepcopy(config)
     for key in ("runs", "recipes"):
-        config[key] = {name: value for name, value in config[key].items() if value is not None}
+        config[key] = _without_null(config[key])
+    config["ablation"]["controls"] = _without_null(config["ablation"]["controls"])
     return config
+
+
+def _without_null(entries: Config) -> Config:
+    return {name: value for name, value in entries.items() if value is not None}
 
 
 def _contradictions(config: Config) -> list[str]:
@@ -192,9 +198,9 @@ def _run_faults(recipe: str, runs: dict[str, Config]) -> list[str]:
                 f"{where}: rows is {run['rows']}; a balanced sample has equally many of three "
                 f"tasks. Write {lower} or {lower + 3}."
             )
-        for key, none in (("starts_from", "base"), ("scored_on", "self")):
-            if run[key] not in (none, *runs):
-                known = ", ".join([none, *sorted(runs)])
+        for key, others in (("starts_from", BASES), ("scored_on", ("self",))):
+            if run[key] not in (*others, *runs):
+                known = ", ".join([*others, *sorted(runs)])
                 faults.append(f"{where}: {key} is {run[key]!r}. Known: {known}.")
     return faults or _circles(recipe, runs)
 
@@ -203,7 +209,7 @@ def _circles(recipe: str, runs: dict[str, Config]) -> list[str]:
     """A run that starts from the weights of a run that, in the end, starts from its own."""
     for name in runs:
         chain = [name]
-        while (before := runs[chain[-1]]["starts_from"]) != "base":
+        while (before := runs[chain[-1]]["starts_from"]) not in BASES:
             chain.append(before)
             if before in chain[:-1]:
                 circle = " -> ".join(chain)

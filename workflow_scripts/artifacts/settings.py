@@ -29,7 +29,7 @@ class Recipe(Artifact):
     """
 
     name: str
-    prompt: Literal["full", "compact"]
+    prompt: Literal["full", "own", "compact"]
     source_tokens: PositiveInt
     target_tokens: PositiveInt
     tokenizer: Literal["stock", "lossless"]
@@ -38,7 +38,10 @@ class Recipe(Artifact):
 
 
 class RunSettings(Artifact):
-    """One run of the configuration; `learning_rate` is before `learning_rate_scale`."""
+    """One run of the configuration; `learning_rate` is before `learning_rate_scale`.
+
+    `sources`: own, or other: each row is given the source of another row of its task.
+    """
 
     name: str
     experiment: int
@@ -48,6 +51,7 @@ class RunSettings(Artifact):
     learning_rate: Number
     epochs: PositiveInt
     patience: int | None
+    sources: Literal["own", "other"] = "own"
 
 
 class TrainingSettings(Artifact):

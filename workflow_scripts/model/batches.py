@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.artifacts.settings import Recipe, Settings
 from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.preprocessing import encode_sources, encode_targets
@@ -36,9 +37,10 @@ class TrainingData:
     padded_target: int | None  # see Collator
 
     @classmethod
-    def load(cls, train: Path, val: Path, base: Path, recipe: Recipe) -> "TrainingData":
+    def load(cls, train: Path, val: Path, base: Path, settings: Settings) -> "TrainingData":
         """Raises EssenceError when a sample is missing or empty, or `base` has no tokenizer."""
-        rows = [read_sample(train), read_sample(val)]
+        recipe = settings.recipe
+        rows = [read_sample(path, settings) for path in (train, val)]
         targets = (row.target for part in rows for row in part)
         tokenizer = load_tokenizer(base, recipe.tokenizer, targets)
         return cls(
@@ -56,11 +58,16 @@ class TrainingData:
         return counts
 
 
-def read_sample(path: Path) -> list[Row]:
-    """Raises EssenceError when the file is missing, empty or not a table of rows."""
+def read_sample(path: Path, settings: Settings) -> list[Row]:
+    """The rows of a split, with the sources that the run gives them.
+
+    Raises EssenceError when the file is missing, empty or not a table of rows.
+    """
     rows = read_rows(Row, path)
     if not rows:
         raise EssenceError(f"{path}: no rows. Ask for more rows in the run's settings.")
+    if settings.run.sources == "other":
+        return with_other_sources(rows, settings.seed)
     return rows
 
 

@@ -65,7 +65,7 @@ def predict(
     given = {"train": train, "val": val, "test": test}
     if unknown := set(splits) - set(given):
         raise EssenceError(f"--splits: unknown {', '.join(sorted(unknown))}. Known: train val test")
-    rows = {split: read_sample(path) for split in splits if (path := given[split])}
+    rows = {split: read_sample(path, settings) for split in splits if (path := given[split])}
     if not rows:
         raise EssenceError(
             "nothing to answer: give --train, --val or --test and name it in --splits"

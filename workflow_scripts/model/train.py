@@ -40,7 +40,7 @@ def train(
 ) -> None:
     """Raises EssenceError for anything in the way that the user can remove."""
     check_base(base)
-    data = TrainingData.load(train, val, base, settings.recipe)
+    data = TrainingData.load(train, val, base, settings)
     device = choose_device(settings.device, settings.precision, threads)
     sources = Sources.of(settings, {"train": train, "val": val}, base, device)
     checkpoints = work / sources.fingerprint

@@ -51,10 +51,10 @@ def fit_rows(
 ) -> Iterator[tuple[str, SourceFit, TargetFit]]:
     """(task, source, target) of each row, read in batches.
 
-    Raises PromptError or SchemaError where a compact prompt cannot be made of a source.
+    Raises PromptError or SchemaError where a source is no prompt that can be read.
     """
     rows = iter(rows)
-    # What a compact prompt leaves of the constant part is nothing.
+    # The other prompts leave nothing of the constant part.
     encoder = SourceEncoder(tokenizer.backend_tokenizer, parts=recipe.prompt == "full")
     while batch := list(islice(rows, _BATCH)):
         sources = _fit_sources(recipe, encoder, batch)
@@ -85,8 +85,10 @@ def _fit_sources(recipe: Recipe, encoder: SourceEncoder, rows: list[Row]) -> Ite
 
 def _spans(recipe: Recipe, source: str) -> dict[str, tuple[int, int]]:
     """Section -> (start, end) in the text that the recipe makes of a source."""
-    if recipe.prompt == "full":
-        return sections(source)
+    if recipe.prompt in ("full", "own"):
+        found = sections(source)
+        before = 0 if recipe.prompt == "full" else found["own"][0]
+        return {name: (start - before, end - before) for name, (start, end) in found.items()}
     spans, at = {"own": (0, 0)}, 0
     for name, text in compact_parts(parse_prompt(source)):
         spans[name] = (at, at := at + len(text))

@@ -6,15 +6,19 @@ from typing import Any
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.compact import compact_prompt
-from workflow_scripts.formats.prompts import parse_prompt
+from workflow_scripts.formats.prompts import parse_prompt, sections
 
 
 def source_text(recipe: Recipe, source: str) -> str:
-    """The encoder's text: the whole source, or the compact prompt made of it.
+    """The encoder's text: the whole source, its own sections, or the compact prompt made of it.
 
-    Raises PromptError or SchemaError when a compact prompt cannot be made of the source.
+    Raises PromptError or SchemaError when the source is no prompt that can be read.
     """
-    return source if recipe.prompt == "full" else compact_prompt(parse_prompt(source))
+    if recipe.prompt == "full":
+        return source
+    if recipe.prompt == "own":
+        return source[slice(*sections(source)["own"])]
+    return compact_prompt(parse_prompt(source))
 
 
 def encode_sources(rows: Sequence[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:

@@ -78,7 +78,7 @@ def training_order(runs: Runs) -> list[str]:
 
     def add(name: str) -> None:
         before = runs[name]["starts_from"]
-        if before != "base" and before not in ordered:
+        if before in runs and before not in ordered:
             add(before)
         if name not in ordered:
             ordered.append(name)
