@@ -169,7 +169,10 @@ def test_the_ablation_adds_and_takes_back_each_repair(project):
     with open(results / "tables/ablation.csv") as file:
         rows = list(csv.DictReader(file))
     wanted = {f"as_written+{name}" for name in repairs} | {f"repaired-{name}" for name in repairs}
+    controls = ("input_of_another_row", "own_sections_uncut", "untrained_base")
+    wanted |= {f"repaired~{name}" for name in controls}
     assert {row["recipe"] for row in rows} == {"as_written", "repaired", *wanted}
+    assert (results / "random_base/seed42/README.md").is_file()
     executed = {"execution_accuracy", "execution_accuracy_lenient"}
     metrics = {"exact_match", "exact_match_decoded", "rouge_l", *executed}
     assert {row["metric"] for row in rows} == {*metrics, "loss_per_token"}

@@ -12,7 +12,7 @@ from workflow_scripts.artifacts.report import Difference, Effect
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.claims.ablation import effects_of, tabulate_ablation, variants_of
-from workflow_scripts.report.figures.ablation import LABELS
+from workflow_scripts.report.figures.ablation import CONTROLS, PANELS
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import Run
 from workflow_scripts.report.tables.differences import differences_of, differences_page
@@ -41,29 +41,53 @@ def test_the_ablation_measures_paired_effects(tmp_path):
         "repaired",
     ]
     lines = {
-        each.recipe: each
-        for each in effects_of(runs, variants, "test")
-        if each.metric == "exact_match"
+        each.recipe: each for each in effects_of(runs, variants) if each.metric == "exact_match"
     }
     assert lines["as_written+tokenizer"].effect == pytest.approx(3 / 12)
     lost = lines["repaired-tokenizer"]
     assert lost.effect == pytest.approx(-0.5) and lost.effect_high < 0
-    assert lost.artefact == "A2" and lost.repair == "-tokenizer"
+    assert lost.artefact == "A2" and lost.change == "-tokenizer"
     assert lines["repaired"].effect is None
     with pytest.raises(EssenceError, match="no run of the recipe repaired"):
         variants_of(["as_written"], *ENDS)
+
+
+def test_controls_stand_apart_and_are_compared_with_the_repaired_end(tmp_path):
+    sizes = {"as_written": 0, "repaired": 0.5, "repaired-tokenizer": 0}
+    runs = runs_of(tmp_path, sizes | {"repaired~input_of_another_row": 0.25})
+    figure = tabulate_ablation(runs, *ENDS, tmp_path / "ablation.csv")
+    lines = [
+        each for each in read_csv(Effect, tmp_path / "ablation.csv") if each.metric == "exact_match"
+    ]
+    control = lines[-1]
+    assert (control.recipe, control.end) == ("repaired~input_of_another_row", "repaired")
+    assert control.change == "~input_of_another_row" and control.artefact is None
+    assert control.effect == pytest.approx(-0.25) and control.low < 0.25 < control.high
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
+        "as_written",
+        "\N{MINUS SIGN} lossless tokenizer (A2)",
+        "repaired",
+        CONTROLS,
+        "input of another row",
+    ]
+    assert {axes.get_xlabel() for axes in figure.axes} == {
+        "n = 12 rows",
+        "n = 8 rows",
+        "n = 1 seed",
+    }
 
 
 def test_the_ablation_is_read_as_it_was_written(tmp_path):
     runs = runs_of(tmp_path, {"as_written": 0, "as_written+prompt": 0.25, "repaired": 0.5})
     table = tmp_path / "ablation.csv"
     figure = tabulate_ablation(runs, *ENDS, table)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == list(LABELS.values())
-    effects = effects_of(runs, variants_of((run.recipe for run in runs), *ENDS), "test")
+    titles = [panel.title for panel in PANELS if panel.split != "unseen"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == titles
+    effects = effects_of(runs, variants_of((run.recipe for run in runs), *ENDS))
     for one, other in zip(read_csv(Effect, table), effects, strict=True):
-        assert (one.recipe, one.repair, one.metric, one.n) == (
+        assert (one.recipe, one.change, one.metric, one.n) == (
             other.recipe,
-            other.repair,
+            other.change,
             other.metric,
             other.n,
         )
@@ -73,7 +97,7 @@ def test_the_ablation_is_read_as_it_was_written(tmp_path):
 def test_a_table_that_does_not_fit_is_named_with_line_and_column(tmp_path):
     table = tmp_path / "ablation.csv"
     table.write_text("recipe,end\na,b\n")
-    with pytest.raises(EssenceError, match=r"ablation\.csv: the column repair is missing"):
+    with pytest.raises(EssenceError, match=r"ablation\.csv: the column change is missing"):
         read_csv(Effect, table)
     table = tmp_path / "differences.csv"
     table.write_text("first,second,metric,task,n,difference,low,high\na,b,m,t,many,1,1,1\n")
@@ -101,7 +125,7 @@ def test_where_nothing_was_executed_the_rest_is_compared(tmp_path):
         (run.folder / "verdicts.parquet").unlink()
     of_text = {"exact_match", "exact_match_decoded", "rouge_l"}
     assert {line.metric for line in differences_of(runs, CHOSEN)} == of_text
-    effects = effects_of(runs, variants_of(ENDS, *ENDS), "test")
+    effects = effects_of(runs, variants_of(ENDS, *ENDS))
     assert {each.metric for each in effects} == of_text | {"loss_per_token"}
     assert len(tabulate_ablation(runs, *ENDS, tmp_path / "ablation.csv").axes) == 3
     assert not any(math.isnan(each.value) for each in effects)
@@ -144,6 +168,7 @@ def test_the_ablation_is_in_the_report_where_the_configuration_says_so(tmp_path)
     clone.edit("config.yaml", "in_report: false", "in_report: true")
     within = clone.stale()
     assert "tabulate_ablation" not in without and within["tabulate_ablation"] == 1
-    # a training for each of the four repairs added, and for each taken back
-    assert within["train"] - without["train"] == 8 and alone["train"] == 10
+    # a training for each of the four repairs added, for each taken back, and for three controls
+    assert within["train"] - without["train"] == 11 and alone["train"] == 13
+    assert within["make_random_base"] == 1
     assert "make_claims" in within and "make_claims" not in alone

@@ -66,13 +66,14 @@ class Difference:
 class Effect:
     """ablation.csv: one recipe of the ablation, and what it has over its end.
 
-    `end` is the recipe that it differs from by one repair, `repair` that repair ("+tokenizer":
-    added, "-tokenizer": taken back; None for the ends themselves), `artefact` what it mends.
+    `end` is the recipe that it differs from by one change, `change` that change ("+tokenizer": a
+    repair added, "-tokenizer": taken back, "~untrained_base": a control; None for the ends
+    themselves), `artefact` what a repair mends.
     """
 
     recipe: str
     end: str
-    repair: str | None
+    change: str | None
     artefact: str | None
     split: str
     metric: str

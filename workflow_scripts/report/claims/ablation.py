@@ -1,11 +1,12 @@
-"""What each artefact was worth: one repair added, one repair taken back.
+"""What each artefact was worth: one repair added, one repair taken back; and controls.
 
 Runs of all recipes of the ablation come in; a table and a figure go out. Scores are compared on the
-same held-out rows: the effect of a repair is the paired difference over rows (95 %), a row's score
+same held-out rows: the effect of a change is the paired difference over rows (95 %), a row's score
 being the mean over seeds. A loss has no rows; its interval is over seeds, and it has an
 effect only where both recipes count the same tokens.
 """
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,12 +28,16 @@ from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
 What each mistake was worth: one run under the report's text handling with each repair alone, and
-under the repaired handling with each repair taken back.
+under the repaired handling with each repair taken back. Below them, controls: the repaired run with
+something else changed.
 
 **How to read it.** Diamonds are the two ends, dots one step away from them: blue adds a repair to
-*as_written*, orange takes one back from *repaired*. Lines through the points are 95 % intervals
-over held-out rows; of the loss, over seeds where there are several, and it compares only between
-recipes with the same tokenizer. A repair that does nothing alone, but without which *repaired*
+*as_written*, orange takes one back from *repaired*, green is a control. Lines through the points
+are 95 % intervals over held-out rows; of the loss, over seeds where there are several, and it
+compares only between recipes with the same tokenizer. With the input of another row only what answers
+have in common can be learned: were it as good as *repaired*, the question would count for nothing.
+The untrained base has the same shape and tokenizer but random weights: what *repaired* has over it
+is due to the base model's training. A repair that does nothing alone, but without which *repaired*
 collapses, is necessary and not sufficient: for an answer to equal the raw one, the question must be
 in the input **and** the tokenizer must be able to write it. Hollow: the same answers read
 otherwise. Exact match compares them as the notebooks did, with what the tokenizer can write of the
@@ -42,35 +47,36 @@ stock tokenizer cannot write; hollow, SQL in any form counts.
 **What the report says.** It ascribes its exact match of 0 to brackets around names.
 """
 NO_EFFECT = (None, None, None)
+HELD_OUT = ("test", "unseen")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A recipe of the ablation, and the end that it differs from by one repair (none: an end).
+    """A recipe of the ablation, and the end that it differs from by one change (none: an end).
 
-    `sign`: "+" where the repair was added, "-" where it was taken back.
+    `sign`: "+" where a repair was added, "-" where it was taken back, "~" for a control.
     """
 
     recipe: str
     end: str
     sign: str = ""
-    repair: str = ""
+    change: str = ""
 
     @property
     def mends(self) -> Artefact | None:
-        return repairs().get(self.repair)
+        return repairs().get(self.change) if self.sign in "+-" else None
 
     @property
     def label(self) -> str:
-        if not self.repair:
+        if not self.change:
             return self.end
-        sign = {"+": "+", "-": "\N{MINUS SIGN}"}[self.sign]
-        words = f"{self.mends.repair.words} ({self.mends.id})" if self.mends else self.repair
-        return f"{sign} {words}"
+        sign = {"+": "+ ", "-": "\N{MINUS SIGN} ", "~": ""}[self.sign]
+        words = self.change.replace("_", " ")
+        return sign + (f"{self.mends.repair.words} ({self.mends.id})" if self.mends else words)
 
 
 def variants_of(recipes: Iterable[str], unrepaired: str, repaired: str) -> list[Variant]:
-    """`unrepaired`, `unrepaired+repair` ..., `repaired-repair` ..., `repaired`.
+    """The unrepaired end, repairs added, repairs taken back, the repaired end, controls.
 
     Raises EssenceError when one of the ends is not among the recipes.
     """
@@ -78,22 +84,27 @@ def variants_of(recipes: Iterable[str], unrepaired: str, repaired: str) -> list[
     for end in (unrepaired, repaired):
         if end not in recipes:
             raise EssenceError(f"--runs: no run of the recipe {end}. Train it first.")
-    steps = [
-        Variant(recipe, end, sign, recipe.removeprefix(f"{end}{sign}"))
-        for end, sign in ((unrepaired, "+"), (repaired, "-"))
-        for recipe in recipes
-        if recipe.startswith(f"{end}{sign}")
+
+    def changed(end: str, sign: str) -> list[Variant]:
+        names = [recipe for recipe in recipes if recipe.startswith(f"{end}{sign}")]
+        return [Variant(name, end, sign, name.removeprefix(f"{end}{sign}")) for name in names]
+
+    return [
+        Variant(unrepaired, unrepaired),
+        *changed(unrepaired, "+"),
+        *changed(repaired, "-"),
+        Variant(repaired, repaired),
+        *changed(repaired, "~"),
     ]
-    return [Variant(unrepaired, unrepaired), *steps, Variant(repaired, repaired)]
 
 
-def effects_of(runs: list[Run], variants: list[Variant], split: str) -> list[Effect]:
-    """One line for each metric that has values and variant; effect: this recipe minus its end."""
+def effects_of(runs: list[Run], variants: list[Variant]) -> list[Effect]:
+    """One line for each variant, metric and split that has values; effect: recipe minus its end."""
     seeds: dict[str, list[Run]] = {}
     for run in runs:
         seeds.setdefault(run.recipe, []).append(run)
     lines = []
-    for metric in METRICS:
+    for split, metric in itertools.product(HELD_OUT, METRICS):
         scores = {
             variant.recipe: {
                 row: score.value
@@ -104,7 +115,7 @@ def effects_of(runs: list[Run], variants: list[Variant], split: str) -> list[Eff
         lines += [
             _of_scores(variant, scores, split, metric)
             for variant in variants
-            if scores[variant.recipe]  # else no database: nothing was executed
+            if scores[variant.recipe]  # else no such rows, or no database: nothing was executed
         ]
     return lines + [_of_losses(variant, seeds) for variant in variants]
 
@@ -115,7 +126,7 @@ def _of_scores(
     own, base = scores[variant.recipe], scores[variant.end]
     rows = sorted(own.keys() & base.keys())
     effect = NO_EFFECT
-    if variant.repair and rows:
+    if variant.change and rows:
         effect = difference_over_rows([own[row] for row in rows], [base[row] for row in rows])
     mean = mean_over_rows(list(own.values()))
     return _line(variant, split, metric, len(own), mean, effect)
@@ -131,7 +142,7 @@ def _of_losses(variant: Variant, seeds: dict[str, list[Run]]) -> Effect:
         for recipe in (variant.recipe, variant.end)
     }
     effect = NO_EFFECT
-    if variant.repair and len(tokenizers) == 1:
+    if variant.change and len(tokenizers) == 1:
         effect = mean_over_seeds([own[seed] - base[seed] for seed in own if seed in base])
     mean = mean_over_seeds(list(own.values()))
     return _line(variant, "val", "loss_per_token", len(own), mean, effect)
@@ -142,7 +153,7 @@ def _line(variant: Variant, split: str, metric: str, n: int, mean: tuple, effect
     return Effect(
         variant.recipe,
         variant.end,
-        f"{variant.sign}{variant.repair}" or None,
+        f"{variant.sign}{variant.change}" or None,
         variant.mends.id if variant.mends else None,
         split,
         metric,
@@ -158,7 +169,7 @@ def tabulate_ablation(
     table: Annotated[Path, Output("ablation.csv")],
 ) -> Figure:
     variants = variants_of((run.recipe for run in runs), unrepaired, repaired)
-    effects = effects_of(runs, variants, split="test")
+    effects = effects_of(runs, variants)
     write_csv(table, Effect, effects)
     seeds = len({run.seed for run in runs})
     title = f"What each repair is worth ({runs[0].name}, {seeds} seed{'s' * (seeds > 1)})"

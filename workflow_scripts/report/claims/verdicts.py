@@ -91,8 +91,8 @@ def _narrowed(possible: list[str], claim: Claim, evidence: Evidence) -> dict:
     sufficient = {
         effect.artefact
         for effect in evidence.ablation
-        if effect.metric == metric
-        and (effect.repair or "").startswith("-")
+        if (effect.metric, effect.split) == (metric, "test")
+        and (effect.change or "").startswith("-")
         and effect.n >= LEAST_ROWS
         and None not in (effect.high, effect.effect_high)
         and effect.high < limit

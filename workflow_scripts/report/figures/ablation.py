@@ -1,82 +1,110 @@
-"""What each repair is worth: the variants of the ablation under each other, a panel a metric."""
+"""What each repair is worth, and controls: the variants of the ablation, a panel a metric."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from workflow_scripts.artifacts.report import Effect
-from workflow_scripts.report.figures.style import BLUE, GREY, ORANGE, new_figure
+from workflow_scripts.report.figures.style import BLUE, GREEN, GREY, ORANGE, new_figure
 
-LABELS = {
-    "exact_match": "exact match",
-    "rouge_l": "ROUGE-L",
-    "execution_accuracy": "execution\naccuracy",
-    "loss_per_token": "eval loss per\nreal token",
-}
-# Hollow, in the panel of a metric: another reading of the same answers, and its words.
-OTHER_READINGS = {
-    "exact_match": ("exact_match_decoded", "as the\nnotebooks compared"),
-    "execution_accuracy": ("execution_accuracy_lenient", "with SQL in\nany form"),
-}
+ON_UNSEEN = "on databases\nnever seen"
+
+
+class Panel(NamedTuple):
+    """`other`: another reading of the same answers, hollow where it differs; `words`: its name."""
+
+    metric: str
+    split: str
+    title: str
+    other: str = ""
+    words: str = ""
+
+
+EXACT = ("exact_match_decoded", "as the\nnotebooks compared")
+EXECUTED = ("execution_accuracy_lenient", "with SQL in\nany form")
+PANELS = (
+    Panel("exact_match", "test", "exact match", *EXACT),
+    Panel("exact_match", "unseen", f"exact match\n{ON_UNSEEN}", *EXACT),
+    Panel("rouge_l", "test", "ROUGE-L"),
+    Panel("execution_accuracy", "test", "execution\naccuracy", *EXECUTED),
+    Panel("execution_accuracy", "unseen", f"execution accuracy\n{ON_UNSEEN}", *EXECUTED),
+    Panel("loss_per_token", "val", "eval loss per\nreal token"),
+)
 VISIBLE = 0.005  # a smaller difference between two points is not drawn
+CONTROLS = "controls"  # a line of its own above them
 
 
 def draw_ablation(effects: Sequence[Effect], labels: dict[str, str], title: str) -> Figure:
-    """`labels`: recipe -> its words, from the unrepaired end to the repaired one."""
-    figure = new_figure(title, size=(7.2, 0.9 + 0.34 * len(labels)))
-    by_metric = {
-        metric: {each.recipe: each for each in effects if each.metric == metric}
-        for metric in (*LABELS, *(other for other, _ in OTHER_READINGS.values()))
-    }
-    shown = [metric for metric in LABELS if by_metric[metric]]
-    panels = figure.subplots(1, len(shown), sharey=True)
-    places = {recipe: place for place, recipe in enumerate(labels)}
-    for axes, metric in zip(panels, shown, strict=True):
-        _draw_metric(axes, by_metric[metric], places)
-        if metric in OTHER_READINGS:
-            other, words = OTHER_READINGS[metric]
-            _draw_other(axes, by_metric[metric], by_metric[other], words, places)
-        axes.set_title(LABELS[metric], loc="left", fontsize=9)
-        axes.grid(axis="y", visible=False)
-        axes.set_xlim(left=-0.08 * axes.get_xlim()[1])
-        axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks(range(len(labels)), list(labels.values()))
-    panels[0].invert_yaxis()
-    for place, text in enumerate(panels[0].get_yticklabels()):
-        text.set_fontweight("bold" if place in (0, len(labels) - 1) else "normal")
+    """`labels`: recipe -> its words, from the unrepaired end to the repaired one, then controls."""
+    measured = {(each.metric, each.split) for each in effects}
+    shown = [panel for panel in PANELS if (panel.metric, panel.split) in measured]
+    places = _places(effects, labels)
+    rows = max(places.values()) + 1
+    figure = new_figure(title, size=(2.2 + 1.25 * len(shown), 0.9 + 0.34 * rows))
+    for axes, panel in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
+        _draw_panel(axes, panel, effects, places)
+    _name_rows(figure.axes[0], {place: labels[recipe] for recipe, place in places.items()}, effects)
     return figure
 
 
-def _draw_metric(axes: Axes, effects: dict[str, Effect], places: dict[str, int]) -> None:
-    unrepaired, *_, repaired = places
-    colours = {unrepaired: BLUE, repaired: ORANGE}
-    for recipe, effect in effects.items():
-        place, colour = places[recipe], colours[effect.end]
-        if recipe in colours:
-            axes.axvline(effect.value, color=colour, linewidth=1, linestyle=":")
-        if effect.low is not None:
-            axes.plot([effect.low, effect.high], [place, place], color=colour, linewidth=1.6)
-        marker = "D" if recipe in colours else "o"
-        axes.plot(effect.value, place, marker=marker, color=colour, markersize=5)
-        _label(axes, f"{effect.value:.2f}", (effect.value, place), 6.5)
-    axes.margins(x=0.12)
+def _name_rows(axes: Axes, names: dict[int, str], effects: Sequence[Effect]) -> None:
+    rows = max(names) + 1
+    names = {place: names.get(place, CONTROLS) for place in range(rows)}
+    axes.set_yticks(list(names), list(names.values()))
+    axes.set_ylim(rows - 0.5, -0.5)
+    ends = {each.end for each in effects}
+    for text in axes.get_yticklabels():
+        text.set_fontweight("bold" if text.get_text() in ends else "normal")
+        text.set_fontstyle("italic" if text.get_text() == CONTROLS else "normal")
 
 
-def _draw_other(
-    axes: Axes,
-    effects: dict[str, Effect],
-    other: dict[str, Effect],
-    words: str,
-    places: dict[str, int],
+def _places(effects: Sequence[Effect], labels: dict[str, str]) -> dict[str, int]:
+    """Recipe -> its row in the figure; one is left free above the controls."""
+    controls = {each.recipe for each in effects if _is_control(each)}
+    return {recipe: row + (recipe in controls) for row, recipe in enumerate(labels)}
+
+
+def _is_control(effect: Effect) -> bool:
+    return (effect.change or "").startswith("~")
+
+
+def _draw_panel(
+    axes: Axes, panel: Panel, effects: Sequence[Effect], places: dict[str, int]
 ) -> None:
-    """Hollow, where it differs: the other reading of the same answers."""
-    for recipe, effect in other.items():
-        if abs(effect.value - effects[recipe].value) > VISIBLE:
+    of = {
+        metric: {e.recipe: e for e in effects if (e.metric, e.split) == (metric, panel.split)}
+        for metric in (panel.metric, panel.other)
+    }
+    unrepaired = next(iter(places))
+    for effect in of[panel.metric].values():
+        _draw_effect(axes, effect, BLUE if effect.end == unrepaired else ORANGE, places)
+    for recipe, effect in of[panel.other].items():
+        if abs(effect.value - of[panel.metric][recipe].value) > VISIBLE:
             point = (effect.value, places[recipe])
             axes.plot(*point, marker="o", color=GREY, mfc="white", markersize=5)
-            _label(axes, f"{effect.value:.2f} {words}", point, 6)
+            _label(axes, f"{effect.value:.2f} {panel.words}", point, 6)
+    n = max(effect.n for effect in of[panel.metric].values())
+    counted = "row" if panel.metric != "loss_per_token" else "seed"
+    axes.set_xlabel(f"n = {n} {counted}{'s' * (n > 1)}", fontsize=7, color=GREY)
+    axes.set_title(panel.title, loc="left", fontsize=9)
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.12)
+    axes.set_xlim(left=-0.08 * axes.get_xlim()[1])
+    axes.tick_params(axis="y", length=0)
+
+
+def _draw_effect(axes: Axes, effect: Effect, colour: str, places: dict[str, int]) -> None:
+    place, is_end = places[effect.recipe], effect.change is None
+    colour = GREEN if _is_control(effect) else colour
+    if is_end:
+        axes.axvline(effect.value, color=colour, linewidth=1, linestyle=":")
+    if effect.low is not None:
+        axes.plot([effect.low, effect.high], [place, place], color=colour, linewidth=1.6)
+    axes.plot(effect.value, place, marker="D" if is_end else "o", color=colour, markersize=5)
+    _label(axes, f"{effect.value:.2f}", (effect.value, place), 6.5)
 
 
 def _label(axes: Axes, text: str, point: tuple[float, float], size: float) -> None:
