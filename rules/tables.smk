@@ -1,6 +1,7 @@
 # In:  scores, training summaries and provenance of every run, fit audits, the published numbers.
-# Out: results/tables/: results, summary, models, differences, runs, claims; with `snakemake
-#      ablation`, or where the configuration has it in the report, what each repair is worth.
+# Out: results/tables/: results, summary, models, differences, equal_steps, runs, claims; with
+#      `snakemake ablation`, or where the configuration has it in the report, what each repair is
+#      worth.
 
 
 rule tabulate_results:
@@ -84,6 +85,31 @@ rule tabulate_differences:
         "Differences between runs"
     shell:
         stage_command("report.tables.differences")
+
+
+rule tabulate_equal_steps:
+    input:
+        files_of(run_dirs(experiment=3), "training.json"),
+    output:
+        table=f"{TABLES}/equal_steps.csv",
+        page=in_report(
+            f"{TABLES}/equal_steps.html",
+            "tables.equal_steps",
+            "exp3",
+            "Batch sizes at equal steps",
+            instances=[{}] if run_dirs(experiment=3) else [],
+        ),
+    log:
+        "logs/report/tabulate_equal_steps.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=run_dirs(experiment=3),
+        note=NOTE,
+    message:
+        "Batch sizes at equal epochs and at equal steps"
+    shell:
+        stage_command("report.tables.equal_steps")
 
 
 rule tabulate_runs:

@@ -25,12 +25,11 @@ from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Effect
-from workflow_scripts.artifacts.runs import BestRun, Training
+from workflow_scripts.artifacts.runs import BestRun
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, to_json, write_json
 from workflow_scripts.intervals import wilson
-from workflow_scripts.report.claims import answers, grid
-from workflow_scripts.report.claims.comparison import compare, compare_batches
+from workflow_scripts.report.claims import answers
 from workflow_scripts.report.claims.english import english, verdict_tag
 from workflow_scripts.report.claims.evidence import Evidence
 from workflow_scripts.report.claims.numbers import text_lines
@@ -44,7 +43,6 @@ from workflow_scripts.report.claims.verdicts import (
     judge_number,
     line_in_words,
 )
-from workflow_scripts.report.equal_steps import At, pairs_by
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.front_page import write_front_page
 from workflow_scripts.report.runs import Measured, Run
@@ -363,99 +361,6 @@ def test_rows_are_too_few_where_a_share_may_be_a_quarter_or_three_quarters():
         assert outcome.finding == Finding.OPEN and str(outcome.doubt) == "too few rows (11)"
 
 
-def trained(
-    root: Path, seed: int, batch: int, losses: list[float], converged=True, rows=LEAST_ROWS
-) -> Run:
-    """A run with these evaluation losses, 120 rows an epoch, and a training loss of 0.2."""
-    name = f"exp3_bs{batch}_lr5e-5"
-    folder = made.make_run(
-        root, made.recipe("repaired"), name, seed=seed, batch_size=batch, epochs=len(losses)
-    )
-    training = Training.read(folder / "training.json")
-    epochs = [
-        epoch.model_copy(
-            update={"step": epoch.epoch * 120 // batch, "eval_loss": loss, "train_loss": 0.2}
-        )
-        for epoch, loss in zip(training.epochs, losses, strict=True)
-    ]
-    best = min(epochs, key=lambda epoch: epoch.eval_loss).step
-    counts = {"val": {"all": rows}, "train": {"all": 60}}
-    changed = {"epochs": epochs, "best_step": best, "stopped_early": converged, "rows": counts}
-    training.model_copy(update=changed).write(folder / "training.json")
-    return Run(folder)
-
-
-def batch_claim(runs: list[Run]) -> Outcome:
-    pairs = pairs_by(runs, "batch_size", 8, 4)
-    return compare_batches("loss", pairs, lambda epoch: epoch.eval_loss, At.BEST)
-
-
-def grids(root: Path, small: list[float], large: list[float], **more) -> list[Run]:
-    """Two seeds of batch 4 and of batch 8, the second a little worse."""
-    return [
-        trained(root, seed, batch, [loss * (1 + seed / 100) for loss in losses], **more)
-        for seed in (1, 2)
-        for batch, losses in ((4, small), (8, large))
-    ]
-
-
-def test_batch_sizes_are_compared_at_equal_epochs_and_at_equal_steps(tmp_path):
-    """Batch 4 makes 30 steps an epoch, batch 8 makes 15; both reached epoch 3 and step 45."""
-    small, large = [0.9, 0.5, 0.4, 0.6], [1.0, 0.8, 0.7]
-    outcome = batch_claim(grids(tmp_path, small, large))
-    assert outcome.finding == Finding.OPEN and outcome.doubt.reason == Doubtful.OPPOSED
-    shown = re.findall(r"(-?\d\.\d+) \[[^]]*\] \(([a-z ]+)\)", outcome.text)
-    # by step 45 batch 4 has ended its first epoch: 0.7 - 0.9; a mean of the seeds is 1.5 % higher
-    wanted = {"best epochs": 0.3, "equal epochs": 0.3, "equal steps": -0.2}
-    assert {at: float(number) for number, at in shown} == pytest.approx(
-        {at: 1.015 * number for at, number in wanted.items()}, abs=1e-3
-    )
-
-
-@pytest.mark.parametrize(
-    ("large", "converged", "rows", "finding", "doubt"),
-    [
-        ([1.2, 1.1, 1.0], True, LEAST_ROWS, Finding.HOLDS, ""),
-        ([0.3, 0.2, 0.1], True, LEAST_ROWS, Finding.FAILS, ""),
-        ([1.2, 1.1, 1.0], False, LEAST_ROWS, Finding.OPEN, "4 of 4 runs had not converged"),
-        ([1.2, 1.1, 1.0], True, LEAST_ROWS - 1, Finding.OPEN, "too few rows (11)"),
-        # at the end 0.8 - 0.4, at equal steps 0.8 - 0.9
-        ([0.9, 0.85, 0.8], True, LEAST_ROWS, Finding.OPEN, str(Doubt(reason=Doubtful.OPPOSED))),
-    ],
-)
-def test_a_claim_on_batch_sizes_is_judged_where_both_had_converged(
-    tmp_path, large, converged, rows, finding, doubt
-):
-    small = [0.9, 0.5, 0.4, 0.6]
-    outcome = batch_claim(grids(tmp_path, small, large, converged=converged, rows=rows))
-    assert outcome.finding == finding and str(outcome.doubt or "") == doubt
-
-
-def test_one_run_of_one_seed_that_was_still_learning_leaves_a_claim_open(tmp_path):
-    runs = grids(tmp_path, [0.5, 0.4], [1.0, 0.9])
-    pairs = pairs_by(runs, "batch_size", 8, 4)
-
-    def loss(run: Run) -> float:
-        return run.training.best.eval_loss
-
-    assert compare("", pairs, loss).finding == Finding.HOLDS
-    other = trained(tmp_path / "other", 1, 4, [0.5, 0.4], converged=False)
-    assert compare("", pairs, loss, among=runs).finding == Finding.HOLDS
-    assert "1 of 5 runs" in str(compare("", pairs, loss, among=[*runs, other]).doubt)
-    late = trained(tmp_path, 2, 4, [0.5, 0.4], converged=False)
-    still = pairs_by([*runs[:2], late, runs[3]], "batch_size", 8, 4)
-    assert str(compare("", still, loss).doubt) == "1 of 4 runs had not converged"
-    few = compare("", pairs, loss, rows=lambda run: 1 if run.seed == 2 else LEAST_ROWS)
-    assert str(few.doubt) == "too few rows (1)"
-
-
-def test_equal_steps_before_the_first_evaluation_are_not_compared(tmp_path):
-    """Batch 8 stops at step 15, before batch 4 has ended its first epoch."""
-    outcome = batch_claim(grids(tmp_path, [0.9, 0.5], [1.0]))
-    assert "equal epochs" in outcome.text and "equal steps" not in outcome.text
-    assert outcome.finding == Finding.HOLDS
-
-
 def answering(root: Path, rows: int, hits: int) -> Evidence:
     """A converged run that answers `hits` of its test rows, a third of them the Decomposer's."""
     folder = made.make_run(
@@ -493,19 +398,6 @@ def test_usable_is_more_than_one_right_row_of_thirty(tmp_path, hits, finding):
 
 
 # --- tests of the claims
-
-
-def test_pairs_of_one_seed_count_once_where_there_are_seeds(tmp_path):
-    folders = made.make_all_runs(tmp_path, seeds=(1, 2, 3))
-
-    def measured(folders: list[Path]) -> Outcome:
-        evidence = Evidence([Run(folder) for folder in folders], RECIPES, PUBLISHED)
-        return grid.smaller_batch(evidence, "repaired")
-
-    outcome = measured(folders)
-    assert "mean of 9 pairs: " in outcome.text and outcome.finding != Finding.NOT_MEASURED
-    alone = measured([folder for folder in folders if folder.name == "seed1"])
-    assert "no interval" in alone.text and alone.finding == Finding.NOT_MEASURED
 
 
 def test_the_reports_own_numbers_speak_against_two_of_its_claims(runs, tmp_path):

@@ -69,9 +69,9 @@ def differences_at(
     ]
 
 
-def mean_difference(differences: Iterable[tuple[int, float]]) -> Measured | None:
+def mean_by_seed(values: Iterable[tuple[int, float]]) -> Measured | None:
     """Over seeds: pairs of one seed share their rows, so each seed counts once, with its mean."""
     by_seed: dict[int, list[float]] = {}
-    for seed, value in differences:
+    for seed, value in values:
         by_seed.setdefault(seed, []).append(value)
-    return over_seeds([fmean(values) for values in by_seed.values()])
+    return over_seeds([fmean(of_seed) for of_seed in by_seed.values()])

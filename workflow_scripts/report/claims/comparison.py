@@ -16,7 +16,7 @@ from workflow_scripts.report.equal_steps import (
     At,
     Pair,
     differences_at,
-    mean_difference,
+    mean_by_seed,
 )
 from workflow_scripts.report.runs import Measured, Run
 
@@ -39,7 +39,7 @@ def compare(
     `rows` counts those behind a run's value; `among`: more runs that must have converged.
     """
     measured = [pair for pair in pairs if None not in (value(pair[0]), value(pair[1]))]
-    difference = mean_difference((a.seed, value(a) - value(b)) for a, b in measured)
+    difference = mean_by_seed((a.seed, value(a) - value(b)) for a, b in measured)
     if difference is None:
         return NOT_MEASURED
     runs = dict.fromkeys([*among, *(run for pair in measured for run in pair)])
@@ -58,7 +58,7 @@ def compare_batches(
     shown = {
         at: difference
         for at in (settled, At.EQUAL_EPOCHS, At.EQUAL_STEPS)
-        if (difference := mean_difference(differences_at(pairs, at, value)))
+        if (difference := mean_by_seed(differences_at(pairs, at, value)))
     }
     if settled not in shown:
         return NOT_MEASURED
