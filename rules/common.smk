@@ -29,10 +29,12 @@ from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.origin import (
     keep_apart,
+    model_used,
     origin_note,
     origin_of,
     own_model,
     reports_rows,
+    rows_used,
 )
 from workflow_scripts.sql.databases import list_databases
 

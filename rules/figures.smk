@@ -1,19 +1,41 @@
 # In:  rows.parquet, lengths.parquet, fit audits, and what every run left under results/runs/.
 # Out: results/figures/, each as SVG and PNG. Module and caption: workflow_scripts/report/figures/.
 from workflow_scripts.report.figures.loss_figures import (
+    Title,
     loss_figures,
+    numbered,
     task_loss_figures,
     training_order,
 )
 
 RUNS = {recipe: runs_of(config, recipe) for recipe in RECIPES}
-LOSSES = {recipe: loss_figures(RUNS[recipe]) for recipe in RECIPES}
-TASK_LOSSES = {recipe: task_loss_figures(RUNS[recipe]) for recipe in RECIPES}
-GRIDS = [recipe for recipe in RECIPES if run_dirs([recipe], experiment=3)]
+RATE_SCALE = config["training"]["learning_rate_scale"]
+LOSSES = loss_figures(RUNS, RATE_SCALE)
+TASK_LOSSES = task_loss_figures(RUNS, RATE_SCALE)
+# All figures, in the order of the report.
+TITLES = numbered(
+    {
+        "tasks": Title("3.1", "Rows by task"),
+        "lengths": Title("", "Length of source and target by task"),
+        "fit": Title("", "What each recipe leaves of the rows"),
+        **{name: each for name, each in LOSSES.items() if each.experiment < 3},
+        **TASK_LOSSES,
+        **{name: each for name, each in LOSSES.items() if each.experiment == 3},
+        "heatmap": Title("", "Learning rate and batch size (experiment 3)"),
+        **{name: each for name, each in LOSSES.items() if each.experiment > 3},
+        "execution": Title("", "Execution accuracy of each recipe's best run"),
+        "carried_weights": Title("", "The chain of carried weights"),
+        "ablation": Title(
+            "", f"What each repair is worth ({config['ablation']['run']})"
+        ),
+    }
+)
+GRID = run_dirs(experiment=3)
 CARRIED = [
-    recipe
+    folder
     for recipe in RECIPES
     if any(run["starts_from"] in RUNS[recipe] for run in RUNS[recipe].values())
+    for folder in first_seed(recipe, training_order(RUNS[recipe]))
 ]
 # The lengths are those of the whole prompt: a compact prompt is cut elsewhere.
 CUTS = {
@@ -30,14 +52,13 @@ rule plot_tasks:
     input:
         rows="results/data/rows.parquet",
     output:
-        **figure("tasks", "data", "3.1 Rows by task", name="figure_3.1_tasks"),
+        **figure("tasks", "data", TITLES["tasks"].label, name="figure_3.1_tasks"),
     log:
         "logs/report/plot_tasks.log",
     conda:
         "../envs/essence.yaml"
     params:
-        # No model takes part.
-        **look("tasks", note=NOTE.split(",")[0] if TWIN else ""),
+        **look("tasks", ROWS_USED),
     message:
         "Figure 3.1"
     shell:
@@ -48,13 +69,13 @@ rule plot_lengths:
     input:
         lengths="results/data/lengths.parquet",
     output:
-        **figure("lengths", "data", "3.1 Length of source and target"),
+        **figure("lengths", "data", TITLES["lengths"].label),
     log:
         "logs/report/plot_lengths.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("lengths"),
+        **look("lengths", ROWS_USED, TOKENIZER_USED),
         limits=settings_json(CUTS),
     message:
         "Box plots of lengths"
@@ -66,13 +87,13 @@ rule plot_fit:
     input:
         fit=FIT,
     output:
-        **figure("fit", "fit", "What each recipe leaves of the rows"),
+        **figure("fit", "fit", TITLES["fit"].label),
     log:
         "logs/report/plot_fit.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("fit"),
+        **look("fit", ROWS_USED, TOKENIZER_USED),
     message:
         "The fit audit as a figure"
     shell:
@@ -83,26 +104,23 @@ rule plot_fit:
 rule plot_losses:
     input:
         lambda w: files_of(
-            first_seed(w.recipe, LOSSES[w.recipe][w.figure].runs),
-            "training.json",
-            "training_log.jsonl",
+            runs_shown(LOSSES[w.figure]), "training.json", "training_log.jsonl"
         ),
         # Published points are comparable on the report's own rows and model alone.
         published=PUBLISHED if REPORTS_ROWS and not OWN_MODEL else [],
     output:
         **loss_figure("losses", LOSSES),
     log:
-        "logs/report/plot_losses/{figure}_{recipe}.log",
+        "logs/report/plot_losses/{figure}.log",
     wildcard_constraints:
-        figure=any_figure(LOSSES),
+        figure=any_of(LOSSES),
     conda:
         "../envs/essence.yaml"
     params:
-        **look("losses"),
-        runs=lambda w: first_seed(w.recipe, LOSSES[w.recipe][w.figure].runs),
-        title=lambda w: f"{LOSSES[w.recipe][w.figure].title} ({w.recipe})",
+        **look("losses", ROWS_USED, MODEL_USED, FIRST_SEED_USED),
+        runs=lambda w: runs_shown(LOSSES[w.figure]),
     message:
-        "Training and evaluation loss: {wildcards.figure} ({wildcards.recipe})"
+        "Training and evaluation loss: {wildcards.figure}"
     shell:
         stage_command("report.figures.losses")
 
@@ -110,48 +128,47 @@ rule plot_losses:
 rule plot_task_losses:
     input:
         lambda w: files_of(
-            first_seed(w.recipe, TASK_LOSSES[w.recipe][w.figure].runs),
-            "training.json",
-            "training_log.jsonl",
+            runs_shown(TASK_LOSSES[w.figure]), "training.json", "training_log.jsonl"
         ),
-        rows=lambda w: sample_files(
-            w.recipe, TASK_LOSSES[w.recipe][w.figure].runs[0], SEEDS[0]
-        )["train"],
+        rows=lambda w: [
+            sample_files(recipe, run, SEEDS[0])["train"]
+            for recipe, runs in TASK_LOSSES[w.figure].runs.items()
+            for run in runs
+        ],
     output:
         **loss_figure("task_losses", TASK_LOSSES),
     log:
-        "logs/report/plot_task_losses/{figure}_{recipe}.log",
+        "logs/report/plot_task_losses/{figure}.log",
     wildcard_constraints:
-        figure=any_figure(TASK_LOSSES),
+        figure=any_of(TASK_LOSSES),
     conda:
         "../envs/essence.yaml"
     params:
-        **look("task_losses"),
-        runs=lambda w: first_seed(w.recipe, TASK_LOSSES[w.recipe][w.figure].runs),
-        title=lambda w: f"{TASK_LOSSES[w.recipe][w.figure].title} ({w.recipe})",
+        **look("task_losses", ROWS_USED, MODEL_USED, FIRST_SEED_USED),
+        runs=lambda w: runs_shown(TASK_LOSSES[w.figure]),
     message:
-        "Training loss by task: {wildcards.figure} ({wildcards.recipe})"
+        "Training loss by task: {wildcards.figure}"
     shell:
         stage_command("report.figures.task_losses")
 
 
 rule plot_heatmap:
     input:
-        lambda w: files_of(
-            run_dirs([w.recipe], experiment=3), "training.json", "scores.json"
-        ),
+        files_of(GRID, "training.json", "scores.json"),
         published=PUBLISHED,
     output:
-        **figure_by_recipe("heatmap", "exp3", "Learning rate x batch size", GRIDS),
+        **figure(
+            "heatmap", "exp3", TITLES["heatmap"].label, instances=[{}] * bool(GRID)
+        ),
     log:
-        "logs/report/plot_heatmap_{recipe}.log",
+        "logs/report/plot_heatmap.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("heatmap"),
-        runs=lambda w: run_dirs([w.recipe], experiment=3),
+        **look("heatmap", ROWS_USED, MODEL_USED, SEEDS_USED),
+        runs=GRID,
     message:
-        "Learning rate x batch size ({wildcards.recipe})"
+        "Learning rate x batch size"
     shell:
         stage_command("report.figures.heatmap")
 
@@ -163,15 +180,15 @@ rule plot_execution:
         **figure(
             "execution",
             "results",
-            "5 Execution accuracy by task and hardness",
-            instances=[{}] if DATABASES else [],
+            TITLES["execution"].label,
+            instances=[{}] * bool(DATABASES),
         ),
     log:
         "logs/report/plot_execution.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("execution"),
+        **look("execution", ROWS_USED, MODEL_USED, SEEDS_USED),
         runs=run_dirs(),
     message:
         "Execution accuracy by task and hardness"
@@ -181,22 +198,23 @@ rule plot_execution:
 
 rule plot_carried_weights:
     input:
-        lambda w: files_of(
-            first_seed(w.recipe, RUNS[w.recipe]), "training.json", "provenance.json"
-        ),
+        files_of(CARRIED, "training.json", "provenance.json"),
         published=PUBLISHED,
     output:
-        **figure_by_recipe(
-            "carried_weights", "claims", "2 The chain of carried weights", CARRIED
+        **figure(
+            "carried_weights",
+            "claims",
+            TITLES["carried_weights"].label,
+            instances=[{}] * bool(CARRIED),
         ),
     log:
-        "logs/report/plot_carried_weights_{recipe}.log",
+        "logs/report/plot_carried_weights.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("carried_weights"),
-        runs=lambda w: first_seed(w.recipe, training_order(RUNS[w.recipe])),
+        **look("carried_weights", ROWS_USED, MODEL_USED, FIRST_SEED_USED),
+        runs=CARRIED,
     message:
-        "The chain of carried weights ({wildcards.recipe})"
+        "The chain of carried weights"
     shell:
         stage_command("report.figures.carried_weights")

@@ -7,6 +7,11 @@ FIGURES = "results/figures"
 TABLES = "results/tables"
 NOTE = config["figures"].get("format_note")
 NOTE = origin_note(config) if NOTE is None else NOTE
+# What a figure can be made with, for its small print.
+ROWS_USED, MODEL_USED = rows_used(config), model_used(config)
+TOKENIZER_USED = f"tokenizer of the {MODEL_USED.removeprefix('the ')}"
+SEEDS_USED = f"{len(SEEDS)} seeds" if len(SEEDS) > 1 else f"seed {SEEDS[0]}"
+FIRST_SEED_USED = f"seed {SEEDS[0]}{f', the first of {len(SEEDS)}' * (len(SEEDS) > 1)}"
 BEST = config["best_run"]
 ABLATION_IN_REPORT = config["ablation"]["in_report"]
 BEST_HAS_TEST = keeps_test(config, BEST["recipe"])
@@ -64,32 +69,27 @@ def figure(stage, category, label, name=None, instances=({},)):
     return {"svg": marked, "png": png}
 
 
-def figure_by_recipe(stage, category, label, recipes):
-    name, instances = f"{stage}_{{recipe}}", [{"recipe": recipe} for recipe in recipes]
-    return figure(stage, category, label, name, instances)
-
-
 def loss_figure(stage, figures):
-    """`figures`: recipe -> name -> LossFigure."""
-    instances = [
-        {"figure": name, "recipe": recipe}
-        for recipe, of_recipe in figures.items()
-        for name in of_recipe
-    ]
+    """The same for all `figures` (name -> LossFigure) of a stage."""
     return figure(
         stage,
-        lambda w: "exp1" if figures[w.recipe][w.figure].experiment == 1 else "exp3",
-        lambda w: figures[w.recipe][w.figure].label,
-        "{figure}_{recipe}",
-        instances,
+        lambda w: "exp1" if figures[w.figure].experiment == 1 else "exp3",
+        lambda w: TITLES[w.figure].label,
+        "{figure}",
+        [{"figure": name} for name in figures],
     )
 
 
-def look(kind, note=NOTE):
-    """A figure's small print, and matplotlib's settings: those for all, over them its kind's own."""
+def look(kind, *used):
+    """What a rule hands to `save_figure`: the title, the small print (what was used), and
+    matplotlib's settings, those for all, over them its kind's own."""
     styles = config["figures"].get("style") or {}
+    note = config["figures"].get("format_note")
     return {
-        "note": note,
+        "title": (
+            TITLES[kind].title if kind in TITLES else lambda w: TITLES[w.figure].title
+        ),
+        "note": ", ".join(used) if note is None else note,
         "style": settings_json({**styles.get("all", {}), **styles.get(kind, {})}),
     }
 
@@ -102,10 +102,18 @@ def first_seed(recipe, runs):
     return [RUN.format(recipe=recipe, run=run, seed=SEEDS[0]) for run in runs]
 
 
-def any_figure(figures):
-    """A pattern for the name of any figure of any recipe."""
-    names = {name for of_recipe in figures.values() for name in of_recipe}
-    return "|".join(re.escape(name) for name in sorted(names))
+def runs_shown(figure):
+    """Folders of the runs in a figure of losses: the first seed of each, by recipe."""
+    return [
+        folder
+        for recipe, runs in figure.runs.items()
+        for folder in first_seed(recipe, runs)
+    ]
+
+
+def any_of(names):
+    """A pattern for one of the names."""
+    return "|".join(re.escape(name) for name in names)
 
 
 def best_run(wildcards):

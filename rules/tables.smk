@@ -185,7 +185,7 @@ rule tabulate_ablation:
             f"{FIGURES}/ablation.svg",
             "claims.ablation",
             "claims",
-            "3 What each repair is worth",
+            TITLES["ablation"].label,
             instances=[{}] if ABLATION_IN_REPORT else [],
         ),
         png=f"{FIGURES}/ablation.png",
@@ -194,7 +194,7 @@ rule tabulate_ablation:
     conda:
         "../envs/essence.yaml"
     params:
-        **look("ablation"),
+        **look("ablation", ROWS_USED, MODEL_USED, SEEDS_USED),
         runs=ablation_dirs(),
         unrepaired=config["ablation"]["unrepaired"],
         repaired=config["ablation"]["repaired"],

@@ -83,7 +83,7 @@ def finished(tmp_path_factory) -> Project:
 def test_every_promised_file_is_made(finished):
     results = finished.folder / "results"
     figures = {path.name for path in (results / "figures").iterdir()}
-    for number in ("3.1_tasks", "5.1_losses_as_written", "5.2_tasks_repaired", "5.7_losses_as_run"):
+    for number in ("3.1_tasks", "5.1_losses", "5.2_tasks", "5.7_losses"):
         assert {f"figure_{number}.svg", f"figure_{number}.png"} <= figures
     tables = {path.name for path in (results / "tables").iterdir()}
     assert {"results.csv", "claims.csv", "over_seeds.csv", "best_run.json"} <= tables
@@ -103,7 +103,7 @@ def test_a_style_and_the_code_of_a_figure_rerun_that_figure_alone(finished, tmp_
     style = {"figures": {"style": {"heatmap": {"font.size": 11}}}}
     (project.folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY | style))
     assert set(project.stale()) == {"plot_heatmap", "make_report", "everything"}
-    project.edit("workflow_scripts/report/figures/fit.py", "WIDTH = 0.3", "WIDTH = 0.2")
+    project.edit("workflow_scripts/report/figures/fit.py", "WIDTH = 0.32", "WIDTH = 0.2")
     rerun = {"plot_heatmap", "plot_fit", "make_report", "everything"}
     assert set(project.stale()) == rerun
 

@@ -29,19 +29,31 @@ def own_model(config: Config) -> bool:
     return config["model"]["base"] != report_files().base_model.name
 
 
+def rows_used(config: Config) -> str:
+    """Whose rows results come from, in words for a reader."""
+    if reports_rows(config):
+        return "the report's rows"
+    source = source_of(config)
+    return f"rows of {Path(source).name}" if source else "generated twin data"
+
+
+def model_used(config: Config) -> str:
+    """Which base model, likewise."""
+    base = config["model"]["base"]
+    if not own_model(config):
+        return "the report's model"
+    return "stand-in model" if base == STANDIN else f"model {Path(base).name}"
+
+
 def origin_note(config: Config) -> str:
-    """What a figure must say about the data, the model and the rates it was made with."""
-    notes = []
-    if not reports_rows(config):
-        source = source_of(config)
-        notes.append(f"rows of {Path(source).name}" if source else "generated twin data")
-    if own_model(config):
-        base = config["model"]["base"]
-        notes.append("stand-in model" if base == STANDIN else f"model {Path(base).name}")
+    """What a table must say of the data, the model and the rates: all that is not the report's."""
     scale = config["training"]["learning_rate_scale"]
-    if scale != 1:
-        notes.append(f"learning rates times {scale:g}")
-    return ", ".join(notes)
+    notes = {
+        rows_used(config): not reports_rows(config),
+        model_used(config): own_model(config),
+        f"learning rates times {scale:g}": scale != 1,
+    }
+    return ", ".join(note for note, differs in notes.items() if differs)
 
 
 def keep_apart(results: Path, origin: Origin) -> None:

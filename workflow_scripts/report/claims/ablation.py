@@ -172,9 +172,7 @@ def tabulate_ablation(
     variants = variants_of((run.recipe for run in runs), unrepaired, repaired)
     effects = effects_of(runs, variants)
     write_csv(table, Effect, effects)
-    seeds = len({run.seed for run in runs})
-    title = f"What each repair is worth ({runs[0].name}, {seeds} seed{'s' * (seeds > 1)})"
-    return draw_ablation(effects, {variant.recipe: variant.label for variant in variants}, title)
+    return draw_ablation(effects, {variant.recipe: variant.label for variant in variants})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from workflow_scripts.artifacts.report import Effect
-from workflow_scripts.report.figures.style import BLUE, GREEN, GREY, ORANGE, new_figure
+from workflow_scripts.report.figures.style import BLUE, GREEN, GREY, ORANGE, SMALL, new_figure
 
 ON_UNSEEN = "on databases\nnever seen"
 
@@ -37,13 +37,13 @@ VISIBLE = 0.005  # a smaller difference between two points is not drawn
 CONTROLS = "controls"  # a line of its own above them
 
 
-def draw_ablation(effects: Sequence[Effect], labels: dict[str, str], title: str) -> Figure:
+def draw_ablation(effects: Sequence[Effect], labels: dict[str, str]) -> Figure:
     """`labels`: recipe -> its words, from the unrepaired end to the repaired one, then controls."""
     measured = {(each.metric, each.split) for each in effects}
     shown = [panel for panel in PANELS if (panel.metric, panel.split) in measured]
     places = _places(effects, labels)
     rows = max(places.values()) + 1
-    figure = new_figure(title, size=(2.2 + 1.25 * len(shown), 0.9 + 0.34 * rows))
+    figure = new_figure(0.9 + 0.36 * rows, 2.2 + 1.25 * len(shown))
     for axes, panel in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
         _draw_panel(axes, panel, effects, places)
     _name_rows(figure.axes[0], {place: labels[recipe] for recipe, place in places.items()}, effects)
@@ -85,10 +85,10 @@ def _draw_panel(
         if abs(effect.value - of[panel.metric][recipe].value) > VISIBLE:
             point = (effect.value, places[recipe])
             axes.plot(*point, marker="o", color=GREY, mfc="white", markersize=5)
-            _label(axes, f"{effect.value:.2f} {panel.words}", point, 6)
+            _label(axes, f"{effect.value:.2f} {panel.words}", point)
     n = max(effect.n for effect in of[panel.metric].values())
     counted = "row" if panel.metric != "loss_per_token" else "seed"
-    axes.set_xlabel(f"n = {n} {counted}{'s' * (n > 1)}", fontsize=7, color=GREY)
+    axes.set_xlabel(f"n = {n} {counted}{'s' * (n > 1)}", fontsize=SMALL, color=GREY)
     axes.set_title(panel.title, loc="left", fontsize=9)
     axes.grid(axis="y", visible=False)
     axes.margins(x=0.12)
@@ -104,17 +104,17 @@ def _draw_effect(axes: Axes, effect: Effect, colour: str, places: dict[str, int]
     if effect.low is not None:
         axes.plot([effect.low, effect.high], [place, place], color=colour, linewidth=1.6)
     axes.plot(effect.value, place, marker="D" if is_end else "o", color=colour, markersize=5)
-    _label(axes, f"{effect.value:.2f}", (effect.value, place), 6.5)
+    _label(axes, f"{effect.value:.2f}", (effect.value, place))
 
 
-def _label(axes: Axes, text: str, point: tuple[float, float], size: float) -> None:
+def _label(axes: Axes, text: str, point: tuple[float, float]) -> None:
     axes.annotate(
         text,
         point,
         xytext=(0, 4),
         textcoords="offset points",
         ha="center",
-        fontsize=size,
+        fontsize=SMALL,
         color=GREY,
         path_effects=[withStroke(linewidth=2, foreground="white")],
     )

@@ -1,8 +1,9 @@
-"""Execution accuracy by task and by hardness, one bar a recipe, on held-out rows.
+"""Execution accuracy by task and by hardness, one bar a recipe, on rows that no run trained on.
 
 Each recipe is shown by its run with the lowest evaluation loss (mean over seeds): on the test rows,
-or on the validation rows where the recipe keeps no test set. A row counts with its mean over the
-seeds; bars carry 95 % intervals over rows.
+or on the validation rows where the recipe keeps no test set, and below on the rows of databases
+that no run saw, where there are such rows. A row counts with its mean over the seeds; bars carry
+95 % intervals over rows.
 """
 
 from dataclasses import dataclass
@@ -26,12 +27,13 @@ that the gold SQL returns (BIRD's definition: equal sets of rows). The report as
 and could not make it.
 
 **How to read it.** Each recipe is shown by its run with the lowest loss on its validation rows
-(mean over seeds). Its SQL is executed on the test rows or, where a recipe keeps none, as in the
-notebooks, on the validation rows it is scored on. Left: the two agents that write SQL. Right: the
-same rows by the hardness of the gold SQL, as Spider counts it. Black lines are 95 % intervals over
-rows; n is the number of rows. An answer without a fenced SQL statement counts as wrong, so a
-tokenizer that cannot write a fence scores 0; `execution_accuracy_lenient` of results.csv takes SQL
-in any form.
+(mean over seeds). Upper row: its SQL on held-out rows, whose databases can also have training rows.
+These are the test rows or, where a recipe keeps none, as in the notebooks, the validation rows it
+is scored on. Lower row, where there is one: rows of whole databases that no run has seen. Left: the
+two agents that write SQL. Right: the same rows by the hardness of the gold SQL, as Spider counts
+it. Black lines are 95 % intervals over rows; n is the number of rows. An answer without a fenced
+SQL statement counts as wrong, so a tokenizer that cannot write a fence scores 0;
+`execution_accuracy_lenient` of results.csv takes SQL in any form.
 """
 
 PANELS = {
@@ -41,7 +43,8 @@ PANELS = {
         ("easy", "medium", "hard", "extra"),
     ),
 }
-FILLS = ((style.BLUE, ""), (style.ORANGE, "//"), (style.GREEN, ".."))
+UNSEEN = "unseen"  # the split of databases that no run saw
+FILLS = (("#C9C9C9", ""), ("#56B4E9", "//"), ("#1F3A68", ".."))  # light to dark: readable in grey
 
 
 @dataclass
@@ -53,57 +56,77 @@ class ExecutedRow:
     accuracy: float
 
 
-def executed_rows(seeds: list[Run]) -> tuple[str, list[ExecutedRow]]:
-    """("test" or "val", the rows of that split in their order) of one run."""
+def executed_rows(seeds: list[Run]) -> dict[str, list[ExecutedRow]]:
+    """Split (test or val, and unseen where there is one) -> the rows of one run, in their order."""
     judged = [row for run in seeds for row in iter_rows(Judged, run.folder / "verdicts.parquet")]
-    split = held_out(row.split for row in judged)
-    of_row: dict[tuple[int, str, str], list[float]] = {}
+    splits = dict.fromkeys([held_out(row.split for row in judged), UNSEEN])
+    of_row: dict[tuple[str, int, str, str], list[float]] = {}
     for row in judged:
-        if row.split == split and row.hardness and row.execution_accuracy is not None:
-            key = (row.idx, row.task, row.hardness)
+        if row.split in splits and row.hardness and row.execution_accuracy is not None:
+            key = (row.split, row.idx, row.task, row.hardness)
             of_row.setdefault(key, []).append(row.execution_accuracy)
-    return split, [
-        ExecutedRow(task, hardness, fmean(values))
-        for (_, task, hardness), values in sorted(of_row.items())
-    ]
+    rows: dict[str, list[ExecutedRow]] = {}
+    for (split, _, task, hardness), values in sorted(of_row.items()):
+        rows.setdefault(split, []).append(ExecutedRow(task, hardness, fmean(values)))
+    return rows
 
 
 def plot_execution(
     runs: Annotated[list[Run], Setting("run folders of all recipes")],
 ) -> Figure:
-    figure = style.new_figure("Execution accuracy of each recipe's best run", size=(7.2, 3.2))
-    panels = figure.subplots(1, 2, width_ratios=(2, 4), sharey=True)
     chosen = best_runs(runs)
+    rows = {recipe: executed_rows(seeds) for recipe, seeds in chosen.items()}
+    unseen = any(UNSEEN in of_recipe for of_recipe in rows.values())
+    figure = style.new_figure(height=0.8 + 2.3 * (1 + unseen))
+    panels = figure.subplots(1 + unseen, 2, width_ratios=(2, 4), sharey=True, squeeze=False)
     for place, (recipe, seeds) in enumerate(chosen.items()):
-        split, rows = executed_rows(seeds)
-        label = f"{recipe}: {seeds[0].name}, {split} rows"
-        shift = (place - (len(chosen) - 1) / 2) * 0.8 / len(chosen)
-        for axes, (column, (_, groups)) in zip(panels, PANELS.items(), strict=True):
-            for x, group in enumerate(groups):
-                values = [row.accuracy for row in rows if getattr(row, column) == group]
-                if values:
-                    _bar(axes, x + shift, values, 0.8 / len(chosen), FILLS[place % 3], label)
-    for axes, (title, groups) in zip(panels, PANELS.values(), strict=True):
-        axes.set_title(title, loc="left", fontsize=8.5)
-        axes.set_xticks(range(len(groups)), groups)
-        axes.set_ylim(0, 1.08)
-        axes.grid(visible=False, axis="x")
-    panels[0].set_ylabel("share of rows with gold's result")
+        own = " (its validation rows)" if "val" in rows[recipe] else ""
+        bars = Bars(place, len(chosen), f"{recipe}: {seeds[0].name}{own}")
+        for split, of_split in rows[recipe].items():
+            for axes, column in zip(panels[int(split == UNSEEN)], PANELS, strict=True):
+                bars.draw(axes, column, of_split)
+    words = ("held-out rows", "databases never seen")
+    for row, of_databases in zip(panels, words, strict=False):
+        for axes, (title, groups) in zip(row, PANELS.values(), strict=True):
+            axes.set_title(title, loc="left", fontsize=8.5)
+            axes.set_xticks(range(len(groups)), groups)
+            axes.set_xlim(-0.5, len(groups) - 0.5)
+            axes.set_ylim(0, 1.25)
+            axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+            axes.grid(visible=False, axis="x")
+        row[0].set_title(f"{of_databases}, {PANELS['task'][0]}", loc="left", fontsize=8.5)
+        row[0].set_ylabel("share of rows\nwith gold's result")
     style.legend_below(figure, columns=1)
     return figure
 
 
-def _bar(
-    axes: Axes, x: float, values: list[float], width: float, fill: tuple[str, str], label: str
-) -> None:
-    """The mean with its 95 % interval over rows; `fill`: colour and hatch."""
-    colour, hatch = fill
-    value, low, high = mean_over_rows(values)
-    axes.bar(x, value, width * 0.92, color=colour, hatch=hatch, edgecolor="white", label=label)
-    spread = [[value - low], [high - value]]
-    axes.errorbar(x, value, yerr=spread, color=style.BLACK, lw=1, capsize=2)
-    text = f"{value:.2f}\nn={len(values)}"
-    axes.text(x, high + 0.02, text, ha="center", va="bottom", fontsize=6)
+@dataclass
+class Bars:
+    """The bars of one recipe, at its `place` among `count`."""
+
+    place: int
+    count: int
+    label: str
+
+    def draw(self, axes: Axes, column: str, rows: list[ExecutedRow]) -> None:
+        """A bar for each group of a panel: the mean, its 95 % interval over rows, and n."""
+        width = 0.84 / self.count
+        shift = (self.place - (self.count - 1) / 2) * width
+        colour, hatch = FILLS[self.place % len(FILLS)]
+        for x, group in enumerate(PANELS[column][1]):
+            values = [row.accuracy for row in rows if getattr(row, column) == group]
+            if not values:
+                continue
+            value, low, high = mean_over_rows(values)
+            axes.bar(x + shift, value, width * 0.9, color=colour, hatch=hatch, edgecolor="white",
+                     label=self.label)  # fmt: skip
+            spread = [[value - low], [high - value]]
+            axes.errorbar(
+                x + shift, value, yerr=spread, color=style.BLACK, lw=1, capsize=2,
+                marker="o", markersize=4, markerfacecolor=colour, clip_on=False,
+            )  # fmt: skip
+            text = f"{value:.0%}\nn={len(values)}"
+            axes.text(x + shift, high + 0.02, text, ha="center", va="bottom", fontsize=style.SMALL)
 
 
 if __name__ == "__main__":

@@ -46,27 +46,38 @@ def plot_lengths(
     ],
 ) -> Figure:
     rows = read_rows(Lengths, lengths)
-    figure = style.new_figure("Length of source and target by task", size=(7.2, 4.4))
-    panels = figure.subplots(2, 2, sharey=True)
+    figure = style.new_figure(height=4.6)
+    panels = figure.subplots(2, 2, sharey="row")
     for axes, (column, title) in zip(panels.flat, PANELS.items(), strict=True):
         _draw_boxes(
             axes,
             {task: [getattr(row, column) for row in rows if row.task == task] for task in TASKS},
         )
-        for limit in sorted({cut[column] for cut in limits.values() if column in cut}):
-            recipes = [recipe for recipe, cut in limits.items() if cut.get(column) == limit]
-            axes.axvline(limit, color=style.BLACK, linestyle=":", linewidth=1.2)
-            axes.annotate(
-                f"cut at {limit:,}: {', '.join(recipes)}", (limit, 1), rotation=90,
-                xycoords=("data", "axes fraction"), xytext=(3, -2), textcoords="offset points",
-                ha="left", va="top", fontsize=6.5,
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.5},
-            )  # fmt: skip
         axes.set_title(title, loc="left", fontsize=9)
-        axes.set_xlim(left=0)
+        recipes: dict[int, list[str]] = {}  # where they cut -> which
+        for recipe, cut in limits.items():
+            if column in cut:
+                recipes.setdefault(cut[column], []).append(recipe)
+        axes.set_xlim(0, 1.04 * max([axes.get_xlim()[1], *recipes]))
+        for place, limit in enumerate(sorted(recipes)):
+            _draw_cut(axes, limit, f"cut at {limit:,}: {', '.join(recipes[limit])}", place)
     for axes in panels[1]:
         axes.set_xlabel("length")
     return figure
+
+
+def _draw_cut(axes: Axes, limit: int, text: str, place: int) -> None:
+    """A dotted line, its label in a line of its own above the boxes, on the side with more room."""
+    top = len(TASKS) + 0.7 + 0.4 * place
+    axes.set_ylim(top=top + 0.3)
+    axes.axvline(limit, color=style.BLACK, linestyle=":", linewidth=1.2)
+    left, right = axes.get_xlim()
+    leftwards = limit - left > right - limit
+    axes.annotate(
+        text, (limit, top), xytext=(-3 if leftwards else 3, 0), textcoords="offset points",
+        ha="right" if leftwards else "left", va="center", fontsize=style.SMALL,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+    )  # fmt: skip
 
 
 def _draw_boxes(axes: Axes, by_task: dict[str, list[int]]) -> None:

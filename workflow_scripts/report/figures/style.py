@@ -7,7 +7,6 @@ line style or marker, so that a figure can be read without colour.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +22,10 @@ BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "
 TASK_COLOURS = {"Selector": BLUE, "Decomposer": ORANGE, "Refiner": GREEN}
 TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
 TRAIN, EVAL, PUBLISHED = BLUE, ORANGE, GREY
-NOTE_INCHES = 0.17  # height of the small print
-NOTE: ContextVar[str] = ContextVar("small print of the figure that is drawn", default="")
+WIDTH = 7.2  # inches; figures are meant to be printed as wide as that
+SMALL = 7  # points; no text of a figure is smaller
+NOTE_INCHES = 0.19  # height of the small print
+UNFINISHED = "* training ended with the last epoch allowed, not by patience: not converged"
 
 BASE_STYLE = {
     "font.family": "DejaVu Sans",
@@ -53,14 +54,16 @@ def save_figure(
     draw: Callable[[], Figure],
     svg: Annotated[Path, Output("the figure")],
     png: Annotated[Path, Output("the same, for a screen")],
-    note: Annotated[str, Setting("small print: which data and model were used")] = "",
+    title: Annotated[str, Setting("above the figure")] = "",
+    note: Annotated[str, Setting("small print: the rows, the model and the seeds used")] = "",
     style: Annotated[
         dict | None, Setting('matplotlib settings over ours, e.g. {"font.size": 9}')
     ] = None,
 ) -> None:
     """How every stage of a figure ends: no dates, no versions, no random ids in its files."""
-    with drawn_with(note, style):
+    with drawn_with(style):
         figure = draw()
+        label(figure, title, note)
         with written_whole(svg) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
         with written_whole(png) as temporary:
@@ -68,12 +71,11 @@ def save_figure(
 
 
 @contextlib.contextmanager
-def drawn_with(note: str, style: dict | None = None) -> Iterator[None]:
-    """Our style, with these settings over it and this small print, for what is drawn inside.
+def drawn_with(style: dict | None = None) -> Iterator[None]:
+    """Our style, with these settings over it, for what is drawn inside.
 
     Raises EssenceError naming the setting that matplotlib doesn't know or accept.
     """
-    token = NOTE.set(note)
     with matplotlib.rc_context(BASE_STYLE):
         for key, value in (style or {}).items():
             try:
@@ -83,41 +85,45 @@ def drawn_with(note: str, style: dict | None = None) -> Iterator[None]:
                     f"figures.style: {key}: {value!r} is no matplotlib setting ({error}). "
                     "The names are those of matplotlib's rcParams."
                 ) from error
-        try:
-            yield
-        finally:
-            NOTE.reset(token)
+        yield
 
 
-def new_figure(title: str, size: tuple[float, float]) -> Figure:
-    """A figure with its title and, when there is one, the small print below.
-
-    `size` is in inches; 7.2 is the text width of an A4 page.
-    """
-    note = NOTE.get()
-    figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
-    if note:
-        y = 0.25 * NOTE_INCHES / size[1]
-        figure.text(0.99, y, note, ha="right", fontsize=7, color=GREY, style="italic")
-    _keep_free(figure, NOTE_INCHES if note else 0)
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty figure, in inches, with room for the small print."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    _keep_free(figure, NOTE_INCHES)
     return figure
 
 
-def legend_below(figure: Figure, columns: int = 4) -> None:
-    """One legend for all panels, under them, where it covers no data."""
+def label(figure: Figure, title: str, note: str) -> None:
+    """The title above, the small print below."""
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    y = 0.25 * NOTE_INCHES / figure.get_figheight()
+    figure.text(0.99, y, note, ha="right", fontsize=SMALL, color=GREY, style="italic")
+
+
+def legend_below(figure: Figure, columns: int = 4, footnote: str = "") -> None:
+    """One legend for all panels, under them, where it covers no data.
+
+    Below it, where there is one, what a mark in the panels means.
+    """
+    below = NOTE_INCHES
+    if footnote:
+        y = 1.2 * NOTE_INCHES / figure.get_figheight()
+        figure.text(0.01, y, footnote, fontsize=SMALL)
+        below += NOTE_INCHES
     entries: dict[str, Artist] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    below = NOTE_INCHES if figure.texts else 0.0
-    figure.legend(
-        list(entries.values()), list(entries), loc="lower left",
-        bbox_to_anchor=(0, below / figure.get_figheight()),
-        ncols=min(columns, len(entries)), handlelength=2.4, columnspacing=1.4,
-    )  # fmt: skip
-    rows = -(-len(entries) // columns)
-    _keep_free(figure, below + 0.12 + 0.17 * rows)
+    if entries:
+        figure.legend(
+            list(entries.values()), list(entries), loc="lower left",
+            bbox_to_anchor=(0, below / figure.get_figheight()),
+            ncols=min(columns, len(entries)), handlelength=2.4, columnspacing=1.4,
+        )  # fmt: skip
+        below += 0.12 + 0.17 * -(-len(entries) // columns)
+    _keep_free(figure, below)
 
 
 def _keep_free(figure: Figure, inches: float) -> None:

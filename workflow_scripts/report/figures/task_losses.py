@@ -1,9 +1,9 @@
 """Figures 5.2 and 5.4: the training loss of each task over the first steps, true and as it was.
 
-Left, the rule of the original notebooks, applied to this run: after every step, the loss logged
-last (a mean over all tasks) is booked to the task of training row number `step`, although the
-Trainer shuffles. Right, the truth: sum of token losses over number of tokens, for each task, from
-the batches that were trained on.
+Upper row, the rule of the original notebooks, applied to these runs: after every step, the loss
+logged last (a mean over all tasks) is booked to the task of training row number `step`, although
+the Trainer shuffles. Lower row, the truth: sum of token losses over number of tokens, for each
+task, from the batches that were trained on. A column is a recipe.
 """
 
 from collections import deque
@@ -18,20 +18,23 @@ from workflow_scripts.artifacts.runs import StepSums
 from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures import style
+from workflow_scripts.report.figures.panels import loss_panels, size_of
 from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.runs import Run, logged_losses
 from workflow_scripts.stage import Input, Setting, run_stage
 
 CAPTION = """\
-Training loss by task over the first steps, as the notebooks drew it and as it is (recipe
-*{{ snakemake.wildcards.recipe }}*).
+Training loss by task over the first steps, as the notebooks drew it and as it is: one column for
+each recipe.
 
-**How to read it.** Left: the rule of the original notebooks, applied to the run at hand. After each
-step, the loss logged last, a mean over all tasks, is booked to the task of the training row whose
-number is that of the step, although the rows were shuffled. All three lines follow one step
-function; they differ only in where each line happens to have points. Right: the true loss. For
+**How to read it.** Upper row: the rule of the original notebooks, applied to the run at hand. After
+each step, the loss logged last, a mean over all tasks, is booked to the task of the training row
+whose number is that of the step, although the rows were shuffled. All three lines follow one step
+function; they differ only in where each line happens to have points. Lower row: the true loss. For
 every step, the token losses of the rows that were trained on, by task, pooled over a task's last
-few steps. Of several seeds the first is shown.
+few steps. Losses compare only where the same tokens are counted, and only such panels share a loss
+axis: with padding in the loss (A4), or with another tokenizer (A2), the level is another. Of
+several seeds the first is shown.
 
 **What the report says.** Figure 5.2 (natural mix): the Refiner deviates because it is rare. Figure
 5.4 (balanced tasks, though its caption says real distribution): all tasks learn at the same pace.
@@ -71,21 +74,20 @@ def true_losses(run: Run, steps: int, window: int) -> Curves:
 
 
 def plot_task_losses(
-    runs: Annotated[list[Run], Setting("folder of the run to show")],
-    rows: Annotated[Path, Input("train.parquet that the run was trained on")],
-    title: Annotated[str, Setting("above the figure")],
+    runs: Annotated[list[Run], Setting("folders of the runs to show, one of each recipe")],
+    rows: Annotated[list[Path], Input("train.parquet that each of the runs was trained on")],
 ) -> Figure:
-    (run,) = runs
-    row_tasks = [row.task for row in iter_rows(RowSubject, rows)]
-    steps = min(STEPS, len(run.steps))
-    window = max(5, steps // 40)
-    figure = style.new_figure(title, size=(7.2, 3.5))
-    left, right = figure.subplots(1, 2, sharey=True)
-    _draw_curves(left, as_they_were(run, row_tasks, steps))
-    _draw_curves(right, true_losses(run, steps, window))
-    left.set_title("as they were: one curve, drawn three times", loc="left", fontsize=9)
-    right.set_title(f"true: pooled over a task's last {window} steps", loc="left", fontsize=9)
-    left.set_ylabel("training loss (as the recipe counts it)")
+    recipes = [run.training.settings.recipe for run in runs]
+    figure, panels = loss_panels(recipes, rows=2, height=1.9)
+    for (upper, lower), run, path in zip(panels.T, runs, rows, strict=True):
+        row_tasks = [row.task for row in iter_rows(RowSubject, path)]
+        steps = min(STEPS, len(run.steps))
+        window = max(5, steps // 40)
+        _draw_curves(upper, as_they_were(run, row_tasks, steps))
+        _draw_curves(lower, true_losses(run, steps, window))
+        upper.set_title(f"{size_of(run)}\nas the notebooks drew it", loc="left", fontsize=8)
+        lower.set_title(f"true, over a task's last {window} steps", loc="left", fontsize=8)
+        lower.set_xlabel("step")
     style.legend_below(figure)
     return figure
 
@@ -94,7 +96,6 @@ def _draw_curves(axes: Axes, curves: Curves) -> None:
     for task, (x, y) in curves.items():
         colour, line = style.TASK_COLOURS[task], style.TASK_LINES[task]
         axes.plot(x, y, color=colour, linestyle=line, linewidth=1.3, label=task)
-    axes.set_xlabel("step")
     axes.set_xlim(left=0)
 
 

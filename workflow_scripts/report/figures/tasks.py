@@ -29,7 +29,7 @@ def plot_tasks(
 ) -> Figure:
     """Bars with the number and the share of rows of each task written above them."""
     counts = Counter(row.task for row in iter_rows(RowSubject, rows))
-    figure = style.new_figure("Figure 3.1  Rows by task", size=(5.2, 3.4))
+    figure = style.new_figure(height=3.4, width=5.2)
     axes = figure.subplots()
     total = sum(counts.values())
     heights = [counts.get(task, 0) for task in TASKS]
