@@ -81,7 +81,7 @@ def loss_figure(stage, figures):
 
 
 def look(kind, *used):
-    """What a rule hands to `save_figure`: the title, the small print (what was used), and
+    """The settings of `save_figure`: the title, the small print (what was used), and
     matplotlib's settings, those for all, over them its kind's own."""
     styles = config["figures"].get("style") or {}
     note = config["figures"].get("format_note")
