@@ -32,7 +32,7 @@ def loss_panels(recipes: list[Recipe], rows: int, height: float) -> tuple[Figure
     label and its numbers at the first of them.
     """
     width = max(style.WIDTH, NARROWEST * len(recipes))
-    figure = style.new_figure(0.9 + height * rows, width)
+    figure = style.new_figure(1.2 + height * rows, width)
     panels = figure.subplots(rows, len(recipes), sharex=True, squeeze=False)
     first: dict[tuple, Axes] = {}  # panel of each loss axis
     for column, recipe in enumerate(recipes):

@@ -32,7 +32,7 @@ BASE_STYLE = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
-    "figure.titlesize": 11,
+    "figure.titlesize": 10.5,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
