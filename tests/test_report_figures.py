@@ -300,6 +300,6 @@ def test_runs_find_their_figures():
 
 
 def test_training_order_follows_the_weights():
-    chain = {"c": ("b", 3), "a": ("base", 1), "b": ("a", 2), "d": ("a", 1)}
+    chain = {"c": ("b", 3), "a": ("random", 1), "b": ("a", 2), "d": ("a", 1)}
     runs = {name: {"starts_from": before, "experiment": n} for name, (before, n) in chain.items()}
     assert training_order(runs) == ["a", "d", "b", "c"]
