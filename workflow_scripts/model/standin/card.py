@@ -92,7 +92,7 @@ def _measured(measured: Measured) -> str:
         f"| {layout} | {databases} | {found.n} | {found.execution_accuracy:.3f} "
         f"| {found.low:.3f} to {found.high:.3f} | {found.exact_match:.3f} |"
         for layout, by_databases in measured
-        for databases, found in by_databases.items()
+        for databases, found in sorted(by_databases.items())
     )
     head = "| layout | databases | questions | execution accuracy | interval | exact match |"
     return "\n".join([head, "| --- " * 6 + "|", *lines])
