@@ -71,6 +71,7 @@ def test_controls_stand_apart_and_are_compared_with_the_repaired_end(tmp_path):
         "input of another row",
     ]
     assert {axes.get_xlabel() for axes in figure.axes} == {
+        "n = 12 rows\nhollow: as the\nnotebooks did",  # exact match
         "n = 12 rows",
         "n = 8 rows",
         "n = 1 seed",

@@ -33,10 +33,10 @@ something else changed.
 
 **How to read it.** Diamonds are the two ends, dots one step away from them: blue adds a repair to
 *as_written*, orange takes one back from *repaired*, green is a control. Lines through the points
-are 95 % intervals over held-out rows; of the loss, over seeds where there are several, and it
-compares only between recipes with the same tokenizer. With the input of another row only what
-answers have in common can be learned: were it as good as *repaired*, the question would count for
-nothing.
+are 95 % intervals over held-out rows (*unseen*: those of databases that no run saw); of the loss,
+over seeds where there are several, and it compares only between recipes with the same tokenizer.
+With the input of another row only what answers have in common can be learned: were it as good as
+*repaired*, the question would count for nothing.
 The untrained base has the same shape and tokenizer but random weights: what *repaired* has over it
 is due to the base model's training. A repair that does nothing alone, but without which *repaired*
 collapses, is necessary and not sufficient: for an answer to equal the raw one, the question must be

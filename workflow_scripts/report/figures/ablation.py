@@ -10,8 +10,6 @@ from matplotlib.patheffects import withStroke
 from workflow_scripts.artifacts.report import Effect
 from workflow_scripts.report.figures.style import BLUE, GREEN, GREY, ORANGE, SMALL, new_figure
 
-ON_UNSEEN = "on databases\nnever seen"
-
 
 class Panel(NamedTuple):
     """`other`: another reading of the same answers, hollow where it differs; `words`: its name."""
@@ -23,14 +21,14 @@ class Panel(NamedTuple):
     words: str = ""
 
 
-EXACT = ("exact_match_decoded", "as the\nnotebooks compared")
-EXECUTED = ("execution_accuracy_lenient", "with SQL in\nany form")
+EXACT = ("exact_match_decoded", "hollow: as the\nnotebooks did")
+EXECUTED = ("execution_accuracy_lenient", "hollow: SQL\nin any form")
 PANELS = (
-    Panel("exact_match", "test", "exact match", *EXACT),
-    Panel("exact_match", "unseen", f"exact match\n{ON_UNSEEN}", *EXACT),
+    Panel("exact_match", "test", "exact\nmatch", *EXACT),
+    Panel("exact_match", "unseen", "exact match,\nunseen", *EXACT),
     Panel("rouge_l", "test", "ROUGE-L"),
     Panel("execution_accuracy", "test", "execution\naccuracy", *EXECUTED),
-    Panel("execution_accuracy", "unseen", f"execution accuracy\n{ON_UNSEEN}", *EXECUTED),
+    Panel("execution_accuracy", "unseen", "execution\nacc., unseen", *EXECUTED),
     Panel("loss_per_token", "val", "eval loss per\nreal token"),
 )
 VISIBLE = 0.005  # a smaller difference between two points is not drawn
@@ -43,7 +41,7 @@ def draw_ablation(effects: Sequence[Effect], labels: dict[str, str]) -> Figure:
     shown = [panel for panel in PANELS if (panel.metric, panel.split) in measured]
     places = _places(effects, labels)
     rows = max(places.values()) + 1
-    figure = new_figure(0.9 + 0.36 * rows, 2.2 + 1.25 * len(shown))
+    figure = new_figure(1.4 + 0.36 * rows)
     for axes, panel in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
         _draw_panel(axes, panel, effects, places)
     _name_rows(figure.axes[0], {place: labels[recipe] for recipe, place in places.items()}, effects)
@@ -81,18 +79,20 @@ def _draw_panel(
     unrepaired = next(iter(places))
     for effect in of[panel.metric].values():
         _draw_effect(axes, effect, BLUE if effect.end == unrepaired else ORANGE, places)
+    n = max(effect.n for effect in of[panel.metric].values())
+    counted = "row" if panel.metric != "loss_per_token" else "seed"
+    below = [f"n = {n} {counted}{'s' * (n > 1)}"]
     for recipe, effect in of[panel.other].items():
         if abs(effect.value - of[panel.metric][recipe].value) > VISIBLE:
             point = (effect.value, places[recipe])
             axes.plot(*point, marker="o", color=GREY, mfc="white", markersize=5)
-            _label(axes, f"{effect.value:.2f} {panel.words}", point)
-    n = max(effect.n for effect in of[panel.metric].values())
-    counted = "row" if panel.metric != "loss_per_token" else "seed"
-    axes.set_xlabel(f"n = {n} {counted}{'s' * (n > 1)}", fontsize=SMALL, color=GREY)
-    axes.set_title(panel.title, loc="left", fontsize=9)
+            _label(axes, f"{effect.value:.2f}", point, below=True)
+            below[1:] = [panel.words]
+    axes.set_xlabel("\n".join(below), fontsize=SMALL, color=GREY)
+    axes.set_title(panel.title, loc="left", fontsize=8)
     axes.grid(axis="y", visible=False)
-    axes.margins(x=0.12)
-    axes.set_xlim(left=-0.08 * axes.get_xlim()[1])
+    right = axes.get_xlim()[1] if panel.metric == "loss_per_token" else 1  # else a share
+    axes.set_xlim(-0.2 * right, 1.08 * right)
     axes.tick_params(axis="y", length=0)
 
 
@@ -107,13 +107,14 @@ def _draw_effect(axes: Axes, effect: Effect, colour: str, places: dict[str, int]
     _label(axes, f"{effect.value:.2f}", (effect.value, place))
 
 
-def _label(axes: Axes, text: str, point: tuple[float, float]) -> None:
+def _label(axes: Axes, text: str, point: tuple[float, float], below: bool = False) -> None:
     axes.annotate(
         text,
         point,
-        xytext=(0, 4),
+        xytext=(0, -4 if below else 4),
         textcoords="offset points",
         ha="center",
+        va="top" if below else "bottom",
         fontsize=SMALL,
         color=GREY,
         path_effects=[withStroke(linewidth=2, foreground="white")],
