@@ -1,9 +1,11 @@
 """Text metrics against values by hand and against rouge_score, and the scores of a run."""
 
+import dataclasses
 import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rouge_score.rouge_scorer import RougeScorer
@@ -11,9 +13,10 @@ from rouge_score.rouge_scorer import RougeScorer
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.runs import Epoch, Losses, Score, Scores, Training
 from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
-from workflow_scripts.artifacts.tables import Prediction
+from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_selector
+from workflow_scripts.metrics.ceilings import ceilings, highest_exact_match
 from workflow_scripts.metrics.score_text import score_text
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
@@ -97,8 +100,11 @@ def test_scoring_does_not_import_torch():
     assert done.stdout == "[]\n", done.stderr
 
 
-def prediction(idx: int, split: str, task: str, gold: str, decoded: str, text: str) -> Prediction:
-    return Prediction(split, idx, task, "shop", "?", gold, decoded, text, 3, False)
+def prediction(
+    idx: int, split: str, task: str, gold: str, decoded: str, text: str, **bounds: Any
+) -> BoundedPrediction:
+    bounds = {"input": idx, "reachable": True, **bounds}
+    return BoundedPrediction(split, idx, task, "shop", "?", gold, decoded, text, 3, False, **bounds)
 
 
 def losses(value: float) -> Losses:
@@ -140,8 +146,8 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-def score(folder: Path, answers: list[Prediction]) -> Scores:
-    write_rows(folder / "predictions.parquet", Prediction, answers)
+def score(folder: Path, answers: list[BoundedPrediction]) -> Scores:
+    write_rows(folder / "predictions.parquet", BoundedPrediction, answers)
     score_text(folder / "predictions.parquet", folder / "training.json", folder / "scores.json")
     return Scores.read(folder / "scores.json")
 
@@ -155,17 +161,52 @@ def test_the_scores_of_a_run(folder):
     scores = score(folder, answers)
     assert (scores.recipe, scores.run, scores.seed) == ("repaired", "r1", 42)
     found = {(s.split, s.task, s.metric): s for s in scores.scores}
-    assert len(found) == len(scores.scores) == 4 * (3 + 2) + 2 * 3
+    assert len(found) == len(scores.scores) == 6 * (3 + 2) + 2 * 3
     assert found["val", "all", "exact_match"].value == 0.5
     assert found["val", "all", "exact_match"].n == 2
     assert found["val", "all", "exact_match_decoded"].value == 1.0
     assert found["val", "Selector", "exact_match"].value == 0.0
     assert found["val", "Selector", "rouge_l"].value == 1.0
     assert found["test", "all", "rouge_l"].value == 0.0
+    assert found["val", "all", "exact_match_at_most"].value == 0.5  # the tokenizer has no braces
+    assert found["val", "all", "exact_match_decoded_at_most"].value == 1.0
     loss = {"value": 4.0, "low": None, "high": None, "n": 4}
     assert found["val", "Refiner", "loss_per_token"] == Score(
         split="val", task="Refiner", metric="loss_per_token", **loss
     )
+
+
+def test_equal_inputs_bound_exact_match():
+    """Whatever was learned: one answer an input, the most frequent at best."""
+    golds = ("a", " a\n", "b", "c", "{d}", "e")
+    shared = [
+        prediction(idx, "val", "Selector", gold, gold.strip("{}"), "?", input=0)
+        for idx, gold in enumerate(golds)
+    ]
+    assert highest_exact_match(shared, "gold") == 2 / 6
+    apart = [dataclasses.replace(row, input=row.idx) for row in shared]
+    assert highest_exact_match(apart, "gold") == 5 / 6
+    assert highest_exact_match(apart, "gold_decoded") == 1
+    too_long = [dataclasses.replace(row, reachable=row.idx > 0) for row in apart]
+    assert highest_exact_match(too_long, "gold_decoded") == 5 / 6
+    two_inputs = [dataclasses.replace(row, input=row.idx % 2) for row in shared]
+    assert highest_exact_match(two_inputs, "gold_decoded") == 2 / 6
+
+
+def test_ceilings_are_of_each_split_and_task():
+    rows = [
+        prediction(idx, split, task, "x", "x", "?", input=0)
+        for split, task, count in (
+            ("val", "Selector", 2),
+            ("val", "Refiner", 1),
+            ("test", "Refiner", 4),
+        )
+        for idx in range(count)
+    ]
+    found = {(s.split, s.task, s.metric): (s.value, s.n, s.low) for s in ceilings(rows)}
+    assert found["val", "all", "exact_match_at_most"] == (1, 3, None)
+    assert found["test", "Refiner", "exact_match_decoded_at_most"] == (1, 4, None)
+    assert ("test", "Selector", "exact_match_at_most") not in found
 
 
 def test_no_answers_no_scores(folder):

@@ -10,7 +10,7 @@ import tiny_model
 import torch
 
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import Prediction, Row
+from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.model import decoding
@@ -29,7 +29,7 @@ def predict(tiny, out, recipe=None, **more):
         out=out,
         **{"train": tiny / "train.parquet", "val": tiny / "val.parquet", **more},
     )
-    return read_rows(Prediction, out)
+    return read_rows(BoundedPrediction, out)
 
 
 def test_rows_are_answered_in_their_order(tiny, tmp_path):
@@ -43,6 +43,18 @@ def test_rows_are_answered_in_their_order(tiny, tmp_path):
         assert line.gold_decoded.split() == line.gold.split()[:5]
         assert 1 <= line.prediction_tokens <= 5
         assert line.prediction_tokens == 5 or not line.cut
+
+
+def test_equal_inputs_have_one_number_and_answers_beyond_the_limit_are_marked(tiny, tmp_path):
+    recipe = {"source_tokens": 2, "target_tokens": 9, "generate_tokens": 5}
+    lines = predict(tiny, tmp_path / "p.parquet", recipe, splits=["train"])
+    rows = read_rows(Row, tiny / "train.parquet")
+    first_words = [row.source.split()[0] for row in rows]  # the other token is the end
+    numbers = dict(zip(first_words, (line.input for line in lines), strict=True))
+    assert [line.input for line in lines] == [numbers[word] for word in first_words]
+    assert sorted(set(numbers.values())) == list(range(len(set(first_words)))) != list(range(18))
+    assert [line.reachable for line in lines] == [len(row.target.split()) <= 5 for row in rows]
+    assert {line.reachable for line in lines} == {True, False}
 
 
 def test_equal_predictions_are_equal_to_the_byte(tiny, tmp_path):

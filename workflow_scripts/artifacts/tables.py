@@ -81,6 +81,18 @@ class Prediction:
 
 
 @dataclass(slots=True)
+class BoundedPrediction(Prediction):
+    """All columns of predictions.parquet: those of `Prediction`, and what bounds exact match.
+
+    Equal `input`s, numbered from 0, are the same token ids, so the model answers them equally.
+    `reachable`: `gold_decoded` fits into the limit of generated tokens.
+    """
+
+    input: int
+    reachable: bool
+
+
+@dataclass(slots=True)
 class Judged:
     """verdicts.parquet: what the SQL of one answer did.
 

@@ -10,9 +10,10 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.runs import Score, Scores, Training
-from workflow_scripts.artifacts.tables import Prediction
+from workflow_scripts.artifacts.tables import BoundedPrediction, Prediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.metrics.ceilings import ceilings
 from workflow_scripts.metrics.estimates import estimate
 from workflow_scripts.stage import Input, Output, run_stage
 from workflow_scripts.text.similarity import exact_match, rouge_l
@@ -59,13 +60,13 @@ def score_text(
     scores: Annotated[Path, Output("scores.json")],
 ) -> None:
     """Raises EssenceError when there is nothing to score."""
-    rows = read_rows(Prediction, predictions)
+    rows = read_rows(BoundedPrediction, predictions)
     if not rows:
         raise EssenceError(f"{predictions}: no answers in it. Predict again.")
     run = Training.read(training)
     Scores(
         recipe=run.recipe, run=run.run, seed=run.seed,
-        scores=[*text_scores(rows), *loss_scores(run)],
+        scores=[*text_scores(rows), *ceilings(rows), *loss_scores(run)],
     ).write(scores)  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.settings import Recipe, Settings
-from workflow_scripts.artifacts.tables import Prediction, Row
+from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.batches import read_sample
 from workflow_scripts.model.device import choose_device
@@ -20,7 +20,7 @@ from workflow_scripts.text.tokenizers import decode, load_tokenizer
 
 def answer_rows(
     model: Any, tokenizer: Any, recipe: Recipe, rows: dict[str, list[Row]], batch_size: int
-) -> list[Prediction]:
+) -> list[BoundedPrediction]:
     """An answer a row, in the order of `rows` (split -> rows)."""
     from workflow_scripts.model.decoding import generate
 
@@ -29,8 +29,11 @@ def answer_rows(
     sources = encode_sources(asked, recipe, tokenizer)
     labels = encode_targets(asked, recipe, tokenizer)
     answers = generate(model, sources, tokenizer.pad_token_id, recipe.generate_tokens, batch_size)
+    inputs = {source: number for number, source in enumerate(dict.fromkeys(map(tuple, sources)))}
+    # The end token need not be written for the text to be whole.
+    limit = recipe.generate_tokens + tokenizer.num_special_tokens_to_add()
     return [
-        Prediction(
+        BoundedPrediction(
             split=split,
             idx=row.idx,
             task=row.task,
@@ -41,8 +44,12 @@ def answer_rows(
             prediction=decode(tokenizer, answer),
             prediction_tokens=len(answer),
             cut=answer[-1] != model.generation_config.eos_token_id,
+            input=inputs[tuple(source)],
+            reachable=len(label) <= limit,
         )
-        for split, row, label, answer in zip(splits, asked, labels, answers, strict=True)
+        for split, row, source, label, answer in zip(
+            splits, asked, sources, labels, answers, strict=True
+        )
     ]
 
 
@@ -73,9 +80,8 @@ def predict(
     device = choose_device(settings.device, "fp32", threads)
     tokenizer = load_tokenizer(model, settings.recipe.tokenizer)
     on_device = load_model(model).eval().to(device.kind)
-    write_rows(
-        out, Prediction, answer_rows(on_device, tokenizer, settings.recipe, rows, batch_size)
-    )
+    answers = answer_rows(on_device, tokenizer, settings.recipe, rows, batch_size)
+    write_rows(out, BoundedPrediction, answers)
 
 
 if __name__ == "__main__":
