@@ -1,5 +1,5 @@
 # What the rules of the report share: names, categories, and which runs a result is made from.
-from workflow_scripts.config import ablation_names
+from workflow_scripts.config import ablation_names, generating_less
 from workflow_scripts.report.captions import caption as read_caption
 
 PUBLISHED = "resources/published.json"

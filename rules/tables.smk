@@ -179,6 +179,7 @@ rule make_claims:
 rule tabulate_ablation:
     input:
         files_of(ablation_dirs(), "training.json", "predictions.parquet", *SCORES),
+        fit=[f"results/fit/{recipe}.json" for recipe in generating_less(config)],
     output:
         table=f"{TABLES}/ablation.csv",
         svg=in_report(

@@ -8,6 +8,7 @@ import report_files as made
 from conftest import fresh_clone
 
 from workflow_scripts.artifacts.csv import read_csv
+from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.report import Difference, Effect
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
@@ -93,6 +94,25 @@ def test_the_ablation_is_read_as_it_was_written(tmp_path):
             other.n,
         )
         assert one.value == pytest.approx(other.value) and one.effect == pytest.approx(other.effect)
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.0, "none is longer"), (0.025, "2.5% are longer")])
+def test_an_effect_that_is_0_by_construction_says_so(tmp_path, share, said):
+    """Where no answer is longer than the limit, a higher one changes nothing."""
+    runs = runs_of(tmp_path, {"as_written": 0, "repaired": 0.5, "as_written+prompt": 0})
+    longer = made.recipe("as_written+generation").model_copy(update={"generate_tokens": 512})
+    runs.append(Run(made.make_run(tmp_path, longer, "r")))
+    audit = FitAudit.read(made.make_fit(tmp_path / "fit.json", made.recipe("as_written")))
+    counts = audit.all.model_copy(update={"longer_than_generation": share})
+    audit = audit.model_copy(update={"all": counts})
+    table = tmp_path / "ablation.csv"
+    figure = tabulate_ablation(runs, *ENDS, table, [audit])
+    reach = {line.recipe: line.reach for line in read_csv(Effect, table)}
+    assert reach == dict.fromkeys(reach) | {"as_written+generation": share}
+    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert [label for label in labels if "longer" in label] == [
+        f"+ answers as long as needed (A5):\n{said}, by the fit audit"
+    ]
 
 
 def test_a_table_that_does_not_fit_is_named_with_line_and_column(tmp_path):

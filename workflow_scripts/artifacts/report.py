@@ -68,7 +68,9 @@ class Effect:
 
     `end` is the recipe that it differs from by one change, `change` that change ("+tokenizer": a
     repair added, "-tokenizer": taken back, "~untrained_base": a control; None for the ends
-    themselves), `artefact` what a repair mends.
+    themselves), `artefact` what a repair mends. `reach`, of a change in nothing but the number of
+    tokens that are generated: the share of the answers that are longer than the smaller number. No
+    more of them can come to equal the right answer, or cease to.
     """
 
     recipe: str
@@ -84,3 +86,4 @@ class Effect:
     effect: float | None
     effect_low: float | None
     effect_high: float | None
+    reach: float | None = None

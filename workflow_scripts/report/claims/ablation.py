@@ -9,13 +9,14 @@ effect only where both recipes count the same tokens.
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.csv import write_csv
+from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.report import Effect
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows, mean_over_seeds
@@ -24,7 +25,7 @@ from workflow_scripts.report.figures.ablation import draw_ablation
 from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.runs import Run
 from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
-from workflow_scripts.stage import Output, Setting, run_stage
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 CAPTION = """\
 What each mistake was worth: one run under the report's text handling with each repair alone, and
@@ -40,7 +41,9 @@ With the input of another row only what answers have in common can be learned: w
 The untrained base has the same shape and tokenizer but random weights: what *repaired* has over it
 is due to the base model's training. A repair that does nothing alone, but without which *repaired*
 collapses, is necessary and not sufficient: for an answer to equal the raw one, the question must be
-in the input **and** the tokenizer must be able to write it. Hollow: the same answers read
+in the input **and** the tokenizer must be able to write it. That more generated tokens (A5) change
+next to nothing is so by construction where next to no answer is longer than before: the share of
+those that are, by the fit audit, stands beside the repair. Hollow: the same answers read
 otherwise. Exact match compares them as the notebooks did, with what the tokenizer can write of the
 right one; then the question alone is enough. Execution accuracy asks for SQL in a fence, which the
 stock tokenizer cannot write; hollow, SQL in any form counts.
@@ -62,6 +65,7 @@ class Variant:
     end: str
     sign: str = ""
     change: str = ""
+    reach: float | None = None  # see `Effect`
 
     @property
     def mends(self) -> Artefact | None:
@@ -73,7 +77,11 @@ class Variant:
             return self.end
         sign = {"+": "+ ", "-": "\N{MINUS SIGN} ", "~": ""}[self.sign]
         words = self.change.replace("_", " ")
-        return sign + (f"{self.mends.repair.words} ({self.mends.id})" if self.mends else words)
+        words = f"{self.mends.repair.words} ({self.mends.id})" if self.mends else words
+        if self.reach is None:
+            return sign + words
+        longer = f"{self.reach:.1%} are" if self.reach else "none is"
+        return f"{sign}{words}:\n{longer} longer, by the fit audit"
 
 
 def variants_of(recipes: Iterable[str], unrepaired: str, repaired: str) -> list[Variant]:
@@ -97,6 +105,20 @@ def variants_of(recipes: Iterable[str], unrepaired: str, repaired: str) -> list[
         Variant(repaired, repaired),
         *changed(repaired, "~"),
     ]
+
+
+def with_reach(variants: list[Variant], runs: list[Run], audits: list[FitAudit]) -> list[Variant]:
+    """The variants, with the reach of those that differ in the tokens generated alone."""
+    settings = {run.recipe: dict(run.training.settings.recipe) for run in runs}
+    longer = {audit.recipe: audit.all.longer_than_generation for audit in audits}
+
+    def reach(variant: Variant) -> float | None:
+        own, end = settings[variant.recipe], settings[variant.end]
+        if {key for key in own if own[key] != end[key]} != {"name", "generate_tokens"}:
+            return None
+        return longer.get(min(own, end, key=lambda each: each["generate_tokens"])["name"])
+
+    return [replace(variant, reach=reach(variant)) for variant in variants]
 
 
 def effects_of(runs: list[Run], variants: list[Variant]) -> list[Effect]:
@@ -160,6 +182,7 @@ def _line(variant: Variant, split: str, metric: str, n: int, mean: tuple, effect
         metric,
         n,
         *numbers,
+        variant.reach,
     )
 
 
@@ -168,8 +191,10 @@ def tabulate_ablation(
     unrepaired: Annotated[str, Setting("the recipe to which repairs are added")],
     repaired: Annotated[str, Setting("the recipe from which repairs are taken back")],
     table: Annotated[Path, Output("ablation.csv")],
+    fit: Annotated[list[FitAudit], Input("audits of recipes that generate too few tokens")] = [],  # noqa: B006
 ) -> Figure:
     variants = variants_of((run.recipe for run in runs), unrepaired, repaired)
+    variants = with_reach(variants, runs, fit)
     effects = effects_of(runs, variants)
     write_csv(table, Effect, effects)
     return draw_ablation(effects, {variant.recipe: variant.label for variant in variants})
