@@ -188,12 +188,19 @@ def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(r
 def test_rows_of_databases_never_seen_have_panels_of_their_own(tmp_path):
     folder = made.make_run(tmp_path, made.recipe("repaired"), "exp3_bs4_lr1e-4")
     judged = list(iter_rows(Judged, folder / "verdicts.parquet"))
-    unseen = [replace(row, split="unseen", idx=row.idx + 1000) for row in judged[:6]]
-    write_rows(folder / "verdicts.parquet", Judged, [*judged, *unseen])
-    rows = execution.executed_rows([Run(folder)])
-    assert {split: len(of_split) for split, of_split in rows.items()} == {"test": 8, "unseen": 4}
+    unseen, other = (
+        [replace(row, split=split, idx=row.idx + 1000) for row in judged[:count]]
+        for split, count in (("unseen", 6), ("other", 3))
+    )
+    write_rows(folder / "verdicts.parquet", Judged, [*judged, *unseen, *other])
+    counts = {
+        split: len(of_split) for split, of_split in execution.executed_rows([Run(folder)]).items()
+    }
+    assert counts == {"test": 8, "unseen": 4, "other": 2}
     figure = execution.plot_execution([Run(folder)])
-    assert len(figure.axes) == 4 and "databases never seen" in texts_of(figure)
+    firsts = [axes.get_title(loc="left") for axes in figure.axes[::2]]
+    words = ("held-out rows", "databases never seen", "rows of another file")
+    assert firsts == [f"{whose}, by task" for whose in words]
 
 
 def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs):

@@ -1,9 +1,9 @@
 """Execution accuracy by task and by hardness, one bar a recipe, on rows that no run trained on.
 
 Each recipe is shown by its run with the lowest evaluation loss (mean over seeds): on the test rows,
-or on the validation rows where the recipe keeps no test set, and below on the rows of databases
-that no run saw, where there are such rows. A row counts with its mean over the seeds; bars carry
-95 % intervals over rows.
+or on the validation rows where the recipe keeps no test set, and below on rows of databases that no
+run saw and of another file, where there are such rows. A row counts with its mean over the seeds;
+bars carry 95 % intervals over rows.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ that the gold SQL returns (BIRD's definition: equal sets of rows). The report as
 and could not make it.
 
 **How to read it.** Each recipe is shown by its run with the lowest loss on its validation rows
-(mean over seeds). Upper row: its SQL on held-out rows, whose databases can also have training rows.
-These are the test rows or, where a recipe keeps none, as in the notebooks, the validation rows it
-is scored on. Lower row, where there is one: rows of whole databases that no run has seen. Left: the
-two agents that write SQL. Right: the same rows by the hardness of the gold SQL, as Spider counts
-it. Black lines are 95 % intervals over rows; n is the number of rows. An answer without a fenced
-SQL statement counts as wrong, so a tokenizer that cannot write a fence scores 0;
-`execution_accuracy_lenient` of results.csv takes SQL in any form.
+(mean over seeds). *Held-out rows*: rows that this run was not trained on; other rows about the same
+databases were. They are the test rows or, where a recipe keeps none, as in the notebooks, the
+validation rows it is scored on. *Databases never seen*: rows of whole databases that were kept from
+all training. Left: the two agents that write SQL. Right: the same rows by the hardness of the gold
+SQL, as Spider counts it. Black lines are 95 % intervals over rows; n is the number of rows. An
+answer without a fenced SQL statement counts as wrong, so a tokenizer that cannot write a fence
+scores 0; `execution_accuracy_lenient` of results.csv takes SQL in any form.
 """
 
 PANELS = {
@@ -43,7 +43,12 @@ PANELS = {
         ("easy", "medium", "hard", "extra"),
     ),
 }
-UNSEEN = "unseen"  # the split of databases that no run saw
+SPLITS = {  # split -> its row of panels
+    "test": "held-out rows",
+    "val": "held-out rows",
+    "unseen": "databases never seen",
+    "other": "rows of another file",
+}
 FILLS = (("#C9C9C9", ""), ("#56B4E9", "//"), ("#1F3A68", ".."))  # light to dark: readable in grey
 
 
@@ -57,9 +62,9 @@ class ExecutedRow:
 
 
 def executed_rows(seeds: list[Run]) -> dict[str, list[ExecutedRow]]:
-    """Split (test or val, and unseen where there is one) -> the rows of one run, in their order."""
+    """Split (test or else val, unseen, other) -> the rows of one run that are of it, in order."""
     judged = [row for run in seeds for row in iter_rows(Judged, run.folder / "verdicts.parquet")]
-    splits = dict.fromkeys([held_out(row.split for row in judged), UNSEEN])
+    splits = (held_out(row.split for row in judged), "unseen", "other")
     of_row: dict[tuple[str, int, str, str], list[float]] = {}
     for row in judged:
         if row.split in splits and row.hardness and row.execution_accuracy is not None:
@@ -76,17 +81,17 @@ def plot_execution(
 ) -> Figure:
     chosen = best_runs(runs)
     rows = {recipe: executed_rows(seeds) for recipe, seeds in chosen.items()}
-    unseen = any(UNSEEN in of_recipe for of_recipe in rows.values())
-    figure = style.new_figure(height=0.8 + 2.3 * (1 + unseen))
-    panels = figure.subplots(1 + unseen, 2, width_ratios=(2, 4), sharey=True, squeeze=False)
+    measured = {split for of_recipe in rows.values() for split in of_recipe}
+    words = list(dict.fromkeys(SPLITS[split] for split in SPLITS if split in measured))
+    figure = style.new_figure(height=0.8 + 2.3 * len(words))
+    panels = figure.subplots(len(words), 2, width_ratios=(2, 4), sharey=True, squeeze=False)
     for place, (recipe, seeds) in enumerate(chosen.items()):
         own = " (its validation rows)" if "val" in rows[recipe] else ""
         bars = Bars(place, len(chosen), f"{recipe}: {seeds[0].name}{own}")
         for split, of_split in rows[recipe].items():
-            for axes, column in zip(panels[int(split == UNSEEN)], PANELS, strict=True):
+            for axes, column in zip(panels[words.index(SPLITS[split])], PANELS, strict=True):
                 bars.draw(axes, column, of_split)
-    words = ("held-out rows", "databases never seen")
-    for row, of_databases in zip(panels, words, strict=False):
+    for row, whose in zip(panels, words, strict=True):
         for axes, (title, groups) in zip(row, PANELS.values(), strict=True):
             axes.set_title(title, loc="left", fontsize=8.5)
             axes.set_xticks(range(len(groups)), groups)
@@ -94,7 +99,7 @@ def plot_execution(
             axes.set_ylim(0, 1.25)
             axes.set_yticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
             axes.grid(visible=False, axis="x")
-        row[0].set_title(f"{of_databases}, {PANELS['task'][0]}", loc="left", fontsize=8.5)
+        row[0].set_title(f"{whose}, {PANELS['task'][0]}", loc="left", fontsize=8.5)
         row[0].set_ylabel("share of rows\nwith gold's result")
     style.legend_below(figure, columns=1)
     return figure
