@@ -36,6 +36,7 @@ from workflow_scripts.report.figures.loss_figures import (
     task_loss_figures,
     training_order,
 )
+from workflow_scripts.report.figures.panels import unfinished
 from workflow_scripts.report.figures.style import drawn_with, label, save_figure
 from workflow_scripts.report.runs import Run, best_runs, logged_losses
 
@@ -218,6 +219,8 @@ def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs):
     cells = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 0}
     stopped = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 1}
     assert cells == {"*"} and "*" not in stopped, "batch 8 ended by patience"
+    assert unfinished(grid) in texts_of(figure)
+    assert unfinished([run for run in grid if run.settings.batch_size == 8]) == ""
     of_loss = [axes.get_images()[0].norm for axes in panels[:, 0]]
     limits = [(norm.vmin, norm.vmax) for norm in of_loss]
     assert limits[1] == limits[2] and limits[0] != limits[1]

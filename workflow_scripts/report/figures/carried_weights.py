@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.published import LoggedEpoch, Published
 from workflow_scripts.artifacts.runs import Epoch
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.figures.panels import PADDING, by_recipe
+from workflow_scripts.report.figures.panels import PADDING, by_recipe, unfinished
 from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.runs import Run
 from workflow_scripts.stage import Input, Setting, run_stage
@@ -62,7 +62,7 @@ def plot_carried_weights(
         _draw_chain(axes, of_recipe, published)
         axes.set_title(_seen(longest_chain(of_recipe), published), loc="left", fontsize=8)
     panels[-1].set_xlabel("runs in the order of training; one point per epoch")
-    style.legend_below(figure, footnote=style.UNFINISHED)
+    style.legend_below(figure, footnote=unfinished(runs))
     return figure
 
 

@@ -36,6 +36,7 @@ exist (A12). It finds that batch 8 overfits. In its notebooks each run began wit
 the run before had left (A3), which is why its curves start so low: see the chain of carried
 weights.
 """
+CROWDED = 15  # more epochs have smaller marks
 
 
 def plot_losses(
@@ -75,7 +76,8 @@ def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
     label = f"training (mean of {run.log_every} steps)"
     axes.plot(x, y, color=style.TRAIN, linewidth=1, label=label)
     x, y = _evaluations(training.epochs)
-    axes.plot(x, y, "s--", color=style.EVAL, markersize=3.5, label="evaluation (each epoch)")
+    size = 3.5 if len(x) <= CROWDED else 2
+    axes.plot(x, y, "s--", color=style.EVAL, markersize=size, label="evaluation (each epoch)")
     if published:
         x, y = _evaluations(published.log)
         axes.plot(x, y, "o:", color=style.PUBLISHED, markersize=3, label="evaluation, published")

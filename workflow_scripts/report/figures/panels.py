@@ -9,6 +9,7 @@ from workflow_scripts.report.figures import style
 from workflow_scripts.report.runs import Run
 
 NARROWEST = 2.3  # inches for a column
+UNFINISHED = "* training ended with the last epoch allowed, not by patience: not converged"
 PADDING = {True: "with", False: "without"}
 
 
@@ -56,3 +57,8 @@ def loss_panels(recipes: list[Recipe], rows: int, height: float) -> tuple[Figure
 def size_of(run: Run) -> str:
     """The batch size and the number of rows that a run is trained on."""
     return f"batch {run.settings.batch_size}, {run.training.rows['train']['all']:,} rows"
+
+
+def unfinished(runs: list[Run]) -> str:
+    """What the star behind a run that had not converged means; empty where all had."""
+    return "" if all(run.training.stopped_early for run in runs) else UNFINISHED

@@ -25,7 +25,6 @@ TRAIN, EVAL, PUBLISHED = BLUE, ORANGE, GREY
 WIDTH = 7.2  # inches; figures are meant to be printed as wide as that
 SMALL = 7  # points; no text of a figure is smaller
 NOTE_INCHES = 0.19  # height of the small print
-UNFINISHED = "* training ended with the last epoch allowed, not by patience: not converged"
 
 BASE_STYLE = {
     "font.family": "DejaVu Sans",
