@@ -99,6 +99,7 @@ def test_the_schema_is_a_schema_and_describes_every_key():
         ("data", {"source": "path", "path": "no.jsonl", "max_quarantine": 0}, "no such file"),
         ("use_recipes", ["mine"], "which is no recipe"),
         ("best_run.recipe", "mine", "must be one of use_recipes"),
+        ("agents.recipe", "mine", "agents.recipe must be one of the recipes"),
         ("model.base", "resources/models/nowhere", "no such folder"),
         ("model.base", "resources/models", "lacks model.safetensors, config.json"),
         ("data.databases", "resources/nowhere", "no database there"),

@@ -57,6 +57,13 @@ def runs_of(config: Config, recipe: str) -> dict[str, Config]:
     }
 
 
+def agents_are_evaluated(config: Config) -> bool:
+    """Whether the agents at work together have a model, databases and questions."""
+    recipe, asked = config["agents"]["recipe"], config["test_set"]["rows"]["Decomposer"]
+    trained = recipe in config["use_recipes"]
+    return trained and has_databases(config) and keeps_test(config, recipe) and asked > 0
+
+
 def best_run_candidates(config: Config) -> list[str]:
     """The runs among which experiment 4 chooses."""
     best = config["best_run"]

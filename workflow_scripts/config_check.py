@@ -141,6 +141,8 @@ def _recipe_faults(config: Config) -> Iterator[str]:
     for column, name in config["claims"].items():
         if name not in config["recipes"]:
             yield f"claims.{column} must be one of the recipes: {recipes}."
+    if config["agents"]["recipe"] not in config["recipes"]:
+        yield f"agents.recipe must be one of the recipes: {recipes}."
     ablation = config["ablation"]
     for end in ("unrepaired", "repaired"):
         if ablation[end] not in config["recipes"]:

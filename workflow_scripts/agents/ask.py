@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 from workflow_scripts.agents import show
-from workflow_scripts.agents.asking import Asked, Asker, load_model
+from workflow_scripts.agents.asking import Asked, Asker, load_model, usual_loop
 from workflow_scripts.agents.schema import read_schema
-from workflow_scripts.artifacts.agents import Loop
+from workflow_scripts.artifacts.agents import Trace
 from workflow_scripts.files import to_json
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Operand, Option, run_stage
@@ -38,7 +38,7 @@ def ask(
     gc.disable()
     back_end = load_model(model, threads)
     with Sandbox(Limits(seconds=seconds), workers=1) as sandbox:
-        found = Asker(back_end, Loop(), sandbox).ask(database, schema, asked)
+        found = Asker(back_end, usual_loop(), sandbox).ask(database, schema, asked)
     if json:
         print(to_json(found.model_dump(mode="json")), end="")
     else:
@@ -47,7 +47,7 @@ def ask(
     return 0 if found.answered else 1
 
 
-def _warn_of_unread(found) -> None:
+def _warn_of_unread(found: Trace) -> None:
     unread = max(step.unread_tokens for step in found.steps)
     if unread:
         print(

@@ -3,18 +3,18 @@
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from workflow_scripts.agents.loop import Question, run_loop
 from workflow_scripts.agents.model import BackEnd, FineTuned
-from workflow_scripts.agents.schema import Schema, read_schema
+from workflow_scripts.agents.schema import Schema
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import parsed
 from workflow_scripts.artifacts.runs import BestRun, Training
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.model.load import check_base
 from workflow_scripts.sql.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +65,8 @@ def find_model(folder: Path | None) -> tuple[Path, Recipe]:
     that of any other model is the one that config.yaml names for the agents. Raises EssenceError
     when there is no model.
     """
+    from workflow_scripts.model.load import check_base  # with transformers: a second
+
     if folder is None:
         if not BEST.is_file():
             raise EssenceError(
@@ -82,11 +84,20 @@ def find_model(folder: Path | None) -> tuple[Path, Recipe]:
 
 
 def _usual_recipe() -> Recipe:
-    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
-    name = config["agents"]["recipe"]
-    settings = config["recipes"][name]
+    name = _config()["agents"]["recipe"]
+    settings = _config()["recipes"][name]
     own = {key: settings[key] for key in Recipe.model_fields if key in settings}
     return parsed(Recipe, {"name": name, **own}, f"config.yaml: recipes.{name}")
+
+
+def usual_loop() -> Loop:
+    """As config.yaml sets the agents up."""
+    return Loop.of(_config()["agents"])
+
+
+@functools.cache
+def _config() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
 
 def load_model(folder: Path | None, threads: int) -> FineTuned:
@@ -96,6 +107,3 @@ def load_model(folder: Path | None, threads: int) -> FineTuned:
 
     torch.set_num_threads(threads)
     return FineTuned(found, recipe, "cuda" if torch.cuda.is_available() else "cpu")
-
-
-schema_of = functools.cache(read_schema)

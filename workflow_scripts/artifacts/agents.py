@@ -3,7 +3,8 @@
 `seconds` are None where a trace is kept in a file that must be the same every time.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -28,6 +29,11 @@ class Loop(Artifact):
     decomposer: bool = True
     repairs: NonNegativeInt = 3
     repair_on: Literal["error", "nothing"] = "error"
+
+    @classmethod
+    def of(cls, agents: Mapping[str, Any]) -> Self:
+        """That of the configuration's key `agents`, which says more than this."""
+        return cls(**{key: agents[key] for key in cls.model_fields if key in agents})
 
 
 class Executed(Artifact):
