@@ -234,3 +234,27 @@ class TwinCard(Artifact):
     rows: dict[str, int]  # task -> rows
     databases: dict[str, TwinDatabase]
     sha256: dict[str, str]
+
+
+class Dropped(Artifact):
+    """Questions that gave no row, for one reason; `examples` are the first few, in words."""
+
+    questions: int
+    examples: list[str]
+
+
+class BuiltCard(Artifact):
+    """The card of rows that were built from questions and databases."""
+
+    format: str
+    seed: int
+    questions: int
+    kept: int
+    dropped: dict[str, Dropped]  # reason -> questions
+    databases: int  # of the questions kept
+    large_databases: int  # whose schema the Selector prunes
+    rows: dict[str, int]  # task -> rows
+    sub_questions: dict[str, int]  # sub-questions of an answer -> Decomposer rows
+    sql_as_given: int  # golds that rewriting in the agents' style would have changed or broken
+    failing_sql: dict[str, int]  # "prediction", or the way in which gold SQL was broken -> rows
+    sha256: dict[str, str]  # questions, rows -> checksum of the file

@@ -54,6 +54,8 @@ class Statement:
         return self.sql.count("\n  INNER JOIN ")
 
     def _typo(self, word: str) -> str:
+        if len(word) == 1:
+            return 2 * word
         place = self.rng.randrange(1, len(word))
         ways = [word[:place] + word[place + 1 :], word[:place] + word[place - 1] + word[place:]]
         if place + 1 < len(word):

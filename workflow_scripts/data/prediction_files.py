@@ -48,7 +48,7 @@ def read_predictions(path: Path, gold: Path | None = None) -> list[tuple[str, Sq
     Raises EssenceError naming the record that lacks a field, and for files that don't fit together.
     """
     if gold is None:
-        found = [(place, parsed(SqlPrediction, value, place)) for place, value in _records(path)]
+        found = [(place, parsed(SqlPrediction, value, place)) for place, value in records(path)]
     else:
         found = list(_paired(path, gold))
     if not found:
@@ -59,7 +59,8 @@ def read_predictions(path: Path, gold: Path | None = None) -> list[tuple[str, Sq
     return found
 
 
-def _records(path: Path) -> Iterator[tuple[str, Any]]:
+def records(path: Path) -> Iterator[tuple[str, Any]]:
+    """(place, value) of each record of a file: JSON lines, a JSON array, CSV or Parquet."""
     kind = path.suffix.lower()
     if kind == ".csv":
         yield from _csv_records(path)

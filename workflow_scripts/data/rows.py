@@ -30,13 +30,15 @@ def row_from(record: dict[str, Any], line: int) -> Row:
         _check_schema(prompt.schema, prompt.foreign_keys)
     with _refused_as("answer not readable"):
         gold_sql = _gold_sql(task, target)
+    own = dataclasses.asdict(prompt)
+    own["db_id"] = _db_id(record, prompt.db_id)
     return Row(
         idx=_idx(record, line),
         line=line,
         gold_sql=gold_sql,
         source=source,
         target=target,
-        **dataclasses.asdict(prompt),
+        **own,
     )
 
 
@@ -65,6 +67,16 @@ def _idx(record: dict[str, Any], line: int) -> int:
     if idx is None:
         raise RowError("wrong type", f"idx must be a whole number, found {record['idx']!r:.60}")
     return idx
+
+
+def _db_id(record: dict[str, Any], stated: str | None) -> str | None:
+    """The database that the prompt states, or else the record itself."""
+    db_id = record.get("db_id") or stated
+    if not isinstance(db_id, str | None):
+        raise RowError("wrong type", f"db_id must be text, found {db_id!r:.60}")
+    if stated and db_id != stated:
+        raise RowError("forms disagree", f"the prompt is about {stated!r}, db_id says {db_id!r}")
+    return db_id
 
 
 def _texts(record: dict[str, Any]) -> tuple[str, str]:

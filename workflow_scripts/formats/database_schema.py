@@ -3,7 +3,7 @@
 import contextlib
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,14 @@ _ADDRESS = re.compile(r"https?://|^\S+@\S+\.\S+$")
 
 
 def describe_database(
-    sqlite_path: Path | str, descriptions: Descriptions | None = None
+    sqlite_path: Path | str,
+    descriptions: Descriptions | None = None,
+    more_keys: Collection[ForeignKey] = (),
 ) -> tuple[list[Table], list[ForeignKey]]:
     """Tables and foreign keys of a SQLite file, opened for reading only.
+
+    `more_keys` are foreign keys that the file need not declare, in any case; those of columns that
+    it hasn't are left out.
 
     Value examples: none for keys, for names ending in id, email or url, for numeric columns with
     more than 10 values, and for text that holds addresses or runs over 50 characters; one for
@@ -43,13 +48,13 @@ def describe_database(
     with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
         db.text_factory = lambda raw: raw.decode("utf-8", "replace")
         try:
-            return describe(db, descriptions or {})
+            return describe(db, descriptions or {}, more_keys)
         except sqlite3.DatabaseError as error:
             raise SchemaError(f"{path}: not a readable SQLite database ({error})") from error
 
 
 def describe(
-    db: sqlite3.Connection, descriptions: Descriptions
+    db: sqlite3.Connection, descriptions: Descriptions, more_keys: Collection[ForeignKey] = ()
 ) -> tuple[list[Table], list[ForeignKey]]:
     """As `describe_database`, of an open connection; raises sqlite3.DatabaseError.
 
@@ -68,6 +73,7 @@ def describe(
         for name in names
     }
     keys = [key for name in names for key in _foreign_keys(db, name, columns)]
+    keys += _undeclared(more_keys, keys, columns)
     in_keys = {(a, x) for a, x, _, _ in keys} | {(b, y) for _, _, b, y in keys}
     in_keys |= {(table, c) for table in names for c, _, pk in columns[table] if pk}
 
@@ -103,6 +109,23 @@ def _foreign_keys(
             other_column = primary[seq][1]
         keys.append((table, column, other, other_column))
     return keys
+
+
+def _undeclared(
+    more_keys: Collection[ForeignKey],
+    declared: list[ForeignKey],
+    columns: dict[str, list[tuple[str, str, int]]],
+) -> list[ForeignKey]:
+    """The keys of `more_keys` that are not declared, spelled as the file spells its columns."""
+    spelled = {(t.lower(), c.lower()): (t, c) for t, found in columns.items() for c, _, _ in found}
+    known = {tuple(part.lower() for part in key) for key in declared}
+    added = []
+    for key in more_keys:
+        lower = a, x, b, y = tuple(part.lower() for part in key)
+        if lower not in known and (a, x) in spelled and (b, y) in spelled:
+            known.add(lower)
+            added.append((*spelled[a, x], *spelled[b, y]))
+    return added
 
 
 def _examples(

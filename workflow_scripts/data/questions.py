@@ -1,0 +1,121 @@
+"""Questions with gold SQL, and what is known of their databases, in Spider's and BIRD's form."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from workflow_scripts.artifacts.base import Artifact, parsed
+from workflow_scripts.data.groups import comparable_text
+from workflow_scripts.data.prediction_files import records
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json
+from workflow_scripts.formats.answers import extract_sql, plain_sql
+from workflow_scripts.formats.schema import ForeignKey
+
+_LENIENT = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class Question(Artifact):
+    """A question of Spider; what else stands in its record is left alone."""
+
+    model_config = _LENIENT
+
+    db_id: str
+    question: str
+    evidence: str | None = None
+    sql: str = Field(validation_alias="query")
+
+
+class BirdQuestion(Question):
+    sql: str = Field(validation_alias="SQL")
+
+
+FORMATS: dict[str, type[Question]] = {"spider": Question, "bird": BirdQuestion}
+
+
+class TablesEntry(Artifact):
+    """An entry of tables.json; columns are numbered over all tables, number 0 being `*`."""
+
+    model_config = ConfigDict(extra="ignore", strict=False)
+
+    db_id: str
+    table_names_original: list[str]
+    column_names_original: list[tuple[int, str]]
+    column_names: list[tuple[int, str]]
+    foreign_keys: list[tuple[int, int]]
+
+    @property
+    def words(self) -> dict[tuple[str, str], str]:
+        """(table, column) in lower case -> what tables.json calls the column."""
+        named = zip(self.column_names_original, self.column_names, strict=True)
+        return {
+            (self.table_names_original[table].lower(), column.lower()): words
+            for (table, column), (_, words) in named
+            if table >= 0
+        }
+
+    @property
+    def keys(self) -> list[ForeignKey]:
+        return [(*self._column(one), *self._column(other)) for one, other in self.foreign_keys]
+
+    def _column(self, number: int) -> tuple[str, str]:
+        table, column = self.column_names_original[number]
+        return self.table_names_original[table], column
+
+
+class Answered(Artifact):
+    """A model's answer to a question; `db_id` is None where its row didn't state it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    db_id: str | None = None
+    question: str
+    prediction: str | None
+
+    @property
+    def sql(self) -> str | None:
+        answer = self.prediction or ""
+        return plain_sql(answer) or extract_sql(answer)
+
+
+def read_questions(form: str, path: Path) -> list[Question]:
+    """The questions of a JSON array or of JSON lines, at least one.
+
+    Raises EssenceError naming the record and the key that it lacks.
+    """
+    if form not in FORMATS:
+        raise EssenceError(f"unknown format {form!r}; known: {', '.join(FORMATS)}")
+    found = [parsed(FORMATS[form], value, place) for place, value in records(path)]
+    if not found:
+        raise EssenceError(f"{path}: no questions in it")
+    return found
+
+
+def read_tables(path: Path) -> dict[str, TablesEntry]:
+    """tables.json by database. Raises EssenceError for a file of another form."""
+    entries = [parsed(TablesEntry, value, str(path)) for value in _list(path)]
+    return {entry.db_id: entry for entry in entries}
+
+
+def read_answers(paths: list[Path]) -> dict[str, list[Answered]]:
+    """The answers in prediction files that hold SQL, by their question (`comparable_text`).
+
+    A file is predictions.parquet or verdicts.parquet of a run, or one that `metrics.score` reads
+    with a question in each record. Answers of the Selector hold no SQL.
+    """
+    answers = defaultdict(list)
+    for path in paths:
+        for place, value in records(path):
+            answer = parsed(Answered, value, place)
+            if answer.sql:
+                answers[comparable_text(answer.question)].append(answer)
+    return answers
+
+
+def _list(path: Path) -> list[Any]:
+    value = read_json(path)
+    if not isinstance(value, list):
+        raise EssenceError(f"{path}: not a JSON array, as Spider's and BIRD's tables.json is")
+    return value

@@ -1,0 +1,84 @@
+"""SQL as MAC-SQL's agents write it: columns in backticks, each clause on a line of its own."""
+
+from sqlglot import exp
+from sqlglot.dialects.sqlite import SQLite
+from sqlglot.tokens import Token, TokenType
+
+from workflow_scripts.sql.parse import parse, tokens_of
+
+_CLAUSES = {
+    *(TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY),
+    *(TokenType.LIMIT, TokenType.ON, TokenType.UNION, TokenType.INTERSECT, TokenType.EXCEPT),
+    TokenType.SELECT,
+}
+_JOIN_WORDS = {
+    *(TokenType.JOIN, TokenType.INNER, TokenType.LEFT, TokenType.RIGHT, TokenType.FULL),
+    *(TokenType.CROSS, TokenType.NATURAL, TokenType.OUTER),
+}
+
+
+class _Agents(SQLite):
+    class Tokenizer(SQLite.Tokenizer):
+        IDENTIFIERS = ("`", '"', ("[", "]"))  # the first is the one that is written
+
+    class Generator(SQLite.Generator):
+        def not_sql(self, expression: exp.Not) -> str:
+            """`x NOT IN (...)` and its like, where sqlglot writes `NOT x IN (...)`."""
+            inner = expression.this
+            if isinstance(inner, exp.In | exp.Like | exp.Between | exp.Is):
+                left, whole = self.sql(inner, "this"), self.sql(inner)
+                if whole.startswith(f"{left} "):
+                    rest = whole.removeprefix(f"{left} ")
+                    is_null = rest.removeprefix("IS ") if isinstance(inner, exp.Is) else None
+                    return f"{left} IS NOT {is_null}" if is_null else f"{left} NOT {rest}"
+            return super().not_sql(expression)
+
+
+def agents_sql(tree: exp.Query) -> str:
+    """A query as the agents write it; what it returns stays the same wherever sqlglot is right.
+
+    Raises sqlglot's errors for a tree that can't be written.
+    """
+    tree = tree.copy()
+    for column in tree.find_all(exp.Column):
+        if isinstance(column.this, exp.Identifier):
+            column.this.set("quoted", True)
+    for join in tree.find_all(exp.Join):
+        if join.args.get("on") and not any(map(join.args.get, ("kind", "side", "method"))):
+            join.set("kind", "INNER")
+    return in_lines(tree.sql(dialect=_Agents, comments=False))
+
+
+def in_lines(sql: str) -> str:
+    """A query with a line for each clause, indented by 2, and for those of a subquery by 4 more."""
+    tokens = tokens_of(sql)
+    parts, end = [], 0
+    inside: list[bool] = []  # of each bracket that is open: whether it holds a query
+    for at, token in enumerate(tokens):
+        depth = sum(inside)
+        gap, end = sql[end : token.start], token.end + 1
+        if token.token_type == TokenType.R_PAREN and inside and inside.pop():
+            gap = "\n" + " " * (4 * depth - 2)
+        elif _begins_line(tokens, at) and (not inside or inside[-1]) and at:
+            gap = "\n" + " " * (4 * depth or 2)
+        parts += [gap, sql[token.start : end]]
+        if token.token_type == TokenType.L_PAREN:
+            inside.append(_kind(tokens, at + 1) in (TokenType.SELECT, TokenType.WITH))
+    return "".join(parts) + sql[end:]
+
+
+def _begins_line(tokens: list[Token], at: int) -> bool:
+    kind, before = _kind(tokens, at), _kind(tokens, at - 1)
+    if kind in _JOIN_WORDS:
+        return before not in _JOIN_WORDS
+    return kind in _CLAUSES or (kind == TokenType.WITH and before == TokenType.L_PAREN)
+
+
+def _kind(tokens: list[Token], at: int) -> TokenType | None:
+    return tokens[at].token_type if 0 <= at < len(tokens) else None
+
+
+def rewritten(sql: str) -> str | None:
+    """`agents_sql` of a text; None when it can't be parsed."""
+    tree = parse(sql)
+    return agents_sql(tree) if tree else None
