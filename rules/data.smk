@@ -1,4 +1,5 @@
-# In:  the raw rows (the twin, a file, an address) and the base model's tokenizer.
+# In:  the raw rows (the twin, a file, an address, questions and databases) and the base model's
+#      tokenizer.
 # Out: results/data/: rows.parquet, quarantine.jsonl, reading.json, profile.json, lengths.parquet,
 #      test.parquet, samples/<sample>/seed<k>/{train,val}.parquet; results/fit/<recipe>.json.
 
@@ -7,6 +8,8 @@ RAW_ROWS = {
     "path": config["data"]["path"],
     "url": "resources/downloads/rows.jsonl",
     "drive": "resources/downloads/rows.jsonl",
+    "spider": "resources/built/rows.jsonl",
+    "bird": "resources/built/rows.jsonl",
 }[config["data"]["source"]]
 SAMPLE = "results/data/samples/{sample}/seed{seed}"
 SAMPLES = {
@@ -38,6 +41,29 @@ rule build_twin:
         "Making the twin: databases, questions and {output.rows}"
     shell:
         stage_command("data.twin.build")
+
+
+rule build_rows:
+    input:
+        questions=config["data"].get("questions") or [],
+        tables=config["data"].get("tables") or [],
+        predictions=config["data"].get("predictions") or [],
+        database_files=DATABASE_FILES,
+    output:
+        out="resources/built/rows.jsonl",
+        card="resources/built/rows.card.json",
+    log:
+        "logs/data/build_rows.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        format=config["data"]["source"],
+        databases=lambda wildcards: DATABASES,
+        seconds=config["execution"]["seconds"],
+    message:
+        "Building rows from {input.questions} and {params.databases}"
+    shell:
+        stage_command("data.build")
 
 
 rule fetch_rows:

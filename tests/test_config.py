@@ -35,7 +35,28 @@ def test_the_default_is_valid_and_so_is_every_overlay(config):
     overlays = sorted((ROOT / "configs").glob("*.yaml"))
     assert overlays
     for path in overlays:
-        checked(merged(copy.deepcopy(config), yaml.safe_load(path.read_text())))
+        if path.name != "spider.yaml":  # names files of the user
+            checked(merged(copy.deepcopy(config), yaml.safe_load(path.read_text())))
+
+
+def test_rows_can_be_built_from_files_that_are_there(config, tmp_path):
+    overlay = yaml.safe_load((ROOT / "configs/spider.yaml").read_text())
+    config = merged(config, overlay)
+    missing = ("questions", "tables", "databases")
+    config["data"] |= {key: str(tmp_path / overlay["data"][key]) for key in missing}
+    with pytest.raises(EssenceError) as error:
+        checked(config)
+    assert all(f"data.{key}" in str(error.value) for key in missing)
+    assert str(error.value).count("\n") == len(missing)
+    for name in ("q.json", "t.json", "shop.sqlite"):
+        (tmp_path / name).touch()
+    files = {"questions": str(tmp_path / "q.json"), "tables": str(tmp_path / "t.json")}
+    config["data"] |= {**files, "databases": str(tmp_path)}
+    assert checked(config)["data"]["source"] == "spider"
+    assert origin_note(config).startswith("rows of q.json")
+    config["data"] |= {"databases": None, "predictions": ["nowhere.parquet"]}
+    with pytest.raises(EssenceError, match=r"(?s)names 'nowhere.parquet'.*databases is empty"):
+        checked(config)
 
 
 def test_trainings_of_other_rows_or_another_model_are_not_replaced(config, tmp_path):

@@ -13,7 +13,9 @@ from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, T
 
 Config = dict[str, Any]
 
+BUILT = ("spider", "bird")  # data.source: rows that are built from questions and databases
 SOURCE_KEYS = {"path": "path", "url": "url", "drive": "drive_id"}  # data.source -> its key
+SOURCE_KEYS |= dict.fromkeys(BUILT, "questions")
 # What a run has when neither it nor run_defaults says otherwise.
 RUN_DEFAULTS = {
     "patience": None,

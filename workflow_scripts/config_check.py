@@ -14,6 +14,7 @@ import yaml
 from workflow_scripts.artifacts.data import SampleSettings
 from workflow_scripts.artifacts.settings import RunSettings
 from workflow_scripts.config import (
+    BUILT,
     RUN_DEFAULTS,
     SOURCE_KEYS,
     Config,
@@ -174,14 +175,27 @@ def _data_faults(config: Config) -> Iterator[str]:
     if key and not source_of(config):
         yield f"data.source is {data['source']}, but data.{key} is empty. Set it."
     # Snakemake passes over a source file that is missing as long as what was made of it is there.
-    elif key == "path" and not (ROOT / data["path"]).is_file():
-        yield f"data.path is {data['path']!r}: no such file."
+    for key, name in _files_named(data):
+        if not (ROOT / name).is_file():
+            yield f"data.{key} names {name!r}: no such file."
     databases = data.get("databases")
+    if data["source"] in BUILT and not databases:
+        yield f"data.source is {data['source']}, but data.databases is empty. Set it."
     if databases and not any(list_databases(ROOT / databases)):
         yield (
             f"data.databases is {databases!r}: no database there. A folder with "
             "<db_id>/<db_id>.sqlite belongs here, or null: answers are then not executed."
         )
+
+
+def _files_named(data: Config) -> Iterator[tuple[str, str]]:
+    """(key, file) of the files that the source of the rows reads."""
+    built = data["source"] in BUILT
+    for key in ("questions", "tables") if built else ("path",) if data["source"] == "path" else ():
+        if data.get(key):
+            yield key, data[key]
+    for name in data.get("predictions") or [] if built else []:
+        yield "predictions", name
 
 
 def _run_faults(recipe: str, runs: dict[str, Config]) -> list[str]:

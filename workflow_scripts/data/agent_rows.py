@@ -42,7 +42,7 @@ class Agents:
     @functools.cached_property
     def selection(self) -> Selection | None:
         """None where the schema is small, so that the Selector isn't asked."""
-        return self.database.selection(self.gold.sql) if self.database.large else None
+        return self.database.selection(self.gold.question.sql) if self.database.large else None
 
     def rows(self) -> list[dict]:
         """The Selector's row, if it is asked, and the Decomposer's."""
@@ -111,7 +111,7 @@ def broken(agents: Agents, rng: random.Random, execute: Execute) -> tuple[str, F
 
 def _statement(database: ShownDatabase, gold: Gold, rng: random.Random) -> Statement:
     """The gold SQL, with the database's tables under the names by which it calls them."""
-    tables = dict.fromkeys(table.name for table in parse(gold.sql).find_all(exp.Table))
+    tables = dict.fromkeys(table.name for table in parse(gold.question.sql).find_all(exp.Table))
     called = {name.lower(): name for name in tables}
     columns = {
         called.get(table.name.lower(), table.name): [column.name for column in table.columns]

@@ -38,7 +38,7 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.sql.cache import CachedSandbox, one_spelling
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 
 NO_DATABASE = "its database is missing or cannot be used"
 NOT_A_ROW = "its row could not be read back"
@@ -133,8 +133,8 @@ def build(
     predictions: Annotated[
         list[Path], Input("answers of an earlier model, to take its failing SQL from")
     ] = [],  # noqa: B006
-    broken_share: Annotated[float, Setting("share of the questions whose SQL is broken")] = 0.17,
-    seed: Annotated[int, Setting("decides which SQL is broken, and how")] = 7,
+    broken_share: Annotated[float, Option("share of the questions whose SQL is broken")] = 0.17,
+    seed: Annotated[int, Option("decides which SQL is broken, and how")] = 7,
     seconds: Annotated[float, Setting("most processor time of a query")] = Limits.seconds,
 ) -> None:
     """Raises EssenceError for files of another form, and when no question can be used."""

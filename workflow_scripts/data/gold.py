@@ -91,7 +91,7 @@ def _written(
 ) -> Iterator[Gold]:
     """The golds as the agents write them, wherever that returns the very same rows."""
     texts = {question.sql: _agents_sql(question.sql) for _, question in asked}
-    steps = {sql: _steps(database, sql) for sql in texts}
+    steps = {sql: _steps(database, sql) if text else [] for sql, text in texts.items()}
     tried = [text for text in texts.values() if text]
     tried += [sql for pairs in steps.values() for _, sql in pairs]
     answer = dict(zip(tried, execute(tried), strict=True))

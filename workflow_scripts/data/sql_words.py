@@ -114,8 +114,8 @@ class _Writer:
         if isinstance(node, exp.And | exp.Or):
             word = "and" if isinstance(node, exp.And) else "or"
             return f"{self.condition(node.left)} {word} {self.condition(node.right)}"
-        negated = isinstance(node, exp.Not)
-        inner = node.this if negated else node
+        inner = node.this if isinstance(node, exp.Not) else node
+        negated = isinstance(node, exp.Not) != bool(inner.args.get("negate"))
         for kind, write in self.conditions().items():
             if isinstance(inner, kind):
                 return write(inner, "not " if negated else "")

@@ -25,7 +25,8 @@ class _Agents(SQLite):
         def not_sql(self, expression: exp.Not) -> str:
             """`x NOT IN (...)` and its like, where sqlglot writes `NOT x IN (...)`."""
             inner = expression.this
-            if isinstance(inner, exp.In | exp.Like | exp.Between | exp.Is):
+            kinds = exp.In | exp.Like | exp.Between | exp.Is
+            if isinstance(inner, kinds) and not inner.args.get("negate"):
                 left, whole = self.sql(inner, "this"), self.sql(inner)
                 if whole.startswith(f"{left} "):
                     rest = whole.removeprefix(f"{left} ")

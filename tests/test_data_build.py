@@ -1,0 +1,279 @@
+"""Rows built from questions and databases: read whole, linked, and true to the gold SQL."""
+
+import contextlib
+import json
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from shell import run_module
+
+from workflow_scripts.artifacts.data import BuiltCard, Reading
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.tables import Prediction, Row, RowSubject
+from workflow_scripts.data.build import build
+from workflow_scripts.data.catalog import Catalog
+from workflow_scripts.data.link import link_rows
+from workflow_scripts.data.linking import STATED, Linker
+from workflow_scripts.data.read import read
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_jsonl
+from workflow_scripts.formats.answers import parse_decomposer, parse_selector
+from workflow_scripts.metrics.selector import selector_metrics
+from workflow_scripts.sql.schema_names import needed_columns, schema_names
+
+ZOO = """
+CREATE TABLE keeper (id INTEGER PRIMARY KEY, town TEXT);
+CREATE TABLE animal (id INTEGER PRIMARY KEY, name TEXT, kind TEXT, keeper INTEGER, weight INTEGER);
+CREATE VIEW lions AS SELECT name FROM animal WHERE kind = 'lion';
+INSERT INTO keeper VALUES (1, 'Bern'), (2, 'Rome');
+INSERT INTO animal VALUES (1, 'Rex', 'lion', 1, 190), (2, 'Tom', 'cat', 2, 4);
+"""
+HEAVY = "SELECT name FROM animal WHERE weight > 100"
+
+
+@dataclass
+class Made:
+    """What was built of a few databases, and what it was built from."""
+
+    questions: list[dict]
+    databases: Path
+    rows: list[Row]
+    reading: Reading
+    card: BuiltCard
+
+    def of(self, task: str) -> list[Row]:
+        return [row for row in self.rows if row.task == task]
+
+    def run(self, db_id: str, sql: str) -> list[tuple]:
+        file = self.databases / db_id / f"{db_id}.sqlite"
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+            connection.text_factory = bytes
+            return connection.execute(sql).fetchall()
+
+
+def read_built(file: Path) -> tuple[list[Row], Reading]:
+    rows, summary = file.with_suffix(".parquet"), file.with_suffix(".reading.json")
+    read(file, rows, file.with_suffix(".quarantine.jsonl"), summary)
+    return read_rows(Row, rows), Reading.read(summary)
+
+
+@pytest.fixture(scope="module")
+def made(real_databases, tmp_path_factory) -> Made:
+    folder = tmp_path_factory.mktemp("built")
+    questions = real_databases.sample(10_000, seed=5)
+    chosen = sorted({question["db_id"] for question in questions})[:5]
+    questions = [question for question in questions if question["db_id"] in chosen]
+    (folder / "questions.json").write_text(json.dumps(questions))
+    out = folder / "rows.jsonl"
+    build("spider", folder / "questions.json", real_databases.folder, out, broken_share=0.5)
+    card = BuiltCard.read(folder / "rows.card.json")
+    return Made(questions, real_databases.folder, *read_built(out), card)
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    """Builds rows of the zoo's questions; returns the rows and the card."""
+    file = tmp_path / "databases" / "zoo" / "zoo.sqlite"
+    file.parent.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.executescript(ZOO)
+
+    def built(questions: list[dict], form: str = "spider", **settings):
+        key = {"spider": "query", "bird": "SQL"}[form]
+        records = [{"db_id": "zoo", **question} for question in questions]
+        records = [{key: record.pop("sql"), **record} for record in records]
+        given, out = tmp_path / "questions.json", tmp_path / "rows.jsonl"
+        given.write_text(json.dumps(records))
+        build(form, given, tmp_path / "databases", out, **settings)
+        return read_built(out)[0], BuiltCard.read(tmp_path / "rows.card.json")
+
+    return built
+
+
+def test_every_row_is_read_and_linked_to_its_database(made):
+    assert made.reading.quarantined == 0
+    assert made.reading.tasks == made.card.rows
+    subjects = [RowSubject(*(getattr(r, f) for f in RowSubject.__slots__)) for r in made.rows]
+    with Catalog(made.databases) as catalog:
+        links, _ = link_rows(subjects, Linker(subjects, catalog))
+    assert {link.how for link in links} == {STATED}
+
+
+def test_each_question_is_kept_or_dropped_with_a_reason(made):
+    dropped = sum(each.questions for each in made.card.dropped.values())
+    assert made.card.kept + dropped == made.card.questions == len(made.questions)
+    assert made.card.kept == made.card.rows["Decomposer"] > 20
+    assert sum(made.card.failing_sql.values()) == made.card.rows["Refiner"]
+    assert dropped < len(made.questions) / 5
+
+
+def test_gold_sql_returns_what_the_questions_sql_returns(made):
+    for row in made.of("Decomposer"):
+        question = made.questions[row.idx // 2]
+        assert (row.question, row.db_id) == (question["question"].strip(), question["db_id"])
+        assert made.run(row.db_id, row.gold_sql) == made.run(row.db_id, question["query"])
+
+
+def test_steps_run_by_themselves_and_end_in_the_question(made):
+    steps = [(row, parse_decomposer(row.target)) for row in made.of("Decomposer")]
+    assert Counter(str(len(pairs)) for _, pairs in steps) == made.card.sub_questions
+    assert len(made.card.sub_questions) > 1
+    for row, pairs in steps:
+        assert pairs[-1] == (row.question, row.gold_sql)
+        assert all(made.run(row.db_id, sql) for _, sql in pairs)
+
+
+def test_selector_answers_and_pruned_schemas_hold_what_the_sql_needs(made):
+    golds = {row.idx: row for row in made.of("Decomposer")}
+    assert made.of("Selector")
+    for row in made.of("Selector"):
+        gold = golds[row.idx + 1]
+        metrics = selector_metrics(row.target, row.target, row.schema, gold.gold_sql)
+        assert metrics.get("needed_recall", 1) == 1
+        pruned, whole = schema_names(gold.schema), schema_names(row.schema)
+        assert needed_columns(gold.gold_sql, pruned) == needed_columns(gold.gold_sql, whole)
+        assert list(pruned) == list(whole) == [t.lower() for t in parse_selector(row.target)]
+
+
+def test_only_large_schemas_are_pruned(made):
+    columns = {row.db_id: schema_names(row.schema) for row in made.of("Selector")}
+    for tables in columns.values():
+        count = sum(map(len, tables.values()))
+        assert count > 30 or count > 6 * len(tables)
+    assert len(columns) == made.card.large_databases < made.card.databases
+
+
+def test_broken_sql_fails_with_the_error_that_the_row_states(made):
+    for row in made.of("Refiner"):
+        with pytest.raises(sqlite3.Error) as caught:
+            made.run(row.db_id, row.old_sql)
+        assert (str(caught.value), str(caught.type)) == (row.error, row.exception_class)
+        assert made.run(row.db_id, row.gold_sql)
+    assert len(made.card.failing_sql) > 5
+
+
+def test_same_seed_same_bytes_other_seed_other_broken_sql(zoo, tmp_path):
+    questions = [{"question": f"Over {n}?", "sql": f"{HEAVY} + {n}"} for n in range(40)]
+    zoo(questions, broken_share=0.5)
+    first = (tmp_path / "rows.jsonl").read_bytes()
+    zoo(questions, broken_share=0.5)
+    assert (tmp_path / "rows.jsonl").read_bytes() == first
+    zoo(questions, broken_share=0.5, seed=8)
+    assert (tmp_path / "rows.jsonl").read_bytes() != first
+
+
+@pytest.mark.parametrize(
+    ("record", "reason"),
+    [
+        ({"db_id": "gone"}, "database is missing"),
+        ({"question": " "}, "no question"),
+        ({"question": "which  ARE heavy?"}, "asked of this database before"),
+        ({"sql": "SELECT nme FROM animal"}, "SQL fails"),
+        ({"sql": "DELETE FROM animal"}, "SQL fails"),
+        ({"sql": "SELECT name FROM animal WHERE weight > 999"}, "returns nothing"),
+        ({"sql": "SELECT max(weight) FROM animal WHERE id > 9"}, "returns nothing"),
+        ({"sql": "SELECT cast(weight AS unsigned big int) FROM animal"}, "cannot be parsed"),
+        ({"sql": "SELECT name FROM lions"}, "do not show"),
+        ({"question": "Who?\n【Foreign keys】\nWhy?"}, "could not be read back"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_dropped_with_its_reason(zoo, record, reason):
+    good = {"question": "Which are heavy?", "sql": HEAVY}
+    rows, card = zoo([good, {**good, "question": "Who weighs a lot?", **record}])
+    (found,) = card.dropped
+    assert reason in found and card.dropped[found].examples[0].startswith("number 1: ")
+    assert {row.question for row in rows} == {good["question"]}
+
+
+def test_bird_rows_carry_their_evidence(zoo):
+    said = {"question": "Which are heavy?", "sql": HEAVY, "evidence": "heavy: weight > 100"}
+    rows, _ = zoo([said, {"question": "Who is?", "sql": HEAVY}], form="bird", broken_share=1)
+    assert Counter((row.task, row.evidence) for row in rows) == Counter(
+        (task, evidence)
+        for task in ("Decomposer", "Refiner")
+        for evidence in ("heavy: weight > 100", "")
+    )
+
+
+def test_tables_json_gives_words_and_the_keys_that_the_file_lacks(zoo, tmp_path):
+    columns = [(-1, "*"), (0, "ID"), (0, "Town"), (1, "id"), (1, "name"), (1, "Keeper")]
+    words = [(-1, "*"), (0, "id"), (0, "home  town"), (1, "id"), (1, "name"), (1, "kept by")]
+    entry = {
+        "db_id": "zoo",
+        "table_names_original": ["Keeper", "Animal"],
+        "column_names_original": columns,
+        "column_names": words,
+        "foreign_keys": [(5, 1), (5, 1)],
+        "primary_keys": [],
+    }
+    (tmp_path / "tables.json").write_text(json.dumps([entry]))
+    rows, _ = zoo([{"question": "Who?", "sql": HEAVY}], tables=tmp_path / "tables.json")
+    assert "(town, home town. Value examples: ['Bern', 'Rome']." in rows[0].schema
+    assert "(keeper, kept by.)" in rows[0].schema  # a key shows no values
+    assert "(weight, weight. Value examples: [4, 190].)" in rows[0].schema
+    assert rows[0].foreign_keys == "animal.`keeper` = keeper.`id`"
+
+
+def test_failing_answers_of_a_model_become_refiner_rows(zoo, tmp_path):
+    fails, runs = "SELECT nam FROM animal", "SELECT name FROM animal"
+    fenced = f"Sub question 1: Heavy?\nSQL\n```sql\n{fails}\n```\nQuestion Solved."
+    answered = [
+        ("zoo", "which are HEAVY?", fails),
+        (None, "Which are heavy?", fenced),  # the same once more
+        ("zoo", "Which are heavy?", runs),
+        ("zoo", "Which are heavy?", '```json\n{"animal": "keep_all"}\n```'),
+        ("zoo", "Which are heavy?", None),
+        ("farm", "Which are heavy?", "SELECT x FROM animal"),
+        ("zoo", "What else?", "SELECT y FROM animal"),
+    ]
+    file = tmp_path / "predictions.jsonl"
+    keys = ("db_id", "question", "prediction")
+    records = [dict(zip(keys, each, strict=True)) for each in answered]
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
+    parquet = tmp_path / "predictions.parquet"
+    other = Prediction("val", 1, "Decomposer", None, "Which are heavy?", "", "",
+        "```sql\nSELECT name FROM lion\n```", 9, False)  # fmt: skip
+    write_rows(parquet, Prediction, [other])
+    rows, card = zoo(
+        [{"question": "Which are heavy?", "sql": HEAVY}],
+        predictions=[file, parquet], broken_share=0,
+    )  # fmt: skip
+    assert card.failing_sql == {"prediction": 2}
+    refiner = {row.old_sql: (row.error, row.gold_sql) for row in rows if row.task == "Refiner"}
+    assert {old: error for old, (error, _) in refiner.items()} == {
+        fails: "no such column: nam",
+        "SELECT name FROM lion": "no such table: lion",
+    }
+    assert {row.idx for row in rows} == {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("form", "records", "message"),
+    [
+        ("bird", [{"db_id": "zoo", "question": "?", "query": "SELECT 1"}], "entry 1: SQL: Field"),
+        ("spider", [], "no questions"),
+        ("sparc", [], "unknown format 'sparc'; known: spider, bird"),
+        ("spider", [{"db_id": "x", "question": "?", "query": "SELECT 1"}],
+         "no question can be used; number 0: its database is missing .*no such folder"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_told_with_its_place(tmp_path, form, records, message):
+    file = tmp_path / "questions.json"
+    file.write_text(json.dumps(records))
+    with pytest.raises(EssenceError, match=message):
+        build(form, file, tmp_path / "databases", tmp_path / "rows.jsonl")
+    assert not (tmp_path / "rows.jsonl").exists()
+
+
+def test_command_line(zoo, tmp_path):
+    zoo([{"question": "Which are heavy?", "sql": HEAVY}])
+    files = {"--questions": tmp_path / "questions.json", "--databases": tmp_path / "databases"}
+    given = [part for pair in files.items() for part in pair]
+    out = tmp_path / "again.jsonl"
+    done = run_module("workflow_scripts.data.build", "--format", "spider", *given, "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 questions" in done.stdout and "1 of 1 databases" in done.stderr
+    assert len(list(read_jsonl(out))) == 1
