@@ -48,6 +48,7 @@ def test_the_ablation_measures_paired_effects(tmp_path):
     lost = lines["repaired-tokenizer"]
     assert lost.effect == pytest.approx(-0.5) and lost.effect_high < 0
     assert lost.artefact == "A2" and lost.change == "-tokenizer"
+    assert lost.at_most == made.CEILINGS["exact_match_at_most"]
     assert lines["repaired"].effect is None
     with pytest.raises(EssenceError, match="no run of the recipe repaired"):
         variants_of(["as_written"], *ENDS)

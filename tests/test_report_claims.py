@@ -228,6 +228,12 @@ def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path)
     assert english(verdict) == f"artefact: gone when repaired; {said}"
 
 
+def test_beside_an_exact_match_stands_the_highest_within_reach(runs, tmp_path):
+    outcome = answers.exact_match_is_zero(evidence_of(runs, tmp_path), "as_written")
+    said = "no model could reach more than 0.875 with these inputs (Selector 0.875, Decomposer 0."
+    assert said in outcome.text
+
+
 def test_the_loss_quoted_for_batch_4_is_batch_8s(runs, tmp_path):
     verdict = next(text_lines(evidence_of(runs, tmp_path))).verdict
     assert verdict.kind == Kind.ARTEFACT and verdict.artefacts == ["A10"]

@@ -70,7 +70,8 @@ class Effect:
     repair added, "-tokenizer": taken back, "~untrained_base": a control; None for the ends
     themselves), `artefact` what a repair mends. `reach`, of a change in nothing but the number of
     tokens that are generated: the share of the answers that are longer than the smaller number. No
-    more of them can come to equal the right answer, or cease to.
+    more of them can come to equal the right answer, or cease to. `at_most`, of exact match: the
+    highest that any model could reach on these rows (metrics/ceilings.py).
     """
 
     recipe: str
@@ -87,3 +88,4 @@ class Effect:
     effect_low: float | None
     effect_high: float | None
     reach: float | None = None
+    at_most: float | None = None

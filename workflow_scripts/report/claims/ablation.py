@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated
 
 from matplotlib.figure import Figure
@@ -35,18 +36,19 @@ something else changed.
 **How to read it.** Diamonds are the two ends, dots one step away from them: blue adds a repair to
 *as_written*, orange takes one back from *repaired*, green is a control. Lines through the points
 are 95 % intervals over held-out rows (*unseen*: those of databases that no run saw); of the loss,
-over seeds where there are several, and it compares only between recipes with the same tokenizer.
-With the input of another row only what answers have in common can be learned: were it as good as
-*repaired*, the question would count for nothing.
-The untrained base has the same shape and tokenizer but random weights: what *repaired* has over it
-is due to the base model's training. A repair that does nothing alone, but without which *repaired*
-collapses, is necessary and not sufficient: for an answer to equal the raw one, the question must be
-in the input **and** the tokenizer must be able to write it. That more generated tokens (A5) change
-next to nothing is so by construction where next to no answer is longer than before: the share of
-those that are, by the fit audit, stands beside the repair. Hollow: the same answers read
-otherwise. Exact match compares them as the notebooks did, with what the tokenizer can write of the
-right one; then the question alone is enough. Execution accuracy asks for SQL in a fence, which the
-stock tokenizer cannot write; hollow, SQL in any form counts.
+over seeds where there are several, and it compares only between recipes with the same tokenizer. A
+grey bar is the highest exact match that any model could reach, since equal inputs have equal
+answers. With the input of another row only what answers have in common can be learned: were it as
+good as *repaired*, the question would count for nothing. The untrained base has the same shape and
+tokenizer but random weights: what *repaired* has over it is due to the base model's training. A
+repair that does nothing alone, but without which *repaired* collapses, is necessary and not
+sufficient: for an answer to equal the raw one, the question must be in the input **and** the
+tokenizer must be able to write it. That more generated tokens (A5) change next to nothing is so by
+construction where next to no answer is longer than before: the share of those that are, by the fit
+audit, stands beside the repair. Hollow: the same answers read otherwise. Exact match compares them
+as the notebooks did, with what the tokenizer can write of the right one; then the question alone is
+enough. Execution accuracy asks for SQL in a fence, which the stock tokenizer cannot write; hollow,
+SQL in any form counts.
 
 **What the report says.** It ascribes its exact match of 0 to brackets around names.
 """
@@ -136,7 +138,10 @@ def effects_of(runs: list[Run], variants: list[Variant]) -> list[Effect]:
             for variant in variants
         }
         lines += [
-            _of_scores(variant, scores, split, metric)
+            replace(
+                _of_scores(variant, scores, split, metric),
+                at_most=_ceiling(seeds[variant.recipe], metric, split),
+            )
             for variant in variants
             if scores[variant.recipe]  # else no such rows, or no database: nothing was executed
         ]
@@ -153,6 +158,12 @@ def _of_scores(
         effect = difference_over_rows([own[row] for row in rows], [base[row] for row in rows])
     mean = mean_over_rows(list(own.values()))
     return _line(variant, split, metric, len(own), mean, effect)
+
+
+def _ceiling(seeds: list[Run], metric: str, split: str) -> float | None:
+    """The mean over seeds: each has a tokenizer of its own rows' characters."""
+    values = [run.score(f"{metric}_at_most", split) for run in seeds]
+    return None if None in values else fmean(values)
 
 
 def _of_losses(variant: Variant, seeds: dict[str, list[Run]]) -> Effect:

@@ -1,5 +1,6 @@
 """Claims on what the answers are and what their scores can say at all, each under one recipe."""
 
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.claims.evidence import Evidence
 from workflow_scripts.report.claims.outcome import NOT_MEASURED, Outcome, above, below, found
 from workflow_scripts.report.runs import best_runs
@@ -25,12 +26,14 @@ def exact_match_is_zero(evidence: Evidence, recipe: str) -> Outcome:
         return NOT_MEASURED
     best = max(scores, key=lambda name: (scores[name].value, scores[name].high))
     text = f"highest {scores[best]} ({best}, {scores[best].rows} {split} rows)"
-    if recipe in evidence.fit:
-        limits = evidence.fit[recipe].all
-        text += (
-            f"; within reach at most {limits.max_exact_match_decoded:.3f}, "
-            f"{limits.max_exact_match:.3f} against the raw answer"
-        )
+    most = {
+        task: score.value
+        for task in ("all", *TASKS)
+        if (score := evidence.score(recipe, best, "exact_match_decoded_at_most", split, task))
+    }
+    if most:
+        by_task = ", ".join(f"{task} {most[task]:.3f}" for task in TASKS if task in most)
+        text += f"; no model could reach more than {most['all']:.3f} with these inputs ({by_task})"
     return below(f"{text}; as good as 0 below {NEGLIGIBLE}", scores[best], NEGLIGIBLE)
 
 

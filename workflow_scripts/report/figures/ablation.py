@@ -103,6 +103,8 @@ def _draw_effect(axes: Axes, effect: Effect, colour: str, places: dict[str, int]
         axes.axvline(effect.value, color=colour, linewidth=1, linestyle=":")
     if effect.low is not None:
         axes.plot([effect.low, effect.high], [place, place], color=colour, linewidth=1.6)
+    if effect.at_most is not None:
+        axes.plot(effect.at_most, place, marker="|", color=GREY, markersize=9, markeredgewidth=1.6)
     axes.plot(effect.value, place, marker="D" if is_end else "o", color=colour, markersize=5)
     _label(axes, f"{effect.value:.2f}", (effect.value, place))
 
