@@ -20,9 +20,9 @@ Training and evaluation loss over the epochs: one column for each recipe, one ro
 **How to read it.** The solid line is the training loss as the Trainer logs it, the mean over a few
 steps (the legend says how many). Squares are the evaluation loss on the validation rows after each
 epoch. The star marks the epoch with the lowest evaluation loss, whose weights were kept. It is
-filled where training ended because the loss had stopped falling (patience), and hollow where it
-ended because no more epochs were allowed: such a run had not converged, and says nothing about
-which settings are better in the end. Above each panel: batch size, number of rows trained on, the
+filled where training ended because the loss had stopped falling (patience): the run had converged.
+It is hollow where no more epochs were allowed: such a run says nothing about which settings are
+better in the end. Above each panel: batch size, number of rows trained on, the
 lowest evaluation loss, and its epoch and step. The title gives the learning rate of the report and,
 where the configuration multiplies it, the one used here. All panels share the epochs. Losses
 compare only where the same tokens are counted, and only such panels share a loss axis: with padding
@@ -81,9 +81,9 @@ def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
     if published:
         x, y = _evaluations(published.log)
         axes.plot(x, y, "o:", color=style.PUBLISHED, markersize=3, label="evaluation, published")
-    fill, label = ("white", "best epoch; ended with the last epoch allowed")
+    fill, label = ("white", "best epoch, not converged")
     if training.stopped_early:
-        fill, label = (style.BLACK, "best epoch; ended by patience")
+        fill, label = (style.BLACK, "best epoch, converged")
     best = {"markerfacecolor": fill, "markeredgecolor": style.BLACK, "markersize": 10}
     axes.plot(training.best_epoch, training.best_eval_loss, "*", color="none", **best, label=label)
     axes.set_xlim(left=0)
