@@ -225,7 +225,7 @@ def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs):
     cells = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 0}
     stopped = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 1}
     assert cells == {"*"} and "*" not in stopped, "batch 8 ended by patience"
-    assert unfinished(grid) in texts_of(figure)
+    assert f"Each run is trained on 12 rows. {unfinished(grid)}" in texts_of(figure)
     assert unfinished([run for run in grid if run.settings.batch_size == 8]) == ""
     of_loss = [axes.get_images()[0].norm for axes in panels[:, 0]]
     limits = [(norm.vmin, norm.vmax) for norm in of_loss]
@@ -257,7 +257,7 @@ def test_the_chain_shows_what_each_run_starts_from(tmp_path):
     carried = provenance.base.model_copy(update={"folder": folder})
     provenance.model_copy(update={"base": carried}).write(second / "provenance.json")
     figure = carried_weights.plot_carried_weights([Run(first), Run(second)], PUBLISHED)
-    assert "as_run, 2 runs from exp1_natural to exp1_balanced:" in texts_of(figure)
+    assert "as_run, 2 runs on 12 rows, exp1_natural to exp1_balanced:" in texts_of(figure)
     quoted = "published: 0.374 at first, 0.314 at last (falls 1 of 1 times, rises 0)"
     assert quoted in texts_of(figure)
     lines = figure.axes[0].get_lines()

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.published import LoggedEpoch, Published
 from workflow_scripts.artifacts.runs import Epoch
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.figures.panels import PADDING, by_recipe, unfinished
+from workflow_scripts.report.figures.panels import PADDING, by_recipe, rows_trained_on, unfinished
 from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.runs import Run
 from workflow_scripts.stage import Input, Setting, run_stage
@@ -67,7 +67,8 @@ def plot_carried_weights(
 
 
 def _seen(chain: list[Run], published: Published) -> str:
-    words = f"{chain[0].recipe}, {len(chain)} runs from {chain[0].name} to {chain[-1].name}:"
+    rows, first, last = rows_trained_on(chain), chain[0], chain[-1]
+    words = f"{first.recipe}, {len(chain)} runs on {rows} rows, {first.name} to {last.name}:"
     losses = {"measured": [run.training.best_eval_loss for run in chain]}
     if all(run.name in published.runs for run in chain):
         losses["published"] = [published.runs[run.name].best_eval_loss for run in chain]

@@ -70,13 +70,14 @@ def bar(fit: TaskFit, measure: str) -> tuple[float, str]:
 
 
 def _draw_task(axes: Axes, audits: list[FitAudit], measure: str, task: str, offset: float) -> None:
+    rows = max(audit.tasks[task].rows if task in audit.tasks else 0 for audit in audits)
     bars = [
         bar(audit.tasks[task], measure) if task in audit.tasks else (np.nan, "") for audit in audits
     ]
     drawn = axes.bar(
         np.arange(len(audits)) + offset, [height for height, _ in bars], WIDTH,
         color=style.TASK_COLOURS[task], hatch=HATCHES[task], edgecolor="white", linewidth=0,
-        label=task,
+        label=f"{task} (n = {rows:,})",
     )  # fmt: skip
     axes.bar_label(drawn, [label for _, label in bars], fontsize=style.SMALL, padding=1)
 

@@ -18,7 +18,12 @@ from matplotlib.patches import Rectangle
 
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.report.figures import style
-from workflow_scripts.report.figures.panels import by_recipe, counted_in_loss, unfinished
+from workflow_scripts.report.figures.panels import (
+    by_recipe,
+    counted_in_loss,
+    rows_trained_on,
+    unfinished,
+)
 from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.runs import LOWER_IS_BETTER, Run
@@ -120,7 +125,8 @@ def plot_heatmap(
         panels[0, column].set_title(METRICS[metric][0], loc="left", fontsize=8.5)
         panels[-1, column].set_xlabel("learning rate")
     _name_rows(panels[:, 0], recipes, published)
-    style.legend_below(figure, footnote=unfinished(runs))
+    trained = f"Each run is trained on {rows_trained_on(runs)} rows."
+    style.legend_below(figure, footnote=f"{trained} {unfinished(runs)}")
     return figure
 
 

@@ -54,9 +54,16 @@ def loss_panels(recipes: list[Recipe], rows: int, height: float) -> tuple[Figure
     return figure, panels
 
 
+def rows_trained_on(runs: list[Run]) -> str:
+    """Their numbers, the smallest first: "67" or "67, 264"."""
+    return ", ".join(
+        f"{rows:,}" for rows in sorted({run.training.rows["train"]["all"] for run in runs})
+    )
+
+
 def size_of(run: Run) -> str:
     """The batch size and the number of rows that a run is trained on."""
-    return f"batch {run.settings.batch_size}, {run.training.rows['train']['all']:,} rows"
+    return f"batch {run.settings.batch_size}, {rows_trained_on([run])} rows"
 
 
 def unfinished(runs: list[Run]) -> str:
