@@ -197,9 +197,10 @@ def test_the_front_page_counts_what_became_of_the_claims(tables):
 # --- verdicts
 
 
-def effect(metric: str, repair: str, artefact: str, high: float, n: int = 90) -> Effect:
-    """A repair that was taken back costs something, and leaves at most `high`."""
-    return Effect("", "", repair, artefact, "test", metric, n, 0, 0, high, -0.3, -0.4, -0.2)
+def effect(metric, repair, artefact, high, n=90, effect_high=-0.2) -> Effect:
+    """A repair that was taken back costs at least `-effect_high`, and leaves at most `high`."""
+    cost = (-0.3, -0.4, effect_high)
+    return Effect("", "", repair, artefact, "test", metric, n, 0, 0, high, *cost)
 
 
 def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path):
@@ -218,6 +219,7 @@ def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path)
         effect("exact_match_decoded", "-tokenizer", "A2", limit + 0.01),
         effect("exact_match_decoded", "-generation", "A5", limit - 0.01, n=LEAST_ROWS - 1),
         effect("exact_match_decoded", "+prompt", "A1", limit - 0.01),
+        effect("exact_match_decoded", "-prompt", "A1", limit - 0.01, effect_high=0.01),
     ]
     verdict = line_in_words(claim, evidence_of(runs, tmp_path, ablation=ablation)).verdict
     assert verdict.artefacts == ["A1", "A2", "A5"] and not verdict.singled_out
