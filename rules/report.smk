@@ -38,7 +38,7 @@ rule write_front_page:
 
 
 REPORT_PARTS.append("results/report/workflow.rst")
-REPORT_ITEMS = [REPORT_PARTS, "results/report.html"]
+REPORT_ITEMS = [REPORT_PARTS, MODEL_CARDS, "results/report.html"]
 
 
 # The words beside each figure and table, from the modules that make them.

@@ -1,7 +1,13 @@
 # In:  scores, training summaries and provenance of every run, fit audits, the published numbers.
 # Out: results/tables/: results, summary, models, differences, equal_steps, runs, claims; with
 #      `snakemake ablation`, or where the configuration has it in the report, what each repair is
-#      worth.
+#      worth. results/runs/<recipe>/<run>/seed<k>/model/README.md: the card of each run's model.
+
+# What the ablation adds to the runs of the recipes in use.
+ABLATION_ONLY = [folder for folder in ablation_dirs() if folder not in run_dirs()]
+MODEL_CARDS = files_of(
+    run_dirs() + ABLATION_ONLY * ABLATION_IN_REPORT, "model/README.md"
+)
 
 
 rule tabulate_results:
@@ -205,6 +211,39 @@ rule tabulate_ablation:
         stage_command("report.claims.ablation")
 
 
+rule write_model_cards:
+    input:
+        files_of(run_dirs(), "training.json", "provenance.json", *SCORES),
+        reading="results/data/reading.json",
+    output:
+        cards=files_of(run_dirs(), "model/README.md"),
+    log:
+        "logs/report/write_model_cards.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        runs=run_dirs(),
+        note=NOTE,
+        base=config["model"]["base"] if config["model"].get("revision") else None,
+    message:
+        "A card for the model of each run"
+    shell:
+        stage_command("report.pages.model_card")
+
+
+use rule write_model_cards as write_ablation_cards with:
+    input:
+        files_of(ABLATION_ONLY, "training.json", "provenance.json", *SCORES),
+        reading="results/data/reading.json",
+    output:
+        cards=files_of(ABLATION_ONLY, "model/README.md"),
+    log:
+        "logs/report/write_ablation_cards.log",
+    params:
+        runs=ABLATION_ONLY,
+
+
 rule ablation:
     input:
         rules.tabulate_ablation.output,
+        rules.write_ablation_cards.output,

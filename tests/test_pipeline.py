@@ -18,6 +18,8 @@ def test_everything_promised_is_there(smoke):
     results = smoke.folder / "results"
     for name in ("report.html", "data/rows.parquet", "data/quarantine.jsonl", "tables/results.csv"):
         assert (results / name).is_file(), name
+    models = list(results.glob("runs/*/*/*/model"))
+    assert models and all((folder / "README.md").is_file() for folder in models)
     drawn = {path.stem for path in (results / "figures").glob("*.svg")}
     assert drawn and drawn == {path.stem for path in (results / "figures").glob("*.png")}
     with open(results / "tables/results.csv") as file:
@@ -177,4 +179,7 @@ def test_the_ablation_adds_and_takes_back_each_repair(project):
     metrics = {"exact_match", "exact_match_decoded", "rouge_l", *executed}
     assert {row["metric"] for row in rows} == {*metrics, "loss_per_token"}
     assert (results / "figures/ablation.png").is_file()
+    assert (
+        results / "runs/repaired~untrained_base/exp3_bs4_lr1e-4/seed42/model/README.md"
+    ).is_file()
     assert project.stale("ablation") == {}

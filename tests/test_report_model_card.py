@@ -1,0 +1,107 @@
+"""The cards of models: what Hugging Face's tools read of them, numbers, limits, code that runs."""
+
+import re
+
+import pytest
+import report_files as made
+import tiny_model
+from conftest import ROOT
+from huggingface_hub import ModelCard
+
+from workflow_scripts.artifacts.data import Reading
+from workflow_scripts.artifacts.runs import Scores, Training
+from workflow_scripts.model.decoding import generate
+from workflow_scripts.model.load import base_digest, load_model
+from workflow_scripts.report.pages.model_card import METRICS, write_model_cards
+from workflow_scripts.report.runs import Run
+from workflow_scripts.text.tokenizers import decode, load_tokenizer
+
+NOTE = "generated twin data, stand-in model"
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Make a run and its card; gives the run's folder and the card as Hugging Face reads it."""
+    made.make_data(tmp_path / "data")
+
+    def do(recipe: str = "repaired", base: str | None = None, **settings):
+        folder = made.make_run(tmp_path / "runs", made.recipe(recipe), "r", **settings)
+        card = folder / "model" / "README.md"
+        reading = Reading.read(tmp_path / "data/reading.json")
+        write_model_cards([Run(folder)], reading, [card], NOTE, base)
+        return folder, ModelCard.load(card)
+
+    return do
+
+
+def test_hugging_face_reads_every_score_of_the_card(write):
+    folder, card = write(exact_match=0.25, base="someone/t5")
+    scores = [each for each in Run(folder).scores if each.metric in METRICS]
+    found = {
+        (each.dataset_split, each.dataset_config, each.metric_type): each.metric_value
+        for each in card.data.eval_results
+    }
+    assert len(found) == len(scores) > 30
+    for each in scores:
+        assert found[each.split, each.task, each.metric] == each.value
+    assert card.data.base_model == "someone/t5" and card.data.library_name == "transformers"
+    assert {each.dataset_type for each in card.data.eval_results} == {"6" * 64}
+
+
+def test_numbers_have_intervals_and_rows(write):
+    _, card = write(exact_match=0.25)
+    assert NOTE in card.text
+    lines = [line for line in card.text.splitlines() if line.startswith("| Decomposer |")]
+    assert len(lines) == 3  # val, test, train
+    assert (
+        "| 0.250 [0.200, 0.300], n = 12 | 0.750, n = 12 | 0.350 [0.300, 0.400], n = 12 |"
+        in lines[1]
+    )
+    assert "None" not in card.text and "{" not in card.text
+    table = [line.count("|") for line in card.text.splitlines() if line.startswith("| ")]
+    assert set(table) == {3, len(METRICS) + 2}
+
+
+def test_limits_follow_from_training_and_scores(write):
+    folder, card = write()
+    assert "Training ended after 4 epochs, as planned" in card.text
+    assert "could exceed an exact match of 0.750 on these test rows" in card.text
+    assert "is a control" not in card.text and "had learned from other rows" not in card.text
+    training = Training.read(folder / "training.json")
+    other = training.settings.run.model_copy(update={"sources": "other"})
+    settings = training.settings.model_copy(update={"run": other})
+    training = training.model_copy(update={"stopped_early": True, "settings": settings})
+    training.write(folder / "training.json")
+    scores = Scores.read(folder / "scores.json")
+    reachable = [each for each in scores.scores if not each.metric.endswith("at_most")]
+    scores.model_copy(update={"scores": reachable}).write(folder / "scores.json")
+    card = folder / "model" / "README.md"
+    write_model_cards(
+        [Run(folder)], Reading.read(folder.parents[2].parent / "data/reading.json"), [card]
+    )
+    text = card.read_text()
+    assert "is a control" in text and "as planned" not in text and "could exceed" not in text
+    assert "Made with" not in text
+
+
+def test_a_card_changes_no_digest_of_the_model(write, tmp_path):
+    base = tiny_model.make_base(tmp_path / "base")
+    before = base_digest(base)
+    folder, _ = write()
+    (base / "README.md").write_text((folder / "model/README.md").read_text())
+    assert base_digest(base) == before
+
+
+def test_the_code_of_a_card_answers_as_the_pipeline_does(write, capsys):
+    _, card = write()
+    (code,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
+    folder, prompt = ROOT / "resources/models/standin", "Query: How many pots? | tables: pot: id"
+    exec(
+        code.replace("max_new_tokens=512", "max_new_tokens=12"),
+        {"folder": folder, "prompt": prompt},
+    )
+    tokenizer = load_tokenizer(folder, "stock")
+    model = load_model(folder).eval()
+    (answer,) = generate(model, [tokenizer(prompt)["input_ids"]], tokenizer.pad_token_id, 12, 1)
+    said = capsys.readouterr().out
+    assert said == decode(tokenizer, answer) + "\n" and len(said) > 10
