@@ -49,6 +49,8 @@ rule answer_examples:
         train=[],
         val="results/examples/from_all.parquet",
         test="results/examples/held_out.parquet",
+        unseen=[],
+        other=[],
     output:
         out="results/examples/predictions.parquet",
     log:

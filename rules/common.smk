@@ -9,16 +9,18 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.commands import stage_command
 from workflow_scripts.config import (
     best_run_candidates,
-    keeps_test,
     local_gpus,
     recipe_settings,
     run_settings,
     runs_of,
     sample_name,
     sample_settings,
+    splits_tested,
+    unseen_databases,
     wants_gpu,
 )
 from workflow_scripts.config_check import checked
@@ -61,6 +63,11 @@ DATABASE_FILES = (
     else [str(path) for _, path in list_databases(DATABASES or "nowhere")]
 )
 RUN = "results/runs/{recipe}/{run}/seed{seed}"
+TEST_FILES = {split: f"results/data/{split}.parquet" for split in TEST_SPLITS}
+OTHER = config["test_set"].get("other")  # rows and databases of another test
+OTHER_DATABASE_FILES = (
+    [str(path) for _, path in list_databases(OTHER["databases"])] if OTHER else []
+)
 
 # A folder is taken as it is; a name with a revision is downloaded from the hub first.
 HUB_FOLDER = f"resources/downloads/models/{Path(config['model']['base']).name}"
@@ -115,12 +122,16 @@ def training_inputs(wildcards):
 
 
 def prediction_inputs(wildcards):
-    """A run's model and the rows it is scored on: its own, or those of `scored_on`."""
+    """A run's model and the rows it is asked: its own (or those of `scored_on`), test rows."""
     scored_on = runs_of(config, wildcards.recipe)[wildcards.run]["scored_on"]
     run = wildcards.run if scored_on == "self" else scored_on
     return {
         **sample_files(wildcards.recipe, run, wildcards.seed),
-        "test": ["results/data/test.parquet"] * keeps_test(config, wildcards.recipe),
+        **dict.fromkeys(TEST_SPLITS, []),
+        **{
+            split: TEST_FILES[split]
+            for split in splits_tested(config, wildcards.recipe)
+        },
         "model": [f"{RUN}/model/{name}" for name in MODEL_FILES],
     }
 

@@ -1,7 +1,8 @@
 # In:  the raw rows (the twin, a file, an address, questions and databases) and the base model's
 #      tokenizer.
 # Out: results/data/: rows.parquet, quarantine.jsonl, reading.json, profile.json, lengths.parquet,
-#      test.parquet, samples/<sample>/seed<k>/{train,val}.parquet; results/fit/<recipe>.json.
+#      test.parquet, unseen.parquet, other.parquet,
+#      samples/<sample>/seed<k>/{train,val}.parquet; results/fit/<recipe>.json.
 
 RAW_ROWS = {
     "twin": "resources/twin/rows.jsonl",
@@ -17,6 +18,12 @@ SAMPLES = {
     for recipe in config["recipes"]
     for run in runs_of(config, recipe)
 }
+# The samples that stay away from test rows.
+APART = [
+    name
+    for name, (recipe, _) in SAMPLES.items()
+    if config["recipes"][recipe]["test_set"]
+]
 
 
 localrules:
@@ -128,6 +135,21 @@ rule read_rows:
         stage_command("data.read")
 
 
+if OTHER:
+
+    use rule read_rows as read_other with:
+        input:
+            raw=OTHER["rows"],
+        output:
+            rows=TEST_FILES["other"],
+            summary="results/data/other.reading.json",
+        log:
+            "logs/data/read_other.log",
+            quarantine="results/data/other.quarantine.jsonl",
+        benchmark:
+            "results/benchmarks/data/read_other.jsonl"
+
+
 rule profile_rows:
     input:
         rows="results/data/rows.parquet",
@@ -171,7 +193,8 @@ rule draw_test:
     input:
         rows="results/data/rows.parquet",
     output:
-        test="results/data/test.parquet",
+        test=TEST_FILES["test"],
+        unseen=TEST_FILES["unseen"],
         card="results/data/test.card.json",
     log:
         "logs/data/draw_test.log",
@@ -180,6 +203,7 @@ rule draw_test:
     params:
         per_task=settings_json(config["test_set"]["rows"]),
         seed=config["test_set"]["seed"],
+        unseen_databases=unseen_databases(config),
     message:
         "Setting the test rows aside"
     shell:
@@ -190,11 +214,7 @@ rule draw_sample:
     input:
         rows="results/data/rows.parquet",
         # Left out of every sample, unless the recipe does without a test set.
-        test=lambda wildcards: (
-            "results/data/test.parquet"
-            if config["recipes"][SAMPLES[wildcards.sample][0]]["test_set"]
-            else []
-        ),
+        test=lambda w: TEST_FILES["test"] if w.sample in APART else [],
     output:
         train=f"{SAMPLE}/train.parquet",
         val=f"{SAMPLE}/val.parquet",
@@ -206,6 +226,9 @@ rule draw_sample:
     params:
         settings=lambda w: settings_json(
             sample_settings(config, *SAMPLES[w.sample], int(w.seed))
+        ),
+        unseen_databases=lambda w: (
+            unseen_databases(config) if w.sample in APART else []
         ),
     message:
         "Drawing the rows {wildcards.sample}, seed {wildcards.seed}"

@@ -40,6 +40,7 @@ rule score:
     input:
         predictions=f"{RUN}/predictions.parquet",
         training=f"{RUN}/training.json",
+        train=lambda w: sample_files(w.recipe, w.run, w.seed)["train"],
     output:
         scores=f"{RUN}/scores.json",
     log:
@@ -71,12 +72,30 @@ rule link_rows:
         stage_command("data.link")
 
 
+if OTHER:
+
+    use rule link_rows as link_other with:
+        input:
+            rows=TEST_FILES["other"],
+            databases=OTHER_DATABASE_FILES,
+        output:
+            links="results/data/other.links.parquet",
+            report="results/data/other.links.json",
+        log:
+            "logs/data/link_other.log",
+        params:
+            databases=OTHER["databases"],
+
+
 rule execute:
     input:
         predictions=f"{RUN}/predictions.parquet",
         rows="results/data/rows.parquet",
         links="results/data/links.parquet",
         database_files=DATABASE_FILES,
+        other_rows=TEST_FILES["other"] if OTHER else [],
+        other_links="results/data/other.links.parquet" if OTHER else [],
+        other_files=OTHER_DATABASE_FILES,
     output:
         scores=f"{RUN}/sql_scores.json",
         verdicts=f"{RUN}/verdicts.parquet",
@@ -88,6 +107,7 @@ rule execute:
         "../envs/essence.yaml"
     params:
         databases=lambda wildcards: DATABASES,
+        other_databases=OTHER["databases"] if OTHER else None,
         cache="work/executed",
         recipe="{recipe}",
         run="{run}",

@@ -14,8 +14,8 @@ SEEDS_USED = f"{len(SEEDS)} seeds" if len(SEEDS) > 1 else f"seed {SEEDS[0]}"
 FIRST_SEED_USED = f"seed {SEEDS[0]}{f', the first of {len(SEEDS)}' * (len(SEEDS) > 1)}"
 BEST = config["best_run"]
 ABLATION_IN_REPORT = config["ablation"]["in_report"]
-BEST_HAS_TEST = keeps_test(config, BEST["recipe"])
-TEST_ROWS = "results/data/test.parquet"
+BEST_HAS_TEST = "test" in splits_tested(config, BEST["recipe"])
+TEST_ROWS = TEST_FILES["test"]
 # What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
 SCORES = ["scores.json"] + (
     ["sql_scores.json", "verdicts.parquet"] if DATABASES else []

@@ -10,7 +10,15 @@ import pytest
 import yaml
 from conftest import merged
 
-from workflow_scripts.config import local_gpus, run_settings, runs_of, sample_name
+from workflow_scripts.artifacts.tables import SPLITS
+from workflow_scripts.config import (
+    local_gpus,
+    run_settings,
+    runs_of,
+    sample_name,
+    splits_tested,
+    unseen_databases,
+)
 from workflow_scripts.config_check import SCHEMA, checked
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.origin import keep_apart, origin_note, origin_of
@@ -90,6 +98,29 @@ def test_figures_say_whose_rows_they_show(config, data, note):
     assert origin_note(config).startswith(note)
 
 
+def test_the_splits_of_the_schema_are_those_of_the_code():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert tuple(schema["$defs"]["split"]["enum"]) == SPLITS
+
+
+def test_the_splits_tested_are_those_that_a_recipe_has_rows_of(config):
+    assert splits_tested(config, "repaired") == ["test", "unseen"]
+    assert splits_tested(config, "as_run") == []
+    put(config, "test_set.other", {"rows": "a.jsonl", "databases": "dir"})
+    put(config, "test_set.unseen_databases", [])
+    assert splits_tested(config, "repaired") == ["test", "other"]
+    put(config, "test_set.rows", dict.fromkeys(config["test_set"]["rows"], 0))
+    assert splits_tested(config, "repaired") == ["other"]
+
+
+def test_the_twins_databases_are_unseen_where_nothing_is_said_and_no_others(config):
+    assert len(unseen_databases(config)) == 3
+    put(config, "data.source", "path")
+    assert unseen_databases(config) == []
+    put(config, "test_set.unseen_databases", ["world_1"])
+    assert unseen_databases(config) == ["world_1"]
+
+
 def test_gpus_are_counted_by_their_devices(tmp_path):
     for name in ("nvidia0", "nvidia1", "nvidiactl", "nvidia-uvm", "null"):
         (tmp_path / name).touch()
@@ -139,6 +170,8 @@ def test_the_schema_is_a_schema_and_describes_every_key():
             "as_run keeps no test rows",
         ),
         ("prediction.splits", ["test"], "prediction.splits needs val"),
+        ("test_set.unseen_databases", ["moon"], "moon, which the twin does not have. Its dat"),
+        ("test_set.other", {"rows": "no.jsonl", "databases": "docs"}, "docs': no database there"),
         ("ablation.unrepaired", "as_run", "must be a run of as_run"),
         ("claims.repaired", "mine", "must be one of the recipes"),
         ("seeds", [], "seeds"),

@@ -45,9 +45,10 @@ def pool(rows_path):
 def drawn(rows_path, tmp_path):
     """Draw one sample; gives its card, and the rows of train and val."""
 
-    def do(test=None, name="a", path=rows_path, **settings):
+    def do(test=None, name="a", path=rows_path, unseen_databases=(), **settings):
         outs = [tmp_path / f"{name}.{part}" for part in ("train", "val", "card")]
-        draw_sample(path, *outs, settings=parsed(SampleSettings, settings, "settings"), test=test)
+        given = parsed(SampleSettings, settings, "settings")
+        draw_sample(path, *outs, given, test, unseen_databases)
         return SampleCard.read(outs[2]), *(pq.read_table(out).to_pylist() for out in outs[:2])
 
     return do
@@ -55,7 +56,8 @@ def drawn(rows_path, tmp_path):
 
 @pytest.fixture
 def test_set(rows_path, tmp_path):
-    draw_test(rows_path, tmp_path / "test", tmp_path / "test.card", PER_TASK, 7)
+    outs = (tmp_path / name for name in ("test", "unseen", "test.card"))
+    draw_test(rows_path, *outs, PER_TASK, 7)
     return tmp_path / "test"
 
 
@@ -146,21 +148,84 @@ def test_every_row_has_the_same_chance(pool):
 
 
 def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path):
-    out = tmp_path / "test", tmp_path / "card"
+    out = [tmp_path / name for name in ("test", "unseen", "card")]
     draw_test(rows_path, *out, PER_TASK, 7)
-    test, card = pq.read_table(out[0]).to_pylist(), shapes.TestCard.read(out[1])
+    test, card = pq.read_table(out[0]).to_pylist(), shapes.TestCard.read(out[2])
     assert count(test) == PER_TASK == card.tasks["test"]
-    assert card.sha256 == {"input": sha256(rows_path), "test": sha256(out[0])}
+    assert card.sha256["input"] == sha256(rows_path) and card.sha256["test"] == sha256(out[0])
     assert card.shared["test_rest"].questions == card.shared["test_rest"].gold_sql == 0
-    assert sum(card.rows.values()) + card.set_aside_with_test == 2400
+    assert sum(card.rows.values()) + sum(card.set_aside.values()) == 2400
     # 60 groups at least are needed for 30 Refiner rows; thrift: not many more are touched
-    assert card.set_aside_with_test < 130
+    assert card.set_aside["same question or SQL as a test row"] < 130
+    assert card.rows["unseen"] == 0 == pq.read_metadata(out[1]).num_rows
 
 
 def test_another_seed_gives_another_test_set(pool):
     one, same, other = (sampling.choose_test(pool, PER_TASK, seed) for seed in (1, 1, 2))
     assert one == same
     assert len(one & other) < 30
+
+
+UNSEEN = ["farm_3", "farm_11"]
+
+
+def farms_of(rows):
+    return {f"farm_{row['question'].split()[5]}" for row in rows}
+
+
+@pytest.mark.parametrize("settings", [{"sampling": "natural"}, {"sampling": "balanced"}])
+def test_no_sample_row_is_of_an_unseen_database(rows_path, drawn, tmp_path, settings):
+    test, unseen, card = out = [tmp_path / name for name in ("test", "unseen", "card")]
+    draw_test(rows_path, *out, PER_TASK, 7, UNSEEN)
+    rows = {path: pq.read_table(path).to_pylist() for path in (test, unseen)}
+    assert count(rows[test]) == count(rows[unseen]) == PER_TASK
+    assert farms_of(rows[unseen]) == set(UNSEEN)
+    assert not farms_of(rows[test]) & set(UNSEEN)
+    told = shapes.TestCard.read(card)
+    assert told.set_aside["about an unseen database"] == 300 - 120
+    assert told.shared["unseen_rest"].model_dump() == dict.fromkeys(
+        ("questions", "gold_sql", "databases"), 0
+    )
+    left = min(told.tasks["rest"].values()) * 3 if "balanced" in settings.values() else None
+    settings = settings | {"rows": left or told.rows["rest"]}
+    card, train, val = drawn(test=test, unseen_databases=UNSEEN, **settings)
+    assert not farms_of(train + val) & set(UNSEEN)
+    assert len(farms_of(train + val)) == 14
+    assert card.unseen_databases == UNSEEN
+    with pytest.raises(EssenceError, match=r"rows are wanted, there are \d+|rows of"):
+        drawn(test=test, unseen_databases=UNSEEN, **settings | {"rows": settings["rows"] + 3})
+
+
+def test_unseen_rows_are_as_many_as_there_are(rows_path, tmp_path, capsys):
+    out = [tmp_path / name for name in ("test", "unseen", "card")]
+    draw_test(rows_path, *out, PER_TASK | {"Refiner": 100}, 7, ["farm_3"])
+    assert count(pq.read_table(out[1]).to_pylist()) == PER_TASK
+    assert "unseen: 100 rows of Refiner are wanted, there are 30" in capsys.readouterr().out
+
+
+def test_unseen_databases_that_no_row_is_about(pool, drawn):
+    known = r"no row is about farm_99; the rows are about farm_0, farm_1, farm_10, "
+    with pytest.raises(EssenceError, match=known):
+        sampling.choose_unseen(pool, ["farm_1", "farm_99"], PER_TASK, 1)
+    with pytest.raises(EssenceError, match=known):
+        drawn(unseen_databases=["farm_99"], sampling="natural", rows=20)
+
+
+def test_what_may_be_about_an_unseen_database_is_set_aside(tmp_path):
+    """Farm 3 is stated nowhere; farm 1's schema is also that of a database `twin_of_1`."""
+    stated = [made.raw(n, "Selector", n % 3, n) for n in range(30)]
+    stated += [made.raw(90 + n, "Selector", 1, n, db_id="twin_of_1") for n in range(3)]
+    lost = [made.raw(n, "Decomposer", n % 2 * 2 + 1, 100 + n) for n in range(30, 40)]
+    pool = load_pool(made.rows_parquet(tmp_path, [*stated, *lost]))
+    perhaps = "perhaps about an unseen database"
+
+    def kept(*unseen):
+        return sampling.set_aside(pool, (), unseen)[perhaps]
+
+    unknown, ambiguous = set(range(31, 40, 2)), set(range(30, 40, 2))
+    assert kept("farm_1") == kept("twin_of_1") == unknown | ambiguous
+    assert kept("farm_0") == unknown, "those of farm 1 or its twin are about neither"
+    assert kept() == set()
 
 
 def test_a_task_without_test_rows(pool):
@@ -349,12 +414,16 @@ def test_rows_without_a_database_are_said(tmp_path, capsys):
 
 
 def test_the_two_commands(rows_path, tmp_path):
-    test, card, train, val = (tmp_path / name for name in ("test", "card", "train", "val"))
+    test, unseen, card, train, val = (
+        tmp_path / name for name in ("test", "unseen", "card", "train", "val")
+    )
     done = run_module(
         "workflow_scripts.data.draw_test", "--rows", rows_path, "--per-task", json.dumps(PER_TASK),
-        "--seed", 7, "--test", test, "--card", tmp_path / "test.card",
+        "--seed", 7, "--test", test, "--unseen", unseen, "--card", tmp_path / "test.card",
+        "--unseen-databases", *UNSEEN,
     )  # fmt: skip
     assert "test: 120 rows (Selector 40, Decomposer 50, Refiner 30)" in done.stdout, done.stderr
+    assert "set aside: 180 rows about an unseen database" in done.stdout
     settings = {"sampling": "balanced", "rows": 60, "split": "row", "draw": 2, "seed": 3}
     command = ["workflow_scripts.data.draw_sample", "--rows", rows_path, "--test", test]
     command += ["--train", train, "--val", val]

@@ -73,12 +73,12 @@ def predictions(answers: dict[int, str]) -> list[Prediction]:
     ]  # fmt: skip
 
 
-def run_stage(folder: Path, answered: list[Prediction], repeat: int = 0) -> None:
+def run_stage(folder: Path, answered: list[Prediction], repeat: int = 0, **other: Path) -> None:
     write_rows(folder / "predictions.parquet", Prediction, answered)
     tables = [folder / f"{name}.parquet" for name in ("predictions", "rows", "links")]
     score_sql(
         *tables, folder / "databases", folder / "cache", "repaired", "r1", 42,
-        folder / "scores.json", folder / "verdicts.parquet", seconds=2.0, repeat=repeat,
+        folder / "scores.json", folder / "verdicts.parquet", seconds=2.0, repeat=repeat, **other,
     )  # fmt: skip
 
 
@@ -147,6 +147,35 @@ def test_tables_that_do_not_fit_together(folder):
         run_stage(folder, predictions({}))
     with pytest.raises(EssenceError, match="no answers in it"):
         run_stage(folder, [])
+
+
+def test_rows_of_another_file_are_judged_on_their_own_databases(folder):
+    """Row 1 of the other file has the idx of a row, and another question, gold and database."""
+    mine = folder / "mine"
+    path = mine / "databases/desk/desk.sqlite"
+    path.parent.mkdir(parents=True)
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE pencil (hard TEXT)")
+        connection.execute("INSERT INTO pencil VALUES ('2B')")
+    gold = "SELECT hard FROM pencil"
+    other = row(1, "Decomposer", render_decomposer([("?", gold)]), gold, "How hard?")
+    other.schema = "# Table: pencil\n[\n  (hard, hard.)\n]"
+    write_rows(mine / "rows.parquet", Row, [other])
+    write_rows(mine / "links.parquet", Link, [Link(1, "desk", "schema", ["desk"])])
+    own = predictions({1: render_decomposer([("?", "SELECT 0")])})
+    asked = dataclasses.replace(own[1], split="other", question="How hard?", gold=other.target)
+    answered = [*own, dataclasses.replace(asked, prediction=other.target)]
+    with pytest.raises(EssenceError, match="has the split other: give --other-rows"):
+        run_stage(folder, answered)
+    run_stage(
+        folder, answered, other_rows=mine / "rows.parquet", other_links=mine / "links.parquet",
+        other_databases=mine / "databases",
+    )  # fmt: skip
+    scores = read(folder)[1]
+    assert scores["other", "Decomposer", "execution_accuracy"].value == 1
+    assert scores["test", "Decomposer", "execution_accuracy"].value == 0.5
+    judged = read_rows(Judged, folder / "verdicts.parquet")[-1]
+    assert (judged.split, judged.db_id, judged.gold) == ("other", "desk", gold)
 
 
 # One answer, one verdict ---------------------------------------------------------------------

@@ -13,7 +13,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.runs import Epoch, Losses, Score, Scores, Training
 from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
-from workflow_scripts.artifacts.tables import BoundedPrediction
+from workflow_scripts.artifacts.tables import BoundedPrediction, RowAnswer
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics.ceilings import ceilings, highest_exact_match
@@ -143,12 +143,15 @@ def training() -> Training:
 @pytest.fixture
 def folder(tmp_path) -> Path:
     training().write(tmp_path / "training.json")
+    learned = [RowAnswer(1, "{a b}"), RowAnswer(2, "something else")]
+    write_rows(tmp_path / "train.parquet", RowAnswer, learned)
     return tmp_path
 
 
 def score(folder: Path, answers: list[BoundedPrediction]) -> Scores:
     write_rows(folder / "predictions.parquet", BoundedPrediction, answers)
-    score_text(folder / "predictions.parquet", folder / "training.json", folder / "scores.json")
+    files = ("predictions.parquet", "training.json", "train.parquet", "scores.json")
+    score_text(*(folder / name for name in files))
     return Scores.read(folder / "scores.json")
 
 
@@ -161,7 +164,7 @@ def test_the_scores_of_a_run(folder):
     scores = score(folder, answers)
     assert (scores.recipe, scores.run, scores.seed) == ("repaired", "r1", 42)
     found = {(s.split, s.task, s.metric): s for s in scores.scores}
-    assert len(found) == len(scores.scores) == 6 * (3 + 2) + 2 * 3
+    assert len(found) == len(scores.scores) == (6 + 1) * (3 + 2) + 2 * 3
     assert found["val", "all", "exact_match"].value == 0.5
     assert found["val", "all", "exact_match"].n == 2
     assert found["val", "all", "exact_match_decoded"].value == 1.0
@@ -170,6 +173,9 @@ def test_the_scores_of_a_run(folder):
     assert found["test", "all", "rouge_l"].value == 0.0
     assert found["val", "all", "exact_match_at_most"].value == 0.5  # the tokenizer has no braces
     assert found["val", "all", "exact_match_decoded_at_most"].value == 1.0
+    assert found["val", "Selector", "answer_in_training"].value == 1.0
+    assert found["val", "all", "answer_in_training"].value == 0.5
+    assert found["test", "all", "answer_in_training"].value == 0.0
     loss = {"value": 4.0, "low": None, "high": None, "n": 4}
     assert found["val", "Refiner", "loss_per_token"] == Score(
         split="val", task="Refiner", metric="loss_per_token", **loss

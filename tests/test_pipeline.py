@@ -11,6 +11,12 @@ import sample_rows
 import yaml
 from conftest import fresh_clone
 
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.runs import SqlScores
+from workflow_scripts.artifacts.tables import Link
+from workflow_scripts.data.pool import idx_in
+from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
+
 pytestmark = pytest.mark.pipeline
 
 
@@ -27,7 +33,7 @@ def test_everything_promised_is_there(smoke):
     wanted = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high"]
     assert list(rows[0])[:9] == wanted
     assert {row["task"] for row in rows} == {"all", "Selector", "Decomposer", "Refiner"}
-    assert {row["split"] for row in rows} == {"val", "test", "train"}
+    assert {row["split"] for row in rows} == {"val", "test", "unseen", "train"}
 
 
 def test_what_the_readme_says_appears(smoke):
@@ -64,6 +70,40 @@ def test_another_learning_rate_reruns_that_run_and_what_follows(project):
     # One in each of three recipes, and as_run's next one, which starts from its weights.
     assert stale["train"] == stale["predict"] == 4
     assert not {"read_rows", "draw_sample", "draw_test", "profile_rows", "audit_fit"} & set(stale)
+
+
+def test_no_sample_row_of_a_recipe_with_a_test_set_is_of_an_unseen_database(smoke):
+    data = smoke.folder / "results/data"
+    unseen = set(domain_names(UNSEEN_DOMAINS))
+    of_row = {link.idx: link.db_id for link in read_rows(Link, data / "links.parquet")}
+    samples = {
+        path: {of_row[idx] for idx in idx_in(path)} & unseen
+        for path in (data / "samples").glob("*/seed*/*.parquet")
+    }
+    apart = [found for path, found in samples.items() if "notest" not in str(path)]
+    assert len(apart) >= 4 and not any(apart)
+    assert any(samples.values()), "as the notebooks, as_run draws from all rows"
+    assert {of_row[idx] for idx in idx_in(data / "unseen.parquet")} <= unseen
+
+
+def test_rows_of_another_file_are_answered_and_executed(project):
+    twin = project.folder / "resources/twin"
+    lines = (twin / "rows.jsonl").read_text().splitlines(keepends=True)
+    (project.folder / "few.jsonl").write_text("".join(lines[:3]))
+    other = "{rows: few.jsonl, databases: resources/twin/databases}"
+    project.edit("configs/smoke.yaml", "test_set:\n", f"test_set:\n  other: {other}\n")
+    stale = project.stale()
+    assert stale["read_other"] == stale["link_other"] == 1
+    assert stale["predict"] == stale["score"] and not {"train", "draw_sample"} & set(stale)
+    run = "results/runs/repaired/exp1_natural/seed42"
+    project.snakemake("--cores", "2", f"{run}/sql_scores.json")
+    scores = SqlScores.read(project.folder / run / "sql_scores.json").scores
+    [linked] = [
+        score
+        for score in scores
+        if (score.split, score.task, score.metric) == ("other", "all", "linked_rate")
+    ]
+    assert (linked.value, linked.n) == (1, 3)
 
 
 def test_a_figures_style_reruns_that_figure(project):

@@ -27,7 +27,7 @@ from workflow_scripts.report.pages.examples import show_examples
 from workflow_scripts.report.tables.models import tabulate_models
 from workflow_scripts.report.tables.results import all_results, over_seeds, tabulate_results
 from workflow_scripts.report.tables.runs import tabulate_runs
-from workflow_scripts.report.tables.summary import summary_lines
+from workflow_scripts.report.tables.summary import summary_lines, summary_page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,6 +61,23 @@ def test_results_hold_every_number_and_means_over_seeds(tmp_path, runs):
 def test_what_was_not_measured_has_no_column(runs):
     means = [mean for mean in over_seeds(all_results(runs)) if mean.split == "val"]
     assert list(summary_lines(runs, means)[0])[-1] == "exact_match_val_high"
+
+
+def test_test_rows_of_all_kinds_stand_side_by_side(runs):
+    run = pick(runs, "repaired", "exp3_bs4_lr1e-4")
+    key = ("repaired", run.name)
+    means = [
+        Mean(*key, split, task, metric, 1, value, None, None, None)
+        for split, value in (("val", 0.5), ("test", 0.25), ("unseen", 0.125))
+        for task in ("all", *TASKS)
+        for metric in ("exact_match", "answer_in_training")
+    ]
+    lines = summary_lines([run], means)
+    assert lines[0]["exact_match_test"] == 0.25 and lines[0]["exact_match_unseen"] == 0.125
+    *_, by_task = summary_page(lines, means).values["tables"].values()
+    assert by_task.columns[3] == "exact match Selector"
+    assert by_task.columns[6] == "answer also in training rows Selector"
+    assert [row[:4] for row in by_task.rows] == [[*key, "test", "0.250"], [*key, "unseen", "0.125"]]
 
 
 def test_measured_models_stand_beside_the_quoted_ones(tmp_path, runs):

@@ -10,6 +10,8 @@ from typing import Any
 
 from workflow_scripts.artifacts.data import SampleSettings
 from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
+from workflow_scripts.artifacts.tables import TEST_SPLITS
+from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
 
 Config = dict[str, Any]
 
@@ -33,9 +35,24 @@ def source_of(config: Config) -> str | None:
     return config["data"].get(SOURCE_KEYS.get(config["data"]["source"], ""))
 
 
-def keeps_test(config: Config, recipe: str) -> bool:
-    """Whether a recipe's runs are asked rows that no run trains on."""
-    return config["recipes"][recipe]["test_set"] and any(config["test_set"]["rows"].values())
+def unseen_databases(config: Config) -> list[str]:
+    """The whole databases that no run of a recipe with a test set trains on."""
+    named = config["test_set"].get("unseen_databases")
+    if named is None:
+        return domain_names(UNSEEN_DOMAINS) if config["data"]["source"] == "twin" else []
+    return named
+
+
+def splits_tested(config: Config, recipe: str) -> list[str]:
+    """The splits of test rows that a recipe's runs are asked; none where it keeps no test set."""
+    drawn = any(config["test_set"]["rows"].values())
+    given = {
+        "test": drawn,
+        "unseen": drawn and unseen_databases(config),
+        "other": config["test_set"].get("other"),
+    }
+    keeps_test = config["recipes"][recipe]["test_set"]
+    return [split for split in TEST_SPLITS if keeps_test and given[split]]
 
 
 def has_databases(config: Config) -> bool:
@@ -63,7 +80,9 @@ def agents_are_evaluated(config: Config) -> bool:
     """Whether the agents at work together have a model, databases and questions."""
     recipe, asked = config["agents"]["recipe"], config["test_set"]["rows"]["Decomposer"]
     trained = recipe in config["use_recipes"]
-    return trained and has_databases(config) and keeps_test(config, recipe) and asked > 0
+    return (
+        trained and has_databases(config) and "test" in splits_tested(config, recipe) and asked > 0
+    )
 
 
 def best_run_candidates(config: Config) -> list[str]:

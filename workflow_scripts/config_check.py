@@ -13,6 +13,7 @@ import yaml
 
 from workflow_scripts.artifacts.data import SampleSettings
 from workflow_scripts.artifacts.settings import RunSettings
+from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.config import (
     BUILT,
     RUN_DEFAULTS,
@@ -21,10 +22,12 @@ from workflow_scripts.config import (
     ablation_recipes,
     best_run_candidates,
     has_databases,
-    keeps_test,
     runs_of,
     source_of,
+    splits_tested,
+    unseen_databases,
 )
+from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.sql.databases import list_databases
@@ -128,6 +131,7 @@ def _without_null(entries: Config) -> Config:
 def _contradictions(config: Config) -> list[str]:
     """What the schema cannot see: one key against another, and against the disk."""
     faults = [*_recipe_faults(config), *_model_faults(config), *_data_faults(config)]
+    faults += _test_set_faults(config)
     for recipe in config["use_recipes"]:
         if recipe in config["recipes"]:
             faults += _run_faults(recipe, runs_of(config, recipe))
@@ -198,6 +202,31 @@ def _files_named(data: Config) -> Iterator[tuple[str, str]]:
         yield "predictions", name
 
 
+def _test_set_faults(config: Config) -> Iterator[str]:
+    """Names of the rows' databases are known once the rows are read: `draw_test` checks them."""
+    unknown = sorted(set(unseen_databases(config)) - set(domain_names()))
+    if config["data"]["source"] == "twin" and unknown:
+        yield (
+            f"test_set.unseen_databases names {', '.join(unknown)}, which the twin does not have. "
+            f"Its databases: {', '.join(domain_names())}."
+        )
+    other = config["test_set"].get("other")
+    if not other:
+        return
+    if not (ROOT / other["rows"]).is_file():
+        yield f"test_set.other.rows is {other['rows']!r}: no such file."
+    if not any(list_databases(ROOT / other["databases"])):
+        yield (
+            f"test_set.other.databases is {other['databases']!r}: no database there. A folder "
+            "with <db_id>/<db_id>.sqlite belongs here."
+        )
+    if not has_databases(config):
+        yield (
+            "test_set.other is executed together with the other rows, but data.databases is empty. "
+            "Set it; where a row's database is not there, the row is not executed."
+        )
+
+
 def _run_faults(recipe: str, runs: dict[str, Config]) -> list[str]:
     faults = []
     for name, run in runs.items():
@@ -247,9 +276,10 @@ def _best_run_faults(config: Config) -> Iterator[str]:
         yield f"best_run.split must be val: {metric} is measured there alone."
     elif not is_loss and split not in splits:
         yield f"best_run.split is {split}, but prediction.splits lacks it."
-    if split == "test" and not keeps_test(config, recipe):
-        yield f"best_run.split is test, but recipe {recipe} keeps no test rows."
+    if split in TEST_SPLITS and split not in splits_tested(config, recipe):
+        yield f"best_run.split is {split}, but recipe {recipe} keeps no {split} rows."
     if metric == "execution_accuracy" and not has_databases(config):
         yield "best_run.metric is execution_accuracy, but data.databases is empty."
-    if "val" not in splits and not all(keeps_test(config, name) for name in config["use_recipes"]):
+    tested = all("test" in splits_tested(config, name) for name in config["use_recipes"])
+    if "val" not in splits and not tested:
         yield "prediction.splits needs val: a recipe without test rows is scored on them."

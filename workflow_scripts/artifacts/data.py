@@ -177,7 +177,7 @@ class Shared(Artifact):
 
 
 class Card(Artifact):
-    """What was drawn. A part is a set of rows: train, val, test, or the rest."""
+    """What was drawn. A part is a set of rows: train, val, test, unseen, or the rest."""
 
     tasks: dict[str, dict[str, int]]  # part -> task -> rows
     rows: dict[str, int]  # part -> rows
@@ -186,7 +186,7 @@ class Card(Artifact):
     groups: int
     largest_group: int
     shared: dict[str, Shared]  # "<part>_<part>" -> what they share
-    set_aside_with_test: int  # rows of a group that has a test row
+    set_aside: dict[str, int]  # why no sample may use them -> rows that are in no part
     sha256: dict[str, str]  # "input" and each part -> checksum of the file
 
 
@@ -195,12 +195,14 @@ class TestCard(Card):
 
     seed: int
     per_task: dict[str, int]
+    unseen_databases: list[str]
 
 
 class SampleCard(Card):
     """card.json of a sample."""
 
     settings: SampleSettings
+    unseen_databases: list[str]
 
 
 class TwinRows(Artifact):

@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+# A model is judged on test rows of databases that its training rows are about too, of databases
+# that no run has seen, and of databases that another file of rows is about.
+TEST_SPLITS = ("test", "unseen", "other")
+SPLITS = ("val", *TEST_SPLITS, "train")  # every split of rows that a run may be asked
+
 
 @dataclass(slots=True)
 class Row:
@@ -39,6 +44,14 @@ class RowSubject:
 
 
 @dataclass(slots=True)
+class RowAnswer:
+    """The columns of `Row` that tell what its answer is."""
+
+    idx: int
+    target: str
+
+
+@dataclass(slots=True)
 class Lengths:
     """lengths.parquet: one line a row."""
 
@@ -68,7 +81,7 @@ class Prediction:
     with; `cut` says that the limit of generated tokens was reached.
     """
 
-    split: str
+    split: str  # one of SPLITS
     idx: int
     task: str
     db_id: str | None

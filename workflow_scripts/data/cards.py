@@ -49,5 +49,8 @@ def print_counts(card: Card) -> None:
     for name, tasks in card.tasks.items():
         counts = ", ".join(f"{task} {count}" for task, count in tasks.items())
         print(f"{name}: {card.rows[name]} rows ({counts})")
+    for reason, rows in card.set_aside.items():
+        if rows:
+            print(f"set aside: {rows} rows {reason}")
     if lost := card.database_found[DATABASE_FOUND[None]]:
         print(f"{lost} rows have no database that could be found")

@@ -1,6 +1,7 @@
 """Draw one sample to train on and split it; with a card of counts, settings and checksums.
 
     python -m workflow_scripts.data.draw_sample --rows rows.parquet --test test.parquet \\
+        --unseen-databases concert_singer world_1 \\
         --settings '{"sampling": "natural", "rows": 1011}' \\
         --train train.parquet --val val.parquet --card card.json
 """
@@ -11,7 +12,7 @@ from typing import Annotated
 from workflow_scripts.artifacts.data import SampleCard, SampleSettings
 from workflow_scripts.data.cards import describe, print_counts
 from workflow_scripts.data.pool import copy_rows, idx_in, load_pool
-from workflow_scripts.data.sampling import choose_sample, choose_validation, reserved
+from workflow_scripts.data.sampling import choose_sample, choose_validation, set_aside
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.stage import Input, Output, Setting, run_stage
@@ -24,13 +25,14 @@ def draw_sample(
     card: Annotated[Path, Output("JSON: what was drawn")],
     settings: Annotated[SampleSettings, Setting("how: sampling, rows, split, seed, ...")],
     test: Annotated[Path | None, Input("test.parquet, to stay away from")] = None,
+    unseen_databases: Annotated[list[str], Setting("databases to stay away from")] = (),
 ) -> None:
     pool = load_pool(rows)
     held_out = idx_in(test) if test else set()
     if not held_out <= set(pool.task):
         raise EssenceError(f"{test} was not drawn from {rows}; draw the test set again")
-    set_aside = reserved(pool, held_out)
-    sample = choose_sample(pool, set_aside, settings)
+    aside = set_aside(pool, held_out, unseen_databases)
+    sample = choose_sample(pool, held_out.union(*aside.values()), settings)
     validation = choose_validation(pool, sample, settings)
     parts = {"train": sample - validation, "val": validation}
     paths = {"input": rows, "train": train, "val": val}
@@ -41,7 +43,8 @@ def draw_sample(
     found = SampleCard(
         **describe(pool, parts),
         settings=settings,
-        set_aside_with_test=len(set_aside - held_out),
+        unseen_databases=list(unseen_databases),
+        set_aside={reason: len(idx) for reason, idx in aside.items()},
         sha256={name: sha256(path) for name, path in paths.items()},
     )
     found.write(card)

@@ -19,7 +19,8 @@ class Pool:
 
     `question` and `gold_sql` are comparable texts, "" where there is none. `group` is named by the
     smallest idx in it, `database` by its id or, where that isn't known, by its tables. `linked`
-    says how the database was found (`data.linking`), None where it was not.
+    says how the database was found (`data.linking`), None where it was not; `candidates` are the
+    databases that the row may then be about, none where nothing is known.
     """
 
     task: dict[int, str]
@@ -28,11 +29,12 @@ class Pool:
     group: dict[int, int]
     database: dict[int, str]
     linked: dict[int, str | None]
+    candidates: dict[int, list[str]]
 
 
 def load_pool(path: Path | str) -> Pool:
     """Read the short columns of a rows file. Raises EssenceError when it isn't one."""
-    pool = Pool({}, {}, {}, {}, {}, {})
+    pool = Pool({}, {}, {}, {}, {}, {}, {})
     linker = Linker(iter_rows(RowSubject, path))
     for row in iter_rows(RowSubject, path):
         pool.task[row.idx] = row.task
@@ -41,6 +43,7 @@ def load_pool(path: Path | str) -> Pool:
         link = linker.link(row)
         pool.database[row.idx] = link.db_id or _tables_shown(row.schema)
         pool.linked[row.idx] = link.how if link.db_id else None
+        pool.candidates[row.idx] = link.candidates
     idx = list(pool.task)
     groups = group_rows(idx, list(pool.question.values()), list(pool.gold_sql.values()))
     pool.group.update(zip(idx, groups, strict=True))

@@ -6,7 +6,7 @@ rows in the file, nor on a library's random numbers.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from fractions import Fraction
 from hashlib import sha256
 
@@ -22,7 +22,47 @@ def chance(*what: Hashable) -> Callable[[Hashable], bytes]:
     return lambda thing: sha256(f"{prefix}/{thing}".encode()).digest()
 
 
-def choose_test(pool: Pool, per_task: dict[str, int], seed: int) -> set[int]:
+def of_databases(pool: Pool, names: Collection[str]) -> set[int]:
+    """The idx of the rows about these databases. Raises EssenceError when one has no row."""
+    known = {pool.database[idx] for idx, how in pool.linked.items() if how}
+    if unknown := sorted(set(names) - known):
+        raise EssenceError(
+            f"test_set.unseen_databases: no row is about {', '.join(unknown)}; the rows are about "
+            f"{', '.join(sorted(known)) or 'no database that is known by name'}"
+        )
+    return {idx for idx, how in pool.linked.items() if how and pool.database[idx] in names}
+
+
+def set_aside(
+    pool: Pool, test: Collection[int], unseen_databases: Collection[str]
+) -> dict[str, set[int]]:
+    """Why -> the idx of the rows, besides the test rows, that no sample may use.
+
+    A row stands under the first reason that holds for it. Where databases are to stay unseen, a
+    row whose database was not found is set aside too, unless all that it may be about are others.
+    """
+    unseen = of_databases(pool, unseen_databases)
+    lost = {idx for idx, how in pool.linked.items() if unseen and how is None}
+    reasons = {
+        "same question or SQL as a test row": reserved(pool, test),
+        "about an unseen database": unseen,
+        "same question or SQL as a row about an unseen database": reserved(pool, unseen),
+        "perhaps about an unseen database": {
+            idx
+            for idx in lost
+            if not pool.candidates[idx] or set(pool.candidates[idx]) & set(unseen_databases)
+        },
+    }
+    counted = set(test)
+    for rows in reasons.values():
+        rows -= counted
+        counted |= rows
+    return reasons
+
+
+def choose_test(
+    pool: Pool, per_task: dict[str, int], seed: int, kept_back: Collection[int] = ()
+) -> set[int]:
     """The idx of the test set: for each task the first n rows, in a random order of the groups.
 
     Whole groups (see `groups.group_rows`) are thereby set aside: `reserved` gives all rows that
@@ -31,21 +71,19 @@ def choose_test(pool: Pool, per_task: dict[str, int], seed: int) -> set[int]:
 
     Raises EssenceError when a task has fewer rows than asked for.
     """
-    have = Counter(pool.task.values())
+    free = pool.task.keys() - set(kept_back)
+    have = Counter(pool.task[idx] for idx in free)
     for task, wanted in per_task.items():
         if wanted > have[task]:
             raise EssenceError(
                 f"test set: {wanted} rows of {task} are wanted, there are {have[task]}; "
                 f"lower test_set.rows.{task}"
             )
-    order = chance("test", seed)
-    chosen: set[int] = set()
-    left = dict(per_task)
     spared = {pool.group[idx] for idx, task in pool.task.items() if per_task.get(task) == 0}
-    for idx in sorted(pool.task, key=lambda idx: (order(pool.group[idx]), order(f"row {idx}"))):
-        if left.get(pool.task[idx], 0) and pool.group[idx] not in spared:
-            left[pool.task[idx]] -= 1
-            chosen.add(idx)
+    free = {idx for idx in free if pool.group[idx] not in spared}
+    chosen = _first_of_each_task(pool, free, per_task, seed)
+    left = Counter(per_task)
+    left.subtract(pool.task[idx] for idx in chosen)
     for task, missing in left.items():
         if missing:
             raise EssenceError(
@@ -56,9 +94,31 @@ def choose_test(pool: Pool, per_task: dict[str, int], seed: int) -> set[int]:
     return chosen
 
 
-def reserved(pool: Pool, test: Iterable[int]) -> set[int]:
-    """Every row that shares a group with a test row, the test rows included."""
-    groups = {pool.group[idx] for idx in test}
+def choose_unseen(
+    pool: Pool, databases: Collection[str], per_task: dict[str, int], seed: int
+) -> set[int]:
+    """The idx of as many rows of these databases, or of all there are. Raises EssenceError when
+    no row is about one of them."""
+    return _first_of_each_task(pool, of_databases(pool, databases), per_task, seed)
+
+
+def _first_of_each_task(
+    pool: Pool, free: Iterable[int], per_task: dict[str, int], seed: int
+) -> set[int]:
+    """For each task the first n of the `free` rows, or all, in a random order of the groups."""
+    order = chance("test", seed)
+    left = dict(per_task)
+    chosen: set[int] = set()
+    for idx in sorted(free, key=lambda idx: (order(pool.group[idx]), order(f"row {idx}"))):
+        if left.get(pool.task[idx], 0):
+            left[pool.task[idx]] -= 1
+            chosen.add(idx)
+    return chosen
+
+
+def reserved(pool: Pool, rows: Iterable[int]) -> set[int]:
+    """Every row that shares a group with one of `rows`, these included."""
+    groups = {pool.group[idx] for idx in rows}
     return {idx for idx, group in pool.group.items() if group in groups}
 
 

@@ -6,7 +6,7 @@ where `exact_match` of scores.json compares whole answers.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -58,6 +58,7 @@ class Answer:
     row: Row
     link: Link
     database: Path | None
+    asked_sql: str | None  # the gold SQL of the question, from any row that has one
 
     @property
     def sql(self) -> str | None:
@@ -94,25 +95,22 @@ class Scored:
 
 
 def score_answers(
-    answers: list[Answer], gold_of: dict[str, str], sandbox: CachedSandbox, synthetic: Path,
-    repeat: int = REPEAT,
-) -> list[Scored]:  # fmt: skip
-    """One a line; `gold_of` as from `gold_by_question`, `synthetic` the folder to rebuild in."""
+    answers: list[Answer], sandbox: CachedSandbox, synthetic: Path, repeat: int = REPEAT
+) -> list[Scored]:
+    """One a line; `synthetic` is the folder to rebuild databases in."""
     queries = [answer for answer in answers if answer.prediction.task != "Selector"]
     scored = iter(_score_queries(queries, sandbox, synthetic, repeat))
     return [
-        _score_selection(answer, gold_of.get(comparable_text(answer.row.question)))
-        if answer.prediction.task == "Selector"
-        else next(scored)
+        _score_selection(answer) if answer.prediction.task == "Selector" else next(scored)
         for answer in answers
     ]
 
 
-def join(
-    predictions: list[Prediction], rows: list[Row], links: list[Link], databases: Path
-) -> list[Answer]:
+def join(predictions: list[Prediction], rows: Path, links: Path, databases: Path) -> list[Answer]:
     """Raises EssenceError for a prediction whose row, link or database is missing."""
-    row_of, link_of = {row.idx: row for row in rows}, {link.idx: link for link in links}
+    row_of = {row.idx: row for row in read_rows(Row, rows)}
+    link_of = {link.idx: link for link in read_rows(Link, links)}
+    gold_of = gold_by_question(row_of.values())
     answers = []
     for prediction in predictions:
         row, link = row_of.get(prediction.idx), link_of.get(prediction.idx)
@@ -122,11 +120,12 @@ def join(
                 "and link again from the same rows.parquet"
             )
         database = find_database(databases, link.db_id) if link.db_id else None
-        answers.append(Answer(prediction, row, link, database))
+        asked_sql = gold_of.get(comparable_text(row.question))
+        answers.append(Answer(prediction, row, link, database, asked_sql))
     return answers
 
 
-def gold_by_question(rows: list[Row]) -> dict[str, str]:
+def gold_by_question(rows: Iterable[Row]) -> dict[str, str]:
     """The gold SQL of a Selector's question stands in another row with the same question."""
     golds: dict[str, str] = {}
     for row in rows:
@@ -180,8 +179,9 @@ def _scored_query(
     return Scored(answer.judged(**found), metrics)
 
 
-def _score_selection(answer: Answer, gold_sql: str | None) -> Scored:
-    """The Selector's answer; `gold_sql` where another row answers its question in SQL."""
+def _score_selection(answer: Answer) -> Scored:
+    """The Selector's answer; it is not executed."""
+    gold_sql = answer.asked_sql
     text, gold = answer.prediction.prediction, answer.prediction.gold
     metrics = selector_metrics(text, gold, answer.row.schema, gold_sql)
     valid, right = metrics["valid_json"] == 1, metrics["column_f1"] == 1
@@ -230,6 +230,9 @@ def score_sql(
     seed: Annotated[int, Setting("seed of the run")],
     scores: Annotated[Path, Output("sql_scores.json")],
     verdicts: Annotated[Path, Output("verdicts.parquet")],
+    other_rows: Annotated[Path | None, Input("rows of the split other")] = None,
+    other_links: Annotated[Path | None, Input("their links")] = None,
+    other_databases: Annotated[Path | None, Setting("folder of their databases")] = None,
     seconds: Annotated[float, Setting("longest query")] = Limits.seconds,
     repeat: Annotated[int, Setting("timed runs for VES; 0: none")] = REPEAT,
     threads: Annotated[int, Setting("queries that are executed at a time")] = 1,
@@ -238,13 +241,18 @@ def score_sql(
     answered = read_rows(Prediction, predictions)
     if not answered:
         raise EssenceError(f"{predictions}: no answers in it. Predict again.")
-    all_rows = read_rows(Row, rows)
-    answers = join(answered, all_rows, read_rows(Link, links), databases)
+    answers = join([each for each in answered if each.split != "other"], rows, links, databases)
+    if other := [each for each in answered if each.split == "other"]:
+        if not (other_rows and other_links and other_databases):
+            raise EssenceError(
+                f"{predictions} has the split other: give --other-rows, --other-links "
+                "and --other-databases"
+            )
+        answers += join(other, other_rows, other_links, other_databases)
     with Sandbox(Limits(seconds=seconds), threads) as sandbox:
         scored = score_answers(
-            answers, gold_by_question(all_rows), CachedSandbox(sandbox, cache / "results"),
-            cache / "synthetic", repeat,
-        )  # fmt: skip
+            answers, CachedSandbox(sandbox, cache / "results"), cache / "synthetic", repeat
+        )
     write_rows(verdicts, Judged, [each.judged for each in scored])
     queries = [each.judged for each in scored if each.judged.task != "Selector"]
     if said := warning(failing_golds(queries), len(queries)):

@@ -1,16 +1,18 @@
 """Score the saved answers of one run by their text, with intervals over rows.
 
 `*_decoded` compares with gold as the model's tokenizer can write it, which is what the notebooks
-compared with; the others with gold as it is.
+compared with; the others with gold as it is. `answer_in_training` is the share of rows whose gold
+is also, letter for letter, the answer to one of the run's own training rows: so many can be matched
+by repeating what was learned. Rows that a run before it was trained on are not counted.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.parquet import iter_rows, read_rows
 from workflow_scripts.artifacts.runs import Score, Scores, Training
-from workflow_scripts.artifacts.tables import BoundedPrediction, Prediction
+from workflow_scripts.artifacts.tables import BoundedPrediction, Prediction, RowAnswer
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.ceilings import ceilings
@@ -25,6 +27,7 @@ TEXT_METRICS = {
     "rouge_l_decoded": (rouge_l, "gold_decoded"),
     "exact_match_decoded": (exact_match, "gold_decoded"),
 }
+SEEN = "answer_in_training"
 LOSSES = ("eval_loss", "loss_per_token")
 
 
@@ -43,6 +46,23 @@ def text_scores(rows: list[Prediction]) -> Iterator[Score]:
                     yield Score(split=split, task=task, metric=metric, **dict(estimate(values)))
 
 
+def answers_in_training(rows: list[Prediction], training_answers: set[str]) -> Iterator[Score]:
+    """The share of rows whose answer is one of these, a score a split and task.
+
+    Counted, not estimated, so without an interval; training rows themselves are left out.
+    """
+    for split in dict.fromkeys(row.split for row in rows if row.split != "train"):
+        for task in ("all", *TASKS):
+            seen = [
+                row.gold in training_answers
+                for row in rows
+                if row.split == split and task in ("all", row.task)
+            ]
+            if seen:
+                share = {"value": sum(seen) / len(seen), "low": None, "high": None}
+                yield Score(split=split, task=task, metric=SEEN, n=len(seen), **share)
+
+
 def loss_scores(training: Training) -> Iterator[Score]:
     """The losses of the best epoch on the run's validation rows; they come without intervals."""
     counts = training.rows["val"]
@@ -57,6 +77,7 @@ def loss_scores(training: Training) -> Iterator[Score]:
 def score_text(
     predictions: Annotated[Path, Input("predictions.parquet of the run")],
     training: Annotated[Path, Input("training.json of the run")],
+    train: Annotated[Path, Input("train.parquet of the run")],
     scores: Annotated[Path, Output("scores.json")],
 ) -> None:
     """Raises EssenceError when there is nothing to score."""
@@ -64,9 +85,13 @@ def score_text(
     if not rows:
         raise EssenceError(f"{predictions}: no answers in it. Predict again.")
     run = Training.read(training)
+    training_answers = {row.target for row in iter_rows(RowAnswer, train)}
     Scores(
         recipe=run.recipe, run=run.run, seed=run.seed,
-        scores=[*text_scores(rows), *ceilings(rows), *loss_scores(run)],
+        scores=[
+            *text_scores(rows), *ceilings(rows), *answers_in_training(rows, training_answers),
+            *loss_scores(run),
+        ],
     ).write(scores)  # fmt: skip
 
 

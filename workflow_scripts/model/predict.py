@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.settings import Recipe, Settings
-from workflow_scripts.artifacts.tables import BoundedPrediction, Row
+from workflow_scripts.artifacts.tables import SPLITS, TEST_SPLITS, BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.batches import read_sample
 from workflow_scripts.model.device import choose_device
@@ -60,22 +60,26 @@ def predict(
     train: Annotated[Path | None, Input("rows of the split train")] = None,
     val: Annotated[Path | None, Input("rows of the split val")] = None,
     test: Annotated[Path | None, Input("rows of the split test")] = None,
+    unseen: Annotated[Path | None, Input("rows of the split unseen")] = None,
+    other: Annotated[Path | None, Input("rows of the split other")] = None,
     splits: Annotated[list[str], Setting("those to answer, of which rows are given")] = (
         "val",
-        "test",
+        *TEST_SPLITS,
     ),
     batch_size: Annotated[int, Setting("rows answered at a time")] = 32,
     threads: Annotated[int, Setting("CPU threads of torch")] = 1,
 ) -> None:
     """Raises EssenceError when no rows are given, or the model cannot be used."""
     check_base(model)
-    given = {"train": train, "val": val, "test": test}
-    if unknown := set(splits) - set(given):
-        raise EssenceError(f"--splits: unknown {', '.join(sorted(unknown))}. Known: train val test")
+    given = {"val": val, "test": test, "unseen": unseen, "other": other, "train": train}
+    if unknown := set(splits) - set(SPLITS):
+        raise EssenceError(
+            f"--splits: unknown {', '.join(sorted(unknown))}. Known: {' '.join(SPLITS)}"
+        )
     rows = {split: read_sample(path, settings) for split in splits if (path := given[split])}
     if not rows:
         raise EssenceError(
-            "nothing to answer: give --train, --val or --test and name it in --splits"
+            f"nothing to answer: give --{', --'.join(SPLITS)} and name it in --splits"
         )
     device = choose_device(settings.device, "fp32", threads)
     tokenizer = load_tokenizer(model, settings.recipe.tokenizer)

@@ -4,6 +4,7 @@ The stand-in's pre-training knows the words of `KNOWN_DOMAINS` (not their databa
 `UNSEEN_DOMAINS` it knows nothing: they are the databases that no model has seen.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 USES_FILES = ["domains.txt", "unseen_domains.txt"]
@@ -13,6 +14,6 @@ KNOWN_DOMAINS, UNSEEN_DOMAINS = (
 )
 
 
-def domain_names() -> list[str]:
+def domain_names(domains: Iterable[str] = (*KNOWN_DOMAINS, *UNSEEN_DOMAINS)) -> list[str]:
     """The databases' names: the first word of each domain."""
-    return [text.split(maxsplit=1)[0] for text in (*KNOWN_DOMAINS, *UNSEEN_DOMAINS)]
+    return [text.split(maxsplit=1)[0] for text in domains]

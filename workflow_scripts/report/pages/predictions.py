@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from workflow_scripts.artifacts.parquet import iter_rows
-from workflow_scripts.artifacts.tables import Judged, Prediction
+from workflow_scripts.artifacts.tables import TEST_SPLITS, Judged, Prediction
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.pages.answer_quality import QUALITIES, quality_of
@@ -25,7 +25,7 @@ what the original notebooks counted as right.
 """
 
 USES_FILES = ["templates/predictions.html"]
-SPLITS = ("test", "val")
+SHOWN = (*TEST_SPLITS, "val")
 
 
 @dataclass
@@ -70,7 +70,7 @@ def collect(runs: list[Run]) -> dict[str, Any]:
     for run in runs:
         judged_by_row = judged_answers(run)
         for answer in iter_rows(Prediction, run.folder / "predictions.parquet"):
-            if answer.split not in SPLITS:
+            if answer.split not in SHOWN:
                 continue
             key = (answer.split, answer.idx)
             judged = judged_by_row.get(key)
@@ -97,7 +97,7 @@ def collect(runs: list[Run]) -> dict[str, Any]:
         "schemas": list(schemas),
         "answers": [asdict(answer) for answer in answers],
         "runs": [run.name for run in runs],
-        "splits": [split for split in SPLITS if split in splits],
+        "splits": [split for split in SHOWN if split in splits],
         "tasks": TASKS,
         "qualities": list(QUALITIES),
         "colours": QUALITIES,

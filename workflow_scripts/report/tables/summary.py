@@ -4,27 +4,33 @@ from statistics import fmean
 from typing import Any
 
 from workflow_scripts.artifacts.report import Mean
+from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import Run, by_address, held_out
+from workflow_scripts.report.runs import Run, by_address
 
 # Column -> (metric, split, head on the page); the Selector writes no SQL.
 SCORES = {
     "eval_loss": ("eval_loss", "val", "eval loss"),
     "loss_per_token": ("loss_per_token", "val", "loss per token"),
-    "rouge_l_val": ("rouge_l", "val", "ROUGE-L, val"),
-    "exact_match_val": ("exact_match", "val", "exact match, val"),
-    "rouge_l_test": ("rouge_l", "test", "ROUGE-L, test"),
-    "exact_match_test": ("exact_match", "test", "exact match, test"),
-    "execution_accuracy_test": (
-        "execution_accuracy",
-        "test",
-        "execution accuracy, test (Decomposer and Refiner)",
-    ),
+    **{
+        f"{metric}_{split}": (metric, split, f"{label}, {split}")
+        for metric, label in {"rouge_l": "ROUGE-L", "exact_match": "exact match"}.items()
+        for split in ("val", *TEST_SPLITS)
+    },
+    **{
+        f"execution_accuracy_{split}": (
+            "execution_accuracy",
+            split,
+            f"execution accuracy, {split} (Decomposer and Refiner)",
+        )
+        for split in TEST_SPLITS
+    },
 }
 BY_TASK = {
     "exact_match": "exact match",
+    "answer_in_training": "answer also in training rows",
     "rouge_l": "ROUGE-L",
     "execution_accuracy": "execution accuracy",
 }
@@ -34,8 +40,12 @@ LEAD = (
     "a recipe; <em>loss_per_token</em> counts real target tokens alone and can be compared "
     "between recipes with the same tokenizer: a lossless answer has more and easier tokens. "
     "<em>val</em>: validation rows, those that chose the epoch unless a run was scored on "
-    "another's (as run, A6). <em>test</em>: rows kept from all training. With several seeds: "
-    "mean, and the 95 % interval in brackets (where no two seeds differ, the one over rows)."
+    "another's (as run, A6). <em>test</em>: rows kept from all training; other rows about the same "
+    "databases were trained on. <em>unseen</em>: rows of whole databases that were kept from all "
+    "training. <em>other</em>: rows of another file and its databases. <em>answer also in training "
+    "rows</em>: the share of rows whose right answer is, letter for letter, also the answer to a "
+    "row that the run was trained on. With several seeds: mean, and the 95 % interval in brackets "
+    "(where no two seeds differ, the one over rows)."
 )
 
 
@@ -76,7 +86,7 @@ def summary_page(lines: list[Line], means: list[Mean]) -> html.Page:
     for recipe in dict.fromkeys(line["recipe"] for line in lines):
         rows = [_row(line, shown) for line in lines if line["recipe"] == recipe]
         tables[recipe] = html.Table(heads, rows)
-    tables["By task, on held-out rows"] = _by_task(means)
+    tables["By task, on rows that were kept from all training"] = _by_task(means)
     return html.tables("Results of all runs", LEAD, tables)
 
 
@@ -93,22 +103,18 @@ def _row(line: Line, scores: list[str]) -> list[Any]:
 
 
 def _by_task(means: list[Mean]) -> html.Table:
-    split = held_out(mean.split for mean in means)
-    values = {
-        (mean.recipe, mean.run, mean.metric, mean.task): mean.mean
-        for mean in means
-        if mean.split == split
-    }
-    measured = {metric for _, _, metric, _ in values}
-    shown = {metric: label for metric, label in BY_TASK.items() if metric in measured}
+    """A line for each run and split of test rows; validation rows where there are no others."""
+    splits = {mean.split for mean in means} & set(TEST_SPLITS) or {"val"}
+    lines: dict[tuple[str, str, str], dict[tuple[str, str], float]] = {}
+    for mean in means:
+        if mean.split in splits:
+            scores = lines.setdefault((mean.recipe, mean.run, mean.split), {})
+            scores[mean.metric, mean.task] = mean.mean
+    measured = {metric for scores in lines.values() for metric, _ in scores}
+    columns = [(metric, task) for metric in BY_TASK if metric in measured for task in TASKS]
     rows = [
-        [html.Name(recipe), html.Name(run)]
-        + [
-            html.number(values.get((recipe, run, metric, task)))
-            for metric in shown
-            for task in TASKS
-        ]
-        for recipe, run in dict.fromkeys((recipe, run) for recipe, run, _, _ in values)
+        [*map(html.Name, address), *(html.number(scores.get(column)) for column in columns)]
+        for address, scores in lines.items()
     ]
-    heads = [f"{label} {task}" for label in shown.values() for task in TASKS]
-    return html.Table(["recipe", "run", *heads], rows)
+    heads = [f"{BY_TASK[metric]} {task}" for metric, task in columns]
+    return html.Table(["recipe", "run", "rows", *heads], rows)
