@@ -18,8 +18,9 @@ include: "rules/report.smk"
 localrules:
     all,
     report_parts,
-    write_captions,
+    list_sections,
     make_report,
+    make_snakemake_report,
     ablation,
 
 

@@ -1,24 +1,22 @@
-# In:  results.csv and the predictions of every run.
-# Out: experiment 4: the best run's answers (results/examples/), and a page of all answers a recipe.
+# In:  training.json and the predictions of every run, results/data/test.parquet.
+# Out: the best run of each recipe; experiment 4, what the best runs answer (results/examples/); all
+#      held-out answers, as a page to search and as CSV.
 
 
-# A checkpoint: which model answers in experiment 4 is known once the results are.
+# A checkpoint: which models answer in experiment 4 is known once all are trained.
 checkpoint choose_best:
     input:
-        results=f"{TABLES}/results.csv",
+        files_of(run_dirs(), "training.json"),
     output:
-        best=f"{TABLES}/best_run.json",
+        best=f"{TABLES}/best_runs.json",
     log:
         "logs/report/choose_best.log",
     conda:
         "../envs/essence.yaml"
     params:
-        recipe=BEST["recipe"],
-        metric=BEST["metric"],
-        split=BEST["split"],
-        candidates=best_run_candidates(config),
+        runs=run_dirs(),
     message:
-        "Choosing the best run by {params.metric} on {params.split}"
+        "Choosing the best run of each recipe"
     shell:
         stage_command("report.tables.best_run")
 
@@ -26,7 +24,7 @@ checkpoint choose_best:
 rule draw_examples:
     input:
         rows="results/data/rows.parquet",
-        held_out_rows=TEST_ROWS if BEST_HAS_TEST else best_rows("val"),
+        test=TEST_ROWS,
     output:
         held_out="results/examples/held_out.parquet",
         from_all="results/examples/from_all.parquet",
@@ -35,8 +33,8 @@ rule draw_examples:
     conda:
         "../envs/essence.yaml"
     params:
-        per_task=BEST["rows_per_task"],
-        seed=BEST["seed"],
+        per_task=config["examples"]["rows_per_task"],
+        seed=config["examples"]["seed"],
     message:
         "Experiment 4: {params.per_task} rows of each task"
     shell:
@@ -45,16 +43,18 @@ rule draw_examples:
 
 rule answer_examples:
     input:
-        lambda w: [f"{RUN.format(**best_run(w))}/model/{name}" for name in MODEL_FILES],
+        lambda w: [
+            f"{RUN.format(**best_run(w.recipe))}/model/{name}" for name in MODEL_FILES
+        ],
         train=[],
         val="results/examples/from_all.parquet",
-        test="results/examples/held_out.parquet",
+        test=["results/examples/held_out.parquet"] * len(TEST_ROWS),
         unseen=[],
         other=[],
     output:
-        out="results/examples/predictions.parquet",
+        out="results/examples/{recipe}.parquet",
     log:
-        "logs/report/answer_examples.log",
+        "logs/report/answer_examples_{recipe}.log",
     conda:
         "../envs/essence.yaml"
     threads: 1
@@ -65,37 +65,38 @@ rule answer_examples:
     params:
         settings=lambda w: settings_json(
             run_settings(
-                config, *(best_run(w)[key] for key in ("recipe", "run", "seed"))
+                config, *(best_run(w.recipe)[key] for key in ("recipe", "run", "seed"))
             )
         ),
-        model=lambda w: f"{RUN.format(**best_run(w))}/model",
+        model=lambda w: f"{RUN.format(**best_run(w.recipe))}/model",
         splits=["test", "val"],
         batch_size=config["prediction"]["batch_size"],
     message:
-        "Experiment 4: answering with the best run"
+        "Experiment 4: answering with the best run of {wildcards.recipe}"
     shell:
         stage_command("model.predict")
 
 
 rule show_examples:
     input:
-        predictions="results/examples/predictions.parquet",
+        predictions=expand("results/examples/{recipe}.parquet", recipe=EXAMPLE_RECIPES),
         train=best_rows("train"),
         val=best_rows("val"),
-        test=TEST_ROWS if BEST_HAS_TEST else [],
-        best=f"{TABLES}/best_run.json",
+        test=TEST_ROWS,
+        best=f"{TABLES}/best_runs.json",
     output:
         page=in_report(
             "results/examples/examples.html",
             "pages.examples",
             "exp4",
-            "1 Answers of the best run",
+            "1 Answers of the best runs",
         ),
     log:
         "logs/report/show_examples.log",
     conda:
         "../envs/essence.yaml"
     params:
+        recipes=EXAMPLE_RECIPES,
         note=NOTE,
     message:
         "Experiment 4: answers beside gold"
@@ -105,28 +106,24 @@ rule show_examples:
 
 rule browse_predictions:
     input:
-        lambda w: files_of(
-            first_seed(w.recipe, RUNS[w.recipe]),
-            "training.json",
-            "predictions.parquet",
-            *SCORES,
-        ),
+        files_of(run_dirs(), "training.json", "predictions.parquet", *SCORES),
+        best=f"{TABLES}/best_runs.json",
     output:
+        table=f"{TABLES}/predictions.csv",
         page=in_report(
-            f"{TABLES}/predictions_{{recipe}}.html",
+            f"{TABLES}/predictions.html",
             "pages.predictions",
             "exp4",
-            "2 All held-out answers",
-            instances=[{"recipe": recipe} for recipe in RECIPES],
+            "2 All answers on held-out rows",
         ),
     log:
-        "logs/report/browse_predictions_{recipe}.log",
+        "logs/report/browse_predictions.log",
     conda:
         "../envs/essence.yaml"
     params:
-        runs=lambda w: first_seed(w.recipe, RUNS[w.recipe]),
+        runs=run_dirs(),
         note=NOTE,
     message:
-        "A page to look through the predictions ({wildcards.recipe})"
+        "A page to look through the predictions"
     shell:
         stage_command("report.pages.predictions")

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.commands import stage_command
 from workflow_scripts.config import (
-    best_run_candidates,
+    example_recipes,
     local_gpus,
     recipe_settings,
     run_settings,
@@ -26,7 +26,7 @@ from workflow_scripts.config import (
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.domains import domain_names
-from workflow_scripts.files import write_text
+from workflow_scripts.files import write_json
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.origin import (

@@ -1,4 +1,6 @@
 # What the rules of the report share: names, categories, and which runs a result is made from.
+from types import SimpleNamespace
+
 from workflow_scripts.config import ablation_names, generating_less
 from workflow_scripts.report.captions import caption as read_caption
 
@@ -12,10 +14,10 @@ ROWS_USED, MODEL_USED = rows_used(config), model_used(config)
 TOKENIZER_USED = f"tokenizer of the {MODEL_USED.removeprefix('the ')}"
 SEEDS_USED = f"{len(SEEDS)} seeds" if len(SEEDS) > 1 else f"seed {SEEDS[0]}"
 FIRST_SEED_USED = f"seed {SEEDS[0]}{f', the first of {len(SEEDS)}' * (len(SEEDS) > 1)}"
-BEST = config["best_run"]
+# Experiment 4: whose best runs answer, and the test rows that they are asked, where there are any.
+EXAMPLE_RECIPES = example_recipes(config)
+TEST_ROWS = [TEST_FILES["test"]] * ("test" in splits_tested(config, EXAMPLE_RECIPES[0]))
 ABLATION_IN_REPORT = config["ablation"]["in_report"]
-BEST_HAS_TEST = "test" in splits_tested(config, BEST["recipe"])
-TEST_ROWS = TEST_FILES["test"]
 # What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
 SCORES = ["scores.json"] + (
     ["sql_scores.json", "verdicts.parquet"] if DATABASES else []
@@ -33,31 +35,36 @@ CATEGORIES = {
 }
 
 
-REPORT_PARTS = []  # all files of the report; filled by the rules that make them
-CAPTIONS = {}  # file of a caption -> its text; likewise
+# Filled by the rules that make what the report shows:
+REPORT_PARTS = []  # all files of the report
+SECTIONS = []  # what results/report.html shows
 
 
 def in_report(path, stage, category, label, caption="CAPTION", instances=({},)):
     """Mark an output for the report, with the caption in workflow_scripts/report/<stage>.
 
     A path with wildcards has as many `instances` as are listed, each with their values. Category
-    and label may be functions of the wildcards; what has a recipe is listed by it.
+    and label may be functions of the wildcards.
     """
-    suffix = caption.removeprefix("CAPTION").lower()
-    file = f"results/report/captions/{stage}{suffix}.rst"
-    CAPTIONS[file] = read_caption(f"report.{stage}", caption)
-    REPORT_PARTS.extend(path.format(**values) for values in instances)
 
-    def labels(wildcards):
-        shown = label(wildcards) if callable(label) else label
-        recipe = {"recipe": wildcards.recipe} if "{recipe}" in path else {}
-        return {"result": shown, **recipe}
+    def told(text, wildcards):
+        return text(wildcards) if callable(text) else text
 
+    for values in instances:
+        wildcards = SimpleNamespace(**values)
+        SECTIONS.append(
+            {
+                "chapter": CATEGORIES[told(category, wildcards)],
+                "title": told(label, wildcards),
+                "file": path.format(**values),
+                "caption": read_caption(f"report.{stage}", caption),
+            }
+        )
+        REPORT_PARTS.append(path.format(**values))
     return report(
         path,
-        caption=f"../{file}",
-        category=lambda w: CATEGORIES[category(w) if callable(category) else category],
-        labels=labels,
+        category=lambda w: CATEGORIES[told(category, w)],
+        labels=lambda w: {"result": told(label, w)},
     )
 
 
@@ -116,17 +123,20 @@ def any_of(names):
     return "|".join(re.escape(name) for name in names)
 
 
-def best_run(wildcards):
+def best_run(recipe):
     with open(checkpoints.choose_best.get().output[0]) as file:
-        return json.load(file)
+        return json.load(file)["recipes"][recipe]
 
 
 def best_rows(part):
-    """An input function: the rows that the best run was trained or validated on."""
+    """An input function: the rows that the best runs were trained or validated on, by recipe."""
 
     def rows(wildcards):
-        best = best_run(wildcards)
-        return sample_files(best["recipe"], best["run"], best["seed"])[part]
+        chosen = map(best_run, EXAMPLE_RECIPES)
+        return [
+            sample_files(best["recipe"], best["run"], best["seed"])[part]
+            for best in chosen
+        ]
 
     return rows
 

@@ -108,7 +108,7 @@ def test_rows_of_another_file_are_answered_and_executed(project):
 
 def test_a_figures_style_reruns_that_figure(project):
     project.edit("config.yaml", "  format_note: null", "  style: {tasks: {font.size: 11}}\n  #")
-    assert set(project.stale()) == {"plot_tasks", "make_report", "all"}
+    assert set(project.stale()) == {"plot_tasks", "make_report", "make_snakemake_report", "all"}
 
 
 def test_a_helper_reruns_only_its_users(project):
@@ -152,7 +152,7 @@ def test_recipes_may_have_other_names(tmp_path):
         names = {name: name + suffix for name in config["recipes"]}
         config["recipes"] = {names[name]: each for name, each in config["recipes"].items()}
         config["use_recipes"] = [names[name] for name in config["use_recipes"]]
-        for section in ("claims", "ablation", "best_run"):
+        for section in ("claims", "ablation"):
             config[section] = {
                 key: names[value] if isinstance(value, str) and value in names else value
                 for key, value in config[section].items()

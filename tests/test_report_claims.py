@@ -1,9 +1,7 @@
-"""Claims, their verdicts and the front page, on runs with known numbers."""
+"""Claims and their verdicts, on runs with known numbers."""
 
 import csv
 import hashlib
-import re
-from collections import Counter
 from pathlib import Path
 
 import material
@@ -25,7 +23,6 @@ from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Effect
-from workflow_scripts.artifacts.runs import BestRun
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, to_json, write_json
 from workflow_scripts.intervals import wilson
@@ -44,10 +41,7 @@ from workflow_scripts.report.claims.verdicts import (
     line_in_words,
 )
 from workflow_scripts.report.pages import html
-from workflow_scripts.report.pages.front_page import write_front_page
 from workflow_scripts.report.runs import Measured, Run
-from workflow_scripts.report.tables.best_run import choose_best
-from workflow_scripts.report.tables.results import tabulate_results
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED_FILE = ROOT / "resources/published.json"
@@ -103,15 +97,10 @@ def the_claim(beginning: str) -> Claim:
 
 @pytest.fixture(scope="module")
 def tables(runs, tmp_path_factory) -> Path:
-    """The folder results/tables, as the stages of the report make it from the runs."""
+    """The folder results/tables with the claims, as their stage makes them from the runs."""
     data = tmp_path_factory.mktemp("data")
     folder = tmp_path_factory.mktemp("tables")
     made.make_data(data)
-    files = {name: folder / f"{name}.csv" for name in ("results", "summary")}
-    tabulate_results(runs, **files, means=folder / "over_seeds.csv")
-    names = [CHOSEN, "exp1_natural"]
-    best = folder / "best_run.json"
-    choose_best(files["results"], "as_written", "eval_loss", "val", names, best)
     audits = fit_audits(data)
     make_claims(
         runs,
@@ -124,17 +113,6 @@ def tables(runs, tmp_path_factory) -> Path:
         claims=folder / "claims.json",
         table=folder / "claims.csv",
         own_model=True,
-        note=NOTE,
-    )
-    write_front_page(
-        files["summary"],
-        folder / "over_seeds.csv",
-        Claims.read(folder / "claims.json"),
-        BestRun.read(best),
-        audits,
-        PUBLISHED,
-        RECIPES,
-        page=folder / "workflow.rst",
         note=NOTE,
     )
     return folder
@@ -180,27 +158,12 @@ def test_another_recipe_can_fill_a_column(runs, tmp_path):
     assert line.measured["as_written"].startswith("eval loss, batch 8 - batch 4")
 
 
-def test_the_front_page_counts_what_became_of_the_claims(tables):
-    page = (tables / "workflow.rst").read_text()
-    lines = Claims.read(tables / "claims.json").lines
-    by_group = Claims(lines=lines).by_group()
-    for group, of_group in by_group.items():
-        total, counts = re.search(rf"{group}: (\d+), of which ([^\n]*)", page).groups()
-        kinds = Counter(line.verdict.kind for line in of_group)
-        shown = re.findall(r"(\d+) ([a-z ]+)", counts.partition(" (")[0])
-        assert int(total) == len(of_group)
-        assert {kind: int(number) for number, kind in shown} == kinds
-    assert f"measured here: {NOTE}" in page and "- **A1** Constant input. Sources are" in page
-    assert "mended (A1, A2, A4, A5)" in page
-
-
 # --- verdicts
 
 
-def effect(metric, repair, artefact, high, n=90, effect_high=-0.2) -> Effect:
-    """A repair that was taken back costs at least `-effect_high`, and leaves at most `high`."""
-    cost = (-0.3, -0.4, effect_high)
-    return Effect("", "", repair, artefact, "test", metric, n, 0, 0, high, *cost)
+def effect(metric: str, repair: str, artefact: str, high: float, n: int = 90) -> Effect:
+    """A repair that was taken back costs something, and leaves at most `high`."""
+    return Effect("", "", repair, artefact, "test", metric, n, 0, 0, high, -0.3, -0.4, -0.2)
 
 
 def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path):
@@ -219,7 +182,6 @@ def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path)
         effect("exact_match_decoded", "-tokenizer", "A2", limit + 0.01),
         effect("exact_match_decoded", "-generation", "A5", limit - 0.01, n=LEAST_ROWS - 1),
         effect("exact_match_decoded", "+prompt", "A1", limit - 0.01),
-        effect("exact_match_decoded", "-prompt", "A1", limit - 0.01, effect_high=0.01),
     ]
     verdict = line_in_words(claim, evidence_of(runs, tmp_path, ablation=ablation)).verdict
     assert verdict.artefacts == ["A1", "A2", "A5"] and not verdict.singled_out

@@ -15,7 +15,7 @@ from workflow_scripts.artifacts.csv import read_csv
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Mean, Result, RunSummary
-from workflow_scripts.artifacts.runs import BestRun, Ranked
+from workflow_scripts.artifacts.runs import BestRun, BestRuns, Ranked
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
@@ -106,12 +106,12 @@ def test_what_all_runs_share_is_told_once(tmp_path, runs):
     ("prediction", "cut", "quality"),
     [
         (" ```a <b```\n", False, "exact"),
-        ("a b", False, "equal after loss"),
-        ("a", True, "cut"),
+        ("a b", False, "exact as decoded"),
+        ("a", True, "cut off"),
         ("a", False, "different"),
     ],
 )
-def test_an_answer_is_exact_equal_after_loss_cut_or_different(runs, prediction, cut, quality):
+def test_an_answer_is_exact_exact_as_decoded_cut_off_or_different(runs, prediction, cut, quality):
     path = pick(runs, "repaired", "exp1_natural").folder / "predictions.parquet"
     answer = replace(read_rows(Prediction, path)[0], gold="```a <b```", gold_decoded="a b")
     assert quality_of(replace(answer, prediction=prediction, cut=cut)) == quality
@@ -127,37 +127,56 @@ def test_rows_of_experiment_4_are_drawn_by_seed(tmp_path):
         draw(rows, 10, seed=4)
 
 
-def test_examples_say_where_the_run_met_each_row(tmp_path, runs):
-    run = pick(runs, "repaired", "exp1_natural")
-    answers = [
-        answer
-        for answer in read_rows(Prediction, run.folder / "predictions.parquet")
-        if (answer.split, answer.idx) in (("test", 100), ("val", 0), ("val", 1), ("val", 2))
-    ]
-    write_rows(tmp_path / "answers.parquet", Prediction, answers)
+def best_of(recipes, run: str) -> BestRuns:
+    ranking = [Ranked(run=run, value=0.25), Ranked(run="other", value=0.5)]
+    return BestRuns(
+        recipes={name: BestRun(recipe=name, run=run, seed=1, ranking=ranking) for name in recipes}
+    )
+
+
+def test_examples_stand_side_by_side_and_say_where_each_run_met_the_row(tmp_path, runs):
+    files = []
+    for recipe in ("as_written", "repaired"):
+        run = pick(runs, recipe, "exp1_natural")
+        answers = [
+            answer
+            for answer in read_rows(Prediction, run.folder / "predictions.parquet")
+            if (answer.split, answer.idx) in (("test", 100), ("val", 0), ("val", 1), ("val", 2))
+        ]
+        files.append(tmp_path / f"{recipe}.parquet")
+        write_rows(files[-1], Prediction, answers)
     rows = read_rows(Row, made.make_rows(tmp_path / "rows.parquet", {"Selector": 2}))
-    write_rows(tmp_path / "train.parquet", Row, rows[:1])
-    write_rows(tmp_path / "val.parquet", Row, rows[1:])
-    best = BestRun(
-        recipe="repaired", run="<b>", seed=1, metric="eval_loss", split="val", value=0.25,
-        ranking=[Ranked(run="<b>", value=0.25), Ranked(run="other", value=0.5)],
-    )  # fmt: skip
-    files = (tmp_path / f"{name}.parquet" for name in ("answers", "train", "val"))
-    text = html.render(show_examples(*files, best=best), "generated & small")
-    for told in ("row 0 · training row", "row 1 · validation row", "row 2 · not used in this run"):
-        assert told in text
-    assert "<strong>&lt;b&gt;</strong>" in text and "0.25; next came other 0.5." in text
+    first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
+    write_rows(first, Row, rows[:1])
+    write_rows(second, Row, rows[1:])
+    best = best_of(["as_written", "repaired"], "<b>")
+    page = show_examples(
+        ["as_written", "repaired"], files, train=[first, second], val=[second, first], best=best
+    )
+    text = html.render(page, "generated & small")
+    row = text[text.index("row 0,") : text.index("row 1,")]
+    assert row.index("as_written <small>(training row)") < row.index(
+        "repaired <small>(validation row)"
+    )
+    assert text.count("(not used in this run)") == 4  # rows 100 and 2, of both recipes
+    assert "<strong>as_written</strong>: &lt;b&gt;, seed 1" in text and "other with 0.500" in text
     assert "generated &amp; small" in text and "<script" not in text
 
 
-def test_what_a_model_writes_cannot_break_out_of_the_page(runs):
-    run = pick(runs, "repaired", "exp1_natural")
-    collected = predictions.collect([run])
-    assert collected["executed"] == ["error"]
-    assert "SELECT </script> a FROM t" in {answer["text"] for answer in collected["answers"]}
-    text = html.render(predictions.browse_predictions([run]))
+def test_what_a_model_writes_cannot_break_out_of_the_page(tmp_path, runs):
+    chosen = [pick(runs, name, "exp1_natural") for name in ("as_written", "repaired")]
+    best = best_of(["as_written", "repaired"], "exp1_natural")
+    collected = predictions.collect(chosen, best)
+    assert collected["executed"] == ["error"] and collected["splits"] == ["test", "val"]
+    assert len(collected["answers"]) == 2 * len(collected["rows"])
+    assert "SELECT </script> a FROM t" in {each["prediction"] for each in collected["answers"]}
+    table = tmp_path / "predictions.csv"
+    text = html.render(predictions.browse_predictions(chosen, best, table))
     assert text.count("</script>") == 1
     data = re.search(r"const DATA = (.*), PAGE = 20", text).group(1)
     assert json.loads(data)["answers"] == collected["answers"]
+    lines = list(csv.DictReader(table.read_text().splitlines()))
+    assert len(lines) == len(collected["answers"])
+    assert {line["quality"] for line in lines} <= set(collected["qualities"])
     page = html.tables("A table", "<em>How</em>", {"": html.Table(["a"], [["<b>"]])})
     assert "&lt;b&gt;" in html.render(page) and "<em>How</em>" in html.render(page)

@@ -1,7 +1,5 @@
 """The rules of the report on made-up runs: every file promised, stale by content, in a browser."""
 
-import re
-
 import pytest
 import report_files as made
 import yaml
@@ -86,8 +84,10 @@ def test_every_promised_file_is_made(finished):
     for number in ("3.1_tasks", "5.1_losses", "5.2_tasks", "5.7_losses"):
         assert {f"figure_{number}.svg", f"figure_{number}.png"} <= figures
     tables = {path.name for path in (results / "tables").iterdir()}
-    assert {"results.csv", "claims.csv", "over_seeds.csv", "best_run.json"} <= tables
-    assert (results / "report.html").stat().st_size > 1_000_000
+    assert {"results.csv", "claims.csv", "over_seeds.csv", "best_runs.json"} <= tables
+    assert {"predictions.html", "predictions.csv"} <= tables
+    for page in ("report.html", "snakemake_report.html"):
+        assert (results / page).stat().st_size > 1_000_000
 
 
 def test_the_report_is_made_once_and_again_only_for_a_change(finished, tmp_path):
@@ -95,17 +95,17 @@ def test_the_report_is_made_once_and_again_only_for_a_change(finished, tmp_path)
     project = finished.copy(tmp_path / "essence")
     caption = ("how many rows each of", "the rows of each of")
     project.edit("workflow_scripts/report/figures/tasks.py", *caption)
-    assert set(project.stale()) == {"write_captions", "make_report", "everything"}
+    assert set(project.stale()) == {"list_sections", "make_report", "everything"}
 
 
 def test_a_style_and_the_code_of_a_figure_rerun_that_figure_alone(finished, tmp_path):
     project = finished.copy(tmp_path / "essence")
     style = {"figures": {"style": {"heatmap": {"font.size": 11}}}}
     (project.folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY | style))
-    assert set(project.stale()) == {"plot_heatmap", "make_report", "everything"}
+    reports = {"make_report", "make_snakemake_report", "everything"}
+    assert set(project.stale()) == {"plot_heatmap", *reports}
     project.edit("workflow_scripts/report/figures/fit.py", "WIDTH = 0.32", "WIDTH = 0.2")
-    rerun = {"plot_heatmap", "plot_fit", "make_report", "everything"}
-    assert set(project.stale()) == rerun
+    assert set(project.stale()) == {"plot_heatmap", "plot_fit", *reports}
 
 
 @pytest.fixture
@@ -116,47 +116,55 @@ def browser(tmp_path):
         yield opened
 
 
-CLICK = """
-const found = [...document.querySelectorAll('nav a')].find(a => a.innerText.trim() == arguments[0]);
-if (found) found.click();
-return Boolean(found);
+LOADED = """
+const images = [...document.images];
+return images.length > 10 && images.every(image => image.complete && image.naturalWidth > 100);
 """
-HOME = "document.querySelector('nav li a').click(); return true"
-SHOWN = """
-const image = document.querySelector('.overflow-auto > .p-3 > img');
-const frame = document.querySelector('iframe');
-return frame ? frame.offsetHeight > 300 : Boolean(image && image.complete && image.width > 300);
+COVERED = """
+const menu = document.querySelector('nav').getBoundingClientRect();
+const text = document.querySelector('main').getBoundingClientRect();
+return menu.width > 0 && menu.right > text.left;
 """
+COUNT = "return document.getElementById('p-count').textContent"
 
 
 @pytest.mark.browser
-def test_the_report_opens_in_a_browser(finished, browser):
+@pytest.mark.parametrize("width", [1400, 420])
+def test_the_report_fits_its_window(finished, browser, width):
+    browser.resize(width, 900)
     browser.open(finished.folder / "results/report.html")
-    top = browser.wait("return document.querySelector('h1.title')?.getBoundingClientRect().top")
-    assert top >= 0, "the front page must begin inside the window"
-    menu = browser.script("return document.querySelector('nav').innerText").splitlines()
-    categories = [line for line in menu if re.match(r"\d ", line)]
-    assert [line[0] for line in categories] == list("12345678")
-    assert categories[0] == "1 Data" and categories[6] == "7 Claims and artefacts"
-    for category in categories:
-        browser.script(HOME)
-        browser.wait(CLICK, category)
-        eyes = "return document.querySelectorAll('nav tbody td:last-child a:first-child').length"
-        shown = browser.wait(eyes)
-        assert shown >= 1, category
-        browser.script("document.querySelector('nav tbody td:last-child a').click()")
-        assert browser.wait(SHOWN), category
+    browser.wait(LOADED)
+    chapters = browser.script(
+        "return [...document.querySelectorAll('.chapter > h2')].map(each => each.innerText)"
+    )
+    assert [title[0] for title in chapters] == list("12345678")
+    assert chapters[0].startswith("1 Data") and chapters[6].startswith("7 Claims and artefacts")
+    assert browser.script("return document.documentElement.scrollWidth") <= width
+    assert not browser.script(COVERED)
+    cards = "return [...document.querySelectorAll('.cards .big')].map(each => each.innerText)"
+    assert browser.script(cards) == ["0%", "0%", "25%"]
     assert browser.errors() == []
 
 
 @pytest.mark.browser
-def test_predictions_can_be_searched_offline(finished, browser):
-    browser.open(finished.folder / "results/tables/predictions_repaired.html")
-    count = "return document.getElementById('count').textContent"
-    assert re.fullmatch(r"1 to 20 of 24; exact: 6", browser.wait(count))
+@pytest.mark.parametrize("page", ["results/report.html", "results/tables/predictions.html"])
+def test_predictions_can_be_searched_and_linked_offline(finished, browser, page):
+    browser.open(finished.folder / page)
+    exact = "exact: as_run 0 of 12, as_written 0 of 12, repaired 3 of 12"
+    assert browser.wait(COUNT) == f"1 to 12 of 12 rows; {exact}"
     browser.script(
-        "const box = document.getElementById('search'); box.value = 'question 101?';"
+        "const box = document.getElementById('p-search'); box.value = 'question 101?';"
         "box.dispatchEvent(new Event('input'));"
     )
-    assert browser.script(count) == "1 to 1 of 1; exact: 1"
+    one = "1 to 1 of 1 rows; exact: as_run 0 of 1, as_written 0 of 1, repaired 1 of 1"
+    assert browser.script(COUNT) == one
+    browser.script("location.hash = '#row-val-3'")
+    browser.wait("return Boolean(document.getElementById('row-val-3'))")
+    sides = "return [...document.querySelectorAll('#p-list h4')].map(each => each.innerText)"
+    assert [title.split(":")[0] for title in browser.script(sides)] == [
+        "gold",
+        "as_run",
+        "as_written",
+        "repaired",
+    ]
     assert browser.errors() == []

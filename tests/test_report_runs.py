@@ -3,10 +3,9 @@
 import pytest
 from report_files import pick
 
-from workflow_scripts.artifacts.report import Result
-from workflow_scripts.errors import EssenceError
-from workflow_scripts.report.runs import held_out, logged_losses, ranked
-from workflow_scripts.report.tables.best_run import choose
+from workflow_scripts.artifacts.runs import BestRuns
+from workflow_scripts.report.runs import best_runs, held_out, logged_losses, ranked
+from workflow_scripts.report.tables.best_run import choose_best
 
 
 def test_the_logged_loss_is_the_mean_over_the_window(runs):
@@ -16,21 +15,15 @@ def test_the_logged_loss_is_the_mean_over_the_window(runs):
     assert point.step == 5 and point.loss == pytest.approx(sum(first) / 5)
 
 
-def test_the_best_run_is_chosen_by_the_criterion(runs):
-    results = [
-        Result(run.recipe, run.name, run.seed, **score.model_dump())
-        for run in runs
-        for score in run.scores
-    ]
-    names = list(dict.fromkeys(run.name for run in runs))
-    best = choose(results, "as_written", "eval_loss", "val", names)
-    assert best.run == "exp3_bs4_lr1e-4" and best.seed == 1
-    values = [each.value for each in best.ranking]
-    assert values == sorted(values) and len(values) == 8
-    with pytest.raises(EssenceError, match="no execution_accuracy on val"):
-        choose(results, "as_written", "execution_accuracy", "val", names)
-    without = [name for name in names if name != best.run]
-    assert choose(results, "as_written", "eval_loss", "val", without).run in without
+def test_the_best_run_has_the_lowest_mean_loss_on_its_validation_rows(runs, tmp_path):
+    choose_best(runs, tmp_path / "best_runs.json")
+    best = BestRuns.read(tmp_path / "best_runs.json").recipes
+    assert list(best) == ["as_run", "as_written", "repaired"]
+    for recipe, each in best.items():
+        assert (each.recipe, each.run, each.seed) == (recipe, "exp3_bs4_lr1e-4", 1)
+        assert best_runs(runs)[recipe][0].name == each.ranking[0].run == each.run
+        values = [one.value for one in each.ranking]
+        assert values == sorted(values) and len(values) == 8
 
 
 def test_runs_are_ranked_by_their_mean_and_of_equals_the_first_given_wins():

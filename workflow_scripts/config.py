@@ -85,11 +85,10 @@ def agents_are_evaluated(config: Config) -> bool:
     )
 
 
-def best_run_candidates(config: Config) -> list[str]:
-    """The runs among which experiment 4 chooses."""
-    best = config["best_run"]
-    runs = runs_of(config, best["recipe"])
-    return [name for name, run in runs.items() if best["experiment"] in (None, run["experiment"])]
+def example_recipes(config: Config) -> list[str]:
+    """The recipes whose best runs experiment 4 asks: those with test rows, or else all in use."""
+    used = config["use_recipes"]
+    return [recipe for recipe in used if "test" in splits_tested(config, recipe)] or used
 
 
 def sample_settings(config: Config, recipe: str, run: str, seed: int) -> SampleSettings:

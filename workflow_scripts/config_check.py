@@ -13,14 +13,12 @@ import yaml
 
 from workflow_scripts.artifacts.data import SampleSettings
 from workflow_scripts.artifacts.settings import RunSettings
-from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.config import (
     BUILT,
     RUN_DEFAULTS,
     SOURCE_KEYS,
     Config,
     ablation_recipes,
-    best_run_candidates,
     has_databases,
     runs_of,
     source_of,
@@ -135,7 +133,7 @@ def _contradictions(config: Config) -> list[str]:
     for recipe in config["use_recipes"]:
         if recipe in config["recipes"]:
             faults += _run_faults(recipe, runs_of(config, recipe))
-    return faults or list(_best_run_faults(config))
+    return faults or list(_split_faults(config))
 
 
 def _recipe_faults(config: Config) -> Iterator[str]:
@@ -262,24 +260,8 @@ def _circles(recipe: str, runs: dict[str, Config]) -> list[str]:
     return []
 
 
-def _best_run_faults(config: Config) -> Iterator[str]:
-    """What experiment 4 chooses by must be measured, which shows only after all training."""
-    best, splits = config["best_run"], config["prediction"]["splits"]
-    recipe, metric, split = best["recipe"], best["metric"], best["split"]
-    if recipe not in config["use_recipes"]:
-        yield "best_run.recipe must be one of use_recipes, or nothing is measured for it."
-        return
-    if not best_run_candidates(config):
-        yield f"best_run.experiment is {best['experiment']}: {recipe} has no such run."
-    is_loss = metric in ("eval_loss", "loss_per_token")
-    if is_loss and split != "val":
-        yield f"best_run.split must be val: {metric} is measured there alone."
-    elif not is_loss and split not in splits:
-        yield f"best_run.split is {split}, but prediction.splits lacks it."
-    if split in TEST_SPLITS and split not in splits_tested(config, recipe):
-        yield f"best_run.split is {split}, but recipe {recipe} keeps no {split} rows."
-    if metric == "execution_accuracy" and not has_databases(config):
-        yield "best_run.metric is execution_accuracy, but data.databases is empty."
+def _split_faults(config: Config) -> Iterator[str]:
+    splits = config["prediction"]["splits"]
     tested = all("test" in splits_tested(config, name) for name in config["use_recipes"])
     if "val" not in splits and not tested:
         yield "prediction.splits needs val: a recipe without test rows is scored on them."

@@ -201,12 +201,15 @@ class Ranked(Artifact):
 
 
 class BestRun(Artifact):
-    """best_run.json: the run whose answers experiment 4 shows, and all that it was chosen among."""
+    """A recipe's best run, its first seed, and all runs of the recipe by evaluation loss."""
 
     recipe: str
     run: str
     seed: int
-    metric: str
-    split: str
-    value: float
     ranking: list[Ranked]
+
+
+class BestRuns(Artifact):
+    """best_runs.json: recipe -> its run with the lowest mean evaluation loss."""
+
+    recipes: dict[str, BestRun]

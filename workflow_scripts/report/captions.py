@@ -1,9 +1,8 @@
 """Captions of the report: constants of the modules that make what they describe.
 
-A caption is reStructuredText; Snakemake fills in `{{ snakemake.wildcards.recipe }}` and the like.
-The artefacts that it names by number, as A1, are named in words below it. Constants named
-CAPTION... are left out of the code digest (`workflow_scripts.digest`), so that other words make the
-report again, and not the figure.
+A caption is reStructuredText. The artefacts that it names by number, as A1, are named in words
+below it. Constants named CAPTION... are left out of the code digest (`workflow_scripts.digest`), so
+that other words make the report again, and not the figure.
 """
 
 import ast

@@ -146,20 +146,22 @@ def by_address(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
     return seeds
 
 
-def best_runs(runs: Iterable[Run]) -> dict[str, list[Run]]:
-    """Recipe -> all seeds of its run with the lowest mean evaluation loss.
+def ranking(runs: Iterable[Run]) -> dict[str, list[Ranked]]:
+    """Recipe -> its runs by mean evaluation loss, the lowest first.
 
     The loss is that of each run's own validation rows, so no test row takes part in the choice.
     """
     losses: dict[str, dict[str, list[float]]] = {}
+    for (recipe, name), seeds in by_address(runs).items():
+        losses.setdefault(recipe, {})[name] = [run.training.best_eval_loss for run in seeds]
+    return {recipe: ranked(of_runs, "eval_loss") for recipe, of_runs in losses.items()}
+
+
+def best_runs(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Recipe -> all seeds of its best run: the first of its ranking."""
+    runs = list(runs)
     seeds = by_address(runs)
-    for (recipe, name), of_run in seeds.items():
-        own = [run.training.best_eval_loss for run in of_run]
-        losses.setdefault(recipe, {})[name] = own
-    return {
-        recipe: seeds[recipe, ranked(of_runs, "eval_loss")[0].run]
-        for recipe, of_runs in losses.items()
-    }
+    return {recipe: seeds[recipe, of_runs[0].run] for recipe, of_runs in ranking(runs).items()}
 
 
 def held_out(splits: Iterable[str]) -> str:

@@ -1,6 +1,6 @@
 """The report's numbers, each beside what was measured here: its scores, its text, its data set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import fmean
 
 from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Column, Kind, Verdict
@@ -29,8 +29,7 @@ def run_lines(evidence: Evidence) -> Iterator[ClaimLine]:
             if value is not None:
                 measured = _measured(evidence, name, metric, split)
                 possible = _suspects(published, metric == "eval_loss") or suspects(key)
-                verdict = judge_number(value, measured, possible, evidence)
-                yield _line(f"{name}: {words}", value, measured, verdict)
+                yield _line(f"{name}: {words}", value, measured, possible, evidence)
         yield _epochs_line(name, published, evidence)
         yield _time_line(name, published, evidence)
 
@@ -41,7 +40,8 @@ def text_lines(evidence: Evidence) -> Iterator[ClaimLine]:
     for name, value in evidence.published.text.best_eval_loss.items():
         nearest = min(logged, key=lambda run: abs(logged[run] - value))
         measured = _measured(evidence, name, "eval_loss")
-        verdict = judge_number(value, measured, suspects(OWN_LOG), evidence)
+        words = f"{name}: evaluation loss given in the text (6)"
+        line = _line(words, value, measured, suspects(OWN_LOG), evidence)
         if nearest != name:
             verdict = Verdict(
                 kind=Kind.ARTEFACT,
@@ -49,7 +49,8 @@ def text_lines(evidence: Evidence) -> Iterator[ClaimLine]:
                 detail=f"its own log has {logged[name]:.3f} for this run; "
                 f"{logged[nearest]:.3f} is {nearest}'s",
             )
-        yield _line(f"{name}: evaluation loss given in the text (6)", value, measured, verdict)
+            line = line.model_copy(update={"verdict": verdict})
+        yield line
 
 
 def data_lines(evidence: Evidence) -> Iterator[ClaimLine]:
@@ -90,11 +91,15 @@ def _line(
     claim: str,
     published: float,
     measured: dict[Column, Measured | None],
-    verdict: Verdict,
-    shown: Callable[[Measured], str] = str,
+    possible: list[str],
+    evidence: Evidence,
 ) -> ClaimLine:
-    texts = {column: shown(value) if value else "" for column, value in measured.items()}
-    return ClaimLine(claim=claim, published=f"{published:.4g}", measured=texts, verdict=verdict)
+    return ClaimLine(
+        claim=claim,
+        published=f"{published:.4g}",
+        measured={column: str(value or "") for column, value in measured.items()},
+        verdict=judge_number(published, measured, possible, evidence),
+    )
 
 
 def _suspects(published: PublishedRun, is_a_loss: bool) -> list[str]:
@@ -107,9 +112,12 @@ def _epochs_line(name: str, published: PublishedRun, evidence: Evidence) -> Clai
     def epochs(recipe: str) -> Measured | None:
         return over_seeds([run.training.epochs_done for run in evidence.named(recipe, name)])
 
-    measured, claimed = evidence.by_column(epochs), published.epochs_done
-    verdict = judge_number(claimed, measured, _suspects(published, is_a_loss=True), evidence)
-    return _line(f"{name}: epochs done", claimed, measured, verdict, lambda each: f"{each.value:g}")
+    measured = evidence.by_column(epochs)
+    possible = _suspects(published, is_a_loss=True)
+    words = f"{name}: epochs done"
+    line = _line(words, published.epochs_done, measured, possible, evidence)
+    shown = {column: f"{value.value:g}" if value else "" for column, value in measured.items()}
+    return line.model_copy(update={"measured": shown})
 
 
 def _time_line(name: str, published: PublishedRun, evidence: Evidence) -> ClaimLine:

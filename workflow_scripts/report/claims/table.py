@@ -40,8 +40,8 @@ LEAD = (
     "Every claim of the report, and every number that its notebooks printed. <em>as run</em>: what "
     "the notebooks did, artefacts included. <em>as written</em>: what the report describes, "
     "honestly executed. <em>repaired</em>: the text handling mended too. Brackets hold 95 % "
-    "intervals. The verdict is computed. What A1 to A12 are is told on the page of this report "
-    "called Workflow."
+    "intervals. The verdict is computed. The artefacts A1 to A12 are explained on the report's "
+    "front page."
 )
 REPORTS_OWN = "the report's rows and base model"
 NAMES = ("group", "claim", "published", *COLUMNS, "verdict")

@@ -1,6 +1,6 @@
-"""Experiment 4: the rows that the best run is asked, some of each task.
+"""Experiment 4: the rows that the best runs are asked, some of each task.
 
-Drawn once from the held-out rows and once, as the report did, from all rows.
+Drawn once from the test rows and once, as the report did, from all rows.
 """
 
 import random
@@ -25,7 +25,7 @@ def draw(rows: list[Row], per_task: int, seed: int) -> list[Row]:
         places = [place for place, row in enumerate(rows) if row.task == task]
         if places and len(places) < per_task:
             raise EssenceError(
-                f"best_run.rows_per_task: {per_task} rows of each task are wanted, but there are "
+                f"examples.rows_per_task: {per_task} rows of each task are wanted, but there are "
                 f"{len(places)} {task} rows. Lower it or draw a larger test set."
             )
         if places:
@@ -35,13 +35,13 @@ def draw(rows: list[Row], per_task: int, seed: int) -> list[Row]:
 
 def draw_examples(
     rows: Annotated[Path, Input("results/data/rows.parquet")],
-    held_out_rows: Annotated[Path, Input("the test rows, or the best run's validation rows")],
     per_task: Annotated[int, Setting("rows of each task")],
     seed: Annotated[int, Setting("which rows are drawn")],
-    held_out: Annotated[Path, Output("rows drawn from the held-out rows")],
+    held_out: Annotated[Path, Output("rows drawn from the test rows, if there are any")],
     from_all: Annotated[Path, Output("rows drawn from all rows")],
+    test: Annotated[Path | None, Input("the test rows")] = None,
 ) -> None:
-    write_rows(held_out, Row, draw(read_rows(Row, held_out_rows), per_task, seed))
+    write_rows(held_out, Row, draw(read_rows(Row, test) if test else [], per_task, seed))
     write_rows(from_all, Row, draw(read_rows(Row, rows), per_task, seed))
 
 

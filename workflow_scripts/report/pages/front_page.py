@@ -1,153 +1,184 @@
-"""The first page of the report: what this is, what was found, how to read the rest.
+"""The first screen of the report: three numbers, what became of the claims, what repairs are worth.
 
-Writes reStructuredText with the measured numbers filled in; Snakemake puts it on the front of
-results/report.html.
+Where this run has fewer seeds than the results that ship with the project, or no ablation of its
+own, those stand beside its numbers, labelled.
 """
 
 from collections import Counter
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Claims, Column, Group, Kind
-from workflow_scripts.artifacts.csv import read_csv
+from workflow_scripts.artifacts.claims import Claims, Column, Group, Kind
 from workflow_scripts.artifacts.fit import FitAudit
-from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.report import Mean, RunSummary
-from workflow_scripts.artifacts.runs import BestRun
-from workflow_scripts.files import write_text
-from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.artefacts import artefacts, mended_in
-from workflow_scripts.report.claims.verdicts import SEVERAL_SEEDS
-from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import held_out, ranked
-from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.artifacts.report import Effect, Result
+from workflow_scripts.artifacts.runs import BestRuns
+from workflow_scripts.artifacts.shipped import Shipped, ShippedEffect
+from workflow_scripts.artifacts.tables import TEST_SPLITS
+from workflow_scripts.report.artefacts import mended_in
+from workflow_scripts.report.claims.english import verdict_tag
+from workflow_scripts.report.pages.html import Markup
+from workflow_scripts.report.runs import held_out, mean_score
 
-USES_FILES = ["templates/front_page.rst"]
+ROWS = {
+    "test": "test rows",
+    "unseen": "rows of databases never seen",
+    "other": "rows of another file",
+    "val": "validation rows",
+}
+SCORES = {
+    "exact_match": "exact match",
+    "execution_accuracy": "execution accuracy, Decomposer and Refiner",
+}
+EFFECTS = {
+    "exact_match": "exact match",
+    "exact_match_decoded": "exact match, decoded",
+    "execution_accuracy": "execution accuracy",
+    "execution_accuracy_lenient": "execution accuracy, lenient",
+    "rouge_l": "ROUGE-L",
+}
 
 
-def findings(
-    means: list[Mean], claims: Claims, audits: list[FitAudit], best: BestRun, chosen: str
-) -> list[str]:
-    """What was found, a sentence each; `chosen` is the run that the report declares the best."""
-    trained = dict.fromkeys(mean.recipe for mean in means)
+@dataclass(frozen=True)
+class Shown:
+    """A score in words: "31%", "[22%, 41%]", "90 test rows"."""
+
+    what: str
+    value: str
+    interval: str
+    rows: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """A recipe on the first screen; its exact match comes first."""
+
+    title: str
+    sentence: str
+    scores: list[Shown]
+
+
+def shown(results: list[Result], recipe: str, run: str, metric: str, split: str) -> Shown | None:
+    """A run's score over all tasks; None where it was not measured."""
+    address = (recipe, run, metric, split, "all")
+    scores = [
+        each
+        for each in results
+        if (each.recipe, each.run, each.metric, each.split, each.task) == address
+        and each.value is not None
+    ]
+    mean = mean_score(scores)
+    if not mean:
+        return None
+    interval = f"[{mean.low:.0%}, {mean.high:.0%}]" if mean.has_interval else ""
+    seeds = f"{len(scores)} seeds, each on " if len(scores) > 1 else ""
+    return Shown(SCORES[metric], f"{mean.value:.0%}", interval, f"{seeds}{mean.rows} {ROWS[split]}")
+
+
+def cards(
+    results: list[Result],
+    best: BestRuns,
+    audits: Iterable[FitAudit],
+    recipes: dict[Column, str],
+) -> list[Card]:
+    """A card for each recipe that was trained."""
+    fit = {audit.recipe: audit for audit in audits}
+    columns = {recipe: column for column, recipe in recipes.items()}
     return [
-        *map(_inputs, audits),
-        *filter(None, (_scores(means, recipe) for recipe in trained)),
-        _choice(best, chosen),
-        *(_verdicts(group, lines) for group, lines in claims.by_group().items() if lines),
+        Card(
+            title=columns.get(recipe, recipe).replace("_", " ").capitalize(),
+            sentence=f"{_described(columns.get(recipe))} {_seen(fit[recipe])}",
+            scores=list(filter(None, _scores(results, recipe, run.run))),
+        )
+        for recipe, run in best.recipes.items()
     ]
 
 
-def _inputs(audit: FitAudit) -> str:
-    inputs = ", ".join(
-        f"{task} {audit.tasks[task].distinct_inputs:,} of {audit.tasks[task].rows:,}"
-        for task in TASKS
-        if task in audit.tasks
-    )
-    return (
-        f"Under **{audit.recipe}** the model is shown the question of "
-        f"{audit.all.question_kept:,} of {audit.all.rows:,} rows; distinct inputs left: {inputs}; "
-        f"answers that survive the tokenizer: {audit.all.targets_surviving:,}."
-    )
-
-
-def _scores(means: list[Mean], recipe: str) -> str:
-    """The recipe's run with the lowest evaluation loss, on held-out rows, by task."""
-    own = [mean for mean in means if mean.recipe == recipe]
-    losses = {
-        mean.run: [mean.mean] for mean in own if (mean.metric, mean.task) == ("eval_loss", "all")
-    }
-    matches = [mean for mean in own if mean.metric == "exact_match"]
-    if not losses or not matches:
-        return ""
-    run = ranked(losses, "eval_loss")[0].run
-    split = held_out(mean.split for mean in matches)
-    of_run = {
-        (mean.metric, mean.task): mean.mean
-        for mean in own
-        if (mean.run, mean.split) == (run, split)
-    }
-    tasks = ", ".join(
-        f"{task} {of_run['exact_match', task]:.1%}"
-        for task in TASKS
-        if ("exact_match", task) in of_run
-    )
-    rows = "test rows, kept from all training" if split == "test" else "validation rows"
-    executed = of_run.get(("execution_accuracy", "all"))
-    more = "" if executed is None else (
-        f"; execution accuracy, Decomposer and Refiner: {executed:.1%}"
-    )  # fmt: skip
-    return (
-        f"Exact match under **{recipe}** on {rows}: {of_run['exact_match', 'all']:.1%} ({tasks}; "
-        f"{run}, the run with the lowest loss on its validation rows){more}."
-    )
-
-
-def _choice(best: BestRun, chosen: str) -> str:
-    names = [each.run for each in best.ranking]
-    text = (
-        f"By {best.metric.replace('_', ' ')} on {best.split} rows the best run of "
-        f"**{best.recipe}** is {best.run} ({best.value:.3f})"
-    )
-    if chosen in names and best.run != chosen:
-        text += f"; the report's choice, {chosen}, comes {names.index(chosen) + 1} of {len(names)}"
-    return f"{text}."
-
-
-def _verdicts(group: Group, lines: list[ClaimLine]) -> str:
-    found = Counter(line.verdict.kind for line in lines)
-    counts = ", ".join(f"{found[kind]} {kind}" for kind in Kind if found[kind])
-    seeds = sum(SEVERAL_SEEDS in line.verdict.missing for line in lines)
-    why = f" ({seeds} for want of several seeds: ``configs/seeds.yaml``)" if seeds else ""
-    return f"{group}: {len(lines)}, of which {counts}{why}."
-
-
-def _recipe(name: str, recipes: dict[Column, str], summaries: list[RunSummary]) -> str:
-    column = next((each for each in COLUMNS if recipes[each] == name), None)
-    own = [summary for summary in summaries if summary.recipe == name]
-    seeds = max(summary.seeds for summary in own)
-    rows = max(summary.rows for summary in own)
-    return (
-        f"**{name}**: {_described(column)}; "
-        f"{len(own)} runs, {seeds} seed{'s' * (seeds > 1)}, up to {rows:,} rows each."
-    )
+def _scores(results: list[Result], recipe: str, run: str) -> list[Shown | None]:
+    splits = {each.split for each in results if (each.recipe, each.run) == (recipe, run)}
+    judged_on = [held_out(splits), *(split for split in TEST_SPLITS[1:] if split in splits)]
+    return [shown(results, recipe, run, metric, split) for split in judged_on for metric in SCORES]
 
 
 def _described(column: Column | None) -> str:
     match column:
         case "as_run":
-            return "what the notebooks behind the report did, mistakes included"
+            return "What the notebooks behind the report did, mistakes included."
         case "as_written":
-            return (
-                "what the report describes, honestly executed: every run starts from the base "
-                "model and is scored on its own rows"
-            )
+            return "What the report describes, carried out as described."
         case "repaired":
-            mended = ", ".join(mended_in(column))
-            return f"as written, and the text handling mended ({mended}): same model, same rows"
-    return "a recipe of this configuration"
+            return f"As written, with the handling of text mended ({', '.join(mended_in(column))})."
+    return "A recipe of this configuration."
 
 
-def write_front_page(
-    summary: Annotated[Path, Input("summary.csv")],
-    means: Annotated[Path, Input("over_seeds.csv")],
-    claims: Annotated[Claims, Input("claims.json")],
-    best: Annotated[BestRun, Input("best_run.json")],
-    fit: Annotated[list[FitAudit], Input("the fit audits")],
-    published: Annotated[Published, Input("resources/published.json: the report's choice")],
-    recipes: Annotated[dict[Column, str], Setting("the recipe of each column of the claims")],
-    page: Annotated[Path, Output("reStructuredText")],
-    note: Annotated[str, Setting("small print")] = "",
-) -> None:
-    summaries = read_csv(RunSummary, summary)
-    trained = dict.fromkeys(each.recipe for each in summaries)
-    values = {
-        "findings": findings(read_csv(Mean, means), claims, fit, best, published.chosen),
-        "runs": [_recipe(name, recipes, summaries) for name in trained],
-        "artefacts": artefacts(),
+def _seen(audit: FitAudit) -> str:
+    kept, rows = audit.all.question_kept, audit.all.rows
+    return f"The model is shown the question of {kept:,} of {rows:,} rows."
+
+
+def verdict_counts(claims: Claims) -> str:
+    """How many claims in words have a verdict here, and what the verdicts are."""
+    groups = claims.by_group()
+    judged, untested = groups[Group.JUDGED], groups[Group.NOT_TESTABLE]
+    found = Counter(line.verdict.kind for line in judged)
+    counts = ", ".join(f"{found[kind]} {kind}" for kind in Kind if found[kind])
+    return (
+        f"The report makes {len(judged) + len(untested)} claims in words. This run judges "
+        f"{len(judged)} of them{': ' * bool(counts)}{counts}."
+    )
+
+
+def claim_rows(claims: Claims, shipped: Shipped | None) -> list[dict[str, Any]]:
+    """The claims in words that this run or the shipped results judge, those of this run first."""
+    there = {}
+    if shipped:
+        judged = (each for each in shipped.seeds.claims if each.kind != Kind.NOT_TESTABLE)
+        there = {each.claim: each.verdict for each in judged}
+    return [
+        {
+            "claim": line.claim,
+            "here": verdict_tag(line.verdict),
+            "shipped": Markup("{}").format(there.get(line.claim, "")),
+        }
+        for group in (Group.JUDGED, Group.NOT_TESTABLE)
+        for line in claims.by_group()[group]
+        if group == Group.JUDGED or line.claim in there
+    ]
+
+
+def effect_table(effects: Sequence[Effect | ShippedEffect]) -> dict[str, Any]:
+    """A line for each recipe of the ablation: what it mends, and its scores; empty without any."""
+    measured = {(each.recipe, each.metric): each for each in effects}
+    metrics = [name for name in EFFECTS if any(each.metric == name for each in effects)]
+    artefact = {each.recipe: each.artefact or "" for each in effects}
+    lines = [
+        (recipe, artefact[recipe], [measured.get((recipe, metric)) for metric in metrics])
+        for recipe in artefact
+    ]
+    return {"heads": [EFFECTS[metric] for metric in metrics], "lines": lines} if lines else {}
+
+
+def front_page(
+    results: list[Result],
+    claims: Claims,
+    best: BestRuns,
+    audits: list[FitAudit],
+    recipes: dict[Column, str],
+    shipped: Shipped,
+    ablation: list[Effect],
+) -> dict[str, Any]:
+    """The values of templates/front_page.html."""
+    more_seeds = shipped.seeds.seeds > len({each.seed for each in results})
+    measured_with = shipped.ablation.measured
+    return {
+        "cards": cards(results, best, audits, recipes),
+        "best": {name: each.run for name, each in best.recipes.items()},
+        "counts": verdict_counts(claims),
+        "claims": claim_rows(claims, shipped if more_seeds else None),
+        "shipped": shipped.seeds if more_seeds else None,
+        "effects": effect_table(ablation or shipped.ablation.effects),
+        "effects_from": "Measured by this run."
+        if ablation
+        else f"Shipped with the project: the run {shipped.ablation.run}, measured with the code of "
+        f"{measured_with.date} (commit {measured_with.commit[:9]}); not measured by this run.",
     }
-    write_text(page, html.render(html.Page("", values, "front_page.rst"), note))
-
-
-if __name__ == "__main__":
-    run_stage(write_front_page)

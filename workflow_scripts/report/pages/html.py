@@ -3,6 +3,7 @@
 The templates are Jinja's and escape whatever is not `Markup`.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -11,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
 from workflow_scripts.files import write_text
+from workflow_scripts.report.artefacts import artefacts
 from workflow_scripts.stage import Output, Setting
 
-USES_FILES = ["templates/page.html", "templates/tables.html"]
+USES_FILES = ["templates/page.html", "templates/style.css", "templates/tables.html"]
 ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=select_autoescape(["html"]),
@@ -25,6 +27,8 @@ ENVIRONMENT.policies["json.dumps_kwargs"] = {
     "separators": (",", ":"),
     "sort_keys": True,
 }
+# An artefact's number, but not in code, answers, links and tags.
+ARTEFACT = re.compile(r"(<(script|style|pre|a)\b.*?</\2>|<[^>]*>)|\b(A\d+)\b", re.DOTALL)
 
 
 class Page(NamedTuple):
@@ -86,3 +90,29 @@ def number(value: float | None, low: float | None = None, high: float | None = N
 def tag(text: str, kind: str) -> Markup:
     """A small pill; kind: good, bad or unsure."""
     return Markup('<span class="tag {}">{}</span>').format(kind, text)
+
+
+def interval(estimate: Any) -> Number:
+    """What has `value` or `mean`, `low` and `high`, with two digits; nothing for None."""
+    if estimate is None:
+        return Number("")
+    value = getattr(estimate, "value", None)
+    text = f"{estimate.mean if value is None else value:.2f}"
+    known = estimate.low is not None and estimate.high is not None
+    return Number(f"{text} [{estimate.low:.2f}, {estimate.high:.2f}]" if known else text)
+
+
+def linked(text: str) -> Markup:
+    """HTML, or text, in which each artefact's number leads to what the report says of it."""
+    known = artefacts()
+
+    def link(found: re.Match) -> str:
+        name = found[3]
+        if name not in known:
+            return found[0]
+        return f'<a href="#{name}" title="{known[name].title}">{name}</a>'
+
+    return Markup(ARTEFACT.sub(link, str(Markup.escape(text))))
+
+
+ENVIRONMENT.filters |= {"interval": interval, "linked": linked}
