@@ -13,6 +13,7 @@ from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced, made
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.asking import LONGEST, find_model
 from workflow_scripts.artifacts.agents import Loop, Trace
+from workflow_scripts.artifacts.runs import BestRun, BestRuns
 from workflow_scripts.errors import EssenceError
 
 STANDIN = ROOT / "resources/models/standin"
@@ -120,7 +121,7 @@ def test_nothing_is_written(asked, shop):
 
 def test_which_model_is_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(EssenceError, match="there is no results/tables/agents_run"):
+    with pytest.raises(EssenceError, match="there is no results/tables/best_runs"):
         find_model(None)
     with pytest.raises(EssenceError, match="nowhere: no such model folder"):
         find_model(Path("nowhere"))
@@ -138,11 +139,13 @@ def test_a_run_is_asked_under_its_own_recipe(tmp_path, monkeypatch, runs):
     shutil.copytree(STANDIN, run / "model")
     shutil.copy(runs[0].folder / "training.json", run)
     assert find_model(run) == (run / "model", runs[0].training.settings.recipe)
-    best = {"recipe": "mine", "run": "one", "seed": 1, "metric": "eval_loss", "split": "val"}
-    pointer = tmp_path / "results/tables/agents_run.json"
-    pointer.parent.mkdir(parents=True)
-    pointer.write_text(json.dumps({**best, "value": 0.1, "ranking": []}))
+    best = BestRun(recipe="mine", run="one", seed=1, ranking=[])
+    pointer = tmp_path / "results/tables/best_runs.json"
+    BestRuns(recipes={"repaired": best}).write(pointer)
     assert find_model(None)[0] == Path("results/runs/mine/one/seed1/model")
+    BestRuns(recipes={"mine": best}).write(pointer)
+    with pytest.raises(EssenceError, match="no run of the recipe repaired"):
+        find_model(None)
 
 
 def test_from_the_shell(shop, tmp_path):

@@ -12,13 +12,13 @@ from workflow_scripts.agents.model import BackEnd, FineTuned
 from workflow_scripts.agents.schema import Schema
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import parsed
-from workflow_scripts.artifacts.runs import BestRun, Training
+from workflow_scripts.artifacts.runs import BestRuns, Training
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
-BEST = Path("results/tables/agents_run.json")
+BEST = Path("results/tables/best_runs.json")
 LONGEST = 2000  # characters of a question, and of its evidence
 
 
@@ -61,9 +61,9 @@ class Asker:
 def find_model(folder: Path | None) -> tuple[Path, Recipe]:
     """The folder of the model, and the recipe it is asked under.
 
-    Without a folder, the best run of the last pipeline. A run's recipe stands in its training.json;
-    that of any other model is the one that config.yaml names for the agents. Raises EssenceError
-    when there is no model.
+    Without a folder, the best run of the last pipeline under the recipe that config.yaml names for
+    the agents. A run's recipe stands in its training.json; any other model has that recipe too.
+    Raises EssenceError when there is no model.
     """
     from workflow_scripts.model.load import check_base  # with transformers: a second
 
@@ -73,7 +73,13 @@ def find_model(folder: Path | None) -> tuple[Path, Recipe]:
                 f"no model to ask: there is no {BEST}. Run `make` here first, or give the folder "
                 "of a model with --model."
             )
-        best = BestRun.read(BEST)
+        best, name = BestRuns.read(BEST).recipes, _config()["agents"]["recipe"]
+        if name not in best:
+            raise EssenceError(
+                f"{BEST} has no run of the recipe {name}, which config.yaml names for the agents. "
+                "Give the folder of a model with --model."
+            )
+        best = best[name]
         folder = Path(f"results/runs/{best.recipe}/{best.run}/seed{best.seed}/model")
     elif (folder / "model" / "config.json").is_file():
         folder = folder / "model"
