@@ -8,11 +8,12 @@ import tiny_model
 from conftest import ROOT
 from huggingface_hub import ModelCard
 
+from workflow_scripts.artifacts import tables
 from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.artifacts.runs import Scores, Training
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import base_digest, load_model
-from workflow_scripts.report.pages.model_card import METRICS, write_model_cards
+from workflow_scripts.report.pages.model_card import METRICS, SPLITS, write_model_cards
 from workflow_scripts.report.runs import Run
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
 
@@ -82,6 +83,10 @@ def test_limits_follow_from_training_and_scores(write):
     text = card.read_text()
     assert "is a control" in text and "as planned" not in text and "could exceed" not in text
     assert "Made with" not in text
+
+
+def test_every_split_has_words():
+    assert set(SPLITS) == set(tables.SPLITS)
 
 
 def test_a_card_changes_no_digest_of_the_model(write, tmp_path):

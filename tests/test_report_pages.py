@@ -60,7 +60,7 @@ def test_results_hold_every_number_and_means_over_seeds(tmp_path, runs):
 
 def test_what_was_not_measured_has_no_column(runs):
     means = [mean for mean in over_seeds(all_results(runs)) if mean.split == "val"]
-    assert list(summary_lines(runs, means)[0])[-1] == "exact_match_val_high"
+    assert list(summary_lines(runs, means)[0])[-1] == "exact_match_at_most_val_high"
 
 
 def test_test_rows_of_all_kinds_stand_side_by_side(runs):

@@ -121,7 +121,7 @@ def _fit_targets(recipe: Recipe, tokenizer: Any, targets: list[str]) -> Iterator
     for place, (target, ids, text) in enumerate(zip(targets, encoded, decoded, strict=True)):
         label, answer = labels.get(place, text), answers.get(place, text)
         yield TargetFit(
-            text=_digest(target.encode()),
+            text=_digest(target.strip().encode()),  # as exact match compares
             tokens=len(ids) + special,
             cut=len(ids) > label_room,
             survives=text == target,

@@ -15,7 +15,8 @@ def fatal_warnings(audit: FitAudit) -> list[str]:
             sentences.append(
                 f"{task}: {fit.rows} rows become {fit.distinct_inputs} distinct input(s) when the "
                 f"source is cut at {limit} tokens (in the {section.replace('_', ' ')}); the model "
-                "can only learn the average answer."
+                "can only learn the average answer, and equal at most "
+                f"{fit.max_exact_match_given_inputs:.3f} of the raw ones."
             )
         if not fit.targets_surviving:
             lost = " ".join(map(repr, list(fit.lost_characters)[:8]))

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.csv import write_csv
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.report import Effect
+from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows, mean_over_seeds
 from workflow_scripts.report.artefacts import Artefact, repairs
@@ -53,7 +54,6 @@ SQL in any form counts.
 **What the report says.** It ascribes its exact match of 0 to brackets around names.
 """
 NO_EFFECT = (None, None, None)
-HELD_OUT = ("test", "unseen")
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def effects_of(runs: list[Run], variants: list[Variant]) -> list[Effect]:
     for run in runs:
         seeds.setdefault(run.recipe, []).append(run)
     lines = []
-    for split, metric in itertools.product(HELD_OUT, METRICS):
+    for split, metric in itertools.product(TEST_SPLITS, METRICS):
         scores = {
             variant.recipe: {
                 row: score.value

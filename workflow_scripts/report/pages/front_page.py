@@ -60,19 +60,22 @@ class Card:
 
 def shown(results: list[Result], recipe: str, run: str, metric: str, split: str) -> Shown | None:
     """A run's score over all tasks; None where it was not measured."""
-    address = (recipe, run, metric, split, "all")
-    scores = [
-        each
-        for each in results
-        if (each.recipe, each.run, each.metric, each.split, each.task) == address
-        and each.value is not None
-    ]
+    measured: dict[str, list[Result]] = {}
+    for each in results:
+        address = (each.recipe, each.run, each.split, each.task)
+        if address == (recipe, run, split, "all") and each.value is not None:
+            measured.setdefault(each.metric, []).append(each)
+    scores = measured.get(metric, [])
     mean = mean_score(scores)
     if not mean:
         return None
     interval = f"[{mean.low:.0%}, {mean.high:.0%}]" if mean.has_interval else ""
     seeds = f"{len(scores)} seeds, each on " if len(scores) > 1 else ""
-    return Shown(SCORES[metric], f"{mean.value:.0%}", interval, f"{seeds}{mean.rows} {ROWS[split]}")
+    rows = f"{seeds}{mean.rows} {ROWS[split]}"
+    highest = mean_score(measured.get(f"{metric}_at_most", []))
+    if highest and highest.value < 1:
+        rows += f"; no model could exceed {highest.value:.0%}"
+    return Shown(SCORES[metric], f"{mean.value:.0%}", interval, rows)
 
 
 def cards(

@@ -10,13 +10,18 @@ from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.pages import html
 from workflow_scripts.report.runs import Run, by_address
 
+TEXT = {
+    "rouge_l": "ROUGE-L",
+    "exact_match": "exact match",
+    "exact_match_at_most": "highest exact match possible",
+}
 # Column -> (metric, split, head on the page); the Selector writes no SQL.
 SCORES = {
     "eval_loss": ("eval_loss", "val", "eval loss"),
     "loss_per_token": ("loss_per_token", "val", "loss per token"),
     **{
         f"{metric}_{split}": (metric, split, f"{label}, {split}")
-        for metric, label in {"rouge_l": "ROUGE-L", "exact_match": "exact match"}.items()
+        for metric, label in TEXT.items()
         for split in ("val", *TEST_SPLITS)
     },
     **{
@@ -30,22 +35,25 @@ SCORES = {
 }
 BY_TASK = {
     "exact_match": "exact match",
+    "exact_match_at_most": "highest exact match possible",
     "answer_in_training": "answer also in training rows",
     "rouge_l": "ROUGE-L",
     "execution_accuracy": "execution accuracy",
 }
 LEAD = (
-    "Losses are those of the epoch that was kept. <em>eval_loss</em> is the "
-    "recipe's own (padding counted where the recipe counts it) and can only be compared within "
-    "a recipe; <em>loss_per_token</em> counts real target tokens alone and can be compared "
-    "between recipes with the same tokenizer: a lossless answer has more and easier tokens. "
-    "<em>val</em>: validation rows, those that chose the epoch unless a run was scored on "
-    "another's (as run, A6). <em>test</em>: rows kept from all training; other rows about the same "
-    "databases were trained on. <em>unseen</em>: rows of whole databases that were kept from all "
-    "training. <em>other</em>: rows of another file and its databases. <em>answer also in training "
-    "rows</em>: the share of rows whose right answer is, letter for letter, also the answer to a "
-    "row that the run was trained on. With several seeds: mean, and the 95 % interval in brackets "
-    "(where no two seeds differ, the one over rows)."
+    "Losses are those of the epoch that was kept. <em>eval_loss</em> is the recipe's own (padding "
+    "counted where the recipe counts it) and can only be compared within a recipe; "
+    "<em>loss_per_token</em> counts real target tokens alone and can be compared between recipes "
+    "with the same tokenizer: a lossless answer has more and easier tokens. <em>val</em>: "
+    "validation rows, those that chose the epoch unless a run was scored on another's (as run, "
+    "A6). <em>test</em>: rows kept from all training; other rows about the same databases were "
+    "trained on. <em>unseen</em>: rows of whole databases that were kept from all training. "
+    "<em>other</em>: rows of another file and its databases. <em>highest exact match "
+    "possible</em>: of any model, since equal inputs have equal answers and a tokenizer cannot "
+    "write every character. <em>answer also in training rows</em>: the share of rows whose right "
+    "answer is, letter for letter, also the answer to a row that the run was trained on. With "
+    "several seeds: mean, and the 95 % interval in brackets (where no two seeds differ, the one "
+    "over rows)."
 )
 
 
