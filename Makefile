@@ -10,10 +10,13 @@ CORES ?= all
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: report plan test test-all faults clean-work lint format lock help
+.PHONY: report ask plan test test-all faults clean-work lint format lock help
 
 report: $(VENV)/.ready ## every experiment, figure and table, and results/report.html
 	$(BIN)/snakemake --cores $(CORES)
+
+ask: $(VENV)/.ready ## ask the twin's databases on a page in your browser, after `make`
+	$(BIN)/python -m workflow_scripts.agents.ask resources/twin/databases --serve --open
 
 plan: $(VENV)/.ready ## what would run, and why
 	$(BIN)/snakemake --cores $(CORES) --dry-run --quiet host

@@ -61,7 +61,10 @@ class Browser:
             return json.load(answer)["value"]
 
     def open(self, page: Path) -> None:
-        self._call("POST", "/url", {"url": page.as_uri()})
+        self.visit(page.as_uri())
+
+    def visit(self, address: str) -> None:
+        self._call("POST", "/url", {"url": address})
 
     def script(self, text: str, *arguments: Any) -> Any:
         return self._call("POST", "/execute/sync", {"script": text, "args": list(arguments)})
@@ -74,15 +77,15 @@ class Browser:
             time.sleep(0.1)
         raise AssertionError(f"never true in the browser: {text}")
 
-    def errors(self) -> list[str]:
-        log = self._call("POST", "/se/log", {"type": "browser"})
-        return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
-
     def resize(self, width: int, height: int) -> None:
         """The size of the page in CSS pixels, also below the least that a window can have."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         call = {"cmd": "Emulation.setDeviceMetricsOverride", "params": size}
         self._call("POST", "/goog/cdp/execute", call)
+
+    def errors(self) -> list[str]:
+        log = self._call("POST", "/se/log", {"type": "browser"})
+        return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
 
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))

@@ -6,8 +6,9 @@ The exit code is 1 when no SQL that runs was found, 2 when something is wrong wi
 With --serve, a page on this machine asks in its place; DATABASE may then be a folder of databases.
 """
 
-import gc
 import sys
+import webbrowser
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -29,15 +30,17 @@ def ask(
     json: Annotated[bool, Option("print the whole trace as JSON")] = False,
     seconds: Annotated[float, Option("longest query, in processor time")] = Limits.seconds,
     threads: Annotated[int, Option("CPU threads of torch")] = 1,
+    serve: Annotated[bool, Option("ask on a page of this machine, until Ctrl-C")] = False,
+    port: Annotated[int, Option("of the page; 0: any that is free")] = 8000,
+    open: Annotated[bool, Option("open the page in a browser")] = False,
 ) -> int:
     """Raises EssenceError when the database, the question or the model cannot be used."""
-    asked = Asked(question, evidence)
-    schema = read_schema(database)
-    # Imports make millions of objects that stay: to look for garbage among them takes a quarter of
-    # the time to the first answer.
-    gc.disable()
+    limits = Limits(seconds=seconds)
+    if serve:
+        return _serve(database, model, threads, limits, port, open)
+    asked, schema = Asked(question, evidence), read_schema(database)
     back_end = load_model(model, threads)
-    with Sandbox(Limits(seconds=seconds), workers=1) as sandbox:
+    with Sandbox(limits, workers=1) as sandbox:
         found = Asker(back_end, usual_loop(), sandbox).ask(database, schema, asked)
     if json:
         print(to_json(found.model_dump(mode="json")), end="")
@@ -45,6 +48,22 @@ def ask(
         print("\n".join([*(show.trace_lines(found) if trace else ()), *show.answer_lines(found)]))
         _warn_of_unread(found)
     return 0 if found.answered else 1
+
+
+def _serve(
+    place: Path, model: Path | None, threads: int, limits: Limits, port: int, show_it: bool
+) -> int:
+    from workflow_scripts.agents import serve
+
+    databases, at = serve.databases_in(place), serve.listen(port)
+    with ThreadPoolExecutor(1) as thread, Sandbox(limits, workers=1) as sandbox, at:
+        back_end = thread.submit(load_model, model, threads).result()
+        page = "http://{}:{}".format(*at.getsockname())
+        print(f"{page} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
+        if show_it:
+            webbrowser.open(page)
+        serve.serve(databases, Asker(back_end, usual_loop(), sandbox), thread, at)
+    return 0
 
 
 def _warn_of_unread(found: Trace) -> None:
