@@ -9,9 +9,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from workflow_scripts.artifacts.agents import Loop
 from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.commands import stage_command
 from workflow_scripts.config import (
+    agents_are_evaluated,
     example_recipes,
     local_gpus,
     recipe_settings,

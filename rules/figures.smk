@@ -24,6 +24,7 @@ TITLES = numbered(
         "heatmap": Title("", "Learning rate and batch size (experiment 3)"),
         **{name: each for name, each in LOSSES.items() if each.experiment > 3},
         "execution": Title("", "Execution accuracy of each recipe's best run"),
+        "agents": Title("", "What each agent is worth to the others"),
         "carried_weights": Title("", "The chain of carried weights"),
         "ablation": Title(
             "", f"What each repair is worth ({config['ablation']['run']})"

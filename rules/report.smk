@@ -12,6 +12,7 @@ FIT = [f"results/fit/{recipe}.json" for recipe in RECIPES]
 include: "figures.smk"
 include: "tables.smk"
 include: "answers.smk"
+include: "agents.smk"
 
 
 REPORT_ITEMS = [

@@ -89,3 +89,24 @@ class Effect:
     effect_high: float | None
     reach: float | None = None
     at_most: float | None = None
+
+
+@dataclass(frozen=True)
+class AgentScore:
+    """agents.csv: execution accuracy of the agents in one setup, on one split.
+
+    The difference is this setup's minus all agents' on the same questions, None where it asks
+    others. `selected` counts the questions that the Selector was asked, `repairs` all repairs.
+    """
+
+    setup: str
+    split: str
+    n: int
+    value: float
+    low: float
+    high: float
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    selected: int
+    repairs: int

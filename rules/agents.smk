@@ -1,0 +1,117 @@
+# In:  the best run of the agents' recipe, its test rows, their databases.
+# Out: results/agents/, what the three agents do together with each question; table, page, figure.
+
+AGENTS = config["agents"]
+AGENT_SPLITS = [
+    split
+    for split in splits_tested(config, AGENTS["recipe"])
+    if agents_are_evaluated(config)
+]
+
+
+rule run_agents:
+    input:
+        lambda w: [
+            f"{RUN.format(**best_run(AGENTS['recipe']))}/model/{name}"
+            for name in MODEL_FILES
+        ],
+        **{
+            split: [TEST_FILES[split]] * (split in AGENT_SPLITS)
+            for split in TEST_SPLITS
+        },
+        rows="results/data/rows.parquet",
+        links="results/data/links.parquet",
+        other_links="results/data/other.links.parquet" if OTHER else [],
+        database_files=DATABASE_FILES + OTHER_DATABASE_FILES,
+    output:
+        outcomes="results/agents/outcomes.parquet",
+        traces="results/agents/traces.jsonl",
+    log:
+        "logs/agents/run_agents.log",
+    benchmark:
+        "results/benchmarks/agents/run_agents.jsonl"
+    conda:
+        "../envs/essence.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        settings=lambda w: settings_json(
+            run_settings(
+                config,
+                *(
+                    best_run(AGENTS["recipe"])[key]
+                    for key in ("recipe", "run", "seed")
+                ),
+            )
+        ),
+        model=lambda w: f"{RUN.format(**best_run(AGENTS['recipe']))}/model",
+        loop=settings_json(Loop.of(AGENTS)),
+        questions=AGENTS["questions"],
+        databases=lambda wildcards: DATABASES,
+        other_databases=OTHER["databases"] if OTHER else None,
+        cache="work/executed",
+        batch_size=config["prediction"]["batch_size"],
+        seconds=config["execution"]["seconds"],
+    message:
+        "The agents at work together"
+    shell:
+        stage_command("agents.evaluate")
+
+
+rule tabulate_agents:
+    input:
+        outcomes=rules.run_agents.output.outcomes,
+        traces=rules.run_agents.output.traces,
+        best=f"{TABLES}/best_runs.json",
+    output:
+        table=in_report(
+            f"{TABLES}/agents.csv",
+            "tables.agents",
+            "results",
+            "6 The agents end to end (CSV)",
+            caption="CAPTION_CSV",
+            instances=[{}] * bool(AGENT_SPLITS),
+        ),
+        page=in_report(
+            f"{TABLES}/agents.html",
+            "tables.agents",
+            "results",
+            "5 The agents end to end",
+            instances=[{}] * bool(AGENT_SPLITS),
+        ),
+    log:
+        "logs/report/tabulate_agents.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        recipe=AGENTS["recipe"],
+        note=NOTE,
+    message:
+        "The agents end to end"
+    shell:
+        stage_command("report.tables.agents")
+
+
+rule plot_agents:
+    input:
+        scores=f"{TABLES}/agents.csv",
+    output:
+        **figure(
+            "agents",
+            "results",
+            TITLES["agents"].label,
+            instances=[{}] * bool(AGENT_SPLITS),
+        ),
+    log:
+        "logs/report/plot_agents.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        **look("agents", ROWS_USED, MODEL_USED, FIRST_SEED_USED),
+    message:
+        "What each agent is worth"
+    shell:
+        stage_command("report.figures.agents")

@@ -1,0 +1,166 @@
+"""The agents end to end: each setup changes what it says, equal prompts are answered once."""
+
+import pytest
+import tiny_model
+from test_agents_loop import SHOP, decomposed, fenced, made
+
+from workflow_scripts.agents import evaluate as stage
+from workflow_scripts.agents.evaluate import Remembering
+from workflow_scripts.agents.model import Answer
+from workflow_scripts.agents.schema import read_schema
+from workflow_scripts.agents.setups import ALL, SETUPS
+from workflow_scripts.artifacts.agents import Loop, Trace
+from workflow_scripts.artifacts.base import read_lines
+from workflow_scripts.artifacts.csv import read_csv
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.report import AgentScore
+from workflow_scripts.artifacts.runs import BestRun, BestRuns
+from workflow_scripts.artifacts.tables import AgentOutcome, Link, Row
+from workflow_scripts.data.rows import row_from
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import sha256
+from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt, task_of, to_source
+from workflow_scripts.report.figures.agents import plot_agents
+from workflow_scripts.report.pages.html import render
+from workflow_scripts.report.tables.agents import MEANINGS, tabulate_agents
+
+# Question -> gold SQL. The agents below answer the first at once, the second when it is repaired.
+GOLD = {
+    "Which towns?": "SELECT town FROM shop",
+    "Which items?": "SELECT item FROM sale",
+    "How many sales?": "SELECT count(*) FROM sale",
+}
+BROKEN = "SELECT itm FROM sale"
+ALSO = "SELECT price FROM no_table"  # gold that fails
+
+
+class Agents:
+    """Selector: nonsense; Decomposer: as GOLD says above; Refiner: the gold of items."""
+
+    def __init__(self, *_):
+        self.prompts = []
+
+    def answer(self, prompts, beginnings=()):
+        self.prompts += prompts
+        return [Answer(self._answer(prompt)) for prompt in prompts]
+
+    def _answer(self, prompt: str) -> str:
+        question = parse_prompt(prompt).question
+        if task_of(prompt) == "Decomposer":
+            answers = {"Which towns?": GOLD["Which towns?"], "Which items?": BROKEN}
+            return decomposed(answers.get(question, "SELECT 1"))
+        return fenced(GOLD["Which items?"]) if task_of(prompt) == "Refiner" else "?"
+
+
+@pytest.fixture
+def given(tmp_path):
+    """The stage's arguments for five questions of one database; one row has no database."""
+    schema = read_schema(made(tmp_path / "shop.sqlite", SHOP))
+    records = [
+        ("Selector", "Which towns?", '```json\n{"shop": "keep_all"}\n```', {"db_id": "shop"})
+    ]
+    golds = [*GOLD.items(), ("What price?", ALSO), ("Unlinked?", "SELECT 1")]
+    records += [("Decomposer", question, decomposed(gold), {}) for question, gold in golds]
+    failure = {"old_sql": BROKEN, "error": "no such column: itm", "exception_class": "x"}
+    records += [("Refiner", "Fix the items.", fenced(GOLD["Which items?"]), failure)]
+    rows = []
+    for idx, (task, question, answer, more) in enumerate(records):
+        fields = {"db_id": None, "question": question, "evidence": "", "schema": schema.text}
+        fields |= {"foreign_keys": schema.foreign_keys_text} | more
+        source = to_source(render_prompt(Prompt(task, **fields)))
+        rows.append(row_from({"idx": idx, "source": source, "target": answer}, idx))
+    write_rows(tmp_path / "rows.parquet", Row, rows)
+    links = [
+        Link(row.idx, None if row.question == "Unlinked?" else "shop", "name", []) for row in rows
+    ]
+    write_rows(tmp_path / "links.parquet", Link, links)
+    return {
+        "settings": tiny_model.settings(),
+        "model": tmp_path / "model",
+        "loop": Loop(),
+        "questions": 10,
+        "rows": tmp_path / "rows.parquet",
+        "links": tmp_path / "links.parquet",
+        "databases": tmp_path,
+        "cache": tmp_path / "cache",
+        "outcomes": tmp_path / "outcomes.parquet",
+        "traces": tmp_path / "traces.jsonl",
+        "test": tmp_path / "rows.parquet",
+    }
+
+
+@pytest.fixture
+def evaluated(given, monkeypatch):
+    monkeypatch.setattr(stage, "FineTuned", Agents)
+    stage.evaluate(**given)
+    return given
+
+
+def test_each_setup_changes_what_it_says(evaluated):
+    lines = read_rows(AgentOutcome, evaluated["outcomes"])
+    right = {(line.setup, line.question): line.right for line in lines if line.question in GOLD}
+    repaired = {name: right[name, "Which items?"] for name in MEANINGS if name != "broken gold"}
+    assert repaired == dict.fromkeys(repaired, 1.0) | {"without Refiner": 0.0}
+    assert all(right[name, "Which towns?"] for name in repaired)
+    counts = {right[name, "How many sales?"] for name in repaired if name != "gold Decomposer"}
+    assert counts == {0.0} and right["gold Decomposer", "How many sales?"] == 1.0
+    (broken,) = (line for line in lines if line.setup == "broken gold")
+    assert (broken.right, broken.repairs) == (1.0, 1)
+    assert {line.right for line in lines if line.question == "What price?"} == {None}
+    assert not any(line.question == "Unlinked?" for line in lines)
+
+
+def test_traces_are_of_all_agents_and_the_same_every_time(evaluated):
+    traces = list(read_lines(Trace, evaluated["traces"]))
+    assert [trace.question for trace in traces] == [*GOLD, "What price?"]
+    before = sha256(evaluated["traces"]), sha256(evaluated["outcomes"])
+    stage.evaluate(**evaluated)
+    assert (sha256(evaluated["traces"]), sha256(evaluated["outcomes"])) == before
+
+
+def test_equal_prompts_are_answered_once():
+    back_end = Agents()
+    remembering = Remembering(back_end)
+    prompts = [
+        render_prompt(Prompt("Decomposer", None, question, "", "# Table: t\n[\n  (a, a.)\n]", ""))
+        for question in ("Which towns?", "Which items?", "Which towns?")
+    ]
+    first = remembering.answer(prompts)
+    assert first[0] == first[2] != first[1] and len(back_end.prompts) == 2
+    assert remembering.answer(prompts[:1]) == first[:1] and len(back_end.prompts) == 2
+    remembering.answer(prompts[:1], ["\nSub question 1:"])
+    assert len(back_end.prompts) == 3
+
+
+def test_questions_are_spread_over_the_rows(given, monkeypatch):
+    monkeypatch.setattr(stage, "FineTuned", Agents)
+    stage.evaluate(**given | {"questions": 2})
+    lines = read_rows(AgentOutcome, given["outcomes"])
+    together = [line.question for line in lines if line.setup == ALL.name]
+    assert together == ["Which towns?", "How many sales?"]
+
+
+def test_nothing_to_ask(given):
+    with pytest.raises(EssenceError, match="nothing to ask"):
+        stage.evaluate(**given | {"test": None})
+
+
+def test_table_page_and_figure(evaluated, tmp_path):
+    best = BestRun(recipe="mine", run="one", seed=1, ranking=[])
+    page = tabulate_agents(
+        evaluated["outcomes"],
+        evaluated["traces"],
+        BestRuns(recipes={"mine": best}),
+        "mine",
+        tmp_path / "agents.csv",
+    )
+    scores = {score.setup: score for score in read_csv(AgentScore, tmp_path / "agents.csv")}
+    assert list(scores) == [setup.name for setup in SETUPS] == list(MEANINGS)
+    together, without = scores["all agents"], scores["without Refiner"]
+    assert (together.n, round(together.value, 3), together.difference) == (3, 0.667, None)
+    assert round(without.difference, 3) == -0.333 and without.difference_low < -0.333
+    assert scores["broken gold"].difference is None
+    text = render(page)
+    assert "the run one of the recipe mine" in text and "no such column: itm" in text
+    figure = plot_agents(tmp_path / "agents.csv")
+    assert len(figure.axes) == 1
