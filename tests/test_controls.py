@@ -2,21 +2,24 @@
 
 import dataclasses
 from collections import Counter
+from itertools import islice
 
 import pytest
 import tiny_model
 import yaml
-from conftest import ROOT
+from conftest import ROOT, merged
 
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.config import ablation_names, run_settings, runs_of
+from workflow_scripts.config import ablation_names, recipe_settings, run_settings, runs_of
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model.batches import TrainingData, read_sample
+from workflow_scripts.text.fit import RowFile, count
 from workflow_scripts.text.preprocessing import encode_sources
+from workflow_scripts.text.tokenizers import load_tokenizer
 
 
 @pytest.fixture
@@ -101,3 +104,17 @@ def test_an_unknown_setting_of_a_control_is_named(config):
     config["ablation"]["controls"]["mine"] = {"source": "other"}
     with pytest.raises(EssenceError, match=r"ablation.controls.mine: unknown key source. Known"):
         checked(config)
+
+
+def test_controls_that_are_called_uncut_cut_nothing_of_the_twin(config, twin):
+    overlay = yaml.safe_load((ROOT / "configs/full_prompt.yaml").read_text())
+    config = checked(merged(config, overlay))
+    names = [name for name in ablation_names(config) if name.endswith("uncut")]
+    rows = list(islice(RowFile(twin / "rows.jsonl"), 0, None, 25))
+    tokenizer = load_tokenizer(
+        ROOT / config["model"]["base"], "lossless", [row.target for row in rows]
+    )
+    for name in names:
+        found = count(rows, recipe_settings(config, name), tokenizer)["all"].summary()
+        assert found.sources_cut == 0 and found.question_kept == len(rows)
+    assert names == ["repaired~own_sections_uncut", "repaired~full_prompt_uncut"]
