@@ -34,6 +34,10 @@ def test_everything_promised_is_there(smoke):
     assert list(rows[0])[:9] == wanted
     assert {row["task"] for row in rows} == {"all", "Selector", "Decomposer", "Refiner"}
     assert {row["split"] for row in rows} == {"val", "test", "unseen", "train"}
+    with open(results / "tables/agents.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["split"] for row in rows} == {"test", "unseen"}
+    assert [row["setup"] for row in rows[:2]] == ["all agents", "without Selector"]
 
 
 def test_what_the_readme_says_appears(smoke):

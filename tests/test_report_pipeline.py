@@ -49,6 +49,7 @@ OVERLAY = {
     "use_recipes": ["as_run", "as_written", "repaired"],
     "runs": {"exp5_long": None},
     "ablation": {"run": "exp3_bs4_lr1e-4"},
+    "agents": {"recipe": "as_run"},  # which keeps no test rows: nobody is asked, without a model
 }
 
 
