@@ -71,6 +71,7 @@ rule answer_examples:
         model=lambda w: f"{RUN.format(**best_run(w.recipe))}/model",
         splits=["test", "val"],
         batch_size=config["prediction"]["batch_size"],
+        constrained=config["prediction"]["constrained"],
     message:
         "Experiment 4: answering with the best run of {wildcards.recipe}"
     shell:

@@ -30,6 +30,7 @@ rule predict:
             if split != "train" or w.recipe in RECIPES
         ],
         batch_size=config["prediction"]["batch_size"],
+        constrained=config["prediction"]["constrained"],
     message:
         "Answering with {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:

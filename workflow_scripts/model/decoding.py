@@ -9,7 +9,7 @@ a task equal. Sources are taken by length, so that a batch holds little padding.
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers.modeling_outputs import BaseModelOutput
@@ -17,6 +17,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model import progress
 from workflow_scripts.model.batches import pad_sources
+from workflow_scripts.model.constraint import Constraint
 from workflow_scripts.model.progress import time_left
 
 SECONDS_BETWEEN_LINES = 10
@@ -31,18 +32,24 @@ def generate(
     new_tokens: int,
     batch_size: int,
     beginnings: Sequence[list[int]] = (),
+    constraints: Sequence[Constraint | None] = (),
     say: Callable[[str], None] = progress.say,
 ) -> list[list[int]]:
     """Token ids of each answer, without the start token and padding, in the order of `sources`.
 
-    With `beginnings`, one a source, each answer is made to start with its own.
+    With `beginnings`, one a source, each answer is made to start with its own; with `constraints`,
+    one a source, each that has one keeps to it, wherever the vocabulary allows that.
     Raises EssenceError when the GPU's memory does not suffice for a single row.
     """
     starts = beginnings or [[] for _ in sources]
-    asked = [(tuple(source), tuple(start)) for source, start in zip(sources, starts, strict=True)]
-    distinct = sorted(set(asked), key=lambda pair: (len(pair[0]), pair))
+    held = constraints or [None for _ in sources]
+    asked = [
+        Asked(tuple(source), tuple(start), constraint)
+        for source, start, constraint in zip(sources, starts, held, strict=True)
+    ]
+    distinct = sorted(dict.fromkeys(asked), key=lambda one: (len(one.source), *one[:2]))
     say(f"{len(sources)} rows, {len(distinct)} distinct sources")
-    answers: dict[tuple, list[int]] = {}
+    answers: dict[Asked, list[int]] = {}
     started = last_line = time.monotonic()
     while len(answers) < len(distinct):
         batch = distinct[len(answers) : len(answers) + batch_size]
@@ -56,7 +63,15 @@ def generate(
             eta = time_left(started, len(answers), left)
             say(f"answered {len(answers)}/{len(distinct)}, ETA {eta}")
             last_line = time.monotonic()
-    return [answers[pair] for pair in asked]
+    return [answers[one] for one in asked]
+
+
+class Asked(NamedTuple):
+    """A source, and what its answer is held to."""
+
+    source: tuple[int, ...]
+    beginning: tuple[int, ...]
+    constraint: Constraint | None
 
 
 def _halved(batch_size: int, say: Callable[[str], None]) -> int:
@@ -69,12 +84,9 @@ def _halved(batch_size: int, say: Callable[[str], None]) -> int:
     return batch_size // 2
 
 
-def decode_greedily(
-    model: Any, batch: list[tuple[tuple[int, ...], tuple[int, ...]]], pad: int, new_tokens: int
-) -> list[list[int]]:
-    """Token ids of each answer up to and with its end token; `batch` pairs source and beginning."""
-    ids, mask = pad_sources([list(source) for source, _ in batch], pad)
-    beginnings = [beginning for _, beginning in batch]
+def decode_greedily(model: Any, batch: list[Asked], pad: int, new_tokens: int) -> list[list[int]]:
+    """Token ids of each answer up to and with its end token."""
+    ids, mask = pad_sources([list(one.source) for one in batch], pad)
     with torch.inference_mode():
         return model.generate(
             input_ids=ids.to(model.device),
@@ -83,12 +95,12 @@ def decode_greedily(
             do_sample=False,
             num_beams=1,
             use_cache=True,
-            custom_generate=partial(_unfinished_rows_only, beginnings),
+            custom_generate=partial(_unfinished_rows_only, batch),
         )
 
 
 def _unfinished_rows_only(
-    beginnings: list[tuple[int, ...]],
+    batch: list[Asked],
     model: Any,
     input_ids: torch.Tensor,
     logits_processor: Any,
@@ -102,7 +114,9 @@ def _unfinished_rows_only(
     """
     answers: list[list[int]] = [[] for _ in input_ids]
     rows = torch.arange(len(answers))
-    longest = max(map(len, beginnings))
+    longest = max(len(one.beginning) for one in batch)
+    states = [one.constraint and one.constraint.start for one in batch]
+    constrained = any(states)
     encoded, mask = state["encoder_outputs"].last_hidden_state, state["attention_mask"]
     cache = state["past_key_values"]  # of the decoder and, computed once, of the encoder's output
     ended = torch.zeros(len(answers), dtype=torch.bool, device=input_ids.device)
@@ -114,15 +128,19 @@ def _unfinished_rows_only(
             past_key_values=cache,
             use_cache=True,
         ).logits[:, -1]
+        if constrained:
+            _keep_allowed(logits, [(batch[row].constraint, states[row]) for row in rows.tolist()])
         chosen = logits_processor(input_ids, logits).argmax(-1)
         step = input_ids.shape[1] - 1
         for place, row in enumerate(rows.tolist() if step < longest else ()):
-            if step < len(beginnings[row]):
-                chosen[place] = beginnings[row][step]
+            if step < len(batch[row].beginning):
+                chosen[place] = batch[row].beginning[step]
         input_ids = torch.cat([input_ids, chosen[:, None]], 1)
         for row, token, over in zip(rows.tolist(), chosen.tolist(), ended.tolist(), strict=True):
             if not over:
                 answers[row].append(token)
+                if states[row]:
+                    states[row] = batch[row].constraint.after(states[row], token)
         ended |= stopping_criteria(input_ids, None)
         if ended.all():
             return answers
@@ -131,3 +149,13 @@ def _unfinished_rows_only(
             cache.batch_select_indices(left)
             encoded, mask = encoded[left], mask[left]
             input_ids, ended, rows = input_ids[left], ended[left], rows[left.cpu()]
+
+
+def _keep_allowed(logits: torch.Tensor, held: list[tuple[Constraint | None, Any]]) -> None:
+    """Rule out the tokens that a row's constraint does not allow; `held`: constraint and state."""
+    for place, (constraint, state) in enumerate(held):
+        allowed = constraint.allowed(state) if state else []
+        if allowed:
+            kept = logits[place, allowed]
+            logits[place] = -torch.inf
+            logits[place, allowed] = kept

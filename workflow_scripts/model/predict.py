@@ -19,16 +19,29 @@ from workflow_scripts.text.tokenizers import decode, load_tokenizer
 
 
 def answer_rows(
-    model: Any, tokenizer: Any, recipe: Recipe, rows: dict[str, list[Row]], batch_size: int
+    model: Any,
+    tokenizer: Any,
+    recipe: Recipe,
+    rows: dict[str, list[Row]],
+    batch_size: int,
+    constrained: bool = False,
 ) -> list[BoundedPrediction]:
     """An answer a row, in the order of `rows` (split -> rows)."""
+    from workflow_scripts.model.constraint import selector_constraints
     from workflow_scripts.model.decoding import generate
 
     asked = [row for of_split in rows.values() for row in of_split]
     splits = [split for split, of_split in rows.items() for _ in of_split]
     sources = encode_sources(asked, recipe, tokenizer)
     labels = encode_targets(asked, recipe, tokenizer)
-    answers = generate(model, sources, tokenizer.pad_token_id, recipe.generate_tokens, batch_size)
+    answers = generate(
+        model,
+        sources,
+        tokenizer.pad_token_id,
+        recipe.generate_tokens,
+        batch_size,
+        constraints=selector_constraints(asked, tokenizer) if constrained else (),
+    )
     inputs = {source: number for number, source in enumerate(dict.fromkeys(map(tuple, sources)))}
     # The end token need not be written for the text to be whole.
     limit = recipe.generate_tokens + tokenizer.num_special_tokens_to_add()
@@ -67,6 +80,9 @@ def predict(
         *TEST_SPLITS,
     ),
     batch_size: Annotated[int, Setting("rows answered at a time")] = 32,
+    constrained: Annotated[
+        bool, Setting("whether a Selector can write nothing but JSON of its schema's names")
+    ] = False,
     threads: Annotated[int, Setting("CPU threads of torch")] = 1,
 ) -> None:
     """Raises EssenceError when no rows are given, or the model cannot be used."""
@@ -84,7 +100,7 @@ def predict(
     device = choose_device(settings.device, "fp32", threads)
     tokenizer = load_tokenizer(model, settings.recipe.tokenizer)
     on_device = load_model(model).eval().to(device.kind)
-    answers = answer_rows(on_device, tokenizer, settings.recipe, rows, batch_size)
+    answers = answer_rows(on_device, tokenizer, settings.recipe, rows, batch_size, constrained)
     write_rows(out, BoundedPrediction, answers)
 
 
