@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,12 @@ from workflow_scripts.formats.prompts import parse_prompt
 from workflow_scripts.formats.schema_text import parse_schema
 from workflow_scripts.model.pretrain import pretrain
 from workflow_scripts.model.standin import measure
-from workflow_scripts.model.standin.batches import CHUNK, chunk_of
+from workflow_scripts.model.standin.batches import CHUNK, batches, chunk_of
 from workflow_scripts.model.standin.card import card
 
 MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"
 TINY = PretrainingSettings(
-    steps=3, batch_size=2, warmup_steps=1, threads=1, log_every=1, measure=2,
+    cycles=2, steps=2, batch_size=2, warmup_steps=1, threads=1, log_every=1, measure=2,
     vocabulary_examples=300, target_tokens=10,
 )  # fmt: skip
 
@@ -166,6 +167,15 @@ def test_pretraining_takes_its_columns_from_the_known_domains_alone():
     assert not {"engine", "target"} & names and "  engine |" in unseen and "  target |" in unseen
 
 
+def test_no_cycle_repeats_the_examples_of_another(tokenizer):
+    settings = PretrainingSettings(steps=CHUNK, batch_size=2)
+    first, second = (
+        {tuple(ids) for batch in islice(made, CHUNK) for ids in batch["input_ids"].tolist()}
+        for made in (batches(tokenizer, settings, number) for number in (0, 1))
+    )
+    assert len(first) == len(second) == 2 * CHUNK and not first & second
+
+
 def test_smoke_run_is_deterministic_and_complete(tmp_path):
     for name in ("a", "b"):
         pretrain(tmp_path / name, TINY)
@@ -190,7 +200,7 @@ def test_interval_matches_the_published_example():
 
 
 def test_questions_met_in_pretraining_are_found():
-    settings = PretrainingSettings(steps=2 * CHUNK, batch_size=2)
+    settings = PretrainingSettings(cycles=1, steps=2 * CHUNK, batch_size=2)
     last = [example.draft.question for example in chunk_of(settings, 1)][-1]
     asked = {comparable_text(last), comparable_text("Does nobody ask this?")}
     assert overlap(asked, settings) == {comparable_text(last)}

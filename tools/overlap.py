@@ -24,7 +24,7 @@ STANDIN = Path("resources/models/standin/pretrain.json")
 def overlap(questions: set[str], settings: PretrainingSettings) -> set[str]:
     """Those of `questions` (as `comparable_text`) that the corpus of these settings asks."""
     met: set[str] = set()
-    chunks = -(-settings.steps // CHUNK)
+    chunks = settings.cycles * -(-settings.steps // CHUNK)
     for number in range(chunks):
         asked = {comparable_text(example.draft.question) for example in chunk_of(settings, number)}
         met |= questions & asked

@@ -6,9 +6,13 @@ from workflow_scripts.artifacts.base import Artifact
 
 
 class PretrainingSettings(Artifact):
-    """`free_rows` are unused rows of the embedding; `measure` questions are asked of each kind."""
+    """`steps` are those of one cycle: each warms up and decays anew, from the weights before.
+
+    `free_rows` are unused rows of the embedding; `measure` questions are asked of each kind.
+    """
 
     seed: int = 7
+    cycles: PositiveInt = 2
     steps: PositiveInt = 5000
     batch_size: PositiveInt = 32
     learning_rate: float = 1e-3

@@ -1,6 +1,7 @@
 """The device of one process: at most one GPU, bf16 where the hardware has it, one thread count."""
 
 import contextlib
+import ctypes
 import itertools
 import os
 import tempfile
@@ -45,6 +46,7 @@ def choose_device(wanted: str, precision: str, threads: int = 1) -> DeviceFacts:
         )
     else:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        keep_freed_memory()
         name, has_bf16 = _cpu_name(), cpu_has_bf16()
         notes += ["no GPU found: running on the CPU"] * (wanted == "auto")
     # Some GPU kernels of torch have no deterministic form: they warn there instead of failing.
@@ -56,6 +58,19 @@ def choose_device(wanted: str, precision: str, threads: int = 1) -> DeviceFacts:
         say(f"note: {note}")
     say(f"device: {kind} ({name}), {chosen}, {threads} thread(s)")
     return DeviceFacts(kind=kind, name=name, precision=chosen, threads=threads, notes=notes)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep the memory of freed tensors for the next ones.
+
+    By itself it gives blocks above 32 MiB back at once, and the kernel clears them anew at every
+    step: up to a quarter of the time of one. Elsewhere than on Linux nothing changes.
+    """
+    trim, mmap = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
+    with contextlib.suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(mmap, 2**30)
+        mallopt(trim, 2**31 - 1)
 
 
 def cpu_has_bf16() -> bool:

@@ -19,8 +19,9 @@ from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.artifacts.pretraining import MeanLoss, Pretraining, PretrainingSettings
 from workflow_scripts.files import write_text
+from workflow_scripts.model.device import keep_freed_memory
 from workflow_scripts.model.progress import say, time_left
-from workflow_scripts.model.standin.batches import batches, vocabulary_texts
+from workflow_scripts.model.standin.batches import CHUNK, batches, vocabulary_texts
 from workflow_scripts.model.standin.card import DROPOUT, card
 from workflow_scripts.model.standin.initialisation import initialise
 from workflow_scripts.model.standin.measure import measure
@@ -38,6 +39,7 @@ def pretrain(
 ) -> None:
     """Tokenizer, training, measurement, card."""
     torch.set_num_threads(settings.threads)
+    keep_freed_memory()
     torch.manual_seed(settings.seed)
     tokens = most_frequent(vocabulary_texts(settings.vocabulary_examples), settings.vocabulary, 2)
     plain = make_tokenizer(tokens)
@@ -45,7 +47,10 @@ def pretrain(
     model = make_model(len(tokenizer), settings.free_rows)
     by_id = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
     initialise(model, by_id, settings.seed)
-    history = train(model, tokenizer, settings)
+    history = []
+    for cycle in range(settings.cycles):
+        history += train(model, tokenizer, settings, cycle)
+        model.to(torch.bfloat16).float()  # as it is published, so that a cycle can start from that
     model.generation_config = GenerationConfig(
         decoder_start_token_id=0, eos_token_id=1, pad_token_id=0
     )
@@ -59,7 +64,7 @@ def pretrain(
         parameters=sum(p.numel() for p in model.parameters()),
         tokens=len(tokenizer),
         embedding_rows=model.config.vocab_size,
-        examples=settings.steps * settings.batch_size,
+        examples=settings.cycles * settings.steps * settings.batch_size,
         history=history,
         measured=measure(model, tokenizer, settings),
     )
@@ -86,8 +91,8 @@ def make_model(vocabulary: int, free_rows: int) -> T5ForConditionalGeneration:
     return model
 
 
-def train(model: Any, tokenizer: Any, settings: PretrainingSettings) -> list[MeanLoss]:
-    """Train in place, with linear warm-up and linear decay of the learning rate."""
+def train(model: Any, tokenizer: Any, settings: PretrainingSettings, cycle: int) -> list[MeanLoss]:
+    """Train one cycle in place, with linear warm-up and linear decay of the learning rate."""
     steps, warmup = settings.steps, settings.warmup_steps
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
@@ -98,7 +103,9 @@ def train(model: Any, tokenizer: Any, settings: PretrainingSettings) -> list[Mea
     history: list[MeanLoss] = []
     losses, started = [], time.monotonic()
     model.train()
-    for step, batch in enumerate(itertools.islice(batches(tokenizer, settings), steps), 1):
+    chunks = -(-steps // CHUNK)
+    fresh = itertools.islice(batches(tokenizer, settings, cycle * chunks), steps)
+    for step, batch in enumerate(fresh, 1):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = model(**batch).loss
         loss.backward()
@@ -108,7 +115,9 @@ def train(model: Any, tokenizer: Any, settings: PretrainingSettings) -> list[Mea
         schedule.step()
         losses.append(loss.item())
         if step % settings.log_every == 0 or step == steps:
-            history.append(MeanLoss(step=step, loss=round(sum(losses) / len(losses), 4)))
+            history.append(
+                MeanLoss(step=cycle * steps + step, loss=round(sum(losses) / len(losses), 4))
+            )
             losses = []
             eta = time_left(started, step, steps - step)
             say(f"step {step}/{steps}, loss {history[-1].loss:.4f}, ETA {eta}")

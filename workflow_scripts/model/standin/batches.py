@@ -34,10 +34,15 @@ def chunk_of(settings: PretrainingSettings, number: int) -> Iterator[corpus.Exam
     return corpus.examples(settings.seed * 100_003 + number + 1, count)
 
 
-def batches(tokenizer: Any, settings: PretrainingSettings) -> Iterator[dict[str, torch.Tensor]]:
-    """Endless batches of similar lengths: input_ids, attention_mask, labels (-100 = padding)."""
+def batches(
+    tokenizer: Any, settings: PretrainingSettings, first: int = 0
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Endless batches of similar lengths: input_ids, attention_mask, labels (-100 = padding).
+
+    They start with the chunk that has the number `first`.
+    """
     size = settings.batch_size
-    for number in itertools.count():
+    for number in itertools.count(first):
         examples = list(chunk_of(settings, number))
         sources = tokenizer(
             [e.source for e in examples], truncation=True, max_length=settings.source_tokens

@@ -22,9 +22,9 @@ It is made for this project's default run and its tests, and of no use for anyth
 
 ## How it was made
 `python -m workflow_scripts.model.pretrain --out <folder> --settings '{settings}'`
-(or `snakemake pretrain`): {examples:,} examples in {steps:,} steps of {batch_size}, seed {seed},
-AdamW at {learning_rate} with {warmup_steps} steps of warm-up and a linear decay, bf16 autocast on
-the CPU. Without dropout, as T5 v1.1 was pre-trained; its `config.json` says {dropout}, T5's own, for
+(or `snakemake pretrain`): {examples:,} examples in {cycles} cycles of {steps:,} steps of
+{batch_size}, seed {seed}, AdamW at {learning_rate}, in each cycle {warmup_steps} steps of warm-up and a linear
+decay, bf16 autocast on the CPU. Without dropout, as T5 v1.1 was pre-trained; its `config.json` says {dropout}, T5's own, for
 fine-tuning. Embeddings of a word's forms ("price", "_price") start alike, and half of the
 attention heads start by attending to equal contents (`model/standin/initialisation.py` says why).
 The last loss is {loss} a target token. Steps end the training, not time, and the order of the data
@@ -105,6 +105,7 @@ def card(facts: Pretraining) -> str:
         **facts.settings.model_dump(
             include={
                 "seed",
+                "cycles",
                 "steps",
                 "batch_size",
                 "learning_rate",
