@@ -121,7 +121,7 @@ def ablation(results: Path) -> ShippedAblation:
                 value=each.value, low=each.low, high=each.high,
             )
             for each in effects
-            if each.metric in EFFECTS
+            if each.metric in EFFECTS and each.split == "test"
         ],
     )  # fmt: skip
 

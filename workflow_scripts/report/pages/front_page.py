@@ -158,7 +158,13 @@ def effect_table(effects: Sequence[Effect | ShippedEffect]) -> dict[str, Any]:
         (recipe, artefact[recipe], [measured.get((recipe, metric)) for metric in metrics])
         for recipe in artefact
     ]
-    return {"heads": [EFFECTS[metric] for metric in metrics], "lines": lines} if lines else {}
+    if not lines:
+        return {}
+    return {
+        "heads": [EFFECTS[metric] for metric in metrics],
+        "lines": lines,
+        "controls": any("~" in recipe for recipe in artefact),
+    }
 
 
 def front_page(
@@ -171,6 +177,7 @@ def front_page(
     ablation: list[Effect],
 ) -> dict[str, Any]:
     """The values of templates/front_page.html."""
+    on_test_rows = [each for each in ablation if each.split == "test"]
     more_seeds = shipped.seeds.seeds > len({each.seed for each in results})
     measured_with = shipped.ablation.measured
     return {
@@ -179,9 +186,9 @@ def front_page(
         "counts": verdict_counts(claims),
         "claims": claim_rows(claims, shipped if more_seeds else None),
         "shipped": shipped.seeds if more_seeds else None,
-        "effects": effect_table(ablation or shipped.ablation.effects),
+        "effects": effect_table(on_test_rows or shipped.ablation.effects),
         "effects_from": "Measured by this run."
-        if ablation
+        if on_test_rows
         else f"Shipped with the project: the run {shipped.ablation.run}, measured with the code of "
         f"{measured_with.date} (commit {measured_with.commit[:9]}); not measured by this run.",
     }
