@@ -21,6 +21,14 @@ RULES = {
 }
 
 
+FOLDERS = {
+    "{TABLES}": "results/tables",
+    "{FIGURES}": "results/figures",
+    "{RUN}": "results/runs/{recipe}/{run}/seed{seed}",
+}
+WILDCARDS = {"<recipe>": "recipe", "<run>": "run", "<k>": "seed"}
+
+
 def commands(program: str) -> Iterator[tuple[str, list[str]]]:
     """(page, arguments) of every call of a program in a code block or between back quotes."""
     for page in PAGES:
@@ -88,8 +96,19 @@ def test_the_commands_are_found():
 
 def test_every_file_that_a_link_names_exists():
     for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+        for target, anchor in re.findall(r"\]\(([^)#:]+)#?([^):]*)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} names {target}"
+            assert not anchor or f'<a id="{anchor}">' in (page.parent / target).read_text(), anchor
+
+
+def test_every_file_of_results_that_the_readme_names_is_made():
+    """The table of files: each path is a promise of a rule, or a folder of such."""
+    made = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    made = re.sub(r"{(?:TABLES|FIGURES|RUN)}", lambda name: FOLDERS[name[0]], made)
+    named = re.findall(r"^\| `(results/[^`]+)`", PAGES[0].read_text(), re.MULTILINE)
+    paths = [re.sub(r"<\w+>", lambda name: f"{{{WILDCARDS[name[0]]}}}", each) for each in named]
+    assert len(paths) > 8
+    assert [path for path in paths if path not in made] == []
 
 
 def test_every_module_that_the_architecture_names_exists():

@@ -15,7 +15,8 @@ HEAD = "| id | what happened | what follows | here |\n| --- | --- | --- | --- |\
 
 def table() -> str:
     lines = (
-        f"| {each.id} {each.title.lower()} | {each.happened} | {each.follows} | {each.setting} |\n"
+        f'| <a id="{each.id.lower()}"></a>{each.id} {each.title.lower()} '
+        f"| {each.happened} | {each.follows} | {each.setting} |\n"
         for each in artefacts().values()
     )
     return HEAD + "".join(lines)
