@@ -38,9 +38,10 @@ The table of claims as CSV; its first line says what each column was measured on
 
 LEAD = (
     "Every claim of the report, and every number that its notebooks printed. <em>as run</em>: what "
-    "the notebooks did, artefacts included. <em>as written</em>: what the report describes, "
-    "honestly executed. <em>repaired</em>: the text handling mended too. Brackets hold 95 % "
-    "intervals. The verdict is computed. The artefacts A1 to A12 are explained on the report's "
+    "the notebooks did, mistakes included. <em>as written</em>: what the report describes, carried "
+    "out as described. <em>repaired</em>: as written, with the handling of text mended. Brackets "
+    "hold 95 % intervals. A verdict follows from the numbers by fixed rules. An artefact is a "
+    "mistake that could have produced a published result; A1 to A12 are explained on the report's "
     "front page."
 )
 REPORTS_OWN = "the report's rows and base model"

@@ -23,20 +23,20 @@ from workflow_scripts.report.scores_by_row import METRICS, scores_by_row
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 CAPTION = """\
-What one run has over another on the same test rows: first minus second, for each task.
+How much better or worse one run answers than another, on the same test rows.
 
-**How to read it.** Each interval says how far the difference could move with other rows of the same
-kind. Of many differences that are compared, one in twenty would be marked by chance alone. Runs
-under two recipes are compared with each other, and under each recipe every run with the report's
-choice (learning rate 1e-4, batch 4). Execution accuracy is there where databases are. *as_run* kept
-no test rows, so it is not here.
+**How to read it.** A difference is the first run's score minus the second's. Its interval says how
+far it could move with other rows of the same kind. Where no run is better than another, about one
+difference in twenty would still be marked, by chance. A run is compared with itself under another
+recipe, and under each recipe with the report's choice (learning rate 1e-4, batch size 4). A recipe
+without test rows, as *as_run*, is not here.
 """
 
 SPLIT = "test"  # the one split whose rows are the same for all runs
 LEAD = (
-    "First minus second on the same test rows, with a 95 % interval over rows (Newcombe's for the "
-    "shares of one seed, else the paired bootstrap); where there are seeds, a row's score is their "
-    "mean. An interval that leaves out 0 is marked."
+    "The first run's score minus the second's, on the same test rows, with a 95 % interval over "
+    "rows: Newcombe's for shares of one seed, else the paired bootstrap. With several seeds the "
+    "score of a row is their mean. Intervals that do not hold 0 are marked."
 )
 Address = tuple[str, str]  # recipe, run
 

@@ -16,10 +16,11 @@ from workflow_scripts.report.runs import Run, best_runs, held_out
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 CAPTION = """\
-Annex II of the report: the models it compares, quoted, with columns for what was measured here.
+The models that Annex II of the report compares, and the best runs of this project beside them.
 
-**How to read it.** A measured column is the run of a recipe with the lowest loss on its validation
-rows, means over seeds. Quoted and measured accuracies are not of the same thing, as the page says.
+**How to read it.** A column *quoted* is copied from the report. A column *measured here* is the
+best run of a recipe, the one with the lowest loss on its own validation rows, with means over
+seeds. Quoted accuracies are of a whole system, measured ones of single answers: do not rank them.
 """
 
 MEASURED = {
@@ -28,9 +29,9 @@ MEASURED = {
     "Execution accuracy, held-out rows (Decomposer, Refiner)": "execution_accuracy",
 }
 LEAD = html.Markup(
-    "Accuracies of the quoted models are execution accuracies of the whole "
-    "MAC-SQL loop on BIRD and Spider; those measured here are of single answers on held-out "
-    "rows of the data in hand. They must not be ranked against each other. "
+    "The quoted accuracies are execution accuracies of the three agents at work together, on the "
+    "benchmarks BIRD and Spider. Those measured here are of single answers, on rows that the run "
+    "was not trained on. They must not be ranked against each other. "
     "Source of the quoted columns: {}."
 )
 Columns = dict[str, dict[str, str]]  # name of a model -> feature -> text

@@ -17,8 +17,8 @@ from workflow_scripts.report.tables.summary import summary_lines, summary_page
 from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
-All runs of all recipes in one table, one line for each, then the scores by task on held-out rows.
-The page itself says how to read it: which losses can be compared, and which rows are meant.
+All runs: a table for each recipe with a line for each run, then the scores by task on rows that the
+run was not trained on. The page says which losses can be compared, and which rows are meant.
 
 **What the report says.** ROUGE-L between 0.19 and 0.41 and an exact match of 0 in all runs but
 one. ROUGE-L hides what the tokenizer loses: it drops everything but letters and digits. Two of

@@ -15,18 +15,18 @@ from workflow_scripts.report.runs import Run
 from workflow_scripts.stage import Output, Setting, run_stage
 
 CAPTION = """\
-What each number was made from: settings, checksums of the rows and the base model, digest of the
-code, versions, device, seconds and memory. What is equal for all runs comes first, once.
+What each run was made from: its settings, checksums of its rows and base model, a checksum of the
+code, versions of the packages, device, seconds and memory. What is equal for all runs is told once,
+above the table.
 """
 
 DIGITS = 12  # of a checksum, enough to tell files apart by eye
 
 
 LEAD = (
-    "Checksums are sha256, shortened. The fingerprint covers settings, rows, "
-    "base, code, versions and kind of device: where it is equal, the same machine gives the "
-    "same weights again. The file <code>provenance.json</code> in the folder of a run "
-    "has all of it in full."
+    "Checksums are SHA-256, shortened. The fingerprint is a checksum of settings, rows, base "
+    "model, code, versions and kind of device: with an equal one, the same machine trains the same "
+    "weights again. <code>provenance.json</code> in the folder of a run has all of it in full."
 )
 SHARED = ("lock", "commit", "versions", "device")  # told once where all runs have the same
 

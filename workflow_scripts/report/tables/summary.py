@@ -41,19 +41,19 @@ BY_TASK = {
     "execution_accuracy": "execution accuracy",
 }
 LEAD = (
-    "Losses are those of the epoch that was kept. <em>eval_loss</em> is the recipe's own (padding "
-    "counted where the recipe counts it) and can only be compared within a recipe; "
-    "<em>loss_per_token</em> counts real target tokens alone and can be compared between recipes "
-    "with the same tokenizer: a lossless answer has more and easier tokens. <em>val</em>: "
-    "validation rows, those that chose the epoch unless a run was scored on another's (as run, "
-    "A6). <em>test</em>: rows kept from all training; other rows about the same databases were "
-    "trained on. <em>unseen</em>: rows of whole databases that were kept from all training. "
-    "<em>other</em>: rows of another file and its databases. <em>highest exact match "
-    "possible</em>: of any model, since equal inputs have equal answers and a tokenizer cannot "
-    "write every character. <em>answer also in training rows</em>: the share of rows whose right "
-    "answer is, letter for letter, also the answer to a row that the run was trained on. With "
-    "several seeds: mean, and the 95 % interval in brackets (where no two seeds differ, the one "
-    "over rows)."
+    "Losses are those of the epoch that was kept. <em>eval_loss</em> is the loss by which the "
+    "recipe trains; it counts padding where the recipe does, so it can only be compared within a "
+    "recipe. <em>loss_per_token</em> counts the tokens of answers alone and can be compared "
+    "between recipes with the same tokenizer. (Another one splits answers into other tokens, "
+    "which are easier or harder to predict.) <em>val</em>: validation rows, which chose the "
+    "epoch; in two runs as the notebooks did them, those of another run (A6). <em>test</em>: rows "
+    "kept from all training; other rows about the same databases were trained on. "
+    "<em>unseen</em>: rows of whole databases that were kept from all training. <em>other</em>: "
+    "rows of another file and its databases. <em>highest exact match possible</em>: of any model, "
+    "since equal inputs have equal answers and a tokenizer cannot write every character. "
+    "<em>answer also in training rows</em>: the share of rows whose right answer is, letter for "
+    "letter, also the answer to a row that the run was trained on. With several seeds: mean, and "
+    "the 95 % interval in brackets (where no two seeds differ, the one over rows)."
 )
 
 
