@@ -117,8 +117,8 @@ def ablation(results: Path) -> ShippedAblation:
         run=name,
         effects=[
             ShippedEffect(
-                recipe=each.recipe, artefact=each.artefact, metric=each.metric, n=each.n,
-                value=each.value, low=each.low, high=each.high,
+                recipe=each.recipe, artefact=each.artefact, split=each.split, metric=each.metric,
+                n=each.n, value=each.value, low=each.low, high=each.high,
             )
             for each in effects
             if each.metric in EFFECTS and each.split == "test"

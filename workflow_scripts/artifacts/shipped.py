@@ -45,6 +45,7 @@ class ShippedEffect(Artifact):
 
     recipe: str
     artefact: str | None
+    split: str
     metric: str
     n: int
     value: float

@@ -15,7 +15,7 @@ from workflow_scripts.artifacts.report import Effect, Result
 from workflow_scripts.artifacts.runs import BestRuns
 from workflow_scripts.artifacts.shipped import Shipped, ShippedEffect
 from workflow_scripts.artifacts.tables import TEST_SPLITS
-from workflow_scripts.report.artefacts import mended_in
+from workflow_scripts.report.artefacts import artefacts, mended_in
 from workflow_scripts.report.claims.english import verdict_tag
 from workflow_scripts.report.pages.html import Markup
 from workflow_scripts.report.runs import held_out, mean_score
@@ -150,13 +150,13 @@ def claim_rows(claims: Claims, shipped: Shipped | None) -> list[dict[str, Any]]:
 
 
 def effect_table(effects: Sequence[Effect | ShippedEffect]) -> dict[str, Any]:
-    """A line for each recipe of the ablation: what it mends, and its scores; empty without any."""
-    measured = {(each.recipe, each.metric): each for each in effects}
-    metrics = [name for name in EFFECTS if any(each.metric == name for each in effects)]
-    artefact = {each.recipe: each.artefact or "" for each in effects}
+    """A line for each recipe of the ablation: what it mends, and its scores on test rows."""
+    measured = {(each.recipe, each.metric): each for each in effects if each.split == "test"}
+    metrics = [name for name in EFFECTS if any(metric == name for _, metric in measured)]
+    mends = {each.recipe: each.artefact for each in measured.values()}
     lines = [
-        (recipe, artefact[recipe], [measured.get((recipe, metric)) for metric in metrics])
-        for recipe in artefact
+        (recipe, _named(artefact), [measured.get((recipe, metric)) for metric in metrics])
+        for recipe, artefact in mends.items()
     ]
     if not lines:
         return {}
@@ -165,6 +165,10 @@ def effect_table(effects: Sequence[Effect | ShippedEffect]) -> dict[str, Any]:
         "lines": lines,
         "controls": any("~" in recipe for recipe in artefact),
     }
+
+
+def _named(artefact: str | None) -> str:
+    return f"{artefact} {artefacts()[artefact].title.lower()}" if artefact else ""
 
 
 def front_page(
