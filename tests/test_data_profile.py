@@ -10,9 +10,10 @@ import sample_rows as made
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from workflow_scripts.artifacts.data import Example, Profile, Questions
+from workflow_scripts.artifacts.tables import Lengths
 from workflow_scripts.data import profile
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
-from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
+from workflow_scripts.data.lengths import TokenCounter, box, count_words, read_tokenizer
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
@@ -163,12 +164,14 @@ def test_box_is_tukeys():
 def test_words_and_tokens_are_counted_whole(model):
     texts = ["SELECT  a\nFROM b", ""]
     assert count_words(texts) == [4, 0]
-    assert count_tokens(read_tokenizer(model), texts) == [5, 1]  # the end mark; no cut, no padding
+    counter = TokenCounter(read_tokenizer(model))
+    assert counter.count(texts) == counter.count(texts) == [4, 0]  # no cut, no padding
 
 
 def test_lengths_of_every_row_and_their_boxes(tmp_path, model):
     rows = made.rows_parquet(tmp_path, [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
-    found, lengths = profile.profile_rows(rows, model)
+    found, table = profile.profile_rows(rows, model)
+    lengths = [Lengths(**row) for row in table.to_pylist()]
     assert [row.idx for row in lengths] == list(range(1, 10))
     assert {row.source_tokens - row.source_words for row in lengths} == {1}
     assert found.lengths["source_words"]["all"].n == 9

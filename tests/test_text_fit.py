@@ -14,7 +14,8 @@ from tokenizers import AddedToken, Tokenizer
 from workflow_scripts.artifacts.parquet import write_rows as write_parquet_rows
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.data.source_tokens import SourceEncoder, encodes_words_alone
+from workflow_scripts.data.lengths import encodes_words_alone
+from workflow_scripts.data.source_tokens import SourceEncoder
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.fit import RowFile, audit, count, read_recipe

@@ -6,12 +6,15 @@
 """
 
 import itertools
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+import pyarrow as pa
 from tokenizers import Tokenizer
 
 from workflow_scripts.artifacts.data import (
@@ -22,12 +25,11 @@ from workflow_scripts.artifacts.data import (
     Questions,
     TokenizerFacts,
 )
-from workflow_scripts.artifacts.parquet import iter_rows, write_rows
+from workflow_scripts.artifacts.parquet import iter_rows, table_of, write_parquet
 from workflow_scripts.artifacts.tables import Lengths, Row
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
 from workflow_scripts.data.groups import comparable_text
-from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
-from workflow_scripts.data.source_tokens import SourceEncoder
+from workflow_scripts.data.lengths import TokenCounter, box, count_words, read_tokenizer
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Output, run_stage
 
@@ -56,10 +58,10 @@ class Findings:
         self.counts = {kind: Counter() for kind in meanings}
         self.examples: defaultdict[str, list[Example]] = defaultdict(list)
 
-    def add(self, kind: str, row: Row, detail: str) -> None:
-        self.counts[kind][row.task] += 1
+    def add(self, kind: str, task: str, idx: int, line: int, detail: str) -> None:
+        self.counts[kind][task] += 1
         if len(self.examples[kind]) < EXAMPLES:
-            self.examples[kind].append(Example(idx=row.idx, line=row.line, detail=detail))
+            self.examples[kind].append(Example(idx=idx, line=line, detail=detail))
 
     def report(self) -> dict[str, Finding]:
         return {
@@ -74,50 +76,61 @@ class Findings:
 
 
 class Profiler:
-    """Takes the rows one by one; only digests of their texts stay in memory."""
+    """Takes the rows one by one; of their texts only digests stay in memory, 8 bytes each."""
 
     def __init__(self) -> None:
         self.tasks: Counter = Counter()
         self.empty = {task: Counter() for task in TASKS}
         self.anomalies = Findings(KINDS)
-        self.duplicates = Findings(DUPLICATES)
-        self._first_with: dict[bytes, int] = {}
-        self._asked_by: defaultdict[bytes, set[str]] = defaultdict(set)
+        self._idx, self._line, self._task = array("q"), array("q"), array("b")
+        self._texts = {kind: array("Q") for kind in (*DUPLICATES, "asked")}  # 0: no text
 
     def add(self, row: Row) -> None:
         self.tasks[row.task] += 1
         for name in TEXTS[row.task]:
             self.empty[row.task][name] += not (getattr(row, name) or "").strip()
         for kind, detail in _first_of_each(anomalies_of(row)).items():
-            self.anomalies.add(kind, row, detail)
-        self._look_for_duplicates(row)
-
-    def _look_for_duplicates(self, row: Row) -> None:
+            self.anomalies.add(kind, row.task, row.idx, row.line, detail)
+        self._idx.append(row.idx)
+        self._line.append(row.line)
+        self._task.append(TASKS.index(row.task))
         question, sql = comparable_text(row.question), comparable_text(row.gold_sql)
         for kind, what in (
             ("source", [row.source]),
             ("source and target", [row.source, row.target]),
             ("question", [row.task, question] if question else None),
             ("gold SQL", [row.task, sql] if sql else None),
+            ("asked", [question] if question else None),
         ):
-            if what:
-                first = self._first_with.setdefault(_digest(kind, *what), row.idx)
-                if first != row.idx:
-                    self.duplicates.add(kind, row, f"as idx {first}")
-        if question:
-            self._asked_by[_digest(question)].add(row.task)
+            self._texts[kind].append(_digest(*what) if what else 0)
 
-    def report(self, tokenizer: Tokenizer, lengths: list[Lengths]) -> Profile:
+    def duplicates(self) -> dict[str, Finding]:
+        found = Findings(DUPLICATES)
+        for kind in DUPLICATES:
+            texts = np.asarray(self._texts[kind])
+            _, first, text_of = np.unique(texts, return_index=True, return_inverse=True)
+            earlier = first[text_of]
+            for place in np.flatnonzero((earlier != np.arange(len(texts))) & (texts != 0)):
+                detail = f"as idx {self._idx[earlier[place]]}"
+                task = TASKS[self._task[place]]
+                found.add(kind, task, self._idx[place], self._line[place], detail)
+        return found.report()
+
+    def questions(self) -> Questions:
+        texts, tasks = np.asarray(self._texts["asked"]), np.asarray(self._task)
+        of_task = (texts[(tasks == place) & (texts != 0)] for place in range(len(TASKS)))
+        asked = np.concatenate([np.unique(each) for each in of_task])
+        _, tasks_of = np.unique(asked, return_counts=True)
+        return Questions(different=len(tasks_of), asked_in_several_tasks=int((tasks_of > 1).sum()))
+
+    def report(self, tokenizer: Tokenizer, lengths: pa.Table) -> Profile:
         total = self.tasks.total()
         return Profile(
             rows=total,
             tasks={task: self.tasks[task] for task in TASKS},
             shares={task: round(self.tasks[task] / max(total, 1), 4) for task in TASKS},
-            duplicates=self.duplicates.report(),
-            questions=Questions(
-                different=len(self._asked_by),
-                asked_in_several_tasks=sum(len(tasks) > 1 for tasks in self._asked_by.values()),
-            ),
+            duplicates=self.duplicates(),
+            questions=self.questions(),
             empty={task: {name: self.empty[task][name] for name in TEXTS[task]} for task in TASKS},
             anomalies=self.anomalies.report(),
             tokenizer=TokenizerFacts(vocabulary=tokenizer.get_vocab_size(), counts_end_mark=True),
@@ -136,42 +149,44 @@ def _first_of_each(findings: Iterable[tuple[str, str]]) -> dict[str, str]:
     return first
 
 
-def _digest(*texts: str) -> bytes:
-    return blake2b("\0".join(texts).encode(), digest_size=16).digest()
+def _digest(*texts: str) -> int:
+    """Eight bytes: two texts of a million share them by chance once in 40 million files."""
+    digest = blake2b("\0".join(texts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little")
 
 
-def boxes(lengths: list[Lengths], column: str) -> dict[str, Box]:
+def boxes(lengths: pa.Table, column: str) -> dict[str, Box]:
     """The box of all rows, and of each task that has rows."""
-    values: defaultdict[str, list[int]] = defaultdict(list)
-    for row in lengths:
-        for part in ("all", row.task):
-            values[part].append(getattr(row, column))
-    return {part: box(values[part]) for part in ("all", *TASKS) if values[part]}
+    values, tasks = lengths[column].to_numpy(), lengths["task"].to_numpy()
+    parts = {"all": values} | {task: values[tasks == task] for task in TASKS}
+    return {part: box(of_part) for part, of_part in parts.items() if len(of_part)}
 
 
-def lengths_of(rows: list[Row], encoder: SourceEncoder) -> list[Lengths]:
+def lengths_of(rows: list[Row], counter: TokenCounter, end_mark: int) -> pa.Table:
+    """The table of `Lengths`; `end_mark` is the number of tokens that close a text."""
     sources, targets = [row.source for row in rows], [row.target for row in rows]
-    end_mark = encoder.tokenizer.num_special_tokens_to_add(is_pair=False)
     counted = zip(
         count_words(sources),
         count_words(targets),
-        [len(tokens) + end_mark for tokens in encoder.encode(sources)],
-        count_tokens(encoder.tokenizer, targets),
+        (tokens + end_mark for tokens in counter.count(sources)),
+        (tokens + end_mark for tokens in counter.count(targets)),
         strict=True,
     )
-    return [Lengths(row.idx, row.task, *counts) for row, counts in zip(rows, counted, strict=True)]
+    lengths = [Lengths(row.idx, row.task, *each) for row, each in zip(rows, counted, strict=True)]
+    return table_of(Lengths, lengths)
 
 
-def profile_rows(rows: Path | str, tokenizer_json: Path) -> tuple[Profile, list[Lengths]]:
-    """Profile a rows file, batch by batch; the lengths come in the order of idx."""
+def profile_rows(rows: Path | str, tokenizer_json: Path) -> tuple[Profile, pa.Table]:
+    """Profile a rows file, batch by batch; the table of `Lengths` comes in the order of idx."""
     tokenizer, profiler, lengths = read_tokenizer(tokenizer_json), Profiler(), []
-    encoder, stream = SourceEncoder(tokenizer), iter_rows(Row, rows, BATCH)
+    counter, stream = TokenCounter(tokenizer), iter_rows(Row, rows, BATCH)
+    end_mark = tokenizer.num_special_tokens_to_add(is_pair=False)
     while batch := list(itertools.islice(stream, BATCH)):
         for row in batch:
             profiler.add(row)
-        lengths += lengths_of(batch, encoder)
-    lengths.sort(key=lambda row: row.idx)
-    return profiler.report(tokenizer, lengths), lengths
+        lengths.append(lengths_of(batch, counter, end_mark))
+    table = pa.concat_tables(lengths or [table_of(Lengths, [])]).sort_by("idx").combine_chunks()
+    return profiler.report(tokenizer, table), table
 
 
 def profile_stage(
@@ -182,7 +197,7 @@ def profile_stage(
 ) -> None:
     found, counted = profile_rows(rows, tokenizer)
     found.write(profile)
-    write_rows(lengths, Lengths, counted)
+    write_parquet(lengths, counted)
     print(f"{found.rows} rows: " + ", ".join(f"{task} {n}" for task, n in found.tasks.items()))
     for name, findings in (("duplicates", found.duplicates), ("anomalies", found.anomalies)):
         counts = [f"{kind} {each.rows}" for kind, each in findings.items() if each.rows]

@@ -9,6 +9,8 @@ from hashlib import blake2b
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from workflow_scripts.artifacts.fit import LengthSummary, TaskFit
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
@@ -26,8 +28,8 @@ _BATCH = 256  # rows encoded together
 class SourceFit:
     """What is left of one source; texts as digests, so that millions of rows can be counted."""
 
-    text: bytes
-    input: bytes  # the token ids after truncation
+    text: int
+    input: int  # the token ids after truncation
     tokens: int  # before truncation, with the end token
     cut_in: str | None  # section in which truncation falls
     kept: dict[str, bool]  # each required section of its task: whether it is whole
@@ -37,7 +39,7 @@ class SourceFit:
 class TargetFit:
     """What is left of one target."""
 
-    text: bytes
+    text: int
     tokens: int
     cut: bool
     survives: bool  # decode(encode(target)) is the target, to the byte
@@ -55,7 +57,9 @@ def fit_rows(
     """
     rows = iter(rows)
     # The other prompts leave nothing of the constant part.
-    encoder = SourceEncoder(tokenizer.backend_tokenizer, parts=recipe.prompt == "full")
+    backend = tokenizer.backend_tokenizer
+    room = recipe.source_tokens - backend.num_special_tokens_to_add(is_pair=False)
+    encoder = SourceEncoder(backend, parts=recipe.prompt == "full", room=room)
     while batch := list(islice(rows, _BATCH)):
         sources = _fit_sources(recipe, encoder, batch)
         targets = _fit_targets(recipe, tokenizer, [row.target for row in batch])
@@ -63,8 +67,7 @@ def fit_rows(
 
 
 def _fit_sources(recipe: Recipe, encoder: SourceEncoder, rows: list[Row]) -> Iterator[SourceFit]:
-    special = encoder.tokenizer.num_special_tokens_to_add(is_pair=False)
-    room = recipe.source_tokens - special
+    special, room = recipe.source_tokens - encoder.room, encoder.room
     texts = [source_text(recipe, row.source) for row in rows]
     for row, text, tokens in zip(rows, texts, encoder.encode(texts), strict=True):
         required = REQUIRED if row.task == "Refiner" else REQUIRED[:2]
@@ -141,9 +144,9 @@ class FitCounts:
     """The rows of one task, or of all tasks, added up."""
 
     rows: int = 0
-    sources: set[bytes] = field(default_factory=set)
-    # input -> answer -> rows in which a model could write that answer exactly
-    answers: dict[bytes, Counter] = field(default_factory=dict)
+    sources: array = field(default_factory=lambda: array("Q"))  # of each row
+    inputs: array = field(default_factory=lambda: array("Q"))
+    answers: array = field(default_factory=lambda: array("Q"))  # 0: no model could write it exactly
     source_tokens: Counter = field(default_factory=Counter)  # length -> rows
     target_tokens: Counter = field(default_factory=Counter)
     cut_in: Counter = field(default_factory=Counter)
@@ -156,10 +159,9 @@ class FitCounts:
 
     def add(self, source: SourceFit, target: TargetFit) -> None:
         self.rows += 1
-        self.sources.add(source.text)
-        answers = self.answers.setdefault(source.input, Counter())
-        if target.scores["exact_match"]:
-            answers[target.text] += 1
+        self.sources.append(source.text)
+        self.inputs.append(source.input)
+        self.answers.append(target.text if target.scores["exact_match"] else 0)
         self.source_tokens[source.tokens] += 1
         self.target_tokens[target.tokens] += 1
         if source.cut_in:
@@ -174,7 +176,6 @@ class FitCounts:
             self.scores[name] += score
 
     def summary(self) -> TaskFit:
-        best_answers = sum(max(each.values(), default=0) for each in self.answers.values())
         lost = sorted(self.lost.items(), key=lambda item: (-item[1], item[0]))
         return TaskFit(
             rows=self.rows,
@@ -182,16 +183,26 @@ class FitCounts:
             sources_cut=self.cut_in.total(),
             cut_in=dict(self.cut_in),
             **{f"{name}_kept": self.kept.get(name) for name in REQUIRED},
-            distinct_sources=len(self.sources),
-            distinct_inputs=len(self.answers),
+            distinct_sources=len(np.unique(self.sources)),
+            distinct_inputs=len(np.unique(self.inputs)),
             target_tokens=_length_summary(self.target_tokens),
             targets_cut=self.targets_cut,
             targets_surviving=self.targets_surviving,
             lost_characters=dict(lost),
             longer_than_generation=self.targets_too_long / self.rows,
             **{f"max_{name}": total / self.rows for name, total in self.scores.items()},
-            max_exact_match_given_inputs=best_answers / self.rows,
+            max_exact_match_given_inputs=self._best_answers() / self.rows,
         )
+
+    def _best_answers(self) -> int:
+        """Rows answered exactly where each input gets the answer that most of its rows have."""
+        pairs = np.stack([self.inputs, self.answers], 1)
+        pairs = pairs[pairs[:, 1] != 0]
+        pairs, rows = np.unique(pairs, axis=0, return_counts=True)
+        most = np.zeros_like(rows)
+        _, input_of = np.unique(pairs[:, 0], return_inverse=True)
+        np.maximum.at(most, input_of, rows)
+        return int(most.sum())
 
 
 def _length_summary(lengths: Counter) -> LengthSummary:
@@ -202,5 +213,6 @@ def _length_summary(lengths: Counter) -> LengthSummary:
     )
 
 
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=16).digest()
+def _digest(data: bytes) -> int:
+    """Eight bytes: two texts of a million share them by chance once in 40 million files."""
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
