@@ -28,7 +28,11 @@ SAMPLE = {"sampling": "balanced", "rows": 330, "draw": 1, "split": "row", "seed"
 
 def stages(folder: Path, base: Path, recipe: str) -> dict[str, list[str]]:
     """Name -> module and arguments; each reads what those before it have written."""
-    rows, test = folder / "rows.parquet", folder / "test.parquet"
+    rows, test, tokenizer = (
+        folder / "rows.parquet",
+        folder / "test.parquet",
+        base / "tokenizer.json",
+    )
 
     def outputs(**names: str) -> list[str]:
         return [part for key, name in names.items() for part in (f"--{key}", str(folder / name))]
@@ -36,7 +40,7 @@ def stages(folder: Path, base: Path, recipe: str) -> dict[str, list[str]]:
     return {
         "read": ["data.read", "--raw", str(folder / "rows.jsonl"),
                  *outputs(rows="rows.parquet", quarantine="q.jsonl", summary="reading.json")],
-        "profile": ["data.profile", "--rows", str(rows), "--tokenizer", str(base / "tokenizer.json"),
+        "profile": ["data.profile", "--rows", str(rows), "--tokenizer", str(tokenizer),
                     *outputs(profile="profile.json", lengths="lengths.parquet")],
         "audit": ["text.fit", "--rows", str(rows), "--tokenizer", str(base),
                   "--recipe", recipe, *outputs(out="fit.json")],
@@ -105,7 +109,7 @@ def measure(size: int, lines: list[str], base: Path, recipe: str) -> dict[str, d
 
 
 def table(found: dict[str, dict[str, Any]]) -> str:
-    """Markdown: processor seconds, milliseconds a row and memory, a line for each size and stage."""
+    """Markdown: a line for each size and stage, and one for all stages of a size."""
     lines = [
         "| rows | stage | processor (s) | clock (s) | ms a row | memory (MiB) |",
         "|" + "---|" * 6,
