@@ -93,7 +93,7 @@ def test_a_wrong_command_line_is_told(arguments, said, capsys):
 
 
 def test_wrong_settings_are_told_by_key():
-    with pytest.raises(EssenceError, match="prompt: Input should be 'full' or 'compact'"):
+    with pytest.raises(EssenceError, match="prompt: Input should be 'full', 'own' or 'compact'"):
         given("--recipe", RECIPE.replace("full", "half"))
     with pytest.raises(EssenceError, match="not JSON"):
         given("--recipe", "{")
