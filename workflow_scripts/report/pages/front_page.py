@@ -163,7 +163,7 @@ def effect_table(effects: Sequence[Effect | ShippedEffect]) -> dict[str, Any]:
     return {
         "heads": [EFFECTS[metric] for metric in metrics],
         "lines": lines,
-        "controls": any("~" in recipe for recipe in artefact),
+        "controls": any("~" in recipe for recipe in mends),
     }
 
 
