@@ -78,7 +78,7 @@ def run_stage(folder: Path, answered: list[Prediction], repeat: int = 0, **other
     tables = [folder / f"{name}.parquet" for name in ("predictions", "rows", "links")]
     score_sql(
         *tables, folder / "databases", folder / "cache", "repaired", "r1", 42,
-        folder / "scores.json", folder / "verdicts.parquet", seconds=2.0, repeat=repeat, **other,
+        folder / "scores.json", folder / "verdicts.parquet", seconds=0.5, repeat=repeat, **other,
     )  # fmt: skip
 
 
@@ -220,7 +220,7 @@ def both_verdicts(folder: Path, strict: bool) -> tuple[list[dict], list[dict]]:
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     score(
         file, folder / "databases", json=True, strict=strict, rows=folder / "out.jsonl",
-        seconds=2.0, repeat=0,
+        seconds=0.5, repeat=0,
     )  # fmt: skip
     written = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
     return judged, written

@@ -14,7 +14,7 @@ from spider_hardness import spider_hardness
 
 from tools.synthetic_trial import perturbed
 from workflow_scripts.formats.answers import render_decomposer, render_selector
-from workflow_scripts.metrics import compare
+from workflow_scripts.metrics import compare, execution_verdicts
 from workflow_scripts.metrics.decomposer import decomposer_metrics
 from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
 from workflow_scripts.metrics.hardness import hardness
@@ -123,16 +123,40 @@ def test_gold_against_gold_is_perfect_on_the_twin(sandbox, twin):
         ("SELECT name, price FROM item WHERE price > 2", "wrong", 0, 0),
         ("SELECT ghost FROM item", "error", 0, 0),
         ("DROP TABLE item", "refused", 0, 0),
-        (ENDLESS, "timeout", 0, 0),
+        (ENDLESS, "step limit", 0, 0),
         (None, "no sql", 0, 0),
         ("", "no sql", 0, 0),
     ],
 )
-def test_verdicts(sandbox, shop, prediction, word, accuracy, match):
+def test_verdicts(sandbox, shop, monkeypatch, prediction, word, accuracy, match):
+    monkeypatch.setattr(execution_verdicts, "LEAST_STEPS", 1_000_000)
     found = verdict(sandbox, shop, "SELECT name, price FROM item", prediction)
     assert found.verdict == word
     assert (found.execution_accuracy, found.execution_match) == (accuracy, match)
     assert (found.error is None) == (word in ("right", "wrong"))
+
+
+def test_a_slow_prediction_may_take_many_times_the_steps_of_its_gold(sandbox, shop, monkeypatch):
+    """The limit is the larger of a number and a multiple of what gold takes, the same each time."""
+    monkeypatch.setattr(execution_verdicts, "LEAST_STEPS", 20_000)
+    monkeypatch.setattr(execution_verdicts, "TIMES_GOLD", 50)
+
+    def counted(most):
+        steps = f"WITH c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < {most})"
+        return f"{steps} SELECT 1 FROM c WHERE x = {most}"
+
+    quick, slow, slower = map(counted, (5, 2_000, 200_000))
+    found = verdict(sandbox, shop, "SELECT 1", quick)
+    assert found.verdict == "right"
+    found = verdict(sandbox, shop, "SELECT 1", slow)
+    assert (found.verdict, found.error) == (
+        "step limit", "no answer within 20,000 steps of SQLite",
+    )  # fmt: skip
+    assert (found.executable_rate, found.execution_accuracy, found.execution_match) == (0, 0, 0)
+    assert verdict(sandbox, shop, slow, quick).verdict == "right"
+    assert verdict(sandbox, shop, counted(3_000), slow).verdict == "right"
+    assert verdict(sandbox, shop, slow, slower).verdict == "step limit"
+    assert verdict(sandbox, shop, slower, slower).verdict == "right", "gold itself has no limit"
 
 
 def test_a_gold_that_fails_judges_nobody_and_an_unknown_database_neither(sandbox, shop):
@@ -404,7 +428,7 @@ def test_score_command(shop, tmp_path):
     rows = tmp_path / "rows.jsonl"
     done = run_score(
         "--predictions", predictions, "--databases", tmp_path, "--json", "--rows", rows,
-        "--seconds", 2, "--max-failing-golds", 0.2,
+        "--seconds", 0.5, "--max-failing-golds", 0.2,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("WARNING: 1 of 5 gold queries can't be run")

@@ -471,6 +471,16 @@ def test_call_that_sqlite_cannot_interrupt_is_killed(database):
         assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
 
 
+def test_steps_are_the_same_each_time_and_end_a_statement(database, sandbox):
+    everything = "SELECT count(*) FROM big a, big b"
+    one, other = (sandbox.execute(database, everything) for _ in range(2))
+    assert one.ok and one.steps == other.steps >= 100_000
+    assert sandbox.execute(database, everything, steps=one.steps).rows == one.rows
+    ended = sandbox.execute(database, everything, steps=one.steps - 1000)
+    assert ended.status == "step limit" and f"{one.steps - 1000:,} steps" in ended.error
+    assert ended.steps == one.steps, "the look that ended it is counted"
+
+
 def test_race_times_two_statements(database, sandbox):
     result = sandbox.execute(database, GOOD, 5, "SELECT max(n) FROM big", 5)
     assert result.rows == GOOD_ROWS and len(result.times) == 5
@@ -538,6 +548,7 @@ def test_command_line(database):
     answer = json.loads(done.stdout)
     assert done.returncode == 0 and answer["status"] == "ok" and answer["error"] is None
     assert answer["rows"] == [[1, {"hex": "00ff"}, "inf"]] and 0 < answer["seconds"] < 1
+    assert answer["steps"] == 0, "fewer than a thousand"
     done = run_command(str(database), "DROP TABLE pet", "--json")
     assert done.returncode == 0 and json.loads(done.stdout)["status"] == "refused"
     done = run_command(str(database), "DROP TABLE pet")

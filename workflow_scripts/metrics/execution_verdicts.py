@@ -7,11 +7,15 @@ from pathlib import Path
 from workflow_scripts.metrics import compare
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.metrics.sql_match import sql_match
-from workflow_scripts.sql.cache import CachedSandbox
+from workflow_scripts.sql.cache import CachedSandbox, Job
 from workflow_scripts.sql.databases import instances
 from workflow_scripts.sql.parse import joined_operators, orders_rows, without_distinct
 from workflow_scripts.sql.sandbox import Result
 
+# A prediction may take so many steps of SQLite, or so many times as many as its gold, if that is
+# more. docs/scoring.md says what right predictions take.
+LEAST_STEPS = 300_000_000
+TIMES_GOLD = 100
 REPEAT = 10  # timed runs of a right answer and its gold, by turns; BIRD takes 100
 RACE_SECONDS = 5.0
 
@@ -30,7 +34,8 @@ class Case:
 class Verdict:
     """What became of a prediction; figures that don't apply are None.
 
-    `verdict` is one of: right, wrong, no sql, refused, timeout, error, gold fails, not linked.
+    `verdict` is one of: right, wrong, no sql, refused, step limit, timeout, error, gold fails,
+    not linked.
     `gold_rows` counts the rows that gold returns. Where gold fails nothing can be said of the
     prediction: the figures of execution are None then.
     """
@@ -69,6 +74,10 @@ _NAMES = [field.name for field in fields(Verdict)]
 METRICS = tuple(_NAMES[_NAMES.index("exact_match") :])
 
 
+def steps_allowed(gold: Result) -> int:
+    return max(LEAST_STEPS, TIMES_GOLD * gold.steps)
+
+
 def verdicts_on(
     cases: Iterable[Case], sandbox: CachedSandbox, repeat: int = REPEAT
 ) -> list[Verdict]:
@@ -85,8 +94,7 @@ def execution_accuracies(cases: Iterable[Case], sandbox: CachedSandbox) -> list[
     """Execution accuracy alone, one a case; None where gold fails or the database is unknown."""
     cases = list(cases)
     known = [case for case in cases if case.database]
-    golds = sandbox.map((case.database, case.gold) for case in known)
-    predictions = sandbox.map((case.database, case.prediction or "") for case in known)
+    golds, predictions = _results(known, sandbox)
     results = zip(golds, predictions, strict=True)
     accuracies = (float(_right(ours, gold)) if gold.ok else None for gold, ours in results)
     return [next(accuracies) if case.database else None for case in cases]
@@ -103,13 +111,22 @@ class _Executed:
 
 
 def _executed(cases: list[Case], sandbox: CachedSandbox, repeat: int) -> list[_Executed]:
-    golds = sandbox.map((case.database, case.gold) for case in cases)
-    predictions = sandbox.map((case.database, case.prediction or "") for case in cases)
+    golds, predictions = _results(cases, sandbox)
     matches = _matches(cases, golds, sandbox)
     return [
         _Executed(gold, predicted, match, _times(case, gold, predicted, sandbox, repeat))
         for case, gold, predicted, match in zip(cases, golds, predictions, matches, strict=True)
     ]
+
+
+def _results(cases: list[Case], sandbox: CachedSandbox) -> tuple[list[Result], list[Result]]:
+    """(of the golds, of the predictions)."""
+    golds = sandbox.map(Job(case.database, case.gold) for case in cases)
+    jobs = (
+        Job(case.database, case.prediction or "", steps_allowed(gold))
+        for case, gold in zip(cases, golds, strict=True)
+    )
+    return golds, sandbox.map(jobs)
 
 
 def _right(predicted: Result, gold: Result) -> bool:
@@ -119,19 +136,16 @@ def _right(predicted: Result, gold: Result) -> bool:
 
 def _matches(cases: list[Case], golds: list[Result], sandbox: CachedSandbox) -> list[bool]:
     """Execution match over every instance of each database (see `compare.execution_match`)."""
-    jobs, places = [], []
+    pairs: list[tuple[int, Case]] = []  # (place in `cases`, what is compared on one instance)
     for place, (case, gold) in enumerate(zip(cases, golds, strict=True)):
-        if not (gold.ok and case.prediction):
-            continue
-        ours, theirs = (
-            without_distinct(joined_operators(sql)) for sql in (case.prediction, case.gold)
-        )
-        for file in instances(case.database):
-            jobs += [(file, ours), (file, theirs)]
-            places.append(place)
-    results = iter(sandbox.map(jobs))
+        if gold.ok and case.prediction:
+            theirs, ours = (
+                without_distinct(joined_operators(sql)) for sql in (case.gold, case.prediction)
+            )
+            pairs += [(place, Case(theirs, ours, file)) for file in instances(case.database)]
+    results = _results([case for _, case in pairs], sandbox)
     matches: list[list[bool]] = [[] for _ in cases]
-    for place, ours, theirs in zip(places, results, results, strict=True):
+    for (place, _), theirs, ours in zip(pairs, *results, strict=True):
         if theirs.ok:  # an instance on which gold fails says nothing
             ordered = orders_rows(cases[place].gold)
             same = ours.ok and compare.execution_match(ours.rows, theirs.rows, ordered)

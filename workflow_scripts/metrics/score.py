@@ -9,8 +9,9 @@ with --gold, Spider's predict.txt or BIRD's predict_dev.json. The prediction is 
 that holds it somewhere; with --strict it has to stand in a closed fence, as the pipeline asks of
 its models. docs/scoring.md says what is taken for SQL, and how BIRD and Spider differ.
 
-A prediction has --seconds of processor time, so that a busy machine changes no verdict. The exit
-status is 1 when more golds than --max-failing-golds can't be run.
+A prediction may take 300 million steps of SQLite, or 100 times those of its gold, and --seconds of
+processor time, so a busy machine changes no verdict. The exit status is 1 when more golds than
+--max-failing-golds can't be run.
 """
 
 import sys

@@ -17,7 +17,8 @@ from workflow_scripts.digest import code_digest
 from workflow_scripts.files import digest_of
 from workflow_scripts.formats.schema import SchemaError
 from workflow_scripts.metrics.compare import execution_accuracy
-from workflow_scripts.sql.cache import CachedSandbox
+from workflow_scripts.metrics.execution_verdicts import steps_allowed
+from workflow_scripts.sql.cache import CachedSandbox, Job
 from workflow_scripts.sql.rebuild import build_all
 
 
@@ -37,10 +38,10 @@ def ex_synthetic(
     """1 right, 0 wrong, None not counted; one a case. The instances are written under `folder`."""
     cases = list(cases)
     files = [_instances(case, folder, seed) for case in cases]
-    jobs = [(file, case.gold) for case, of in zip(cases, files, strict=True) for file in of]
+    jobs = [Job(file, case.gold) for case, of in zip(cases, files, strict=True) for file in of]
     gold_of = dict(zip(jobs, sandbox.map(jobs), strict=True))
     golds = [
-        [(file, gold) for file in of if (gold := gold_of[file, case.gold]).ok]
+        [(file, gold) for file in of if (gold := gold_of[Job(file, case.gold)]).ok]
         for case, of in zip(cases, files, strict=True)
     ]
     values = [1.0 if returns_something(gold.rows for _, gold in of) else None for of in golds]
@@ -48,7 +49,9 @@ def ex_synthetic(
         # A case that is wrong on one instance is not run on the next: an endless query costs once.
         open_cases = [n for n, of in enumerate(golds) if values[n] and instance < len(of)]
         predicted = sandbox.map(
-            (golds[n][instance][0], cases[n].prediction or "") for n in open_cases
+            Job(file, cases[n].prediction or "", steps_allowed(gold))
+            for n in open_cases
+            for file, gold in [golds[n][instance]]
         )
         for n, result in zip(open_cases, predicted, strict=True):
             gold = golds[n][instance][1]

@@ -12,6 +12,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import os
 import re
 import sqlite3
@@ -21,6 +22,7 @@ import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from workflow_scripts.digest import code_digest
 from workflow_scripts.sql.sandbox import Result, Sandbox, message_of, result_of
@@ -36,6 +38,21 @@ LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 PASSING = ("locked", "brought its process down")
 
 
+class Job(NamedTuple):
+    """A statement to run, with the most steps it may take (None: any number)."""
+
+    database: Path | str
+    sql: str
+    steps: int | None = None
+
+
+class Allowance(NamedTuple):
+    """What a statement was let use: seconds of processor time, steps (None: any number)."""
+
+    seconds: float
+    steps: int | None
+
+
 class CachedSandbox:
     """A `Sandbox` that remembers; `folder` None keeps answers in memory only.
 
@@ -46,7 +63,7 @@ class CachedSandbox:
         self.sandbox = sandbox
         self.folder = Path(folder) if folder else None
         self.executed = 0  # statements that really ran
-        self._memory: dict[str, tuple[Result, float]] = {}
+        self._memory: dict[str, tuple[Result, Allowance]] = {}
 
     def execute(
         self,
@@ -55,40 +72,44 @@ class CachedSandbox:
         seconds: float | None = None,
         rival: str | None = None,
         repeat: int = 0,
+        steps: int | None = None,
     ) -> Result:
         """As `Sandbox.execute`. A kept time-out answers for every limit up to its own, a kept
-        result for every limit from the time it took. The times of a rival are kept too, so that a
+        result for every limit from what it took. The times of a rival are kept too, so that a
         report repeats its figures."""
-        seconds = seconds or self.sandbox.limits.seconds
+        allowed = Allowance(seconds or self.sandbox.limits.seconds, steps)
         try:
             key = self._key(database, sql, rival, repeat)
         except OSError:  # no such file: the sandbox says so
-            return self.sandbox.execute(database, sql, seconds)
+            return self.sandbox.execute(database, sql, allowed.seconds)
         kept = self._memory.get(key) or self._load(key)
-        if kept and _answers(*kept, seconds):
+        if kept and _answers(*kept, allowed):
             return kept[0]
         self.executed += 1
-        result = self.sandbox.execute(database, sql, seconds, rival, repeat)
+        result = self.sandbox.execute(database, sql, allowed.seconds, rival, repeat, steps)
         if any(passing in (result.error or "") for passing in PASSING):
             return result
-        self._memory[key] = result, seconds
+        self._memory[key] = result, allowed
         if not UNSTEADY.search(sql):
-            self._save(key, result, seconds)
+            self._save(key, result, allowed)
         return result
 
-    def map(self, jobs: Iterable[tuple[Path | str, str]]) -> list[Result]:
-        """Results of (database, SQL) jobs, in order; equal jobs run once.
+    def map(self, jobs: Iterable[tuple]) -> list[Result]:
+        """Results of the jobs (see `Job`), in order; equal jobs run once.
 
         SQL counts as equal in whatever case and white space it is written (see `one_spelling`); a
         message of SQLite then quotes the first of them.
         """
-        jobs = list(jobs)
-        keys = [(database, one_spelling(sql)) for database, sql in jobs]
+        jobs = [Job(*job) for job in jobs]
+        keys = [(job.database, one_spelling(job.sql), job.steps) for job in jobs]
         distinct = dict(zip(reversed(keys), reversed(jobs), strict=True))  # the first of each
         with ThreadPoolExecutor(self.sandbox.workers) as threads:
-            results = threads.map(lambda job: self.execute(*job), distinct.values())
+            results = threads.map(self._run, distinct.values())
             result_of = dict(zip(distinct, results, strict=True))
         return [result_of[key] for key in keys]
+
+    def _run(self, job: Job) -> Result:
+        return self.execute(job.database, job.sql, steps=job.steps)
 
     def _key(self, database: Path | str, sql: str, rival: str | None, repeat: int) -> str:
         limits = {**vars(self.sandbox.limits), "seconds": None}
@@ -99,7 +120,7 @@ class CachedSandbox:
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key[2:]
 
-    def _load(self, key: str) -> tuple[Result, float] | None:
+    def _load(self, key: str) -> tuple[Result, Allowance] | None:
         if self.folder is None:
             return None
         try:
@@ -110,13 +131,13 @@ class CachedSandbox:
             entry = json.loads(zlib.decompress(packed))
         except (OSError, zlib.error, ValueError):
             return None
-        self._memory[key] = result_of(entry["result"]), entry["limit"]
+        self._memory[key] = result_of(entry["result"]), Allowance(*entry["allowed"])
         return self._memory[key]
 
-    def _save(self, key: str, result: Result, limit: float) -> None:
+    def _save(self, key: str, result: Result, allowed: Allowance) -> None:
         if self.folder is None:
             return
-        entry = {"result": message_of(result), "limit": limit}
+        entry = {"result": message_of(result), "allowed": allowed}
         packed = zlib.compress(json.dumps(entry).encode(), 1)
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,11 +158,14 @@ def one_spelling(sql: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def _answers(result: Result, limit: float, seconds: float) -> bool:
-    """Whether a result found within `limit` also tells what happens within `seconds`."""
+def _answers(result: Result, within: Allowance, asked: Allowance) -> bool:
+    """Whether a result found within one allowance also tells what happens within another."""
+    had, most = (math.inf if steps is None else steps for steps in (within.steps, asked.steps))
     if result.status == "timeout":
-        return limit >= seconds
-    return result.seconds <= seconds
+        return asked.seconds <= within.seconds and most >= had
+    if result.status == "step limit":  # its message names the limit
+        return result.seconds <= asked.seconds and most == had
+    return result.seconds <= asked.seconds and most >= result.steps
 
 
 def contents_digest(database: Path) -> str:

@@ -58,8 +58,9 @@ class Result:
 
     Text that is not UTF-8 comes with its bad bytes written as \\xNN, so that values which differ
     in the file differ here. `exception` is the class of an error that SQLite raised, as Python
-    writes it. `seconds` is what the clock said, fetching included. `times` are the pairs of seconds
-    of a race (see `Sandbox.execute`).
+    writes it. `seconds` is what the clock said, fetching included; `steps` are the instructions
+    that SQLite's virtual machine took, by thousands: 0 for fewer than one thousand, and where the
+    process had to be ended. `times` are the pairs of seconds of a race (see `Sandbox.execute`).
     """
 
     status: str
@@ -68,6 +69,7 @@ class Result:
     error: str | None = None
     exception: str | None = None
     seconds: float = 0.0
+    steps: int = 0
     times: list[tuple[float, float]] = field(default_factory=list)
 
     @property
@@ -185,16 +187,19 @@ class Sandbox:
         seconds: float | None = None,
         rival: str | None = None,
         repeat: int = 0,
+        steps: int | None = None,
     ) -> Result:
         """Run one statement; never raises for what the SQL or the database file does.
 
-        With a `rival`, another statement, both are then run by turns, `repeat` times, and their
-        seconds are in `Result.times`.
+        It may take `seconds` of processor time and, where given, `steps` of SQLite. With a `rival`,
+        another statement, both are then run by turns, `repeat` times, and their seconds are in
+        `Result.times`.
         """
         limits = dataclasses.asdict(self.limits)
         default = limits.pop("seconds")
         request = {"database": str(Path(database).absolute()), "sql": sql, "limits": limits}
-        request |= {"seconds": seconds or default, "rival": rival, "repeat": repeat}
+        request |= {"seconds": seconds or default, "steps": steps}
+        request |= {"rival": rival, "repeat": repeat}
         return self._ask(request)
 
     def _ask(self, request: dict) -> Result:
@@ -222,7 +227,7 @@ class Sandbox:
 def _last_words(code: int, request: dict) -> dict:
     """The answer in the name of a worker that can't give one any more."""
     if code in (-signal.SIGPROF, -signal.SIGKILL):
-        error = f"no answer within {request['seconds']:g} s"
+        error = f"no answer within {request['seconds']:g} s of processor time"
         return {"status": "timeout", "error": error, "seconds": request["seconds"]}
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = f"the statement brought its process down ({cause})"

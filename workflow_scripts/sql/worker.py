@@ -4,9 +4,10 @@ It stands alone (standard library only) and is started by `execute.Sandbox` with
 environment. What keeps it harmless, from the outside in: resource limits of the operating system
 (memory, no file may grow, few handles), a timer that kills the process when a statement stays too
 long, a read-only connection with SQLite's own limits, an authorizer that lets nothing through but
-reading, and a count of rows and bytes. The time limit is one of processor time, so that a busy
-machine changes no verdict; the parent watches the clock. A frame is a big-endian length of 4 bytes,
-then JSON.
+reading, and a count of rows and bytes. A statement may also be given a number of steps, the
+instructions of SQLite's virtual machine: they are the same on every machine. The time limit is one
+of processor time, so that a busy machine changes no verdict; the parent watches the clock. A frame
+is a big-endian length of 4 bytes, then JSON.
 """
 
 import json
@@ -24,7 +25,7 @@ from urllib.parse import quote
 FRAME = struct.Struct(">I")
 KILL_AFTER = 0.5  # seconds past the limit before the timer ends a call that SQLite can't interrupt
 BUSY_SECONDS = 0.5
-STEPS = 1000  # SQLite instructions between two looks at the clock
+STEPS = 1000  # steps between two looks at the limits
 
 # The functions of SQLite 3.40 and later that only compute. Left out on purpose: load_extension,
 # readfile, writefile, edit, fts3_tokenizer, randomblob, zeroblob, sqlite_* and what reports on the
@@ -65,6 +66,25 @@ class Refused(Exception):
 
 class TooMuch(Exception):
     """The result is larger than the limits allow."""
+
+
+class Watch:
+    """Counts the steps of a statement, by thousands, and says when it must stop."""
+
+    def __init__(self, seconds: float, most_steps: int | None):
+        self.end = time.process_time() + seconds
+        self.most_steps = most_steps
+        self.steps = 0
+
+    def out_of_steps(self) -> bool:
+        return self.most_steps is not None and self.steps > self.most_steps
+
+    def out_of_time(self) -> bool:
+        return time.process_time() > self.end
+
+    def look(self) -> bool:
+        self.steps += STEPS
+        return self.out_of_steps() or self.out_of_time()
 
 
 def first_word_allowed(sql: str) -> None:
@@ -178,8 +198,8 @@ def fetch(cursor: sqlite3.Cursor, limits: dict) -> list[list]:
     return rows
 
 
-def run(request: dict) -> dict:
-    """One statement: {database, sql, seconds, limits} -> {status, columns, rows, error, seconds}.
+def run(request: dict, watch: Watch) -> dict:
+    """One statement: {database, sql, limits} -> {status, columns, rows, seconds}.
 
     With `rival` (another SQL) and `repeat`, the two are run by turns that many times more and
     `times` holds the pairs of seconds: what VES needs, measured in one process.
@@ -192,15 +212,15 @@ def run(request: dict) -> dict:
     denied: list[str] = []
     try:
         denied = guard(connection)
-        end = time.process_time() + request["seconds"]
         started = time.perf_counter()
-        connection.set_progress_handler(lambda: time.process_time() > end, STEPS)
+        connection.set_progress_handler(watch.look, STEPS)
         cursor = connection.execute(sql)
         rows = fetch(cursor, limits)
         seconds = time.perf_counter() - started
         columns = [name for name, *_ in cursor.description or ()]
         answer = {"status": "ok", "columns": columns, "rows": rows, "seconds": seconds}
         if request.get("rival"):
+            connection.set_progress_handler(watch.out_of_time, STEPS)
             answer["times"] = race(connection, request, limits)
         return answer
     except sqlite3.Error as error:
@@ -227,13 +247,15 @@ def race(connection: sqlite3.Connection, request: dict, limits: dict) -> list[li
     return times
 
 
-def status_of(error: Exception, request: dict) -> tuple[str, str]:
+def status_of(error: Exception, request: dict, watch: Watch) -> tuple[str, str]:
     """(status, message) of what a statement raised."""
     message = str(error)
     if isinstance(error, Refused):
         return "refused", message
+    if message == "interrupted" and watch.out_of_steps():
+        return "step limit", f"no answer within {watch.most_steps:,} steps of SQLite"
     if message == "interrupted":
-        return "timeout", f"no answer within {request['seconds']:g} s"
+        return "timeout", f"no answer within {request['seconds']:g} s of processor time"
     if "one statement at a time" in message:
         return "refused", "more than one statement"
     if isinstance(error, MemoryError) or message == "out of memory":
@@ -247,14 +269,16 @@ def status_of(error: Exception, request: dict) -> tuple[str, str]:
 
 def answer_to(request: dict) -> dict:
     started = time.perf_counter()
+    watch = Watch(request["seconds"], request.get("steps"))
     signal.setitimer(signal.ITIMER_PROF, request["seconds"] + KILL_AFTER)
     try:
-        return run(request)
+        return run(request, watch) | {"steps": watch.steps}
     except Exception as error:
-        status, message = status_of(error, request)
+        status, message = status_of(error, request, watch)
         return {
             "status": status,
             "error": message,
+            "steps": watch.steps,
             "exception": str(type(error)) if isinstance(error, sqlite3.Error) else None,
             "seconds": time.perf_counter() - started,
             # Memory that Python took may not come back: the next statement gets a new process.
