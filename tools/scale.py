@@ -1,7 +1,6 @@
 """Rows against time and memory: every stage between a file of rows and a split sample.
 
-    python -m tools.scale --sizes 10000 100000 --into docs/img/scale.json \\
-        --plot docs/img/scale.svg
+    python -m tools.scale --sizes 10000 100000 --into scale.json --plot scale.svg
 
 The rows are those of --rows again and again, each time with other idx, questions and SQL. Each
 stage is a process of its own, as in the pipeline. What was measured is added to --into, so
@@ -45,7 +44,7 @@ def stages(folder: Path, base: Path, recipe: str) -> dict[str, list[str]]:
         "audit": ["text.fit", "--rows", str(rows), "--tokenizer", str(base),
                   "--recipe", recipe, *outputs(out="fit.json")],
         "test set": ["data.draw_test", "--rows", str(rows), "--seed", "11",
-                     "--per-task", json.dumps(TEST), *outputs(test="test.parquet", card="t.json")],
+                     "--per-task", json.dumps(TEST), *outputs(test="test.parquet", unseen="unseen.parquet", card="t.json")],
         "sample and split": ["data.draw_sample", "--rows", str(rows), "--test", str(test),
                              "--settings", json.dumps(SAMPLE),
                              *outputs(train="train.parquet", val="val.parquet", card="s.json")],
