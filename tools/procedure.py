@@ -1,0 +1,134 @@
+"""A run trained and answered as the notebooks did it, beside how it is done here, as a ratio.
+
+    python -m tools.procedure --run results/runs/repaired/exp3_bs4_lr1e-4/seed42 \\
+        --rows results/data/test.parquet
+
+The notebooks' procedure: the library's attention in float32, sources and labels padded to their
+full lengths, one row answered at a time by the library's loop. Both ways take a few steps on the
+same rows with the same model and answer the same rows; the whole run is computed from the steps
+that it made. Times are processor time, so `--threads` and other work change them little.
+"""
+
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.runs import Training
+from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.stage import Option, run_stage
+
+
+def seconds(work: Callable[[], Any], times: int) -> float:
+    """The least processor time of one call, the first one left out."""
+    work()
+    took = []
+    for _ in range(times):
+        started = time.process_time()
+        work()
+        took.append(time.process_time() - started)
+    return min(took)
+
+
+def stepper(model: Any, batches: list[dict[str, Any]], bf16: bool) -> Callable[[], None]:
+    """One optimizer step on the next of the batches."""
+    import torch
+    from torch.nn.utils import clip_grad_norm_
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+    turns = itertools.cycle(batches)
+
+    def step() -> None:
+        batch = next(turns)
+        inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss = model(**inputs, use_cache=False).loss
+        loss.backward()
+        clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step
+
+
+def padded(batch: dict[str, Any], source: int, target: int, pad: int, label: int) -> dict[str, Any]:
+    """A batch filled up to the full lengths."""
+    from torch.nn.functional import pad as fill
+
+    return {
+        "input_ids": fill(batch["input_ids"], (0, source - batch["input_ids"].shape[1]), value=pad),
+        "attention_mask": fill(
+            batch["attention_mask"], (0, source - batch["attention_mask"].shape[1])
+        ),
+        "labels": fill(batch["labels"], (0, target - batch["labels"].shape[1]), value=label),
+    }
+
+
+def procedure(
+    run: Annotated[Path, Option("folder of a finished run")],
+    rows: Annotated[Path, Option("Parquet of rows to train on and to answer")],
+    base: Annotated[Path, Option("the model to train")] = Path("resources/models/standin"),
+    steps: Annotated[int, Option("steps to measure")] = 3,
+    answers: Annotated[int, Option("rows to answer one at a time")] = 3,
+    threads: Annotated[int, Option("CPU threads")] = 1,
+) -> None:
+    import torch
+
+    from workflow_scripts.model.batches import IGNORED, Collator, make_examples
+    from workflow_scripts.model.decoding import generate
+    from workflow_scripts.model.device import choose_device
+    from workflow_scripts.model.load import initial_model, load_model
+    from workflow_scripts.text.tokenizers import load_tokenizer
+
+    made = Training.read(run / "training.json")
+    recipe, batch_size = made.settings.recipe, made.settings.run.batch_size
+    device = choose_device("cpu", "auto", threads)
+    tokenizer = load_tokenizer(run / "model", recipe.tokenizer)
+    pad, lengths = tokenizer.pad_token_id, (recipe.source_tokens, recipe.target_tokens)
+    examples = make_examples(read_rows(Row, rows), recipe, tokenizer)
+    collate = Collator(pad, recipe.target_tokens if recipe.padding_in_loss else None)
+    label = pad if recipe.padding_in_loss else IGNORED
+    starts = range(0, len(examples) - batch_size + 1, batch_size)
+    batches = [collate(examples[start : start + batch_size]) for start in starts]
+    ours = initial_model(base, tokenizer, 1, "cpu").train()
+    theirs = initial_model(base, tokenizer, 1, "cuda").train()  # the library's layers
+    theirs.set_attn_implementation("eager")
+    full = [padded(batch, *lengths, pad, label) for batch in batches]
+    bf16 = device.precision == "bf16"
+    library_step = seconds(stepper(theirs, batches[:1], bf16), steps)
+    step = (
+        seconds(stepper(theirs, full[:1], False), steps),
+        seconds(stepper(ours, batches[:1], bf16), steps),
+    )
+    model, few = load_model(run / "model").eval(), [row["input_ids"] for row in examples[:answers]]
+
+    def one_at_a_time() -> None:
+        for ids in few:
+            model.generate(
+                input_ids=torch.tensor([ids]), max_new_tokens=recipe.generate_tokens, num_beams=1
+            )
+
+    everything = [row["input_ids"] for row in examples]
+    answer = (
+        seconds(one_at_a_time, 1) / len(few),
+        seconds(lambda: generate(model, everything, pad, recipe.generate_tokens, 32), 1)
+        / len(everything),
+    )
+    asked = made.rows["train"]["all"] + made.rows["val"]["all"] + len(examples)
+    whole = [made.steps_done * step[way] + asked * answer[way] for way in (0, 1)]
+    print(f"{run}: {made.steps_done} steps, {asked} answers")
+    print(f"{'':20} {'notebooks':>10} {'here':>9}   ratio")
+    lines = {
+        "a step": step,
+        "its layers alone": (library_step, step[1]),
+        "an answer": answer,
+        "the run": whole,
+    }
+    for what, (before, now) in lines.items():
+        print(f"{what:20} {before:8.3f} s {now:7.3f} s   {before / now:.1f}")
+
+
+if __name__ == "__main__":
+    run_stage(procedure)
