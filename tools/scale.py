@@ -141,11 +141,13 @@ def draw(found: dict[str, dict[str, Any]], path: Path) -> None:
         (left, "processor", "processor time (s)"),
         (right, "memory", "largest memory (MiB)"),
     ):
-        for name in found[str(sizes[0])]:
+        for name in stages(Path(), Path(), ""):
             axes.plot(sizes, [found[str(size)][name][what] for size in sizes], "o-", label=name)
-        axes.set(xscale="log", yscale="log", xlabel="rows", ylabel=label)
+        axes.set(xscale="log", xlabel="rows", ylabel=label)
         axes.grid(alpha=0.3)
-    left.legend()
+    left.set_yscale("log")
+    right.set_ylim(bottom=0)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right")
     figure.savefig(path, metadata={"Date": None})
 
 
