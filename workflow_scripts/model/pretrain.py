@@ -22,7 +22,7 @@ from workflow_scripts.files import write_text
 from workflow_scripts.model.device import keep_freed_memory
 from workflow_scripts.model.progress import say, time_left
 from workflow_scripts.model.standin.batches import CHUNK, batches, vocabulary_texts
-from workflow_scripts.model.standin.card import DROPOUT, card
+from workflow_scripts.model.standin.card import card
 from workflow_scripts.model.standin.initialisation import initialise
 from workflow_scripts.model.standin.measure import measure
 from workflow_scripts.model.standin.tokenizer import make_tokenizer, most_frequent, save_tokenizer
@@ -54,7 +54,6 @@ def pretrain(
     model.generation_config = GenerationConfig(
         decoder_start_token_id=0, eos_token_id=1, pad_token_id=0
     )
-    model.config.dropout_rate = DROPOUT  # from now on: as T5 v1.1, it was pre-trained without
     model.to(torch.bfloat16).save_pretrained(out)
     save_tokenizer(plain, out)
     model.float().eval()
