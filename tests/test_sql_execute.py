@@ -467,7 +467,8 @@ def test_call_that_sqlite_cannot_interrupt_is_killed(database):
     with Sandbox(limits, workers=1) as sandbox:
         started = time.monotonic()
         assert sandbox.execute(database, slow).status == "timeout"
-        assert (
+        # Not a minute; more than the limit, for a busy machine.
+        assert time.monotonic() - started < 20
             time.monotonic() - started < 20
         )  # a minute if it were not killed; this machine may be busy
         assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
