@@ -193,6 +193,7 @@ def front_page(
         "effects": effect_table(on_test_rows or shipped.ablation.effects),
         "effects_from": "Measured by this run."
         if on_test_rows
-        else f"Shipped with the project: the run {shipped.ablation.run}, measured with the code and "
-        f"the stand-in of {measured_with.date} (commit {measured_with.commit[:9]}), not by this run.",
+        else f"Shipped with the project: the run {shipped.ablation.run}, measured with the code "
+        f"and the stand-in of {measured_with.date} (commit {measured_with.commit[:9]}), not by "
+        "this run.",
     }
