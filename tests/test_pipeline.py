@@ -156,7 +156,7 @@ def test_recipes_may_have_other_names(tmp_path):
         names = {name: name + suffix for name in config["recipes"]}
         config["recipes"] = {names[name]: each for name, each in config["recipes"].items()}
         config["use_recipes"] = [names[name] for name in config["use_recipes"]]
-        for section in ("claims", "ablation"):
+        for section in ("claims", "ablation", "agents"):
             config[section] = {
                 key: names[value] if isinstance(value, str) and value in names else value
                 for key, value in config[section].items()
