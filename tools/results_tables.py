@@ -1,10 +1,10 @@
 """Fill in the tables of docs/results.md from the results of finished runs.
 
-    python -m tools.results_tables --results RESULTS [--seeds RESULTS]
+    python -m tools.results_tables --results RESULTS
 
-RESULTS is the folder results/ of a run of the embedded default, with its ablation if it has one;
-that of --seeds is a run over several seeds. Between `<!-- table: NAME -->` and `<!-- end -->` the
-page holds what this tool writes; a table of which nothing was measured there stays as it is.
+RESULTS is the folder results/ of a run of the embedded default, with its ablation if it has one.
+Between `<!-- table: NAME -->` and `<!-- end -->` the page holds what this tool writes; a table of
+which nothing was measured there stays as it is.
 """
 
 import re
@@ -168,27 +168,24 @@ TABLES: dict[str, tuple[Callable[[Path], str], str]] = {
 }
 
 
-def filled(page: str, results: Path, seeds: Path | None) -> str:
-    """The page with its tables made anew; those that are named seeds_... come from `seeds`."""
+def filled(page: str, results: Path) -> str:
+    """The page with its tables made anew, but those of which `results` has no file."""
 
     def table(found: re.Match) -> str:
-        name = found[2].removeprefix("seeds_")
-        folder = results if name == found[2] else seeds
-        make, needed = TABLES[name]
-        if folder is None or not (folder / "tables" / needed).is_file():
+        make, needed = TABLES[found[2]]
+        if not (results / "tables" / needed).is_file():
             return found[0]
-        return f"{found[1]}{make(folder)}{found[3]}"
+        return f"{found[1]}{make(results)}{found[3]}"
 
     return BLOCK.sub(table, page)
 
 
 def results_tables(
     results: Annotated[Path, Option("results/ of the embedded default")],
-    seeds: Annotated[Path | None, Option("results/ of a run over several seeds")] = None,
     page: Annotated[Path, Option("the page to fill in")] = PAGE,
 ) -> None:
     """Raises EssenceError when a table cannot be read."""
-    write_text(page, filled(page.read_text(encoding="utf-8"), results, seeds))
+    write_text(page, filled(page.read_text(encoding="utf-8"), results))
 
 
 if __name__ == "__main__":

@@ -31,9 +31,8 @@ def read_answer(agent: str, text: str) -> Reading:
 def _selection(text: str) -> Reading:
     try:
         selection = parse_selector(text)
-        json.dumps(
-            selection, ensure_ascii=False
-        ).encode()  # JSON can spell half a character, which no name has
+        # JSON can spell half a character, which no name has.
+        json.dumps(selection, ensure_ascii=False).encode()
     except (AnswerError, RecursionError, UnicodeEncodeError) as error:
         return Reading(problem=f"{error}; the whole schema is used")
     return Reading(selection=selection)

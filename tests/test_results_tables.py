@@ -1,0 +1,41 @@
+"""The tables of docs/results.md come from the files of a run, and only those that it has."""
+
+from tools.results_tables import BLOCK, PAGE, TABLES, filled, results_tables
+from workflow_scripts.artifacts.csv import write_csv
+from workflow_scripts.artifacts.report import AgentScore, Mean
+
+PAGE_TEXT = """Before.
+<!-- table: runs -->
+old runs
+<!-- end -->
+<!-- table: agents -->
+old agents
+<!-- end -->
+<!-- table: claims -->
+old claims
+<!-- end -->
+"""
+
+
+def test_tables_are_made_anew_where_the_run_has_them(tmp_path):
+    (tmp_path / "tables").mkdir()
+    run = ("repaired", "exp5_long")
+    means = [
+        Mean(*run, "val", "all", "eval_loss", 1, 0.116, None, None, None),
+        Mean(*run, "test", "all", "exact_match", 1, 0.456, 0.36, 0.56, "rows"),
+    ]
+    write_csv(tmp_path / "tables/over_seeds.csv", Mean, means)
+    score = AgentScore("all agents", "test", 30, 0.53, 0.36, 0.7, None, None, None, 4, 2)
+    write_csv(tmp_path / "tables/agents.csv", AgentScore, [score])
+    page = tmp_path / "page.md"
+    page.write_text(PAGE_TEXT, encoding="utf-8")
+    results_tables(tmp_path, page)
+    text = page.read_text(encoding="utf-8")
+    assert "| repaired | exp5_long | 0.12 |" in text and "| 0.46 |" in text
+    assert "| all agents | test | 30 | 0.53 [0.36, 0.70] | - |" in text
+    assert "old runs" not in text and "old agents" not in text and "old claims" in text
+    assert filled(text, tmp_path) == text
+
+
+def test_every_table_of_the_page_is_known():
+    assert {found[2] for found in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))} == set(TABLES)
