@@ -10,6 +10,7 @@ import pytest
 import yaml
 from conftest import merged
 
+from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import SPLITS
 from workflow_scripts.config import (
     local_gpus,
@@ -24,6 +25,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.origin import keep_apart, origin_note, origin_of
 
 ROOT = Path(__file__).resolve().parent.parent
+LORA = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
 
 
 @pytest.fixture
@@ -153,6 +155,11 @@ def test_the_schema_is_a_schema_and_describes_every_key():
         ("agents.recipe", "mine", "agents.recipe must be one of the recipes"),
         ("model.base", "resources/models/nowhere", "no such folder"),
         ("model.base", "resources/models", "lacks model.safetensors, config.json"),
+        ("model.architecture", "decoder", "one of encoder-decoder, causal"),
+        ("model.lora", {"rank": 8, "alpha": 16, "dropout": 0.0}, "missing targets"),
+        ("model.lora", LORA, "model.lora is set, but model.architecture is encoder-decoder"),
+        ("model.liger", True, "for decoder-only models"),
+        ("model.load_4bit", True, "model.lora is null"),
         ("data.databases", "resources/nowhere", "no database there"),
         ("examples.rows_per_task", 0, "at least 1"),
         ("prediction.splits", ["test"], "prediction.splits needs val"),
@@ -169,6 +176,24 @@ def test_a_wrong_value_names_key_value_and_cure(config, key, value, said):
         checked(config)
     assert said in str(error.value)
     assert any(part in str(error.value) for part in key.split("."))
+
+
+def test_what_needs_a_gpu_is_refused_on_a_cpu(config):
+    config["model"] |= {"architecture": "causal", "lora": LORA, "device": "cpu"}
+    checked(copy.deepcopy(config))
+    config["model"] |= {"load_4bit": True, "liger": True}
+    with pytest.raises(EssenceError, match=r"(?s)load_4bit needs a GPU.*liger needs a GPU"):
+        checked(config)
+
+
+def test_settings_of_a_plain_model_are_not_spelt_out(config):
+    """What was trained before other models could be is not made stale by them."""
+    plain = run_settings(checked(config), "repaired", "exp1_natural", 1)
+    assert "model" not in plain.model_dump() and "model" not in plain.model_dump(mode="json")
+    config["model"] |= {"architecture": "causal", "lora": LORA}
+    causal = run_settings(checked(config), "repaired", "exp1_natural", 1)
+    assert causal.model_dump(mode="json")["model"]["lora"] == LORA
+    assert Settings.model_validate(causal.model_dump(mode="json")) == causal
 
 
 def test_a_missing_key_is_named(config):

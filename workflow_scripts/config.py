@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artifacts.data import SampleSettings
-from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
+from workflow_scripts.artifacts.settings import (
+    ModelSettings,
+    Recipe,
+    RunSettings,
+    Settings,
+    TrainingSettings,
+)
 from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
 
@@ -127,7 +133,13 @@ def run_settings(config: Config, recipe: str, run: str, seed: int) -> Settings:
         seed=seed,
         device=config["model"]["device"],
         precision=config["model"]["precision"],
+        model=model_settings(config["model"]),
     )
+
+
+def model_settings(model: Config) -> ModelSettings:
+    """What stands under `model` besides where the base model is and what it runs on."""
+    return ModelSettings(**{key: model[key] for key in ModelSettings.model_fields if key in model})
 
 
 def ablation_names(config: Config) -> list[str]:

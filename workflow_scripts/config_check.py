@@ -25,9 +25,9 @@ from workflow_scripts.config import (
     splits_tested,
     unseen_databases,
 )
+from workflow_scripts.config_models import model_faults
 from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.sql.databases import list_databases
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,7 +128,7 @@ def _without_null(entries: Config) -> Config:
 
 def _contradictions(config: Config) -> list[str]:
     """What the schema cannot see: one key against another, and against the disk."""
-    faults = [*_recipe_faults(config), *_model_faults(config), *_data_faults(config)]
+    faults = [*_recipe_faults(config), *model_faults(config["model"]), *_data_faults(config)]
     faults += _test_set_faults(config)
     for recipe in config["use_recipes"]:
         if recipe in config["recipes"]:
@@ -152,23 +152,6 @@ def _recipe_faults(config: Config) -> Iterator[str]:
             yield f"ablation.{end} must be one of the recipes: {recipes}."
         elif ablation["run"] not in (runs := runs_of(config, ablation[end])):
             yield f"ablation.run must be a run of {ablation[end]}: {', '.join(runs)}."
-
-
-def _model_faults(config: Config) -> Iterator[str]:
-    base = config["model"]["base"]
-    if config["model"].get("revision") or base.startswith("results/"):
-        return  # fetched or made before it is used
-    missing = [name for name in MODEL_FILES if not (ROOT / base / name).is_file()]
-    if not (ROOT / base).is_dir():
-        yield (
-            f"model.base is {base!r}: no such folder. Name a folder with a model, or a model "
-            "on the hub together with model.revision."
-        )
-    elif missing:
-        yield (
-            f"model.base is {base!r}, which lacks {', '.join(missing)}. transformers' "
-            "save_pretrained writes them, of the model and of its (fast) tokenizer."
-        )
 
 
 def _data_faults(config: Config) -> Iterator[str]:

@@ -74,6 +74,30 @@ class TrainingSettings(Artifact):
     )
 
 
+class Lora(Artifact):
+    """Adapters of low rank that are trained in place of the weights (Hu et al. 2021)."""
+
+    rank: PositiveInt
+    alpha: Number = Field(description="What the adapters add is scaled by alpha / rank.")
+    dropout: Number
+    targets: list[str] | None = Field(
+        description="Names of layers; None: all linear layers but the last."
+    )
+
+
+class ModelSettings(Artifact):
+    """What kind of model is trained, and how it is held in memory while it is."""
+
+    architecture: Literal["encoder-decoder", "causal"] = "encoder-decoder"
+    lora: Lora | None = None
+    gradient_checkpointing: bool = False
+    load_4bit: bool = False
+    liger: bool = False
+
+
+PLAIN_MODEL = ModelSettings()
+
+
 class Settings(Artifact):
     """All that decides a fine-tuning besides its rows and its first weights."""
 
@@ -83,6 +107,7 @@ class Settings(Artifact):
     seed: int
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "fp32", "bf16"]
+    model: ModelSettings = Field(default=PLAIN_MODEL, exclude_if=lambda model: model == PLAIN_MODEL)
 
     @property
     def learning_rate(self) -> float:
