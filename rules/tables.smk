@@ -161,7 +161,7 @@ rule make_claims:
             f"{TABLES}/claims.csv",
             "claims.table",
             "claims",
-            "4 Claims (CSV)",
+            "2 Claims (CSV)",
             caption="CAPTION_CSV",
         ),
         page=in_report(
