@@ -6,17 +6,25 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
+TO ?=
 # The first Python that is new enough; set PYTHON=... to choose.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: report ask plan test test-all extras faults clean-work lint format lock help
+.PHONY: report ask export push plan test test-all extras faults clean-work lint format lock help
 
 report: $(VENV)/.ready ## every experiment, figure and table, and results/report.html
 	$(BIN)/snakemake --cores $(CORES)
 
 ask: $(VENV)/.ready ## ask the twin's databases on a page in your browser, after `make`
 	$(BIN)/python -m workflow_scripts.agents.ask resources/twin/databases --serve --open
+
+export: $(VENV)/.ready ## the best run as a Hugging Face folder, results/export/<recipe>/
+	$(BIN)/snakemake --cores $(CORES) export
+
+push: $(VENV)/.ready ## put the exported model on the Hugging Face Hub: make push TO=owner/name
+	@test -n "$(TO)" || { echo "Say where to: make push TO=owner/name" >&2; exit 2; }
+	$(BIN)/python -m workflow_scripts.report.push $(TO)
 
 plan: $(VENV)/.ready ## what would run, and why
 	$(BIN)/snakemake --cores $(CORES) --dry-run --quiet host

@@ -13,6 +13,7 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
+include: "rules/export.smk"
 
 
 localrules:
@@ -22,6 +23,7 @@ localrules:
     make_report,
     make_snakemake_report,
     ablation,
+    export,
 
 
 onstart:

@@ -128,6 +128,13 @@ def best_run(recipe):
         return json.load(file)["recipes"][recipe]
 
 
+def files_of_best(*names):
+    """An input function: files in the folder of the best run of the recipe in the wildcards."""
+    return lambda wildcards: files_of(
+        [RUN.format(**best_run(wildcards.recipe))], *names
+    )
+
+
 def best_rows(part):
     """An input function: the rows that the best runs were trained or validated on, by recipe."""
 

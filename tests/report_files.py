@@ -316,7 +316,7 @@ def _provenance(settings: Settings, key: dict[str, Any]) -> Provenance:
         code="c" * 16,
         lock="4" * 64,
         device=DeviceFacts(kind="cpu", name="a CPU", precision="fp32", threads=1, notes=[]),
-        versions={"torch": "2.13.0"},
+        versions={"torch": "2.13.0", "transformers": "5.23.0"},
         git=Git(commit="f" * 40, dirty=False),
         platform="Linux",
         batch=Batch(effective=batch, micro=batch, accumulation=1),

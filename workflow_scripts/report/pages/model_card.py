@@ -5,7 +5,7 @@ the weights, as `README.md`, and is written after the scores; training and answe
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
@@ -36,8 +36,18 @@ SPLITS = {
 }
 
 
-def model_card(run: Run, reading: Reading, note: str, base: str | None) -> str:
-    """`note`: what rows and model were used; `base`: the base model's name on the Hub, if any."""
+def model_card(
+    run: Run,
+    reading: Reading,
+    note: str,
+    base: str | None,
+    template: str = "model_card.md",
+    **more: Any,
+) -> str:
+    """`note`: what rows and model were used; `base`: the base model's name on the Hub, if any.
+
+    `more` is for a template that says more than the usual one.
+    """
     scores = [each for each in run.scores if each.metric in METRICS and each.value is not None]
     header = ModelCardData(
         language="en",
@@ -48,7 +58,7 @@ def model_card(run: Run, reading: Reading, note: str, base: str | None) -> str:
         model_name=_name(run),
         eval_results=[_eval_result(score, reading) for score in scores],
     )
-    return ENVIRONMENT.get_template("model_card.md").render(
+    return ENVIRONMENT.get_template(template).render(
         header=header.to_yaml(),
         name=_name(run),
         training=run.training,
@@ -60,6 +70,7 @@ def model_card(run: Run, reading: Reading, note: str, base: str | None) -> str:
         metrics=METRICS,
         measured=_measured(scores),
         limits=_limits(run, scores),
+        **more,
     )
 
 

@@ -1,0 +1,32 @@
+# In:  the best run of a recipe: its model, training, scores and answers.
+# Out: results/export/<recipe>/, a model to hand on; `snakemake export` makes that of the agents' recipe.
+
+
+rule export_model:
+    input:
+        files_of_best("training.json", "provenance.json", *SCORES),
+        files_of_best(*(f"model/{name}" for name in MODEL_FILES)),
+        reading="results/data/reading.json",
+        rows="results/data/rows.parquet",
+        predictions=files_of_best("predictions.parquet"),
+    output:
+        expand("results/export/{{recipe}}/{file}", file=MODEL_FILES),
+        card="results/export/{recipe}/README.md",
+    log:
+        "logs/export/{recipe}.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        run=lambda w: RUN.format(**best_run(w.recipe)),
+        note=NOTE,
+        base=config["model"]["base"] if config["model"].get("revision") else None,
+        constrained=config["prediction"]["constrained"],
+    message:
+        "The best run of {wildcards.recipe} as a model to hand on"
+    shell:
+        stage_command("report.export")
+
+
+rule export:
+    input:
+        f"results/export/{AGENTS['recipe']}/README.md",

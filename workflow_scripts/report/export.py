@@ -1,0 +1,116 @@
+"""A run's model as a folder to hand on: all that the library transformers needs, and a card.
+
+`AutoModelForSeq2SeqLM` and `AutoTokenizer` load it without this project, and its `generate` answers
+as the pipeline did: the recipe's limits are in its configuration. The card says how prompts are
+written, by words, examples and code that runs.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from workflow_scripts.artifacts.data import Reading
+from workflow_scripts.artifacts.parquet import iter_rows
+from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.artifacts.tables import Prediction, Row
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, write_json, write_text, written_whole
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.report.pages.model_card import model_card
+from workflow_scripts.report.runs import Run
+from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.text.preprocessing import source_text
+
+USES_FILES = ["pages/templates/model_card.md", "pages/templates/exported_card.md"]
+AS_THEY_ARE = ("model.safetensors", "config.json", "tokenizer.json")
+SPLITS = ("unseen", "test", "val")  # where examples are taken from: the first that was answered
+# Every version of the library knows this name; what it writes itself, its older ones do not.
+TOKENIZER_CLASS = "PreTrainedTokenizerFast"
+WIDTH = 84  # of a piece of a prompt in the card's code
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row that was answered: its prompt as the model reads it, and the answer."""
+
+    task: str
+    split: str
+    prompt: str
+    answer: str
+    right: bool
+
+    @property
+    def pieces(self) -> list[str]:
+        """The prompt as Python writes it, in short pieces."""
+        starts = range(0, len(self.prompt), WIDTH)
+        return [repr(self.prompt[start : start + WIDTH]) for start in starts]
+
+
+def examples(
+    rows: Path, predictions: list[Prediction], recipe: Recipe, split: str
+) -> dict[str, Example]:
+    """Of each task the row with the shortest prompt, among right answers if there are any."""
+    answered = {each.idx: each for each in predictions if each.split == split}
+    found: dict[str, list[Example]] = {}
+    for row in iter_rows(Row, rows):
+        if said := answered.get(row.idx):
+            right = said.prediction == said.gold
+            prompt = source_text(recipe, row.source)
+            example = Example(row.task, split, prompt, said.prediction, right)
+            found.setdefault(row.task, []).append(example)
+    best = {
+        task: min(of_task, key=lambda each: (not each.right, len(each.prompt), each.prompt))
+        for task, of_task in found.items()
+    }
+    return {task: best[task] for task in TASKS if task in best}
+
+
+def export(
+    run: Annotated[Run, Setting("folder of the run")],
+    reading: Annotated[Reading, Input("reading.json: the file of the rows")],
+    rows: Annotated[Path, Input("rows.parquet")],
+    predictions: Annotated[Path, Input("predictions.parquet of the run")],
+    card: Annotated[Path, Output("README.md; the model's files go beside it")],
+    note: Annotated[str, Setting("small print: which data and model were used")] = "",
+    base: Annotated[str | None, Setting("name of the base model on the Hub")] = None,
+    constrained: Annotated[bool, Setting("whether the predictions were constrained")] = False,
+) -> None:
+    """Raises EssenceError when none of the run's answers can be an example."""
+    recipe, model, folder = run.training.settings.recipe, run.folder / "model", card.parent
+    answered = list(iter_rows(Prediction, predictions))
+    split = next((name for name in SPLITS if any(each.split == name for each in answered)), "")
+    shown = examples(rows, answered, recipe, split)
+    if not shown:
+        raise EssenceError(
+            f"{predictions}: no answer to a row of {', '.join(SPLITS)}, so the card has no "
+            "example. Name one of these in prediction.splits."
+        )
+    for name in AS_THEY_ARE:
+        with written_whole(folder / name) as temporary:
+            shutil.copyfile(model / name, temporary)
+    limits: Mapping[str, dict] = {
+        "generation_config.json": {"max_new_tokens": recipe.generate_tokens, "do_sample": False},
+        "tokenizer_config.json": {
+            "model_max_length": recipe.source_tokens,
+            "tokenizer_class": TOKENIZER_CLASS,
+        },
+    }
+    for name, own in limits.items():
+        write_json(folder / name, read_json(model / name) | own)
+    text = model_card(
+        run,
+        reading,
+        note,
+        base,
+        "exported_card.md",
+        example=shown.get("Decomposer") or next(iter(shown.values())),
+        prompts={task: example.prompt for task, example in shown.items()},
+        constrained=constrained,
+    )
+    write_text(card, text)
+
+
+if __name__ == "__main__":
+    run_stage(export)
