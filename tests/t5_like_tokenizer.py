@@ -37,5 +37,5 @@ def model_dir(tmp_path_factory) -> Path:
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     ).save_pretrained(folder)
-    (folder / "config.json").write_text(json.dumps({"vocab_size": 128}))
+    (folder / "config.json").write_text(json.dumps({"is_encoder_decoder": True, "vocab_size": 128}))
     return folder

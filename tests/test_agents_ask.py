@@ -129,7 +129,7 @@ def test_which_model_is_asked(tmp_path, monkeypatch):
     assert folder == STANDIN and recipe.name == "repaired"
     (tmp_path / "bert").mkdir()
     (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(EssenceError, match="a bert"):
+    with pytest.raises(EssenceError, match=r"bert: no model.safetensors"):
         find_model(Path("bert"))
 
 

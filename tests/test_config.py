@@ -26,6 +26,7 @@ from workflow_scripts.origin import keep_apart, origin_note, origin_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LORA = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
+CAUSAL = {"architecture": "causal", "base": "some/llama", "revision": "main"}
 
 
 @pytest.fixture
@@ -179,10 +180,25 @@ def test_a_wrong_value_names_key_value_and_cure(config, key, value, said):
 
 
 def test_what_needs_a_gpu_is_refused_on_a_cpu(config):
-    config["model"] |= {"architecture": "causal", "lora": LORA, "device": "cpu"}
+    config["model"] |= CAUSAL | {"lora": LORA, "device": "cpu"}
     checked(copy.deepcopy(config))
     config["model"] |= {"load_4bit": True, "liger": True}
     with pytest.raises(EssenceError, match=r"(?s)load_4bit needs a GPU.*liger needs a GPU"):
+        checked(config)
+
+
+def test_a_base_of_another_architecture_is_told(config):
+    config["model"]["architecture"] = "causal"
+    with pytest.raises(EssenceError, match=r"that is encoder-decoder. Set model.architecture to"):
+        checked(config)
+
+
+def test_answers_of_a_decoder_only_model_are_not_constrained(config):
+    config["model"] |= CAUSAL
+    config["prediction"]["constrained"] = True
+    with pytest.raises(
+        EssenceError, match="prediction.constrained is true, but answers of decoder"
+    ):
         checked(config)
 
 
@@ -190,7 +206,7 @@ def test_settings_of_a_plain_model_are_not_spelt_out(config):
     """What was trained before other models could be is not made stale by them."""
     plain = run_settings(checked(config), "repaired", "exp1_natural", 1)
     assert "model" not in plain.model_dump() and "model" not in plain.model_dump(mode="json")
-    config["model"] |= {"architecture": "causal", "lora": LORA}
+    config["model"] |= CAUSAL | {"lora": LORA}
     causal = run_settings(checked(config), "repaired", "exp1_natural", 1)
     assert causal.model_dump(mode="json")["model"]["lora"] == LORA
     assert Settings.model_validate(causal.model_dump(mode="json")) == causal

@@ -18,8 +18,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model.batches import TrainingData, read_sample
 from workflow_scripts.text.fit import RowFile, count
-from workflow_scripts.text.preprocessing import encode_sources
-from workflow_scripts.text.tokenizers import load_tokenizer
+from workflow_scripts.text.preprocessing import model_input
 
 
 @pytest.fixture
@@ -69,7 +68,7 @@ def test_training_and_answers_see_the_same_other_sources(tiny):
     asked = read_sample(path, other)
     assert asked == with_other_sources(read_rows(Row, path), other.seed)
     trained = TrainingData.load(path, path, tiny / "base", other)
-    sources = encode_sources(asked, other.recipe, trained.tokenizer)
+    sources = trained.reads.sources([row.source for row in asked])
     assert [each["input_ids"] for each in trained.val] == sources == [
         each["input_ids"] for each in trained.train
     ]  # fmt: skip
@@ -111,10 +110,9 @@ def test_controls_that_are_called_uncut_cut_nothing_of_the_twin(config, twin):
     config = checked(merged(config, overlay))
     names = [name for name in ablation_names(config) if name.endswith("uncut")]
     rows = list(islice(RowFile(twin / "rows.jsonl"), 0, None, 25))
-    tokenizer = load_tokenizer(
-        ROOT / config["model"]["base"], "lossless", [row.target for row in rows]
-    )
+    targets = [row.target for row in rows]
     for name in names:
-        found = count(rows, recipe_settings(config, name), tokenizer)["all"].summary()
+        reads = model_input(ROOT / config["model"]["base"], recipe_settings(config, name), targets)
+        found = count(rows, reads)["all"].summary()
         assert found.sources_cut == 0 and found.question_kept == len(rows)
     assert names == ["repaired~own_sections_uncut", "repaired~full_prompt_uncut"]

@@ -16,6 +16,7 @@ from workflow_scripts.formats.schema_text import parse_schema, render_schema
 from workflow_scripts.formats.selector_form import Place, SelectorForm
 from workflow_scripts.model.constraint import Constraint, Vocabulary, selector_constraints
 from workflow_scripts.model.predict import answer_rows
+from workflow_scripts.text.preprocessing import ModelInput
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
 
 SCHEMA = {"zoo": ["id", "animal name"], 'a "b"': ["id", "idx", "id of zoo"], "größe": ["m²"]}
@@ -126,8 +127,9 @@ def test_a_model_of_random_weights_is_held_and_its_other_rows_are_not(tokenizer,
     )  # fmt: skip
     # Equal sources of other tasks and schemas, answers of many lengths.
     rows = [row("Selector", 3), row("Decomposer", 3), row("Selector", 1), row("Selector", 2)]
-    answers = answer_rows(model, tokenizer, recipe, {"val": rows}, 8, constrained=True)
-    free = answer_rows(model, tokenizer, recipe, {"val": rows[1:2]}, 8)
+    reads = ModelInput(tokenizer, recipe)
+    answers = answer_rows(model, reads, {"val": rows}, 8, constrained=True)
+    free = answer_rows(model, reads, {"val": rows[1:2]}, 8)
     assert answers[1].prediction == free[0].prediction
     for asked, answer in zip(rows, answers, strict=True):
         if asked.task == "Selector":

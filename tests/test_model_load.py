@@ -33,10 +33,15 @@ def test_a_missing_folder_and_its_cure(tmp_path):
         check_base(tmp_path / "nowhere")
 
 
-def test_a_decoder_only_model_is_refused(tmp_path):
+def test_a_model_of_another_architecture_is_refused(base, tmp_path):
     LlamaConfig().save_pretrained(tmp_path)
-    with pytest.raises(EssenceError, match=r"model.base is a llama, .*not an encoder-decoder"):
-        check_base(tmp_path)
+    said = (
+        r"model.base is a llama, whose architecture is causal, not encoder-decoder. Set model.arc"
+    )
+    with pytest.raises(EssenceError, match=said):
+        check_base(tmp_path, "encoder-decoder")
+    with pytest.raises(EssenceError, match=r"is a t5, whose architecture is encoder-decoder"):
+        check_base(base, "causal")
 
 
 def test_a_folder_without_configuration_or_weights(base):

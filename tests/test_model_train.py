@@ -21,10 +21,11 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
+from workflow_scripts.model import logits
 from workflow_scripts.model import train as stage
-from workflow_scripts.model import trainer
 from workflow_scripts.model.batches import Collator, make_examples, read_sample
-from workflow_scripts.model.trainer import TaskLossTrainer, encode_distinct
+from workflow_scripts.model.trainer import TaskLossTrainer
+from workflow_scripts.text.preprocessing import model_input
 from workflow_scripts.text.tokenizers import load_tokenizer
 
 
@@ -82,17 +83,17 @@ def test_equal_sources_are_evaluated_once_with_the_same_log(tiny, tmp_path, monk
     rows = read_rows(Row, tiny / "val.parquet")
     few = [dataclasses.replace(row, source=rows[n % 2].source) for n, row in enumerate(rows)]
     write_rows(tmp_path / "few.parquet", Row, few)
-    encoded = []
+    encoded, plain = [], logits.encode_distinct
 
     def encode(model, ids, mask):
         hook = model.encoder.register_forward_pre_hook(
             lambda _, __, given: encoded.append(len(given["input_ids"])), with_kwargs=True
         )
         with hook:
-            return encode_distinct(model, ids, mask)
+            return plain(model, ids, mask)
 
     for name, way in (("distinct", encode), ("all", lambda *_: None)):
-        monkeypatch.setattr(trainer, "encode_distinct", way)
+        monkeypatch.setattr(logits, "encode_distinct", way)
         chosen = tiny_model.settings().model_copy(update={"precision": precision})
         arguments = tiny_model.arguments(tmp_path / name, tiny, chosen)
         stage.train(**arguments | {"val": tmp_path / "few.parquet"})
@@ -145,7 +146,7 @@ def test_rows_are_cut_at_the_recipes_lengths_end_mark_included(tiny):
         source="w1 " * 20,
         target="w2 " * 20,
     )
-    made = make_examples([row], tiny_model.RECIPE, load_tokenizer(tiny / "base", "stock"))[0]
+    made = make_examples([row], model_input(tiny / "base", tiny_model.RECIPE))[0]
     assert made == {"input_ids": [4] * 7 + [1], "labels": [5] * 5 + [1], "task": 2}
 
 

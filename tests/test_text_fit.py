@@ -19,7 +19,7 @@ from workflow_scripts.data.source_tokens import SourceEncoder
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.fit import RowFile, audit, count, read_recipe
-from workflow_scripts.text.preprocessing import encode_sources, encode_targets, source_text
+from workflow_scripts.text.preprocessing import model_input, source_text
 from workflow_scripts.text.tokenizers import decode, embedding_rows_needed, load_tokenizer
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -237,21 +237,18 @@ def test_parts_that_make_another_whole_are_not_used(model_dir):  # noqa: F811
 def test_the_audit_costs_less_than_tokenising(model_dir, tmp_path):  # noqa: F811
     """The constant part of the prompts, most of their text, is encoded once."""
     many = list(RowFile(write_rows(tmp_path / "many.jsonl", rows(60, *TASKS))))
-    tokenizer = load_tokenizer(model_dir, "stock")
+    reads = model_input(model_dir, AS_RUN)
 
     def tokenise():
-        encode_sources(many, AS_RUN, tokenizer)
-        encode_targets(many, AS_RUN, tokenizer)
+        reads.sources([row.source for row in many])
+        reads.targets([row.target for row in many])
 
     def cpu_seconds(work):
         started = time.process_time()
         work()
         return time.process_time() - started
 
-    costs = [
-        (cpu_seconds(tokenise), cpu_seconds(lambda: count(many, AS_RUN, tokenizer)))
-        for _ in range(3)
-    ]
+    costs = [(cpu_seconds(tokenise), cpu_seconds(lambda: count(many, reads))) for _ in range(3)]
     tokenising, auditing = map(min, zip(*costs, strict=True))
     assert auditing / tokenising < 1
 

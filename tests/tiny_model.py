@@ -1,4 +1,7 @@
-"""A T5 of a few thousand weights with a tokenizer of a few words, and rows in those words."""
+"""A T5 and a Llama of a few thousand weights, and rows of a few words.
+
+The T5's tokenizer knows whole words, the Llama's knows bytes.
+"""
 
 import random
 from pathlib import Path
@@ -6,10 +9,23 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
+from workflow_scripts.artifacts.settings import (
+    PLAIN_MODEL,
+    ModelSettings,
+    Recipe,
+    RunSettings,
+    Settings,
+    TrainingSettings,
+)
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.prompts import TASKS
 
@@ -47,6 +63,46 @@ def make_base(folder: Path) -> Path:
     ).save_pretrained(folder)
     torch.manual_seed(1)
     T5ForConditionalGeneration(T5Config(vocab_size=WORDS + 8, **SHAPE)).save_pretrained(folder)
+    return folder
+
+
+def byte_tokenizer(**special: Any) -> PreTrainedTokenizerFast:
+    """A token for each byte, after those of `special`: nothing is lost, and nothing is added."""
+    tokens = [*special.values(), *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    tokenizer = Tokenizer(models.BPE({token: at for at, token in enumerate(tokens)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+
+
+CHAT = (
+    "{% for turn in messages %}<s>{{ turn.role }}: {{ turn.content }}"
+    "{% if turn.role == 'assistant' %}</s>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<s>assistant: {% endif %}"
+)
+LLAMA = {
+    "hidden_size": 16,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 160,
+}
+
+
+def make_causal_base(folder: Path, chat_template: str | None = None) -> Path:
+    """A Llama; with a chat template, or with a start token before each text."""
+    tokenizer = byte_tokenizer(bos_token="<s>", eos_token="</s>")
+    tokenizer.chat_template = chat_template
+    if not chat_template:
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            single="<s> $A", special_tokens=[("<s>", tokenizer.bos_token_id)]
+        )
+    tokenizer.save_pretrained(folder)
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    torch.manual_seed(1)
+    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **LLAMA, **ends)).save_pretrained(
+        folder
+    )
     return folder
 
 
@@ -113,6 +169,7 @@ def settings(
     run: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     seed: int = 42,
+    model: ModelSettings = PLAIN_MODEL,
 ) -> Settings:
     """Settings of a run that takes a second; the arguments replace single values."""
     return Settings(
@@ -122,14 +179,15 @@ def settings(
         seed=seed,
         device="cpu",
         precision="fp32",
+        model=model,
     )
 
 
-def arguments(folder: Path, tiny: Path, chosen: Settings) -> dict[str, Any]:
-    """What a training in `folder` is called with, from the base and rows in `tiny`."""
+def arguments(folder: Path, tiny: Path, chosen: Settings, base: str = "base") -> dict[str, Any]:
+    """What a training in `folder` is called with, from a base and the rows in `tiny`."""
     return {
         "settings": chosen,
-        "base": tiny / "base",
+        "base": tiny / base,
         "train": tiny / "train.parquet",
         "val": tiny / "val.parquet",
         "out": folder / "out",
@@ -139,6 +197,8 @@ def arguments(folder: Path, tiny: Path, chosen: Settings) -> dict[str, Any]:
 
 def make_all(folder: Path) -> Path:
     make_base(folder / "base")
+    make_causal_base(folder / "llama")
+    make_causal_base(folder / "chat", CHAT)
     make_rows(folder / "train.parquet", 18, 1)
     make_rows(folder / "val.parquet", 9, 2)
     return folder

@@ -80,20 +80,20 @@ def procedure(
     from workflow_scripts.model.decoding import generate
     from workflow_scripts.model.device import choose_device
     from workflow_scripts.model.load import initial_model, load_model
-    from workflow_scripts.text.tokenizers import load_tokenizer
+    from workflow_scripts.text.preprocessing import model_input
 
     made = Training.read(run / "training.json")
     recipe, batch_size = made.settings.recipe, made.settings.run.batch_size
     device = choose_device("cpu", "auto", threads)
-    tokenizer = load_tokenizer(run / "model", recipe.tokenizer)
-    pad, lengths = tokenizer.pad_token_id, (recipe.source_tokens, recipe.target_tokens)
-    examples = make_examples(read_rows(Row, rows), recipe, tokenizer)
+    reads = model_input(run / "model", recipe)
+    pad, lengths = reads.pad, (recipe.source_tokens, recipe.target_tokens)
+    examples = make_examples(read_rows(Row, rows), reads)
     collate = Collator(pad, recipe.target_tokens if recipe.padding_in_loss else None)
     label = pad if recipe.padding_in_loss else IGNORED
     starts = range(0, len(examples) - batch_size + 1, batch_size)
     batches = [collate(examples[start : start + batch_size]) for start in starts]
-    ours = initial_model(base, tokenizer, 1, "cpu").train()
-    theirs = initial_model(base, tokenizer, 1, "cuda").train()  # the library's layers
+    ours = initial_model(base, reads.tokenizer, 1, "cpu").train()
+    theirs = initial_model(base, reads.tokenizer, 1, "cuda").train()  # the library's layers
     theirs.set_attn_implementation("eager")
     full = [padded(batch, *lengths, pad, label) for batch in batches]
     bf16 = device.precision == "bf16"

@@ -45,14 +45,14 @@ def answering(run: Path, rows: list[Row]) -> None:
     from workflow_scripts.model.batches import make_examples, pad_sources
     from workflow_scripts.model.decoding import generate
     from workflow_scripts.model.load import load_model
-    from workflow_scripts.model.trainer import encode_distinct
-    from workflow_scripts.text.tokenizers import load_tokenizer
+    from workflow_scripts.model.logits import encode_distinct
+    from workflow_scripts.text.preprocessing import model_input
 
     torch.set_num_threads(1)
     recipe = Training.read(run / "training.json").settings.recipe
-    tokenizer, model = load_tokenizer(run / "model", recipe.tokenizer), load_model(run / "model")
-    pad, limit = tokenizer.pad_token_id, recipe.generate_tokens
-    sources = [example["input_ids"] for example in make_examples(rows, recipe, tokenizer)]
+    reads, model = model_input(run / "model", recipe), load_model(run / "model")
+    pad, limit = reads.pad, recipe.generate_tokens
+    sources = [example["input_ids"] for example in make_examples(rows, reads)]
     model.eval()
 
     def library() -> list[list[int]]:

@@ -133,7 +133,7 @@ def _contradictions(config: Config) -> list[str]:
     for recipe in config["use_recipes"]:
         if recipe in config["recipes"]:
             faults += _run_faults(recipe, runs_of(config, recipe))
-    return faults or list(_split_faults(config))
+    return faults or list(_prediction_faults(config))
 
 
 def _recipe_faults(config: Config) -> Iterator[str]:
@@ -243,8 +243,13 @@ def _circles(recipe: str, runs: dict[str, Config]) -> list[str]:
     return []
 
 
-def _split_faults(config: Config) -> Iterator[str]:
+def _prediction_faults(config: Config) -> Iterator[str]:
     splits = config["prediction"]["splits"]
+    if config["prediction"]["constrained"] and config["model"].get("architecture") == "causal":
+        yield (
+            "prediction.constrained is true, but answers of decoder-only models are not "
+            "constrained. Set it to false."
+        )
     tested = all("test" in splits_tested(config, name) for name in config["use_recipes"])
     if "val" not in splits and not tested:
         yield "prediction.splits needs val: a recipe without test rows is scored on them."

@@ -6,6 +6,7 @@ from pathlib import Path
 from workflow_scripts.artifacts.settings import ModelSettings
 from workflow_scripts.config import Config, model_settings
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.text.architecture import architecture_of
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +28,8 @@ def model_faults(model: Config, key: str = "model") -> Iterator[str]:
             f"{key}.base is {base!r}, which lacks {', '.join(missing)}. transformers' "
             "save_pretrained writes them, of the model and of its (fast) tokenizer."
         )
+    elif (found := architecture_of(ROOT / base)) != model_settings(model).architecture:
+        yield f"{key}.base is {base!r}, a model that is {found}. Set {key}.architecture to that."
 
 
 def _settings_faults(model: ModelSettings, device: str, key: str) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import to_source
-from workflow_scripts.text.preprocessing import source_text
+from workflow_scripts.text.preprocessing import model_input
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,19 @@ class BackEnd(Protocol):
 class FineTuned:
     """A model in a folder, asked as it was trained: under the recipe of its run.
 
-    Raises EssenceError when the folder holds no encoder-decoder model that can be used.
+    Raises EssenceError when the folder holds no model that can be used.
     """
 
     def __init__(self, folder: Path, recipe: Recipe, device: str = "cpu", batch_size: int = 32):
         # With torch, which whoever only reads traces does without.
         from workflow_scripts.model.load import load_model
-        from workflow_scripts.text.tokenizers import embedding_rows_needed, load_tokenizer
+        from workflow_scripts.text.tokenizers import embedding_rows_needed
 
         self.recipe, self.batch_size = recipe, batch_size
         self.model: Any = load_model(folder).eval().to(device)
         # What a lossless recipe adds, a fine-tuned model's own tokenizer has.
-        self.tokenizer = load_tokenizer(folder, "stock")
+        self.reads = model_input(folder, recipe.model_copy(update={"tokenizer": "stock"}))
+        self.tokenizer = self.reads.tokenizer
         rows = self.model.get_input_embeddings().weight.shape[0]
         if embedding_rows_needed(self.tokenizer) > rows:
             raise EssenceError(
@@ -54,25 +55,22 @@ class FineTuned:
         from workflow_scripts.model.decoding import generate
         from workflow_scripts.text.tokenizers import decode
 
-        limit = self.recipe.source_tokens
-        texts = [source_text(self.recipe, to_source(prompt)) for prompt in prompts]
-        whole = self.tokenizer(texts)["input_ids"]
-        read = self.tokenizer(texts, truncation=True, max_length=limit)["input_ids"]
+        sources = [to_source(prompt) for prompt in prompts]
         starts = [
             self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in beginnings
         ]
         answers = generate(
             self.model,
-            read,
-            self.tokenizer.pad_token_id,
+            self.reads.sources(sources),
+            self.reads.pad,
             self.recipe.generate_tokens,
             self.batch_size,
             beginnings=starts,
             say=_nothing,
         )
         return [
-            Answer(decode(self.tokenizer, ids), len(all_ids) - len(read_ids))
-            for ids, all_ids, read_ids in zip(answers, whole, read, strict=True)
+            Answer(decode(self.tokenizer, ids), unread)
+            for ids, unread in zip(answers, self.reads.unread(sources), strict=True)
         ]
 
 

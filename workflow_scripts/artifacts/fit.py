@@ -5,7 +5,10 @@ from workflow_scripts.artifacts.settings import Recipe
 
 
 class LengthSummary(Artifact):
-    """Tokens with the end token; `p95` is the 95th percentile by nearest rank."""
+    """Tokens with the end token and those of a chat template.
+
+    `p95` is the 95th percentile by nearest rank.
+    """
 
     median: int
     p95: int

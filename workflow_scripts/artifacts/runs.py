@@ -128,6 +128,11 @@ class Weights(Artifact):
     sha256: str
     bytes: int
     parameters: int
+    trained: int | None = Field(
+        default=None,
+        exclude_if=lambda count: count is None,
+        description="Parameters of the adapters that were trained; None: all parameters.",
+    )
 
 
 class DeviceFacts(Artifact):

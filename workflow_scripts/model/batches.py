@@ -1,7 +1,8 @@
 """Batches of tokenised rows, in which each row keeps its task.
 
 Sources are padded to the longest of their batch. The notebooks padded all of them to 512; with the
-attention mask the model gives the same answer, and sooner.
+attention mask the model gives the same answer, and sooner. Those of a decoder-only model are padded
+on the left, so that the answers of a batch begin at one place.
 """
 
 from collections import Counter
@@ -10,13 +11,12 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.settings import Recipe, Settings
+from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.text.preprocessing import encode_sources, encode_targets
-from workflow_scripts.text.tokenizers import load_tokenizer
+from workflow_scripts.text.preprocessing import ModelInput, model_input
 
 IGNORED = -100  # the label that no loss counts
 
@@ -31,23 +31,30 @@ class Example(TypedDict):
 class TrainingData:
     """The rows of a run, tokenised."""
 
-    tokenizer: Any
+    reads: ModelInput
     train: list[Example]
     val: list[Example]
-    padded_target: int | None  # see Collator
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.reads.tokenizer
+
+    @property
+    def collator(self) -> "Collator":
+        recipe = self.reads.recipe
+        return Collator(
+            self.reads.pad,
+            recipe.target_tokens if recipe.padding_in_loss else None,
+            self.reads.padding_side,
+        )
 
     @classmethod
     def load(cls, train: Path, val: Path, base: Path, settings: Settings) -> "TrainingData":
         """Raises EssenceError when a sample is missing or empty, or `base` has no tokenizer."""
-        recipe = settings.recipe
         rows = [read_sample(path, settings) for path in (train, val)]
         targets = (row.target for part in rows for row in part)
-        tokenizer = load_tokenizer(base, recipe.tokenizer, targets)
-        return cls(
-            tokenizer,
-            *(make_examples(part, recipe, tokenizer) for part in rows),
-            padded_target=recipe.target_tokens if recipe.padding_in_loss else None,
-        )
+        reads = model_input(base, settings.recipe, targets)
+        return cls(reads, *(make_examples(part, reads) for part in rows))
 
     def row_counts(self) -> dict[str, dict[str, int]]:
         """Rows of each split: all of them, and those of each task."""
@@ -71,9 +78,9 @@ def read_sample(path: Path, settings: Settings) -> list[Row]:
     return rows
 
 
-def make_examples(rows: list[Row], recipe: Recipe, tokenizer: Any) -> list[Example]:
-    sources = encode_sources(rows, recipe, tokenizer)
-    targets = encode_targets(rows, recipe, tokenizer)
+def make_examples(rows: list[Row], reads: ModelInput) -> list[Example]:
+    sources = reads.sources([row.source for row in rows])
+    targets = reads.targets([row.target for row in rows])
     return [
         Example(input_ids=source, labels=target, task=TASKS.index(row.task))
         for row, source, target in zip(rows, sources, targets, strict=True)
@@ -85,11 +92,13 @@ class Collator:
     """Makes tensors: input_ids, attention_mask, labels (batch x longest), task, target_length.
 
     With `padded_target` set, targets are padded up to that length and the loss counts the padding,
-    as in the notebooks; otherwise they are filled with IGNORED up to the longest.
+    as in the notebooks; otherwise they are filled with IGNORED up to the longest. `side`: where
+    sources are padded, right or left.
     """
 
     pad: int
     padded_target: int | None = None
+    side: str = "right"
 
     def __call__(self, batch: list[Example]) -> dict[str, Any]:
         import torch
@@ -98,7 +107,7 @@ class Collator:
         targets = [row["labels"] for row in batch]
         width = self.padded_target or max(map(len, targets))
         fill = self.pad if self.padded_target else IGNORED
-        input_ids, mask = pad_sources(sources, self.pad)
+        input_ids, mask = pad_sources(sources, self.pad, self.side)
         return {
             "input_ids": input_ids,
             "attention_mask": mask,
@@ -108,11 +117,16 @@ class Collator:
         }
 
 
-def pad_sources(sources: list[list[int]], pad: int) -> tuple[Any, Any]:
+def pad_sources(sources: list[list[int]], pad: int, side: str = "right") -> tuple[Any, Any]:
     """(input_ids, attention_mask), each batch x longest."""
     import torch
 
     width = max(map(len, sources))
-    ids = torch.tensor([source + [pad] * (width - len(source)) for source in sources])
+    if side == "left":
+        ids = torch.tensor([[pad] * (width - len(source)) + source for source in sources])
+        places = torch.arange(width).flip(0)
+    else:
+        ids = torch.tensor([source + [pad] * (width - len(source)) for source in sources])
+        places = torch.arange(width)
     lengths = torch.tensor([len(source) for source in sources])
-    return ids, (torch.arange(width) < lengths[:, None]).long()
+    return ids, (places < lengths[:, None]).long()

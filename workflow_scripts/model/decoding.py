@@ -49,12 +49,13 @@ def generate(
     ]
     distinct = sorted(dict.fromkeys(asked), key=lambda one: (len(one.source), *one[:2]))
     say(f"{len(sources)} rows, {len(distinct)} distinct sources")
+    decode = decode_greedily if model.config.is_encoder_decoder else continue_greedily
     answers: dict[Asked, list[int]] = {}
     started = last_line = time.monotonic()
     while len(answers) < len(distinct):
         batch = distinct[len(answers) : len(answers) + batch_size]
         try:
-            answers |= zip(batch, decode_greedily(model, batch, pad, new_tokens), strict=True)
+            answers |= zip(batch, decode(model, batch, pad, new_tokens), strict=True)
         except torch.OutOfMemoryError:
             batch_size = _halved(batch_size, say)
             continue
@@ -97,6 +98,34 @@ def decode_greedily(model: Any, batch: list[Asked], pad: int, new_tokens: int) -
             use_cache=True,
             custom_generate=partial(_unfinished_rows_only, batch),
         )
+
+
+def continue_greedily(model: Any, batch: list[Asked], pad: int, new_tokens: int) -> list[list[int]]:
+    """The same of a decoder-only model, by the library's own loop: answers go on from prompts."""
+    prompts = [[*one.source, *one.beginning] for one in batch]
+    ids, mask = pad_sources(prompts, pad, "left")
+    with torch.inference_mode():
+        whole = model.generate(
+            input_ids=ids.to(model.device),
+            attention_mask=mask.to(model.device),
+            max_new_tokens=new_tokens,
+            do_sample=False,
+            num_beams=1,
+            use_cache=True,
+            pad_token_id=pad,
+        )
+    ends, answers = end_tokens(model), []
+    for one, written in zip(batch, whole[:, ids.shape[1] :].tolist(), strict=True):
+        answer = [*one.beginning, *written][:new_tokens]
+        end = next((place for place, token in enumerate(answer) if token in ends), new_tokens)
+        answers.append(answer[: end + 1])
+    return answers
+
+
+def end_tokens(model: Any) -> set[int]:
+    """Those that end an answer; chat models may have several."""
+    ends = model.generation_config.eos_token_id
+    return set(ends) if isinstance(ends, list) else {ends}
 
 
 def _unfinished_rows_only(

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import digest_of, read_json, sha256
+from workflow_scripts.files import digest_of, sha256
+from workflow_scripts.text.architecture import architecture_of, model_config
 from workflow_scripts.text.tokenizers import added_tokens, embedding_rows_needed
 
 # Standard deviation of the noise on added embeddings, as a share of the embedding's own; with less,
@@ -14,13 +15,14 @@ ADDED_TOKEN_NOISE = 0.5
 
 
 def base_digest(folder: Path) -> str:
-    """sha256 over the names and contents of a model folder's weights, config and tokenizer."""
-    files = sorted([*folder.glob("*.json"), *folder.glob("*.safetensors")])
+    """sha256 over names and contents of a model folder's weights, config, tokenizer, template."""
+    kinds = ("*.json", "*.safetensors", "*.jinja")
+    files = sorted(path for kind in kinds for path in folder.glob(kind))
     return digest_of({path.name: sha256(path) for path in files})
 
 
-def check_base(folder: Path) -> None:
-    """Raise EssenceError unless `folder` holds an encoder-decoder model with its weights."""
+def check_base(folder: Path, architecture: str | None = None) -> None:
+    """Raise EssenceError unless `folder` holds a model, of `architecture` where that is given."""
     if not folder.is_dir():
         raise EssenceError(
             f"{folder}: no such model folder. Set model.base to a folder with config.json and "
@@ -28,11 +30,11 @@ def check_base(folder: Path) -> None:
         )
     if not (folder / "config.json").is_file():
         raise EssenceError(f"{folder}: no config.json in it, so it is not a model folder.")
-    config = read_json(folder / "config.json")
-    if not config.get("is_encoder_decoder"):
+    if architecture and (found := architecture_of(folder)) != architecture:
+        kind = model_config(folder).get("model_type", "model of unknown type")
         raise EssenceError(
-            f"{folder}: model.base is a {config.get('model_type', 'model of unknown type')}, "
-            "which is not an encoder-decoder (seq2seq) model. Use a T5, mT5, BART or similar."
+            f"{folder}: model.base is a {kind}, whose architecture is {found}, not {architecture}. "
+            f"Set model.architecture to {found}, or model.base to another model."
         )
     if not (folder / "model.safetensors").is_file():
         raise EssenceError(
@@ -41,18 +43,16 @@ def check_base(folder: Path) -> None:
         )
 
 
-def load_model(folder: Path) -> Any:
-    """The model in float32.
+def load_model(folder: Path, dtype: str = "float32", **options: Any) -> Any:
+    """The model, in float32 unless another dtype is given; `options` go to `from_pretrained`.
 
     Raises EssenceError when the folder or the weights in it cannot be used.
     """
     check_base(folder)
-    from transformers import AutoModelForSeq2SeqLM
-
     silence_library()
     try:
-        model, report = AutoModelForSeq2SeqLM.from_pretrained(
-            folder, dtype="float32", local_files_only=True, output_loading_info=True
+        model, report = model_class(folder).from_pretrained(
+            folder, dtype=dtype, local_files_only=True, output_loading_info=True, **options
         )
     except Exception as error:  # truncated or foreign files raise errors of many kinds
         raise EssenceError(
@@ -66,6 +66,14 @@ def load_model(folder: Path) -> Any:
             f"({', '.join(missing[:3])}, ...). Fetch or make the model again."
         )
     return model
+
+
+def model_class(folder: Path) -> Any:
+    """transformers' class that loads a model of the architecture of `folder`."""
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    causal = architecture_of(folder) == "causal"
+    return AutoModelForCausalLM if causal else AutoModelForSeq2SeqLM
 
 
 def silence_library() -> None:

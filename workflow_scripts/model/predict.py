@@ -7,44 +7,45 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.settings import Recipe, Settings
+from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import SPLITS, TEST_SPLITS, BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.batches import read_sample
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.load import check_base, load_model
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.text.preprocessing import encode_sources, encode_targets
-from workflow_scripts.text.tokenizers import decode, load_tokenizer
+from workflow_scripts.text.architecture import architecture_of
+from workflow_scripts.text.preprocessing import ModelInput, model_input
+from workflow_scripts.text.tokenizers import decode
 
 
 def answer_rows(
     model: Any,
-    tokenizer: Any,
-    recipe: Recipe,
+    reads: ModelInput,
     rows: dict[str, list[Row]],
     batch_size: int,
     constrained: bool = False,
 ) -> list[BoundedPrediction]:
     """An answer a row, in the order of `rows` (split -> rows)."""
     from workflow_scripts.model.constraint import selector_constraints
-    from workflow_scripts.model.decoding import generate
+    from workflow_scripts.model.decoding import end_tokens, generate
 
     asked = [row for of_split in rows.values() for row in of_split]
     splits = [split for split, of_split in rows.items() for _ in of_split]
-    sources = encode_sources(asked, recipe, tokenizer)
-    labels = encode_targets(asked, recipe, tokenizer)
+    recipe, tokenizer, ends = reads.recipe, reads.tokenizer, end_tokens(model)
+    sources = reads.sources([row.source for row in asked])
+    labels = reads.targets([row.target for row in asked])
     answers = generate(
         model,
         sources,
-        tokenizer.pad_token_id,
+        reads.pad,
         recipe.generate_tokens,
         batch_size,
         constraints=selector_constraints(asked, tokenizer) if constrained else (),
     )
     inputs = {source: number for number, source in enumerate(dict.fromkeys(map(tuple, sources)))}
     # The end token need not be written for the text to be whole.
-    limit = recipe.generate_tokens + tokenizer.num_special_tokens_to_add()
+    limit = recipe.generate_tokens + reads.around_target
     return [
         BoundedPrediction(
             split=split,
@@ -56,7 +57,7 @@ def answer_rows(
             gold_decoded=decode(tokenizer, label),
             prediction=decode(tokenizer, answer),
             prediction_tokens=len(answer),
-            cut=answer[-1] != model.generation_config.eos_token_id,
+            cut=answer[-1] not in ends,
             input=inputs[tuple(source)],
             reachable=len(label) <= limit,
         )
@@ -87,6 +88,11 @@ def predict(
 ) -> None:
     """Raises EssenceError when no rows are given, or the model cannot be used."""
     check_base(model)
+    if constrained and architecture_of(model) == "causal":
+        raise EssenceError(
+            f"{model}: answers of decoder-only models are not constrained. Set "
+            "prediction.constrained to false."
+        )
     given = {"val": val, "test": test, "unseen": unseen, "other": other, "train": train}
     if unknown := set(splits) - set(SPLITS):
         raise EssenceError(
@@ -98,9 +104,9 @@ def predict(
             f"nothing to answer: give --{', --'.join(SPLITS)} and name it in --splits"
         )
     device = choose_device(settings.device, "fp32", threads)
-    tokenizer = load_tokenizer(model, settings.recipe.tokenizer)
+    reads = model_input(model, settings.recipe)
     on_device = load_model(model).eval().to(device.kind)
-    answers = answer_rows(on_device, tokenizer, settings.recipe, rows, batch_size, constrained)
+    answers = answer_rows(on_device, reads, rows, batch_size, constrained)
     write_rows(out, BoundedPrediction, answers)
 
 

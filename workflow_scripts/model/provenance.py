@@ -49,7 +49,7 @@ class Sources:
             "base": self.base.digest,
             "code": self.code,
             "device": [self.device.kind, self.device.precision],
-            "versions": package_versions(),
+            "versions": package_versions(self.settings),
         }
         return digest_of(facts)[:16]
 
@@ -87,7 +87,7 @@ def provenance(
         code=sources.code,
         lock=_lock_digest(),
         device=device.model_copy(update={"notes": device.notes + micro_batch.notes}),
-        versions={"python": platform.python_version(), **package_versions()},
+        versions={"python": platform.python_version(), **package_versions(settings)},
         git=_git_state(),
         platform=platform.platform(),
         batch=micro_batch.facts,
@@ -98,8 +98,12 @@ def provenance(
     )
 
 
-def package_versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+def package_versions(settings: Settings) -> dict[str, str]:
+    """Of the packages that these settings use."""
+    model = settings.model
+    extras = {"peft": model.lora, "bitsandbytes": model.load_4bit, "liger-kernel": model.liger}
+    used = [*PACKAGES, *(name for name, wanted in extras.items() if wanted)]
+    return {name: importlib.metadata.version(name) for name in used}
 
 
 def _lock_digest() -> str | None:

@@ -14,6 +14,7 @@ from workflow_scripts.model.checkpoints import explaining_full_disk, sync
 
 STAGE = ".publishing"
 OLD = ".replaced"
+ONE_FILE = "1TB"  # model.safetensors, however large
 
 
 @contextlib.contextmanager
@@ -41,15 +42,16 @@ def published(out: Path) -> Iterator[Path]:
         shutil.rmtree(out / OLD, ignore_errors=True)
 
 
-def save_model(model: Any, tokenizer: Any, folder: Path) -> Weights:
-    """Save weights (float32), config and tokenizer, read the weights back and compare.
+def save_model(model: Any, tokenizer: Any, folder: Path, trained: int | None = None) -> Weights:
+    """Save weights, config and tokenizer, read the weights back and compare.
 
+    `trained`: how many parameters were trained, where not all were.
     Raises EssenceError when the disk holds other weights than the model has.
     """
     from safetensors.torch import load_file
 
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    model.save_pretrained(folder, max_shard_size=ONE_FILE)
+    tokenizer.save_pretrained(folder, save_jinja_files=False)  # templates go into its config
     weights = folder / "model.safetensors"
     saved, kept = load_file(weights), model.state_dict()
     if not all(kept[name].cpu().equal(tensor) for name, tensor in saved.items()):
@@ -58,7 +60,10 @@ def save_model(model: Any, tokenizer: Any, folder: Path) -> Weights:
             "published; check the disk and run the same command again."
         )
     return Weights(
-        sha256=sha256(weights), bytes=weights.stat().st_size, parameters=model.num_parameters()
+        sha256=sha256(weights),
+        bytes=weights.stat().st_size,
+        parameters=model.num_parameters(),
+        trained=trained,
     )
 
 

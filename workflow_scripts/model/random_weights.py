@@ -9,7 +9,7 @@ from typing import Annotated
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_text
-from workflow_scripts.model.load import silence_library
+from workflow_scripts.model.load import model_class, silence_library
 from workflow_scripts.model.publish import published
 from workflow_scripts.stage import Setting, run_stage
 
@@ -26,15 +26,17 @@ def random_weights(
     out: Annotated[Path, Setting("folder for the model")],
     seed: Annotated[int, Setting("decides the weights")] = 42,
 ) -> None:
-    """Raises EssenceError when `config` holds no encoder-decoder configuration."""
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM, set_seed
+    """Raises EssenceError when `config` holds no configuration that transformers knows."""
+    from transformers import AutoConfig, set_seed
 
-    settings = AutoConfig.from_pretrained(config, local_files_only=True)
-    if not settings.is_encoder_decoder:
-        raise EssenceError(f"{config}: a {settings.model_type} is not an encoder-decoder model.")
+    try:
+        settings = AutoConfig.from_pretrained(config, local_files_only=True)
+    except (OSError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise EssenceError(f"{config}: no configuration of a model ({first})") from error
     silence_library()
     set_seed(seed)
-    model = AutoModelForSeq2SeqLM.from_config(settings)
+    model = model_class(config).from_config(settings)
     if (config / "generation_config.json").is_file():
         model.generation_config = type(model.generation_config).from_pretrained(config)
     with published(out) as stage:

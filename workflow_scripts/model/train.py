@@ -12,10 +12,16 @@ from typing import TYPE_CHECKING, Annotated
 from workflow_scripts.artifacts.base import write_lines
 from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.locks import take
+from workflow_scripts.model.adapters import (
+    check_extras,
+    model_to_train,
+    trained_model,
+    trained_parameters,
+)
 from workflow_scripts.model.batches import TrainingData
 from workflow_scripts.model.checkpoints import Resume
 from workflow_scripts.model.device import choose_device
-from workflow_scripts.model.load import check_base, initial_model, load_model
+from workflow_scripts.model.load import check_base
 from workflow_scripts.model.micro_batch import MicroBatch
 from workflow_scripts.model.outcome import Outcome, end_of
 from workflow_scripts.model.progress import say
@@ -39,9 +45,10 @@ def train(
     threads: Annotated[int, Setting("CPU threads of torch")] = 1,
 ) -> None:
     """Raises EssenceError for anything in the way that the user can remove."""
-    check_base(base)
+    check_base(base, settings.model.architecture)
     data = TrainingData.load(train, val, base, settings)
     device = choose_device(settings.device, settings.precision, threads)
+    check_extras(settings.model, device)
     sources = Sources.of(settings, {"train": train, "val": val}, base, device)
     checkpoints = work / sources.fingerprint
     with take(work / "lock", str(work), WAIT):
@@ -54,7 +61,7 @@ def train(
         def fit(rows_at_once: int) -> "TaskLossTrainer":
             from workflow_scripts.model.trainer import TaskLossTrainer, training_arguments
 
-            model = initial_model(base, data.tokenizer, settings.seed, device.kind)
+            model = model_to_train(base, data.tokenizer, settings, device)
             arguments = training_arguments(settings, device, checkpoints, rows_at_once)
             trainer = TaskLossTrainer(settings, arguments, model, data)
             clock.part_done("load")
@@ -63,12 +70,15 @@ def train(
             return trainer
 
         micro_batch = MicroBatch(settings.run.batch_size, checkpoints)
-        starts = micro_batch.largest_that_fits(fit).resume.notes.starts + 1
+        trainer = micro_batch.largest_that_fits(fit)
+        starts = trainer.resume.notes.starts + 1
+        trained = trained_parameters(trainer.model)
         outcome = Outcome(checkpoints)
         clock.seconds["train_in_all_starts"] = round(outcome.notes.seconds, 3)
         summary = outcome.summary(settings, data.row_counts())
         with published(out) as stage:
-            weights = save_model(load_model(outcome.best), data.tokenizer, stage / "model")
+            model = trained_model(base, outcome.best, data.reads)
+            weights = save_model(model, data.tokenizer, stage / "model", trained)
             write_lines(stage / "training_log.jsonl", [*outcome.log, end_of(summary)])
             summary.write(stage / "training.json")
             clock.part_done("publish")

@@ -13,17 +13,20 @@ from transformers import (
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
 )
-from transformers.modeling_outputs import BaseModelOutput
 
 from workflow_scripts.artifacts.runs import DeviceFacts
 from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model import checkpoints
-from workflow_scripts.model.batches import IGNORED, Collator, TrainingData
+from workflow_scripts.model.batches import IGNORED, TrainingData
 from workflow_scripts.model.callbacks import SaveWithinEpochs, StepRecorder
 from workflow_scripts.model.checkpoints import LOG, NOTES, Notes, Resume
+from workflow_scripts.model.logits import target_logits
 from workflow_scripts.model.progress import say
 from workflow_scripts.model.training_log import TrainingLog, eval_event, step_event
+
+# Its losses are means over all tasks; ours are sums by task, so of its kernels the others are used.
+LIGER = {"cross_entropy": False, "fused_linear_cross_entropy": False}
 
 
 def training_arguments(
@@ -43,6 +46,10 @@ def training_arguments(
         warmup_steps=training.warmup_steps,
         weight_decay=training.weight_decay,
         max_grad_norm=training.max_grad_norm,
+        activation_checkpointing=settings.model.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False},
+        use_liger_kernel=settings.model.liger,
+        liger_kernel_config=LIGER,
         optim="adamw_torch_fused",
         seed=settings.seed,
         data_seed=settings.seed,
@@ -61,16 +68,6 @@ def training_arguments(
         report_to="none",
         disable_tqdm=True,
     )
-
-
-def encode_distinct(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> BaseModelOutput:
-    """The encoder's output (batch x length x width), equal rows computed once.
-
-    For evaluation, where no dropout tells equal rows apart: truncation has made many so.
-    """
-    distinct, places = torch.stack([ids, mask], 1).unique(dim=0, return_inverse=True)
-    encoded = model.get_encoder()(input_ids=distinct[:, 0], attention_mask=distinct[:, 1])
-    return BaseModelOutput(encoded.last_hidden_state[places])
 
 
 class TaskLossTrainer(Seq2SeqTrainer):
@@ -92,10 +89,11 @@ class TaskLossTrainer(Seq2SeqTrainer):
         super().__init__(
             model=model,
             args=arguments,
-            data_collator=Collator(data.tokenizer.pad_token_id, data.padded_target),
+            data_collator=data.collator,
             train_dataset=data.train,
             eval_dataset=data.val,
         )
+        self.pad = data.reads.pad
         self.model_accepts_loss_kwargs = True  # so that the tokens of the whole batch are counted
         self.folder = Path(arguments.output_dir)
         self.log_file = TrainingLog(self.folder / LOG)
@@ -189,18 +187,8 @@ class TaskLossTrainer(Seq2SeqTrainer):
 
     def _sums(self, model, inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """(task x [loss, tokens, real loss, real tokens], loss summed over all tokens)."""
-        ids, mask, labels = (inputs[key] for key in ("input_ids", "attention_mask", "labels"))
-        encoded = None
-        if not model.training:
-            with self.accelerator.autocast():  # as inside the model's own forward
-                encoded = encode_distinct(model, ids, mask)
-        logits = model(
-            input_ids=ids,
-            attention_mask=mask,
-            encoder_outputs=encoded,
-            decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(labels=labels),
-            use_cache=False,
-        ).logits
+        labels = inputs["labels"]
+        logits = target_logits(model, inputs, self.pad, self.accelerator.autocast)
         losses = cross_entropy(
             logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
         ).view(labels.shape)

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.source_tokens import SourceEncoder
 from workflow_scripts.formats.compact import compact_parts
 from workflow_scripts.formats.prompts import parse_prompt, sections
-from workflow_scripts.text.preprocessing import source_text
+from workflow_scripts.text.preprocessing import ModelInput, source_text
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 REQUIRED = ("question", "schema", "old_sql")  # sections without which a row cannot be answered
@@ -30,7 +29,7 @@ class SourceFit:
 
     text: int
     input: int  # the token ids after truncation
-    tokens: int  # before truncation, with the end token
+    tokens: int  # before truncation, with what comes around it: end token, chat template
     cut_in: str | None  # section in which truncation falls
     kept: dict[str, bool]  # each required section of its task: whether it is whole
 
@@ -49,25 +48,29 @@ class TargetFit:
 
 
 def fit_rows(
-    rows: Iterable[Row], recipe: Recipe, tokenizer: Any
+    rows: Iterable[Row], model_input: ModelInput
 ) -> Iterator[tuple[str, SourceFit, TargetFit]]:
     """(task, source, target) of each row, read in batches.
 
     Raises PromptError or SchemaError where a source is no prompt that can be read.
     """
-    rows = iter(rows)
+    rows, recipe = iter(rows), model_input.recipe
     # The other prompts leave nothing of the constant part.
-    backend = tokenizer.backend_tokenizer
-    room = recipe.source_tokens - backend.num_special_tokens_to_add(is_pair=False)
-    encoder = SourceEncoder(backend, parts=recipe.prompt == "full", room=room)
+    encoder = SourceEncoder(
+        model_input.tokenizer.backend_tokenizer,
+        parts=recipe.prompt == "full",
+        room=model_input.source_room,
+    )
     while batch := list(islice(rows, _BATCH)):
-        sources = _fit_sources(recipe, encoder, batch)
-        targets = _fit_targets(recipe, tokenizer, [row.target for row in batch])
+        sources = _fit_sources(model_input, encoder, batch)
+        targets = _fit_targets(model_input, [row.target for row in batch])
         yield from zip([row.task for row in batch], sources, targets, strict=True)
 
 
-def _fit_sources(recipe: Recipe, encoder: SourceEncoder, rows: list[Row]) -> Iterator[SourceFit]:
-    special, room = recipe.source_tokens - encoder.room, encoder.room
+def _fit_sources(
+    model_input: ModelInput, encoder: SourceEncoder, rows: list[Row]
+) -> Iterator[SourceFit]:
+    recipe, room = model_input.recipe, encoder.room
     texts = [source_text(recipe, row.source) for row in rows]
     for row, text, tokens in zip(rows, texts, encoder.encode(texts), strict=True):
         required = REQUIRED if row.task == "Refiner" else REQUIRED[:2]
@@ -80,7 +83,7 @@ def _fit_sources(recipe: Recipe, encoder: SourceEncoder, rows: list[Row]) -> Ite
         yield SourceFit(
             text=_digest(text.encode()),
             input=_digest(array("I", tokens.ids(room)).tobytes()),
-            tokens=len(tokens) + special,
+            tokens=len(tokens) + model_input.around_source,
             cut_in=cut_in,
             kept=kept,
         )
@@ -106,10 +109,10 @@ def _section_at(spans: dict[str, tuple[int, int]], end: int) -> str:
     return next((name for stop, name in ends if end < stop), "closing words")
 
 
-def _fit_targets(recipe: Recipe, tokenizer: Any, targets: list[str]) -> Iterator[TargetFit]:
-    special = tokenizer.num_special_tokens_to_add()
+def _fit_targets(model_input: ModelInput, targets: list[str]) -> Iterator[TargetFit]:
+    recipe, special = model_input.recipe, model_input.around_target
     label_room = recipe.target_tokens - special
-    backend = tokenizer.backend_tokenizer
+    backend = model_input.tokenizer.backend_tokenizer
     encoded = [e.ids for e in backend.encode_batch_fast(targets, add_special_tokens=False)]
 
     def decoded_when_cut(room: int) -> dict[int, str]:

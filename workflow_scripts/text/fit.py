@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import yaml
 
@@ -27,7 +27,8 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 from workflow_scripts.text.audit import FitCounts, fit_rows
 from workflow_scripts.text.fit_report import as_table, fatal_warnings, framed, other_warnings
-from workflow_scripts.text.tokenizers import embedding_rows_needed, load_tokenizer
+from workflow_scripts.text.preprocessing import ModelInput, model_input
+from workflow_scripts.text.tokenizers import embedding_rows_needed
 
 
 class RowFile:
@@ -57,8 +58,8 @@ def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
     """Raises EssenceError when no row can be read."""
     lossless = recipe.tokenizer == "lossless"
     targets = (row.target for row in rows) if lossless else ()
-    tokenizer = load_tokenizer(model_dir, recipe.tokenizer, targets)
-    counts = count(rows, recipe, tokenizer)
+    reads = model_input(model_dir, recipe, targets)
+    counts = count(rows, reads)
     if not counts["all"].rows:
         first = f" The first: {rows.unreadable[0]}" if rows.unreadable else ""
         raise EssenceError(f"{rows.path}: no row can be read.{first}")
@@ -67,7 +68,7 @@ def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
         settings=recipe,
         tokenizer=str(model_dir),
         embedding_rows=EmbeddingRows(
-            model=_embedding_rows(model_dir), needed=embedding_rows_needed(tokenizer)
+            model=_embedding_rows(model_dir), needed=embedding_rows_needed(reads.tokenizer)
         ),
         rows=counts["all"].rows,
         unreadable=len(rows.unreadable),
@@ -83,10 +84,10 @@ def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
     )
 
 
-def count(rows: Iterable[Row], recipe: Recipe, tokenizer: Any) -> dict[str, FitCounts]:
+def count(rows: Iterable[Row], reads: ModelInput) -> dict[str, FitCounts]:
     """The counts of each task that occurs, and of "all"."""
     counts = {"all": FitCounts()}
-    for task, source, target in fit_rows(rows, recipe, tokenizer):
+    for task, source, target in fit_rows(rows, reads):
         for name in ("all", task):
             counts.setdefault(name, FitCounts()).add(source, target)
     return counts

@@ -1,16 +1,23 @@
-"""Rows as token ids under a recipe, truncated at its lengths."""
+"""How rows become what a model reads and writes, for each architecture: nothing else knows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artifacts.settings import Recipe
-from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.compact import compact_prompt
 from workflow_scripts.formats.prompts import parse_prompt, sections
+from workflow_scripts.text.architecture import architecture_of, model_config
+from workflow_scripts.text.tokenizers import load_tokenizer, round_trips
+
+SEPARATOR = "\n\n"  # between source and target, where a tokenizer has no chat template
+# Some templates tell the model the day. Prompts must not depend on when they were made.
+TEMPLATE_DATE = "01 Jan 2024"
 
 
 def source_text(recipe: Recipe, source: str) -> str:
-    """The encoder's text: the whole source, its own sections, or the compact prompt made of it.
+    """The model's text: the whole source, its own sections, or the compact prompt made of it.
 
     Raises PromptError or SchemaError when the source is no prompt that can be read.
     """
@@ -21,11 +28,135 @@ def source_text(recipe: Recipe, source: str) -> str:
     return compact_prompt(parse_prompt(source))
 
 
-def encode_sources(rows: Sequence[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
-    texts = [source_text(recipe, row.source) for row in rows]
-    return tokenizer(texts, truncation=True, max_length=recipe.source_tokens)["input_ids"]
+class ModelInput:
+    """An encoder-decoder reads the source and writes the target, each with its special tokens.
+
+    source_room: tokens of a source's own that are read at most; around_source: tokens that come to
+    them. Likewise of targets; `around_target` is the end token, and what else the tokenizer adds.
+    """
+
+    padding_side = "right"  # of sources in a batch
+
+    def __init__(self, tokenizer: Any, recipe: Recipe):
+        self.tokenizer, self.recipe = tokenizer, recipe
+        self.pad, self.end = tokenizer.pad_token_id, tokenizer.eos_token_id
+        self.around_source = self.around_target = tokenizer.num_special_tokens_to_add()
+        self.source_room = recipe.source_tokens - self.around_source
+        self.longest = max(recipe.source_tokens, recipe.target_tokens, recipe.generate_tokens)
+
+    def sources(self, sources: Sequence[str]) -> list[list[int]]:
+        """Token ids of what the model reads of each source."""
+        return self._cut(self._texts(sources), self.recipe.source_tokens)
+
+    def targets(self, targets: Sequence[str]) -> list[list[int]]:
+        """Token ids of the answers that it is to write, with the end token."""
+        return self._cut(targets, self.recipe.target_tokens)
+
+    def unread(self, sources: Sequence[str]) -> list[int]:
+        """How many tokens of each source the model does not read, for its length."""
+        own = self.tokenizer(self._texts(sources), add_special_tokens=False)["input_ids"]
+        return [max(0, len(ids) - self.source_room) for ids in own]
+
+    def _texts(self, sources: Sequence[str]) -> list[str]:
+        return [source_text(self.recipe, source) for source in sources]
+
+    def _cut(self, texts: Sequence[str], tokens: int) -> list[list[int]]:
+        return self.tokenizer(list(texts), truncation=True, max_length=tokens)["input_ids"]
 
 
-def encode_targets(rows: Sequence[Row], recipe: Recipe, tokenizer: Any) -> list[list[int]]:
-    texts = [row.target for row in rows]
-    return tokenizer(texts, truncation=True, max_length=recipe.target_tokens)["input_ids"]
+class CausalInput(ModelInput):
+    """A decoder-only model reads one sequence, which it goes on with: the answer is its end.
+
+    The source is the user's turn of the tokenizer's chat template; without a template, a separator
+    follows it. The answer follows, and the end token. The recipe's `source_tokens` are the source's
+    own; what is around them comes to that.
+    """
+
+    padding_side = "left"
+
+    def __init__(self, tokenizer: Any, recipe: Recipe):
+        """Raises EssenceError when the tokenizer's end token or chat template cannot be used."""
+        self.tokenizer, self.recipe = tokenizer, recipe
+        self.end = tokenizer.eos_token_id
+        if self.end is None:
+            raise EssenceError(
+                "the tokenizer has no end token, so no answer could end. Set eos_token in "
+                "tokenizer_config.json of model.base."
+            )
+        # The pad token is never read; where there is none, any other can stand there.
+        self.pad = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self._start = [
+            token
+            for token in tokenizer("")["input_ids"][:1]
+            if token == tokenizer.bos_token_id and not tokenizer.chat_template
+        ]
+        self.source_room = recipe.source_tokens
+        self.around_source, self.around_target = len(self._prompts([""])[0]), 1
+        answer = max(recipe.target_tokens, recipe.generate_tokens)
+        self.longest = self.source_room + self.around_source + answer
+
+    def sources(self, sources: Sequence[str]) -> list[list[int]]:
+        texts = self._texts(sources)
+        own = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        room = self.source_room
+        return self._prompts(
+            text[: places[room - 1][1]] if len(places) > room else text
+            for text, places in zip(texts, own["offset_mapping"], strict=True)
+        )
+
+    def targets(self, targets: Sequence[str]) -> list[list[int]]:
+        ids = self.tokenizer(list(targets), add_special_tokens=False)["input_ids"]
+        return [[*answer[: self.recipe.target_tokens - 1], self.end] for answer in ids]
+
+    def _prompts(self, texts: Iterable[str]) -> list[list[int]]:
+        whole = [self._prompt(text) for text in texts]
+        ids = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
+        return [self._start + each for each in ids]
+
+    def _prompt(self, text: str) -> str:
+        if not self.tokenizer.chat_template:
+            return text + SEPARATOR
+        try:
+            return self.tokenizer.apply_chat_template(
+                [{"role": "user", "content": text}],
+                tokenize=False,
+                add_generation_prompt=True,
+                date_string=TEMPLATE_DATE,
+            )
+        except Exception as error:  # a template is a program: it may raise anything
+            raise EssenceError(
+                f"the tokenizer's chat template cannot be used ({error}). Mend it in "
+                "tokenizer_config.json of model.base, or take it out."
+            ) from error
+
+
+def model_input(folder: Path, recipe: Recipe, targets: Iterable[str] = ()) -> ModelInput:
+    """What the model in a folder reads under a recipe; `targets` are the answers that it learns.
+
+    Raises EssenceError when the tokenizer cannot be used, when the recipe's lengths are more than
+    the model's own, or when the recipe asks for a lossless tokenizer and a decoder-only model's
+    loses characters: its vocabulary is left as it is, so that adapters suffice to train it.
+    """
+    if architecture_of(folder) == "causal":
+        made = CausalInput(load_tokenizer(folder, "stock"), recipe)
+        if recipe.tokenizer == "lossless":
+            _check_lossless(made.tokenizer, targets, folder)
+    else:
+        made = ModelInput(load_tokenizer(folder, recipe.tokenizer, targets), recipe)
+    limit = model_config(folder).get("max_position_embeddings")
+    if limit and made.longest > limit:
+        raise EssenceError(
+            f"{folder}: the model reads {limit} tokens at most, and the recipe {recipe.name} gives "
+            f"it up to {made.longest}. Lower source_tokens, target_tokens or generate_tokens."
+        )
+    return made
+
+
+def _check_lossless(tokenizer: Any, targets: Iterable[str], folder: Path) -> None:
+    lost = next((text for text in targets if not round_trips(tokenizer, text)), None)
+    if lost is not None:
+        raise EssenceError(
+            f"{folder}: the tokenizer cannot write this answer: {lost[:80]!r}. A lossless one is "
+            "made for encoder-decoders only. Set the recipe's tokenizer to stock, and see what is "
+            "lost in results/fit."
+        )

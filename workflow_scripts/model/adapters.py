@@ -1,0 +1,113 @@
+"""LoRA: adapters of low rank are trained, the base model stays as it is; both are published as one.
+
+Checkpoints hold the adapters alone. While they are trained, the base model is held in the precision
+that is computed in, or in 4 bits (Dettmers et al. 2023, QLoRA).
+"""
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.artifacts.runs import DeviceFacts
+from workflow_scripts.artifacts.settings import Lora, ModelSettings, Settings
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.model.load import initial_model, load_model
+from workflow_scripts.model.progress import say
+from workflow_scripts.text.preprocessing import ModelInput
+
+ADAPTERS = "adapter_config.json"  # a checkpoint with this file holds adapters
+# What settings need besides a GPU: setting -> (module, package).
+EXTRAS = {
+    "load_4bit": ("bitsandbytes", "bitsandbytes"),
+    "liger": ("liger_kernel", "liger-kernel"),
+}
+
+
+def check_extras(model: ModelSettings, device: DeviceFacts) -> None:
+    """Raise EssenceError where a setting needs a GPU or a package that is not here."""
+    for setting, (module, package) in EXTRAS.items():
+        if not getattr(model, setting):
+            continue
+        if device.kind != "cuda":
+            raise EssenceError(
+                f"model.{setting} needs an NVIDIA GPU, and this runs on the CPU. Run where there "
+                f"is a GPU, or set model.{setting} to false."
+            )
+        if importlib.util.find_spec(module) is None:
+            raise EssenceError(
+                f"model.{setting} needs {package}, which is not installed. Type `pip install "
+                f"{package}` in the environment, or set model.{setting} to false."
+            )
+
+
+def model_to_train(base: Path, tokenizer: Any, settings: Settings, device: DeviceFacts) -> Any:
+    """The model of `base` as a training starts with it: all of it, or adapters on it."""
+    if settings.model.lora is None:
+        return initial_model(base, tokenizer, settings.seed, device.kind)
+    frozen = load_model(base, **_as_held(settings.model, device))
+    if settings.model.load_4bit:
+        from peft import prepare_model_for_kbit_training
+
+        # The trainer decides on gradient checkpointing.
+        frozen = prepare_model_for_kbit_training(frozen, use_gradient_checkpointing=False)
+    return with_adapters(frozen, settings.model.lora, settings.seed)
+
+
+def with_adapters(model: Any, lora: Lora, seed: int) -> Any:
+    """Adapters (float32) on a model; at first they change nothing.
+
+    Raises EssenceError when the model has no layers of the names given.
+    """
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)  # the adapters' first weights
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets or "all-linear",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        adapted = get_peft_model(model, config)
+    except ValueError as error:
+        raise EssenceError(f"model.lora.targets: {error}") from error
+    say(f"training {trained_parameters(adapted):,} weights of adapters")
+    return adapted
+
+
+def trained_parameters(model: Any) -> int | None:
+    """How many parameters are trained, where not all are."""
+    counts = [each.numel() for each in model.parameters() if each.requires_grad]
+    return sum(counts) if len(counts) < len(list(model.parameters())) else None
+
+
+def trained_model(base: Path, checkpoint: Path, reads: ModelInput) -> Any:
+    """The model of a checkpoint in float32, adapters merged into the weights of `base`."""
+    if (checkpoint / ADAPTERS).is_file():
+        from peft import PeftModel
+
+        model = PeftModel.from_pretrained(load_model(base), checkpoint).merge_and_unload()
+    else:
+        model = load_model(checkpoint)
+    if not model.config.is_encoder_decoder:
+        # What its training answers end in; chat models have several end tokens.
+        model.generation_config.update(eos_token_id=reads.end, pad_token_id=reads.pad)
+    return model
+
+
+def _as_held(model: ModelSettings, device: DeviceFacts) -> dict[str, Any]:
+    """How weights that are not trained are loaded: in bf16 where that is computed in, or 4 bits."""
+    dtype = "bfloat16" if device.precision == "bf16" else "float32"
+    if not model.load_4bit:
+        return {"dtype": dtype}
+    from transformers import BitsAndBytesConfig
+
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    return {"dtype": dtype, "quantization_config": config}

@@ -1,0 +1,17 @@
+"""What kind of model lies in a folder, by its config.json."""
+
+from pathlib import Path
+from typing import Any
+
+from workflow_scripts.files import read_json
+
+
+def model_config(folder: Path) -> dict[str, Any]:
+    """config.json; without one, the folder has the tokenizer of an encoder-decoder alone."""
+    file = folder / "config.json"
+    return read_json(file) if file.is_file() else {"is_encoder_decoder": True}
+
+
+def architecture_of(folder: Path) -> str:
+    """encoder-decoder or causal, as model.architecture has it."""
+    return "encoder-decoder" if model_config(folder).get("is_encoder_decoder") else "causal"
