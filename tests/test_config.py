@@ -197,7 +197,7 @@ def test_answers_of_a_decoder_only_model_are_not_constrained(config):
     config["model"] |= CAUSAL
     config["prediction"]["constrained"] = True
     with pytest.raises(
-        EssenceError, match="prediction.constrained is true, but answers of decoder"
+        EssenceError, match=r"prediction.constrained is true, but answers of decoder"
     ):
         checked(config)
 
