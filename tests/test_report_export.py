@@ -29,7 +29,7 @@ from workflow_scripts.model.publish import save_model
 from workflow_scripts.report import push
 from workflow_scripts.report.export import SPLITS, export
 from workflow_scripts.report.runs import Run
-from workflow_scripts.text.preprocessing import source_text
+from workflow_scripts.text.preprocessing import ModelInput, source_text
 from workflow_scripts.text.tokenizers import load_tokenizer
 
 NO_PROJECT = """
@@ -61,7 +61,7 @@ def exported(twin, tmp_path_factory):
     tokenizer = load_tokenizer(base, "lossless", [row.target for row in rows])
     model = initial_model(base, tokenizer, 1, "cuda").eval()
     save_model(model, tokenizer, run / "model")
-    answers = answer_rows(model, tokenizer, recipe, {"test": rows}, 8)
+    answers = answer_rows(model, ModelInput(tokenizer, recipe), {"test": rows}, 8)
     write_rows(run / "predictions.parquet", BoundedPrediction, answers)
     out = folder / "out"
     export(

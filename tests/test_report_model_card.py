@@ -1,18 +1,24 @@
 """The cards of models: what Hugging Face's tools read of them, numbers, limits, code that runs."""
 
 import re
+import shutil
 
 import pytest
 import report_files as made
+import sample_rows
 import tiny_model
 from conftest import ROOT
 from huggingface_hub import ModelCard
 
+from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.artifacts import tables
 from workflow_scripts.artifacts.data import Reading
-from workflow_scripts.artifacts.runs import Scores, Training
+from workflow_scripts.artifacts.runs import Provenance, Scores, Training
+from workflow_scripts.artifacts.settings import Lora, ModelSettings
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import base_digest, load_model
+from workflow_scripts.report.export import export
 from workflow_scripts.report.pages.model_card import METRICS, SPLITS, write_model_cards
 from workflow_scripts.report.runs import Run
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
@@ -110,3 +116,32 @@ def test_the_code_of_a_card_answers_as_the_pipeline_does(write, capsys):
     (answer,) = generate(model, [tokenizer(prompt)["input_ids"]], tokenizer.pad_token_id, 12, 1)
     said = capsys.readouterr().out
     assert said == decode(tokenizer, answer) + "\n" and len(said) > 10
+
+
+def test_the_card_of_a_decoder_only_model_says_what_was_trained_and_its_code_answers(
+    write, tiny, capsys
+):
+    folder, _ = write()
+    training = Training.read(folder / "training.json")
+    lengths = {"source_tokens": 24, "target_tokens": 16, "generate_tokens": 12}
+    recipe = training.settings.recipe.model_copy(update={**lengths, "prompt": "full"})
+    lora = Lora(rank=4, alpha=8, dropout=0.1, targets=["q_proj", "v_proj"])
+    causal = {"recipe": recipe, "model": ModelSettings(architecture="causal", lora=lora)}
+    settings = training.settings.model_copy(update=causal)
+    training.model_copy(update={"settings": settings}).write(folder / "training.json")
+    facts = Provenance.read(folder / "provenance.json")
+    weights = facts.model.model_copy(update={"trained": 1234})
+    facts.model_copy(update={"model": weights}).write(folder / "provenance.json")
+    shutil.copytree(tiny / "chat", folder / "model", dirs_exist_ok=True)
+    reading = Reading.read(folder.parents[2].parent / "data/reading.json")
+    write_model_cards([Run(folder)], reading, [folder / "model/README.md"], NOTE, None)
+    card = ModelCard.load(folder / "model/README.md")
+    assert card.data.pipeline_tag == "text-generation" and "decoder-only model" in card.text
+    assert "rank 4, alpha 8, dropout 0.1, on q_proj, v_proj: 1,234 parameters" in card.text
+    (code,) = re.findall(r"```python\n(.*?)```", card.text, re.DOTALL)
+    prompt = sample_rows.rows(1, "Refiner")[0][1]
+    exec(code, {"folder": folder / "model", "prompt": prompt})
+    (answer,) = FineTuned(folder / "model", recipe).answer([prompt])
+    assert capsys.readouterr().out == answer.text + "\n"
+    with pytest.raises(EssenceError, match="a decoder-only model is not exported"):
+        export(Run(folder), reading, folder, folder, folder)

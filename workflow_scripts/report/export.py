@@ -77,7 +77,12 @@ def export(
     base: Annotated[str | None, Setting("name of the base model on the Hub")] = None,
     constrained: Annotated[bool, Setting("whether the predictions were constrained")] = False,
 ) -> None:
-    """Raises EssenceError when none of the run's answers can be an example."""
+    """Raises EssenceError for a decoder-only model, or where no answer can be an example."""
+    if run.training.settings.model.architecture == "causal":
+        raise EssenceError(
+            f"{run.folder}: a decoder-only model is not exported: the library loads the folder "
+            "model/ of the run as it is, and its chat template makes the prompts."
+        )
     recipe, model, folder = run.training.settings.recipe, run.folder / "model", card.parent
     answered = list(iter_rows(Prediction, predictions))
     split = next((name for name in SPLITS if any(each.split == name for each in answered)), "")

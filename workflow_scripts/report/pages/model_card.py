@@ -19,7 +19,8 @@ from workflow_scripts.report.runs import Run
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 USES_FILES = ["templates/model_card.md"]
-TASK_TYPE = "text2text-generation"  # the Hub's name for an encoder-decoder
+# The Hub's names for what models of an architecture do.
+TASK_TYPES = {"encoder-decoder": "text2text-generation", "causal": "text-generation"}
 METRICS = {
     "exact_match": "exact match",
     "exact_match_at_most": "highest exact match that these inputs allow",
@@ -52,11 +53,11 @@ def model_card(
     header = ModelCardData(
         language="en",
         library_name="transformers",
-        pipeline_tag=TASK_TYPE,
+        pipeline_tag=_task_type(run),
         tags=["text-to-sql", "mac-sql"],
         base_model=base,
         model_name=_name(run),
-        eval_results=[_eval_result(score, reading) for score in scores],
+        eval_results=[_eval_result(score, reading, _task_type(run)) for score in scores],
     )
     return ENVIRONMENT.get_template(template).render(
         header=header.to_yaml(),
@@ -78,9 +79,13 @@ def _name(run: Run) -> str:
     return f"{run.recipe} {run.name}, seed {run.seed}"
 
 
-def _eval_result(score: Score, reading: Reading) -> EvalResult:
+def _task_type(run: Run) -> str:
+    return TASK_TYPES[run.training.settings.model.architecture]
+
+
+def _eval_result(score: Score, reading: Reading, task_type: str) -> EvalResult:
     return EvalResult(
-        task_type=TASK_TYPE,
+        task_type=task_type,
         dataset_type=reading.file.sha256,
         dataset_name=reading.file.name,
         dataset_config=score.task,  # their tools tell results apart by it and by the split
