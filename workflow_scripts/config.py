@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artifacts.data import SampleSettings
+from workflow_scripts.artifacts.endpoint import Endpoint, Prices
 from workflow_scripts.artifacts.settings import (
     ModelSettings,
     Recipe,
@@ -140,6 +141,16 @@ def run_settings(config: Config, recipe: str, run: str, seed: int) -> Settings:
 def model_settings(model: Config) -> ModelSettings:
     """What stands under `model` besides where the base model is and what it runs on."""
     return ModelSettings(**{key: model[key] for key in ModelSettings.model_fields if key in model})
+
+
+def endpoints(config: Config) -> dict[str, Endpoint]:
+    """The compared models that a server answers for, by name."""
+    found = {}
+    for name, model in config["models"].items():
+        given = dict(model["endpoint"])
+        prices = given.pop("prices", None)
+        found[name] = Endpoint(name=name, prices=prices and Prices(**prices), **given)
+    return found
 
 
 def ablation_names(config: Config) -> list[str]:

@@ -25,7 +25,7 @@ from workflow_scripts.config import (
     splits_tested,
     unseen_databases,
 )
-from workflow_scripts.config_models import model_faults
+from workflow_scripts.config_models import compared_faults, model_faults
 from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.databases import list_databases
@@ -93,6 +93,8 @@ def _describe(error: jsonschema.ValidationError) -> str:
             f"Write {example} (with a point, without quotes)."
         )
     meaning = error.schema.get("description")
+    if error.schema.get("writeOnly"):
+        return f"{key} is not what belongs here, and is not shown: {meaning}"
     return f"{key} is {value!r}: {_wanted(error)}." + (f" ({meaning})" if meaning else "")
 
 
@@ -116,7 +118,7 @@ def _is_number(text: str) -> bool:
 
 def _without_removed(config: Config) -> Config:
     config = copy.deepcopy(config)
-    for key in ("runs", "recipes"):
+    for key in ("runs", "recipes", "models"):
         config[key] = _without_null(config[key])
     config["ablation"]["controls"] = _without_null(config["ablation"]["controls"])
     return config
@@ -129,7 +131,7 @@ def _without_null(entries: Config) -> Config:
 def _contradictions(config: Config) -> list[str]:
     """What the schema cannot see: one key against another, and against the disk."""
     faults = [*_recipe_faults(config), *model_faults(config["model"]), *_data_faults(config)]
-    faults += _test_set_faults(config)
+    faults += [*_test_set_faults(config), *compared_faults(config)]
     for recipe in config["use_recipes"]:
         if recipe in config["recipes"]:
             faults += _run_faults(recipe, runs_of(config, recipe))

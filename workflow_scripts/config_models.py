@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workflow_scripts.artifacts.settings import ModelSettings
-from workflow_scripts.config import Config, model_settings
+from workflow_scripts.config import Config, model_settings, splits_tested
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.text.architecture import architecture_of
 
@@ -47,3 +47,20 @@ def _settings_faults(model: ModelSettings, device: str, key: str) -> Iterator[st
     for setting in ("load_4bit", "liger"):
         if getattr(model, setting) and device == "cpu":
             yield f"{key}.{setting} needs a GPU, but {key}.device is cpu. Set it to false."
+
+
+def compared_faults(config: Config) -> Iterator[str]:
+    for name, model in config["models"].items():
+        endpoint = model["endpoint"]
+        if endpoint.get("budget") and not endpoint.get("prices"):
+            yield (
+                f"models.{name}.endpoint.budget is set, but models.{name}.endpoint.prices is not. "
+                "Set the prices of a million tokens: {input: ..., output: ...}."
+            )
+    recipe = config["agents"]["recipe"]
+    known = recipe in config["recipes"]
+    if config["models"] and known and not splits_tested(config, recipe):
+        yield (
+            f"models: they are compared on test rows, but agents.recipe ({recipe}) keeps none. "
+            "Set test_set.rows and the recipe's test_set, or empty models."
+        )

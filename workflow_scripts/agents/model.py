@@ -1,7 +1,8 @@
 """What stands behind the agents: prompts in, answers out.
 
 The loop asks for a batch of prompts at a time. Here a model that was fine-tuned for the three
-tasks answers them; whatever else has an `answer` of this form can stand in its place.
+tasks answers them, in remote.py one behind an endpoint; whatever else has an `answer` of this form
+can stand in their place.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ class Answer:
 
 class BackEnd(Protocol):
     def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
-        """An answer a prompt, in order; with `beginnings`, each answer starts with its own."""
+        """An answer a prompt, in order; with `beginnings`, each answer is to start with its own."""
 
 
 class FineTuned:

@@ -165,6 +165,14 @@ def to_source(user: str, system: str = "") -> str:
     return f"{head}### Input:\n{user}\n\n### Response:\n"
 
 
+def from_source(source: str) -> tuple[str, str]:
+    """(user message, system message) of the processed form: the inverse of `to_source`."""
+    frame = _FRAME.match(source)
+    head = source[: frame.end()] if frame else ""
+    system = head.removeprefix("### Instruction:\n").rpartition("### Input:")[0]
+    return source[len(head) : _end(source)].removesuffix("\n\n"), system.strip()
+
+
 def _start(text: str) -> int:
     """Where the user message starts: after the frame of the processed form, if there is one."""
     frame = _FRAME.match(text)
