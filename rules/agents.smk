@@ -7,6 +7,14 @@ AGENT_SPLITS = [
     for split in splits_tested(config, AGENTS["recipe"])
     if agents_are_evaluated(config)
 ]
+# Whoever answers, the agents are asked about these.
+AGENT_INPUTS = {
+    **{split: [TEST_FILES[split]] * (split in AGENT_SPLITS) for split in TEST_SPLITS},
+    "rows": "results/data/rows.parquet",
+    "links": "results/data/links.parquet",
+    "other_links": "results/data/other.links.parquet" if OTHER else [],
+    "database_files": DATABASE_FILES + OTHER_DATABASE_FILES,
+}
 
 
 rule run_agents:
@@ -15,17 +23,11 @@ rule run_agents:
             f"{RUN.format(**best_run(AGENTS['recipe']))}/model/{name}"
             for name in MODEL_FILES
         ],
-        **{
-            split: [TEST_FILES[split]] * (split in AGENT_SPLITS)
-            for split in TEST_SPLITS
-        },
-        rows="results/data/rows.parquet",
-        links="results/data/links.parquet",
-        other_links="results/data/other.links.parquet" if OTHER else [],
-        database_files=DATABASE_FILES + OTHER_DATABASE_FILES,
+        **AGENT_INPUTS,
     output:
         outcomes="results/agents/outcomes.parquet",
         traces="results/agents/traces.jsonl",
+        summary=[],
     log:
         "logs/agents/run_agents.log",
     benchmark:
@@ -48,6 +50,8 @@ rule run_agents:
             )
         ),
         model=lambda w: f"{RUN.format(**best_run(AGENTS['recipe']))}/model",
+        endpoint=None,
+        answers=None,
         loop=settings_json(Loop.of(AGENTS)),
         questions=AGENTS["questions"],
         databases=lambda wildcards: DATABASES,

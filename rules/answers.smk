@@ -53,6 +53,7 @@ rule answer_examples:
         other=[],
     output:
         out="results/examples/{recipe}.parquet",
+        summary=[],
     log:
         "logs/report/answer_examples_{recipe}.log",
     conda:

@@ -14,6 +14,7 @@ from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.commands import stage_command
 from workflow_scripts.config import (
     agents_are_evaluated,
+    endpoints,
     example_recipes,
     local_gpus,
     recipe_settings,
@@ -79,6 +80,10 @@ BASE_MODEL = (
     else config["model"]["base"].rstrip("/")
 )
 
+ENDPOINTS = endpoints(config)
+ENDPOINT = "results/models/{endpoint}"  # what a compared model answered
+ENDPOINT_DIRS = [ENDPOINT.format(endpoint=name) for name in ENDPOINTS]
+
 RANDOM_BASE = "results/random_base/seed{seed}"  # the base model, untrained
 
 REPORTS_ROWS = reports_rows(config)
@@ -98,6 +103,7 @@ wildcard_constraints:
     recipe="|".join(re.escape(name) for name in config["recipes"]),
     run=r"[A-Za-z0-9_.-]+",
     seed=r"\d+",
+    endpoint="|".join(map(re.escape, ENDPOINTS)) or "none",
 
 
 def run_dirs(recipes=RECIPES, experiment=None):

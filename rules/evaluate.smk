@@ -7,6 +7,7 @@ rule predict:
         unpack(prediction_inputs),
     output:
         out=f"{RUN}/predictions.parquet",
+        summary=f"{RUN}/answering.json",
     log:
         "logs/runs/{recipe}/{run}/seed{seed}/predict.log",
     benchmark:
@@ -48,6 +49,10 @@ rule score:
         "logs/runs/{recipe}/{run}/seed{seed}/score.log",
     conda:
         "../envs/essence.yaml"
+    params:
+        recipe="{recipe}",
+        run="{run}",
+        seed="{seed}",
     message:
         "Scoring {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:

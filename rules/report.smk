@@ -10,9 +10,9 @@ FIT = [f"results/fit/{recipe}.json" for recipe in RECIPES]
 
 
 include: "figures.smk"
-include: "tables.smk"
 include: "answers.smk"
 include: "agents.smk"
+include: "tables.smk"
 
 
 REPORT_ITEMS = [

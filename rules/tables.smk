@@ -5,6 +5,9 @@
 
 # What the ablation adds to the runs of the recipes in use.
 ABLATION_ONLY = [folder for folder in ablation_dirs() if folder not in run_dirs()]
+# What the comparison of models is made from, of a run or an endpoint.
+ANSWERED = ["answering.json", *SCORES]
+TOGETHER = ["agents/outcomes.parquet", "agents/answering.json"]
 MODEL_CARDS = files_of(
     run_dirs() + ABLATION_ONLY * ABLATION_IN_REPORT, "model/README.md"
 )
@@ -44,8 +47,11 @@ rule tabulate_results:
 
 rule tabulate_models:
     input:
-        files_of(run_dirs(), "training.json", "provenance.json", *SCORES),
+        files_of(run_dirs(), "training.json", "provenance.json", *ANSWERED),
+        files_of(ENDPOINT_DIRS, *ANSWERED),
+        files_of([folder for folder in ENDPOINT_DIRS if AGENT_SPLITS], *TOGETHER),
         published=PUBLISHED,
+        agents="results/agents/outcomes.parquet" if AGENT_SPLITS else [],
     output:
         table=f"{TABLES}/models.csv",
         page=in_report(
@@ -61,6 +67,11 @@ rule tabulate_models:
     params:
         runs=run_dirs(),
         model=Path(config["model"]["base"]).name,
+        recipe=AGENTS["recipe"],
+        endpoints=ENDPOINT_DIRS,
+        sizes=settings_json(
+            {name: config["models"][name].get("parameters") for name in ENDPOINTS}
+        ),
         note=NOTE,
     message:
         "Comparison of models (Annex II)"

@@ -14,6 +14,7 @@ from workflow_scripts.artifacts.data import (
     Reading,
     TokenizerFacts,
 )
+from workflow_scripts.artifacts.endpoint import Answering
 from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.runs import (
@@ -262,7 +263,16 @@ def make_run(
         for task in ("all", "Decomposer", "Refiner")
     ]  # fmt: skip
     SqlScores(**key, scores=executed, by_hardness=[]).write(folder / "sql_scores.json")
+    answering(test_rows, seconds=6.0).write(folder / "answering.json")
     return folder
+
+
+def answering(asked: int, **known: Any) -> Answering:
+    """What answering took: one answer was cut."""
+    ended = {"length": 1, "stop": asked - 1}
+    unknown = dict.fromkeys(("input_tokens", "output_tokens", "cost"))
+    facts = {"model": "m", "served": [], "asked": asked, "answers": asked, "ended": ended}
+    return Answering(**facts | unknown | known)
 
 
 def _training(

@@ -29,7 +29,7 @@ def asked(monkeypatch, shop, capsys):
     """Ask a scripted back end; (exit code, standard output, standard error)."""
 
     def ask(back_end, question="Which towns?", **options):
-        monkeypatch.setattr(command, "load_model", lambda *_: back_end)
+        monkeypatch.setattr(command, "load_back_end", lambda *_: back_end)
         code = command.ask(options.pop("database", shop), question, **options)
         return code, *capsys.readouterr()
 

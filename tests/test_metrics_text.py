@@ -150,8 +150,9 @@ def folder(tmp_path) -> Path:
 
 def score(folder: Path, answers: list[BoundedPrediction]) -> Scores:
     write_rows(folder / "predictions.parquet", BoundedPrediction, answers)
-    files = ("predictions.parquet", "training.json", "train.parquet", "scores.json")
-    score_text(*(folder / name for name in files))
+    files = {name: folder / f"{name}.parquet" for name in ("predictions", "train")}
+    files |= {name: folder / f"{name}.json" for name in ("training", "scores")}
+    score_text(recipe="repaired", run="r1", seed=42, **files)
     return Scores.read(folder / "scores.json")
 
 

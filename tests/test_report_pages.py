@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -16,7 +17,7 @@ from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.report import Mean, Result, RunSummary
 from workflow_scripts.artifacts.runs import BestRun, BestRuns, Ranked
-from workflow_scripts.artifacts.tables import Prediction, Row
+from workflow_scripts.artifacts.tables import AgentOutcome, Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.numbers import rate
@@ -80,17 +81,79 @@ def test_test_rows_of_all_kinds_stand_side_by_side(runs):
     assert [row[:4] for row in by_task.rows] == [[*key, "test", "0.250"], [*key, "unseen", "0.125"]]
 
 
-def test_measured_models_stand_beside_the_quoted_ones(tmp_path, runs):
+def outcomes(path, right):
+    """outcomes.parquet of questions of which so many were answered rightly, by all agents."""
+    lines = [
+        AgentOutcome(
+            "all agents", "test", idx, "shop", "?", "SELECT 1", None, "", None, False, 0, value
+        )
+        for idx, value in enumerate([1.0] * right + [0.0] * (4 - right))
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(path, AgentOutcome, lines)
+    return path
+
+
+@pytest.fixture
+def compared(tmp_path, runs):
+    """The lines of models.csv by feature, and the page: one model behind an endpoint."""
     quoted = Published.read(ROOT / "resources/published.json")
-    page = html.render(tabulate_models(runs, quoted, "standin", tmp_path / "models.csv"))
+    remote = tmp_path / "gpt"
+    outcomes(remote / "agents/outcomes.parquet", right=3)
+    known = {"seconds": 24.0, "input_tokens": 2000, "output_tokens": 300, "cost": 1.25}
+    made.answering(12, **known).write(remote / "answering.json")
+    made.answering(4, **known).write(remote / "agents/answering.json")
+    for name in ("scores.json", "sql_scores.json"):
+        shutil.copy(pick(runs, "repaired", "exp1_natural").folder / name, remote)
+    page = tabulate_models(
+        runs,
+        quoted,
+        "standin",
+        "repaired",
+        tmp_path / "models.csv",
+        outcomes(tmp_path / "outcomes.parquet", right=1),
+        [remote],
+        {"gpt": None},
+    )
     lines = list(csv.DictReader((tmp_path / "models.csv").read_text().splitlines()))
-    names = list(lines[0])
-    columns = quoted.models.columns
-    assert names[: len(columns) + 1] == ["feature", *columns]
-    assert names[-1] == "repaired: exp3_bs4_lr1e-4"
-    features = {line["feature"]: line for line in lines}
-    assert features["Exact match, held-out rows"][names[-1]] == "25.0% (test)"
-    assert page.count("measured here<") == 3
+    return quoted, {line["feature"]: line for line in lines}, html.render(page)
+
+
+def test_measured_models_stand_beside_the_quoted_ones(compared):
+    quoted, features, page = compared
+    columns = list(features["Parameters"])
+    names = quoted.models.columns
+    assert columns[: len(names) + 1] == ["feature", *names]
+    assert columns[-2:] == ["repaired: exp3_bs4_lr1e-4", "gpt"]
+    assert page.count("measured here<") == 4
+    end_to_end = features["End to end, execution accuracy (test rows)"]
+    assert end_to_end["GPT-4"] == "not quoted"
+    assert end_to_end["repaired: exp3_bs4_lr1e-4"].startswith("0.250 [")
+    assert end_to_end["gpt"].startswith("0.750 [") and end_to_end["gpt"].endswith("n = 4")
+    others = [text for name, text in end_to_end.items() if name.startswith("as_")]
+    assert others == ["asked of the best run of repaired alone"] * 2
+    exact = features["All tasks, exact match (test rows)"]["repaired: exp3_bs4_lr1e-4"]
+    assert exact == "0.250 [0.200, 0.300], n = 12"
+
+
+def test_what_a_comparison_costs_and_what_is_missing_is_said(compared):
+    _, features, _ = compared
+    of_run, of_endpoint = (
+        {feature: line[name] for feature, line in features.items()}
+        for name in ("repaired: exp3_bs4_lr1e-4", "gpt")
+    )
+    cost = "2.50: 16 answers, 4,000 tokens read and 600 written"
+    assert of_endpoint["Cost of the answers"] == cost
+    assert of_run["Cost of the answers"] == "none: it runs here"
+    assert (of_run["Seconds an answer"], of_endpoint["Seconds an answer"]) == (
+        "0.5, in batches",
+        "2, several at once",
+    )
+    assert of_endpoint["Answers cut, empty or refused"] == "2 length of 16"
+    assert of_run["Answers cut, empty or refused"] == "2 length of 24", "two seeds"
+    assert of_endpoint["Parameters"] == "not known here"
+    assert of_run["Selector, F1 of columns (test rows)"] == "not measured: no database"
+    assert not any(text == "" for line in features.values() for text in line.values())
 
 
 def test_what_all_runs_share_is_told_once(tmp_path, runs):
@@ -98,7 +161,10 @@ def test_what_all_runs_share_is_told_once(tmp_path, runs):
     page = html.render(tabulate_runs(runs[:2], table))
     lines = list(csv.DictReader(table.read_text().splitlines()))
     assert [line["run"] for line in lines] == [run.name for run in runs[:2]]
-    assert lines[0]["versions"] == "torch 2.13.0" and lines[0]["epochs"] == "4 of 20"
+    assert (
+        lines[0]["versions"] == "torch 2.13.0 transformers 5.23.0"
+        and lines[0]["epochs"] == "4 of 20"
+    )
     assert page.count("torch 2.13.0") == 1
 
 

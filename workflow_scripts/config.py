@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artifacts.data import SampleSettings
-from workflow_scripts.artifacts.endpoint import Endpoint, Prices
+from workflow_scripts.artifacts.endpoint import Endpoint
 from workflow_scripts.artifacts.settings import (
     ModelSettings,
     Recipe,
@@ -145,12 +145,10 @@ def model_settings(model: Config) -> ModelSettings:
 
 def endpoints(config: Config) -> dict[str, Endpoint]:
     """The compared models that a server answers for, by name."""
-    found = {}
-    for name, model in config["models"].items():
-        given = dict(model["endpoint"])
-        prices = given.pop("prices", None)
-        found[name] = Endpoint(name=name, prices=prices and Prices(**prices), **given)
-    return found
+    return {
+        name: Endpoint.model_validate({"name": name, **model["endpoint"]})
+        for name, model in config["models"].items()
+    }
 
 
 def ablation_names(config: Config) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 from workflow_scripts.agents import show
-from workflow_scripts.agents.asking import Asked, Asker, load_model, usual_loop
+from workflow_scripts.agents.asking import Asked, Asker, load_back_end, usual_loop
 from workflow_scripts.agents.schema import read_schema
 from workflow_scripts.artifacts.agents import Trace
 from workflow_scripts.files import to_json
@@ -26,6 +26,9 @@ def ask(
     question: Annotated[str, Operand("what you want to know, in English")] = "",
     evidence: Annotated[str, Option("what the words of the question mean in the data")] = "",
     model: Annotated[Path | None, Option("folder of a model; the best run of the pipeline")] = None,
+    endpoint: Annotated[
+        Path | None, Option("a configuration file, whose endpoint answers in the model's place")
+    ] = None,
     trace: Annotated[bool, Option("show each agent's step")] = False,
     json: Annotated[bool, Option("print the whole trace as JSON")] = False,
     seconds: Annotated[float, Option("longest query, in processor time")] = Limits.seconds,
@@ -37,9 +40,9 @@ def ask(
     """Raises EssenceError when the database, the question or the model cannot be used."""
     limits = Limits(seconds=seconds)
     if serve:
-        return _serve(database, model, threads, limits, port, open)
+        return _serve(database, model, endpoint, threads, limits, port, open)
     asked, schema = Asked(question, evidence), read_schema(database)
-    back_end = load_model(model, threads)
+    back_end = load_back_end(model, endpoint, threads)
     with Sandbox(limits, workers=1) as sandbox:
         found = Asker(back_end, usual_loop(), sandbox).ask(database, schema, asked)
     if json:
@@ -51,13 +54,19 @@ def ask(
 
 
 def _serve(
-    place: Path, model: Path | None, threads: int, limits: Limits, port: int, show_it: bool
+    place: Path,
+    model: Path | None,
+    endpoint: Path | None,
+    threads: int,
+    limits: Limits,
+    port: int,
+    show_it: bool,
 ) -> int:
     from workflow_scripts.agents import serve
 
     databases, at = serve.databases_in(place), serve.listen(port)
     with ThreadPoolExecutor(1) as thread, Sandbox(limits, workers=1) as sandbox, at:
-        back_end = thread.submit(load_model, model, threads).result()
+        back_end = thread.submit(load_back_end, model, endpoint, threads).result()
         page = "http://{}:{}".format(*at.getsockname())
         print(f"{page} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
         if show_it:

@@ -13,6 +13,7 @@ from workflow_scripts.agents.model import BackEnd, FineTuned
 from workflow_scripts.agents.schema import Schema
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import parsed
+from workflow_scripts.artifacts.endpoint import Endpoint
 from workflow_scripts.artifacts.runs import BestRuns, Training
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.errors import EssenceError
@@ -105,6 +106,34 @@ def usual_loop() -> Loop:
 @functools.cache
 def _config() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+def load_back_end(folder: Path | None, endpoint: Path | None, threads: int) -> BackEnd:
+    """The model in a folder, or the one endpoint of a configuration file.
+
+    Raises EssenceError when there is none or it cannot be used.
+    """
+    if endpoint is None:
+        return load_model(folder, threads)
+    from workflow_scripts.agents.remote import Remote
+    from workflow_scripts.endpoint.client import Client
+
+    chosen = _endpoint(endpoint)
+    return Remote(Client(chosen, Path(chosen.folder)))
+
+
+def _endpoint(file: Path) -> Endpoint:
+    try:
+        models = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("models") or {}
+    except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
+        raise EssenceError(f"{file}: no configuration file ({error})") from error
+    named = [name for name, model in models.items() if model and "endpoint" in model]
+    if len(named) != 1:
+        raise EssenceError(
+            f"{file}: under `models:` one endpoint is needed, and {len(named)} are there"
+        )
+    where = f"{file}: models.{named[0]}.endpoint"
+    return parsed(Endpoint, {"name": named[0], **models[named[0]]["endpoint"]}, where)
 
 
 def load_model(folder: Path | None, threads: int) -> FineTuned:

@@ -2,7 +2,8 @@
 
 `outcomes.parquet` has a line for each question and setup (setups.py), `traces.jsonl` every step of
 all agents together. Equal prompts are answered once. Questions whose database is not known are
-left out, and so are those whose gold SQL fails.
+left out, and so are those whose gold SQL fails. An endpoint, whose answers cost, is asked by all
+agents together alone.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from workflow_scripts.agents.schema import Schema, read_schema
 from workflow_scripts.agents.setups import ALL, SETUPS, Setup
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import write_lines
+from workflow_scripts.artifacts.endpoint import Endpoint
 from workflow_scripts.artifacts.parquet import iter_rows, read_rows, write_rows
 from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import AgentOutcome, Link, Row
@@ -142,8 +144,6 @@ def without_times(trace: Trace) -> Trace:
 
 
 def evaluate(
-    settings: Annotated[Settings, Setting("the run's settings as JSON, or a file with them")],
-    model: Annotated[Path, Setting("folder of the run's model")],
     loop: Annotated[Loop, Setting("how the agents work together, as JSON")],
     questions: Annotated[int, Setting("most questions of each split")],
     rows: Annotated[Path, Input("rows.parquet, for the whole schemas")],
@@ -152,6 +152,15 @@ def evaluate(
     cache: Annotated[Path, Setting("folder that keeps what was executed")],
     outcomes: Annotated[Path, Output("outcomes.parquet")],
     traces: Annotated[Path, Output("traces.jsonl")],
+    settings: Annotated[
+        Settings | None, Setting("the run's settings as JSON, or a file with them")
+    ] = None,
+    model: Annotated[Path | None, Setting("folder of the run's model")] = None,
+    endpoint: Annotated[
+        Endpoint | None, Setting("in their place, an endpoint's settings, likewise")
+    ] = None,
+    answers: Annotated[Path | None, Setting("folder that keeps the endpoint's answers")] = None,
+    summary: Annotated[Path | None, Output("answering.json of the endpoint")] = None,
     test: Annotated[Path | None, Input("rows of the split test")] = None,
     unseen: Annotated[Path | None, Input("rows of the split unseen")] = None,
     other: Annotated[Path | None, Input("rows of the split other")] = None,
@@ -162,32 +171,55 @@ def evaluate(
     threads: Annotated[int, Setting("CPU threads of torch, and queries at a time")] = 1,
 ) -> None:
     """Raises EssenceError when there is nothing to ask, or model or databases cannot be used."""
-    asked = []
-    for of_splits, row_file, link_file, folder in (
-        ({"test": test, "unseen": unseen}, rows, links, databases),
-        ({"other": other}, other, other_links, other_databases),
-    ):
-        if row_file and any(of_splits.values()):
-            linked = {link.idx: link for link in iter_rows(Link, link_file)}
-            schemas = Schemas(folder, row_file, linked)
-            for split, file in of_splits.items():
-                found = read_rows(Row, file) if file else []
-                asked += questions_of(split, found, linked, schemas, questions)
+    asked = [
+        *_asked({"test": test, "unseen": unseen}, rows, links, databases, questions),
+        *_asked({"other": other}, other, other_links, other_databases, questions),
+    ]
     if not any(each.row.task == ALL.task for each in asked):
         raise EssenceError("nothing to ask: no test row of the Decomposer has a known database")
-    from workflow_scripts.model.device import choose_device
+    if endpoint:
+        from workflow_scripts.agents.remote import Remote
+        from workflow_scripts.endpoint.client import Client
 
-    device = choose_device(settings.device, "fp32", threads)
-    back_end = Remembering(FineTuned(model, settings.recipe, device.kind, batch_size))
+        back_end: BackEnd = (remote := Remote(Client(endpoint, answers)))
+    else:
+        from workflow_scripts.model.device import choose_device
+
+        device = choose_device(settings.device, "fp32", threads)
+        back_end = Remembering(FineTuned(model, settings.recipe, device.kind, batch_size))
     lines: list[AgentOutcome] = []
     with Sandbox(Limits(seconds=seconds), threads) as sandbox:
         remembered = CachedSandbox(sandbox, cache / "results")
-        for setup in SETUPS:
+        for setup in (ALL,) if endpoint else SETUPS:
             made, found = outcomes_of(setup, asked, loop, back_end, remembered)
             lines += found
             if setup is ALL:
                 write_lines(traces, map(without_times, made))
     write_rows(outcomes, AgentOutcome, lines)
+    if endpoint:
+        from workflow_scripts.endpoint.summary import answering
+
+        answering(endpoint, remote.answered, len(lines)).write(summary)
+
+
+def _asked(
+    of_splits: dict[str, Path | None],
+    rows: Path | None,
+    links: Path | None,
+    databases: Path | None,
+    most: int,
+) -> list[Asked]:
+    """The questions of some splits, whose databases are of one folder."""
+    files = {split: file for split, file in of_splits.items() if file}
+    if not files:
+        return []
+    linked = {link.idx: link for link in iter_rows(Link, links)}
+    schemas = Schemas(databases, rows, linked)
+    return [
+        each
+        for split, file in files.items()
+        for each in questions_of(split, read_rows(Row, file), linked, schemas, most)
+    ]
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ class Endpoint(Artifact):
     prices: Prices | None = None
     budget: Number | None = None
 
+    @property
+    def folder(self) -> str:
+        """Where its answers are kept: like a download, they outlive results/."""
+        return f"resources/downloads/answers/{self.name}"
+
     def place(self, key: str) -> str:
         """Where a setting stands in the configuration, for messages."""
         return f"models.{self.name}.endpoint.{key}"

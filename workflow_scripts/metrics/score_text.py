@@ -17,7 +17,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.ceilings import ceilings
 from workflow_scripts.metrics.estimates import estimate
-from workflow_scripts.stage import Input, Output, run_stage
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 # metric -> (its function, column of the predictions that it compares with)
@@ -76,23 +76,23 @@ def loss_scores(training: Training) -> Iterator[Score]:
 
 def score_text(
     predictions: Annotated[Path, Input("predictions.parquet of the run")],
-    training: Annotated[Path, Input("training.json of the run")],
-    train: Annotated[Path, Input("train.parquet of the run")],
+    recipe: Annotated[str, Setting("recipe of the run")],
+    run: Annotated[str, Setting("name of the run")],
+    seed: Annotated[int, Setting("seed of the run")],
     scores: Annotated[Path, Output("scores.json")],
+    training: Annotated[Path | None, Input("training.json of the run, if it was trained")] = None,
+    train: Annotated[Path | None, Input("train.parquet of the run, likewise")] = None,
 ) -> None:
     """Raises EssenceError when there is nothing to score."""
     rows = read_rows(BoundedPrediction, predictions)
     if not rows:
         raise EssenceError(f"{predictions}: no answers in it. Predict again.")
-    run = Training.read(training)
-    training_answers = {row.target for row in iter_rows(RowAnswer, train)}
-    Scores(
-        recipe=run.recipe, run=run.run, seed=run.seed,
-        scores=[
-            *text_scores(rows), *ceilings(rows), *answers_in_training(rows, training_answers),
-            *loss_scores(run),
-        ],
-    ).write(scores)  # fmt: skip
+    found = [*text_scores(rows), *ceilings(rows)]
+    if train:
+        found += answers_in_training(rows, {row.target for row in iter_rows(RowAnswer, train)})
+    if training:
+        found += loss_scores(Training.read(training))
+    Scores(recipe=recipe, run=run, seed=seed, scores=found).write(scores)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,12 @@
 Computing is in float32 on every device: an answer must not depend on how a batch was rounded.
 """
 
+import time
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
+from workflow_scripts.artifacts.endpoint import STOP, Answering
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import SPLITS, TEST_SPLITS, BoundedPrediction, Row
@@ -85,6 +88,7 @@ def predict(
         bool, Setting("whether a Selector can write nothing but JSON of its schema's names")
     ] = False,
     threads: Annotated[int, Setting("CPU threads of torch")] = 1,
+    summary: Annotated[Path | None, Output("answering.json: what answering took")] = None,
 ) -> None:
     """Raises EssenceError when no rows are given, or the model cannot be used."""
     check_base(model)
@@ -106,8 +110,28 @@ def predict(
     device = choose_device(settings.device, "fp32", threads)
     reads = model_input(model, settings.recipe)
     on_device = load_model(model).eval().to(device.kind)
+    started = time.perf_counter()
     answers = answer_rows(on_device, reads, rows, batch_size, constrained)
+    seconds = time.perf_counter() - started
     write_rows(out, BoundedPrediction, answers)
+    if summary:
+        _took(str(model), answers, seconds).write(summary)
+
+
+def _took(model: str, answers: list[BoundedPrediction], seconds: float) -> Answering:
+    distinct = {answer.input: answer for answer in answers}.values()
+    ended = Counter("length" if answer.cut else STOP for answer in distinct)
+    return Answering(
+        model=model,
+        served=[],
+        asked=len(answers),
+        answers=len(distinct),
+        ended=dict(sorted(ended.items())),
+        input_tokens=None,
+        output_tokens=sum(answer.prediction_tokens for answer in distinct),
+        cost=None,
+        seconds=round(seconds, 3),
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Literal
 
 from workflow_scripts.artifacts.base import read_lines
+from workflow_scripts.artifacts.endpoint import Answering
 from workflow_scripts.artifacts.report import Result
 from workflow_scripts.artifacts.runs import (
     LOG_EVENT,
@@ -60,6 +61,10 @@ class Run:
     @cached_property
     def provenance(self) -> Provenance:
         return Provenance.read(self.folder / "provenance.json")
+
+    @cached_property
+    def answering(self) -> Answering:
+        return Answering.read(self.folder / "answering.json")
 
     @property
     def recipe(self) -> str:

@@ -1,0 +1,96 @@
+# In:  test rows, their databases; a server for each model of `models:` that has an endpoint.
+# Out: results/models/<name>/: predictions.parquet, answering.json, scores.json, sql_scores.json,
+#      verdicts.parquet; agents/, what it did in the agents' place. Every answer is kept in
+#      resources/downloads/answers/<name>/ and never asked for again.
+
+
+rule ask_endpoint:
+    input:
+        **{
+            split: [TEST_FILES[split]]
+            * (split in splits_tested(config, AGENTS["recipe"]))
+            for split in TEST_SPLITS
+        },
+    output:
+        out=f"{ENDPOINT}/predictions.parquet",
+        summary=f"{ENDPOINT}/answering.json",
+    log:
+        "logs/models/{endpoint}/ask.log",
+    conda:
+        "../envs/essence.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=24 * 60,
+    params:
+        endpoint=lambda w: settings_json(ENDPOINTS[w.endpoint]),
+        answers=lambda w: ENDPOINTS[w.endpoint].folder,
+    message:
+        "Asking {wildcards.endpoint}"
+    shell:
+        stage_command("endpoint.answer_rows")
+
+
+use rule score as score_endpoint with:
+    input:
+        predictions=f"{ENDPOINT}/predictions.parquet",
+        training=[],
+        train=[],
+    output:
+        scores=f"{ENDPOINT}/scores.json",
+    log:
+        "logs/models/{endpoint}/score.log",
+    params:
+        recipe="endpoint",
+        run="{endpoint}",
+        seed=0,
+    message:
+        "Scoring {wildcards.endpoint}"
+
+
+use rule execute as execute_endpoint with:
+    input:
+        predictions=f"{ENDPOINT}/predictions.parquet",
+        rows="results/data/rows.parquet",
+        links="results/data/links.parquet",
+        database_files=DATABASE_FILES,
+        other_rows=TEST_FILES["other"] if OTHER else [],
+        other_links="results/data/other.links.parquet" if OTHER else [],
+        other_files=OTHER_DATABASE_FILES,
+    output:
+        scores=f"{ENDPOINT}/sql_scores.json",
+        verdicts=f"{ENDPOINT}/verdicts.parquet",
+    log:
+        "logs/models/{endpoint}/execute.log",
+    benchmark:
+        "results/benchmarks/models/{endpoint}/execute.jsonl"
+    params:
+        recipe="endpoint",
+        run="{endpoint}",
+        seed=0,
+    message:
+        "Executing the answers of {wildcards.endpoint}"
+
+
+use rule run_agents as run_agents_of_endpoint with:
+    input:
+        **AGENT_INPUTS,
+    output:
+        outcomes=f"{ENDPOINT}/agents/outcomes.parquet",
+        traces=f"{ENDPOINT}/agents/traces.jsonl",
+        summary=f"{ENDPOINT}/agents/answering.json",
+    log:
+        "logs/models/{endpoint}/agents.log",
+    benchmark:
+        "results/benchmarks/models/{endpoint}/agents.jsonl"
+    resources:
+        gpu=0,
+        mem_mb=2000,
+        runtime=24 * 60,
+    params:
+        settings=None,
+        model=None,
+        endpoint=lambda w: settings_json(ENDPOINTS[w.endpoint]),
+        answers=lambda w: ENDPOINTS[w.endpoint].folder,
+    message:
+        "{wildcards.endpoint} in the agents' place"
