@@ -104,9 +104,11 @@ def test_shipped_results_stand_in_for_seeds_and_ablation_that_a_run_lacks(runs, 
     assert "Shipped with the project: the run" in text
     text = report_of(runs, tmp_path, seeds=5)
     assert OPEN.claim in text and "shipped, 5 seeds" in text and "reproduced, as shipped" in text
-    assert "marks controls" not in text
+    assert "marks controls" in text
     unseen = dataclasses.replace(EFFECT, split="unseen", value=0.1)  # not in this table
     control = dataclasses.replace(EFFECT, recipe="mine~other", change="~other", artefact=None)
+    write_csv(tmp_path / "ablation.csv", Effect, [EFFECT, unseen])
+    assert "marks controls" not in report_of(runs, tmp_path, ablation=[tmp_path / "ablation.csv"])
     write_csv(tmp_path / "ablation.csv", Effect, [EFFECT, unseen, control])
     text = report_of(runs, tmp_path, ablation=[tmp_path / "ablation.csv"])
     assert "Measured by this run." in text and "0.50 [0.20, 0.80]" in text
