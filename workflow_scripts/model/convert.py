@@ -1,0 +1,84 @@
+"""Make a model folder of what transformers can read in another form.
+
+    python -m workflow_scripts.model.convert --model SmolLM2-135M.gguf --out models/smollm2
+
+Reads a GGUF file, or a folder with weights in parts or as pytorch_model.bin, or with a tokenizer
+that has no tokenizer.json. Writes the five files that a model of this project consists of.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.model.load import silence_library
+from workflow_scripts.model.publish import published, save_model
+from workflow_scripts.stage import Setting, run_stage
+
+
+def convert(
+    model: Annotated[Path, Setting("GGUF file, or folder of a model")],
+    out: Annotated[Path, Setting("folder for the files")],
+) -> None:
+    """Raises EssenceError when transformers cannot read the model or its tokenizer."""
+    if not model.exists():
+        raise EssenceError(f"{model}: no such file or folder.")
+    silence_library()
+    folder, options = model, {}
+    if model.is_file():
+        folder, options = model.parent, {"gguf_file": model.name}
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, **options)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)
+        weights = kind.from_pretrained(folder, dtype="auto", local_files_only=True, **options)
+    except Exception as error:  # foreign files raise errors of many kinds
+        raise EssenceError(
+            f"{model}: transformers cannot read it ({str(error).splitlines()[0]}). A GGUF file "
+            "needs the package gguf, a tokenizer of SentencePiece the packages sentencepiece and "
+            "protobuf."
+        ) from error
+    if quantizer := getattr(weights, "hf_quantizer", None):  # GGUF: the weights no longer are
+        quantizer.remove_quantization_config(weights)
+    fast = with_tokenizer_json(tokenizer)
+    with published(out) as stage:
+        save_model(weights, fast, stage)
+    print(f"{out}: {weights.num_parameters():,} parameters, {len(fast)} tokens", flush=True)
+
+
+def with_tokenizer_json(tokenizer: Any) -> Any:
+    """The tokenizer in its fast form. Raises EssenceError when it has none."""
+    if tokenizer.is_fast:
+        return tokenizer
+    if type(tokenizer).__name__ == "ByT5Tokenizer":
+        return fast_byt5(tokenizer)
+    raise EssenceError(
+        f"a {type(tokenizer).__name__} has no fast form, which the fit audit and the lengths of "
+        "recipes need. Use another model."
+    )
+
+
+def fast_byt5(tokenizer: Any) -> Any:
+    """ByT5's tokenizer, which the library has in Python only: a token for each byte of UTF-8."""
+    from transformers import PreTrainedTokenizerFast
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    letters = bytes_to_unicode()  # byte -> the character that stands for it in a vocabulary
+    ids = {letters[byte]: byte + tokenizer.offset for byte in range(256)}
+    special = {name: getattr(tokenizer, name) for name in ("pad_token", "eos_token", "unk_token")}
+    ids |= {token: tokenizer.convert_tokens_to_ids(token) for token in special.values()}
+    backend = Tokenizer(models.BPE(ids, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    backend.decoder = decoders.ByteLevel()
+    end = special["eos_token"]
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"$A {end}", special_tokens=[(end, ids[end])]
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **special)
+
+
+if __name__ == "__main__":
+    run_stage(convert)
