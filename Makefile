@@ -11,10 +11,13 @@ TO ?=
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: report ask export push plan test test-all extras faults clean-work lint format lock help
+.PHONY: report full ask export push plan test test-all extras faults clean-work lint format lock help
 
 report: $(VENV)/.ready ## every experiment, figure and table, and results/report.html
 	$(BIN)/snakemake --cores $(CORES)
+
+full: $(VENV)/.ready ## the same with five seeds and the ablation, as docs/results.md shows
+	$(BIN)/snakemake --cores $(CORES) --configfile configs/full.yaml
 
 ask: $(VENV)/.ready ## ask the twin's databases on a page in your browser, after `make`
 	$(BIN)/python -m workflow_scripts.agents.ask resources/twin/databases --serve --open

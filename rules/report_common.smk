@@ -4,6 +4,15 @@ from types import SimpleNamespace
 from workflow_scripts.config import ablation_names, generating_less
 from workflow_scripts.report.captions import caption as read_caption
 
+
+def seeds_used(seeds):
+    """The seeds behind a figure, for its small print."""
+    if len(seeds) == len(SEEDS) > 1:
+        return f"{len(seeds)} seeds"
+    which = f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
+    return f"{which}{f', the first of {len(SEEDS)}' * (len(seeds) < len(SEEDS))}"
+
+
 PUBLISHED = "resources/published.json"
 FIGURES = "results/figures"
 TABLES = "results/tables"
@@ -12,8 +21,9 @@ NOTE = origin_note(config) if NOTE is None else NOTE
 # What a figure can be made with, for its small print.
 ROWS_USED, MODEL_USED = rows_used(config), model_used(config)
 TOKENIZER_USED = f"tokenizer of the {MODEL_USED.removeprefix('the ')}"
-SEEDS_USED = f"{len(SEEDS)} seeds" if len(SEEDS) > 1 else f"seed {SEEDS[0]}"
-FIRST_SEED_USED = f"seed {SEEDS[0]}{f', the first of {len(SEEDS)}' * (len(SEEDS) > 1)}"
+SEEDS_USED = seeds_used(SEEDS)
+FIRST_SEED_USED = seeds_used(SEEDS[:1])
+ABLATION_SEEDS = SEEDS[: config["ablation"]["seeds"]]
 # Experiment 4: whose best runs answer, and the test rows that they are asked, where there are any.
 EXAMPLE_RECIPES = example_recipes(config)
 TEST_ROWS = [TEST_FILES["test"]] * ("test" in splits_tested(config, EXAMPLE_RECIPES[0]))
@@ -152,5 +162,5 @@ def ablation_dirs():
     return [
         RUN.format(recipe=recipe, run=config["ablation"]["run"], seed=seed)
         for recipe in ablation_names(config)
-        for seed in SEEDS
+        for seed in ABLATION_SEEDS
     ]

@@ -212,7 +212,7 @@ rule tabulate_ablation:
     conda:
         "../envs/essence.yaml"
     params:
-        **look("ablation", ROWS_USED, MODEL_USED, SEEDS_USED),
+        **look("ablation", ROWS_USED, MODEL_USED, seeds_used(ABLATION_SEEDS)),
         runs=ablation_dirs(),
         unrepaired=config["ablation"]["unrepaired"],
         repaired=config["ablation"]["repaired"],

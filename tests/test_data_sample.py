@@ -19,7 +19,7 @@ from workflow_scripts.data import linking, sampling
 from workflow_scripts.data.cards import DATABASE_FOUND
 from workflow_scripts.data.draw_sample import draw_sample
 from workflow_scripts.data.draw_test import draw_test
-from workflow_scripts.data.groups import comparable_text, group_rows
+from workflow_scripts.data.groups import comparable_text, group_rows, text_key
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.pool import copy_rows, load_pool
 from workflow_scripts.errors import EssenceError
@@ -298,7 +298,8 @@ def test_one_database_cannot_be_split(tmp_path):
 def test_rows_join_through_questions_and_through_sql():
     questions = ["Who?", "who? ", "When?", "Where?", "", "", None]
     sql = [None, "SELECT 1", "select  1;", "SELECT 2", "SELECT 3", "", None]
-    assert group_rows(range(10, 17), questions, sql) == [10, 10, 10, 13, 14, 15, 16]
+    keys = list(map(text_key, questions)), list(map(text_key, sql))
+    assert group_rows(range(10, 17), *keys) == [10, 10, 10, 13, 14, 15, 16]
     assert group_rows([16, 12, 11, 10], ["a", "When?", "b", "Who?"], ["x", "y", "y", "x"]) == [
         10, 11, 11, 10,
     ]  # fmt: skip

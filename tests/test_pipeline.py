@@ -9,7 +9,7 @@ import shutil
 import pytest
 import sample_rows
 import yaml
-from conftest import fresh_clone
+from conftest import Project, fresh_clone
 
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.runs import SqlScores
@@ -165,6 +165,17 @@ def test_recipes_may_have_other_names(tmp_path):
         (clone.folder / "configs/smoke.yaml").write_text("seeds: [1, 2]")
         plans.append(clone.stale("all", "ablation"))
     assert plans[0] == plans[1] and plans[0]["train"] > 50
+
+
+def test_make_full_trains_five_seeds_and_the_ablation_of_one(tmp_path):
+    folder = fresh_clone(tmp_path / "clone").folder
+    (folder / "configs/one.yaml").write_text("seeds: [42]")
+    default, full = (
+        Project(folder, "--configfile", f"configs/{name}.yaml").stale() for name in ("one", "full")
+    )
+    changes = 2 * 4 + 3  # repairs added and taken back, and controls
+    assert full["train"] == 5 * default["train"] + changes
+    assert "tabulate_ablation" in full and "tabulate_ablation" not in default
 
 
 def test_results_of_other_rows_are_not_replaced(project):

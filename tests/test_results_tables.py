@@ -1,8 +1,8 @@
 """The tables of docs/results.md come from the files of a run, and only those that it has."""
 
-from tools.results_tables import BLOCK, PAGE, TABLES, filled, results_tables
+from tools.results_tables import BLOCK, PAGE, TABLES, ablation, filled, results_tables
 from workflow_scripts.artifacts.csv import write_csv
-from workflow_scripts.artifacts.report import AgentScore, Mean
+from workflow_scripts.artifacts.report import AgentScore, Effect, Mean
 
 PAGE_TEXT = """Before.
 <!-- table: runs -->
@@ -35,6 +35,19 @@ def test_tables_are_made_anew_where_the_run_has_them(tmp_path):
     assert "| all agents | test | 30 | 0.53 [0.36, 0.70] | - |" in text
     assert "old runs" not in text and "old agents" not in text and "old claims" in text
     assert filled(text, tmp_path) == text
+
+
+def test_the_ablation_says_its_seeds(tmp_path):
+    (tmp_path / "tables").mkdir()
+    ends = ("as_written", "as_written", None, None)
+    lines = [
+        Effect(*ends, "test", "exact_match", 30, 0.25, 0.1, 0.4, None, None, None),
+        Effect(*ends, "val", "loss_per_token", 2, 0.5, None, None, None, None, None),
+    ]
+    write_csv(tmp_path / "tables/ablation.csv", Effect, lines)
+    head, _, row = ablation(tmp_path).splitlines()
+    assert head.startswith("| recipe (2 seeds) |")
+    assert row.startswith("| as_written | 0.25 [0.10, 0.40] | - |")
 
 
 def test_every_table_of_the_page_is_known():

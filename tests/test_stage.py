@@ -1,9 +1,12 @@
 """A stage's signature is its command line and its rule's command."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import pytest
+from material import ROOT
 from shell import run_module
 
 from workflow_scripts import stage
@@ -104,3 +107,23 @@ def test_help_says_what_a_stage_and_its_arguments_are():
     done = run_module("workflow_scripts.data.read", "--help")
     assert done.returncode == 0, done.stderr
     assert "--raw PATH" in done.stdout and "(default: 0.01)" in done.stdout
+
+
+def test_a_stage_does_not_wait_for_libraries_that_it_does_not_use():
+    """pyarrow and nltk import them where they are installed, and the values are the same."""
+    code = """
+import sys
+from workflow_scripts.stage import run_stage
+
+def stage():
+    import pyarrow
+    from nltk.stem.porter import PorterStemmer
+
+    print(pyarrow.array(["a"]).to_pylist(), PorterStemmer().stem("stages"))
+    print(sorted({"nltk", "pandas", "scipy.stats"} & sys.modules.keys()))
+
+run_stage(stage)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "['a'] stage\n['nltk']\n"

@@ -112,9 +112,9 @@ def long_run(results: Path) -> str:
 def ablation(results: Path) -> str:
     """Every recipe of the ablation on test rows, in the order of the file."""
     path = results / "tables" / "ablation.csv"
-    effects = [each for each in read_csv(Effect, path) if each.split == "test"]
+    found = read_csv(Effect, path)
     by_recipe: dict[str, dict[str, Effect]] = {}
-    for each in effects:
+    for each in (each for each in found if each.split == "test"):
         by_recipe.setdefault(each.recipe, {})[each.metric] = each
 
     def cells(of: dict[str, Effect], metric: str) -> Iterable[str]:
@@ -122,8 +122,13 @@ def ablation(results: Path) -> str:
         yield number(each.value, each.low, each.high) if each else "-"
         yield number(each.effect, each.effect_low, each.effect_high) if each else "-"
 
+    # A line of a loss counts seeds, where others count rows.
+    seeds = max(each.n for each in found if each.split == "val")
     return markdown(
-        ["recipe", *(cell for name in NAMES.values() for cell in (name, "effect"))],
+        [
+            f"recipe ({seeds} seed{'s' * (seeds > 1)})",
+            *(cell for name in NAMES.values() for cell in (name, "effect")),
+        ],
         (
             [recipe, *(cell for metric in NAMES for cell in cells(of, metric))]
             for recipe, of in by_recipe.items()

@@ -1,6 +1,7 @@
 """The cards that go with a test set or a sample: counts, and what the parts share, measured."""
 
 from collections import Counter
+from collections.abc import Hashable
 from typing import Any
 
 from workflow_scripts.artifacts.data import Card, Shared
@@ -35,8 +36,8 @@ def describe(pool: Pool, parts: dict[str, set[int]]) -> dict[str, Any]:
 
 
 def shared(pool: Pool, one: set[int], other: set[int]) -> Shared:
-    def common(column: dict[int, str]) -> int:
-        return len(({column[idx] for idx in one} & {column[idx] for idx in other}) - {""})
+    def common(column: dict[int, Hashable]) -> int:
+        return len(({column[idx] for idx in one} & {column[idx] for idx in other}) - {0})
 
     return Shared(
         questions=common(pool.question),

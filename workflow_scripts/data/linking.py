@@ -8,12 +8,13 @@ known by the schemas of the rows that state its id.
 """
 
 import functools
+import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from workflow_scripts.artifacts.tables import Link, RowSubject
-from workflow_scripts.data.groups import comparable_text
+from workflow_scripts.data.groups import text_key
 from workflow_scripts.formats.schema import SchemaError, Table
 from workflow_scripts.formats.schema_text import parse_schema
 
@@ -48,11 +49,13 @@ class Linker:
     def __init__(self, rows: Iterable[RowSubject], databases: Databases | None = None):
         self.databases = databases
         at_hand = dict(databases.columns) if databases else {}
-        self.stated: defaultdict[str, set[str]] = defaultdict(set)  # question -> databases
+        self.stated: dict[int, tuple[str, ...]] = {}  # key of a question -> databases
         shown: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         for row in rows:
             if row.db_id:
-                self.stated[comparable_text(row.question)].add(row.db_id)
+                question, name = text_key(row.question), sys.intern(row.db_id)
+                named = self.stated.get(question, ())
+                self.stated[question] = named if name in named else (*named, name)
                 if row.db_id not in at_hand:
                     shown[row.db_id] |= read_schema(row.schema)[1]
         self._known = {name: frozenset(columns) for name, columns in shown.items()} | at_hand
@@ -61,7 +64,7 @@ class Linker:
         tables, columns = read_schema(row.schema)
         if row.db_id:
             return self._named(row.idx, row.db_id, STATED, tables, columns)
-        stated = self.stated.get(comparable_text(row.question), ())
+        stated = self.stated.get(text_key(row.question), ())
         fitting = self._containing(columns, stated)
         if len(fitting) == 1:
             link = self._named(row.idx, fitting[0], QUESTION, tables, columns)

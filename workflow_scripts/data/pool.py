@@ -1,5 +1,6 @@
-"""The rows that samples are drawn from: the short columns in memory, the long texts on disk."""
+"""The rows that samples are drawn from: what decides about them in memory, the texts on disk."""
 
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 
 from workflow_scripts.artifacts.parquet import iter_rows, open_table, write_parquet
 from workflow_scripts.artifacts.tables import Row, RowSubject
-from workflow_scripts.data.groups import comparable_text, group_rows
+from workflow_scripts.data.groups import group_rows, text_key
 from workflow_scripts.data.linking import Linker, read_schema
 
 
@@ -17,33 +18,36 @@ from workflow_scripts.data.linking import Linker, read_schema
 class Pool:
     """What deciding about rows takes; every dict goes from idx to the value.
 
-    `question` and `gold_sql` are comparable texts, "" where there is none. `group` is named by the
-    smallest idx in it, `database` by its id or, where that isn't known, by its tables. `linked`
-    says how the database was found (`data.linking`), None where it was not; `candidates` are the
-    databases that the row may then be about, none where nothing is known.
+    `question` and `gold_sql` are keys of the texts (`text_key`), 0 where there is none. `group` is
+    named by the smallest idx in it, `database` by its id or, where that isn't known, by its tables.
+    `linked` says how the database was found (`data.linking`), None where it was not; `candidates`
+    are the databases that the row may then be about, none where nothing is known.
     """
 
     task: dict[int, str]
-    question: dict[int, str]
-    gold_sql: dict[int, str]
+    question: dict[int, int]
+    gold_sql: dict[int, int]
     group: dict[int, int]
     database: dict[int, str]
     linked: dict[int, str | None]
-    candidates: dict[int, list[str]]
+    candidates: dict[int, tuple[str, ...]]
 
 
 def load_pool(path: Path | str) -> Pool:
-    """Read the short columns of a rows file. Raises EssenceError when it isn't one."""
+    """Read a rows file, and keep some 500 bytes a row. Raises EssenceError when it isn't one."""
     pool = Pool({}, {}, {}, {}, {}, {}, {})
     linker = Linker(iter_rows(RowSubject, path))
+    lists: dict[tuple[str, ...], tuple[str, ...]] = {}  # one object for all rows with the same
     for row in iter_rows(RowSubject, path):
-        pool.task[row.idx] = row.task
-        pool.question[row.idx] = comparable_text(row.question)
-        pool.gold_sql[row.idx] = comparable_text(row.gold_sql)
+        pool.task[row.idx] = sys.intern(row.task)
+        pool.question[row.idx] = text_key(row.question)
+        pool.gold_sql[row.idx] = text_key(row.gold_sql)
         link = linker.link(row)
-        pool.database[row.idx] = link.db_id or _tables_shown(row.schema)
+        pool.database[row.idx] = sys.intern(link.db_id or _tables_shown(row.schema))
         pool.linked[row.idx] = link.how if link.db_id else None
-        pool.candidates[row.idx] = link.candidates
+        candidates = tuple(link.candidates)
+        pool.candidates[row.idx] = lists.setdefault(candidates, candidates)
+    del linker  # what it knows of the questions is as much as a column
     idx = list(pool.task)
     groups = group_rows(idx, list(pool.question.values()), list(pool.gold_sql.values()))
     pool.group.update(zip(idx, groups, strict=True))

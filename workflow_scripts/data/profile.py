@@ -9,7 +9,6 @@ import itertools
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +27,7 @@ from workflow_scripts.artifacts.data import (
 from workflow_scripts.artifacts.parquet import iter_rows, table_of, write_parquet
 from workflow_scripts.artifacts.tables import Lengths, Row
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
-from workflow_scripts.data.groups import comparable_text
+from workflow_scripts.data.groups import comparable_text, digest64
 from workflow_scripts.data.lengths import TokenCounter, box, count_words, read_tokenizer
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Output, run_stage
@@ -102,7 +101,7 @@ class Profiler:
             ("gold SQL", [row.task, sql] if sql else None),
             ("asked", [question] if question else None),
         ):
-            self._texts[kind].append(_digest(*what) if what else 0)
+            self._texts[kind].append(digest64("\0".join(what).encode()) if what else 0)
 
     def duplicates(self) -> dict[str, Finding]:
         found = Findings(DUPLICATES)
@@ -147,12 +146,6 @@ def _first_of_each(findings: Iterable[tuple[str, str]]) -> dict[str, str]:
     for kind, detail in findings:
         first.setdefault(kind, detail)
     return first
-
-
-def _digest(*texts: str) -> int:
-    """Eight bytes: two texts of a million share them by chance once in 40 million files."""
-    digest = blake2b("\0".join(texts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
 
 
 def boxes(lengths: pa.Table, column: str) -> dict[str, Box]:

@@ -9,6 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable
 from fractions import Fraction
 from hashlib import sha256
+from heapq import nsmallest
+from itertools import chain
 
 from workflow_scripts.artifacts.data import SampleSettings
 from workflow_scripts.data.pool import Pool
@@ -107,13 +109,15 @@ def _first_of_each_task(
 ) -> set[int]:
     """For each task the first n of the `free` rows, or all, in a random order of the groups."""
     order = chance("test", seed)
-    left = dict(per_task)
-    chosen: set[int] = set()
-    for idx in sorted(free, key=lambda idx: (order(pool.group[idx]), order(f"row {idx}"))):
-        if left.get(pool.task[idx], 0):
-            left[pool.task[idx]] -= 1
-            chosen.add(idx)
-    return chosen
+    of_task: defaultdict[str, list[int]] = defaultdict(list)
+    for idx in free:
+        of_task[pool.task[idx]].append(idx)
+
+    def place(idx: int) -> bytes:
+        return order(pool.group[idx]) + order(f"row {idx}")
+
+    firsts = (nsmallest(wanted, of_task[task], place) for task, wanted in per_task.items())
+    return set(chain.from_iterable(firsts))
 
 
 def reserved(pool: Pool, rows: Iterable[int]) -> set[int]:
@@ -125,10 +129,10 @@ def reserved(pool: Pool, rows: Iterable[int]) -> set[int]:
 def choose_sample(pool: Pool, kept_back: set[int], settings: SampleSettings) -> set[int]:
     """The idx of one sample. Raises EssenceError when there are too few rows."""
     order = chance("sample", settings.sampling, settings.draw, settings.seed)
-    free = sorted(set(pool.task) - kept_back, key=order)
+    free = pool.task.keys() - kept_back
     if settings.sampling == "natural":
         _check_enough("rows", len(free), settings.rows, len(kept_back), "rows")
-        return set(free[: settings.rows])
+        return set(nsmallest(settings.rows, free, order))
     tasks = [task for task in TASKS if task in set(pool.task.values())]
     chosen: set[int] = set()
     for place, task in enumerate(tasks):
@@ -137,7 +141,7 @@ def choose_sample(pool: Pool, kept_back: set[int], settings: SampleSettings) -> 
         _check_enough(
             f"rows of {task}", len(of_task), wanted, len(kept_back), f"rows (now {settings.rows})"
         )
-        chosen.update(of_task[:wanted])
+        chosen.update(nsmallest(wanted, of_task, order))
     return chosen
 
 

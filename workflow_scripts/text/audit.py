@@ -5,7 +5,6 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from itertools import islice
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from workflow_scripts.artifacts.fit import LengthSummary, TaskFit
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.data.groups import digest64
 from workflow_scripts.data.source_tokens import SourceEncoder
 from workflow_scripts.formats.compact import compact_parts
 from workflow_scripts.formats.prompts import parse_prompt, sections
@@ -81,8 +81,8 @@ def _fit_sources(
             cut_in = _section_at(spans, end)
             kept = {name: spans[name][1] <= end for name in required}
         yield SourceFit(
-            text=_digest(text.encode()),
-            input=_digest(array("I", tokens.ids(room)).tobytes()),
+            text=digest64(text.encode()),
+            input=digest64(array("I", tokens.ids(room)).tobytes()),
             tokens=len(tokens) + model_input.around_source,
             cut_in=cut_in,
             kept=kept,
@@ -127,7 +127,7 @@ def _fit_targets(model_input: ModelInput, targets: list[str]) -> Iterator[Target
     for place, (target, ids, text) in enumerate(zip(targets, encoded, decoded, strict=True)):
         label, answer = labels.get(place, text), answers.get(place, text)
         yield TargetFit(
-            text=_digest(target.strip().encode()),  # as exact match compares
+            text=digest64(target.strip().encode()),  # as exact match compares
             tokens=len(ids) + special,
             cut=len(ids) > label_room,
             survives=text == target,
@@ -214,8 +214,3 @@ def _length_summary(lengths: Counter) -> LengthSummary:
     return LengthSummary(
         median=ordered[math.ceil(len(ordered) / 2) - 1], p95=ordered[p95 - 1], max=ordered[-1]
     )
-
-
-def _digest(data: bytes) -> int:
-    """Eight bytes: two texts of a million share them by chance once in 40 million files."""
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
