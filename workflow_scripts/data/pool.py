@@ -47,7 +47,8 @@ def load_pool(path: Path | str) -> Pool:
         pool.linked[row.idx] = link.how if link.db_id else None
         candidates = tuple(link.candidates)
         pool.candidates[row.idx] = lists.setdefault(candidates, candidates)
-    del linker  # what it knows of the questions is as much as a column
+    del linker  # what it knows of the questions, and the schemas read, are as much as a few columns
+    read_schema.cache_clear()
     idx = list(pool.task)
     groups = group_rows(idx, list(pool.question.values()), list(pool.gold_sql.values()))
     pool.group.update(zip(idx, groups, strict=True))
