@@ -29,7 +29,7 @@ from workflow_scripts.config import (
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.domains import domain_names
-from workflow_scripts.files import to_json
+from workflow_scripts.files import write_json
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.origin import (

@@ -29,20 +29,14 @@ rule list_sections:
         sections="results/report/sections.json",
     log:
         "logs/report/list_sections.log",
-    conda:
-        "../envs/essence.yaml"
     params:
-        sections=to_json(
-            {
-                "sections": sorted(
-                    SECTIONS, key=lambda each: (each["chapter"], each["title"])
-                )
-            }
+        sections=settings_json(
+            sorted(SECTIONS, key=lambda each: (each["chapter"], each["title"]))
         ),
     message:
         "What the report shows"
-    shell:  # a rule with `run` would start another Snakemake
-        "printf %s {params.sections:q} > {output.sections} 2> {log}"
+    run:
+        write_json(output.sections, {"sections": json.loads(params.sections)})
 
 
 rule make_report:
