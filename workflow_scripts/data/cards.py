@@ -20,7 +20,7 @@ DATABASE_FOUND = {
 def describe(pool: Pool, parts: dict[str, set[int]]) -> dict[str, Any]:
     """The keys of every `Card` that follow from the rows drawn; part -> idx comes in."""
     pairs = [(one, two) for place, one in enumerate(parts) for two in list(parts)[place + 1 :]]
-    ways = Counter(pool.linked.values())
+    ways, groups = Counter(pool.linked.values()), Counter(pool.group.values())
     return {
         "tasks": {
             name: {task: sum(pool.task[idx] == task for idx in part) for task in TASKS}
@@ -29,15 +29,18 @@ def describe(pool: Pool, parts: dict[str, set[int]]) -> dict[str, Any]:
         "rows": {name: len(part) for name, part in parts.items()},
         "databases": {name: len({pool.database[i] for i in part}) for name, part in parts.items()},
         "database_found": {words: ways[way] for way, words in DATABASE_FOUND.items()},
-        "groups": len(set(pool.group.values())),
-        "largest_group": max(Counter(pool.group.values()).values()),
+        "groups": len(groups),
+        "largest_group": max(groups.values()),
         "shared": {f"{one}_{two}": shared(pool, parts[one], parts[two]) for one, two in pairs},
     }
 
 
 def shared(pool: Pool, one: set[int], other: set[int]) -> Shared:
+    few, many = sorted((one, other), key=len)
+
     def common(column: dict[int, Hashable]) -> int:
-        return len(({column[idx] for idx in one} & {column[idx] for idx in other}) - {0})
+        known = {column[idx] for idx in few} - {0}
+        return len({column[idx] for idx in many if column[idx] in known})
 
     return Shared(
         questions=common(pool.question),
