@@ -1,6 +1,7 @@
-"""Constrained answers: whatever the weights, a Selector writes JSON of its schema's names."""
+"""Constrained answers: whatever the weights, JSON and SQL name nothing but what the schema has."""
 
 import random
+import re
 
 import pytest
 import torch
@@ -10,11 +11,13 @@ from transformers import T5Config, T5ForConditionalGeneration
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
-from workflow_scripts.formats.answers import parse_selector
+from workflow_scripts.formats.answers import extract_sql, parse_selector
 from workflow_scripts.formats.schema import Column, Table
 from workflow_scripts.formats.schema_text import parse_schema, render_schema
 from workflow_scripts.formats.selector_form import Place, SelectorForm
-from workflow_scripts.model.constraint import Constraint, Vocabulary, selector_constraints
+from workflow_scripts.formats.sql_form import FUNCTIONS, KEYWORDS, SqlForm
+from workflow_scripts.formats.sql_form import Place as SqlPlace
+from workflow_scripts.model.constraint import Constraint, Constraints, Vocabulary
 from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.text.preprocessing import ModelInput
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
@@ -29,13 +32,13 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def vocabulary(tokenizer):
-    return Vocabulary(tokenizer)
+    return Vocabulary.of(tokenizer)
 
 
 @pytest.fixture(scope="module")
-def selectors(real_rows) -> list[Row]:
-    rows = [row_from(record, 1) for record in real_rows.records]
-    return [row for row in rows if row.task == "Selector"]
+def rows(real_rows) -> list[Row]:
+    """Of several tasks."""
+    return [row_from(record, 1) for record in real_rows.records]
 
 
 @pytest.fixture
@@ -68,8 +71,11 @@ def held(constraint: Constraint, tokens: list[int]) -> int:
     return len(tokens)
 
 
-def test_the_answers_of_the_data_pass_in_the_tokens_of_the_tokenizer(selectors, tokenizer):
-    for row, constraint in zip(selectors, selector_constraints(selectors, tokenizer), strict=True):
+def test_the_answers_of_the_data_pass_in_the_tokens_of_the_tokenizer(rows, tokenizer):
+    assert len({row.task for row in rows}) > 1
+    constraints = Constraints(tokenizer)
+    for row in rows:
+        constraint = constraints.of(row.task, row.schema)
         tokens = tokenizer(row.target).input_ids
         assert decode(tokenizer, tokens) == row.target
         assert held(constraint, tokens) == len(tokens)
@@ -115,7 +121,81 @@ def test_any_walk_through_the_tokens_allowed_ends_in_json_of_the_schema(
         assert choice in ("keep_all", "drop_all") or set(choice) <= set(SCHEMA[table])
 
 
-def test_a_model_of_random_weights_is_held_and_its_other_rows_are_not(tokenizer, one_thread):
+SQL = """
+Sub question 1: Which animals?
+SQL
+```sql
+SELECT COUNT(DISTINCT T1.`animal name`), size_1
+  FROM zoo AS T1
+  INNER JOIN `größe` AS t2 ON T1.`id` = t2.`m²`
+  WHERE T2.`ID` >= 3.5 AND `id` NOT LIKE '%it''s zzz%'
+```
+
+Question Solved.
+"""
+
+
+@pytest.fixture(scope="module")
+def sql_form() -> SqlForm:
+    return SqlForm(["zoo", "größe"], ["id", "animal name", "m²", "size_1"])
+
+
+def test_words_that_neither_sqlite_nor_the_schema_has_do_not_pass(tokenizer, vocabulary, sql_form):
+    constraint = Constraint(sql_form, SqlPlace(), vocabulary.in_lower_case())
+    tokens = tokenizer(SQL).input_ids
+    assert held(constraint, tokens) == len(tokens)
+    for old, new in (
+        ("animal name", "animal names"),
+        ("zoo AS", "zoos AS"),
+        ("zoo AS", "zooAS"),
+        ("size_1", "size_2"),
+        ("size_1", "'size_1"),
+        ("T1.`id`", "T1.zoo"),
+        ("COUNT", "COUNTER"),
+        ("SELECT", "PRAGMA"),
+        ("T1.`id`", "TX.`id`"),
+        ("```sql\n", "```json\n"),
+        ("\n```\n", "\n"),
+    ):
+        bad = SQL.replace(old, new, 1)
+        assert bad != SQL
+        tokens = tokenizer(bad).input_ids
+        assert held(constraint, tokens) < len(tokens), bad
+
+
+def test_an_answer_does_not_end_without_sql(tokenizer, vocabulary, sql_form):
+    constraint = Constraint(sql_form, SqlPlace(), vocabulary.in_lower_case())
+    assert tokenizer.eos_token_id not in constraint.allowed(constraint.start)
+    tokens = tokenizer("\n```sql\nSELECT 1\n```\n").input_ids
+    assert held(constraint, tokens) == len(tokens)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_walk_through_the_tokens_allowed_names_what_is_there(
+    tokenizer, vocabulary, sql_form, seed
+):
+    rng = random.Random(seed)
+    constraint = Constraint(sql_form, SqlPlace("gap"), vocabulary.in_lower_case())
+    state, tokens = constraint.start, []
+    for _ in range(300):
+        tokens.append(rng.choice(constraint.allowed(state)))
+        state = constraint.after(state, tokens[-1])
+        if any(place.last == "prose" for _, place in state):
+            break
+    sql = decode(tokenizer, tokens).partition("```")[0]
+    sql = re.sub(r"'[^']*('|$)", "", sql).lower()
+    quoted = re.findall(r"`([^`]*)`", sql)
+    assert set(quoted) <= {"zoo", "größe", "id", "animal name", "m²", "size_1"}
+    words = re.sub(r"`[^`]*(`|$)", " ", sql).split()
+    known = {*KEYWORDS, *FUNCTIONS, "zoo", "größe", "id", "size_1"}
+    known |= {f"t{n}" for n in range(1, 10)}
+    found = {word for each in words for word in re.findall(r"[^\W\d]\w*", each)}
+    *whole, _ = [*found, ""]
+    assert len(tokens) > 5 and [word for word in whole if not any(
+        each.startswith(word) for each in known)] == []  # fmt: skip
+
+
+def test_a_model_of_random_weights_is_held(tokenizer, one_thread):
     torch.manual_seed(3)
     shape = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
     model = T5ForConditionalGeneration(
@@ -129,15 +209,14 @@ def test_a_model_of_random_weights_is_held_and_its_other_rows_are_not(tokenizer,
     rows = [row("Selector", 3), row("Decomposer", 3), row("Selector", 1), row("Selector", 2)]
     reads = ModelInput(tokenizer, recipe)
     answers = answer_rows(model, reads, {"val": rows}, 8, constrained=True)
-    free = answer_rows(model, reads, {"val": rows[1:2]}, 8)
-    assert answers[1].prediction == free[0].prediction
     for asked, answer in zip(rows, answers, strict=True):
         if asked.task == "Selector":
             tables = [table.name for table in parse_schema(asked.schema)]
             assert list(parse_selector(answer.prediction)) == tables
+        else:
+            assert answer.cut or extract_sql(answer.prediction)
 
 
-def test_a_tokenizer_that_cannot_write_json_holds_nothing(selectors):
-    stock = load_tokenizer(ROOT / "resources/models/standin", "stock")
-    constraints = selector_constraints(selectors, stock)
-    assert [c.allowed(c.start) for c in constraints] == [[]] * len(selectors)
+def test_a_tokenizer_that_cannot_write_the_form_holds_nothing(rows):
+    constraints = Constraints(load_tokenizer(ROOT / "resources/models/standin", "stock"))
+    assert [constraints.of(row.task, row.schema) for row in rows] == [None] * len(rows)

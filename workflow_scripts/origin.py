@@ -52,7 +52,7 @@ def origin_note(config: Config) -> str:
         rows_used(config): not reports_rows(config),
         model_used(config): own_model(config),
         f"learning rates times {scale:g}": scale != 1,
-        "Selector held to its schema": config["prediction"]["constrained"],
+        "answers held to their schema": config["prediction"]["constrained"],
     }
     return ", ".join(note for note, differs in notes.items() if differs)
 

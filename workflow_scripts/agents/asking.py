@@ -108,13 +108,15 @@ def _config() -> dict[str, Any]:
     return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
 
 
-def load_back_end(folder: Path | None, endpoint: Path | None, threads: int) -> BackEnd:
-    """The model in a folder, or the one endpoint of a configuration file.
+def load_back_end(
+    folder: Path | None, endpoint: Path | None, threads: int, constrained: bool = False
+) -> BackEnd:
+    """The model in a folder, or the one endpoint of a configuration file, which nothing constrains.
 
     Raises EssenceError when there is none or it cannot be used.
     """
     if endpoint is None:
-        return load_model(folder, threads)
+        return load_model(folder, threads, constrained)
     from workflow_scripts.agents.remote import Remote
     from workflow_scripts.endpoint.client import Client
 
@@ -136,7 +138,7 @@ def _endpoint(file: Path) -> Endpoint:
     return parsed(Endpoint, {"name": named[0], **models[named[0]]["endpoint"]}, where)
 
 
-def load_model(folder: Path | None, threads: int) -> FineTuned:
+def load_model(folder: Path | None, threads: int, constrained: bool = False) -> FineTuned:
     """Raises EssenceError when there is no model or it cannot be used."""
     # Imports make millions of objects that stay: to look for garbage among them takes a quarter of
     # the time to the first answer.
@@ -146,7 +148,8 @@ def load_model(folder: Path | None, threads: int) -> FineTuned:
         import torch
 
         torch.set_num_threads(threads)
-        return FineTuned(found, recipe, "cuda" if torch.cuda.is_available() else "cpu")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return FineTuned(found, recipe, device, constrained=constrained)
     finally:
         gc.freeze()
         gc.enable()

@@ -186,7 +186,9 @@ def evaluate(
         from workflow_scripts.model.device import choose_device
 
         device = choose_device(settings.device, "fp32", threads)
-        back_end = Remembering(FineTuned(model, settings.recipe, device.kind, batch_size))
+        back_end = Remembering(
+            FineTuned(model, settings.recipe, device.kind, batch_size, loop.constrained)
+        )
     lines: list[AgentOutcome] = []
     with Sandbox(Limits(seconds=seconds), threads) as sandbox:
         remembered = CachedSandbox(sandbox, cache / "results")

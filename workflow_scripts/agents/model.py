@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.prompts import to_source
+from workflow_scripts.formats.prompts import parse_prompt, to_source
 from workflow_scripts.text.preprocessing import model_input
 
 
@@ -35,8 +35,16 @@ class FineTuned:
     Raises EssenceError when the folder holds no model that can be used.
     """
 
-    def __init__(self, folder: Path, recipe: Recipe, device: str = "cpu", batch_size: int = 32):
+    def __init__(
+        self,
+        folder: Path,
+        recipe: Recipe,
+        device: str = "cpu",
+        batch_size: int = 32,
+        constrained: bool = False,
+    ):
         # With torch, which whoever only reads traces does without.
+        from workflow_scripts.model.constraint import Constraints
         from workflow_scripts.model.load import load_model
         from workflow_scripts.text.tokenizers import embedding_rows_needed
 
@@ -45,6 +53,7 @@ class FineTuned:
         # What a lossless recipe adds, a fine-tuned model's own tokenizer has.
         self.reads = model_input(folder, recipe.model_copy(update={"tokenizer": "stock"}))
         self.tokenizer = self.reads.tokenizer
+        self.held = Constraints(self.tokenizer) if constrained else None
         rows = self.model.get_input_embeddings().weight.shape[0]
         if embedding_rows_needed(self.tokenizer) > rows:
             raise EssenceError(
@@ -67,12 +76,19 @@ class FineTuned:
             self.recipe.generate_tokens,
             self.batch_size,
             beginnings=starts,
+            constraints=[self.held.of(*_asked(prompt)) for prompt in prompts] if self.held else (),
             say=_nothing,
         )
         return [
             Answer(decode(self.tokenizer, ids), unread)
             for ids, unread in zip(answers, self.reads.unread(sources), strict=True)
         ]
+
+
+def _asked(prompt: str) -> tuple[str, str]:
+    """The task of a prompt and the schema that it shows."""
+    read = parse_prompt(to_source(prompt))
+    return read.task, read.schema
 
 
 def _nothing(_: str) -> None:

@@ -20,7 +20,8 @@ class Loop(Artifact):
     `mean_columns` columns on average or more than `all_columns` together. `decomposer` false: the
     answer is made to begin as if the question were its only sub-question. `repairs`: at most so
     many. `repair_on`: what makes the Refiner begin, SQL that fails (as MAC-SQL does on Spider), or
-    also SQL that returns no row or a NULL in its first rows (as on BIRD).
+    also SQL that returns no row or a NULL in its first rows (as on BIRD). `constrained`: answers
+    can name nothing but tables and columns of the schema that is shown.
     """
 
     selector: Literal["never", "large", "always"] = "large"
@@ -29,6 +30,7 @@ class Loop(Artifact):
     decomposer: bool = True
     repairs: NonNegativeInt = 3
     repair_on: Literal["error", "nothing"] = "error"
+    constrained: bool = False
 
     @classmethod
     def of(cls, agents: Mapping[str, Any]) -> Self:

@@ -6,27 +6,20 @@ Bahdanau 2021, PICARD, reject what does not parse; here nothing that cannot beco
 """
 
 import functools
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.formats.form import AnyBut, Form
 from workflow_scripts.formats.schema_text import parse_schema
-from workflow_scripts.formats.selector_form import Place, SelectorForm
+from workflow_scripts.formats.selector_form import Place as SelectorPlace
+from workflow_scripts.formats.selector_form import SelectorForm
+from workflow_scripts.formats.sql_form import Place as SqlPlace
+from workflow_scripts.formats.sql_form import SqlForm
 from workflow_scripts.text.tokenizers import decode
 
 
-class Form(Protocol):
-    """Places are hashable; an answer starts at the place that it is given with."""
-
-    def goes_on(self, place: Any) -> list[tuple[str, Any]]:
-        """(text, place after it) of everything that may come next."""
-        ...
-
-    def may_end(self, place: Any) -> bool: ...
-
-
-@dataclass
+@dataclass(eq=False)
 class Node:
     """Tokens whose text ends here, and the characters that others go on with."""
 
@@ -37,17 +30,44 @@ class Node:
 class Vocabulary:
     """The texts of a tokenizer's tokens as they stand inside an answer."""
 
-    def __init__(self, tokenizer: Any):
+    def __init__(self, texts: Mapping[int, str], end: int):
+        """`texts`: token -> text; `end`: the token that ends an answer."""
+        self.texts, self.end, self.root = texts, end, Node()
+        self.runs = functools.cache(self._runs)
+        for token, text in texts.items():
+            self._add(text, token)
+
+    @classmethod
+    def of(cls, tokenizer: Any) -> "Vocabulary":
         before = tokenizer.encode("a", add_special_tokens=False)
         head = decode(tokenizer, before)
-        self.end = tokenizer.eos_token_id
-        self.texts: dict[int, str] = {}
-        self.root = Node()
-        for token in range(len(tokenizer)):
-            text = decode(tokenizer, [*before, token]).removeprefix(head)
-            if text and "\ufffd" not in text:  # a part of a character
-                self.texts[token] = text
-                self._add(text, token)
+        texts = {
+            token: decode(tokenizer, [*before, token]).removeprefix(head)
+            for token in range(len(tokenizer))
+        }
+        whole = {token: text for token, text in texts.items() if text and "\ufffd" not in text}
+        return cls(whole, tokenizer.eos_token_id)  # \ufffd: a part of a character
+
+    def in_lower_case(self) -> "Vocabulary":
+        return Vocabulary({token: text.lower() for token, text in self.texts.items()}, self.end)
+
+    def _runs(self, node: Node, piece: AnyBut) -> tuple[list[int], list[Node]]:
+        """From a node on: the tokens that are a run to their end, and nodes before which one ends.
+
+        At these only a character comes that the run cannot have.
+        """
+        tokens, ends, left = [], [], [node]
+        while left:
+            here = left.pop()
+            free = [child for char, child in here.next.items() if char not in piece.characters]
+            for child in free:
+                tokens += child.tokens
+            if here is not node and len(free) < len(here.next):
+                ends.append(
+                    Node(next={c: n for c, n in here.next.items() if c in piece.characters})
+                )
+            left += free
+        return tokens, ends
 
     def _add(self, text: str, token: int) -> None:
         node = self.root
@@ -84,8 +104,13 @@ class Constraint:
         if rest.startswith(text):
             yield rest[len(text) :], place
         elif text.startswith(rest):
+            left = text[len(rest) :]
             for piece, after in self._form.goes_on(place):
-                yield from self._read(text[len(rest) :], piece, after)
+                if isinstance(piece, AnyBut):
+                    if length := _run(left, piece):
+                        yield from self._read(left[length:], "", after)
+                elif piece[0] == left[0]:
+                    yield from self._read(left, piece, after)
 
     def _begin(self, node: Node, rest: str, place: Hashable) -> Iterator[int]:
         for character in rest:
@@ -93,18 +118,40 @@ class Constraint:
             if node is None:
                 return
             yield from node.tokens
-        if node.next:
-            for piece, after in self._form.goes_on(place):
+        if not node.next:
+            return
+        for piece, after in self._form.goes_on(place):
+            if isinstance(piece, AnyBut):
+                tokens, ends = self._vocabulary.runs(node, piece)
+                yield from tokens
+                for end in ends:
+                    yield from self._begin(end, "", after)
+            elif piece[0] in node.next:
                 yield from self._begin(node, piece, after)
 
 
-def selector_constraints(rows: Sequence[Row], tokenizer: Any) -> list[Constraint | None]:
-    """For each Selector row its schema's constraint, one a schema; None for other rows."""
-    vocabulary = Vocabulary(tokenizer)
+def _run(text: str, piece: AnyBut) -> int:
+    """How many characters of the text's beginning are in a run."""
+    return next((n for n, each in enumerate(text) if each in piece.characters), len(text))
 
-    @functools.cache
-    def of_schema(schema: str) -> Constraint:
+
+class Constraints:
+    """Those of a tokenizer's answers; one for each task and schema."""
+
+    def __init__(self, tokenizer: Any):
+        self._vocabulary = Vocabulary.of(tokenizer)
+        self._lower = self._vocabulary.in_lower_case()  # to SQL, case makes no difference
+        self.of = functools.cache(self._of)
+
+    def _of(self, task: str, schema: str) -> Constraint | None:
+        """`schema` as the prompt shows it. None: the vocabulary cannot write answers in their form.
+
+        Raises SchemaError when the schema cannot be read.
+        """
+        if not {"\n", "`"} <= self._vocabulary.root.next.keys():
+            return None
         tables = {t.name: [column.name for column in t.columns] for t in parse_schema(schema)}
-        return Constraint(SelectorForm(tables), Place(), vocabulary)
-
-    return [of_schema(row.schema) if row.task == "Selector" else None for row in rows]
+        if task == "Selector":
+            return Constraint(SelectorForm(tables), SelectorPlace(), self._vocabulary)
+        columns = {column for of_table in tables.values() for column in of_table}
+        return Constraint(SqlForm(tables, columns), SqlPlace(), self._lower)

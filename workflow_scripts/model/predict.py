@@ -30,7 +30,7 @@ def answer_rows(
     constrained: bool = False,
 ) -> list[BoundedPrediction]:
     """An answer a row, in the order of `rows` (split -> rows)."""
-    from workflow_scripts.model.constraint import selector_constraints
+    from workflow_scripts.model.constraint import Constraints
     from workflow_scripts.model.decoding import end_tokens, generate
 
     asked = [row for of_split in rows.values() for row in of_split]
@@ -38,13 +38,14 @@ def answer_rows(
     recipe, tokenizer, ends = reads.recipe, reads.tokenizer, end_tokens(model)
     sources = reads.sources([row.source for row in asked])
     labels = reads.targets([row.target for row in asked])
+    held = Constraints(tokenizer) if constrained else None
     answers = generate(
         model,
         sources,
         reads.pad,
         recipe.generate_tokens,
         batch_size,
-        constraints=selector_constraints(asked, tokenizer) if constrained else (),
+        constraints=[held.of(row.task, row.schema) for row in asked] if held else (),
     )
     inputs = {source: number for number, source in enumerate(dict.fromkeys(map(tuple, sources)))}
     # The end token need not be written for the text to be whole.
@@ -85,7 +86,7 @@ def predict(
     ),
     batch_size: Annotated[int, Setting("rows answered at a time")] = 32,
     constrained: Annotated[
-        bool, Setting("whether a Selector can write nothing but JSON of its schema's names")
+        bool, Setting("whether answers can name nothing but what their schema has")
     ] = False,
     threads: Annotated[int, Setting("CPU threads of torch")] = 1,
     summary: Annotated[Path | None, Output("answering.json: what answering took")] = None,
