@@ -20,7 +20,7 @@ full: $(VENV)/.ready ## the same with five seeds and the ablation, as docs/resul
 	$(BIN)/snakemake --cores $(CORES) --configfile configs/full.yaml
 
 ask: $(VENV)/.ready ## ask the twin's databases on a page in your browser, after `make`
-	$(BIN)/python -m workflow_scripts.agents.ask resources/twin/databases --serve --open
+	$(BIN)/python -m workflow_scripts.agents.ask resources/twin/databases --constrained --serve --open
 
 export: $(VENV)/.ready ## the best run as a Hugging Face folder, results/export/<recipe>/
 	$(BIN)/snakemake --cores $(CORES) export

@@ -83,13 +83,23 @@ def test_the_trace_shows_each_agents_step(asked, monkeypatch):
     back_end = Scripted(
         Selector="no json", Decomposer=decomposed("SELECT x"), Refiner=fenced("SELECT 1")
     )
-    monkeypatch.setattr(command, "usual_loop", lambda: Loop(selector="always"))
+    monkeypatch.setattr(command, "usual_loop", lambda _: Loop(selector="always"))
     code, out, _ = asked(back_end, trace=True)
     assert code == 0
     order = ["1. Selector", "no json", "2. Decomposer", "sub-question 1: Which?"]
     order += ["-> error: no such column: x", "3. Refiner", "-> ok: 1 rows"]
     places = [out.index(text) for text in order]
     assert places == sorted(places)
+
+
+def test_constrained_reaches_the_model(shop, monkeypatch):
+    given, back_end = [], Scripted(Decomposer=GOOD)
+    monkeypatch.setattr(
+        command, "load_back_end", lambda *options: given.append(options) or back_end
+    )
+    for constrained in (False, True):
+        command.ask(shop, "Which?", constrained=constrained)
+    assert [options[-1] for options in given] == [False, True]
 
 
 def test_json_is_the_trace(asked):

@@ -8,10 +8,12 @@ import torch
 from material import ROOT
 from transformers import T5Config, T5ForConditionalGeneration
 
+from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.formats.answers import extract_sql, parse_selector
+from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Column, Table
 from workflow_scripts.formats.schema_text import parse_schema, render_schema
 from workflow_scripts.formats.selector_form import Place, SelectorForm
@@ -215,6 +217,24 @@ def test_a_model_of_random_weights_is_held(tokenizer, one_thread):
             assert list(parse_selector(answer.prediction)) == tables
         else:
             assert answer.cut or extract_sql(answer.prediction)
+
+
+def test_the_agents_are_held_when_asked_to_be(tmp_path, tokenizer, one_thread):
+    torch.manual_seed(3)
+    shape = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    T5ForConditionalGeneration(
+        T5Config(vocab_size=len(tokenizer), decoder_start_token_id=0, **shape)
+    ).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    prompt = render_prompt(
+        Prompt("Selector", "zoos", "?", "", row("Selector", 2).schema, "a.`id` = b.`id`")
+    )
+    recipe = Recipe(
+        name="repaired", prompt="compact", source_tokens=64, target_tokens=8, tokenizer="lossless",
+        padding_in_loss=False, generate_tokens=200,
+    )  # fmt: skip
+    (answer,) = FineTuned(tmp_path, recipe, constrained=True).answer([prompt])
+    assert list(parse_selector(answer.text)) == list(SCHEMA)[:2]
 
 
 def test_a_tokenizer_that_cannot_write_the_form_holds_nothing(rows):

@@ -15,7 +15,7 @@ from typing import Annotated
 from workflow_scripts.agents import show
 from workflow_scripts.agents.asking import Asked, Asker, load_back_end, usual_loop
 from workflow_scripts.agents.schema import read_schema
-from workflow_scripts.artifacts.agents import Trace
+from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.files import to_json
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Operand, Option, run_stage
@@ -29,6 +29,7 @@ def ask(
     endpoint: Annotated[
         Path | None, Option("a configuration file, whose endpoint answers in the model's place")
     ] = None,
+    constrained: Annotated[bool, Option("answers can name nothing but what is there")] = False,
     trace: Annotated[bool, Option("show each agent's step")] = False,
     json: Annotated[bool, Option("print the whole trace as JSON")] = False,
     seconds: Annotated[float, Option("longest query, in processor time")] = Limits.seconds,
@@ -38,13 +39,13 @@ def ask(
     open: Annotated[bool, Option("open the page in a browser")] = False,
 ) -> int:
     """Raises EssenceError when the database, the question or the model cannot be used."""
-    limits = Limits(seconds=seconds)
+    limits, loop = Limits(seconds=seconds), usual_loop(constrained)
     if serve:
-        return _serve(database, model, endpoint, threads, limits, port, open)
+        return _serve(database, model, endpoint, loop, threads, limits, port, open)
     asked, schema = Asked(question, evidence), read_schema(database)
-    back_end = load_back_end(model, endpoint, threads)
+    back_end = load_back_end(model, endpoint, threads, loop.constrained)
     with Sandbox(limits, workers=1) as sandbox:
-        found = Asker(back_end, usual_loop(), sandbox).ask(database, schema, asked)
+        found = Asker(back_end, loop, sandbox).ask(database, schema, asked)
     if json:
         print(to_json(found.model_dump(mode="json")), end="")
     else:
@@ -57,6 +58,7 @@ def _serve(
     place: Path,
     model: Path | None,
     endpoint: Path | None,
+    loop: Loop,
     threads: int,
     limits: Limits,
     port: int,
@@ -66,12 +68,13 @@ def _serve(
 
     databases, at = serve.databases_in(place), serve.listen(port)
     with ThreadPoolExecutor(1) as thread, Sandbox(limits, workers=1) as sandbox, at:
-        back_end = thread.submit(load_back_end, model, endpoint, threads).result()
+        loading = thread.submit(load_back_end, model, endpoint, threads, loop.constrained)
+        back_end = loading.result()
         page = "http://{}:{}".format(*at.getsockname())
         print(f"{page} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
         if show_it:
             webbrowser.open(page)
-        serve.serve(databases, Asker(back_end, usual_loop(), sandbox), thread, at)
+        serve.serve(databases, Asker(back_end, loop, sandbox), thread, at)
     return 0
 
 

@@ -98,9 +98,10 @@ def _usual_recipe() -> Recipe:
     return parsed(Recipe, {"name": name, **own}, f"config.yaml: recipes.{name}")
 
 
-def usual_loop() -> Loop:
-    """As config.yaml sets the agents up."""
-    return Loop.of(_config()["agents"])
+def usual_loop(constrained: bool = False) -> Loop:
+    """As config.yaml sets the agents up; `constrained` where either says so."""
+    loop = Loop.of(_config()["agents"])
+    return loop.model_copy(update={"constrained": constrained or loop.constrained})
 
 
 @functools.cache
