@@ -13,7 +13,7 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/evaluate.smk"
 include: "rules/report.smk"
-include: "rules/endpoints.smk"
+include: "rules/models.smk"
 include: "rules/export.smk"
 
 

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -14,9 +15,11 @@ from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.commands import stage_command
 from workflow_scripts.config import (
     agents_are_evaluated,
+    compared_recipes,
     endpoints,
     example_recipes,
     local_gpus,
+    model_of,
     recipe_settings,
     run_settings,
     runs_of,
@@ -72,14 +75,19 @@ OTHER_DATABASE_FILES = (
     [str(path) for _, path in list_databases(OTHER["databases"])] if OTHER else []
 )
 
-# A folder is taken as it is; a name with a revision is downloaded from the hub first.
-HUB_FOLDER = f"resources/downloads/models/{Path(config['model']['base']).name}"
-BASE_MODEL = (
-    HUB_FOLDER
-    if config["model"].get("revision")
-    else config["model"]["base"].rstrip("/")
-)
+HUB = "resources/downloads/models"
 
+
+def base_folder(model):
+    """Taken as it is; a name with a revision is downloaded from the hub first."""
+    name = model["base"].rstrip("/")
+    return f"{HUB}/{Path(name).name}" if model.get("revision") else name
+
+
+BASE_MODEL = base_folder(config["model"])
+COMPARED = list(
+    compared_recipes(config)
+)  # recipes of the models that are fine-tuned beside it
 ENDPOINTS = endpoints(config)
 ENDPOINT = "results/models/{endpoint}"  # what a compared model answered
 ENDPOINT_DIRS = [ENDPOINT.format(endpoint=name) for name in ENDPOINTS]
@@ -104,6 +112,7 @@ wildcard_constraints:
     run=r"[A-Za-z0-9_.-]+",
     seed=r"\d+",
     endpoint="|".join(map(re.escape, ENDPOINTS)) or "none",
+    hub_model="[^/]+",
 
 
 def run_dirs(recipes=RECIPES, experiment=None):
@@ -121,7 +130,8 @@ def training_inputs(wildcards):
     """A run's rows and the model that it starts from: the base, random weights, another run's."""
     starts_from = runs_of(config, wildcards.recipe)[wildcards.run]["starts_from"]
     run = RUN.format(recipe=wildcards.recipe, run=starts_from, seed=wildcards.seed)
-    folders = {"base": BASE_MODEL, "random": RANDOM_BASE.format(seed=wildcards.seed)}
+    base = base_folder(model_of(config, wildcards.recipe))
+    folders = {"base": base, "random": RANDOM_BASE.format(seed=wildcards.seed)}
     folder = folders.get(starts_from, f"{run}/model")
     return {
         **sample_files(wildcards.recipe, wildcards.run, wildcards.seed),

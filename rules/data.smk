@@ -95,17 +95,25 @@ rule fetch_rows:
         stage_command("data.fetch")
 
 
+# Folder of a model that is downloaded -> its block of the configuration.
+FROM_HUB = {
+    base_folder(model): model
+    for model in map(partial(model_of, config), config["recipes"])
+    if model.get("revision")
+}
+
+
 rule fetch_base_model:
     output:
-        expand(f"{HUB_FOLDER}/{{file}}", file=MODEL_FILES),
+        expand(f"{HUB}/{{{{hub_model}}}}/{{file}}", file=MODEL_FILES),
     log:
-        "logs/data/fetch_base_model.log",
+        "logs/data/fetch_base_model_{hub_model}.log",
     conda:
         "../envs/essence.yaml"
     params:
-        name=config["model"]["base"],
-        revision=config["model"].get("revision"),
-        sha256=config["model"].get("sha256"),
+        name=lambda w: FROM_HUB[f"{HUB}/{w.hub_model}"]["base"],
+        revision=lambda w: FROM_HUB[f"{HUB}/{w.hub_model}"]["revision"],
+        sha256=lambda w: FROM_HUB[f"{HUB}/{w.hub_model}"].get("sha256"),
         out=lambda wildcards, output: str(Path(output[0]).parent),
     message:
         "Downloading the base model {params.name}"

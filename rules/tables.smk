@@ -7,7 +7,8 @@
 ABLATION_ONLY = [folder for folder in ablation_dirs() if folder not in run_dirs()]
 # What the comparison of models is made from, of a run or an endpoint.
 ANSWERED = ["answering.json", *SCORES]
-TOGETHER = ["agents/outcomes.parquet", "agents/answering.json"]
+TOGETHER = "agents/outcomes.parquet"
+COMPARED_DIRS = run_dirs(COMPARED)
 MODEL_CARDS = files_of(
     run_dirs() + ABLATION_ONLY * ABLATION_IN_REPORT, "model/README.md"
 )
@@ -47,9 +48,10 @@ rule tabulate_results:
 
 rule tabulate_models:
     input:
-        files_of(run_dirs(), "training.json", "provenance.json", *ANSWERED),
-        files_of(ENDPOINT_DIRS, *ANSWERED),
-        files_of([folder for folder in ENDPOINT_DIRS if AGENT_SPLITS], *TOGETHER),
+        files_of(run_dirs() + COMPARED_DIRS, "training.json", "provenance.json"),
+        files_of(run_dirs() + COMPARED_DIRS + ENDPOINT_DIRS, *ANSWERED),
+        files_of((COMPARED_DIRS + ENDPOINT_DIRS) * bool(AGENT_SPLITS), TOGETHER),
+        files_of(ENDPOINT_DIRS * bool(AGENT_SPLITS), "agents/answering.json"),
         published=PUBLISHED,
         agents="results/agents/outcomes.parquet" if AGENT_SPLITS else [],
     output:
@@ -65,8 +67,13 @@ rule tabulate_models:
     conda:
         "../envs/essence.yaml"
     params:
-        runs=run_dirs(),
-        model=Path(config["model"]["base"]).name,
+        runs=run_dirs() + COMPARED_DIRS,
+        bases=settings_json(
+            {
+                recipe: Path(model_of(config, recipe)["base"]).name
+                for recipe in RECIPES + COMPARED
+            }
+        ),
         recipe=AGENTS["recipe"],
         endpoints=ENDPOINT_DIRS,
         sizes=settings_json(

@@ -108,7 +108,7 @@ def compared(tmp_path, runs):
     page = tabulate_models(
         runs,
         quoted,
-        "standin",
+        dict.fromkeys(made.RECIPES, "standin"),
         "repaired",
         tmp_path / "models.csv",
         outcomes(tmp_path / "outcomes.parquet", right=1),

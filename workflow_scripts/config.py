@@ -34,7 +34,10 @@ RUN_DEFAULTS = {
     "sources": "own",
 }
 USUAL_VALIDATION_SHARE = 0.2  # goes without saying in a sample's name
-NOT_OF_THE_RECIPE = ("runs", "test_set")  # what stands under a recipe besides its own settings
+# What stands under a recipe besides its own settings; the last two under derived ones alone.
+NOT_OF_THE_RECIPE = ("runs", "test_set", "model", "learning_rate_scale")
+# What an entry of `models` says of its fine-tuning, besides the keys of `model`.
+OF_THE_ENTRY = ("recipe", "run", "learning_rate_scale", "parameters")
 
 
 def source_of(config: Config) -> str | None:
@@ -130,12 +133,22 @@ def run_settings(config: Config, recipe: str, run: str, seed: int) -> Settings:
     return Settings(
         recipe=recipe_settings(config, recipe),
         run=RunSettings(**{key: chosen[key] for key in RunSettings.model_fields}),
-        training=TrainingSettings(**config["training"]),
+        training=TrainingSettings(**_training(config, recipe)),
         seed=seed,
         device=config["model"]["device"],
         precision=config["model"]["precision"],
-        model=model_settings(config["model"]),
+        model=model_settings(model_of(config, recipe)),
     )
+
+
+def _training(config: Config, recipe: str) -> Config:
+    own = config["recipes"][recipe].get("learning_rate_scale")
+    return config["training"] | ({"learning_rate_scale": own} if own else {})
+
+
+def model_of(config: Config, recipe: str) -> Config:
+    """The base model of a recipe's runs: the configuration's, or that of a compared model."""
+    return config["recipes"][recipe].get("model") or config["model"]
 
 
 def model_settings(model: Config) -> ModelSettings:
@@ -148,7 +161,32 @@ def endpoints(config: Config) -> dict[str, Endpoint]:
     return {
         name: Endpoint.model_validate({"name": name, **model["endpoint"]})
         for name, model in config["models"].items()
+        if "endpoint" in model
     }
+
+
+def compared_recipes(config: Config) -> dict[str, Config]:
+    """A recipe with one run for each compared model that is fine-tuned here, named recipe@model."""
+    derived = {}
+    for name, entry in config["models"].items():
+        if "base" in entry:
+            recipe, run = compared_run(config, name)
+            others = {other: None for other in runs_of(config, recipe) if other != run}
+            own = config["recipes"][recipe].get("runs") or {}
+            base = {key: value for key, value in entry.items() if key not in OF_THE_ENTRY}
+            derived[f"{recipe}@{name}"] = {
+                **config["recipes"][recipe],
+                "runs": {**own, **others},
+                "model": {key: config["model"][key] for key in ("device", "precision")} | base,
+                "learning_rate_scale": entry.get("learning_rate_scale"),
+            }
+    return derived
+
+
+def compared_run(config: Config, name: str) -> tuple[str, str]:
+    """(recipe, run) that a compared model is fine-tuned like."""
+    entry = config["models"][name]
+    return entry.get("recipe") or config["agents"]["recipe"], entry["run"]
 
 
 def ablation_names(config: Config) -> list[str]:

@@ -19,6 +19,7 @@ from workflow_scripts.config import (
     SOURCE_KEYS,
     Config,
     ablation_recipes,
+    compared_recipes,
     has_databases,
     runs_of,
     source_of,
@@ -57,7 +58,7 @@ BOUNDS = {
 
 
 def checked(config: Config) -> Config:
-    """Return `config` without removed (null) entries and with the recipes of the ablation.
+    """Return `config` without removed (null) entries and with derived recipes.
 
     Raises EssenceError with one line per fault: key, value, what is wrong, what to do.
     """
@@ -69,7 +70,7 @@ def checked(config: Config) -> Config:
         faults = _contradictions(config)
     if faults:
         raise EssenceError("the configuration is wrong:\n  " + "\n  ".join(faults))
-    config["recipes"] |= ablation_recipes(config)
+    config["recipes"] |= ablation_recipes(config) | compared_recipes(config)
     return config
 
 

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from workflow_scripts.artifacts.settings import ModelSettings
-from workflow_scripts.config import Config, model_settings, splits_tested
+from workflow_scripts.config import (
+    Config,
+    compared_run,
+    model_settings,
+    runs_of,
+    splits_tested,
+)
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.text.architecture import architecture_of
 
@@ -50,13 +56,15 @@ def _settings_faults(model: ModelSettings, device: str, key: str) -> Iterator[st
 
 
 def compared_faults(config: Config) -> Iterator[str]:
-    for name, model in config["models"].items():
-        endpoint = model["endpoint"]
-        if endpoint.get("budget") and not endpoint.get("prices"):
-            yield (
-                f"models.{name}.endpoint.budget is set, but models.{name}.endpoint.prices is not. "
-                "Set the prices of a million tokens: {input: ..., output: ...}."
-            )
+    """The faults of the models that are compared with the best run."""
+    for name, entry in config["models"].items():
+        if ("endpoint" in entry) == ("base" in entry):
+            yield f"models.{name} needs either endpoint or base, with the run to fine-tune it like."
+        elif "endpoint" in entry:
+            yield from _endpoint_faults(entry["endpoint"], f"models.{name}.endpoint")
+        else:
+            yield from _base_faults(config, name)
+    yield from _one_folder(config)
     recipe = config["agents"]["recipe"]
     known = recipe in config["recipes"]
     if config["models"] and known and not splits_tested(config, recipe):
@@ -64,3 +72,42 @@ def compared_faults(config: Config) -> Iterator[str]:
             f"models: they are compared on test rows, but agents.recipe ({recipe}) keeps none. "
             "Set test_set.rows and the recipe's test_set, or empty models."
         )
+
+
+def _endpoint_faults(endpoint: Config, key: str) -> Iterator[str]:
+    if endpoint.get("budget") and not endpoint.get("prices"):
+        yield (
+            f"{key}.budget is set, but {key}.prices is not. Set the prices of a million tokens: "
+            "{input: ..., output: ...}."
+        )
+
+
+def _base_faults(config: Config, name: str) -> Iterator[str]:
+    key, entry = f"models.{name}", config["models"][name]
+    if "run" not in entry:
+        yield f"{key}: missing run. Name the run that it is fine-tuned like."
+        return
+    recipe, run = compared_run(config, name)
+    if recipe not in config["recipes"]:
+        known = ", ".join(config["recipes"])
+        yield f"{key}.recipe is {recipe!r}, which is no recipe. Recipes: {known}."
+    elif run not in (runs := runs_of(config, recipe)):
+        yield f"{key}.run is {run!r}, which is no run of {recipe}. Runs: {', '.join(runs)}."
+    elif runs[run]["starts_from"] != "base" or runs[run]["scored_on"] != "self":
+        yield f"{key}.run is {run!r}, which needs other runs. Name one that starts from the base."
+    else:
+        yield from model_faults({"device": config["model"]["device"], **entry}, key)
+
+
+def _one_folder(config: Config) -> Iterator[str]:
+    """Models of the hub are downloaded to folders of their last names."""
+    meant: dict[str, tuple[str, str]] = {}
+    for model in (config["model"], *config["models"].values()):
+        if model.get("revision") and "base" in model:
+            one = (model["base"], model["revision"])
+            other = meant.setdefault(Path(model["base"]).name, one)
+            if other != one:
+                yield (
+                    f"models: {' at '.join(one)} and {' at '.join(other)} would be downloaded to "
+                    "one folder. Compare them in two clones."
+                )

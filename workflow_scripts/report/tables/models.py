@@ -52,19 +52,21 @@ Features = dict[str, str]  # feature -> text
 Columns = dict[str, Features]  # name of a model -> its features
 
 
-def run_features(seeds: list[Run], model: str, together: Mapping[str, str] | str) -> Features:
-    """Of the seeds of a run. `model`: name of the base model; `together`: see `_results`."""
+def run_features(seeds: list[Run], base: str, together: Mapping[str, str] | str) -> Features:
+    """Of the seeds of a run. `base`: name of the base model; `together`: see `_results`."""
     run = seeds[0]
     provenance, settings = run.provenance, run.settings
     before = provenance.base.run
     after = f", after {before} and what it started from" if before else ""
     seconds = [each.provenance.seconds.get("train") for each in seeds]
     took = [each.answering for each in seeds]
+    lora = run.training.settings.model.lora
+    trained = f"adapters of rank {lora.rank} (LoRA)" if lora else "all weights"
     return {
-        "Base architecture": f"T5, {model}",
+        "Base architecture": f"{run.training.settings.model.architecture}, {base}",
         "Parameters": f"{provenance.model.parameters:,}",
         "Training data": f"{settings.rows} rows, {settings.sampling} mix of tasks{after}",
-        "Training method": "supervised multitask fine-tuning of all weights",
+        "Training method": f"supervised multitask fine-tuning of {trained}",
         "Training, seconds": "not kept" if None in seconds else f"{fmean(seconds):.0f}{after}",
         "Training device": f"{provenance.device.kind}, {provenance.device.precision}",
         "Seconds an answer": f"{fmean(map(_seconds, took)):.2g}, in batches",
@@ -176,7 +178,7 @@ def comparison(quoted: QuotedModels, measured: Columns) -> list[list[str]]:
 def tabulate_models(
     runs: Annotated[list[Run], Setting("run folders of all recipes")],
     published: Annotated[Published, Input("resources/published.json")],
-    model: Annotated[str, Setting("name of the base model")],
+    bases: Annotated[dict, Setting("recipe -> name of its base model")],
     recipe: Annotated[str, Setting("of the run in the agents' place")],
     table: Annotated[Path, Output("models.csv")],
     agents: Annotated[Path | None, Input("outcomes.parquet of that run")] = None,
@@ -186,9 +188,10 @@ def tabulate_models(
     quoted, measured = published.models, {}
     for name, seeds in best_runs(runs).items():
         together: Mapping[str, str] | str = f"asked of the best run of {recipe} alone"
-        if name == recipe:
-            together = end_to_end(read_rows(AgentOutcome, agents)) if agents else NO_DATABASE
-        measured[f"{name}: {seeds[0].name}"] = run_features(seeds, model, together)
+        own = seeds[0].folder / "agents/outcomes.parquet"
+        if outcomes := agents if name == recipe else own if own.is_file() else None:
+            together = end_to_end(read_rows(AgentOutcome, outcomes))
+        measured[f"{name}: {seeds[0].name}"] = run_features(seeds, bases[name], together)
     for folder in endpoints:
         measured[folder.name] = endpoint_features(folder, sizes[folder.name])
     columns = ["feature", *quoted.columns, *measured]

@@ -1,5 +1,6 @@
-# In:  test rows, their databases; a server for each model of `models:` that has an endpoint.
-# Out: results/models/<name>/: predictions.parquet, answering.json, scores.json, sql_scores.json,
+# In:  test rows, their databases; a server for each model of `models:` that has an endpoint, a run
+#      for each that is fine-tuned here.
+# Out: results/runs/<recipe>@<name>/<run>/seed<k>/agents/; results/models/<name>/: predictions.parquet, answering.json, scores.json, sql_scores.json,
 #      verdicts.parquet; agents/, what it did in the agents' place. Every answer is kept in
 #      resources/downloads/answers/<name>/ and never asked for again.
 
@@ -94,3 +95,24 @@ use rule run_agents as run_agents_of_endpoint with:
         answers=lambda w: ENDPOINTS[w.endpoint].folder,
     message:
         "{wildcards.endpoint} in the agents' place"
+
+
+use rule run_agents as run_agents_of_run with:
+    input:
+        [f"{RUN}/model/{name}" for name in MODEL_FILES],
+        **AGENT_INPUTS,
+    output:
+        outcomes=f"{RUN}/agents/outcomes.parquet",
+        traces=f"{RUN}/agents/traces.jsonl",
+        summary=[],
+    log:
+        "logs/runs/{recipe}/{run}/seed{seed}/agents.log",
+    benchmark:
+        "results/benchmarks/runs/{recipe}/{run}/seed{seed}/agents.jsonl"
+    params:
+        settings=lambda w: settings_json(
+            run_settings(config, w.recipe, w.run, int(w.seed))
+        ),
+        model=f"{RUN}/model",
+    message:
+        "{wildcards.run} ({wildcards.recipe}, seed {wildcards.seed}) in the agents' place"
