@@ -1,8 +1,10 @@
 """An endpoint that fails in every way: nothing is lost, nothing asked twice, no budget passed."""
 
+import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,7 @@ import time
 
 import pytest
 import served_model
+import yaml
 from material import ROOT
 from served_model import LATE, RETRY_AFTER, Proxy, Server
 from test_agents_loop import decomposed
@@ -293,3 +296,44 @@ def test_messages_are_those_of_the_row(system):
     row = row_of("How many?", 1)
     row.source = source
     assert [each["role"] for each in messages_of(row)] == ["system"] * bool(system) + ["user"]
+
+
+def smoke_with_models(project, server, proxy):
+    """The smoke configuration with one model behind the proxy, and one that is fine-tuned."""
+    entry = {"base_url": f"http://127.0.0.1:{proxy.port}/v1", "model": str(server.model)}
+    entry |= {"key": VARIABLE, "answer_tokens": 16, "prices": {"input": 1, "output": 2}}
+    models = {"tiny": {"endpoint": entry}}
+    models["again"] = {"base": "resources/models/standin", "run": "exp3_bs4_lr1e-4"}
+    overlay = project.folder / "configs/smoke.yaml"
+    overlay.write_text(yaml.safe_dump({**yaml.safe_load(overlay.read_text()), "models": models}))
+
+
+@pytest.mark.pipeline
+def test_models_are_compared_by_the_smoke_configuration(project, server, proxy, monkeypatch):
+    smoke_with_models(project, server, proxy)
+    monkeypatch.delenv(VARIABLE)
+    table = "results/tables/models.csv"
+    assert {"ask_endpoint", "run_agents_of_run"} <= set(project.stale(table)), "plans without a key"
+    done = project.snakemake("--cores", "2", "results/models/tiny/answering.json", check=False)
+    assert done.returncode and f"environment variable {VARIABLE}, which is not set" in (
+        done.stdout + done.stderr
+    )
+    monkeypatch.setenv(VARIABLE, KEY)
+    proxy.reset(None, "500", "garbage", None, "dropped")
+    project.snakemake("--cores", "2", table)
+    with open(project.folder / table) as file:
+        lines = {line["feature"]: line for line in csv.DictReader(file)}
+    end_to_end = lines["End to end, execution accuracy (unseen databases)"]
+    again = "repaired@again: exp3_bs4_lr1e-4"
+    assert end_to_end["tiny"].endswith("n = 4") and end_to_end[again].endswith("n = 4")
+    exact = lines["All tasks, exact match (test rows)"]
+    assert exact[again] == exact["repaired: exp3_bs4_lr1e-4"] and exact["tiny"].startswith("0.000")
+    assert "tokens read" in lines["Cost of the answers"]["tiny"]
+    assert set(proxy.answered.values()) == {1}, "rows, questions and repairs: each asked once"
+    assert project.stale(table) == {}
+    proxy.reset()
+    shutil.rmtree(project.folder / "results/models")
+    project.snakemake("--cores", "2", "results/models/tiny/scores.json")
+    assert not proxy.attempts, "answers outlive results/"
+    for file in project.folder.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
