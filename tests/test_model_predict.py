@@ -9,6 +9,7 @@ import pytest
 import tiny_model
 import torch
 
+from workflow_scripts.artifacts.endpoint import Answering
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
@@ -55,6 +56,15 @@ def test_equal_inputs_have_one_number_and_answers_beyond_the_limit_are_marked(ti
     assert sorted(set(numbers.values())) == list(range(len(set(first_words)))) != list(range(18))
     assert [line.reachable for line in lines] == [len(row.target.split()) <= 5 for row in rows]
     assert {line.reachable for line in lines} == {True, False}
+
+
+def test_what_answering_took_is_told(tiny, tmp_path):
+    lines = predict(tiny, tmp_path / "p", splits=["val"], summary=tmp_path / "answering.json")
+    took = Answering.read(tmp_path / "answering.json")
+    distinct = {line.input: line for line in lines}.values()
+    assert (took.asked, took.answers) == (9, len(distinct)) and took.seconds > 0
+    assert took.ended.get("length", 0) == sum(line.cut for line in distinct)
+    assert took.output_tokens == sum(line.prediction_tokens for line in distinct)
 
 
 def test_equal_predictions_are_equal_to_the_byte(tiny, tmp_path):

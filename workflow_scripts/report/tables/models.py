@@ -152,6 +152,7 @@ def _ended(took: Iterable[Answering]) -> str:
 
 
 def _cost(took: list[Answering]) -> str:
+    """Of all answers; what rows and questions both needed counts with both, and was paid once."""
     answers = sum(each.answers for each in took)
     if None in [count for each in took for count in (each.input_tokens, each.output_tokens)]:
         return f"not known: the server does not count tokens ({answers} answers)"
