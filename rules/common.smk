@@ -85,9 +85,8 @@ def base_folder(model):
 
 
 BASE_MODEL = base_folder(config["model"])
-COMPARED = list(
-    compared_recipes(config)
-)  # recipes of the models that are fine-tuned beside it
+# Recipes of the models that are fine-tuned beside it.
+COMPARED = list(compared_recipes(config))
 ENDPOINTS = endpoints(config)
 ENDPOINT = "results/models/{endpoint}"  # what a compared model answered
 ENDPOINT_DIRS = [ENDPOINT.format(endpoint=name) for name in ENDPOINTS]
@@ -112,7 +111,6 @@ wildcard_constraints:
     run=r"[A-Za-z0-9_.-]+",
     seed=r"\d+",
     endpoint="|".join(map(re.escape, ENDPOINTS)) or "none",
-    hub_model="[^/]+",
 
 
 def run_dirs(recipes=RECIPES, experiment=None):

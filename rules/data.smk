@@ -108,6 +108,9 @@ rule fetch_base_model:
         expand(f"{HUB}/{{{{hub_model}}}}/{{file}}", file=MODEL_FILES),
     log:
         "logs/data/fetch_base_model_{hub_model}.log",
+    wildcard_constraints:
+        hub_model="|".join(re.escape(Path(folder).name) for folder in FROM_HUB)
+        or "none",
     conda:
         "../envs/essence.yaml"
     params:

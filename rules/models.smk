@@ -113,6 +113,6 @@ use rule run_agents as run_agents_of_run with:
         settings=lambda w: settings_json(
             run_settings(config, w.recipe, w.run, int(w.seed))
         ),
-        model=f"{RUN}/model",
+        model=lambda wildcards, input: str(Path(input[0]).parent),
     message:
         "{wildcards.run} ({wildcards.recipe}, seed {wildcards.seed}) in the agents' place"
