@@ -70,6 +70,11 @@ def test_an_endpoint_is_read_from_a_configuration_file(tmp_path):
     assert str(client.folder) == "resources/downloads/answers/far"
 
 
+def test_the_answers_of_an_endpoint_are_free(tmp_path):
+    with pytest.raises(EssenceError, match="cannot be constrained"):
+        load_back_end(None, tmp_path / "mine.yaml", 1, constrained=True)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -118,6 +118,10 @@ def load_back_end(
     """
     if endpoint is None:
         return load_model(folder, threads, constrained)
+    if constrained:
+        raise EssenceError(
+            f"{endpoint}: an endpoint cannot be constrained. Leave --constrained out."
+        )
     from workflow_scripts.agents.remote import Remote
     from workflow_scripts.endpoint.client import Client
 
