@@ -65,11 +65,14 @@ def idx_in(path: Path | str) -> set[int]:
 
 
 def copy_rows(path: Path | str, wanted: Collection[int], out: Path | str) -> None:
-    """Copy the rows with these idx from `path` to `out`, in the order of idx."""
-    values = pa.array(sorted(wanted), pa.int64())
-    file = open_table(Row, path)
-    batches = (
-        batch.filter(pc.is_in(batch["idx"], value_set=values)) for batch in file.iter_batches(1024)
-    )
-    table = pa.Table.from_batches(batches, file.schema_arrow)
-    write_parquet(out, table.sort_by("idx").combine_chunks())
+    """Copy the rows with these idx from `path` to `out`, in the order of idx.
+
+    The long texts are read of those row groups alone that hold one of them.
+    """
+    file, values = open_table(Row, path), pa.array(sorted(wanted), pa.int64())
+    found = [file.schema_arrow.empty_table()]
+    for group in range(file.num_row_groups):
+        here = pc.is_in(file.read_row_group(group, ["idx"])["idx"], value_set=values)
+        if pc.any(here).as_py():
+            found.append(file.read_row_group(group).filter(here))
+    write_parquet(out, pa.concat_tables(found).sort_by("idx").combine_chunks())
