@@ -234,7 +234,7 @@ def test_how_an_answer_ended_is_kept(sent, text, kind, cut, endpoint, proxy, tmp
         (["401"], {}, rf"endpoint\.key: \S+ refuses the key in {VARIABLE} .*\${VARIABLE}"),
         (["404"], {}, r"endpoint\.model is .* does not know it.*base_url usually ends in /v1"),
         (["400"], {}, r"models\.tiny\.endpoint: \S+ refuses a request"),
-        (["429"] * 2, {"retries": 1}, r"endpoint\.at_once is 2: .* 2 times"),
+        (["429"] * 2, {"retries": 1}, r"endpoint\.at_once is 2: .* too many requests"),
         (
             ["another shape"] * 2,
             {"retries": 1},

@@ -42,8 +42,8 @@ def told(error: openai.OpenAIError, endpoint: Endpoint) -> str:
             )
         case openai.RateLimitError():
             return (
-                f"{endpoint.place('at_once')} is {endpoint.at_once}: {url} says too many requests "
-                f"or no credit, {tries} times ({said}). Lower it, or wait. {KEPT}"
+                f"{endpoint.place('at_once')} is {endpoint.at_once}: {url} still says too many "
+                f"requests, or no credit ({said}). Lower it, or wait. {KEPT}"
             )
         case openai.APIStatusError() if error.status_code < 500:
             return f"models.{endpoint.name}.endpoint: {url} refuses a request ({said}). {KEPT}"
