@@ -76,7 +76,8 @@ def test_no_rows_are_an_answer(asked):
     ],
 )
 def test_a_refusal_is_clear(asked, back_end, said):
-    assert asked(back_end) == (1, said + "\n", "")
+    assert asked(back_end) == (1, said + "\n", "note: --trace shows what was tried\n")
+    assert asked(back_end, trace=True)[2] == ""
 
 
 def test_the_trace_shows_each_agents_step(asked, monkeypatch):

@@ -51,6 +51,8 @@ def ask(
     else:
         print("\n".join([*(show.trace_lines(found) if trace else ()), *show.answer_lines(found)]))
         _warn_of_unread(found)
+        if not found.answered and not trace:
+            print("note: --trace shows what was tried", file=sys.stderr)
     return 0 if found.answered else 1
 
 
