@@ -131,3 +131,13 @@ def test_random_weights_say_that_they_are_random(base, tmp_path):
     assert "learned nothing" in (one / "README.md").read_text()
     model = load_model(one)
     assert model.config.d_model == 16
+
+
+def test_a_decoder_only_model_with_random_weights_keeps_its_chat_template(tmp_path):
+    base = tiny_model.make_causal_base(tmp_path / "llama", tiny_model.CHAT)
+    random_weights(base, tmp_path / "out", seed=3)
+    assert load_model(tmp_path / "out").config.hidden_size == 16
+    assert load_tokenizer(tmp_path / "out", "stock").chat_template == tiny_model.CHAT
+    (base / "config.json").write_text("{}")
+    with pytest.raises(EssenceError, match="no configuration of a model"):
+        random_weights(base, tmp_path / "other")

@@ -41,7 +41,7 @@ def random_weights(
         model.generation_config = type(model.generation_config).from_pretrained(config)
     with published(out) as stage:
         model.float().save_pretrained(stage)
-        for path in config.glob("*token*"):
+        for path in [*config.glob("*token*"), *config.glob("*.jinja")]:
             shutil.copyfile(path, stage / path.name)
         card = CARD.format(config=config, seed=seed, parameters=model.num_parameters())
         write_text(stage / "README.md", card)

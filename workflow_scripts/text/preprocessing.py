@@ -83,7 +83,7 @@ class CausalInput(ModelInput):
                 "the tokenizer has no end token, so no answer could end. Set eos_token in "
                 "tokenizer_config.json of model.base."
             )
-        # The pad token is never read; where there is none, any other can stand there.
+        # Read only where padding counts in the loss: for want of one, the end token will do.
         self.pad = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self._start = [
             token
