@@ -20,7 +20,7 @@ from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS, render_prompt, to_source
-from workflow_scripts.model import predict
+from workflow_scripts.model import adapters, predict
 from workflow_scripts.model import train as stage
 from workflow_scripts.model.adapters import check_extras, with_adapters
 from workflow_scripts.model.decoding import generate
@@ -336,6 +336,27 @@ def test_what_needs_a_gpu_or_a_package_says_so(setting, kind, said, monkeypatch)
     with pytest.raises(EssenceError, match=rf"model.{setting} .*{said}"):
         check_extras(ModelSettings(architecture="causal", **{setting: True}), device)
     check_extras(ModelSettings(architecture="causal"), device)
+
+
+def test_what_is_not_trained_is_held_in_few_bits(tiny, monkeypatch):
+    """The library's part, which needs a GPU, is left out."""
+    asked = {}
+
+    def load(folder, dtype, **options):
+        asked.update(options, dtype=dtype)
+        return load_model(folder, dtype)
+
+    monkeypatch.setattr(adapters, "load_model", load)
+    device = DeviceFacts(kind="cuda", name="made up", precision="bf16", threads=1, notes=[])
+    for load_4bit in (False, True):
+        chosen = settings(lora=LORA, load_4bit=load_4bit)
+        model = adapters.model_to_train(tiny / "chat", None, chosen, device)
+        assert asked["dtype"] == "bfloat16" and ("quantization_config" in asked) == load_4bit
+        names = [name for name, each in model.named_parameters() if each.requires_grad]
+        assert names and all("lora" in name for name in names)
+    config = asked["quantization_config"]
+    assert config.load_in_4bit and config.bnb_4bit_quant_type == "nf4"
+    assert config.bnb_4bit_compute_dtype == torch.bfloat16
 
 
 @pytest.mark.pipeline
