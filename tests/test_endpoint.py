@@ -259,6 +259,14 @@ def test_what_is_wrong_is_told_with_its_key(faults, settings, said, endpoint, pr
     assert KEY not in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["sk-one\nsk-two", "sk-é", " \n"])
+def test_what_cannot_be_a_key_is_not_told(key, endpoint, proxy, tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, key)
+    with pytest.raises(EssenceError, match=rf"{VARIABLE}, which (holds|is not)") as error:
+        Client(endpoint, tmp_path).answers(asked(1))
+    assert "sk-" not in str(error.value) and not proxy.attempts
+
+
 def test_a_failure_keeps_what_was_answered(endpoint, proxy, tmp_path):
     client = Client(changed(endpoint, at_once=1), tmp_path)
     proxy.reset(None, None, "400")

@@ -15,13 +15,18 @@ KEPT = "What was answered is kept: run the same command again."
 
 
 def key_of(endpoint: Endpoint) -> str | None:
-    """From the environment. Raises EssenceError where the variable is not set."""
+    """From the environment. Raises EssenceError where the variable holds no key.
+
+    What no header can carry is refused here: the library would tell it, key and all.
+    """
     if not endpoint.key:
         return None
-    if key := os.environ.get(endpoint.key):
+    key = os.environ.get(endpoint.key, "").strip()
+    if key and key.isascii() and key.isprintable():
         return key
+    wrong = "holds what is no key (a line break, or letters beyond ASCII)" if key else "is not set"
     raise EssenceError(
-        f"{endpoint.place('key')} names the environment variable {endpoint.key}, which is not set. "
+        f"{endpoint.place('key')} names the environment variable {endpoint.key}, which {wrong}. "
         f"Set it and run the same command again: export {endpoint.key}=..."
     )
 
@@ -69,7 +74,7 @@ def _said(error: openai.OpenAIError, endpoint: Endpoint) -> str:
         said = f"{error.status_code}: {error.response.text}"
     else:
         said = str(error.__cause__ or error)
-    if key := endpoint.key and os.environ.get(endpoint.key):
+    if key := key_of(endpoint):
         said = said.replace(key, f"${endpoint.key}")
     said = " ".join(said.split())
     return said if len(said) <= SHOWN else f"{said[:SHOWN]} ..."

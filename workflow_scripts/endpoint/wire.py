@@ -14,9 +14,9 @@ import httpx2
 from openai import DefaultAsyncHttpxClient
 from pydantic import BaseModel, Field, ValidationError
 
-from workflow_scripts.endpoint.ledger import Ledger
+from workflow_scripts.endpoint.ledger import Attempt, Ledger
 
-SHOWN = 80  # characters of what a server said, in a message
+SHOWN = 80  # characters of what came in place of an answer, in a message
 
 
 class Message(BaseModel):
@@ -54,31 +54,35 @@ class Wire(DefaultAsyncHttpxClient):
 
         Raises OverBudget, and httpx2.RequestError where the attempt may be repeated.
         """
-        async with self.ledger.attempt(request.content) as attempt:
-            started = time.perf_counter()
-            try:
-                async with asyncio.timeout(self.ledger.endpoint.timeout):
-                    response = await super().send(request, **options)
-                if response.is_error:
-                    attempt.cost = 0.0
-                    self.faults += 1
-                    return response
-                reply = _reply(response)
-            except (httpx2.ConnectError, httpx2.ConnectTimeout):
-                attempt.cost = 0.0  # nothing was sent
-                self.faults += 1
-                raise
-            except httpx2.RequestError:
-                self.faults += 1
-                raise
-            except TimeoutError:
-                self.faults += 1
-                raise httpx2.ReadTimeout("no whole answer in time", request=request) from None
-            prices = self.ledger.endpoint.prices
-            if prices and (usage := reply.usage):
-                attempt.cost = prices.of(usage.prompt_tokens, usage.completion_tokens)
-            response.extensions["seconds"] = time.perf_counter() - started
+        try:
+            async with self.ledger.attempt(request.content) as attempt:
+                response = await self._send(attempt, request, **options)
+        except httpx2.RequestError:
+            self.faults += 1
+            raise
+        self.faults += response.is_error
+        return response
+
+    async def _send(
+        self, attempt: Attempt, request: httpx2.Request, **options: Any
+    ) -> httpx2.Response:
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.ledger.endpoint.timeout):
+                response = await super().send(request, **options)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout):
+            attempt.cost = 0.0  # nothing was sent
+            raise
+        except TimeoutError:
+            raise httpx2.ReadTimeout("no whole answer in time", request=request) from None
+        if response.is_error:
+            attempt.cost = 0.0
             return response
+        usage, prices = _reply(response).usage, self.ledger.endpoint.prices
+        if usage and prices:
+            attempt.cost = prices.of(usage.prompt_tokens, usage.completion_tokens)
+        response.extensions["seconds"] = time.perf_counter() - started
+        return response
 
 
 def _reply(response: httpx2.Response) -> Reply:
