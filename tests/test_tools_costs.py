@@ -1,0 +1,29 @@
+"""The processor time of jobs is counted to their end, by stage."""
+
+import subprocess
+import sys
+
+from tools.costs import by_stage, environment
+
+
+def test_a_job_counts_with_the_processes_it_started(tmp_path):
+    (tmp_path / "busy.py").write_text("sum(range(10_000_000))")
+    (tmp_path / "twice.py").write_text(
+        "import subprocess, sys\nfor _ in 'ab': subprocess.run([sys.executable, '-m', 'busy'])"
+    )
+    for name in ("busy", "twice", "twice"):
+        subprocess.run(
+            ["bash", "-c", f"set -euo pipefail; PATH={sys.prefix}/bin:$PATH; python -m {name}"],
+            env=environment(tmp_path),
+            cwd=tmp_path,
+            check=True,
+        )
+    jobs, seconds = by_stage((tmp_path / "costs").read_text())
+    assert jobs == {"busy": 1, "twice": 2}
+    assert seconds["twice"] / 2 > 1.3 * seconds["busy"] > 0
+
+
+def test_a_line_names_its_stage_and_its_minutes():
+    command = "set -euo pipefail; python -m workflow_scripts.data.read --raw a > b"
+    assert by_stage(f"1m2.5s 0m0.25s {command}\n")[1] == {"data.read": 62.75}
+    assert by_stage("0m1.0s 0m0.0s printf %s > b; python -m snakemake -n\n")[0] == {"snakemake": 1}
