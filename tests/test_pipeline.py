@@ -16,6 +16,7 @@ from workflow_scripts.artifacts.runs import SqlScores
 from workflow_scripts.artifacts.tables import Link
 from workflow_scripts.data.pool import idx_in
 from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
+from workflow_scripts.model.fetch import FILES as MODEL_FILES
 
 pytestmark = pytest.mark.pipeline
 
@@ -108,6 +109,13 @@ def test_rows_of_another_file_are_answered_and_executed(project):
         if (score.split, score.task, score.metric) == ("other", "all", "linked_rate")
     ]
     assert (linked.value, linked.n) == (1, 3)
+
+
+def test_the_best_run_is_exported_when_asked_for(project):
+    project.snakemake("--cores", "1", "export")
+    folder = project.folder / "results/export/repaired"
+    files = {path.name for path in folder.iterdir()}
+    assert files == {"README.md", *MODEL_FILES}
 
 
 def test_a_figures_style_reruns_that_figure(project):
