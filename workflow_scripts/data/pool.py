@@ -34,7 +34,7 @@ class Pool:
 
 
 def load_pool(path: Path | str) -> Pool:
-    """Read a rows file, and keep some 500 bytes a row. Raises EssenceError when it isn't one."""
+    """Read a rows file, and keep some 600 bytes a row. Raises EssenceError when it isn't one."""
     pool = Pool({}, {}, {}, {}, {}, {}, {})
     linker = Linker(iter_rows(RowSubject, path))
     lists: dict[tuple[str, ...], tuple[str, ...]] = {}  # one object for all rows with the same
