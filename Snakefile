@@ -28,6 +28,7 @@ localrules:
 
 
 onstart:
+    let_scheduler_rest()
     # Dies with this process, unlike Snakemake's own lock, which outlives a kill (see nolock in
     # profiles/). Held by the main process only; jobs on a cluster do not come here.
     OWNED.append(take(".snakemake/essence.lock", f"The folder {os.getcwd()}"))

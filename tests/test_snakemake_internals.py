@@ -37,3 +37,36 @@ def test_as_many_jobs_as_there_are_gpus_run_at_once(tmp_path, options, at_once):
         running += 1 if event == "start" else -1
         most = max(most, running)
     assert most == at_once, "rules/internals.smk: Snakemake takes no limit that is set there"
+
+
+LOOKS = f"""
+import threading
+include: "{INTERNALS}"
+
+onstart:
+    if config.get("rest"):
+        let_scheduler_rest()
+
+onsuccess:
+    print("looks to come:", sum(type(each) is threading.Timer for each in threading.enumerate()))
+
+rule all:
+    output:
+        "done.txt",
+    shell:
+        "touch {{output}}"
+"""
+
+
+@pytest.mark.pipeline
+def test_the_scheduler_does_not_look_for_jobs_again_and_again(tmp_path):
+    (tmp_path / "Snakefile").write_text(LOOKS)
+
+    def looks(*options):
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--forceall", *options]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout.rsplit(":")[-1])
+
+    assert looks("--config", "rest=yes") == 0, "rules/internals.smk: the limit is elsewhere"
+    assert looks(), "Snakemake has mended this: let_scheduler_rest in internals.smk can go"
