@@ -29,6 +29,7 @@ APART = [
 localrules:
     fetch_rows,
     fetch_base_model,
+    fetch_base_models,
 
 
 rule build_twin:
@@ -101,6 +102,12 @@ FROM_HUB = {
     for model in map(partial(model_of, config), config["recipes"])
     if model.get("revision")
 }
+
+
+# Where only the login node of a cluster has a network: `snakemake fetch_rows fetch_base_models`.
+rule fetch_base_models:
+    input:
+        expand("{folder}/{file}", folder=FROM_HUB, file=MODEL_FILES),
 
 
 rule fetch_base_model:
