@@ -45,6 +45,7 @@ OPEN = JUDGED.model_copy(
 )
 EFFECT = Effect("mine+prompt", "mine", "+prompt", "A1", "test", "exact_match", 9, 0.5, 0.2, 0.8,
                 None, None, None)  # fmt: skip
+LOSS = dataclasses.replace(EFFECT, split="val", metric="loss_per_token", n=3)
 
 
 def section(file: Path, chapter: str = "1 Data", **more: str) -> Section:
@@ -101,17 +102,17 @@ def test_shipped_results_stand_in_for_seeds_and_ablation_that_a_run_lacks(runs, 
     text = report_of(runs, tmp_path)
     assert "2 claims in words. This run judges 1 of them: 1 artefact." in text
     assert OPEN.claim not in text and "as shipped" not in text  # two seeds are more than one
-    assert "Shipped with the project: the run" in text
+    assert "Shipped with the project: the run exp5_long (seeds: 1), measured" in text
     text = report_of(runs, tmp_path, seeds=5)
     assert OPEN.claim in text and "shipped, 5 seeds" in text and "reproduced, as shipped" in text
     assert "marks controls" in text
     unseen = dataclasses.replace(EFFECT, split="unseen", value=0.1)  # not in this table
     control = dataclasses.replace(EFFECT, recipe="mine~other", change="~other", artefact=None)
-    write_csv(tmp_path / "ablation.csv", Effect, [EFFECT, unseen])
+    write_csv(tmp_path / "ablation.csv", Effect, [EFFECT, unseen, LOSS])
     assert "marks controls" not in report_of(runs, tmp_path, ablation=[tmp_path / "ablation.csv"])
-    write_csv(tmp_path / "ablation.csv", Effect, [EFFECT, unseen, control])
+    write_csv(tmp_path / "ablation.csv", Effect, [EFFECT, unseen, control, LOSS])
     text = report_of(runs, tmp_path, ablation=[tmp_path / "ablation.csv"])
-    assert "Measured by this run." in text and "0.50 [0.20, 0.80]" in text
+    assert "Measured by this run (seeds: 3)." in text and "0.50 [0.20, 0.80]" in text
     assert "A ~ marks controls" in text and "mine~other" in text
     assert "Shipped with the project" not in text
 

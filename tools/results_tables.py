@@ -14,7 +14,7 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.claims import Claims, Group
 from workflow_scripts.artifacts.csv import read_csv
-from workflow_scripts.artifacts.report import AgentScore, Difference, Effect, Mean
+from workflow_scripts.artifacts.report import AgentScore, Difference, Effect, Mean, seeds_of
 from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
@@ -122,8 +122,7 @@ def ablation(results: Path) -> str:
         yield number(each.value, each.low, each.high) if each else "-"
         yield number(each.effect, each.effect_low, each.effect_high) if each else "-"
 
-    # A line of a loss counts seeds, where others count rows.
-    seeds = max(each.n for each in found if each.split == "val")
+    seeds = seeds_of(found)
     return markdown(
         [
             f"recipe ({seeds} seed{'s' * (seeds > 1)})",

@@ -14,7 +14,7 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.claims import Claims, Group
 from workflow_scripts.artifacts.csv import read_csv
-from workflow_scripts.artifacts.report import Effect, Mean
+from workflow_scripts.artifacts.report import Effect, Mean, seeds_of
 from workflow_scripts.artifacts.settings import Origin
 from workflow_scripts.artifacts.shipped import (
     Measured,
@@ -115,6 +115,7 @@ def ablation(results: Path) -> ShippedAblation:
     return ShippedAblation(
         measured=measured(path for path in folders[name] if path.parts[-3] in recipes),
         run=name,
+        seeds=seeds_of(effects),
         effects=[
             ShippedEffect(
                 recipe=each.recipe, artefact=each.artefact, split=each.split, metric=each.metric,

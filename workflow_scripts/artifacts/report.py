@@ -3,6 +3,7 @@
 Intervals (`low`, `high`) are 95 % intervals, None where there is none.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -89,6 +90,11 @@ class Effect:
     effect_high: float | None
     reach: float | None = None
     at_most: float | None = None
+
+
+def seeds_of(effects: Iterable[Effect]) -> int:
+    """How many seeds an ablation has: a line of a loss counts seeds, where others count rows."""
+    return max(each.n for each in effects if each.split == "val")
 
 
 @dataclass(frozen=True)

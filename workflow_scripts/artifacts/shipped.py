@@ -56,6 +56,7 @@ class ShippedEffect(Artifact):
 class ShippedAblation(Artifact):
     measured: Measured
     run: str
+    seeds: int
     effects: list[ShippedEffect]
 
 

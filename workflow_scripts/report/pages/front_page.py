@@ -11,7 +11,7 @@ from typing import Any
 
 from workflow_scripts.artifacts.claims import Claims, Column, Group, Kind
 from workflow_scripts.artifacts.fit import FitAudit
-from workflow_scripts.artifacts.report import Effect, Result
+from workflow_scripts.artifacts.report import Effect, Result, seeds_of
 from workflow_scripts.artifacts.runs import BestRuns
 from workflow_scripts.artifacts.shipped import Shipped, ShippedEffect
 from workflow_scripts.artifacts.tables import TEST_SPLITS
@@ -191,9 +191,9 @@ def front_page(
         "claims": claim_rows(claims, shipped if more_seeds else None),
         "shipped": shipped.seeds if more_seeds else None,
         "effects": effect_table(on_test_rows or shipped.ablation.effects),
-        "effects_from": "Measured by this run."
+        "effects_from": f"Measured by this run (seeds: {seeds_of(ablation)})."
         if on_test_rows
-        else f"Shipped with the project: the run {shipped.ablation.run}, measured with the code "
-        f"and the stand-in of {measured_with.date} (commit {measured_with.commit[:9]}), not by "
-        "this run.",
+        else f"Shipped with the project: the run {shipped.ablation.run} (seeds: "
+        f"{shipped.ablation.seeds}), measured with the code and the stand-in of "
+        f"{measured_with.date} (commit {measured_with.commit[:9]}), not by this run.",
     }
