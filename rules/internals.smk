@@ -14,7 +14,7 @@ def let_scheduler_rest():
     """No limit on how many jobs start in a second, where jobs run on this machine.
 
     To keep its limit, Snakemake looks for jobs again a second after each look. So each job that
-    ends adds a look a second for the rest of the run: a tenth of the processor time of `make`.
+    ends adds a look a second for the rest of the run (docs/performance.md).
     """
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
