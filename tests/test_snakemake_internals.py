@@ -70,3 +70,31 @@ def test_the_scheduler_does_not_look_for_jobs_again_and_again(tmp_path):
 
     assert looks("--config", "rest=yes") == 0, "rules/internals.smk: the limit is elsewhere"
     assert looks(), "Snakemake has mended this: let_scheduler_rest in internals.smk can go"
+
+
+SIZES = """
+rule all:
+    input:
+        expand("{name}.done", name=list("abcde")),
+
+rule job:
+    input:
+        "{name}.rows",
+    output:
+        "{name}.done",
+    priority: 1
+    shell:
+        "echo {wildcards.name} >> order; touch {output}"
+"""
+
+
+@pytest.mark.pipeline
+def test_the_job_with_the_most_rows_starts_first(tmp_path):
+    (tmp_path / "Snakefile").write_text(SIZES)
+    for size, name in enumerate("bdaec"):
+        (tmp_path / f"{name}.rows").write_text("row\n" * 100 * size)
+    profile = ["--workflow-profile", str(INTERNALS.parent.parent / "profiles/default")]
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *profile]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "order").read_text().split() == list("ceadb")
