@@ -1,4 +1,4 @@
-"""A model of each encoder-decoder kind, a few thousand weights, with its own kind of tokenizer."""
+"""A tiny model of each encoder-decoder kind, with its own kind of tokenizer."""
 
 from pathlib import Path
 

@@ -71,12 +71,18 @@ def test_the_slurm_profile_names_rules_that_exist():
     assert set(profile["set-resources"]) <= RULES
 
 
-def test_make_names_test_files_that_exist():
-    named = re.findall(r"tests/\w+\.py", (ROOT / "Makefile").read_text())
+@pytest.mark.parametrize("page", ["Makefile", "docs/models.md"])
+def test_the_test_files_that_are_named_exist(page):
+    named = re.findall(r"tests/\w+\.py", (ROOT / page).read_text())
     assert named and all((ROOT / name).is_file() for name in named)
 
 
-@pytest.mark.parametrize("words", [call for call in calls_of("python -m") if call.values[0]])
+OF_MODULES = [
+    call for call in calls_of("python -m") if call.values[0] and call.values[0][0] != "pytest"
+]
+
+
+@pytest.mark.parametrize("words", OF_MODULES)
 def test_modules_are_called_with_options_that_they_have(words):
     module, *arguments = words
     options = {f"--{name.replace('_', '-')}" for name in declared_arguments(module)}
