@@ -82,7 +82,7 @@ def test_a_control_is_the_repaired_recipe_and_run_but_for_its_settings(config):
     config["recipes"]["repaired"]["runs"] = {"exp5_long": {"rows": 300}}
     config["ablation"]["controls"] = {
         "both": {"prompt": "own", "source_tokens": 900, "starts_from": "random"},
-        "mixed_up": {"sources": "other"},
+        "mixed_up": {"sources": "other", "patience": None},
         "gone": None,
     }
     config = checked(config)
@@ -94,7 +94,8 @@ def test_a_control_is_the_repaired_recipe_and_run_but_for_its_settings(config):
     assert both == base.model_copy(update={"recipe": base.recipe.model_copy(update=changed)})
     assert runs_of(config, "repaired~both")["exp5_long"]["starts_from"] == "random"
     assert runs_of(config, "repaired")["exp5_long"]["starts_from"] == "base"
-    assert mixed_up.run == base.run.model_copy(update={"sources": "other"})
+    assert mixed_up.run == base.run.model_copy(update={"sources": "other", "patience": None})
+    assert base.run.patience is not None
     assert mixed_up.recipe == base.recipe.model_copy(update={"name": "repaired~mixed_up"})
     assert mixed_up.run.rows == 300
 

@@ -48,8 +48,8 @@ tokenizer must be able to write it. That more generated tokens (A5) change next 
 construction where next to no answer is longer than before: the share of those that are, by the fit
 audit, stands beside the repair. Hollow: the same answers read otherwise. Exact match compares them
 as the notebooks did, with what the tokenizer can write of the right one; then mended prompts alone
-are enough. Execution accuracy asks for SQL in a fence, which the stock tokenizer cannot write; hollow,
-SQL in any form counts.
+are enough. Execution accuracy asks for SQL in a fence, which the stock tokenizer cannot write;
+hollow, SQL in any form counts.
 
 **What the report says.** It ascribes its exact match of 0 to brackets around names.
 """
