@@ -168,8 +168,19 @@ def finished(runs, tmp_path) -> Path:
 EFFECT_END = ("test", "exact_match", 9, 0.5, 0.2, 0.8, None, None, None)
 
 
+@pytest.mark.parametrize("newest", ["a", "b"])
+def test_of_two_commits_of_a_day_the_later_is_named(newest, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        ship_results, "_committed", lambda commit: (int(commit == newest), "2026-01-01")
+    )
+    for commit in "ab":
+        (tmp_path / commit).mkdir()
+        (tmp_path / commit / "provenance.json").write_text(f'{{"git": {{"commit": "{commit}"}}}}')
+    assert ship_results.measured([tmp_path / "a", tmp_path / "b"]).commit == newest
+
+
 def test_what_ships_is_taken_from_the_tables(finished, runs, monkeypatch):
-    monkeypatch.setattr(ship_results, "_date", lambda commit: "2026-01-01")
+    monkeypatch.setattr(ship_results, "_committed", lambda commit: (0, "2026-01-01"))
     seeds = ship_results.over_seeds(finished)
     assert (seeds.seeds, seeds.measured.commit) == (2, "f" * 40)
     assert [(each.claim, each.kind) for each in seeds.claims] == [

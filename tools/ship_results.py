@@ -53,17 +53,18 @@ def measured(runs: Iterable[Path]) -> Measured:
     commits = {read_json(run / "provenance.json")["git"]["commit"] for run in runs} - {None}
     if not commits:
         raise EssenceError("the runs do not say which commit they were trained with")
-    dates = {commit: _date(commit) for commit in sorted(commits)}
-    newest = max(dates, key=lambda commit: dates[commit])
-    return Measured(date=dates[newest], commit=newest)
+    _, date, newest = max((*_committed(commit), commit) for commit in commits)
+    return Measured(date=date, commit=newest)
 
 
-def _date(commit: str) -> str:
-    call = ["git", "show", "--no-patch", "--format=%cs", commit]
+def _committed(commit: str) -> tuple[int, str]:
+    """(seconds since 1970, day)."""
+    call = ["git", "show", "--no-patch", "--format=%ct %cs", commit]
     done = subprocess.run(call, capture_output=True, text=True)
     if done.returncode:
         raise EssenceError(f"commit {commit} of the runs is not in this repository")
-    return done.stdout.strip()
+    seconds, day = done.stdout.split()
+    return int(seconds), day
 
 
 def over_seeds(results: Path) -> ShippedSeeds:
