@@ -33,6 +33,7 @@ onstart:
     # profiles/). Held by the main process only; jobs on a cluster do not come here.
     OWNED.append(take(".snakemake/essence.lock", f"The folder {os.getcwd()}"))
     keep_apart(Path("results"), origin_of(config))
+    warm_up()
 
 
 rule all:

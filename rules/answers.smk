@@ -76,7 +76,7 @@ rule answer_examples:
     message:
         "Experiment 4: answering with the best run of {wildcards.recipe}"
     shell:
-        stage_command("model.predict")
+        stage_command("model.predict", warm=True)
 
 
 rule show_examples:

@@ -10,8 +10,6 @@ rule predict:
         summary=f"{RUN}/answering.json",
     log:
         "logs/runs/{recipe}/{run}/seed{seed}/predict.log",
-    benchmark:
-        "results/benchmarks/runs/{recipe}/{run}/seed{seed}/predict.jsonl"
     conda:
         "../envs/essence.yaml"
     threads: 1
@@ -35,7 +33,7 @@ rule predict:
     message:
         "Answering with {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
-        stage_command("model.predict")
+        stage_command("model.predict", warm=True)
 
 
 rule score:

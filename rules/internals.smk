@@ -18,3 +18,12 @@ def let_scheduler_rest():
     """
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
+
+
+def warm_up():
+    """Start the process that stages which need torch are forks of, where jobs run on this machine.
+
+    Not where Snakemake installs environments: the jobs' Python is another one there.
+    """
+    if workflow.local_exec:
+        OWNED.append(warm.start())

@@ -32,8 +32,6 @@ rule train:
         provenance=f"{RUN}/provenance.json",
     log:
         "logs/runs/{recipe}/{run}/seed{seed}/train.log",
-    benchmark:
-        "results/benchmarks/runs/{recipe}/{run}/seed{seed}/train.jsonl"
     # First of all: as_run's trainings wait for one another, and the rest can be done meanwhile.
     priority: 1
     conda:
@@ -53,7 +51,7 @@ rule train:
     message:
         "Training {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
-        stage_command("model.train")
+        stage_command("model.train", warm=True)
 
 
 rule pretrain:

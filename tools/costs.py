@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
+from workflow_scripts import warm
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.stage import Option, run_stage
 
@@ -26,14 +27,31 @@ log() { times > "$COSTS.$$"; echo "$(tail -n 1 "$COSTS.$$") $BASH_EXECUTION_STRI
 trap log EXIT
 """
 LINE = re.compile(
-    r"^(\d+)m([\d.]+)s (\d+)m([\d.]+)s .*?python -m (?:workflow_scripts\.)?(\S+)", re.M
+    r"^(\d+)m([\d.]+)s (\d+)m([\d.]+)s .*?python -m (?:workflow_scripts\.)?(?:warm )?(\S+)", re.M
 )
+# Stages that ran in a fork of the warm process are not among what a job has run: it writes these.
+WARM_LINE = re.compile(r"^(?:workflow_scripts\.)?(\S+) ([\d.]+)$", re.M)
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """The environment in which every job adds a line to `folder`/costs."""
+    """The environment in which jobs add lines to `folder`/costs, and the warm process to /warm."""
     (folder / "trap.sh").write_text(TRAP, encoding="utf-8")
-    return {**os.environ, "BASH_ENV": str(folder / "trap.sh"), "COSTS": str(folder / "costs")}
+    for name in ("costs", "warm"):
+        (folder / name).touch()
+    return {
+        **os.environ,
+        "BASH_ENV": str(folder / "trap.sh"),
+        "COSTS": str(folder / "costs"),
+        warm.COSTS: str(folder / "warm"),
+    }
+
+
+def in_forks(lines: str) -> Counter:
+    """Stage -> seconds of processor time, of the lines that the warm process added."""
+    seconds: Counter = Counter()
+    for stage, taken in WARM_LINE.findall(lines):
+        seconds[stage] += float(taken)
+    return seconds
 
 
 def by_stage(lines: str) -> tuple[Counter, Counter]:
@@ -56,13 +74,15 @@ def costs(
         command = [sys.executable, "-m", "snakemake", *shlex.split(snakemake)]
         if subprocess.run(command, env=environment(folder)).returncode:
             raise EssenceError("Snakemake failed; what it cost would say nothing")
-        lines = folder / "costs"
-        jobs, seconds = by_stage(lines.read_text(encoding="utf-8") if lines.is_file() else "")
-    after = os.times()
-    total = sum(after[2:4]) - sum(before[2:4])
+        after = os.times()
+        jobs, seconds = by_stage((folder / "costs").read_text(encoding="utf-8"))
+        forks = in_forks((folder / "warm").read_text(encoding="utf-8"))
+    total = sum(after[2:4]) - sum(before[2:4]) + forks.total()
+    seconds += forks
     print("| stage | jobs | processor (s) | a job |\n|---|---|---|---|")
     for stage, taken in seconds.most_common():
-        print(f"| {stage} | {jobs[stage]} | {taken:.1f} | {taken / jobs[stage]:.2f} |")
+        each = f"{taken / jobs[stage]:.2f}" if jobs[stage] else ""
+        print(f"| {stage} | {jobs[stage] or ''} | {taken:.1f} | {each} |")
     print(f"| Snakemake itself | | {total - seconds.total():.1f} | |")
     print(f"| **all** | {jobs.total()} | {total:.1f} | |")
 

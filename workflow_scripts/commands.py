@@ -19,15 +19,17 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.stage import ROLES
 
 
-def stage_command(name: str) -> str:
+def stage_command(name: str, warm: bool = False) -> str:
     """The shell command of a rule that runs the stage `workflow_scripts.<name>`.
+
+    `warm`: in a fork of a process that has imported torch, where there is one (warm.py).
 
     It ends in a comment with the digest of the stage's code: Snakemake takes a changed command for
     a reason to run again, so results go stale with their code. Raises EssenceError when the module
     declares no stage.
     """
     module = f"{PACKAGE}.{name}"
-    parts = [f"python -m {module}"]
+    parts = [f"python -m {PACKAGE}.warm {name}" if warm else f"python -m {module}"]
     for argument, role in declared_arguments(module).items():
         source = ROLES[role].source
         if argument == "threads":

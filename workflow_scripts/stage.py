@@ -24,7 +24,6 @@ argument's default.
 """
 
 import argparse
-import gc
 import inspect
 import json
 import os
@@ -33,13 +32,13 @@ import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.imports import import_less
 
 
 @dataclass(frozen=True)
@@ -76,20 +75,6 @@ class Operand(Option):
     """An option that is given by its place, without a name."""
 
 
-class _Needed(PathFinder):
-    """Finds no library that others import where it is installed, and no stage uses.
-
-    pyarrow brings pandas, the Trainer brings datasets, nltk brings SciPy's statistics, each as
-    much time as the rest of a short stage. All three do without where it is not there.
-    """
-
-    UNUSED = ("pandas", "datasets", "scipy.stats")
-
-    @classmethod
-    def find_spec(cls, fullname, *where):
-        return None if fullname in cls.UNUSED else super().find_spec(fullname, *where)
-
-
 ROLES = {role.__name__: role for role in (Input, Output, Log, Setting, Option, Operand)}
 
 
@@ -99,10 +84,7 @@ def run_stage(stage: Callable, ending: Callable | None = None) -> NoReturn:
     2 comes after an `EssenceError`, whose message is printed; so is that of an `OSError`, because
     the cure of a full disk is the user's. ESSENCE_TRACEBACK=1 shows where an error came from.
     """
-    # Imports make hundreds of thousands of objects that stay; to look for garbage among them after
-    # every 700 of them is a fifth of the time that a training takes to start.
-    gc.set_threshold(100_000)
-    sys.meta_path[sys.meta_path.index(PathFinder)] = _Needed
+    import_less()
     try:
         given = arguments(stage, sys.argv[1:], ending)
         call = partial(stage, **{name: given[name] for name in _declared(stage)})

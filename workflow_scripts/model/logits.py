@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from transformers import PretrainedConfig
 from transformers.modeling_outputs import BaseModelOutput
 
 from workflow_scripts.model.batches import IGNORED
@@ -21,7 +22,7 @@ def target_logits(
     if not model.config.is_encoder_decoder:
         return answer_logits(model, ids, mask, labels.where(labels != IGNORED, pad))
     encoded = None
-    if not model.training:
+    if not (model.training and draws_dropout(model.config)):
         with autocast():  # as inside the model's own forward
             encoded = encode_distinct(model, ids, mask)
     return model(
@@ -33,14 +34,22 @@ def target_logits(
     ).logits
 
 
+def draws_dropout(config: PretrainedConfig) -> bool:
+    """Whether training draws anything that tells equal rows apart; each kind has its own names."""
+    return any("drop" in name and value for name, value in vars(config).items())
+
+
 def encode_distinct(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> BaseModelOutput:
     """The encoder's output (batch x length x width), equal rows computed once.
 
-    For evaluation, where no dropout tells equal rows apart: truncation has made many so.
+    Only where no dropout tells equal rows apart. Truncation has made many rows equal.
     """
+    encoder = model.get_encoder()
     distinct, places = torch.stack([ids, mask], 1).unique(dim=0, return_inverse=True)
-    encoded = model.get_encoder()(input_ids=distinct[:, 0], attention_mask=distinct[:, 1])
-    return BaseModelOutput(encoded.last_hidden_state[places])
+    if len(distinct) == len(ids):
+        return encoder(input_ids=ids, attention_mask=mask)
+    encoded = encoder(input_ids=distinct[:, 0], attention_mask=distinct[:, 1])
+    return BaseModelOutput(encoded.last_hidden_state.index_select(0, places))
 
 
 def answer_logits(
