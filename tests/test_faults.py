@@ -35,7 +35,7 @@ def start(project: Project, *targets: str) -> subprocess.Popen:
 
 
 def trainers(project: Project) -> list[int]:
-    """Process ids of the trainings that run in this project's folder."""
+    """Process ids of the jobs that train in this project's folder; a training dies with its job."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -43,7 +43,7 @@ def trainers(project: Project) -> list[int]:
             there = (process / "cwd").readlink() == project.folder
         except OSError:
             continue
-        if there and b"workflow_scripts.model.train" in words:
+        if there and {b"workflow_scripts.warm", b"model.train"} <= set(words):
             found.append(int(process.name))
     return found
 

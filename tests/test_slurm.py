@@ -116,7 +116,7 @@ def test_a_training_past_its_time_limit_goes_on_in_the_next_try(cluster, project
 
     def stall(log):
         started = subprocess.run(
-            ["pgrep", "-f", f"python -m workflow_scripts.model.train .*{log.parent.name}"],
+            ["pgrep", "-f", f"python -m workflow_scripts.warm model.train .*{log.parent.name}"],
             capture_output=True,
             text=True,
             check=True,

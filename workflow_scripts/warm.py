@@ -13,6 +13,7 @@ only, and only once a stage asks: every stage reads this project's code anew.
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -43,6 +44,7 @@ LIBRARIES = (
 )
 LARGEST = 2**20  # bytes of a request
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+PR_SET_PDEATHSIG = 1  # of prctl: the signal that a process gets when its parent ends
 PACKAGE = "workflow_scripts"
 
 
@@ -106,12 +108,14 @@ class Request:
         message, self.files, _, _ = socket.recv_fds(connection, LARGEST, 3)
         self.caller, self.wanted = connection, json.loads(message)
         self.process = 0
-        self.end = -1  # readable once the process has ended
+        self.end: int | None = None  # readable once the process has ended
 
     def run(self) -> None:
-        """In a fork: become what the caller would have become."""
+        """In a fork: become what the caller would have become, and die with the warm process."""
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         for number, file in enumerate(self.files):
             os.dup2(file, number)
+        self.close()
         os.environ.clear()
         os.environ.update(self.wanted["environment"])
         os.chdir(self.wanted["folder"])
@@ -136,9 +140,8 @@ class Request:
 
     def close(self) -> None:
         self.caller.close()
-        for file in [*self.files, self.end]:
-            with contextlib.suppress(OSError):
-                os.close(file)
+        for file in filter(None, [*self.files, self.end]):
+            os.close(file)
 
 
 class Server:
@@ -192,6 +195,7 @@ class Server:
         """The process that started this one has ended: nobody new will come."""
         self.watched.unregister(sys.stdin)
         self.watched.unregister(self.listener)
+        self.listener.close()
         self.listening = False
 
     def forget_all(self) -> None:

@@ -1,0 +1,209 @@
+"""Stages run in forks of one warm process as they run by themselves."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from material import ROOT
+
+from workflow_scripts import warm
+
+# A package of the same name, with a stage that shows how it was run.
+PROBE = """
+import json, os, sys, time
+what, *rest = sys.argv[1:]
+if what == "show":
+    libraries = [name for name in ("torch", "transformers") if name in sys.modules]
+    print(json.dumps({
+        "rest": rest, "folder": os.getcwd(), "word": os.environ.get("WORD"),
+        "name": __name__, "argument_0": sys.argv[0], "read": sys.stdin.read(),
+        "libraries": libraries,
+    }))
+elif what == "fail":
+    sys.exit("error: so it is")
+elif what == "wait":
+    open(rest[0], "w").write(str(os.getpid()))
+    time.sleep(60)
+elif what == "die":
+    os.kill(os.getpid(), 9)
+"""
+
+
+class Place:
+    """A folder with the package in it, in which stages are run."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.probe = folder / "workflow_scripts/probe.py"
+        self.probe.parent.mkdir(parents=True)
+        for name in ("__init__", "warm", "imports"):
+            shutil.copy(ROOT / f"workflow_scripts/{name}.py", self.probe.parent)
+        self.probe.write_text(PROBE)
+
+    def start(self, *arguments: object, socket: str | None) -> subprocess.Popen:
+        words = [sys.executable, "-m", "workflow_scripts.warm", "probe", *map(str, arguments)]
+        given = {**os.environ, "WORD": "kept", "PYTHONPATH": ""}
+        return subprocess.Popen(
+            words,
+            cwd=self.folder,
+            env=given | ({warm.SOCKET: socket} if socket else {}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: object, socket: str | None) -> tuple[int, str, str]:
+        """Exit code, output, errors."""
+        process = self.start(*arguments, socket=socket)
+        said = process.communicate("given", timeout=60)
+        return process.returncode, *said
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Place:
+    return Place(tmp_path_factory.mktemp("warm") / "here")
+
+
+@pytest.fixture
+def socket(place):
+    """That of a warm process, which ends with the test."""
+    server, address = started(place)
+    yield address
+    server.stdin.close()
+    assert server.wait(30) == 0
+    assert not Path(address).parent.exists()
+
+
+def started(place: Place) -> tuple[subprocess.Popen, str]:
+    before = os.environ.get(warm.SOCKET)
+    folder = Path.cwd()
+    try:
+        os.chdir(place.folder)
+        server = warm.start()
+        address = os.environ.pop(warm.SOCKET)
+    finally:
+        os.chdir(folder)
+        if before:
+            os.environ[warm.SOCKET] = before
+    for _ in range(100):
+        if Path(address).exists():
+            return server, address
+        time.sleep(0.05)
+    pytest.fail("no socket")
+
+
+def gone(process: int) -> bool:
+    for _ in range(100):
+        try:
+            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def waiting(place: Place, socket: str, tmp_path: Path) -> tuple[subprocess.Popen, int]:
+    """A caller whose stage waits, and the process of the stage."""
+    file = tmp_path / "process"
+    caller = place.start("wait", file, socket=socket)
+    for _ in range(600):
+        if file.exists() and file.read_text():
+            return caller, int(file.read_text())
+        time.sleep(0.05)
+    pytest.fail("the stage did not start")
+
+
+def test_a_stage_is_run_as_it_is_run_alone(place, socket):
+    cold = place.run("show", "a b", '{"c": 1}', socket=None)
+    hot = place.run("show", "a b", '{"c": 1}', socket=socket)
+    alone, forked = json.loads(cold[1]), json.loads(hot[1])
+    assert (alone.pop("libraries"), forked.pop("libraries")) == ([], ["torch", "transformers"])
+    assert alone == forked
+    assert forked["word"] == "kept" and forked["read"] == "given" and forked["name"] == "__main__"
+    assert forked["rest"] == ["a b", '{"c": 1}'] and forked["folder"] == str(place.folder)
+
+
+@pytest.mark.parametrize(("what", "code"), [("fail", 1), ("die", 137), ("show", 0)])
+def test_it_ends_with_the_code_of_its_stage(place, socket, what, code):
+    done = place.run(what, socket=socket)
+    assert done[0] == code
+    assert ("so it is" in done[2]) == (what == "fail")
+
+
+def test_the_code_of_a_stage_is_read_anew(place, socket):
+    assert place.run("show", socket=socket)[0] == 0
+    place.probe.write_text("print('edited')")
+    assert place.run("show", socket=socket)[1] == "edited\n"
+    place.probe.write_text(PROBE)
+
+
+# After Ctrl-C, `python -m` ends with 1.
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
+def test_signals_reach_the_stage(place, socket, tmp_path, number, code):
+    caller, stage = waiting(place, socket, tmp_path)
+    assert caller.pid != stage
+    caller.send_signal(number)
+    caller.communicate(timeout=30)
+    assert caller.returncode == code
+    assert gone(stage)
+
+
+def test_a_stage_dies_with_its_caller(place, socket, tmp_path):
+    caller, stage = waiting(place, socket, tmp_path)
+    caller.kill()
+    caller.communicate()
+    assert gone(stage)
+    assert place.run("show", socket=socket)[0] == 0  # others are still served
+
+
+def test_a_stage_outlives_the_one_who_started_the_warm_process(place, tmp_path):
+    """As it does without one: who started the job waits for it."""
+    server, address = started(place)
+    caller, stage = waiting(place, address, tmp_path)
+    server.stdin.close()
+    time.sleep(0.5)
+    assert server.poll() is None and caller.poll() is None
+    assert place.run("show", socket=address)[0] == 0  # by itself
+    os.kill(stage, signal.SIGKILL)
+    caller.communicate(timeout=30)
+    assert caller.returncode == 137
+    assert server.wait(30) == 0
+
+
+def test_a_killed_warm_process_is_told(place, tmp_path):
+    server, address = started(place)
+    caller, stage = waiting(place, address, tmp_path)
+    server.kill()
+    server.wait()
+    assert "was killed" in caller.communicate(timeout=30)[1]
+    assert caller.returncode == 137
+    assert gone(stage)
+    shutil.rmtree(Path(address).parent)
+
+
+def test_without_a_warm_process_the_stage_runs_by_itself(place, tmp_path):
+    assert place.run("show", socket=str(tmp_path / "nobody"))[0] == 0
+
+
+def test_another_python_is_not_served(place, socket, tmp_path):
+    """That of an environment which Snakemake installed: its libraries may be others."""
+    other = tmp_path / "python"
+    other.symlink_to(sys.executable)
+    done = subprocess.run(
+        [other, "-m", "workflow_scripts.warm", "probe", "show"],
+        cwd=place.folder,
+        env={**os.environ, warm.SOCKET: socket, "PYTHONPATH": ""},
+        input="given",
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(done.stdout)["libraries"] == []
