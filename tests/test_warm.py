@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket as sockets
 import subprocess
 import sys
 import time
@@ -207,3 +208,22 @@ def test_another_python_is_not_served(place, socket, tmp_path):
         text=True,
     )
     assert json.loads(done.stdout)["libraries"] == []
+
+
+def test_a_caller_that_says_nothing_disturbs_nobody(place, socket):
+    for said in (b"", b"{", None):
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as caller:
+            caller.connect(socket)
+            if said is not None:
+                caller.send(said)
+    assert json.loads(place.run("show", socket=socket)[1])["libraries"]
+
+
+def test_no_warm_process_where_the_system_is_too_old(monkeypatch):
+    def pidfd_open(_):
+        raise OSError("Function not implemented")
+
+    monkeypatch.setattr(os, "pidfd_open", pidfd_open)
+    monkeypatch.delenv(warm.SOCKET, raising=False)
+    assert warm.start() is None
+    assert warm.SOCKET not in os.environ

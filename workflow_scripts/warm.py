@@ -67,8 +67,15 @@ def run(module: str, arguments: list[str]) -> None:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def start() -> subprocess.Popen:
-    """Start the warm process for all that this process starts; it ends with this process."""
+def start() -> subprocess.Popen | None:
+    """Start the warm process for all that this process starts; it ends with this process.
+
+    None where the system cannot watch a process by a descriptor (Linux before 5.3).
+    """
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return None
     folder = tempfile.mkdtemp(prefix="essence-")  # nobody else can enter it
     os.environ[SOCKET] = f"{folder}/socket"
     command = [sys.executable, "-m", "workflow_scripts.warm", "--serve", os.environ[SOCKET]]
@@ -104,9 +111,11 @@ def hand_over(module: str, arguments: list[str]) -> int | None:
 class Request:
     """A stage that a caller wants run, and the two descriptors that tell of its end."""
 
-    def __init__(self, connection: socket.socket):
-        message, self.files, _, _ = socket.recv_fds(connection, LARGEST, 3)
-        self.caller, self.wanted = connection, json.loads(message)
+    def __init__(self, caller: socket.socket):
+        """Raises OSError or ValueError when the caller was killed before it could ask."""
+        self.caller = caller
+        message, self.files, _, _ = socket.recv_fds(caller, LARGEST, 3)
+        self.wanted = json.loads(message)
         self.process = 0
         self.end: int | None = None  # readable once the process has ended
 
@@ -124,7 +133,9 @@ class Request:
 
     def pass_signal(self) -> None:
         """On to the process; a caller that is gone takes it along."""
-        number = self.caller.recv(1)
+        number = b""
+        with contextlib.suppress(OSError):
+            number = self.caller.recv(1)
         os.kill(self.process, number[0] if number else signal.SIGKILL)
 
     def answer(self) -> None:
@@ -168,21 +179,33 @@ class Server:
         return None
 
     def accept(self) -> Request | None:
-        request = Request(self.listener.accept()[0])
-        if request.wanted["python"] != sys.executable:
-            request.reply(None)
-            request.close()
+        caller, _ = self.listener.accept()
+        try:
+            request = Request(caller)
+        except (OSError, ValueError):
+            caller.close()
             return None
-        import_libraries()
-        request.process = os.fork()
-        if not request.process:
+        if request.wanted["python"] != sys.executable or not self.fork(request):
+            request.reply(None)  # it runs the stage itself
+            request.close()
+        elif not request.process:
             self.forget_all()
             return request
-        request.end = os.pidfd_open(request.process)
-        self.running.add(request)
-        self.watched.register(request.caller, selectors.EVENT_READ, request.pass_signal)
-        self.watched.register(request.end, selectors.EVENT_READ, partial(self.ended, request))
         return None
+
+    def fork(self, request: Request) -> bool:
+        """Whether there was memory for one more process; `request.process` is 0 in the fork."""
+        import_libraries()
+        try:
+            request.process = os.fork()
+        except OSError:
+            return False
+        if request.process:
+            request.end = os.pidfd_open(request.process)
+            self.running.add(request)
+            self.watched.register(request.caller, selectors.EVENT_READ, request.pass_signal)
+            self.watched.register(request.end, selectors.EVENT_READ, partial(self.ended, request))
+        return True
 
     def ended(self, request: Request) -> None:
         request.answer()
