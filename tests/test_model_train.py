@@ -5,13 +5,13 @@ import json
 import os
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 import tiny_model
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForSeq2SeqLM
+from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.artifacts.base import parsed
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
@@ -99,6 +99,34 @@ def test_equal_sources_are_evaluated_once_with_the_same_log(tiny, tmp_path, monk
         stage.train(**arguments | {"val": tmp_path / "few.parquet"})
     assert encoded == [2, 2, 1] * 3  # of batches of 4, 4 and 1 rows in three epochs
     assert log_of(tmp_path / "distinct") == log_of(tmp_path / "all")
+
+
+@pytest.mark.parametrize(("dropout", "encoded"), [(0.0, 2), (0.1, 4)])
+def test_equal_sources_are_trained_on_once_where_nothing_is_dropped(dropout, encoded):
+    """With the gradients of all rows one by one; dropout would tell equal rows apart."""
+    config = T5Config(vocab_size=30, **tiny_model.SHAPE | {"dropout_rate": dropout})
+    torch.manual_seed(1)
+    model = T5ForConditionalGeneration(config).train()
+    ids = torch.tensor([[4, 5, 1], [6, 1, 0], [4, 5, 1], [4, 5, 1]])
+    batch = {
+        "input_ids": ids,
+        "attention_mask": ids.ne(0).long(),
+        "labels": torch.tensor([[7, 1], [8, 1], [9, 1], [7, 1]]),
+    }
+    rows = []
+    hook = model.encoder.register_forward_hook(
+        lambda _, __, out: rows.append(len(out.last_hidden_state))
+    )
+    with hook:
+        logits.target_logits(model, batch, 0, nullcontext).log_softmax(-1)[..., 3].sum().backward()
+    assert rows == [encoded]
+    if not dropout:
+        together = [each.grad.clone() for each in model.parameters()]
+        model.zero_grad()
+        outputs = model(**batch).logits
+        outputs.log_softmax(-1)[..., 3].sum().backward()
+        for ours, theirs in zip(together, model.parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs.grad)
 
 
 def test_a_step_reports_the_batch_it_trained_on(tiny, tmp_path, monkeypatch):
