@@ -9,9 +9,10 @@ same rows with the same model and answer the same rows; the whole run is compute
 that it made. Times are processor time, so `--threads` and other work change them little.
 """
 
-import itertools
+import random
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,25 +33,36 @@ def seconds(work: Callable[[], Any], times: int) -> float:
     return min(took)
 
 
-def stepper(model: Any, batches: list[dict[str, Any]], bf16: bool) -> Callable[[], None]:
-    """One optimizer step on the next of the batches."""
+def stepper(
+    model: Any, batches: list[dict[str, Any]], bf16: bool, pad: int | None = None
+) -> Callable[[], None]:
+    """An optimizer step on each of the batches; with `pad`, equal sources are encoded once."""
     import torch
+    from torch.nn.functional import cross_entropy
     from torch.nn.utils import clip_grad_norm_
 
+    from workflow_scripts.model.logits import target_logits
+
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
-    turns = itertools.cycle(batches)
+    autocast = partial(torch.autocast, "cpu", torch.bfloat16, enabled=bf16)
 
-    def step() -> None:
-        batch = next(turns)
-        inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss = model(**inputs, use_cache=False).loss
-        loss.backward()
-        clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+    def loss_of(batch: dict[str, Any]) -> Any:
+        if pad is None:
+            inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
+            return model(**inputs, use_cache=False).loss
+        logits = target_logits(model, batch, pad, autocast)
+        return cross_entropy(logits.float().flatten(0, 1), batch["labels"].flatten())
 
-    return step
+    def steps() -> None:
+        for batch in batches:
+            with autocast():
+                loss = loss_of(batch)
+            loss.backward()
+            clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return steps
 
 
 def padded(batch: dict[str, Any], source: int, target: int, pad: int, label: int) -> dict[str, Any]:
@@ -70,7 +82,7 @@ def procedure(
     run: Annotated[Path, Option("folder of a finished run")],
     rows: Annotated[Path, Option("Parquet of rows to train on and to answer")],
     base: Annotated[Path, Option("the model to train")] = Path("resources/models/standin"),
-    steps: Annotated[int, Option("steps to measure")] = 3,
+    steps: Annotated[int, Option("steps to measure, on as many batches")] = 8,
     answers: Annotated[int, Option("rows to answer one at a time")] = 3,
     threads: Annotated[int, Option("CPU threads")] = 1,
 ) -> None:
@@ -88,19 +100,20 @@ def procedure(
     reads = model_input(run / "model", recipe)
     pad, lengths = reads.pad, (recipe.source_tokens, recipe.target_tokens)
     examples = make_examples(read_rows(Row, rows), reads)
+    random.Random(1).shuffle(examples)  # a batch holds rows of all tasks, as in training
     collate = Collator(pad, recipe.target_tokens if recipe.padding_in_loss else None)
     label = pad if recipe.padding_in_loss else IGNORED
     starts = range(0, len(examples) - batch_size + 1, batch_size)
-    batches = [collate(examples[start : start + batch_size]) for start in starts]
+    batches = [collate(examples[start : start + batch_size]) for start in starts][:steps]
     ours = initial_model(base, reads.tokenizer, 1, "cpu").train()
     theirs = initial_model(base, reads.tokenizer, 1, "cuda").train()  # the library's layers
     theirs.set_attn_implementation("eager")
     full = [padded(batch, *lengths, pad, label) for batch in batches]
     bf16 = device.precision == "bf16"
-    library_step = seconds(stepper(theirs, batches[:1], bf16), steps)
+    library_step = seconds(stepper(theirs, batches, bf16), 2) / len(batches)
     step = (
-        seconds(stepper(theirs, full[:1], False), steps),
-        seconds(stepper(ours, batches[:1], bf16), steps),
+        seconds(stepper(theirs, full, False), 2) / len(batches),
+        seconds(stepper(ours, batches, bf16, pad), 2) / len(batches),
     )
     model, few = load_model(run / "model").eval(), [row["input_ids"] for row in examples[:answers]]
 

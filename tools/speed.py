@@ -6,15 +6,18 @@
 fails. What was measured stands in docs/performance.md.
 """
 
+import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts import warm
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.runs import Training
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.source_tokens import SourceEncoder
@@ -101,17 +104,47 @@ def speed(
         lambda: list(map(len, SourceEncoder(stock).encode(texts))),
     )
     answering(run, read_rows(Row, rows))
+    forked(run, read_rows(Row, rows))
     for module in STARTS:
         print(f"start of {module:35} {'':9} {start(module):7.2f} s", flush=True)
 
 
 def start(module: str) -> float:
     """Processor seconds until a stage knows its arguments."""
+    return of_children([sys.executable, "-m", f"workflow_scripts.{module}", "--help"])
+
+
+def of_children(command: list[str]) -> float:
+    """Processor seconds that a command takes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", f"workflow_scripts.{module}", "--help"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def forked(run: Path, rows: list[Row]) -> None:
+    """A whole `model.predict` of three rows, by itself and as a fork of the warm process."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_rows(folder / "rows.parquet", Row, rows[:3])
+        settings = Training.read(run / "training.json").settings.model_dump_json()
+        command = [sys.executable, "-m", "workflow_scripts.warm", "model.predict"]
+        command += ["--settings", settings, "--model", str(run / "model"), "--splits", "test"]
+        command += ["--test", str(folder / "rows.parquet"), "--out"]
+        alone = of_children([*command, str(folder / "alone.parquet")])
+        os.environ[warm.COSTS] = str(folder / "costs")
+        server = warm.start()
+        while not Path(os.environ[warm.SOCKET]).exists():
+            time.sleep(0.1)
+        caller = [of_children([*command, str(folder / f"{n}.parquet")]) for n in (1, 2)][1]
+        server.stdin.close()
+        server.wait()
+        imports, _, fork = (float(line.split()[1]) for line in (folder / "costs").open())
+        if (folder / "alone.parquet").read_bytes() != (folder / "2.parquet").read_bytes():
+            raise EssenceError("the warm process answers otherwise")
+    print(f"{'answering three rows, started warm':44} {alone:7.2f} s {caller + fork:7.2f} s   "
+          f"{(caller + fork) / alone:.2f}")  # fmt: skip
+    print(f"{'imports of the warm process, once':44} {'':9} {imports:7.2f} s")
 
 
 if __name__ == "__main__":
