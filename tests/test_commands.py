@@ -153,7 +153,7 @@ def finished(tmp_path_factory) -> Workflow:
     workflow = Workflow(tmp_path_factory.mktemp("workflow") / "first")
     package = workflow.folder / "workflow_scripts"
     shutil.copytree(ROOT / "workflow_scripts/artifacts", package / "artifacts")
-    for name in ("__init__", "stage", "commands", "digest", "errors", "files"):
+    for name in ("__init__", "stage", "commands", "digest", "errors", "files", "imports"):
         shutil.copy(ROOT / f"workflow_scripts/{name}.py", package)
     for name, text in STAGES.items():
         workflow.write(name, text)

@@ -67,6 +67,14 @@ class Place:
         return process.returncode, *said
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _interruptible():
+    """What is started in the background may ignore Ctrl-C, and what it starts does too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Place:
     return Place(tmp_path_factory.mktemp("warm") / "here")
