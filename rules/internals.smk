@@ -23,7 +23,7 @@ def let_scheduler_rest():
 def warm_up():
     """Start the process that stages which need torch are forks of, where jobs run on this machine.
 
-    Not where Snakemake installs environments: the jobs' Python is another one there.
+    Where Snakemake has installed environments, the jobs' Python is another one, which it turns down.
     """
     if workflow.local_exec:
         OWNED.append(warm.start())

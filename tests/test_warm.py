@@ -235,3 +235,29 @@ def test_no_warm_process_where_the_system_is_too_old(monkeypatch):
     monkeypatch.delenv(warm.SOCKET, raising=False)
     assert warm.start() is None
     assert warm.SOCKET not in os.environ
+
+
+WITHOUT_MEMORY = """
+import os, sys
+from workflow_scripts import warm
+def fork():
+    raise OSError("Cannot allocate memory")
+os.fork = fork
+sys.argv = ["warm", "--serve", sys.argv[1]]
+warm.main()
+"""
+
+
+def test_without_memory_for_a_fork_the_caller_runs_the_stage(place, tmp_path):
+    address = tmp_path / "in/socket"
+    address.parent.mkdir()
+    command = [sys.executable, "-c", WITHOUT_MEMORY, str(address)]
+    server = subprocess.Popen(command, cwd=place.folder, stdin=subprocess.PIPE)
+    for _ in range(100):
+        if address.exists():
+            break
+        time.sleep(0.05)
+    assert json.loads(place.run("show", socket=str(address))[1])["libraries"] == []
+    assert server.poll() is None
+    server.stdin.close()
+    assert server.wait(30) == 0
