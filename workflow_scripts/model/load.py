@@ -88,10 +88,6 @@ def initial_model(folder: Path, tokenizer: Any, seed: int, device: str) -> Any:
     """The model that a fine-tuning starts from: that of the folder, with `tokenizer`'s tokens."""
     model = load_model(folder)
     embed_added_tokens(model, tokenizer, added_tokens(folder, tokenizer), seed)
-    if device == "cpu" and model.config.model_type == "t5":
-        from workflow_scripts.model.cpu_layers import use_cpu_layers
-
-        use_cpu_layers(model)
     return model
 
 

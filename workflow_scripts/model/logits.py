@@ -1,14 +1,34 @@
-"""What a model says at each place of the targets of a batch, for each architecture."""
+"""What a model says at each place of the targets of a batch, and its losses there."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import PretrainedConfig
 from transformers.modeling_outputs import BaseModelOutput
 
+from workflow_scripts.model import packed
 from workflow_scripts.model.batches import IGNORED
+
+
+def token_losses(
+    model: Any,
+    batch: dict[str, torch.Tensor],
+    pad: int,
+    autocast: Callable[[], AbstractContextManager],
+) -> torch.Tensor:
+    """The loss of each label, batch x longest target, 0 where it is ignored."""
+    if packed.suits(model):
+        with autocast():
+            return packed.token_losses(model, batch, IGNORED)
+    labels = batch["labels"]
+    logits = target_logits(model, batch, pad, autocast).float()
+    losses = cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return losses.view(labels.shape)
 
 
 def target_logits(

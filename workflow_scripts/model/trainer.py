@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -21,7 +20,7 @@ from workflow_scripts.model import checkpoints
 from workflow_scripts.model.batches import IGNORED, TrainingData
 from workflow_scripts.model.callbacks import SaveWithinEpochs, StepRecorder
 from workflow_scripts.model.checkpoints import LOG, NOTES, Notes, Resume
-from workflow_scripts.model.logits import target_logits
+from workflow_scripts.model.logits import token_losses
 from workflow_scripts.model.progress import say
 from workflow_scripts.model.training_log import TrainingLog, eval_event, step_event
 
@@ -188,10 +187,7 @@ class TaskLossTrainer(Seq2SeqTrainer):
     def _sums(self, model, inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """(task x [loss, tokens, real loss, real tokens], loss summed over all tokens)."""
         labels = inputs["labels"]
-        logits = target_logits(model, inputs, self.pad, self.accelerator.autocast)
-        losses = cross_entropy(
-            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
-        ).view(labels.shape)
+        losses = token_losses(model, inputs, self.pad, self.accelerator.autocast)
         with torch.no_grad():
             places = torch.arange(labels.shape[1], device=labels.device)
             real = places < inputs["target_length"][:, None]
