@@ -14,9 +14,7 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.artifacts.base import parsed
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.settings import Settings
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import TASKS
@@ -77,33 +75,9 @@ def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, paddin
     assert evaluation["eval_loss"] == pytest.approx(loss, rel=1e-5)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_equal_sources_are_evaluated_once_with_the_same_log(tiny, tmp_path, monkeypatch, precision):
-    """Equal to the last bit: truncation makes sources equal, and evaluation has no dropout."""
-    rows = read_rows(Row, tiny / "val.parquet")
-    few = [dataclasses.replace(row, source=rows[n % 2].source) for n, row in enumerate(rows)]
-    write_rows(tmp_path / "few.parquet", Row, few)
-    encoded, plain = [], logits.encode_distinct
-
-    def encode(model, ids, mask):
-        hook = model.encoder.register_forward_pre_hook(
-            lambda _, __, given: encoded.append(len(given["input_ids"])), with_kwargs=True
-        )
-        with hook:
-            return plain(model, ids, mask)
-
-    for name, way in (("distinct", encode), ("all", lambda *_: None)):
-        monkeypatch.setattr(logits, "encode_distinct", way)
-        chosen = tiny_model.settings().model_copy(update={"precision": precision})
-        arguments = tiny_model.arguments(tmp_path / name, tiny, chosen)
-        stage.train(**arguments | {"val": tmp_path / "few.parquet"})
-    assert encoded == [2, 2, 1] * 3  # of batches of 4, 4 and 1 rows in three epochs
-    assert log_of(tmp_path / "distinct") == log_of(tmp_path / "all")
-
-
 @pytest.mark.parametrize(("dropout", "encoded"), [(0.0, 2), (0.1, 4)])
-def test_equal_sources_are_trained_on_once_where_nothing_is_dropped(dropout, encoded):
-    """With the gradients of all rows one by one; dropout would tell equal rows apart."""
+def test_the_library_reads_equal_sources_once_where_nothing_is_dropped(dropout, encoded):
+    """As on a GPU; with the gradients of all rows one by one. Dropout would tell them apart."""
     config = T5Config(vocab_size=30, **tiny_model.SHAPE | {"dropout_rate": dropout})
     torch.manual_seed(1)
     model = T5ForConditionalGeneration(config).train()

@@ -59,7 +59,7 @@ def exported(twin, tmp_path_factory):
     run = made.make_run(folder / "runs", recipe, "r")
     base = ROOT / "resources/models/standin"
     tokenizer = load_tokenizer(base, "lossless", [row.target for row in rows])
-    model = initial_model(base, tokenizer, 1, "cuda").eval()
+    model = initial_model(base, tokenizer, 1).eval()
     save_model(model, tokenizer, run / "model")
     answers = answer_rows(model, ModelInput(tokenizer, recipe), {"test": rows}, 8)
     write_rows(run / "predictions.parquet", BoundedPrediction, answers)

@@ -36,12 +36,12 @@ def seconds(work: Callable[[], Any], times: int) -> float:
 def stepper(
     model: Any, batches: list[dict[str, Any]], bf16: bool, pad: int | None = None
 ) -> Callable[[], None]:
-    """An optimizer step on each of the batches; with `pad`, equal sources are encoded once."""
+    """An optimizer step on each of the batches; with `pad`, as a training here takes it."""
     import torch
-    from torch.nn.functional import cross_entropy
     from torch.nn.utils import clip_grad_norm_
 
-    from workflow_scripts.model.logits import target_logits
+    from workflow_scripts.model.batches import IGNORED
+    from workflow_scripts.model.logits import token_losses
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
     autocast = partial(torch.autocast, "cpu", torch.bfloat16, enabled=bf16)
@@ -50,8 +50,8 @@ def stepper(
         if pad is None:
             inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
             return model(**inputs, use_cache=False).loss
-        logits = target_logits(model, batch, pad, autocast)
-        return cross_entropy(logits.float().flatten(0, 1), batch["labels"].flatten())
+        losses = token_losses(model, batch, pad, autocast)
+        return losses.sum() / (batch["labels"] != IGNORED).sum()
 
     def steps() -> None:
         for batch in batches:
@@ -105,8 +105,8 @@ def procedure(
     label = pad if recipe.padding_in_loss else IGNORED
     starts = range(0, len(examples) - batch_size + 1, batch_size)
     batches = [collate(examples[start : start + batch_size]) for start in starts][:steps]
-    ours = initial_model(base, reads.tokenizer, 1, "cpu").train()
-    theirs = initial_model(base, reads.tokenizer, 1, "cuda").train()  # the library's layers
+    ours = initial_model(base, reads.tokenizer, 1).train()
+    theirs = initial_model(base, reads.tokenizer, 1).train()
     theirs.set_attn_implementation("eager")
     full = [padded(batch, *lengths, pad, label) for batch in batches]
     bf16 = device.precision == "bf16"

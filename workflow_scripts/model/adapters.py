@@ -43,7 +43,7 @@ def check_extras(model: ModelSettings, device: DeviceFacts) -> None:
 def model_to_train(base: Path, tokenizer: Any, settings: Settings, device: DeviceFacts) -> Any:
     """The model of `base` as a training starts with it: all of it, or adapters on it."""
     if settings.model.lora is None:
-        return initial_model(base, tokenizer, settings.seed, device.kind)
+        return initial_model(base, tokenizer, settings.seed)
     frozen = load_model(base, **_as_held(settings.model, device))
     if settings.model.load_4bit:
         from peft import prepare_model_for_kbit_training

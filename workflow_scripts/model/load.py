@@ -84,7 +84,7 @@ def silence_library() -> None:
     logging.disable_progress_bar()
 
 
-def initial_model(folder: Path, tokenizer: Any, seed: int, device: str) -> Any:
+def initial_model(folder: Path, tokenizer: Any, seed: int) -> Any:
     """The model that a fine-tuning starts from: that of the folder, with `tokenizer`'s tokens."""
     model = load_model(folder)
     embed_added_tokens(model, tokenizer, added_tokens(folder, tokenizer), seed)
