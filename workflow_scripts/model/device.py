@@ -20,7 +20,7 @@ os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 # Read by cuBLAS when it starts; without it, matrix products on a GPU are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-# Read by oneDNN when it starts: how many shapes of products it keeps compiled. A new one costs up to
+# Read by oneDNN when it starts: how many shapes of products it keeps compiled. One costs up to
 # a millisecond; by itself it keeps 1,024, fewer than some trainings have.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")
 
