@@ -17,16 +17,13 @@ from torch import nn
 from torch.nn.functional import cross_entropy, embedding, linear, pad
 
 # Lengths are filled up to a multiple: oneDNN compiles each shape of a product, in up to a
-# millisecond, and keeps some thousand of them.
+# millisecond, and keeps only so many (see device.py).
 SOURCE_STEP, TARGET_STEP = 32, 16
 BITS = 15  # of a random number; so the rate of dropout is right to 2 ** -16
 
 
 def noise(shape: torch.Size, dropped: int) -> torch.Tensor:
-    """Whole numbers (int16), each below zero with probability `dropped` / 2 ** BITS.
-
-    The library's dropout takes a number of 32 bits for each; here four come from one of 64.
-    """
+    """Whole numbers (int16), each below zero with probability `dropped` / 2 ** BITS."""
     count = shape.numel()
     bits = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)  # all 64 of them
     return bits.view(torch.int16)[:count].view(shape).bitwise_and_(2**BITS - 1).sub_(dropped)
@@ -207,17 +204,18 @@ class Pass:
         self,
         attention: Any,
         normed: torch.Tensor,
-        seen: torch.Tensor,
+        context: torch.Tensor,
         looks: list[Look],
         bias: torch.Tensor | None,
     ) -> torch.Tensor:
+        """Keys and values are made of `context`: the same tokens, or an encoder's."""
         heads = (attention.n_heads, attention.key_value_proj_dim)
-        if seen is normed:
+        if context is normed:
             parts = self.linear(normed, attention.q, attention.k, attention.v)
             q, k, v = parts.unflatten(1, (3, *heads)).unbind(1)
         else:
             q = self.linear(normed, attention.q).unflatten(1, heads)
-            parts = self.linear(seen, attention.k, attention.v)
+            parts = self.linear(context, attention.k, attention.v)
             k, v = parts.unflatten(1, (2, *heads)).unbind(1)
         out = Attention.apply(q, k, v, bias, looks, self.dropout)
         return self.dropout(self.linear(out.flatten(1), attention.o))

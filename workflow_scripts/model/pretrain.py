@@ -86,7 +86,7 @@ def make_model(vocabulary: int, free_rows: int) -> T5ForConditionalGeneration:
         eos_token_id=1,
     )
     model = T5ForConditionalGeneration(config)
-    model.set_attn_implementation("eager")  # twice as fast here: see `load.initial_model`
+    model.set_attn_implementation("eager")  # twice as fast here
     return model
 
 
