@@ -2,7 +2,8 @@
 
 Debian's packages slurm-wlm and munge, started as root without systemd or a database. The
 configuration lies in /etc/slurm, because Slurm's own job steps look for it there; an
-existing one that is not ours is never touched.
+existing one that is not ours is never touched. A requeued job waits until its credential has
+expired, two minutes if nothing is said.
 """
 
 import contextlib
@@ -40,6 +41,7 @@ SlurmctldPort={ports[0]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
+AuthInfo=cred_expire=20
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none

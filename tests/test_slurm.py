@@ -58,12 +58,13 @@ def test_the_login_node_fetches_what_is_verified(tmp_path):
     assert f"--sha256 {known['base_model']['sha256']}" in done.stdout + done.stderr
 
 
-def test_smoke_runs_on_the_cluster_and_equals_a_local_run(cluster, smoke, tmp_path_factory):
+def test_runs_on_the_cluster_equal_local_ones(cluster, smoke, project):
     """Two runs through Slurm: on the GPU's node, one at a time, with the bytes of a local run."""
-    project = on_this_cluster(fresh_clone(tmp_path_factory.mktemp("on_slurm") / "essence"))
     runs = ("exp3_bs8_lr1e-4", "exp3_bs8_lr5e-5")
+    for run in runs:
+        shutil.rmtree(project.folder / RUN.format(run))
     targets = [RUN.format(run) + "/scores.json" for run in runs]
-    project.snakemake(
+    on_this_cluster(project).snakemake(
         "--profile", "profiles/slurm", "--seconds-between-status-checks", "2", *targets
     )
 
