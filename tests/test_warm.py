@@ -207,15 +207,28 @@ def test_another_python_is_not_served(place, socket, tmp_path):
     """That of an environment which Snakemake installed: its libraries may be others."""
     other = tmp_path / "python"
     other.symlink_to(sys.executable)
+    assert libraries_under(other, place, socket) == []
+
+
+def test_this_python_may_go_by_another_name(place, socket):
+    """The first line of bin/snakemake names python3, jobs start python."""
+    names = [file for file in Path(sys.prefix, "bin").glob("python*") if file.is_symlink()]
+    assert len({*names, Path(sys.executable)}) > 1
+    for name in names:
+        assert libraries_under(name, place, socket) == ["torch", "transformers"], name
+
+
+def libraries_under(python: Path, place: Place, socket: str) -> list[str]:
+    """Those that a stage finds imported already when that Python asks the warm process."""
     done = subprocess.run(
-        [other, "-m", "workflow_scripts.warm", "probe", "show"],
+        [python, "-m", "workflow_scripts.warm", "probe", "show"],
         cwd=place.folder,
         env={**os.environ, warm.SOCKET: socket, "PYTHONPATH": ""},
         input="given",
         capture_output=True,
         text=True,
     )
-    assert json.loads(done.stdout)["libraries"] == []
+    return json.loads(done.stdout)["libraries"]
 
 
 def test_a_caller_that_says_nothing_disturbs_nobody(place, socket):

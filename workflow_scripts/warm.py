@@ -83,12 +83,17 @@ def start() -> subprocess.Popen | None:
     return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
 
 
+def this_python() -> list[str]:
+    """Its environment and version: `snakemake` says python3 where a job says python."""
+    return [sys.prefix, sys.version]
+
+
 def hand_over(module: str, arguments: list[str]) -> int | None:
     """The exit code of a stage that the warm process ran; None when there is none to run it."""
     request = {
         "module": module,
         "arguments": arguments,
-        "python": sys.executable,
+        "python": this_python(),
         "path": sys.path,
         "folder": str(Path.cwd()),
         "environment": dict(os.environ),
@@ -185,7 +190,7 @@ class Server:
         except (OSError, ValueError):
             caller.close()
             return None
-        if request.wanted["python"] != sys.executable or not self.fork(request):
+        if request.wanted["python"] != this_python() or not self.fork(request):
             request.reply(None)  # it runs the stage itself
             request.close()
         elif not request.process:
