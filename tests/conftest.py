@@ -29,7 +29,7 @@ class Project:
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
         """Run Snakemake; output is captured as text."""
         done = subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments, *self.options],
+            [f"{sys.prefix}/bin/snakemake", *arguments, *self.options],  # as README and make do
             cwd=self.folder,
             capture_output=True,
             text=True,

@@ -11,6 +11,7 @@ import sample_rows
 import yaml
 from conftest import Project, fresh_clone
 
+from workflow_scripts import warm
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.runs import SqlScores
 from workflow_scripts.artifacts.tables import Link
@@ -52,6 +53,20 @@ def test_what_the_readme_says_appears(smoke):
 
 def test_nothing_is_done_twice(smoke):
     assert smoke.stale() == {}
+
+
+def test_starts_are_paid_once(project, monkeypatch, tmp_path):
+    """Answering runs in a fork of the warm process, which notes what it took."""
+    run = "results/runs/as_written/exp3_bs8_lr1e-4/seed42/"
+    for name in ("predictions.parquet", "answering.json"):
+        (project.folder / run / name).unlink()
+    monkeypatch.setenv(warm.COSTS, str(tmp_path / "costs"))
+    project.snakemake("--cores", "1", run + "predictions.parquet")
+    noted = (tmp_path / "costs").read_text()
+    assert [line.split()[0] for line in noted.splitlines()] == [
+        "warm",
+        "workflow_scripts.model.predict",
+    ]
 
 
 def test_a_touch_reruns_nothing(project):
