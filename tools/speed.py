@@ -48,7 +48,6 @@ def answering(run: Path, rows: list[Row]) -> None:
     from workflow_scripts.model.batches import make_examples, pad_sources
     from workflow_scripts.model.decoding import generate
     from workflow_scripts.model.load import load_model
-    from workflow_scripts.model.logits import encode_distinct
     from workflow_scripts.text.preprocessing import model_input
 
     torch.set_num_threads(1)
@@ -72,18 +71,11 @@ def answering(run: Path, rows: list[Row]) -> None:
                 answers[source] = answer[:end]
         return [answers[tuple(source)] for source in sources]
 
-    show("answering, beside the library's loop", library, lambda: generate(
-        model, sources, pad, limit, 32
-    ))  # fmt: skip
-    batches = [pad_sources(sources[at : at + 16], pad) for at in range(0, len(sources), 16)]
-    with torch.no_grad():
-        show(
-            "encoding for evaluation, beside all rows",
-            lambda: [
-                model.encoder(*batch).last_hidden_state.double().sum().item() for batch in batches
-            ],
-            lambda: [encode_distinct(model, *batch)[0].double().sum().item() for batch in batches],
-        )
+    show(
+        "answering, beside the library's loop",
+        library,
+        lambda: generate(model, sources, pad, limit, 32),
+    )
 
 
 def speed(
