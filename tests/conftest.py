@@ -10,6 +10,7 @@ from pathlib import Path
 import material
 import pytest
 import report_files
+from filelock import FileLock
 from material import ROOT
 
 from workflow_scripts.artifacts.data import TwinSettings
@@ -83,11 +84,21 @@ def fresh_clone(target: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory) -> Project:
-    """A clone in which everything was run once with the smoke configuration. Do not edit it."""
-    project = fresh_clone(tmp_path_factory.mktemp("smoke") / "essence")
-    project.snakemake("--cores", "2")
-    return project
+def smoke(tmp_path_factory, worker_id) -> Project:
+    """A clone in which everything was run once with the smoke configuration. Do not edit it.
+
+    Tests that run side by side share it.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent
+    folder, finished = shared / "smoke/essence", shared / "smoke/finished"
+    with FileLock(shared / "smoke.lock"):
+        if not finished.exists():
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            fresh_clone(folder).snakemake("--cores", "2")
+            finished.touch()
+    return Project(folder)
 
 
 @pytest.fixture
