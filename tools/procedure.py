@@ -83,7 +83,7 @@ def procedure(
     rows: Annotated[Path, Option("Parquet of rows to train on and to answer")],
     base: Annotated[Path, Option("the model to train")] = Path("resources/models/standin"),
     steps: Annotated[int, Option("steps to measure, on as many batches")] = 8,
-    answers: Annotated[int, Option("rows to answer one at a time")] = 3,
+    answers: Annotated[int, Option("rows to answer one at a time")] = 30,
     threads: Annotated[int, Option("CPU threads")] = 1,
 ) -> None:
     import torch
