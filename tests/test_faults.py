@@ -51,10 +51,10 @@ def trainers(project: Project) -> list[int]:
 def wait_for_training(project: Project) -> int:
     """The process id of a training that has made its first steps."""
     log = project.folder / f"logs/runs/as_written/{RUN.split('/')[3]}/seed42/train.log"
-    for _ in range(1200):
-        if trainers(project) and log.exists() and "step" in log.read_text():
-            return trainers(project)[0]
-        time.sleep(0.1)
+    for _ in range(6000):
+        if (found := trainers(project)) and log.exists() and "step" in log.read_text():
+            return found[0]
+        time.sleep(0.02)
     pytest.fail("no training started")
 
 
@@ -86,10 +86,12 @@ def test_two_instances_never_share_a_folder(project):
     first = start(project, f"{RUN}/scores.json")
     try:
         wait_for_training(project)
+        first.send_signal(signal.SIGSTOP)  # or it may be done before the second one looks
         second = project.snakemake("--cores", "1", f"{RUN}/scores.json", check=False)
         assert second.returncode
         assert f"is in use by process {first.pid}" in second.stdout + second.stderr
     finally:
+        first.send_signal(signal.SIGCONT)
         assert first.wait(180) == 0
     assert (project.folder / RUN / "scores.json").is_file()
 
