@@ -1,0 +1,99 @@
+"""What fine-tunings left in their folders, as tidy tables: one row per run, epoch or step."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_scripts.artifacts.base import read_lines
+from workflow_scripts.artifacts.runs import LOG_EVENT, Provenance, Step, Training
+from workflow_scripts.formats.prompts import TASKS
+
+
+def read_trainings(folders: Iterable[Path]) -> dict[Path, Training]:
+    return {folder: Training.read(folder / "training.json") for folder in folders}
+
+
+def read_runs(folders: Iterable[Path]) -> pd.DataFrame:
+    """One row per fine-tuning: its settings, how it ended, and its validation rows by task.
+
+    `learning_rate` is before `learning_rate_scale`, as the report gives it.
+    """
+    return pd.DataFrame(
+        _run_line(folder, training) for folder, training in read_trainings(folders).items()
+    )
+
+
+def _run_line(folder: Path, training: Training) -> dict[str, Any]:
+    run, recipe = training.settings.run, training.settings.recipe
+    return {
+        "recipe": training.recipe,
+        "run": training.run,
+        "seed": training.seed,
+        "folder": str(folder),
+        **{name: getattr(run, name) for name in ("experiment", "sampling", "rows", "batch_size")},
+        **{name: getattr(run, name) for name in ("learning_rate", "epochs", "patience")},
+        "tokenizer": recipe.tokenizer,
+        "padding_in_loss": recipe.padding_in_loss,
+        "log_every": training.settings.log_every,
+        **{name: getattr(training, name) for name in ("epochs_done", "best_epoch", "best_step")},
+        **{name: getattr(training, name) for name in ("best_eval_loss", "best_loss_per_token")},
+        **{name: getattr(training, name) for name in ("stopped_early", "steps_done")},
+        **{f"val_{task}": training.rows["val"][task] for task in ("all", *TASKS)},
+        "train_rows": training.rows["train"]["all"],
+    }
+
+
+def read_epochs(folders: Iterable[Path]) -> pd.DataFrame:
+    """One row per run, epoch and task, "all" first; losses are means over tokens.
+
+    `kept`: the epoch whose weights were kept. `train_loss` is missing where no training row is of
+    the task.
+    """
+    return pd.DataFrame(
+        {
+            **{"recipe": training.recipe, "run": training.run, "seed": training.seed},
+            **{"epoch": epoch.epoch, "step": epoch.step, "task": task},
+            **{name: getattr(losses, name) for name in ("train_loss", "eval_loss")},
+            "loss_per_token": losses.loss_per_token,
+            "kept": epoch.step == training.best_step,
+        }
+        for training in read_trainings(folders).values()
+        for epoch in training.epochs
+        for task, losses in (("all", epoch), *epoch.tasks.items())
+    )
+
+
+def read_steps(folders: Iterable[Path]) -> pd.DataFrame:
+    """One row per run, optimiser step and task, "all" first.
+
+    `loss_sum` over the `tokens` of a task is its loss in that step; of "all" there is the mean loss
+    alone, as the Trainer has it.
+    """
+    lines = []
+    for folder, training in read_trainings(folders).items():
+        address = {"recipe": training.recipe, "run": training.run, "seed": training.seed}
+        for event in read_lines(LOG_EVENT, folder / "training_log.jsonl"):
+            if isinstance(event, Step):
+                step = address | {"step": event.step, "epoch": event.epoch}
+                lines.append(step | {"task": "all", "loss": event.loss})
+                lines += [
+                    step | {"task": task, "loss_sum": sums.loss_sum, "tokens": sums.tokens}
+                    for task, sums in event.tasks.items()
+                ]
+    return pd.DataFrame(lines)
+
+
+def logged_losses(steps: pd.DataFrame, log_every: int) -> pd.DataFrame:
+    """The training loss of one run as the Trainer logs it: its mean over each `log_every` steps."""
+    whole = steps[steps.task == "all"].sort_values("step")
+    window = (whole.step - 1) // log_every
+    logged = whole.groupby(window).agg(step=("step", "last"), epoch=("epoch", "last"),
+                                       loss=("loss", "mean"))  # fmt: skip
+    return logged[logged.step % log_every == 0]
+
+
+def starts_from(folder: Path) -> str | None:
+    """The run whose weights a run started from; None: the base model itself."""
+    return Provenance.read(folder / "provenance.json").base.run
