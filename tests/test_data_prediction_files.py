@@ -1,6 +1,7 @@
 """Predictions as people have them: every format gives the same records."""
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -45,6 +46,19 @@ def test_json_lines_a_json_array_csv_and_parquet_say_the_same(tmp_path):
     assert records(tmp_path / "p.csv") == [(*g, a or "") for *g, a in EXPECTED]
 
 
+def test_a_byte_order_mark_changes_nothing(tmp_path):
+    for name, text in (
+        ("p.jsonl", "\n".join(map(json.dumps, RECORDS))),
+        ("p.json", json.dumps(RECORDS)),
+        ("p.csv", "db_id,gold,prediction\n" + "".join(f'{d},"{g}",\n' for d, g in GOLDS)),
+    ):
+        plain = records(write(tmp_path / name, text))
+        assert records(write(tmp_path / f"marked_{name}", "\ufeff" + text)) == plain, name
+    gold = write(tmp_path / "gold.txt", "\ufeffSELECT 1\tshop\n")
+    bird = write(tmp_path / "bird.json", '\ufeff{"0": "SELECT 2"}')
+    assert records(bird, gold) == [("shop", "SELECT 1", "SELECT 2")]
+
+
 def test_the_pair_of_spider(tmp_path):
     gold = write(tmp_path / "gold.txt", "".join(f"{sql}\t{db_id}\n" for db_id, sql in GOLDS))
     predicted = write(tmp_path / "predict.txt", "SELECT 1\tshop\n\nSELECT 3\n\n")
@@ -76,10 +90,41 @@ def test_the_pair_of_bird(tmp_path, golds):
         ("p.csv", "db_id,gold\nshop,SELECT 1", None, "line 2: prediction: "),
         ("p.json", '[{"db_id": "shop"}]', None, "entry 1: gold: "),
         ("p.parquet", "db_id", None, "not a Parquet file"),
-        ("p.jsonl", "", None, "no predictions"),
+        ("p.jsonl", "", None, "the file is empty"),
+        ("p.json", "[]", None, "no predictions"),
+        ("p.jsonl", "[" * 100_000, None, "line 1: .*nested too deep"),
+        ("p.jsonl", '{"db_id": ' + "[" * 100_000, None, "line 1: .*nested too deep"),
+        ("p.jsonl", '{"db_id": ' + "9" * 6000 + "}", None, "line 1: .*over 4300 digits"),
+        ("p.json", '[{"db_id": ' + "9" * 6000 + "}]", None, "entry 1: .*over 4300 digits"),
+        ("p.jsonl", '{"gold": "a", "gold": "b"}', None, "line 1: the key 'gold' comes more"),
+        ("p.csv", "db_id,gold,gold\nshop,a,b", None, "line 1: a column comes more than once"),
+        ("p.json", "[" * 100_000, "SELECT 1\tshop", "p.json: not JSON .*nested too deep"),
+        ("p.json", "[1,\n", "SELECT 1\tshop", "p.json, line 2: not JSON"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, name, text, gold, words):
     file = write(tmp_path / "gold.txt", gold) if gold else None
     with pytest.raises(EssenceError, match=words):
         read_predictions(write(tmp_path / name, text), file)
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.json", "p.csv", "p.parquet"])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("[]".encode("utf-16"), "UTF-16; convert it first: iconv"),
+        (gzip.compress(b"[]"), "gzip; convert it first: gunzip"),
+    ],
+)
+def test_files_in_another_form_are_named_with_the_cure(tmp_path, name, content, words):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(EssenceError, match=words):
+        read_predictions(tmp_path / name)
+    with pytest.raises(EssenceError, match=words):
+        read_predictions(write(tmp_path / "p.txt", "SELECT 1"), tmp_path / name)
+
+
+def test_folders_and_devices_are_named(tmp_path):
+    for path, words in ((tmp_path, "a folder"), (Path("/dev/null"), "a device or a pipe")):
+        with pytest.raises(EssenceError, match=words):
+            read_predictions(path)

@@ -1,8 +1,10 @@
 """Reading rows: every line becomes a row or goes to quarantine with its number and reason."""
 
+import gzip
 import json
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow.parquet as pq
@@ -67,6 +69,8 @@ BAD = {
     "not JSON": ("idx,messages", "broken JSON", "not JSON"),
     "endless number": ('{"idx": ' + "9" * 5000 + "}", "broken JSON", "can be read"),
     "deep nesting": ("[" * 100_000, "broken JSON", "not JSON"),
+    "a key twice": ('{"idx": 99, "idx": 98}', "duplicate key", "the key 'idx'"),
+    "a key twice inside": ('{"idx": 99, "messages": [{"a": 1, "a": 1}]}', "duplicate key", "'a'"),
     "a list": ("[1, 2]", "not an object", "found a list"),
     "not UTF-8": ('{"idx": 99, "messages": "é"}'.encode("latin-1"), "not UTF-8", "0xe9"),
     "half a character": (
@@ -255,8 +259,14 @@ def test_a_last_line_without_newline_counts(reading):
     ("content", "words"),
     [
         (b"", "the file is empty"),
-        (b"\n\n", "blank lines only"),
+        (b"\n\n", "no rows in it"),
+        (b"[]", "no rows in it"),
         ("[]".encode("utf-16"), "iconv -f UTF-16"),
+        (gzip.compress(b"{}"), "gzip; convert it first: gunzip"),
+        (b'[\n{"idx": 1},\n{"idx": 2', "line 3: not a JSON array: Expecting ',' delimiter"),
+        (b'[{"idx": 1} {"idx": 2}]', "line 1: not a JSON array: a comma"),
+        (b'[{"idx": 1}]\n{"idx": 2}', "line 1: not a JSON array: more follows"),
+        (b"[" * 100_000, "line 1: not a JSON array: nested too deep"),
         (b"nothing here is JSON\n", "No row is left"),
     ],
 )
@@ -265,9 +275,42 @@ def test_files_that_cannot_be_used(reading, content, words):
         reading(content)
 
 
-def test_a_missing_file_names_the_key(tmp_path):
-    with pytest.raises(EssenceError, match=r"nowhere.jsonl: no such file; correct data.path"):
-        read(tmp_path / "nowhere.jsonl", *(tmp_path / name for name in "rqs"))
+def test_an_array_is_read_like_lines_and_says_so(reading):
+    bad = ['"text"', '{"idx": ' + "9" * 5000 + "}", '{"idx": 7, "idx": 8}', '{"a": "\xe9"}']
+    array = "\ufeff [\n" + ",\n\n".join([*map(json.dumps, GOOD), *bad]) + "\n]\n"
+    content = array.encode("utf-8").replace(b"\xc3\xa9", b"\xe9")
+    found, same = reading(content), reading(GOOD)
+    assert found.rows == same.rows
+    kinds = ["not an object", "broken JSON", "duplicate key", "not UTF-8"]
+    assert [(each.line, each.kind) for each in found.quarantine] == list(enumerate(kinds, 4))
+    assert "JSON array; its entries are numbered" in found.summary.notes[0]
+    assert found.summary.file.bytes == len(content)
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [("nowhere.jsonl", "no such file"), (".", "a folder"), ("/dev/null", "a device or a pipe")],
+)
+def test_what_is_no_file_is_called_by_its_name(tmp_path, name, words):
+    with pytest.raises(EssenceError, match=f": {words}"):
+        read(tmp_path / name, *(tmp_path / name for name in "rqs"))
+
+
+def test_arguments_that_would_lose_something_are_refused(tmp_path):
+    path = made.write(tmp_path / "in.jsonl", GOOD)
+    before = path.read_bytes()
+    outs = [tmp_path / name for name in "rqs"]
+    for share in (float("nan"), -0.1, 1.5):
+        with pytest.raises(EssenceError, match=r"--max-quarantine: .* between 0 and 1"):
+            read(path, *outs, share)
+    for place in range(3):
+        over_input = [*outs]
+        over_input[place] = tmp_path / "x" / ".." / "in.jsonl"
+        with pytest.raises(EssenceError, match="this is an input"):
+            read(path, *over_input)
+    with pytest.raises(EssenceError, match="a folder or a device"):
+        read(path, outs[0], outs[1], Path("/dev/null"))
+    assert path.read_bytes() == before and Path("/dev/null").is_char_device()
 
 
 def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path):
@@ -278,7 +321,7 @@ def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path):
     message = str(caught.value)
     assert "8 of 11 lines (72.7%)" in message
     assert "line 4: not JSON" in message
-    assert "line 5: one JSON object" in message
+    assert "line 5: not a JSON object" in message
     assert "and 3 more" in message
     assert "raise data.max_quarantine (now 0.5)" in message
     assert str(quarantine) in message

@@ -527,6 +527,50 @@ def test_score_of_missing_files(tmp_path):
     assert "no such folder" in run_score("--predictions", one, "--databases", "gone").stderr
 
 
+def test_half_a_character_is_scored_and_written_as_it_came(shop, tmp_path):
+    """JSON can escape half of a character; UTF-8 has no bytes for it."""
+    bad = {**GOOD_LINE, "gold": "SELECT '\ud800'", "prediction": "SELECT '\udfff'"}
+    lines = [GOOD_LINE, {**GOOD_LINE, "prediction": "SELECT '\ud800'"}, bad]
+    predictions, rows = write_lines(tmp_path / "p.jsonl", lines), tmp_path / "rows.jsonl"
+    given = ("--predictions", predictions, "--databases", tmp_path, "--repeat", 0)
+    for more in ((), ("--json",)):
+        done = run_score(*given, "--rows", rows, "--max-failing-golds", 1, *more)
+        assert done.returncode == 0, done.stderr
+        written = list(map(json.loads, rows.read_text().splitlines()))
+        assert [each["prediction"] for each in written] == [each["prediction"] for each in lines]
+        assert [each["verdict"] for each in written] == ["right", "error", "gold fails"]
+
+
+def test_outputs_never_replace_an_input(shop, tmp_path):
+    predictions = write_lines(tmp_path / "p.jsonl", [GOOD_LINE])
+    gold, answers = tmp_path / "gold.txt", tmp_path / "predict.txt"
+    gold.write_text("SELECT 1\tshop\n")
+    answers.write_text("SELECT 1\n")
+    (tmp_path / "link.jsonl").symlink_to(predictions)
+    for given in (
+        ("--predictions", predictions, "--rows", predictions),
+        ("--predictions", predictions, "--rows", tmp_path / "link.jsonl"),
+        ("--predictions", answers, "--gold", gold, "--rows", gold),
+        ("--predictions", predictions, "--rows", shop),
+        ("--predictions", predictions, "--rows", tmp_path),
+        ("--predictions", predictions, "--rows", "/dev/full"),
+    ):
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+        done = run_score(*given, "--databases", tmp_path)
+        assert done.returncode == 2 and "name another file" in done.stderr, given
+        assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "option", [("--workers", -1), ("--workers", 0), ("--max-failing-golds", "nan")]
+)
+def test_numbers_that_mean_nothing_are_refused(shop, tmp_path, option):
+    predictions = write_lines(tmp_path / "p.jsonl", [GOOD_LINE])
+    done = run_score("--predictions", predictions, "--databases", tmp_path, *option)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert option[0].strip("-") in done.stderr
+
+
 # `evaluate` ----------------------------------------------------------------------------------
 
 

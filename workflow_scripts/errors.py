@@ -7,3 +7,9 @@ class EssenceError(Exception):
     The message names the file, line or key and says what to do about it; `run_stage` prints it
     without a traceback.
     """
+
+
+def check_share(name: str, value: float) -> None:
+    """Raises EssenceError unless `value` lies between 0 and 1."""
+    if not 0 <= value <= 1:
+        raise EssenceError(f"{name}: {value:g} is not a share between 0 and 1")

@@ -6,21 +6,49 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
 
+# JSON text may hold half a character (\ud800), UTF-8 may not: it is written as JSON escapes it.
+HALF_CHARACTERS = "backslashreplace"
+NOT_TEXT = {
+    b"\xff\xfe": ("UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"),
+    b"\xfe\xff": ("UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"),
+    b"\x1f\x8b": ("compressed by gzip", "gunzip -c FILE > NEW_FILE"),
+    b"BZh": ("compressed by bzip2", "bunzip2 -c FILE > NEW_FILE"),
+    b"\xfd7zXZ\0": ("compressed by xz", "xz -dc FILE > NEW_FILE"),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "zstd -dc FILE > NEW_FILE"),
+    b"PK\3\4": ("a zip archive", "unzip -p FILE > NEW_FILE"),
+}
+
+
+class NotJson(EssenceError):
+    """Text that is not JSON; `line` and `character` count from 1, 0 where the place is unknown."""
+
+    def __init__(self, message: str, line: int = 0, character: int = 0):
+        super().__init__(message)
+        self.line = line
+        self.character = character
+
+
+class DuplicateKey(NotJson):
+    """An object of which nobody knows which value is meant."""
+
 
 @contextlib.contextmanager
 def written_whole(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success sync it and rename it into place.
 
-    Raises EssenceError when the disk is full; the temporary file is removed and whatever
-    lay at `path` before is untouched.
+    Raises EssenceError when the disk is full or `path` is a folder or a device; the temporary file
+    is removed and whatever lay at `path` before is untouched.
     """
+    check_output(path)
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
@@ -44,9 +72,20 @@ def written_whole(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_output(path: Path | str, *inputs: Path | str | None) -> None:
+    """Raises EssenceError where writing `path` would replace an input or what is not a file."""
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise EssenceError(f"{path}: not a file but a folder or a device; name another file")
+    for each in inputs:
+        if each and path.resolve() == Path(each).resolve():
+            raise EssenceError(f"{path}: this is an input, which would be lost; name another file")
+
+
 def to_json(value: Any) -> str:
     """Canonical JSON: sorted keys, one-space indent, UTF-8, a newline at the end."""
-    return json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", HALF_CHARACTERS).decode() + "\n"
 
 
 def write_text(path: Path | str, text: str) -> None:
@@ -58,18 +97,66 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, to_json(value))
 
 
+def check_text_file(path: Path | str) -> None:
+    """Raises EssenceError, with the cure, for what is no file, or no text in UTF-8."""
+    path = Path(path)
+    if path.is_dir():
+        raise EssenceError(f"{path}: a folder; name a file in it")
+    if not path.exists():
+        raise EssenceError(f"{path}: no such file")
+    if not path.is_file():
+        raise EssenceError(f"{path}: a device or a pipe; save what it gives to a file first")
+    with open(path, "rb") as file:
+        head = file.read(6)
+    for start, (form, command) in NOT_TEXT.items():
+        if head.startswith(start):
+            raise EssenceError(f"{path}: the file is {form}; convert it first: {command}")
+
+
+def read_text(path: Path | str, errors: str = "strict") -> str:
+    """The text of a file in UTF-8, without a byte order mark."""
+    check_text_file(path)
+    try:
+        return Path(path).read_text(encoding="utf-8-sig", errors=errors)
+    except UnicodeDecodeError as error:
+        raise EssenceError(f"{path}: byte {error.start + 1} is not UTF-8 text") from error
+
+
+def parse_json(text: str) -> Any:
+    """The value of a JSON text. Raises NotJson with the place, also for a key that comes twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        raise NotJson(f"not JSON: {error.msg}", error.lineno, error.pos + 1) from error
+    except RecursionError as error:
+        raise NotJson("not JSON that can be read: nested too deep") from error
+    except ValueError as error:
+        digits = sys.get_int_max_str_digits()
+        raise NotJson(f"not JSON that can be read: over {digits} digits in a number") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        [(repeated, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise DuplicateKey(f"the key {repeated!r:.60} comes more than once")
+    return value
+
+
 def read_json(path: Path | str) -> Any:
     """Raises EssenceError naming the file and line when it is missing or not JSON."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise EssenceError(f"{path}: no such file") from error
-    except json.JSONDecodeError as error:
-        raise EssenceError(f"{path}, line {error.lineno}: not JSON ({error.msg})") from error
+        return parse_json(read_text(path))
+    except NotJson as error:
+        line = f", line {error.line}" if error.line else ""
+        raise EssenceError(f"{path}{line}: {error}") from error
 
 
 def write_jsonl(path: Path | str, rows: Iterable[dict[str, Any]]) -> None:
-    with written_whole(path) as temporary, open(temporary, "w", encoding="utf-8") as file:
+    with (
+        written_whole(path) as temporary,
+        open(temporary, "w", encoding="utf-8", errors=HALF_CHARACTERS) as file,
+    ):
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
 
@@ -84,16 +171,15 @@ def numbered_jsonl(path: Path | str) -> Iterator[tuple[int, Any]]:
 
     Raises EssenceError naming the file, and the first line that is not JSON.
     """
+    check_text_file(path)
     number = 0
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             for number, line in enumerate(file, 1):
                 if line.strip():
-                    yield number, json.loads(line)
-    except FileNotFoundError as error:
-        raise EssenceError(f"{path}: no such file") from error
-    except json.JSONDecodeError as error:
-        raise EssenceError(f"{path}, line {number}: not JSON ({error.msg})") from error
+                    yield number, parse_json(line)
+    except NotJson as error:
+        raise EssenceError(f"{path}, line {number}: {error}") from error
     except UnicodeDecodeError as error:
         raise EssenceError(f"{path}: not UTF-8 text ({error.reason})") from error
 

@@ -1,15 +1,16 @@
-"""The lines of a JSONL file, one at a time, whatever is wrong with them."""
+"""The records of a file that a person gives, JSON lines or a JSON array, whatever is wrong."""
 
-import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from workflow_scripts.artifacts.data import FileFacts
-from workflow_scripts.data.checksums import Checksummer
+from workflow_scripts.data.checksums import Checksummer, facts_of
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import DuplicateKey, NotJson, check_text_file, parse_json, read_text
 
+BOM = b"\xef\xbb\xbf"
 LONGEST_LINE = 64 * 2**20
 EXCERPT = 200
 
@@ -23,41 +24,56 @@ class RowError(EssenceError):
 
 
 class Lines:
-    """Iterates over (line number from 1, bytes) of the lines that aren't blank.
+    """Iterates over (number from 1, bytes) of the lines that aren't blank, or of entries.
 
-    Holds one line at a time; a line longer than `LONGEST_LINE` is cut one byte above that size.
-    Afterwards `blank` is the number of blank lines, `bom` says whether a byte order mark was
-    dropped at the start, and `facts` describes the whole file.
+    Holds one line at a time; a line longer than `LONGEST_LINE` is cut one byte above that size. An
+    array is held whole. Afterwards `word` says what was numbered, `blank` is the number of blank
+    lines, `bom` says whether a byte order mark was dropped at the start, and `facts` describes the
+    whole file.
 
-    Raises EssenceError when there is no such file, when it is empty, or when it is UTF-16.
+    Raises EssenceError when there is no such file, when it is empty or not text, and when an array
+    is not JSON.
     """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
+        self.word = "line"
         self.blank = 0
         self.bom = False
         self.facts: FileFacts | None = None
 
+    def place(self, number: int) -> str:
+        return f"{self.word} {number}"
+
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        if not self.path.is_file():
-            raise EssenceError(f"{self.path}: no such file; correct data.path.")
+        check_text_file(self.path)
+        with open(self.path, "rb") as file:
+            self.bom = file.read(len(BOM)) == BOM
+            file.seek(len(BOM) * self.bom)
+            first = next((char for char in iter(lambda: file.read(1), b"") if char.strip()), None)
+            if first == b"[":
+                self.word = "entry"
+                yield from enumerate(self._entries(), 1)
+                self.facts = facts_of(self.path)
+            else:
+                file.seek(0)
+                yield from self._lines(file)
+
+    def _lines(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         checksums = Checksummer(self.path)
         if checksums.size == 0:
-            raise EssenceError(
-                f"{self.path}: the file is empty; give a JSONL file, one row a line, as data.path."
-            )
-        with open(self.path, "rb") as file:
-            for number, line in enumerate(self._raw_lines(file, checksums), 1):
-                if number == 1:
-                    line = self._without_bom(line)
-                if line.strip():
-                    yield number, line
-                else:
-                    self.blank += 1
+            raise EssenceError(f"{self.path}: the file is empty; give one JSON object a line")
+        for number, line in enumerate(self._raw_lines(file, checksums), 1):
+            if number == 1:
+                line = line.removeprefix(BOM)
+            if line.strip():
+                yield number, line
+            else:
+                self.blank += 1
         self.facts = checksums.result()
 
     @staticmethod
-    def _raw_lines(file: Any, checksums: Checksummer) -> Iterator[bytes]:
+    def _raw_lines(file: BinaryIO, checksums: Checksummer) -> Iterator[bytes]:
         while line := file.readline(LONGEST_LINE + 1):
             checksums.update(line)
             rest = line
@@ -65,16 +81,33 @@ class Lines:
                 checksums.update(rest)
             yield line
 
-    def _without_bom(self, line: bytes) -> bytes:
-        if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise EssenceError(
-                f"{self.path}: the file is UTF-16; convert it first: "
-                "iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"
-            )
-        if line.startswith(codecs.BOM_UTF8):
-            self.bom = True
-            return line[len(codecs.BOM_UTF8) :]
-        return line
+    def _entries(self) -> Iterator[bytes]:
+        """The text of each entry; what is wrong inside one is left to `record_in`."""
+        text = read_text(self.path, errors="surrogateescape")
+        decoder = json.JSONDecoder(parse_int=str)  # here only the end of an entry matters
+        at = _after_blanks(text, text.index("[") + 1)
+        while not text.startswith("]", at):
+            try:
+                _, end = decoder.raw_decode(text, at)
+            except (json.JSONDecodeError, RecursionError) as error:
+                why, at = getattr(error, "msg", "nested too deep"), getattr(error, "pos", at)
+                raise self._broken(text, at, why) from error
+            yield text[at:end].encode("utf-8", "surrogateescape")
+            at = _after_blanks(text, end)
+            if text.startswith(",", at):
+                at = _after_blanks(text, at + 1)
+            elif not text.startswith("]", at):
+                raise self._broken(text, at, "a comma or ] is missing after an entry")
+        if text[at + 1 :].strip():
+            raise self._broken(text, at, "more follows after the array's end")
+
+    def _broken(self, text: str, at: int, why: str) -> EssenceError:
+        line = text.count("\n", 0, at) + 1
+        return EssenceError(f"{self.path}, line {line}: not a JSON array: {why}")
+
+
+def _after_blanks(text: str, at: int) -> int:
+    return json.decoder.WHITESPACE.match(text, at).end()
 
 
 def record_in(line: bytes) -> dict[str, Any]:
@@ -82,20 +115,18 @@ def record_in(line: bytes) -> dict[str, Any]:
     if len(line) > LONGEST_LINE:
         raise RowError("line too long", f"the line is longer than {LONGEST_LINE // 2**20} MiB")
     try:
-        text = line.decode("utf-8")
+        record = parse_json(line.decode("utf-8"))
     except UnicodeDecodeError as error:
         bad = line[error.start]
         raise RowError("not UTF-8", f"byte {error.start + 1} (0x{bad:02x}) is not UTF-8") from error
-    try:
-        record = json.loads(text)
-    except json.JSONDecodeError as error:
-        message = f"not JSON: {error.msg} at character {error.pos + 1}"
-        raise RowError("broken JSON", message) from error
-    except (ValueError, RecursionError) as error:
-        raise RowError("broken JSON", f"not JSON that can be read: {error}") from error
+    except DuplicateKey as error:
+        raise RowError("duplicate key", str(error)) from error
+    except NotJson as error:
+        place = f" at character {error.character}" if error.character else ""
+        raise RowError("broken JSON", f"{error}{place}") from error
     if not isinstance(record, dict):
         found = type(record).__name__
-        raise RowError("not an object", f"one JSON object a line is expected, found a {found}")
+        raise RowError("not an object", f"not a JSON object: found a {found}")
     return record
 
 

@@ -11,7 +11,6 @@ A prediction that is null or empty holds no SQL: it counts as wrong.
 """
 
 import csv
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +21,9 @@ import pyarrow.parquet as pq
 from pydantic import AliasChoices, ConfigDict, Field
 
 from workflow_scripts.artifacts.base import Artifact, parsed
+from workflow_scripts.data.lines import Lines, RowError, record_in
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import numbered_jsonl, read_json
+from workflow_scripts.files import NotJson, check_text_file, parse_json, read_json, read_text
 
 BIRD_SEPARATOR = "\t----- bird -----\t"
 
@@ -68,13 +68,20 @@ def records(path: Path) -> Iterator[tuple[str, Any]]:
         yield from _numbered(path, _parquet_records(path), "row")
     elif kind in (".txt", ".sql"):
         raise EssenceError(f"{path}: a file of SQL alone needs --gold FILE, its gold SQL")
-    elif _first_character(path) == "[":
-        yield from _numbered(path, read_json(path), "entry")
     elif (whole := _one_object(path)) is not None and "db_id" not in whole:
         raise EssenceError(f"{path}: BIRD's predictions need --gold FILE, the gold SQL")
     else:
-        for number, value in numbered_jsonl(path):
-            yield f"{path}, line {number}", value
+        yield from _json_records(path)
+
+
+def _json_records(path: Path) -> Iterator[tuple[str, dict]]:
+    lines = Lines(path)
+    for number, line in lines:
+        place = f"{path}, {lines.place(number)}"
+        try:
+            yield place, record_in(line)
+        except RowError as error:
+            raise EssenceError(f"{place}: {error}") from error
 
 
 def _numbered(path: Path, values: list, word: str) -> Iterator[tuple[str, Any]]:
@@ -82,23 +89,24 @@ def _numbered(path: Path, values: list, word: str) -> Iterator[tuple[str, Any]]:
 
 
 def _csv_records(path: Path) -> Iterator[tuple[str, dict]]:
+    check_text_file(path)
     csv.field_size_limit(sys.maxsize)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
+            names = reader.fieldnames or []
+            if len(set(names)) < len(names):
+                raise EssenceError(f"{path}, line 1: a column comes more than once")
             for row in reader:
                 yield f"{path}, line {reader.line_num}", row
-    except FileNotFoundError as error:
-        raise EssenceError(f"{path}: no such file") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise EssenceError(f"{path}: not CSV in UTF-8 ({error})") from error
 
 
 def _parquet_records(path: Path) -> list[dict]:
+    check_text_file(path)
     try:
         return pq.read_table(path).to_pylist()
-    except FileNotFoundError as error:
-        raise EssenceError(f"{path}: no such file") from error
     except (OSError, pa.ArrowException) as error:
         raise EssenceError(f"{path}: not a Parquet file that can be read ({error})") from error
 
@@ -151,27 +159,18 @@ def _gold_line(line: str, place: str) -> Gold | None:
     return Gold(gold=sql, db_id=db_id)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise EssenceError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise EssenceError(f"{path}: not UTF-8 text ({error.reason})") from error
-
-
 def _lines(path: Path) -> list[str]:
-    return _text(path).rstrip().split("\n")
+    return read_text(path).rstrip().split("\n")
 
 
 def _first_character(path: Path) -> str:
-    return _text(path).lstrip()[:1] or " "
+    return read_text(path).lstrip()[:1] or " "
 
 
 def _one_object(path: Path) -> dict | None:
     """The file as one JSON object; None when it is anything else, such as JSON lines."""
     try:
-        value = json.loads(_text(path))
-    except json.JSONDecodeError:
+        value = parse_json(read_text(path, errors="replace"))
+    except NotJson:
         return None
     return value if isinstance(value, dict) else None

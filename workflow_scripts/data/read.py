@@ -1,8 +1,9 @@
 """Read a file of Agent-Instruct rows; every line becomes a row or goes to quarantine.
 
-In: a .jsonl file, raw (`idx`, `messages`) or processed (`source`, `target`).
+In: JSON lines, raw (`idx`, `messages`) or processed (`source`, `target`), or a JSON array of the
+same, whose entries then count as lines.
 Out: rows.parquet, quarantine.jsonl (one line per refused line, with its number and reason) and a
-summary. Memory doesn't grow with the file, but for the idx seen.
+summary. Memory doesn't grow with the file, but for the idx seen; an array is held whole.
 
     python -m workflow_scripts.data.read --raw FILE --rows results/data/rows.parquet \\
         --quarantine results/data/quarantine.jsonl --summary results/data/reading.json
@@ -23,8 +24,8 @@ from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.checksums import is_the_reports_file
 from workflow_scripts.data.lines import Lines, RowError, excerpt, record_in
 from workflow_scripts.data.rows import idx_of, row_from
-from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import written_whole
+from workflow_scripts.errors import EssenceError, check_share
+from workflow_scripts.files import check_output, written_whole
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Log, Output, Setting, run_stage
 
@@ -59,13 +60,12 @@ def read_rows(lines: Lines, tally: Tally) -> Iterator[Row | Quarantined]:
             record = record_in(line)
             row = row_from(record, number)
             if row.idx in line_of:
-                raise RowError(
-                    "duplicate idx", f"idx {row.idx} was already on line {line_of[row.idx]}"
-                )
+                before = lines.place(line_of[row.idx])
+                raise RowError("duplicate idx", f"idx {row.idx} was already on {before}")
         except RowError as error:
             tally.kinds[error.kind] += 1
             if len(tally.first) < FIRST_REASONS:
-                tally.first.append(f"line {number}: {error}")
+                tally.first.append(f"{lines.place(number)}: {error}")
             yield Quarantined(
                 line=number,
                 idx=idx_of(record),
@@ -81,7 +81,7 @@ def read_rows(lines: Lines, tally: Tally) -> Iterator[Row | Quarantined]:
 
 
 def read(
-    raw: Annotated[Path, Input("JSONL file of rows, raw or processed")],
+    raw: Annotated[Path, Input("rows, raw or processed: JSON lines or an array")],
     rows: Annotated[Path, Output("rows.parquet")],
     quarantine: Annotated[Path, Log("JSONL: the refused lines, each with its reason")],
     summary: Annotated[Path, Output("JSON: what was read")],
@@ -91,10 +91,13 @@ def read(
 ) -> None:
     """Read `raw` into the three files.
 
-    Raises EssenceError when the file is missing, empty or UTF-16, and, after quarantine and
+    Raises EssenceError when the file is missing, empty or not text, and, after quarantine and
     summary were written, when a larger share of the lines than `max_quarantine` was refused or
     no row is left; rows.parquet is then not written.
     """
+    check_share("--max-quarantine", max_quarantine)
+    for out in (rows, quarantine, summary):
+        check_output(out, raw)
     lines, tally = Lines(raw), Tally()
     with written_whole(rows) as rows_part:
         with written_whole(quarantine) as quarantine_part:
@@ -130,6 +133,8 @@ def _stream(results: Iterator[Row | Quarantined], rows_part: Path, quarantine_pa
 def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> Reading:
     known, sentence = is_the_reports_file(lines.facts)
     notes = []
+    if lines.word == "entry":
+        notes.append("The file is a JSON array; its entries are numbered as lines are.")
     if lines.bom:
         notes.append("A byte order mark at the start of the file was dropped.")
     if tally.without_idx:
@@ -159,7 +164,7 @@ def _refuse_too_much_quarantine(
     if tally.kept and tally.refused <= max_quarantine * lines:
         return
     if not lines:
-        raise EssenceError(f"{path}: the file holds blank lines only; give a JSONL file of rows.")
+        raise EssenceError(f"{path}: there are no rows in it; give one JSON object a line.")
     reasons = "\n  ".join(tally.first)
     more = f"\n  and {tally.refused - len(tally.first)} more" * (tally.refused > len(tally.first))
     cure = (

@@ -23,8 +23,8 @@ from typing import Annotated, Any
 
 from workflow_scripts.artifacts.runs import Estimate
 from workflow_scripts.data.prediction_files import SqlPrediction, read_predictions
-from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import to_json, write_jsonl
+from workflow_scripts.errors import EssenceError, check_share
+from workflow_scripts.files import check_output, to_json, write_jsonl
 from workflow_scripts.formats.answers import extract_sql
 from workflow_scripts.metrics.estimates import columns, estimate
 from workflow_scripts.metrics.execution_verdicts import (
@@ -115,8 +115,11 @@ def score(
     max_failing_golds: Annotated[float, Option("share of golds that may fail")] = 0.01,
 ) -> int:
     """Returns 1 when too many golds fail."""
+    check_share("--max-failing-golds", max_failing_golds)
     placed = read_predictions(predictions, gold)
     lines, cases = [line for _, line in placed], cases_of(placed, databases, strict)
+    if rows:
+        check_output(rows, predictions, gold, *{case.database for case in cases})
     with Sandbox(Limits(seconds=seconds), workers) as sandbox:
         cached = CachedSandbox(sandbox, cache)
         verdicts = verdicts_on(cases, cached, repeat)

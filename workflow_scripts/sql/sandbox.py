@@ -161,7 +161,9 @@ class Sandbox:
 
     def __init__(self, limits: Limits | None = None, workers: int | None = None):
         self.limits = limits or Limits()
-        self.workers = workers or min(4, os.cpu_count() or 1)
+        self.workers = min(4, os.cpu_count() or 1) if workers is None else workers
+        if self.workers < 1:
+            raise EssenceError(f"workers: {workers} is not a number above 0")
         self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
         for _ in range(self.workers):
             self._idle.put(None)  # started when first needed

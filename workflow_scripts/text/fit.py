@@ -47,11 +47,12 @@ class RowFile:
         if self.path.suffix == ".parquet":
             yield from iter_rows(Row, self.path)
             return
-        for number, line in Lines(self.path):
+        lines = Lines(self.path)
+        for number, line in lines:
             try:
                 yield row_from(record_in(line), number)
             except RowError as error:
-                self.unreadable.append(f"line {number}: {error}")
+                self.unreadable.append(f"{lines.place(number)}: {error}")
 
 
 def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
