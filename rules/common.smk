@@ -30,7 +30,7 @@ from workflow_scripts.config import (
     unseen_databases,
     wants_gpu,
 )
-from workflow_scripts.config_check import checked
+from workflow_scripts.config_check import check_files, checked, read_typed
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.files import write_json
@@ -51,6 +51,8 @@ from workflow_scripts.sql.databases import list_databases
 # time as reading the code of all stages.
 gc.freeze()
 
+check_files(workflow.configfiles)
+config = read_typed(config, workflow.config_settings.config)
 CONFIG_AS_GIVEN = copy.deepcopy(config)  # for the Snakemake that makes the report
 config = checked(config)
 

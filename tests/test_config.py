@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 from conftest import merged
+from snakemake.cli import parse_config
 
 from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import SPLITS
@@ -20,11 +21,12 @@ from workflow_scripts.config import (
     splits_tested,
     unseen_databases,
 )
-from workflow_scripts.config_check import SCHEMA, checked
+from workflow_scripts.config_check import SCHEMA, at, check_files, checked, read_typed
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.origin import keep_apart, origin_note, origin_of
 
 ROOT = Path(__file__).resolve().parent.parent
+REPAIRED = "recipes.repaired.runs"
 LORA = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
 CAUSAL = {"architecture": "causal", "base": "some/llama", "revision": "main"}
 
@@ -169,6 +171,8 @@ def test_the_schema_is_a_schema_and_describes_every_key():
         ("ablation.unrepaired", "as_run", "must be a run of as_run"),
         ("claims.repaired", "mine", "must be one of the recipes"),
         ("seeds", [], "seeds"),
+        ("runs.exp1_natural.learning_rate", math.nan, "is nan: a finite number"),
+        ("training.max_grad_norm", math.inf, "is inf: a finite number"),
     ],
 )
 def test_a_wrong_value_names_key_value_and_cure(config, key, value, said):
@@ -177,6 +181,56 @@ def test_a_wrong_value_names_key_value_and_cure(config, key, value, said):
         checked(config)
     assert said in str(error.value)
     assert any(part in str(error.value) for part in key.split("."))
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "value"),
+    [
+        ("prediction={constrained: true}", "prediction.constrained", True),
+        ("seeds=[1,2]", "seeds", [1, 2]),
+        ("seeds=[007]", "seeds", [7]),
+        ("use_recipes=[repaired]", "use_recipes", ["repaired"]),
+        ("run_defaults={rows: 90, patience: null}", "run_defaults.rows", 90),
+        ("run_defaults={rows: 90, patience: null}", "run_defaults.patience", None),
+        ("recipes={repaired: {runs: {exp5_long: {rows: 90}}}}", REPAIRED + ".exp5_long.rows", 90),
+        ("recipes={repaired: {runs: {exp1_natural: null}}}", REPAIRED, {"exp1_natural": None}),
+        ("training={learning_rate_scale: 0.5}", "training.learning_rate_scale", 0.5),
+        ("data={url: 'http://host/null'}", "data.url", "http://host/null"),
+        ("model={revision: 1234567}", "model.revision", "1234567"),
+        ("models={}", "models", {}),
+    ],
+)
+def test_what_config_on_the_command_line_sets_is_read_as_in_a_file(config, typed, key, value):
+    typed = parse_config([typed])  # as Snakemake does it
+    config = read_typed(merged(config, copy.deepcopy(typed)), typed)
+    assert at(config, key.split(".")) == value
+    checked(config)
+
+
+@pytest.mark.parametrize(
+    ("typed", "cure"),
+    [
+        ("training={warmup_steps: many}", "is 'many': a whole number belongs here"),
+        ("run_defaults={learning_rate: 1e-4}", "Write 1.0e-04"),
+        ("run_defaults={learning_rate: .nan}", "is nan: a finite number"),
+        ("run_defaults={epochs: 1.5}", "is 1.5: a whole number belongs here"),
+        ("seeds=7", "is 7: a list belongs here"),
+    ],
+)
+def test_a_wrong_value_on_the_command_line_has_a_cure(config, typed, cure):
+    typed = parse_config([typed])
+    with pytest.raises(EssenceError) as error:
+        checked(read_typed(merged(config, copy.deepcopy(typed)), typed))
+    assert cure in str(error.value)
+
+
+def test_a_key_that_stands_twice_is_refused_with_its_lines(tmp_path):
+    check_files([ROOT / "config.yaml", *(ROOT / "configs").glob("*.yaml")])
+    (tmp_path / "mine.yaml").write_text("seeds: [1]\nruns:\n  a: {rows: 3, rows: 6}\nseeds: [2]\n")
+    with pytest.raises(EssenceError) as error:
+        check_files([tmp_path / "mine.yaml"])
+    assert "mine.yaml, line 3: rows stands in line 3 already" in str(error.value)
+    assert "mine.yaml, line 4: seeds stands in line 1 already" in str(error.value)
 
 
 def test_what_needs_a_gpu_is_refused_on_a_cpu(config):

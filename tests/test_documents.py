@@ -1,19 +1,27 @@
-"""What the documents name exists: commands, their options, files; and code keeps what they say."""
+"""What the documents say works: commands run, files exist; and code keeps what they say."""
 
 import ast
+import itertools
+import json
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import material
 import pytest
 import yaml
+from conftest import fresh_clone
 from material import ROOT
-from snakemake.cli import get_argument_parser
 
 from workflow_scripts.commands import declared_arguments
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONFIGURATIONS = sorted([*(ROOT / "configs").glob("*.yaml"), *ROOT.glob("profiles/*/*.yaml")])
 RULES = {
     name
     for file in (ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk"))
@@ -29,41 +37,87 @@ FOLDERS = {
 WILDCARDS = {"<recipe>": "recipe", "<run>": "run", "<k>": "seed"}
 
 
-def commands(program: str) -> Iterator[tuple[str, list[str]]]:
-    """(page, arguments) of every call of a program in a code block or between back quotes."""
-    for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        fenced = re.findall(r"^ *```\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
-        spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
-        for line in [*"\n".join(fenced).splitlines(), *(" ".join(s.split()) for s in spans)]:
-            found = re.match(rf"(?:\S*/bin/)?{program}(?: |$)(.*)", line.strip())
-            if found:
-                yield page.name, shlex.split(found[1], comments=True)
+def code_of(page: Path) -> Iterator[str]:
+    """Lines of blocks without a language, what stands between back quotes, a file's usage."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".yaml":
+        yield from re.findall(r"^#   (\S.*)$", text, re.MULTILINE)
+        return
+    fence = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+    for language, block in fence.findall(text):
+        yield from (line.strip() for line in block.splitlines() if not language)
+    yield from (" ".join(span.split()) for span in re.findall(r"`([^`]+)`", fence.sub("", text)))
+
+
+def commands(program: str) -> dict[tuple[str, ...], str]:
+    """Arguments of every call of a program -> a page with it."""
+    found = {}
+    for page in [*PAGES, *CONFIGURATIONS]:
+        for line in code_of(page):
+            if re.match(r"--config(file)? \S", line):  # what is said of Snakemake alone
+                line = f"snakemake --cores all {line}"
+            call = re.match(rf"(?:\S*/bin/)?{program}(?: |$)(.*)", line)
+            if call:
+                found[tuple(shlex.split(call[1], comments=True))] = page.name
+    return found
 
 
 def calls_of(program: str) -> list:
     """The calls as parameters of a test."""
-    found = [(f"{page}: {' '.join(words)}", words) for page, words in commands(program)]
-    return [pytest.param(words, id=name) for name, words in found]
+    return [
+        pytest.param(list(words), id=f"{page}: {' '.join(words)}")
+        for words, page in commands(program).items()
+    ]
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory, twin) -> Path:
+    """A clone, and the files of a user that the documents' commands name."""
+    folder = tmp_path_factory.mktemp("documents")
+    fresh_clone(folder)
+    rows = material.rows_of_twin(twin, folder / "rows.jsonl")
+    shutil.copy(rows.file, folder / "FILE.jsonl")
+    databases = material.databases_of("awkward", folder)
+    for built in (folder, folder / "spider"):
+        built.mkdir(exist_ok=True)
+        (built / "database").symlink_to(databases.folder)
+        shutil.copy(databases.questions, built / "train_spider.json")
+        (built / "tables.json").write_text("[]")
+    asked = [{**each, "prediction": each["query"]} for each in databases.sample(3, seed=1)]
+    (folder / "predictions.json").write_text(json.dumps(asked))
+    (folder / "mine.yaml").write_text("ablation: {in_report: true}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dry_runs(clone) -> dict[tuple[str, ...], subprocess.CompletedProcess]:
+    """What Snakemake says to each of its calls: two at a time, as each takes seconds."""
+    calls = list(commands("snakemake"))
+    options = ("--cores", "1", "--dry-run", "--quiet", "all")
+    dry = [(f"{sys.prefix}/bin/snakemake", *words, *options) for words in calls]
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(calls, pool.map(lambda call: run(clone, *call), dry), strict=True))
 
 
 @pytest.mark.parametrize("words", calls_of("snakemake"))
-def test_snakemake_is_called_with_options_rules_and_files_that_exist(words):
-    given = get_argument_parser().parse_args(words)
-    assert set(given.targets) <= RULES
-    files = [Path(file) for file in given.configfile or [] if Path(file).name != "mine.yaml"]
-    assert all((ROOT / file).is_file() for file in files)
-    assert all((ROOT / name / "config.yaml").is_file() for name in given.profile or [])
+def test_every_call_of_snakemake_is_accepted(words, dry_runs):
+    done = dry_runs[tuple(words)]
+    assert done.returncode == 0 and "Job stats" in done.stdout, (done.stdout + done.stderr)[-3000:]
 
 
 @pytest.mark.parametrize("words", calls_of("make"))
-def test_make_is_called_with_targets_and_variables_that_exist(words):
+def test_make_knows_every_target_and_what_it_does(words, clone):
+    (clone / ".venv").mkdir(exist_ok=True)
+    (clone / ".venv/.ready").touch()
+    done = run(clone, "make", "--dry-run", *words)
+    assert done.returncode == 0, done.stderr
     makefile = (ROOT / "Makefile").read_text()
-    for word in words:
-        name, is_variable, _ = word.partition("=")
-        pattern = rf"^{name} \?=" if is_variable else rf"^{re.escape(name)}:"
-        pattern = pattern.replace(r"\.venv", r"\$\(VENV\)")
-        assert re.search(pattern, makefile, re.MULTILINE), word
+    names = [word.partition("=")[0] for word in words if "=" in word]
+    assert all(re.search(rf"^{name} \?=", makefile, re.MULTILINE) for name in names)
 
 
 def test_the_slurm_profile_names_rules_that_exist():
@@ -77,27 +131,70 @@ def test_the_test_files_that_are_named_exist(page):
     assert named and all((ROOT / name).is_file() for name in named)
 
 
-OF_MODULES = [
-    call for call in calls_of("python -m") if call.values[0] and call.values[0][0] != "pytest"
-]
+# What takes the place of DIR and FILE, of the options that have them.
+MATERIAL = {
+    "--predictions": "predictions.json",
+    "--databases": "database",
+    "--tokenizer": "resources/models/standin",
+}
+# Modules that need a trained model, results, other material or minutes, which a clone lacks.
+NEED_MORE = (
+    "pytest",
+    "tools.endpoint_cost",
+    "tools.results_tables",
+    "tools.scoring_agreement",
+    "workflow_scripts.agents.ask",
+    "workflow_scripts.model.convert",
+)
+OF_MODULES = [call for call in calls_of("python -m") if call.values[0]]
 
 
-@pytest.mark.parametrize("words", OF_MODULES)
+@pytest.mark.parametrize("words", [call for call in OF_MODULES if call.values[0][0] != "pytest"])
 def test_modules_are_called_with_options_that_they_have(words):
     module, *arguments = words
     options = {f"--{name.replace('_', '-')}" for name in declared_arguments(module)}
     assert {word.partition("=")[0] for word in arguments if word.startswith("--")} <= options
 
 
+@pytest.mark.parametrize(
+    "words", [call for call in OF_MODULES if call.values[0][0] not in NEED_MORE]
+)
+def test_every_call_of_a_module_runs(words, clone):
+    for place, (option, value) in enumerate(itertools.pairwise(words), start=1):
+        if value in ("DIR", "FILE", "FILE.jsonl"):
+            words[place] = MATERIAL.get(option, value)
+    done = run(clone, sys.executable, "-m", *words)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("words", [call for call in OF_MODULES if call.values[0][0] == "pytest"])
+def test_the_tests_that_are_named_exist(words):
+    assert all((ROOT / word).is_file() for word in words[1:])
+
+
+def test_no_block_of_commands_has_one_that_is_not_tried():
+    known = r"(\S*/bin/)?(snakemake|make|python -m|export)\b"
+    for page in PAGES:
+        blocks = re.findall(r"^ *```\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
+        for lines in map(str.splitlines, blocks):
+            if any(re.match(known, line) for line in lines):
+                assert all(re.match(known, line) for line in lines), (page.name, lines)
+
+
 def test_the_commands_are_found():
     """At least those without which a newcomer gets nowhere."""
     for program, wanted in {
         "make": ["", "test"],
-        "snakemake": ["--cores all", "--cores all ablation"],
+        "snakemake": [
+            "--cores all",
+            "--cores all ablation",
+            "--cores all --config prediction={constrained: true}",
+            "--cores all --configfile configs/report.yaml",
+        ],
         "python -m": ["workflow_scripts.text.fit --rows FILE.jsonl --tokenizer DIR"],
     }.items():
-        found = [" ".join(words) for _, words in commands(program)]
-        assert [each for each in wanted if not any(call.startswith(each) for call in found)] == []
+        calls = [" ".join(words) for words in commands(program)]
+        assert [each for each in wanted if not any(call.startswith(each) for call in calls)] == []
 
 
 def test_every_file_that_a_link_names_exists():
