@@ -19,10 +19,7 @@ include: "rules/export.smk"
 
 localrules:
     all,
-    report_parts,
-    list_sections,
     make_report,
-    make_snakemake_report,
     ablation,
     export,
 

@@ -65,40 +65,6 @@ rule run_agents:
         stage_command("agents.evaluate")
 
 
-rule tabulate_agents:
-    input:
-        outcomes=rules.run_agents.output.outcomes,
-        traces=rules.run_agents.output.traces,
-        best=f"{TABLES}/best_runs.json",
-    output:
-        table=in_report(
-            f"{TABLES}/agents.csv",
-            "tables.agents",
-            "results",
-            "6 The agents end to end (CSV)",
-            caption="CAPTION_CSV",
-            instances=[{}] * bool(AGENT_SPLITS),
-        ),
-        page=in_report(
-            f"{TABLES}/agents.html",
-            "tables.agents",
-            "results",
-            "5 The agents end to end",
-            instances=[{}] * bool(AGENT_SPLITS),
-        ),
-    log:
-        "logs/report/tabulate_agents.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        recipe=AGENTS["recipe"],
-        note=NOTE,
-    message:
-        "The agents end to end"
-    shell:
-        stage_command("report.tables.agents")
-
-
 rule plot_agents:
     input:
         scores=f"{TABLES}/agents.csv",

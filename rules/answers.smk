@@ -1,6 +1,5 @@
-# In:  training.json and the predictions of every run, results/data/test.parquet.
-# Out: the best run of each recipe; experiment 4, what the best runs answer (results/examples/); all
-#      held-out answers, as a page to search and as CSV.
+# In:  training.json of every run, the best runs' models, results/data/test.parquet.
+# Out: results/tables/best_runs.json; experiment 4, what the best runs answer (results/examples/).
 
 
 # A checkpoint: which models answer in experiment 4 is known once all are trained.
@@ -18,7 +17,7 @@ checkpoint choose_best:
     message:
         "Choosing the best run of each recipe"
     shell:
-        stage_command("report.tables.best_run")
+        stage_command("report.choose_best")
 
 
 rule draw_examples:
@@ -38,7 +37,7 @@ rule draw_examples:
     message:
         "Experiment 4: {params.per_task} rows of each task"
     shell:
-        stage_command("report.pages.draw_examples")
+        stage_command("report.draw_examples")
 
 
 rule answer_examples:
@@ -77,55 +76,3 @@ rule answer_examples:
         "Experiment 4: answering with the best run of {wildcards.recipe}"
     shell:
         stage_command("model.predict", warm=True)
-
-
-rule show_examples:
-    input:
-        predictions=expand("results/examples/{recipe}.parquet", recipe=EXAMPLE_RECIPES),
-        train=best_rows("train"),
-        val=best_rows("val"),
-        test=TEST_ROWS,
-        best=f"{TABLES}/best_runs.json",
-    output:
-        page=in_report(
-            "results/examples/examples.html",
-            "pages.examples",
-            "exp4",
-            "1 Answers of the best runs",
-        ),
-    log:
-        "logs/report/show_examples.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        recipes=EXAMPLE_RECIPES,
-        note=NOTE,
-    message:
-        "Experiment 4: answers beside gold"
-    shell:
-        stage_command("report.pages.examples")
-
-
-rule browse_predictions:
-    input:
-        files_of(run_dirs(), "training.json", "predictions.parquet", *SCORES),
-        best=f"{TABLES}/best_runs.json",
-    output:
-        table=f"{TABLES}/predictions.csv",
-        page=in_report(
-            f"{TABLES}/predictions.html",
-            "pages.predictions",
-            "exp4",
-            "2 All answers on held-out rows",
-        ),
-    log:
-        "logs/report/browse_predictions.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        runs=run_dirs(),
-        note=NOTE,
-    message:
-        "A page to look through the predictions"
-    shell:
-        stage_command("report.pages.predictions")

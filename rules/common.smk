@@ -1,5 +1,4 @@
 # What all rules share: the checked configuration, where things lie, and which run needs what.
-import copy
 import gc
 import json
 import os
@@ -15,6 +14,7 @@ from workflow_scripts.artifacts.agents import Loop
 from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.commands import stage_command
 from workflow_scripts.config import (
+    ablation_names,
     agents_are_evaluated,
     compared_recipes,
     endpoints,
@@ -33,7 +33,6 @@ from workflow_scripts.config import (
 from workflow_scripts.config_check import check_files, checked, read_typed
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.domains import domain_names
-from workflow_scripts.files import write_json
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.origin import (
@@ -53,7 +52,6 @@ gc.freeze()
 
 check_files(workflow.configfiles)
 config = read_typed(config, workflow.config_settings.config)
-CONFIG_AS_GIVEN = copy.deepcopy(config)  # for the Snakemake that makes the report
 config = checked(config)
 
 # The stages run with the Python that runs Snakemake, whether or not its environment is activated.
@@ -158,6 +156,29 @@ def prediction_inputs(wildcards):
 def sample_files(recipe, run, seed):
     folder = f"results/data/samples/{sample_name(config, recipe, run)}/seed{seed}"
     return {"train": f"{folder}/train.parquet", "val": f"{folder}/val.parquet"}
+
+
+def training_rows(folders):
+    """The file of training rows of each run, by its folder."""
+    return [sample_files(*address_of(folder))["train"] for folder in folders]
+
+
+def address_of(folder):
+    """(recipe, run, seed) of a run's folder."""
+    recipe, run, seed = Path(folder).parts[-3:]
+    return recipe, run, seed.removeprefix("seed")
+
+
+def files_of(folders, *names):
+    return [f"{folder}/{name}" for folder in folders for name in names]
+
+
+def ablation_dirs():
+    return [
+        RUN.format(recipe=recipe, run=config["ablation"]["run"], seed=seed)
+        for recipe in ablation_names(config)
+        for seed in SEEDS[: config["ablation"]["seeds"]]
+    ]
 
 
 def settings_json(value):

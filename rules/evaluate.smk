@@ -1,5 +1,19 @@
-# In:  a run's model and the rows it is asked (validation, training, test).
-# Out: results/runs/<recipe>/<run>/seed<k>/: predictions.parquet, scores.json.
+# In:  a run's model and the rows it is asked (validation, training, test), the rows' databases.
+# Out: results/runs/<recipe>/<run>/seed<k>/: predictions.parquet, answering.json; of all runs
+#      results/answers.parquet, a row per answer, and results/scores.parquet, a row per number;
+#      the same of the ablation and of other models in results/ablation/ and results/models/.
+
+
+# Without databases no SQL is executed, and rows are not linked to any.
+SCORED_WITH = {
+    "rows": "results/data/rows.parquet",
+    "links": ["results/data/links.parquet"] * bool(DATABASES),
+    "database_files": DATABASE_FILES,
+    "other_rows": [TEST_FILES["other"]] * bool(OTHER),
+    "other_links": ["results/data/other.links.parquet"] * bool(OTHER),
+    "other_files": OTHER_DATABASE_FILES,
+}
+COMPARED_DIRS = run_dirs(COMPARED)
 
 
 rule predict:
@@ -36,27 +50,6 @@ rule predict:
         stage_command("model.predict", warm=True)
 
 
-rule score:
-    input:
-        predictions=f"{RUN}/predictions.parquet",
-        training=f"{RUN}/training.json",
-        train=lambda w: sample_files(w.recipe, w.run, w.seed)["train"],
-    output:
-        scores=f"{RUN}/scores.json",
-    log:
-        "logs/runs/{recipe}/{run}/seed{seed}/score.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        recipe="{recipe}",
-        run="{run}",
-        seed="{seed}",
-    message:
-        "Scoring {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
-    shell:
-        stage_command("metrics.score_text")
-
-
 rule link_rows:
     input:
         rows="results/data/rows.parquet",
@@ -91,34 +84,64 @@ if OTHER:
             databases=OTHER["databases"],
 
 
-rule execute:
+# All runs at once; what was executed before is remembered in work/executed/.
+rule score_runs:
     input:
-        predictions=f"{RUN}/predictions.parquet",
-        rows="results/data/rows.parquet",
-        links="results/data/links.parquet",
-        database_files=DATABASE_FILES,
-        other_rows=TEST_FILES["other"] if OTHER else [],
-        other_links="results/data/other.links.parquet" if OTHER else [],
-        other_files=OTHER_DATABASE_FILES,
+        files_of(run_dirs(), "predictions.parquet", "training.json"),
+        **SCORED_WITH,
+        train=training_rows(run_dirs()),
     output:
-        scores=f"{RUN}/sql_scores.json",
-        verdicts=f"{RUN}/verdicts.parquet",
+        answers="results/answers.parquet",
+        scores="results/scores.parquet",
     log:
-        "logs/runs/{recipe}/{run}/seed{seed}/execute.log",
-    benchmark:
-        "results/benchmarks/runs/{recipe}/{run}/seed{seed}/execute.jsonl"
+        "logs/score_runs.log",
     conda:
         "../envs/essence.yaml"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
+        runs=run_dirs(),
         databases=lambda wildcards: DATABASES,
         other_databases=OTHER["databases"] if OTHER else None,
         cache="work/executed",
-        recipe="{recipe}",
-        run="{run}",
-        seed="{seed}",
         seconds=config["execution"]["seconds"],
         repeat=config["execution"]["timed_runs"],
     message:
-        "Executing the answers of {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
+        "Scoring the answers of all runs"
     shell:
-        stage_command("metrics.score_sql")
+        stage_command("metrics.score_runs")
+
+
+use rule score_runs as score_ablation with:
+    input:
+        files_of(ablation_dirs(), "predictions.parquet", "training.json"),
+        **SCORED_WITH,
+        train=training_rows(ablation_dirs()),
+    output:
+        answers="results/ablation/answers.parquet",
+        scores="results/ablation/scores.parquet",
+    log:
+        "logs/score_ablation.log",
+    params:
+        runs=ablation_dirs(),
+    message:
+        "Scoring the answers of the ablation"
+
+
+use rule score_runs as score_models with:
+    input:
+        files_of(COMPARED_DIRS, "predictions.parquet", "training.json"),
+        files_of(ENDPOINT_DIRS, "predictions.parquet"),
+        **SCORED_WITH,
+        train=training_rows(COMPARED_DIRS),
+    output:
+        answers="results/models/answers.parquet",
+        scores="results/models/scores.parquet",
+    log:
+        "logs/score_models.log",
+    params:
+        runs=COMPARED_DIRS + ENDPOINT_DIRS,
+    message:
+        "Scoring the answers of other models"

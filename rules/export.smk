@@ -4,11 +4,12 @@
 
 rule export_model:
     input:
-        files_of_best("training.json", "provenance.json", *SCORES),
+        files_of_best("training.json", "provenance.json"),
         files_of_best(*(f"model/{name}" for name in MODEL_FILES)),
         reading="results/data/reading.json",
         rows="results/data/rows.parquet",
         predictions=files_of_best("predictions.parquet"),
+        scores="results/scores.parquet",
     output:
         expand("results/export/{{recipe}}/{file}", file=MODEL_FILES),
         card="results/export/{recipe}/README.md",

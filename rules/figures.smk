@@ -155,7 +155,8 @@ rule plot_task_losses:
 
 rule plot_heatmap:
     input:
-        files_of(GRID, "training.json", "scores.json"),
+        files_of(GRID, "training.json"),
+        scores="results/scores.parquet",
         published=PUBLISHED,
     output:
         **figure(
@@ -176,7 +177,8 @@ rule plot_heatmap:
 
 rule plot_execution:
     input:
-        files_of(run_dirs(), "training.json", "verdicts.parquet"),
+        files_of(run_dirs(), "training.json"),
+        answers="results/answers.parquet",
     output:
         **figure(
             "execution",

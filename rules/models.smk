@@ -1,7 +1,7 @@
 # In:  test rows, their databases; a server for each model of `models:` that has an endpoint, a run
 #      for each that is fine-tuned here.
-# Out: results/runs/<recipe>@<name>/<run>/seed<k>/agents/; results/models/<name>/: predictions.parquet, answering.json, scores.json, sql_scores.json,
-#      verdicts.parquet; agents/, what it did in the agents' place. Every answer is kept in
+# Out: results/runs/<recipe>@<name>/<run>/seed<k>/agents/; results/models/<name>/: predictions.parquet, answering.json;
+#      agents/, what it did in the agents' place. Every answer is kept in
 #      resources/downloads/answers/<name>/ and never asked for again.
 
 
@@ -30,47 +30,6 @@ rule ask_endpoint:
         "Asking {wildcards.endpoint}"
     shell:
         stage_command("endpoint.answer_rows")
-
-
-use rule score as score_endpoint with:
-    input:
-        predictions=f"{ENDPOINT}/predictions.parquet",
-        training=[],
-        train=[],
-    output:
-        scores=f"{ENDPOINT}/scores.json",
-    log:
-        "logs/models/{endpoint}/score.log",
-    params:
-        recipe="endpoint",
-        run="{endpoint}",
-        seed=0,
-    message:
-        "Scoring {wildcards.endpoint}"
-
-
-use rule execute as execute_endpoint with:
-    input:
-        predictions=f"{ENDPOINT}/predictions.parquet",
-        rows="results/data/rows.parquet",
-        links="results/data/links.parquet",
-        database_files=DATABASE_FILES,
-        other_rows=TEST_FILES["other"] if OTHER else [],
-        other_links="results/data/other.links.parquet" if OTHER else [],
-        other_files=OTHER_DATABASE_FILES,
-    output:
-        scores=f"{ENDPOINT}/sql_scores.json",
-        verdicts=f"{ENDPOINT}/verdicts.parquet",
-    log:
-        "logs/models/{endpoint}/execute.log",
-    benchmark:
-        "results/benchmarks/models/{endpoint}/execute.jsonl"
-    params:
-        recipe="endpoint",
-        run="{endpoint}",
-        seed=0,
-    message:
-        "Executing the answers of {wildcards.endpoint}"
 
 
 use rule run_agents as run_agents_of_endpoint with:

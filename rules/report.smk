@@ -1,5 +1,5 @@
 # In:  figures, tables and pages of answers.
-# Out: results/report.html, results/snakemake_report.html, and REPORT_ITEMS for `rule all`.
+# Out: results/report.html, and REPORT_ITEMS for `rule all`.
 report: "snakemake_report.rst"
 
 
@@ -15,40 +15,34 @@ include: "agents.smk"
 include: "tables.smk"
 
 
-REPORT_ITEMS = [
-    REPORT_PARTS,
-    MODEL_CARDS,
-    "results/report.html",
-    "results/snakemake_report.html",
-]
-
-
-# What the report shows, in its order, and the words beside it from the modules that make it.
-rule list_sections:
-    output:
-        sections="results/report/sections.json",
-    log:
-        "logs/report/list_sections.log",
-    params:
-        sections=settings_json(
-            sorted(SECTIONS, key=lambda each: (each["chapter"], each["title"]))
-        ),
-    message:
-        "What the report shows"
-    run:
-        write_json(output.sections, {"sections": json.loads(params.sections)})
+SECTIONS.append(
+    {
+        "chapter": CATEGORIES["exp4"],
+        "title": "1 Answers of the best runs",
+        "file": "results/examples/",
+        "caption": read_text("resources/captions/examples.rst"),
+        "table": "examples",
+    }
+)
+REPORT_ITEMS = [REPORT_PARTS, MODEL_CARDS, "results/report.html"]
 
 
 rule make_report:
     input:
         REPORT_PARTS,
-        sections=rules.list_sections.output.sections,
-        results=f"{TABLES}/results.csv",
-        claims=f"{TABLES}/claims.json",
-        best=f"{TABLES}/best_runs.json",
+        f"{TABLES}/over_seeds.csv",
+        f"{TABLES}/best_runs.json",
+        **OF_RUNS,
+        published=PUBLISHED,
         fit=FIT,
         picture=f"{FIGURES}/fit.svg",
         shipped="resources/shipped_results.json",
+        examples=expand("results/examples/{recipe}.parquet", recipe=EXAMPLE_RECIPES),
+        train=best_rows("train"),
+        val=best_rows("val"),
+        test=TEST_ROWS,
+        outcomes=["results/agents/outcomes.parquet"] * bool(AGENT_SPLITS),
+        traces=["results/agents/traces.jsonl"] * bool(AGENT_SPLITS),
         ablation=[f"{TABLES}/ablation.csv"] if ABLATION_IN_REPORT else [],
     output:
         page="results/report.html",
@@ -57,39 +51,19 @@ rule make_report:
     conda:
         "../envs/essence.yaml"
     params:
+        sections=settings_json(
+            {
+                "sections": sorted(
+                    SECTIONS, key=lambda each: (each["chapter"], each["title"])
+                )
+            }
+        ),
+        tables=TABLES,
         recipes=settings_json(config["claims"]),
+        example_recipes=EXAMPLE_RECIPES,
+        agents_recipe=AGENTS["recipe"],
         note=NOTE,
     message:
         "The report: {output}"
     shell:
-        stage_command("report.pages.report")
-
-
-# What Snakemake's own report holds: the target of the Snakemake that builds it.
-rule report_parts:
-    input:
-        REPORT_PARTS,
-
-
-# Snakemake's own report, for the graph of the jobs, their code and run times: a file like any
-# other, made again when a part of it has changed. The inner Snakemake runs no jobs; it reads the
-# results and what this one has noted of them, with the same configuration, while this one holds
-# the lock.
-rule make_snakemake_report:
-    input:
-        REPORT_PARTS,
-    output:
-        page="results/snakemake_report.html",
-        config="results/report/config.yaml",
-    log:
-        "logs/report/make_snakemake_report.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        config=settings_json(CONFIG_AS_GIVEN),
-    message:
-        "Snakemake's own report: {output.page}"
-    shell:
-        "printf %s {params.config:q} > {output.config}; "
-        "python -m snakemake --configfile {output.config} "
-        "--nolock --quiet all --report {output.page} report_parts > {log} 2>&1"
+        stage_command("report.page")

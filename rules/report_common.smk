@@ -1,7 +1,7 @@
 # What the rules of the report share: names, categories, and which runs a result is made from.
 from types import SimpleNamespace
 
-from workflow_scripts.config import ablation_names, generating_less
+from workflow_scripts.config import generating_less
 from workflow_scripts.report.captions import caption as read_caption
 
 
@@ -28,10 +28,6 @@ ABLATION_SEEDS = SEEDS[: config["ablation"]["seeds"]]
 EXAMPLE_RECIPES = example_recipes(config)
 TEST_ROWS = [TEST_FILES["test"]] * ("test" in splits_tested(config, EXAMPLE_RECIPES[0]))
 ABLATION_IN_REPORT = config["ablation"]["in_report"]
-# What the tables are made from; a rule that executes the SQL of each run adds sql_scores.json.
-SCORES = ["scores.json"] + (
-    ["sql_scores.json", "verdicts.parquet"] if DATABASES else []
-)
 # Categories of the report, numbered so that they stand in its order.
 CATEGORIES = {
     "data": "1 Data",
@@ -50,39 +46,53 @@ REPORT_PARTS = []  # all files of the report
 SECTIONS = []  # what results/report.html shows
 
 
-def in_report(path, stage, category, label, caption="CAPTION", instances=({},)):
-    """Mark an output for the report, with the caption in workflow_scripts/report/<stage>.
+def in_report(path, caption, category, label, instances=({},), table=None):
+    """Mark an output for the report; `caption` is its text.
 
     A path with wildcards has as many `instances` as are listed, each with their values. Category
-    and label may be functions of the wildcards.
+    and label may be functions of the wildcards. `table`: what a CSV file is shown as
+    (report/sections.py); otherwise it is a download.
     """
 
-    def told(text, wildcards):
+    def value(text, wildcards):
         return text(wildcards) if callable(text) else text
 
     for values in instances:
         wildcards = SimpleNamespace(**values)
         SECTIONS.append(
             {
-                "chapter": CATEGORIES[told(category, wildcards)],
-                "title": told(label, wildcards),
+                "chapter": CATEGORIES[value(category, wildcards)],
+                "title": value(label, wildcards),
                 "file": path.format(**values),
-                "caption": read_caption(f"report.{stage}", caption),
+                "caption": caption,
+                "table": table,
             }
         )
         REPORT_PARTS.append(path.format(**values))
     return report(
         path,
-        category=lambda w: CATEGORIES[told(category, w)],
-        labels=lambda w: {"result": told(label, w)},
+        category=lambda w: CATEGORIES[value(category, w)],
+        labels=lambda w: {"result": value(label, w)},
     )
+
+
+def table(name, category, label, caption=None, instances=({},), shown=True):
+    """Mark results/tables/<name>.csv for the report; `shown` as a table, else as a download."""
+    text = read_text(f"resources/captions/{caption or name}.rst")
+    shown_as = (caption or name) if shown else None
+    return in_report(f"{TABLES}/{name}.csv", text, category, label, instances, shown_as)
+
+
+def read_text(path):
+    return (Path(workflow.basedir) / path).read_text(encoding="utf-8")
 
 
 def figure(stage, category, label, name=None, instances=({},)):
     """What a rule declares as outputs of a figure. `name` of the files, where not the stage's."""
     svg, png = (f"{FIGURES}/{name or stage}.{kind}" for kind in ("svg", "png"))
     REPORT_PARTS.extend(png.format(**values) for values in instances)
-    marked = in_report(svg, f"figures.{stage}", category, label, instances=instances)
+    caption = read_caption(f"report.figures.{stage}")
+    marked = in_report(svg, caption, category, label, instances)
     return {"svg": marked, "png": png}
 
 
@@ -109,10 +119,6 @@ def look(kind, *used):
         "note": ", ".join(used) if note is None else note,
         "style": settings_json({**styles.get("all", {}), **styles.get(kind, {})}),
     }
-
-
-def files_of(folders, *names):
-    return [f"{folder}/{name}" for folder in folders for name in names]
 
 
 def first_seed(recipe, runs):
@@ -156,11 +162,3 @@ def best_rows(part):
         ]
 
     return rows
-
-
-def ablation_dirs():
-    return [
-        RUN.format(recipe=recipe, run=config["ablation"]["run"], seed=seed)
-        for recipe in ablation_names(config)
-        for seed in ABLATION_SEEDS
-    ]

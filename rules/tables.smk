@@ -1,66 +1,78 @@
-# In:  scores, training summaries and provenance of every run, fit audits, the published numbers.
-# Out: results/tables/: results, summary, models, differences, equal_steps, runs, claims; with
-#      `snakemake ablation`, or where the configuration has it in the report, what each repair is
-#      worth. results/runs/<recipe>/<run>/seed<k>/model/README.md: the card of each run's model.
+# In:  answers, scores, training summaries and provenance of every run, fit audits, the published
+#      numbers.
+# Out: results/tables/; results/runs/<recipe>/<run>/seed<k>/model/README.md, the card of each run's
+#      model.
 
 # What the ablation adds to the runs of the recipes in use.
 ABLATION_ONLY = [folder for folder in ablation_dirs() if folder not in run_dirs()]
-# What the comparison of models is made from, of a run or an endpoint.
-ANSWERED = ["answering.json", *SCORES]
-TOGETHER = "agents/outcomes.parquet"
-COMPARED_DIRS = run_dirs(COMPARED)
+OF_RUNS = {"answers": "results/answers.parquet", "scores": "results/scores.parquet"}
 MODEL_CARDS = files_of(
     run_dirs() + ABLATION_ONLY * ABLATION_IN_REPORT, "model/README.md"
 )
+# Who was in the agents' place: recipe of the best run -> what it did.
+OUTCOMES = {
+    **{AGENTS["recipe"]: "results/agents/outcomes.parquet" for _ in AGENT_SPLITS[:1]},
+    **{
+        address_of(folder)[0]: f"{folder}/agents/outcomes.parquet"
+        for folder in COMPARED_DIRS * bool(AGENT_SPLITS)
+    },
+}
 
 
-rule tabulate_results:
+rule tabulate:
     input:
-        files_of(run_dirs(), "training.json", *SCORES),
+        files_of(run_dirs(), "training.json", "provenance.json"),
+        **OF_RUNS,
+        published=PUBLISHED,
     output:
-        results=in_report(
-            f"{TABLES}/results.csv",
-            "tables.results",
-            "results",
-            "3 All numbers (CSV)",
-            caption="CAPTION_CSV",
+        table("summary", "results", "1 Results of all runs"),
+        table("results", "results", "3 All numbers (CSV)", shown=False),
+        table("differences", "results", "4 Differences between runs"),
+        table(
+            "equal_steps",
+            "exp3",
+            "Batch sizes at equal steps",
+            instances=[{}] * bool(run_dirs(experiment=3)),
         ),
-        means=f"{TABLES}/over_seeds.csv",
-        summary=f"{TABLES}/summary.csv",
-        page=in_report(
-            f"{TABLES}/summary.html",
-            "tables.results",
-            "results",
-            "1 Results of all runs",
-        ),
+        table("predictions", "exp4", "2 All answers on held-out rows"),
+        table("runs", "runs", "Runs and their provenance"),
+        f"{TABLES}/over_seeds.csv",
     log:
-        "logs/report/tabulate_results.log",
+        "logs/report/tabulate.log",
     conda:
         "../envs/essence.yaml"
     params:
         runs=run_dirs(),
-        note=NOTE,
+        folder=TABLES,
     message:
         "Tables of results"
     shell:
-        stage_command("report.tables.results")
+        stage_command("report.tabulate")
 
 
 rule tabulate_models:
     input:
-        files_of(run_dirs() + COMPARED_DIRS, "training.json", "provenance.json"),
-        files_of(run_dirs() + COMPARED_DIRS + ENDPOINT_DIRS, *ANSWERED),
-        files_of((COMPARED_DIRS + ENDPOINT_DIRS) * bool(AGENT_SPLITS), TOGETHER),
-        files_of(ENDPOINT_DIRS * bool(AGENT_SPLITS), "agents/answering.json"),
-        published=PUBLISHED,
-        agents="results/agents/outcomes.parquet" if AGENT_SPLITS else [],
+        files_of(
+            run_dirs() + COMPARED_DIRS,
+            "training.json",
+            "provenance.json",
+            "answering.json",
+        ),
+        files_of(ENDPOINT_DIRS, "answering.json"),
+        files_of(
+            ENDPOINT_DIRS * bool(AGENT_SPLITS),
+            "agents/answering.json",
+            "agents/outcomes.parquet",
+        ),
+        scores=["results/scores.parquet"]
+        + ["results/models/scores.parquet"] * bool(COMPARED_DIRS + ENDPOINT_DIRS),
+        outcomes=list(OUTCOMES.values()),
     output:
-        table=f"{TABLES}/models.csv",
-        page=in_report(
-            f"{TABLES}/models.html",
-            "tables.models",
-            "results",
-            "2 Comparison of models",
+        models=table("models", "results", "2 Comparison of models"),
+        agents=(
+            table("agents", "results", "5 The agents end to end")
+            if AGENT_SPLITS
+            else []
         ),
     log:
         "logs/report/tabulate_models.log",
@@ -75,98 +87,25 @@ rule tabulate_models:
             }
         ),
         recipe=AGENTS["recipe"],
-        endpoints=ENDPOINT_DIRS,
-        sizes=settings_json(
-            {name: config["models"][name].get("parameters") for name in ENDPOINTS}
+        outcome_recipes=list(OUTCOMES),
+        endpoints=settings_json(
+            {
+                ENDPOINT.format(endpoint=name): config["models"][name].get(
+                    "parameters"
+                )
+                for name in ENDPOINTS
+            }
         ),
-        note=NOTE,
     message:
-        "Comparison of models (Annex II)"
+        "Comparison of models (Annex II), the agents end to end"
     shell:
-        stage_command("report.tables.models")
+        stage_command("report.models")
 
 
-rule tabulate_differences:
+rule judge_claims:
     input:
-        files_of(run_dirs(), "training.json", "predictions.parquet", *SCORES),
-        published=PUBLISHED,
-    output:
-        table=f"{TABLES}/differences.csv",
-        page=in_report(
-            f"{TABLES}/differences.html",
-            "tables.differences",
-            "results",
-            "4 Differences between runs",
-        ),
-    log:
-        "logs/report/tabulate_differences.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        runs=run_dirs(),
-        note=NOTE,
-    message:
-        "Differences between runs"
-    shell:
-        stage_command("report.tables.differences")
-
-
-rule tabulate_equal_steps:
-    input:
-        files_of(run_dirs(experiment=3), "training.json"),
-    output:
-        table=f"{TABLES}/equal_steps.csv",
-        page=in_report(
-            f"{TABLES}/equal_steps.html",
-            "tables.equal_steps",
-            "exp3",
-            "Batch sizes at equal steps",
-            instances=[{}] if run_dirs(experiment=3) else [],
-        ),
-    log:
-        "logs/report/tabulate_equal_steps.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        runs=run_dirs(experiment=3),
-        note=NOTE,
-    message:
-        "Batch sizes at equal epochs and at equal steps"
-    shell:
-        stage_command("report.tables.equal_steps")
-
-
-rule tabulate_runs:
-    input:
-        files_of(run_dirs(), "training.json", "provenance.json"),
-    output:
-        table=f"{TABLES}/runs.csv",
-        page=in_report(
-            f"{TABLES}/runs.html", "tables.runs", "runs", "Runs and their provenance"
-        ),
-    log:
-        "logs/report/tabulate_runs.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        runs=run_dirs(),
-        note=NOTE,
-    message:
-        "Table of runs"
-    shell:
-        stage_command("report.tables.runs")
-
-
-rule make_claims:
-    input:
-        files_of(
-            run_dirs(),
-            "training.json",
-            "training_log.jsonl",
-            "provenance.json",
-            "predictions.parquet",
-            *SCORES,
-        ),
+        files_of(run_dirs(), "training.json", "training_log.jsonl"),
+        **OF_RUNS,
         fit=FIT,
         profile="results/data/profile.json",
         reading="results/data/reading.json",
@@ -174,44 +113,35 @@ rule make_claims:
         published=PUBLISHED,
         ablation=[f"{TABLES}/ablation.csv"] if ABLATION_IN_REPORT else [],
     output:
-        claims=f"{TABLES}/claims.json",
-        table=in_report(
-            f"{TABLES}/claims.csv",
-            "claims.table",
-            "claims",
-            "2 Claims (CSV)",
-            caption="CAPTION_CSV",
-        ),
-        page=in_report(
-            f"{TABLES}/claims.html", "claims.table", "claims", "1 Claims and verdicts"
-        ),
+        table=table("claims", "claims", "1 Claims and verdicts"),
     log:
-        "logs/report/make_claims.log",
+        "logs/report/judge_claims.log",
     conda:
         "../envs/essence.yaml"
     params:
         runs=run_dirs(),
         recipes=settings_json(config["claims"]),
         own_model=OWN_MODEL,
-        note=NOTE,
     message:
         "Claims of the report and what became of them"
     shell:
-        stage_command("report.claims.table")
+        stage_command("report.judge")
 
 
 rule tabulate_ablation:
     input:
-        files_of(ablation_dirs(), "training.json", "predictions.parquet", *SCORES),
+        files_of(ablation_dirs(), "training.json"),
+        answers="results/ablation/answers.parquet",
+        scores="results/ablation/scores.parquet",
         fit=[f"results/fit/{recipe}.json" for recipe in generating_less(config)],
     output:
         table=f"{TABLES}/ablation.csv",
         svg=in_report(
             f"{FIGURES}/ablation.svg",
-            "claims.ablation",
+            read_text("resources/captions/ablation.rst"),
             "claims",
             TITLES["ablation"].label,
-            instances=[{}] if ABLATION_IN_REPORT else [],
+            instances=[{}] * ABLATION_IN_REPORT,
         ),
         png=f"{FIGURES}/ablation.png",
     log:
@@ -226,12 +156,13 @@ rule tabulate_ablation:
     message:
         "What each repair is worth"
     shell:
-        stage_command("report.claims.ablation")
+        stage_command("report.ablation")
 
 
 rule write_model_cards:
     input:
-        files_of(run_dirs(), "training.json", "provenance.json", *SCORES),
+        files_of(run_dirs(), "training.json", "provenance.json"),
+        scores="results/scores.parquet",
         reading="results/data/reading.json",
     output:
         cards=files_of(run_dirs(), "model/README.md"),
@@ -246,12 +177,13 @@ rule write_model_cards:
     message:
         "A card for the model of each run"
     shell:
-        stage_command("report.pages.model_card")
+        stage_command("report.model_card")
 
 
 use rule write_model_cards as write_ablation_cards with:
     input:
-        files_of(ABLATION_ONLY, "training.json", "provenance.json", *SCORES),
+        files_of(ABLATION_ONLY, "training.json", "provenance.json"),
+        scores="results/ablation/scores.parquet",
         reading="results/data/reading.json",
     output:
         cards=files_of(ABLATION_ONLY, "model/README.md"),

@@ -4,6 +4,7 @@
 that does not apply to it is missing. `scores` has one row per number.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -106,3 +107,22 @@ def write_table(path: Path | str, frame: pd.DataFrame, columns: Columns) -> None
     table = pa.Table.from_pandas(frame, schema=pa.schema(columns.items()), preserve_index=False)
     with written_whole(path) as temporary:
         pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
+
+
+def write_csv(path: Path | str, frame: pd.DataFrame) -> None:
+    """A table for people, and for stages that read it again; twelve digits of a number."""
+    with written_whole(path) as temporary:
+        frame.to_csv(temporary, index=False, float_format="%.12g", lineterminator="\n")
+
+
+def read_csv(path: Path | str, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """A table that `write_csv` wrote. Raises EssenceError naming the file and a missing column."""
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError as error:
+        raise EssenceError(f"{path}: no such file") from error
+    except (ValueError, UnicodeDecodeError) as error:
+        raise EssenceError(f"{path}: not a CSV file that can be read ({error})") from error
+    if missing := [name for name in columns if name not in frame]:
+        raise EssenceError(f"{path}: the column {missing[0]} is missing; make the file again")
+    return frame

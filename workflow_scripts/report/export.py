@@ -13,17 +13,18 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.artifacts.parquet import iter_rows
+from workflow_scripts.artifacts.runs import Training
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json, write_text, written_whole
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.pages.model_card import model_card
-from workflow_scripts.report.runs import Run
+from workflow_scripts.report.model_card import model_card
 from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.tables import SCORES, read_table
 from workflow_scripts.text.preprocessing import source_text
 
-USES_FILES = ["pages/templates/model_card.md", "pages/templates/exported_card.md"]
+USES_FILES = ["templates/model_card.md", "templates/exported_card.md"]
 AS_THEY_ARE = ("model.safetensors", "config.json", "tokenizer.json")
 SPLITS = ("unseen", "test", "val")  # where examples are taken from: the first that was answered
 # Every version of the library knows this name; what it writes itself, its older ones do not.
@@ -68,7 +69,8 @@ def examples(
 
 
 def export(
-    run: Annotated[Run, Setting("folder of the run")],
+    run: Annotated[Path, Setting("folder of the run")],
+    scores: Annotated[Path, Input("scores.parquet with this run")],
     reading: Annotated[Reading, Input("reading.json: the file of the rows")],
     rows: Annotated[Path, Input("rows.parquet")],
     predictions: Annotated[Path, Input("predictions.parquet of the run")],
@@ -78,12 +80,13 @@ def export(
     constrained: Annotated[bool, Setting("whether the predictions were constrained")] = False,
 ) -> None:
     """Raises EssenceError for a decoder-only model, or where no answer can be an example."""
-    if run.training.settings.model.architecture == "causal":
+    settings = Training.read(run / "training.json").settings
+    if settings.model.architecture == "causal":
         raise EssenceError(
-            f"{run.folder}: a decoder-only model is not exported: the library loads the folder "
+            f"{run}: a decoder-only model is not exported: the library loads the folder "
             "model/ of the run as it is, and its chat template makes the prompts."
         )
-    recipe, model, folder = run.training.settings.recipe, run.folder / "model", card.parent
+    recipe, model, folder = settings.recipe, run / "model", card.parent
     answered = list(iter_rows(Prediction, predictions))
     split = next((name for name in SPLITS if any(each.split == name for each in answered)), "")
     shown = examples(rows, answered, recipe, split)
@@ -106,6 +109,7 @@ def export(
         write_json(folder / name, read_json(model / name) | own)
     text = model_card(
         run,
+        read_table(scores, SCORES),
         reading,
         note,
         base,

@@ -16,7 +16,7 @@ def read_trainings(folders: Iterable[Path]) -> dict[Path, Training]:
 
 
 def read_runs(folders: Iterable[Path]) -> pd.DataFrame:
-    """One row per fine-tuning: its settings, how it ended, and its validation rows by task.
+    """One row per fine-tuning: its settings, how it ended, and its rows by task.
 
     `learning_rate` is before `learning_rate_scale`, as the report gives it.
     """
@@ -40,8 +40,11 @@ def _run_line(folder: Path, training: Training) -> dict[str, Any]:
         **{name: getattr(training, name) for name in ("epochs_done", "best_epoch", "best_step")},
         **{name: getattr(training, name) for name in ("best_eval_loss", "best_loss_per_token")},
         **{name: getattr(training, name) for name in ("stopped_early", "steps_done")},
-        **{f"val_{task}": training.rows["val"][task] for task in ("all", *TASKS)},
-        "train_rows": training.rows["train"]["all"],
+        **{
+            f"{part}_{task}": training.rows[part][task]
+            for part in ("train", "val")
+            for task in ("all", *TASKS)
+        },
     }
 
 

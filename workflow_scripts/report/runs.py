@@ -4,29 +4,22 @@ Also what several results share: the mean of a run's seeds, which run is the bes
 count as held out.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import fmean
-from typing import Literal
 
 from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.endpoint import Answering
-from workflow_scripts.artifacts.report import Result
 from workflow_scripts.artifacts.runs import (
     LOG_EVENT,
     Provenance,
     Ranked,
-    Score,
-    Scores,
-    SqlScores,
     Step,
     Training,
 )
 from workflow_scripts.artifacts.settings import RunSettings
-from workflow_scripts.intervals import mean_over_seeds
 
 LOWER_IS_BETTER = ("eval_loss", "loss_per_token")
 
@@ -50,13 +43,6 @@ class Run:
         """The optimiser steps in the log."""
         events = read_lines(LOG_EVENT, self.folder / "training_log.jsonl")
         return [event for event in events if isinstance(event, Step)]
-
-    @cached_property
-    def scores(self) -> list[Score]:
-        """Scores of the text, and of the SQL where it was executed."""
-        scores = Scores.read(self.folder / "scores.json").scores
-        executed = self.folder / "sql_scores.json"
-        return scores + (SqlScores.read(executed).scores if executed.is_file() else [])
 
     @cached_property
     def provenance(self) -> Provenance:
@@ -87,60 +73,11 @@ class Run:
     def log_every(self) -> int:
         return self.training.settings.training.log_every
 
-    def score(self, metric: str, split: str = "val", task: str = "all") -> float | None:
-        """A measured value, or None; losses are the kept epoch's, on validation rows."""
-        for score in self.scores:
-            if (score.metric, score.split, score.task) == (metric, split, task):
-                return score.value
-        return None
-
 
 def ranked(values: Mapping[str, Sequence[float]], metric: str) -> list[Ranked]:
     """Runs by the mean of `metric` over their seeds, the best first; of equals, the first given."""
     means = [Ranked(run=run, value=fmean(of_seeds)) for run, of_seeds in values.items()]
     return sorted(means, key=lambda each: each.value, reverse=metric not in LOWER_IS_BETTER)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A mean with its interval (NaN where there is none) and what that is `over`.
-
-    `rows`: how many are behind it, of several seeds the fewest; None where rows are not counted.
-    """
-
-    value: float
-    low: float = math.nan
-    high: float = math.nan
-    over: Literal["seeds", "rows", ""] = ""
-    rows: int | None = None
-
-    @property
-    def has_interval(self) -> bool:
-        return self.low == self.low
-
-    def __str__(self) -> str:
-        text = f"{self.value:.3f}"
-        return f"{text} [{self.low:.3f}, {self.high:.3f}]" if self.has_interval else text
-
-
-def over_seeds(values: Sequence[float]) -> Measured | None:
-    """Mean of one value a seed, with its interval over seeds; None without values."""
-    if not values:
-        return None
-    mean = Measured(*mean_over_seeds(values))
-    return replace(mean, over="seeds") if mean.has_interval else mean
-
-
-def mean_score(seeds: Sequence[Score | Result]) -> Measured | None:
-    """Mean of one score a seed; where no two seeds differ, with the widest interval over rows."""
-    if not seeds:
-        return None
-    mean = replace(over_seeds([score.value for score in seeds]), rows=min(s.n for s in seeds))
-    over_rows = [(score.low, score.high) for score in seeds if score.low is not None]
-    if mean.has_interval or not over_rows:
-        return mean
-    low, high = max(over_rows, key=lambda limits: limits[1] - limits[0])
-    return replace(mean, low=low, high=high, over="rows")
 
 
 def by_address(runs: Iterable[Run]) -> dict[tuple[str, str], list[Run]]:
@@ -167,11 +104,6 @@ def best_runs(runs: Iterable[Run]) -> dict[str, list[Run]]:
     runs = list(runs)
     seeds = by_address(runs)
     return {recipe: seeds[recipe, of_runs[0].run] for recipe, of_runs in ranking(runs).items()}
-
-
-def held_out(splits: Iterable[str]) -> str:
-    """The rows that a model is judged on: test, or val where no test rows are among the splits."""
-    return "test" if "test" in set(splits) else "val"
 
 
 @dataclass(frozen=True)

@@ -1,89 +1,145 @@
-"""What the claims are tested on: all runs by recipe and name, the fit audits, the ablation."""
+"""What the claims are tested on, and what testing one gives.
+
+A claim says that something lies above a limit, or below it: it holds where the whole 95% interval
+does, fails where the whole interval lies on the other side, and is open where the interval holds
+the limit, for too little to tell is not the same as refuted.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from workflow_scripts.artifacts.claims import COLUMNS, Column
+import pandas as pd
+
 from workflow_scripts.artifacts.data import Profile
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.report import Effect
-from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.report.equal_steps import Pair
-from workflow_scripts.report.runs import Measured, Run, held_out, mean_score
-from workflow_scripts.report.scores_by_row import scores_by_row
+from workflow_scripts.report.means import Mean, held_out, mean_of_rows, mean_score, row_means
 
-Value = TypeVar("Value")
+# What a claim is measured under; the configuration's `claims` says which recipe each one is.
+COLUMNS = ("as_run", "as_written", "repaired")
+# Whether a claim holds under one recipe.
+HOLDS, FAILS, OPEN, NOT_MEASURED = "holds", "fails", "open", "not measured"
+# Fewer rows decide nothing. From 12 rows on Wilson's interval of a share is never wider than half
+# of the scale (its width is at most z / sqrt(n + z^2), so n >= 3 z^2), which is the least that
+# tells a quarter from three quarters.
+LEAST_ROWS = 12
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What testing a claim under one recipe gives; `doubt`: what leaves it open.
+
+    `mean`: what the claim says to lie above 0, where it is of that kind.
+    """
+
+    text: str
+    finding: str = NOT_MEASURED
+    mean: Mean | None = None
+    doubt: str = ""
 
 
 @dataclass
 class Evidence:
-    """`missing`: what of the report is not at hand (its rows, its base model).
+    """What claims are tested on. `missing`: what of the report is lacking (its rows, its model).
 
-    `fit`: recipe -> audit; `linked_rows`: the share of the rows that name their database.
+    `recipes`: column of the claims -> recipe; `fit`: recipe -> audit; `linked_rows`: the share of
+    the rows that name their database; `ablation`: the rows of ablation.csv.
     """
 
-    runs: list[Run]
-    recipes: dict[Column, str]
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    steps: pd.DataFrame
+    scores: pd.DataFrame
+    answers: pd.DataFrame
+    recipes: dict[str, str]
     published: Published
     fit: dict[str, FitAudit] = field(default_factory=dict)
     profile: Profile | None = None
     linked_rows: float | None = None
-    ablation: list[Effect] = field(default_factory=list)
+    ablation: pd.DataFrame = field(default_factory=pd.DataFrame)
     missing: list[str] = field(default_factory=list)
 
-    def by_column(self, measure: Callable[[str], Value]) -> dict[Column, Value]:
-        """Column of the claims -> what `measure` makes of its recipe."""
-        return {column: measure(self.recipes[column]) for column in COLUMNS}
-
-    def of_recipe(self, recipe: str) -> list[Run]:
-        return [run for run in self.runs if run.recipe == recipe]
-
-    def named(self, recipe: str, name: str) -> list[Run]:
+    def named(self, recipe: str, name: str) -> pd.DataFrame:
         """The seeds of one run of a recipe, or of the run that has the same settings."""
         published = self.published.runs.get(name)
-        for wanted in (name, published and published.same_settings_as):
-            found = [run for run in self.of_recipe(recipe) if run.name == wanted]
-            if found:
-                return found
-        return []
-
-    def pairs(self, recipe: str, first: str, second: str) -> list[Pair]:
-        """Two runs by name, for each seed that has both."""
-        others = {run.seed: run for run in self.named(recipe, second)}
-        return [(run, others[run.seed]) for run in self.named(recipe, first) if run.seed in others]
-
-    def grid(self, recipe: str) -> list[Run]:
-        """The runs of experiment 3: learning rates, batch sizes, seeds."""
-        return [run for run in self.of_recipe(recipe) if run.settings.experiment == 3]
-
-    def names(self, recipe: str) -> list[str]:
-        return list(dict.fromkeys(run.name for run in self.of_recipe(recipe)))
+        names = [name, published.same_settings_as if published else None]
+        of_recipe = self.runs[self.runs.recipe == recipe]
+        known = [each for each in names if (of_recipe.run == each).any()]
+        return of_recipe[of_recipe.run == (known[0] if known else None)]
 
     def score(
         self, recipe: str, name: str, metric: str, split: str = "val", task: str = "all"
-    ) -> Measured | None:
-        return mean_score(
-            [
-                score
-                for run in self.named(recipe, name)
-                for score in run.scores
-                if (score.metric, score.split, score.task) == (metric, split, task)
-                and score.value is not None
-            ]
-        )
-
-    def over_rows(
-        self, recipe: str, name: str, metric: str, split: str, task: str = "all"
-    ) -> Measured | None:
-        """A row counts once, with the mean of its seeds; None where nothing was measured."""
-        scores = [
-            score.value
-            for score in scores_by_row(self.named(recipe, name), metric, split).values()
-            if task in ("all", score.task)
+    ) -> Mean | None:
+        runs = self.named(recipe, name)
+        if runs.empty:
+            return None
+        own = self.scores[
+            (self.scores.recipe == recipe)
+            & (self.scores.run == runs.run.iloc[0])
+            & (self.scores.metric == metric)
+            & (self.scores.split == split)
+            & (self.scores.task == task)
         ]
-        return Measured(*mean_over_rows(scores), "rows", len(scores)) if scores else None
+        return mean_score(own)
+
+    def over_rows(self, recipe: str, metric: str, split: str, task: str = "all") -> dict[str, Mean]:
+        """Run of a recipe -> its mean over rows, where the metric was measured."""
+        rows = row_means(self.answers[self.answers.recipe == recipe], metric, split)
+        rows = rows if task == "all" else rows[rows.task == task]
+        return {name: mean_of_rows(of_run) for name, of_run in rows.groupby("run", sort=False)}
 
     def held_out(self, recipe: str) -> str:
-        return held_out(score.split for run in self.of_recipe(recipe) for score in run.scores)
+        return held_out(self.scores[self.scores.recipe == recipe].split.unique())
+
+    def by_column(self, measure: Callable[[str], Any]) -> dict[str, Any]:
+        return {column: measure(self.recipes[column]) for column in COLUMNS}
+
+
+def above(text: str, value: Mean, limit: float) -> Outcome:
+    """The claim that something lies above a limit."""
+    if not value.has_interval:
+        return Outcome(f"{text} (no interval)")
+    if doubt := too_few(value.rows):
+        return Outcome(text, OPEN, value, doubt)
+    if value.low > limit:
+        return Outcome(text, HOLDS, value)
+    if value.high < limit:
+        return Outcome(text, FAILS, value)
+    return Outcome(text, OPEN, value, f"the interval holds {limit:g}")
+
+
+def below(text: str, value: Mean, limit: float) -> Outcome:
+    """The claim that a share of rows lies below a limit."""
+    outcome = above(text, value, limit)
+    turned = {HOLDS: FAILS, FAILS: HOLDS}
+    return Outcome(text, turned.get(outcome.finding, outcome.finding), doubt=outcome.doubt)
+
+
+def holds_if(text: str, condition: bool) -> Outcome:
+    return Outcome(text, HOLDS if condition else FAILS)
+
+
+def too_few(rows: int | None) -> str:
+    """The doubt where too few rows are behind a value; None: it has none to count."""
+    return "" if rows is None or rows >= LEAST_ROWS else f"too few rows ({rows})"
+
+
+def not_converged(runs: pd.DataFrame) -> str:
+    """The doubt where runs came to their limit of epochs before patience stopped them.
+
+    Such a run says what its limit was worth, not what its settings are.
+    """
+    running = int((~runs.stopped_early.astype(bool)).sum())
+    return f"{running} of {len(runs)} runs had not converged" if running else ""
+
+
+def doubted(outcome: Outcome, *doubts: str) -> Outcome:
+    """Open for the first reason there is, where anything was measured."""
+    doubt = next(filter(None, doubts), "")
+    if not doubt or outcome.finding == NOT_MEASURED:
+        return outcome
+    return replace(outcome, finding=OPEN, mean=None, doubt=doubt)
+
+
+NOTHING = Outcome("not measured")

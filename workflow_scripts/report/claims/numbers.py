@@ -1,17 +1,25 @@
 """The report's numbers, each beside what was measured here: its scores, its text, its data set."""
 
-from collections.abc import Iterator
-from statistics import fmean
+import functools
+from collections.abc import Iterable, Iterator
 
-from workflow_scripts.artifacts.claims import COLUMNS, ClaimLine, Column, Kind, Verdict
 from workflow_scripts.artifacts.published import PublishedRun
 from workflow_scripts.report.artefacts import suspects
-from workflow_scripts.report.claims.evidence import Evidence
-from workflow_scripts.report.claims.verdicts import REPORTS_ROWS, judge_number, untestable
-from workflow_scripts.report.runs import Measured, over_seeds
+from workflow_scripts.report.claims.evidence import COLUMNS, OPEN, Evidence, too_few
+from workflow_scripts.report.claims.verdict import (
+    ARTEFACT,
+    NOT_REPRODUCED,
+    NOT_TESTABLE,
+    NUMBERS,
+    REPORTS_ROWS,
+    REPRODUCED,
+    Verdict,
+    line_of,
+)
+from workflow_scripts.report.means import Mean, over_seeds
 
 # field of a published run -> (words, metric, split)
-SCORES = {
+SCORED = {
     "best_eval_loss": ("lowest evaluation loss", "eval_loss", "val"),
     "rouge_l_val": ("ROUGE-L, validation rows", "rouge_l_decoded", "val"),
     "exact_match_val": ("exact match, validation rows", "exact_match_decoded", "val"),
@@ -21,45 +29,97 @@ SCORES = {
 OWN_LOG = "quoted_loss"  # id of the losses that the text gives, in resources/artefacts.yaml
 
 
-def run_lines(evidence: Evidence) -> Iterator[ClaimLine]:
+def judge_number(
+    published: float,
+    measured: dict[str, Mean | None],
+    possible: Iterable[str],
+    missing: list[str],
+) -> Verdict:
+    """Reproduced where it lies inside the interval as run (else as written).
+
+    `possible`: the artefacts that could have made the difference between these two.
+    """
+    if missing:
+        return Verdict(NOT_TESTABLE, f"needs {' and '.join(missing)}")
+    known = {column: mean for column, mean in measured.items() if mean and mean.has_interval}
+    inside = {column: mean.low <= published <= mean.high for column, mean in known.items()}
+    if not inside:
+        return Verdict(NOT_TESTABLE, "an interval needs two seeds that differ")
+    doubts = {column: doubt for column, mean in known.items() if (doubt := too_few(mean.rows))}
+    if doubts:
+        column = next(each for each in ("as_written", *COLUMNS) if each in doubts)
+        return Verdict(OPEN, f"{column.replace('_', ' ')} {doubts[column]}")
+    possible = tuple(possible)
+    if inside.get("as_run") and inside.get("as_written") is False and possible:
+        return Verdict(ARTEFACT, "inside the interval as run, not as written", possible)
+    if inside.get("as_run", inside.get("as_written")):
+        return Verdict(f"{REPRODUCED} (inside the interval over {known[next(iter(inside))].over})")
+    return Verdict(NOT_REPRODUCED)
+
+
+def number_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
     """One line for each number that the notebooks printed of a run."""
-    for name, published in evidence.published.runs.items():
-        for key, (words, metric, split) in SCORES.items():
-            value = getattr(published, key)
+    for name, run in evidence.published.runs.items():
+        for key, (words, metric, split) in SCORED.items():
+            value = getattr(run, key)
             if value is not None:
-                measured = _measured(evidence, name, metric, split)
-                possible = _suspects(published, metric == "eval_loss") or suspects(key)
-                yield _line(f"{name}: {words}", value, measured, possible, evidence)
-        yield _epochs_line(name, published, evidence)
-        yield _time_line(name, published, evidence)
+                measured = evidence.by_column(
+                    functools.partial(evidence.score, name=name, metric=metric, split=split)
+                )
+                possible = _differing(run, metric == "eval_loss") or suspects(key)
+                yield _number_line(f"{name}: {words}", value, measured, possible, evidence)
+
+        def epochs(recipe: str, name: str = name) -> Mean | None:
+            return over_seeds(evidence.named(recipe, name).epochs_done.tolist())
+
+        measured = evidence.by_column(epochs)
+        line = _number_line(
+            f"{name}: epochs done", run.epochs_done, measured, _differing(run, True), evidence
+        )
+        yield line | {
+            column: f"{mean.value:g}" if mean else "" for column, mean in measured.items()
+        }
 
 
-def text_lines(evidence: Evidence) -> Iterator[ClaimLine]:
+def _differing(run: PublishedRun, is_a_loss: bool) -> list[str]:
+    """What differs between the columns as run and as written for a number of this run."""
+    carried = [] if run.starts_from == "base" else ["A3"]
+    return carried if is_a_loss or run.scored_on == "self" else [*carried, "A6"]
+
+
+def _number_line(
+    claim: str,
+    published: float,
+    measured: dict[str, Mean | None],
+    possible: Iterable[str],
+    evidence: Evidence,
+) -> dict[str, str]:
+    texts = {column: str(mean or "") for column, mean in measured.items()}
+    verdict = judge_number(published, measured, possible, evidence.missing)
+    return line_of(NUMBERS, claim, f"{published:.4g}", texts, verdict)
+
+
+def quoted_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
     """Losses that the text gives for a run, checked against the report's own log (A10)."""
     logged = {name: run.best_eval_loss for name, run in evidence.published.runs.items()}
     for name, value in evidence.published.text.best_eval_loss.items():
         nearest = min(logged, key=lambda run: abs(logged[run] - value))
-        measured = _measured(evidence, name, "eval_loss")
+        measured = evidence.by_column(
+            functools.partial(evidence.score, name=name, metric="eval_loss")
+        )
         words = f"{name}: evaluation loss given in the text (6)"
-        line = _line(words, value, measured, suspects(OWN_LOG), evidence)
+        line = _number_line(words, value, measured, suspects(OWN_LOG), evidence)
         if nearest != name:
-            verdict = Verdict(
-                kind=Kind.ARTEFACT,
-                artefacts=["A10"],
-                detail=f"its own log has {logged[name]:.3f} for this run; "
-                f"{logged[nearest]:.3f} is {nearest}'s",
-            )
-            line = line.model_copy(update={"verdict": verdict})
+            why = f"its own log has {logged[name]:.3f} for this run; "
+            verdict = Verdict(ARTEFACT, f"{why}{logged[nearest]:.3f} is {nearest}'s", ("A10",))
+            line |= {"kind": verdict.kind, "verdict": str(verdict)}
         yield line
 
 
-def data_lines(evidence: Evidence) -> Iterator[ClaimLine]:
+def data_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
     """Section 3.1: counts, duplicates, empty fields; the same for every recipe."""
     profile, published = evidence.profile, evidence.published.dataset
-    if profile is None:
-        return
     empty = sum(fields["source"] + fields["target"] for fields in profile.empty.values())
-    anomalies = sum(finding.rows for finding in profile.anomalies.values())
     facts = [("rows in the data set", published.rows, profile.rows)]
     facts += [
         (f"rows of the task {task}", count, profile.tasks[task])
@@ -68,66 +128,11 @@ def data_lines(evidence: Evidence) -> Iterator[ClaimLine]:
     facts += [
         ("duplicate rows", 0, profile.duplicates["source and target"].rows),
         ("rows with an empty source or target", 0, empty),
-        ("anomalies", 0, anomalies),
+        ("anomalies", 0, sum(finding.rows for finding in profile.anomalies.values())),
     ]
-    for words, claimed, found in facts:
-        kind = Kind.REPRODUCED if claimed == found else Kind.NOT_REPRODUCED
-        own_rows = REPORTS_ROWS in evidence.missing
-        yield ClaimLine(
-            claim=f"{words} (3.1)",
-            published=str(claimed),
-            measured=dict.fromkeys(COLUMNS, str(found)),
-            verdict=untestable(REPORTS_ROWS) if own_rows else Verdict(kind=kind),
-        )
-
-
-def _measured(
-    evidence: Evidence, name: str, metric: str, split: str = "val"
-) -> dict[Column, Measured | None]:
-    return evidence.by_column(lambda recipe: evidence.score(recipe, name, metric, split))
-
-
-def _line(
-    claim: str,
-    published: float,
-    measured: dict[Column, Measured | None],
-    possible: list[str],
-    evidence: Evidence,
-) -> ClaimLine:
-    return ClaimLine(
-        claim=claim,
-        published=f"{published:.4g}",
-        measured={column: str(value or "") for column, value in measured.items()},
-        verdict=judge_number(published, measured, possible, evidence),
-    )
-
-
-def _suspects(published: PublishedRun, is_a_loss: bool) -> list[str]:
-    """What differs between the columns as run and as written for a number of this run."""
-    found = [] if published.starts_from == "base" else ["A3"]
-    return found if is_a_loss or published.scored_on == "self" else [*found, "A6"]
-
-
-def _epochs_line(name: str, published: PublishedRun, evidence: Evidence) -> ClaimLine:
-    def epochs(recipe: str) -> Measured | None:
-        return over_seeds([run.training.epochs_done for run in evidence.named(recipe, name)])
-
-    measured = evidence.by_column(epochs)
-    possible = _suspects(published, is_a_loss=True)
-    words = f"{name}: epochs done"
-    line = _line(words, published.epochs_done, measured, possible, evidence)
-    shown = {column: f"{value.value:g}" if value else "" for column, value in measured.items()}
-    return line.model_copy(update={"measured": shown})
-
-
-def _time_line(name: str, published: PublishedRun, evidence: Evidence) -> ClaimLine:
-    def time(recipe: str) -> str:
-        seconds = [run.provenance.seconds["train"] for run in evidence.named(recipe, name)]
-        return "{:02d}:{:02d}".format(*divmod(int(fmean(seconds)), 60)) if seconds else ""
-
-    return ClaimLine(
-        claim=f"{name}: training time (mm:ss)",
-        published=published.train_time,
-        measured=evidence.by_column(time),
-        verdict=untestable("the report's machine"),
-    )
+    for words, claimed, counted in facts:
+        verdict = Verdict(REPRODUCED if claimed == counted else NOT_REPRODUCED)
+        if REPORTS_ROWS in evidence.missing:
+            verdict = Verdict(NOT_TESTABLE, f"needs {REPORTS_ROWS}")
+        measured = dict.fromkeys(COLUMNS, str(counted))
+        yield line_of(NUMBERS, f"{words} (3.1)", str(claimed), measured, verdict)

@@ -17,7 +17,8 @@ from workflow_scripts.report.figures.style import (
     new_figure,
     save_figure,
 )
-from workflow_scripts.report.tables.agents import ALL, SPLITS
+from workflow_scripts.report.models import ALL_AGENTS as ALL
+from workflow_scripts.report.sections import SPLIT_WORDS as SPLITS
 from workflow_scripts.stage import Input, run_stage
 
 CAPTION = """\

@@ -7,19 +7,20 @@ bars carry 95 % intervals over rows.
 """
 
 from dataclasses import dataclass
-from statistics import fmean
+from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.artifacts.parquet import iter_rows
-from workflow_scripts.artifacts.tables import Judged
 from workflow_scripts.intervals import mean_over_rows
 from workflow_scripts.report.figures import style
 from workflow_scripts.report.figures.style import save_figure
-from workflow_scripts.report.runs import Run, best_runs, held_out
-from workflow_scripts.stage import Setting, run_stage
+from workflow_scripts.report.frames import read_runs
+from workflow_scripts.report.means import best_runs, held_out
+from workflow_scripts.stage import Input, Setting, run_stage
+from workflow_scripts.tables import ANSWERS, read_table
 
 CAPTION = """\
 Execution accuracy: the share of rows whose SQL, run on the row's own database, returns the rows
@@ -52,42 +53,34 @@ SPLITS = {  # split -> its row of panels
 FILLS = (("#C9C9C9", ""), ("#56B4E9", "//"), ("#1F3A68", ".."))  # light to dark: readable in grey
 
 
-@dataclass
-class ExecutedRow:
-    """A row whose gold SQL was executed; `accuracy` is the mean over the seeds."""
+def executed_rows(answers: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Split (test or else val, unseen, other) -> the rows of one run whose gold SQL was executed.
 
-    task: str
-    hardness: str
-    accuracy: float
-
-
-def executed_rows(seeds: list[Run]) -> dict[str, list[ExecutedRow]]:
-    """Split (test or else val, unseen, other) -> the rows of one run that are of it, in order."""
-    judged = [row for run in seeds for row in iter_rows(Judged, run.folder / "verdicts.parquet")]
-    splits = (held_out(row.split for row in judged), "unseen", "other")
-    of_row: dict[tuple[str, int, str, str], list[float]] = {}
-    for row in judged:
-        if row.split in splits and row.hardness and row.execution_accuracy is not None:
-            key = (row.split, row.idx, row.task, row.hardness)
-            of_row.setdefault(key, []).append(row.execution_accuracy)
-    rows: dict[str, list[ExecutedRow]] = {}
-    for (split, _, task, hardness), values in sorted(of_row.items()):
-        rows.setdefault(split, []).append(ExecutedRow(task, hardness, fmean(values)))
-    return rows
+    `accuracy` is the mean over the seeds.
+    """
+    own = answers[answers.hardness.notna() & answers.execution_accuracy.notna()]
+    splits = (held_out(answers.split.unique()), "unseen", "other")
+    keys = ["split", "idx", "task", "hardness"]
+    rows = own.groupby(keys).execution_accuracy.mean().rename("accuracy").reset_index()
+    return {split: rows[rows.split == split] for split in splits if (rows.split == split).any()}
 
 
 def plot_execution(
-    runs: Annotated[list[Run], Setting("run folders of all recipes")],
+    runs: Annotated[list[Path], Setting("run folders of all recipes")],
+    answers: Annotated[Path, Input("answers.parquet")],
 ) -> Figure:
-    chosen = best_runs(runs)
-    rows = {recipe: executed_rows(seeds) for recipe, seeds in chosen.items()}
+    chosen, table = best_runs(read_runs(runs)), read_table(answers, ANSWERS)
+    rows = {
+        recipe: executed_rows(table[(table.recipe == recipe) & (table.run == run)])
+        for recipe, run in chosen.items()
+    }
     measured = {split for of_recipe in rows.values() for split in of_recipe}
     words = list(dict.fromkeys(SPLITS[split] for split in SPLITS if split in measured))
     figure = style.new_figure(height=0.8 + 2.3 * len(words))
     panels = figure.subplots(len(words), 2, width_ratios=(2, 4), sharey=True, squeeze=False)
-    for place, (recipe, seeds) in enumerate(chosen.items()):
+    for place, (recipe, run) in enumerate(chosen.items()):
         own = " (its validation rows)" if "val" in rows[recipe] else ""
-        bars = Bars(place, len(chosen), f"{recipe}: {seeds[0].name}{own}")
+        bars = Bars(place, len(chosen), f"{recipe}: {run}{own}")
         for split, of_split in rows[recipe].items():
             for axes, column in zip(panels[words.index(SPLITS[split])], PANELS, strict=True):
                 bars.draw(axes, column, of_split)
@@ -113,14 +106,14 @@ class Bars:
     count: int
     label: str
 
-    def draw(self, axes: Axes, column: str, rows: list[ExecutedRow]) -> None:
+    def draw(self, axes: Axes, column: str, rows: pd.DataFrame) -> None:
         """A bar for each group of a panel: the mean, its 95 % interval over rows, and n."""
         width = 0.84 / self.count
         shift = (self.place - (self.count - 1) / 2) * width
         colour, hatch = FILLS[self.place % len(FILLS)]
         for x, group in enumerate(PANELS[column][1]):
-            values = [row.accuracy for row in rows if getattr(row, column) == group]
-            if not values:
+            values = rows[rows[column] == group].accuracy.to_numpy()
+            if not len(values):
                 continue
             value, low, high = mean_over_rows(values)
             axes.bar(x + shift, value, width * 0.9, color=colour, hatch=hatch, edgecolor="white",

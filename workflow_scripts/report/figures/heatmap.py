@@ -6,10 +6,12 @@ notebooks did.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
@@ -25,9 +27,10 @@ from workflow_scripts.report.figures.panels import (
     unfinished,
 )
 from workflow_scripts.report.figures.style import save_figure
-from workflow_scripts.report.numbers import rate
 from workflow_scripts.report.runs import LOWER_IS_BETTER, Run
+from workflow_scripts.report.tabulate import rate
 from workflow_scripts.stage import Input, Setting, run_stage
+from workflow_scripts.tables import SCORES, read_table
 
 CAPTION = """\
 Experiment 3: evaluation loss, ROUGE-L and exact match on the validation rows, for each learning
@@ -70,7 +73,7 @@ class Cell:
 Grid = dict[tuple[float, int], Cell]  # (learning rate, batch size) -> cell
 
 
-def measured_grid(runs: list[Run], metric: str) -> Grid:
+def measured_grid(runs: list[Run], metric: str, scores: pd.Series) -> Grid:
     """Values on validation rows; learning rates are those used, after `learning_rate_scale`."""
     seeds: dict[tuple[float, int], list[Run]] = {}
     for run in runs:
@@ -78,7 +81,7 @@ def measured_grid(runs: list[Run], metric: str) -> Grid:
         seeds.setdefault(cell, []).append(run)
     return {
         cell: Cell(
-            fmean(run.score(metric) for run in of_cell),
+            fmean(scores[run.recipe, run.name, run.seed, metric] for run in of_cell),
             sum(run.training.rows["val"]["all"] for run in of_cell),
             all(run.training.stopped_early for run in of_cell),
         )
@@ -109,15 +112,19 @@ def best_cell(grid: Grid, metric: str) -> tuple[float, int] | None:
 
 def plot_heatmap(
     runs: Annotated[list[Run], Setting("run folders of experiment 3 under all recipes")],
+    scores: Annotated[Path, Input("scores.parquet")],
     published: Annotated[Published, Input("resources/published.json")],
 ) -> Figure:
     recipes = by_recipe(runs)
-    measured = [name for name in METRICS if all(run.score(name) is not None for run in runs)]
+    table = read_table(scores, SCORES)
+    table = table[(table.split == "val") & (table.task == "all") & table.metric.isin(METRICS)]
+    values = table.set_index(["recipe", "run", "seed", "metric"]).value
+    measured = [name for name in METRICS if (table.metric == name).any()]
     figure = style.new_figure(0.9 + 1.1 * (1 + len(recipes)))
     panels = figure.subplots(1 + len(recipes), len(measured), squeeze=False)
     for column, metric in enumerate(measured):
         grids = [published_grid(published, metric)]
-        grids += [measured_grid(of_recipe, metric) for of_recipe in recipes.values()]
+        grids += [measured_grid(of_recipe, metric, values) for of_recipe in recipes.values()]
         for axes, grid, scale in zip(
             panels[:, column], grids, _scales(metric, grids, recipes), strict=True
         ):

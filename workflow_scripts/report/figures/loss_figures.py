@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from workflow_scripts.report.numbers import rate
+from workflow_scripts.report.tabulate import rate
 
 Runs = dict[str, dict[str, Any]]  # a recipe's runs, as `config.runs_of` gives them
 MIX = {"natural": ("5.1", "5.2", "natural mix"), "balanced": ("5.3", "5.4", "balanced tasks")}

@@ -1,0 +1,292 @@
+"""The tables of the report: what runs scored, how they differ, and what they were made from.
+
+Everything in results/tables/ but the claims, the agents and the comparison of models is written
+here, from the tables of scores and answers and from what each run left in its folder.
+"""
+
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+
+from workflow_scripts.artifacts.published import Published
+from workflow_scripts.artifacts.runs import Provenance
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.intervals import difference_over_rows
+from workflow_scripts.report.frames import read_epochs, read_runs
+from workflow_scripts.report.means import (
+    ADDRESS,
+    TEST_SPLITS,
+    means_over_seeds,
+    over_seeds,
+    row_means,
+)
+from workflow_scripts.stage import Input, Setting, run_stage
+from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
+
+DIGITS = 12  # of a checksum, enough to tell files apart by eye
+# Metrics that are compared row by row, in words.
+COMPARED = {
+    "exact_match": "Exact match",
+    "exact_match_decoded": "Exact match with what the tokenizer can write of the answer",
+    "rouge_l": "ROUGE-L",
+    "execution_accuracy": "Execution accuracy",
+    "execution_accuracy_lenient": "Execution accuracy, the SQL taken from answers in any form",
+}
+# Columns of summary.csv: (metric, split); the Selector writes no SQL.
+SUMMARISED = [
+    *(("eval_loss", "val"), ("loss_per_token", "val")),
+    *(
+        (metric, split)
+        for metric in ("rouge_l", "exact_match", "exact_match_at_most")
+        for split in ("val", *TEST_SPLITS)
+    ),
+    *(("execution_accuracy", split) for split in TEST_SPLITS),
+]
+HELD_OUT = (*TEST_SPLITS, "val")  # the splits that predictions.csv shows
+
+
+def rate(value: float) -> str:
+    """A learning rate as people write it: 1e-4."""
+    mantissa, exponent = f"{value:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
+
+
+def summarise(runs: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
+    """summary.csv: one row per run, epochs and scores means over seeds.
+
+    An interval is over seeds, so one seed has none. Columns without a value are left out.
+    """
+    settings = ["sampling", "rows", "batch_size", "learning_rate"]
+    of_run = runs.groupby(ADDRESS, sort=False)
+    summary = of_run[settings].first()
+    summary["seeds"] = of_run.size()
+    summary[["epochs_done", "best_epoch"]] = of_run[["epochs_done", "best_epoch"]].mean()
+    overall = means[means.task == "all"].set_index([*ADDRESS, "metric", "split"])
+    for metric, split in SUMMARISED:
+        name = metric if split == "val" and "loss" in metric else f"{metric}_{split}"
+        keys = [(*address, metric, split) for address in summary.index]
+        line = overall.reindex(keys)
+        several = (line.seeds > 1).to_numpy()
+        summary[name] = line["mean"].to_numpy()
+        for limit in ("low", "high"):
+            summary[f"{name}_{limit}"] = line[limit].where(several).to_numpy()
+    return summary.dropna(axis=1, how="all").reset_index()
+
+
+def differences(answers: pd.DataFrame, chosen: str) -> pd.DataFrame:
+    """differences.csv: first minus second on the same test rows, with paired intervals.
+
+    Compared are a run under one recipe with the same run under another, and under each recipe every
+    run with the report's choice. Runs without test rows are left out.
+    """
+    lines = []
+    for metric in COMPARED:
+        scores = row_means(answers, metric, "test")
+        values = dict(list(scores.groupby(ADDRESS, sort=False)))
+        for first, second in _pairs(list(values), chosen):
+            both = values[first].merge(values[second], on=["idx", "task"], suffixes=("", "_base"))
+            for task in ("all", *TASKS):
+                rows = both if task == "all" else both[both.task == task]
+                if len(rows):
+                    interval = difference_over_rows(rows.value, rows.value_base)
+                    names = (" ".join(first), " ".join(second))
+                    lines.append((*names, metric, task, len(rows), *interval))
+    columns = ["first", "second", "metric", "task", "n", "difference", "low", "high"]
+    return pd.DataFrame(lines, columns=columns)
+
+
+def _pairs(
+    addresses: list[tuple[str, str]], chosen: str
+) -> list[tuple[tuple[str, str], tuple[str, str]]]:
+    """(first, second): the later recipe and the earlier one, a run and the report's choice."""
+    recipes = list(dict.fromkeys(recipe for recipe, _ in addresses))
+    runs = list(dict.fromkeys(run for _, run in addresses))
+    pairs = [
+        ((late, run), (early, run)) for run in runs for early, late in combinations(recipes, 2)
+    ]
+    pairs += [((recipe, run), (recipe, chosen)) for recipe in recipes for run in runs]
+    return [
+        (first, second)
+        for first, second in pairs
+        if first != second and first in addresses and second in addresses
+    ]
+
+
+# Where two runs are compared: after the last epoch or by the last step that both reached (the last
+# evaluation before it), at the epoch that each kept, where each stopped.
+EQUAL_EPOCHS, EQUAL_STEPS, BEST, LAST = "equal epochs", "equal steps", "best epochs", "last epochs"
+
+
+def epochs_at(epochs: pd.DataFrame, place: str) -> pd.DataFrame | None:
+    """The epoch of each of several runs of one seed (rows of `epochs`, task "all") at a place.
+
+    None where a run had no evaluation yet. A smaller batch makes more steps of as many rows, so
+    what it reaches by an epoch is not what it reaches by a step.
+    """
+    of_run = epochs.groupby("run", sort=False)
+    if place == BEST:
+        chosen = epochs[epochs.kept]
+    elif place == LAST:
+        chosen = of_run.tail(1)
+    else:
+        unit = "epoch" if place == EQUAL_EPOCHS else "step"
+        shared = of_run[unit].max().min()
+        chosen = epochs[epochs[unit] <= shared].groupby("run", sort=False).tail(1)
+    return chosen.set_index("run") if len(chosen) == of_run.ngroups else None
+
+
+def batch_pairs(runs: pd.DataFrame, setting: str, first: float, second: float) -> pd.DataFrame:
+    """Runs of experiment 3 that differ in one setting alone: columns `first` and `second`.
+
+    `setting`: batch_size or learning_rate; one row per recipe, seed and value of the other one.
+    """
+    grid = runs[runs.experiment == 3]
+    keys = ["recipe", "seed", "learning_rate" if setting == "batch_size" else "batch_size"]
+    ours, theirs = (
+        grid[grid[setting] == value][[*keys, "run"]].rename(columns={"run": name})
+        for value, name in ((first, "first"), (second, "second"))
+    )
+    return ours.merge(theirs, on=keys, sort=False)
+
+
+def equal_steps(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """equal_steps.csv: evaluation loss of two batch sizes where they can be compared.
+
+    `converged` of the `runs` were stopped by patience; steps are means over pairs of runs.
+    Intervals are over seeds: pairs of one seed share their rows, so each seed counts once.
+    """
+    lines = []
+    whole = epochs[epochs.task == "all"]
+    for recipe, grid in runs[runs.experiment == 3].groupby("recipe", sort=False):
+        for smaller, larger in combinations(sorted(grid.batch_size.unique()), 2):
+            pairs = batch_pairs(grid, "batch_size", larger, smaller)
+            by_rate = {rate(value): of for value, of in pairs.groupby("learning_rate")}
+            for name, of_rate in (by_rate | {"all": pairs}).items():
+                for place in (EQUAL_EPOCHS, EQUAL_STEPS, BEST):
+                    compared = _compare(of_rate, whole[whole.recipe == recipe], place)
+                    if compared.empty:
+                        continue
+                    both = grid[grid.run.isin({*of_rate["first"], *of_rate["second"]})]
+                    line = {"recipe": recipe, "learning_rate": name, "compared": place}
+                    line |= {"seeds": compared.seed.nunique(), "runs": len(both)}
+                    line |= {"converged": int(both.stopped_early.sum())}
+                    for side, size in (("smaller", smaller), ("larger", larger)):
+                        line |= {side: size, f"{side}_steps": compared[f"{side}_steps"].mean()}
+                        line |= _limits(compared, f"{side}_loss", side)
+                    lines.append(line | _limits(compared, "difference", ""))
+    return pd.DataFrame(lines)
+
+
+def _compare(pairs: pd.DataFrame, epochs: pd.DataFrame, place: str) -> pd.DataFrame:
+    """Losses and steps of pairs of runs (`first`: the larger batch) at a place, by seed."""
+    lines = []
+    for pair in pairs.itertuples():
+        own = epochs[(epochs.seed == pair.seed) & epochs.run.isin([pair.first, pair.second])]
+        at = epochs_at(own, place)
+        if at is not None:
+            larger, smaller = at.loc[pair.first], at.loc[pair.second]
+            lines.append(
+                {
+                    "seed": pair.seed,
+                    **{"smaller_steps": smaller.step, "smaller_loss": smaller.eval_loss},
+                    **{"larger_steps": larger.step, "larger_loss": larger.eval_loss},
+                    "difference": larger.eval_loss - smaller.eval_loss,
+                }
+            )
+    return pd.DataFrame(lines)
+
+
+def _limits(compared: pd.DataFrame, column: str, side: str) -> dict[str, float]:
+    mean = over_seeds(compared.groupby("seed")[column].mean().tolist())
+    prefix = f"{side}_" if side else ""
+    name = f"{side}_loss" if side else "difference"
+    return {name: mean.value, f"{prefix}low": mean.low, f"{prefix}high": mean.high}
+
+
+def list_runs(runs: pd.DataFrame) -> pd.DataFrame:
+    """runs.csv: what each number was made from, and what it cost; the only table with times."""
+    lines = []
+    for run in runs.itertuples():
+        facts = Provenance.read(Path(run.folder) / "provenance.json")
+        git, device = facts.git, facts.device
+        lines.append(
+            {
+                **{"recipe": run.recipe, "run": run.run, "seed": run.seed},
+                "fingerprint": facts.fingerprint,
+                **{"sampling": run.sampling, "rows": run.rows, "batch_size": run.batch_size},
+                "learning_rate": rate(run.learning_rate),
+                "epochs": f"{run.epochs_done} of {run.epochs}",
+                "stopped_early": "yes" if run.stopped_early else "no",
+                "steps": run.steps_done,
+                "base": facts.base.folder,
+                "base_digest": facts.base.digest[:DIGITS],
+                "train_sha256": facts.data["train"][:DIGITS],
+                "val_sha256": facts.data["val"][:DIGITS],
+                "model_sha256": facts.model.sha256[:DIGITS],
+                "code": facts.code[:DIGITS],
+                "lock": (facts.lock or "none")[:DIGITS],
+                "commit": (git.commit or "unknown")[:DIGITS] + " + changes" * bool(git.dirty),
+                "versions": " ".join(f"{name} {value}" for name, value in facts.versions.items()),
+                "device": f"{device.kind}, {device.precision}",
+                "seconds": ", ".join(f"{part} {took:.0f}" for part, took in facts.seconds.items()),
+                "peak_memory_mib": facts.peak_memory_mib,
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def quality(answers: pd.DataFrame) -> pd.Series:
+    """What each answer is worth, in words.
+
+    "exact": equal to the raw answer but for outer white space. "exact as decoded": equal to what
+    the tokenizer can write of it, as the notebooks compared. "cut off": the limit of generated
+    tokens was reached.
+    """
+    words = pd.Series("different", answers.index)
+    words[answers.cut.astype(bool)] = "cut off"
+    words[answers.exact_match_decoded == 1] = "exact as decoded"
+    words[answers.exact_match == 1] = "exact"
+    return words
+
+
+def list_predictions(answers: pd.DataFrame) -> pd.DataFrame:
+    """predictions.csv: every answer on rows that its run was not trained on, beside the right one.
+
+    `executed`: the verdict on its SQL; a Selector's answer has none, it writes no SQL.
+    """
+    shown = answers[answers.split.isin(HELD_OUT)]
+    columns = ["recipe", "run", "seed", "split", "idx", "task", "db_id", "question", "gold"]
+    table = shown[[*columns, "prediction"]].assign(quality=quality(shown))
+    writes_sql = shown.task != "Selector"
+    return table.assign(
+        executed=shown.verdict.where(writes_sql), error=shown.error.where(writes_sql)
+    )
+
+
+def tabulate(
+    runs: Annotated[list[Path], Setting("folders of all runs")],
+    answers: Annotated[Path, Input("answers.parquet")],
+    scores: Annotated[Path, Input("scores.parquet")],
+    published: Annotated[Published, Input("resources/published.json: the report's choice")],
+    folder: Annotated[Path, Setting("where the tables go")],
+) -> None:
+    frame, epochs = read_runs(runs), read_epochs(runs)
+    of_answers, numbers = read_table(answers, ANSWERS), read_table(scores, SCORES)
+    means = means_over_seeds(numbers)
+    tables = {
+        "results": numbers,
+        "over_seeds": means.drop(columns="rows"),
+        "summary": summarise(frame, means),
+        "differences": differences(of_answers, published.chosen),
+        "equal_steps": equal_steps(frame, epochs),
+        "runs": list_runs(frame),
+        "predictions": list_predictions(of_answers),
+    }
+    for name, table in tables.items():
+        write_csv(folder / f"{name}.csv", table)
+
+
+if __name__ == "__main__":
+    run_stage(tabulate)
