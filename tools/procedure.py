@@ -22,15 +22,33 @@ from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.stage import Option, run_stage
 
 
-def seconds(work: Callable[[], Any], times: int) -> float:
-    """The least processor time of one call, the first one left out."""
+def seconds(
+    work: Callable[[], Any], times: int, clock: Callable[[], float] = time.process_time
+) -> float:
+    """The least time of one call, the first one left out."""
     work()
     took = []
     for _ in range(times):
-        started = time.process_time()
+        started = clock()
         work()
-        took.append(time.process_time() - started)
+        took.append(clock() - started)
     return min(took)
+
+
+def mean_loss(model: Any, batch: dict[str, Any], bf16: bool, pad: int | None = None) -> Any:
+    """Over all tokens that count: with `pad`, computed as a training here does, else as theirs."""
+    import torch
+
+    from workflow_scripts.model.batches import IGNORED
+    from workflow_scripts.model.logits import token_losses
+
+    autocast = partial(torch.autocast, model.device.type, torch.bfloat16, enabled=bf16)
+    with autocast():
+        if pad is None:
+            inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
+            return model(**inputs, use_cache=False).loss
+        losses = token_losses(model, batch, pad, autocast)
+        return losses.sum() / (batch["labels"] != IGNORED).sum()
 
 
 def stepper(
@@ -40,29 +58,25 @@ def stepper(
     import torch
     from torch.nn.utils import clip_grad_norm_
 
-    from workflow_scripts.model.batches import IGNORED
-    from workflow_scripts.model.logits import token_losses
-
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
-    autocast = partial(torch.autocast, "cpu", torch.bfloat16, enabled=bf16)
-
-    def loss_of(batch: dict[str, Any]) -> Any:
-        if pad is None:
-            inputs = {key: batch[key] for key in ("input_ids", "attention_mask", "labels")}
-            return model(**inputs, use_cache=False).loss
-        losses = token_losses(model, batch, pad, autocast)
-        return losses.sum() / (batch["labels"] != IGNORED).sum()
 
     def steps() -> None:
         for batch in batches:
-            with autocast():
-                loss = loss_of(batch)
-            loss.backward()
+            mean_loss(model, batch, bf16, pad).backward()
             clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
 
     return steps
+
+
+def answer_one_by_one(model: Any, sources: list[list[int]], new_tokens: int) -> None:
+    """As the notebooks did: the library's loop, a row at a time."""
+    import torch
+
+    for ids in sources:
+        row = torch.tensor([ids], device=model.device)
+        model.generate(input_ids=row, max_new_tokens=new_tokens, num_beams=1)
 
 
 def padded(batch: dict[str, Any], source: int, target: int, pad: int, label: int) -> dict[str, Any]:
@@ -86,8 +100,6 @@ def procedure(
     answers: Annotated[int, Option("rows to answer one at a time")] = 30,
     threads: Annotated[int, Option("CPU threads")] = 1,
 ) -> None:
-    import torch
-
     from workflow_scripts.model.batches import IGNORED, Collator, make_examples
     from workflow_scripts.model.decoding import generate
     from workflow_scripts.model.device import choose_device
@@ -116,16 +128,9 @@ def procedure(
         seconds(stepper(ours, batches, bf16, pad), 2) / len(batches),
     )
     model, few = load_model(run / "model").eval(), [row["input_ids"] for row in examples[:answers]]
-
-    def one_at_a_time() -> None:
-        for ids in few:
-            model.generate(
-                input_ids=torch.tensor([ids]), max_new_tokens=recipe.generate_tokens, num_beams=1
-            )
-
     everything = [row["input_ids"] for row in examples]
     answer = (
-        seconds(one_at_a_time, 1) / len(few),
+        seconds(lambda: answer_one_by_one(model, few, recipe.generate_tokens), 1) / len(few),
         seconds(lambda: generate(model, everything, pad, recipe.generate_tokens, 32), 1)
         / len(everything),
     )
