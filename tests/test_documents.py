@@ -137,10 +137,11 @@ MATERIAL = {
     "--databases": "database",
     "--tokenizer": "resources/models/standin",
 }
-# Modules that need a trained model, results, other material or minutes, which a clone lacks.
+# Modules that need a trained model, results, a GPU, other material or minutes, which a clone lacks.
 NEED_MORE = (
     "pytest",
     "tools.endpoint_cost",
+    "tools.gpu_check",
     "tools.results_tables",
     "tools.scoring_agreement",
     "workflow_scripts.agents.ask",
