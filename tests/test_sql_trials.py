@@ -1,4 +1,4 @@
-"""The commands that measure: linking, EX-synthetic, speed."""
+"""The commands that measure: linking, EX-synthetic, scoring."""
 
 import json
 

@@ -145,7 +145,7 @@ def procedure(
         "the run": whole,
     }
     for what, (before, now) in lines.items():
-        print(f"{what:20} {before:8.3f} s {now:7.3f} s   {before / now:.1f}")
+        print(f"{what:20} {before:8.3g} s {now:7.3g} s   {before / now:.1f}")
 
 
 if __name__ == "__main__":
