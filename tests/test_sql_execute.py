@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import random
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -470,6 +471,77 @@ def test_call_that_sqlite_cannot_interrupt_is_killed(database):
         # Not a minute; more than the limit, for a busy machine.
         assert time.monotonic() - started < 20
         assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
+
+
+LONG = "printf('%.900000c', 'a')"
+KEYS = f"({COUNT} SELECT json_group_object('k' || x, 1) AS o FROM (SELECT x FROM c LIMIT 50000))"
+FAR = "printf('%.*c', 900000000, 'x')"
+LATE = f"instr({LONG}, printf('%.450000c', 'a') || 'b')"
+ROW = "printf('%.*c', 900000 - a.n, 'a')"
+# One call of these takes seconds, or few steps take many calls.
+COSTLY = [
+    f"SELECT {FAR}",
+    "SELECT length(format('%.900000000c', 'x')) FROM big",
+    f"SELECT {', '.join([FAR] * 50)}",
+    "SELECT printf('" + "%.900000000c" * 500 + "', 'x')",
+    f"SELECT n FROM big WHERE {FAR} IS NULL ORDER BY {FAR}",
+    f"SELECT {LATE}",
+    f"SELECT {', '.join([LATE] * 50)}",
+    f"SELECT count(*) FROM big WHERE {LATE} > n",
+    f"SELECT replace({LONG}, printf('%.450000c', 'a') || 'b', 'x')",
+    f"SELECT json_patch(o, replace(o, 'k', 'j')) FROM {KEYS}",
+    f"SELECT count(*) FROM {KEYS}, json_each(o) WHERE json_remove(o, '$.' || key) = 1",
+    f"SELECT count(*) FROM {KEYS}, json_each(o) WHERE json_set(o, '$.' || key, 2) = 1",
+    f"SELECT count(*) FROM big a, big b WHERE {ROW} LIKE '%{'a%' * 400}b'",
+    f"SELECT count(*) FROM big WHERE {LONG} GLOB '*{'a' * 900}b'",
+    f"SELECT count(*) FROM big WHERE {LONG} GLOB '*{'[^b]' * 200}b'",
+    f"SELECT count(*) FROM big a, big b WHERE trim({ROW}, 'bcdefgh') > b.n",
+    "SELECT count(*) FROM big a, big b WHERE hex(printf('%.*c', 400000 + a.n, 'x')) = b.n",
+    f"SELECT max(soundex({ROW}) || upper({ROW})) FROM big a, big b",
+    f"SELECT count(DISTINCT {LONG} || n) FROM big",
+]
+
+
+def worker_seconds() -> float:
+    """Processor time of the child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.fixture
+def load():
+    """Two processes that keep every core of a small machine busy."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
+    yield
+    for process in busy:
+        process.kill()
+        process.wait()
+
+
+def test_costly_statements_end_within_their_limits_on_a_busy_machine(database, load):
+    limits, steps, spent = Limits(seconds=0.3, call_seconds=0.1), 5_000_000, {}
+    for sql in [*COSTLY, *ENDLESS[:11]]:
+        before = worker_seconds()
+        with Sandbox(limits, workers=1) as sandbox:
+            result = sandbox.execute(database, sql, steps=steps)
+            assert sandbox.execute(database, GOOD).rows == GOOD_ROWS, sql
+        spent[sql] = worker_seconds() - before, result.status
+        assert result.status in {*STOPPED, "step limit"}, sql
+    slowest = max(spent, key=spent.get)
+    print(f"{len(spent)} statements; the slowest: {spent[slowest]} {slowest[:70]}")
+    assert len(spent) == 30
+    assert spent[slowest][0] < limits.seconds + 1  # a second for two processes to start
+
+
+def test_one_long_call_is_ended_where_steps_are_limited_and_only_there(database):
+    with Sandbox(Limits(seconds=9, call_seconds=0.1), workers=1) as sandbox:
+        ended = sandbox.execute(database, COSTLY[0], steps=300_000_000)
+        assert (ended.status, ended.rows, ended.seconds) == ("step limit", None, 0.1)
+        assert ended.error == "a single step of SQLite took 0.1 s of processor time"
+        short = sandbox.execute(database, ENDLESS[0], steps=30_000_000)
+        assert short.seconds > 0.1 and short.error == "no answer within 30,000,000 steps of SQLite"
+        once = "SELECT printf('%.*c', 90000000, 'x') IS NULL"  # a third of a second
+        assert sandbox.execute(database, once).rows == [(1,)]
 
 
 def test_steps_are_the_same_each_time_and_end_a_statement(database, sandbox):

@@ -34,7 +34,8 @@ KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python'
 class Limits:
     """What one statement may use.
 
-    Seconds of processor time, rows, bytes of a cell, of the SQL and of the result, megabytes.
+    Seconds of processor time, rows, bytes of a cell, of the SQL and of the result, megabytes, and
+    seconds of one call inside SQLite, for statements whose steps are limited.
     """
 
     seconds: float = 30.0  # BIRD's evaluation waits as long
@@ -43,6 +44,7 @@ class Limits:
     sql_bytes: int = 100_000
     result_bytes: int = 20_000_000
     memory_mb: int = 512
+    call_seconds: float = 5.0  # sorting a million rows is one call, of about a second
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
@@ -231,6 +233,10 @@ def _last_words(code: int, request: dict) -> dict:
     if code in (-signal.SIGPROF, -signal.SIGKILL):
         error = f"no answer within {request['seconds']:g} s of processor time"
         return {"status": "timeout", "error": error, "seconds": request["seconds"]}
+    if code == -signal.SIGVTALRM:
+        seconds = request["limits"]["call_seconds"]
+        error = f"a single step of SQLite took {seconds:g} s of processor time"
+        return {"status": "step limit", "error": error, "seconds": seconds}
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"
     error = f"the statement brought its process down ({cause})"
     return {"status": "error", "error": error, "seconds": 0.0}

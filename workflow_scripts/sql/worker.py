@@ -5,9 +5,11 @@ environment. What keeps it harmless, from the outside in: resource limits of the
 (memory, no file may grow, few handles), a timer that kills the process when a statement stays too
 long, a read-only connection with SQLite's own limits, an authorizer that lets nothing through but
 reading, and a count of rows and bytes. A statement may also be given a number of steps, the
-instructions of SQLite's virtual machine: they are the same on every machine. The time limit is one
-of processor time, so that a busy machine changes no verdict; the parent watches the clock. A frame
-is a big-endian length of 4 bytes, then JSON.
+instructions of SQLite's virtual machine: they are the same on every machine. A second timer then
+ends a statement that does not come to its next thousand steps, because one of them is a call that
+looks for a long text in another or prints a number with a billion digits. The time limits are of
+processor time, so that a busy machine changes no verdict; the parent watches the clock. A frame is
+a big-endian length of 4 bytes, then JSON.
 """
 
 import json
@@ -69,12 +71,23 @@ class TooMuch(Exception):
 
 
 class Watch:
-    """Counts the steps of a statement, by thousands, and says when it must stop."""
+    """Counts the steps of a statement, by thousands, and says when it must stop.
 
-    def __init__(self, seconds: float, most_steps: int | None):
+    Where steps are limited, `call_seconds` from one look to the next end the process.
+    """
+
+    def __init__(self, seconds: float, most_steps: int | None, call_seconds: float):
         self.end = time.process_time() + seconds
         self.most_steps = most_steps
         self.steps = 0
+        self.call_seconds = 0.0 if most_steps is None else call_seconds
+        self.next_start = 0.0
+
+    def start_call_timer(self) -> None:
+        """Set the timer back, but not at each look: it is a call of the operating system."""
+        if self.call_seconds and (now := time.process_time()) >= self.next_start:
+            signal.setitimer(signal.ITIMER_VIRTUAL, self.call_seconds)
+            self.next_start = now + self.call_seconds / 5
 
     def out_of_steps(self) -> bool:
         return self.most_steps is not None and self.steps > self.most_steps
@@ -84,6 +97,7 @@ class Watch:
 
     def look(self) -> bool:
         self.steps += STEPS
+        self.start_call_timer()
         return self.out_of_steps() or self.out_of_time()
 
 
@@ -221,6 +235,7 @@ def run(request: dict, watch: Watch) -> dict:
         answer = {"status": "ok", "columns": columns, "rows": rows, "seconds": seconds}
         if request.get("rival"):
             connection.set_progress_handler(watch.out_of_time, STEPS)
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             answer["times"] = race(connection, request, limits)
         return answer
     except sqlite3.Error as error:
@@ -269,8 +284,9 @@ def status_of(error: Exception, request: dict, watch: Watch) -> tuple[str, str]:
 
 def answer_to(request: dict) -> dict:
     started = time.perf_counter()
-    watch = Watch(request["seconds"], request.get("steps"))
+    watch = Watch(request["seconds"], request.get("steps"), request["limits"]["call_seconds"])
     signal.setitimer(signal.ITIMER_PROF, request["seconds"] + KILL_AFTER)
+    watch.start_call_timer()
     try:
         return run(request, watch) | {"steps": watch.steps}
     except Exception as error:
@@ -286,6 +302,7 @@ def answer_to(request: dict) -> dict:
         }
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def lock_down(memory_mb: int) -> None:
@@ -300,7 +317,8 @@ def lock_down(memory_mb: int) -> None:
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
-    signal.signal(signal.SIGPROF, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
+    for timer in (signal.SIGPROF, signal.SIGVTALRM):
+        signal.signal(timer, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
 
 
