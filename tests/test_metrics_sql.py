@@ -12,7 +12,7 @@ import pytest
 from shell import run_module
 from spider_hardness import spider_hardness
 
-from tools.synthetic_trial import perturbed
+from tools.perturbed_sql import perturbed
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics import compare, execution_verdicts
 from workflow_scripts.metrics.decomposer import decomposer_metrics

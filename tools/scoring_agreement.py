@@ -3,7 +3,7 @@
     python -m tools.scoring_agreement --questions FILE --databases DIR \\
         [--spider FOLDER --spider-python PYTHON]
 
-FILE holds rows with db_id and gold SQL, as for `tools.synthetic_trial`. The predictions are golds
+FILE holds rows with db_id and query or gold_sql (JSON or JSON lines). The predictions are golds
 changed in one place or another, other golds of the same database, and other spellings of a gold.
 Ours are compared with BIRD's definition, which is written out below, and, where there is a copy of
 https://github.com/taoyds/test-suite-sql-eval, with that script: FOLDER is the copy, PYTHON an
@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
-from tools.synthetic_trial import perturbed, read_questions
+from tools.perturbed_sql import perturbed, read_questions
 from workflow_scripts.files import to_json
 from workflow_scripts.formats.answers import extract_sql
 from workflow_scripts.metrics.execution_verdicts import Case, Verdict, verdicts_on

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-from tools.synthetic_trial import perturbed, read_questions
+from tools.perturbed_sql import perturbed, read_questions
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
 from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on

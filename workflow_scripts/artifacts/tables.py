@@ -157,5 +157,4 @@ class Judged:
     soft_f1: float | None = None
     ves: float | None = None
     r_ves: float | None = None
-    ex_synthetic: float | None = None
     execution_accuracy_lenient: float | None = None  # of SQL in any form (extract_sql)
