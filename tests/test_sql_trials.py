@@ -2,20 +2,7 @@
 
 import json
 
-from material import ROOT
 from shell import run_module
-
-
-def test_benchmark_on_made_up_databases():
-    done = run_module(
-        "tools.scoring_benchmark", "--predictions", 60, "--hostile", 0.3, "--seconds", 2
-    )
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
-    assert answer["predictions"] == 60 == answer["databases"]
-    assert answer["hostile"] >= 8 and sum(answer["verdicts"].values()) == 60
-    assert answer["verdicts"]["right"] >= 10 and answer["verdicts"]["refused"] >= 1
-    assert "together" in run_module("tools.scoring_benchmark", "--databases", ROOT).stderr
 
 
 def test_trials_on_the_twin(twin):
