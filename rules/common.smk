@@ -14,6 +14,8 @@ from workflow_scripts.artifacts.agents import Loop
 from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.commands import stage_command
 from workflow_scripts.config import (
+    RANDOM_T5_SMALL,
+    TWIN_ROWS,
     ablation_names,
     agents_are_evaluated,
     compared_recipes,

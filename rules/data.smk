@@ -5,7 +5,7 @@
 #      samples/<sample>/seed<k>/{train,val}.parquet; results/fit/<recipe>.json.
 
 RAW_ROWS = {
-    "twin": "resources/twin/rows.jsonl",
+    "twin": TWIN_ROWS,
     "path": config["data"]["path"],
     "url": "resources/downloads/rows.jsonl",
     "drive": "resources/downloads/rows.jsonl",
@@ -34,7 +34,7 @@ localrules:
 
 rule build_twin:
     output:
-        rows="resources/twin/rows.jsonl",
+        rows=TWIN_ROWS,
         truth="resources/twin/truth.jsonl",
         card="resources/twin/card.json",
         databases=DATABASE_FILES if TWIN else [],

@@ -1,5 +1,5 @@
 # In:  a sample's train.parquet and val.parquet, the base model or another run's model.
-# Out: results/random_base/seed<k>/, where a run starts from random weights; results/runs/<recipe>/<run>/seed<k>/: model/, training_log.jsonl, training.json,
+# Out: results/random_t5_small/; results/random_base/seed<k>/, where a run starts from random weights; results/runs/<recipe>/<run>/seed<k>/: model/, training_log.jsonl, training.json,
 #      provenance.json. Checkpoints live in work/, outside all declared outputs.
 
 
@@ -20,6 +20,23 @@ rule make_random_base:
         "The base model with random weights, seed {wildcards.seed}"
     shell:
         stage_command("model.random_weights")
+
+
+# What configs/rehearsal.yaml starts from.
+rule make_random_t5_small:
+    output:
+        [f"{RANDOM_T5_SMALL}/{name}" for name in MODEL_FILES],
+    log:
+        "logs/random_t5_small.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        out=RANDOM_T5_SMALL,
+        seed=SEEDS[0],
+    message:
+        "A model of T5-small's size with random weights"
+    shell:
+        stage_command("model.random_t5_small")
 
 
 rule train:

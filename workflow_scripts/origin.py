@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workflow_scripts.artifacts.settings import Origin
-from workflow_scripts.config import Config, source_of
+from workflow_scripts.config import RANDOM_T5_SMALL, TWIN_ROWS, Config, source_of
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError
 
@@ -34,7 +34,7 @@ def rows_used(config: Config) -> str:
     if reports_rows(config):
         return "the report's rows"
     source = source_of(config)
-    return f"rows of {Path(source).name}" if source else "generated twin data"
+    return "generated twin data" if source in (None, TWIN_ROWS) else f"rows of {Path(source).name}"
 
 
 def model_used(config: Config) -> str:
@@ -42,7 +42,8 @@ def model_used(config: Config) -> str:
     base = config["model"]["base"]
     if not own_model(config):
         return "the report's model"
-    return "stand-in model" if base == STANDIN else f"model {Path(base).name}"
+    names = {STANDIN: "stand-in model", RANDOM_T5_SMALL: "model with random weights"}
+    return names.get(base, f"model {Path(base).name}")
 
 
 def origin_note(config: Config) -> str:

@@ -219,6 +219,7 @@ class TwinSettings(Artifact):
     seed: int = 7
     rows: TwinRows = TwinRows()
     rows_per_table: int = Field(default=40, ge=10, le=150)
+    domains_per_database: int = Field(default=1, ge=1, le=7)
 
 
 class TwinDatabase(Artifact):

@@ -12,7 +12,7 @@ from workflow_scripts.data.twin.database import error_of, in_memory
 from workflow_scripts.data.twin.domains import KNOWN_DOMAINS, UNSEEN_DOMAINS
 from workflow_scripts.data.twin.query import agent_sql, breakable
 from workflow_scripts.data.twin.questions import draft
-from workflow_scripts.data.twin.schema import World, fill, parse_domain
+from workflow_scripts.data.twin.schema import World, fill, join, parse_domain
 from workflow_scripts.data.twin.selection import select
 from workflow_scripts.data.twin.vague_questions import vague_question
 from workflow_scripts.errors import EssenceError
@@ -42,7 +42,10 @@ class Database:
 
 
 def make_worlds(settings: TwinSettings) -> list[World]:
-    """The hand-made domains, filled from the seed; tables that refer to others are larger."""
+    """The hand-made domains, filled from the seed; tables that refer to others are larger.
+
+    Several together make a database whose prompts are as long as those of the real rows.
+    """
     worlds = []
     for text in (*KNOWN_DOMAINS, *UNSEEN_DOMAINS):
         world = parse_domain(text)
@@ -53,7 +56,8 @@ def make_worlds(settings: TwinSettings) -> list[World]:
             for name, table in world.tables.items()
         }
         worlds.append(fill(world, rng, sizes))
-    return worlds
+    size = settings.domains_per_database
+    return [join(worlds[first : first + size]) for first in range(0, len(worlds), size)]
 
 
 def make_rows(

@@ -128,6 +128,16 @@ def fill(world: World, rng: random.Random, rows: dict[str, int]) -> World:
     return world
 
 
+def join(worlds: list[World]) -> World:
+    """One database with the tables of all, under the name of the first."""
+    return World(
+        db_id=worlds[0].db_id,
+        tables={name: table for world in worlds for name, table in world.tables.items()},
+        foreign_keys=[key for world in worlds for key in world.foreign_keys],
+        rows={name: rows for world in worlds for name, rows in world.rows.items()},
+    )
+
+
 def _values(world: World, column: Column, count: int, rng: random.Random) -> list:
     kind = column.kind
     if kind == "key":
