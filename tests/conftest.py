@@ -10,6 +10,7 @@ from pathlib import Path
 import material
 import pytest
 import report_files
+import yaml
 from filelock import FileLock
 from material import ROOT
 
@@ -115,6 +116,12 @@ def merged(base, overlay):
         else:
             base[key] = value
     return base
+
+
+def overlaid(name):
+    """config.yaml with one of the files in configs/ over it."""
+    files = (ROOT / "config.yaml", ROOT / "configs" / name)
+    return merged(*(yaml.safe_load(file.read_text()) for file in files))
 
 
 @pytest.fixture(scope="session", params=material.ROW_SOURCES)

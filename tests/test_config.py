@@ -3,12 +3,13 @@
 import copy
 import json
 import math
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
-from conftest import merged
+from conftest import merged, overlaid
 from snakemake.cli import parse_config
 
 from workflow_scripts.artifacts.settings import Settings
@@ -302,9 +303,9 @@ def test_null_removes_a_run_in_an_overlay(config):
     assert all("exp3_bs8_lr1e-4" not in runs_of(config, recipe) for recipe in config["use_recipes"])
 
 
-def test_the_reports_sizes_are_the_reports(config):
+def test_the_reports_sizes_are_the_reports():
     """What the notebooks cut and padded to, under both recipes that follow them."""
-    config = checked(merged(config, yaml.safe_load((ROOT / "configs/report.yaml").read_text())))
+    config = checked(overlaid("report.yaml"))
     for name in ("as_run", "as_written"):
         recipe = config["recipes"][name]
         sizes = [recipe[f"{part}_tokens"] for part in ("source", "target", "generate")]
@@ -320,3 +321,41 @@ def test_the_reports_sizes_are_the_reports(config):
     repaired = config["recipes"]["repaired"]
     assert min(repaired["target_tokens"], repaired["generate_tokens"]) == 512
     assert config["training"]["learning_rate_scale"] == 1
+
+
+# Where a rehearsal may differ from the report: how many rows and epochs, and what cannot be had
+# without a network and a GPU. Every other difference would leave something unrehearsed.
+REHEARSED = re.compile(
+    r"data\.(source|path|drive_id)|twin\.domains_per_database"
+    r"|model\.(base|revision|sha256|device)|test_set\.rows\.\w+|run_defaults\.(rows|epochs)"
+    r"|(recipes\.as_run\.)?runs\.\w+\.(rows|epochs)"
+)
+
+
+def flat(config, above=""):
+    """Every setting by its dotted key."""
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            yield from flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
+
+
+def test_the_rehearsal_is_the_report_but_for_its_counts_source_model_and_device():
+    report, rehearsal = (dict(flat(overlaid(f"{name}.yaml"))) for name in ("report", "rehearsal"))
+    keys = report.keys() | rehearsal.keys()
+    differ = {key for key in keys if report.get(key, ...) != rehearsal.get(key, ...)}
+    assert {key for key in differ if not REHEARSED.fullmatch(key)} == set()
+    counts = {key for key in differ if key.endswith((".rows", ".epochs")) or ".rows." in key}
+    assert all(rehearsal[key] <= 9 for key in counts)
+    assert {"run_defaults.rows", "run_defaults.epochs"} < counts
+
+
+def test_the_rehearsal_trains_and_answers_every_run_of_the_report():
+    """Every run of every recipe, one epoch of each."""
+    report, rehearsal = (checked(overlaid(f"{name}.yaml")) for name in ("report", "rehearsal"))
+    for recipe in report["use_recipes"]:
+        runs = runs_of(rehearsal, recipe)
+        assert runs.keys() == runs_of(report, recipe).keys()
+        assert {run["epochs"] for run in runs.values()} == {1}
+        assert splits_tested(rehearsal, recipe) == splits_tested(report, recipe)

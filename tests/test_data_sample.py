@@ -8,6 +8,7 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 import sample_rows as made
+from conftest import overlaid
 from shell import run_module
 
 from workflow_scripts.artifacts import data as shapes
@@ -15,6 +16,8 @@ from workflow_scripts.artifacts.base import parsed
 from workflow_scripts.artifacts.data import SampleCard, SampleSettings
 from workflow_scripts.artifacts.parquet import write_parquet
 from workflow_scripts.artifacts.tables import RowSubject
+from workflow_scripts.config import runs_of, sample_settings
+from workflow_scripts.config_check import checked
 from workflow_scripts.data import linking, sampling
 from workflow_scripts.data.cards import DATABASE_FOUND
 from workflow_scripts.data.draw_sample import draw_sample
@@ -22,6 +25,7 @@ from workflow_scripts.data.draw_test import draw_test
 from workflow_scripts.data.groups import comparable_text, group_rows, text_key
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.pool import copy_rows, load_pool
+from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.formats.prompts import TASKS
@@ -193,7 +197,7 @@ def test_no_sample_row_is_of_an_unseen_database(rows_path, drawn, tmp_path, sett
     assert len(farms_of(train + val)) == 14
     assert card.unseen_databases == UNSEEN
     with pytest.raises(EssenceError, match=r"rows are wanted, there are \d+|rows of"):
-        drawn(test=test, unseen_databases=UNSEEN, **settings | {"rows": settings["rows"] + 3})
+        drawn(test=test, unseen_databases=UNSEEN, **settings | {"rows": settings["rows"] * 2})
 
 
 def test_unseen_rows_are_as_many_as_there_are(rows_path, tmp_path, capsys):
@@ -347,8 +351,8 @@ def test_a_schema_that_fits_two_databases_is_not_guessed():
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"sampling": "balanced", "rows": 1500}, r"500 rows of Refiner are wanted, there are 480"),
-        ({"sampling": "natural", "rows": 2401}, r"2401 rows are wanted, there are 2400; lower"),
+        ({"sampling": "balanced", "rows": 1602}, r"534 rows of Refiner are wanted, there are 480"),
+        ({"sampling": "natural", "rows": 2667}, r"2667 rows are wanted, there are 2400; lower"),
         ({"sampling": "even", "rows": 9}, r"sampling: Input should be 'natural' or"),
         (
             {"sampling": "natural", "rows": 9, "split": "x"},
@@ -369,7 +373,50 @@ def test_samples_that_cannot_be_drawn(drawn, settings, words):
 
 def test_the_error_says_what_the_test_set_takes(drawn, test_set):
     with pytest.raises(EssenceError, match=r"set aside with the test set\).*or test_set.rows"):
-        drawn(test=test_set, sampling="balanced", rows=1440)
+        drawn(test=test_set, sampling="balanced", rows=1599)
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ({"sampling": "balanced", "rows": 1599}, {"Refiner": 53}),
+        ({"sampling": "natural", "rows": 2666}, {"all tasks": 266}),
+        ({"sampling": "balanced", "rows": 1440}, {}),
+    ],
+)
+def test_a_sample_that_lacks_a_tenth_takes_what_there_is_and_says_so(
+    drawn, capsys, settings, missing
+):
+    card, train, val = drawn(**settings)
+    assert card.missing == missing
+    assert len(train + val) == settings["rows"] - sum(missing.values())
+    for what, rows in missing.items():
+        assert f"missing: {rows} rows of {what}; there are no more" in capsys.readouterr().out
+
+
+def test_one_unreadable_refiner_row_stops_no_run_of_the_report(twin, tmp_path):
+    """Every draw of configs/report.yaml, from as many rows as the report has, less one."""
+    lines = (twin / "rows.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "raw.jsonl").write_text("".join([*lines[:-1], '{"idx": 1}\n']))
+    rows = tmp_path / "rows.parquet"
+    read(tmp_path / "raw.jsonl", rows, tmp_path / "quarantine", tmp_path / "reading")
+    config = checked(overlaid("report.yaml"))
+    wanted = config["test_set"]
+    test, card = tmp_path / "test", tmp_path / "card"
+    draw_test(rows, test, tmp_path / "unseen", card, wanted["rows"], wanted["seed"])
+    assert shapes.TestCard.read(card).tasks["test"] == wanted["rows"]
+    missing = {}
+    for recipe in config["use_recipes"]:
+        given = test if config["recipes"][recipe]["test_set"] else None
+        for run in runs_of(config, recipe):
+            settings = sample_settings(config, recipe, run, 42)
+            draw_sample(rows, tmp_path / "train", tmp_path / "val", card, settings, given)
+            missing[settings.sampling, settings.rows] = SampleCard.read(card).missing
+    assert missing == {
+        ("natural", 1011): {},
+        ("balanced", 1011): {"Refiner": 1},
+        ("natural", 3000): {},
+    }
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,7 @@ class SampleCard(Card):
 
     settings: SampleSettings
     unseen_databases: list[str]
+    missing: dict[str, int]  # task -> rows that were wanted and are not there
 
 
 class TwinRows(Artifact):

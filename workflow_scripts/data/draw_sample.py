@@ -12,7 +12,12 @@ from typing import Annotated
 from workflow_scripts.artifacts.data import SampleCard, SampleSettings
 from workflow_scripts.data.cards import describe, print_counts
 from workflow_scripts.data.pool import copy_rows, idx_in, load_pool
-from workflow_scripts.data.sampling import choose_sample, choose_validation, set_aside
+from workflow_scripts.data.sampling import (
+    choose_sample,
+    choose_validation,
+    missing_rows,
+    set_aside,
+)
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.stage import Input, Output, Setting, run_stage
@@ -44,11 +49,14 @@ def draw_sample(
         **describe(pool, parts),
         settings=settings,
         unseen_databases=list(unseen_databases),
+        missing=missing_rows(pool, sample, settings),
         set_aside={reason: len(idx) for reason, idx in aside.items()},
         sha256={name: sha256(path) for name, path in paths.items()},
     )
     found.write(card)
     print_counts(found)
+    for what, rows in found.missing.items():
+        print(f"missing: {rows} rows of {what}; there are no more, and all are taken")
 
 
 if __name__ == "__main__":

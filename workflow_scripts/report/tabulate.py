@@ -211,11 +211,13 @@ def list_runs(runs: pd.DataFrame) -> pd.DataFrame:
     for run in runs.itertuples():
         facts = Provenance.read(Path(run.folder) / "provenance.json")
         git, device = facts.git, facts.device
+        drawn = run.train_all + run.val_all  # fewer than wanted where there are no more
+        rows = run.rows if drawn == run.rows else f"{drawn} of {run.rows}"
         lines.append(
             {
                 **{"recipe": run.recipe, "run": run.run, "seed": run.seed},
                 "fingerprint": facts.fingerprint,
-                **{"sampling": run.sampling, "rows": run.rows, "batch_size": run.batch_size},
+                **{"sampling": run.sampling, "rows": rows, "batch_size": run.batch_size},
                 "learning_rate": rate(run.learning_rate),
                 "epochs": f"{run.epochs_done} of {run.epochs}",
                 "stopped_early": "yes" if run.stopped_early else "no",
