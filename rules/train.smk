@@ -31,7 +31,7 @@ rule make_random_t5_small:
     conda:
         "../envs/essence.yaml"
     params:
-        out=RANDOM_T5_SMALL,
+        out=lambda wildcards, output: str(Path(output[0]).parent),
         seed=SEEDS[0],
     message:
         "A model of T5-small's size with random weights"
