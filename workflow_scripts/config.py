@@ -1,8 +1,7 @@
 """The configuration resolved: what rows, samples, recipes and runs it stands for.
 
 The only place that knows how defaults, runs and recipes combine. `config` is what Snakemake reads
-from config.yaml and its overlays, checked (config_check.py); every key is explained in
-rules/config.schema.yaml.
+from config.yaml and its overlays, checked (config_check.py); config_model.py explains every key.
 """
 
 from pathlib import Path
@@ -28,14 +27,6 @@ TWIN_ROWS, RANDOM_T5_SMALL = "resources/twin/rows.jsonl", "results/random_t5_sma
 BUILT = ("spider", "bird")  # data.source: rows that are built from questions and databases
 SOURCE_KEYS = {"path": "path", "url": "url", "drive": "drive_id"}  # data.source -> its key
 SOURCE_KEYS |= dict.fromkeys(BUILT, "questions")
-# What a run has when neither it nor run_defaults says otherwise.
-RUN_DEFAULTS = {
-    "patience": None,
-    "starts_from": "base",
-    "scored_on": "self",
-    "draw": 1,
-    "sources": "own",
-}
 USUAL_VALIDATION_SHARE = 0.2  # goes without saying in a sample's name
 # What stands under a recipe besides its own settings; the last two under derived ones alone.
 NOT_OF_THE_RECIPE = ("runs", "test_set", "model", "learning_rate_scale")
@@ -79,7 +70,6 @@ def runs_of(config: Config, recipe: str) -> dict[str, Config]:
     names = dict.fromkeys([*config["runs"], *own])
     return {
         name: {
-            **RUN_DEFAULTS,
             **config["run_defaults"],
             **config["runs"].get(name, {}),
             **own.get(name, {}),

@@ -1,62 +1,50 @@
-"""The configuration is checked before any job: each fault is told with its key and its cure.
+"""The configuration is read and checked before any job: each fault with its key and its cure.
 
-Shapes and bounds of single keys stand in rules/config.schema.yaml; here is how a breach of them is
-told, and what one key asks of another.
+The meaning and bounds of single keys stand in config_model.py, and so does what the keys of one
+section ask of each other; here is how a fault is put, and what sections ask of each other.
 """
 
 import copy
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-import jsonschema
 import yaml
+from pydantic import ValidationError
 
-from workflow_scripts.artifacts.data import SampleSettings
-from workflow_scripts.artifacts.settings import RunSettings
 from workflow_scripts.config import (
-    BUILT,
-    RUN_DEFAULTS,
-    SOURCE_KEYS,
-    TWIN_ROWS,
     Config,
     ablation_recipes,
     compared_recipes,
     has_databases,
     runs_of,
-    source_of,
     splits_tested,
     unseen_databases,
 )
-from workflow_scripts.config_models import compared_faults, model_faults
+from workflow_scripts.config_model import ROOT, ComparedModel, Configuration, Run, json_schema
 from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.sql.databases import list_databases
 
-ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "rules" / "config.schema.yaml"
-# What a run needs and has no default.
-RUN_KEYS = [
-    key
-    for key in dict.fromkeys([*RunSettings.model_fields, *SampleSettings.model_fields])
-    if key not in {*RUN_DEFAULTS, "name", "seed"}
-]
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
+RUN_KEYS = list(Run.model_fields)  # all of them are needed, in the run or in run_defaults
 BASES = ("base", "random")  # what a run starts from, unless from another run
-TYPE_NAMES = {
-    "integer": "a whole number",
-    "number": "a number",
-    "string": "text",
-    "object": "a mapping",
-    "boolean": "true or false",
-    "array": "a list",
-    "null": "null",
-}
-BOUNDS = {
-    "minimum": "at least {} is needed",
-    "maximum": "at most {} is allowed",
-    "exclusiveMinimum": "it must be above {}",
-    "exclusiveMaximum": "it must be below {}",
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
+# What belongs in the place of a value, by what pydantic calls the fault.
+WANTED = {
+    "int_type": "a whole number belongs here",
+    "float_type": "a number belongs here",
+    "finite_number": "a finite number belongs here",
+    "string_type": "text belongs here",
+    "bool_type": "true or false belongs here",
+    "list_type": "a list belongs here",
+    "dict_type": "a mapping belongs here",
+    "model_type": "a mapping belongs here",
+    "greater_than_equal": "at least {ge} is needed",
+    "less_than_equal": "at most {le} is allowed",
+    "greater_than": "it must be above {gt}",
+    "less_than": "it must be below {lt}",
+    "literal_error": "one of {known} belongs here",
+    "too_short": "at least {min_length} is needed",
 }
 
 
@@ -70,11 +58,10 @@ def read_typed(config: Config, typed: Config) -> Config:
     for path, value in leaves(typed):
         if value in ("null", "~", "") and at(config, path) == value:
             at(config, path[:-1])[path[-1]] = None
-    for error in map(_deepest, _breaches(config)):
-        path = list(error.absolute_path)
-        is_text = path and isinstance(error.instance, str) and error.validator in ("type", "enum")
-        if is_text and at(typed, path) == error.instance:
-            at(config, path[:-1])[path[-1]] = yaml.safe_load(error.instance)
+    for error in _breaches(config):
+        path, value = error["loc"], error["input"]
+        if isinstance(value, str) and at(typed, path) == value:
+            at(config, path[:-1])[path[-1]] = yaml.safe_load(value)
     return config
 
 
@@ -123,66 +110,66 @@ def checked(config: Config) -> Config:
 
     Raises EssenceError with one line per fault: key, value, what is wrong, what to do.
     """
-    faults = sorted({_describe(error) for error in _breaches(config)} | set(_not_finite(config)))
+    faults = sorted({_describe(error) for error in _breaches(config)})
     if not faults:
         config = _without_removed(config)
-        faults = _contradictions(config)
+        faults = list(_contradictions(config))
     if faults:
-        raise EssenceError("the configuration is wrong:\n  " + "\n  ".join(faults))
+        raise EssenceError("\n  ".join(["the configuration is wrong:", *faults]))
     config["recipes"] |= ablation_recipes(config) | compared_recipes(config)
     return config
 
 
-def _breaches(config: Config) -> Iterator[jsonschema.ValidationError]:
-    schema = yaml.load(SCHEMA.read_text(encoding="utf-8"), _Loader)
-    return jsonschema.Draft202012Validator(schema).iter_errors(config)
+def _breaches(config: Config) -> list[Any]:
+    try:
+        Configuration.model_validate(config)
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
 
 
-def _not_finite(config: Config) -> Iterator[str]:
-    for path, value in leaves(config):
-        if isinstance(value, float) and not math.isfinite(value):
-            yield f"{'.'.join(map(str, path))} is {value}: a finite number belongs here."
-
-
-def _deepest(error: jsonschema.ValidationError) -> jsonschema.ValidationError:
-    """Of several shapes that a value could have, what is wrong in the one that it resembles."""
-    if error.validator == "anyOf" and error.context:
-        return _deepest(max(error.context, key=lambda each: len(each.absolute_path)))
-    return error
-
-
-def _describe(error: jsonschema.ValidationError) -> str:
-    """A breach of the schema: key, value, what belongs there, and what the key means."""
-    error = _deepest(error)
-    key = ".".join(str(part) for part in error.absolute_path) or "the configuration"
-    value, bound = error.instance, error.validator_value
-    if error.validator == "additionalProperties":
-        known = sorted(error.schema.get("properties", {}))
-        unknown = sorted(set(value) - set(known))
-        return f"{key}: unknown key {', '.join(unknown)}. Known here: {', '.join(known)}."
-    if error.validator == "required":
-        missing = sorted(set(bound) - set(value))
-        return f"{key}: missing {', '.join(missing)}. Add it; config.yaml has an example."
-    if error.validator == "type" and isinstance(value, str) and _is_number(value):
+def _describe(error: Any) -> str:
+    """One breach of the model: key, value, what belongs there, and what the key means."""
+    kind, place, value = error["type"], error["loc"], error["input"]
+    key = _name(place)
+    if kind == "extra_forbidden":
+        known = ", ".join(sorted(_at_schema(place[:-1])["properties"]))
+        return f"{_name(place[:-1])}: unknown key {place[-1]}. Known here: {known}."
+    if kind == "missing":
+        return f"{_name(place[:-1])}: missing {place[-1]}. Add it; config.yaml has an example."
+    if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
         example = f"{float(value):.1e}" if "e" in value.lower() else value
         return (
             f"{key} is '{value}', which YAML reads as text; a number belongs here. "
             f"Write {example} (with a point, without quotes)."
         )
-    meaning = error.schema.get("description")
-    if error.schema.get("writeOnly"):
+    if place[-1:] == ("[key]",):
+        return f"{_name(place[:-2])}: {value!r} is no name here: {error['msg']}."
+    part = _at_schema(place)
+    meaning = part.get("description")
+    if part.get("writeOnly"):
         return f"{key} is not what belongs here, and is not shown: {meaning}"
-    return f"{key} is {value!r}: {_wanted(error)}." + (f" ({meaning})" if meaning else "")
+    known = ", ".join(map(str, part.get("enum", [part.get("const")])))
+    wanted = WANTED.get(kind, error["msg"]).format(**error.get("ctx", {}), known=known)
+    return f"{key} is {value!r}: {wanted}." + (f" ({meaning})" if meaning else "")
 
 
-def _wanted(error: jsonschema.ValidationError) -> str:
-    bound = error.validator_value
-    if error.validator == "type":
-        types = [bound] if isinstance(bound, str) else bound
-        return f"{' or '.join(TYPE_NAMES[each] for each in types)} belongs here"
-    if error.validator == "enum":
-        return f"one of {', '.join(map(str, bound))} belongs here"
-    return BOUNDS[error.validator].format(bound) if error.validator in BOUNDS else error.message
+def _name(place: tuple) -> str:
+    return ".".join(map(str, place)) or "the configuration"
+
+
+def _at_schema(place: tuple) -> Config:
+    """What the schema says of a key, and of what may stand there."""
+    schema = json_schema()
+    part = schema
+    for each in place:
+        by_name = {**part.get("patternProperties", {}), "items": part.get("items", {})}
+        part = dict(part.get("properties", {}).get(each) or next(iter(by_name.values())))
+        for shape in part.pop("anyOf", [part]):
+            named = schema["$defs"].get(shape.get("$ref", "").rpartition("/")[2], shape)
+            if named.get("type") != "null":
+                part = {**named, **part}
+    return part
 
 
 def _is_number(text: str) -> bool:
@@ -206,13 +193,73 @@ def _without_null(entries: Config) -> Config:
 
 
 def _contradictions(config: Config) -> list[str]:
-    """What the schema cannot see: one key against another, and against the disk."""
-    faults = [*_recipe_faults(config), *model_faults(config["model"]), *_data_faults(config)]
-    faults += [*_test_set_faults(config), *compared_faults(config)]
+    """What one key asks of another, and of the disk."""
+    model = Configuration.model_validate(config)
+    faults = [*_recipe_faults(config), *model.model.faults("model", model.model.device)]
+    faults += [*model.data.faults(), *_test_set_faults(config, model)]
+    for name, entry in model.models.items():
+        faults += _compared_faults(config, f"models.{name}", entry)
+    faults += _comparison_faults(config, model)
     for recipe in config["use_recipes"]:
         if recipe in config["recipes"]:
             faults += _run_faults(recipe, runs_of(config, recipe))
     return faults or list(_prediction_faults(config))
+
+
+def _test_set_faults(config: Config, model: Configuration) -> Iterator[str]:
+    """Names of the rows' databases are known once the rows are read: `draw_test` checks them."""
+    unknown = sorted(set(unseen_databases(config)) - set(domain_names()))
+    if model.data.source == "twin" and unknown:
+        yield (
+            f"test_set.unseen_databases names {', '.join(unknown)}, which the twin does not have. "
+            f"Its databases: {', '.join(domain_names())}."
+        )
+    if model.test_set.other:
+        yield from model.test_set.other.faults()
+        if not has_databases(config):
+            yield (
+                "test_set.other is executed together with the other rows, but data.databases is "
+                "empty. Set it; where a row's database is not there, the row is not executed."
+            )
+
+
+def _compared_faults(config: Config, key: str, entry: ComparedModel) -> Iterator[str]:
+    """The faults of a model that is compared with the best run."""
+    if (entry.endpoint is None) == (entry.base is None):
+        yield f"{key} needs either endpoint or base, with the run to fine-tune it like."
+    elif entry.endpoint:
+        yield from entry.endpoint.faults(f"{key}.endpoint")
+    elif entry.run is None:
+        yield f"{key}: missing run. Name the run that it is fine-tuned like."
+    elif (recipe := entry.recipe or config["agents"]["recipe"]) not in config["recipes"]:
+        known = ", ".join(config["recipes"])
+        yield f"{key}.recipe is {recipe!r}, which is no recipe. Recipes: {known}."
+    elif entry.run not in (runs := runs_of(config, recipe)):
+        yield f"{key}.run is {entry.run!r}, which is no run of {recipe}. Runs: {', '.join(runs)}."
+    elif runs[entry.run]["starts_from"] != "base" or runs[entry.run]["scored_on"] != "self":
+        yield f"{key}.run is {entry.run!r}, which needs other runs. Name one that starts from base."
+    else:
+        yield from entry.faults(key, config["model"]["device"])
+
+
+def _comparison_faults(config: Config, model: Configuration) -> Iterator[str]:
+    """What compared models ask for together: test rows, and a folder for each of the hub."""
+    meant: dict[str, tuple[str, str]] = {}
+    for each in (model.model, *model.models.values()):
+        if each.revision and each.base:
+            one = (each.base, each.revision)
+            other = meant.setdefault(Path(each.base).name, one)
+            if other != one:
+                yield (
+                    f"models: {' at '.join(one)} and {' at '.join(other)} would be downloaded to "
+                    "one folder. Compare them in two clones."
+                )
+    recipe = model.agents.recipe
+    if model.models and recipe in model.recipes and not splits_tested(config, recipe):
+        yield (
+            f"models: they are compared on test rows, but agents.recipe ({recipe}) keeps none. "
+            "Set test_set.rows and the recipe's test_set, or empty models."
+        )
 
 
 def _recipe_faults(config: Config) -> Iterator[str]:
@@ -231,60 +278,6 @@ def _recipe_faults(config: Config) -> Iterator[str]:
             yield f"ablation.{end} must be one of the recipes: {recipes}."
         elif ablation["run"] not in (runs := runs_of(config, ablation[end])):
             yield f"ablation.run must be a run of {ablation[end]}: {', '.join(runs)}."
-
-
-def _data_faults(config: Config) -> Iterator[str]:
-    data = config["data"]
-    key = SOURCE_KEYS.get(data["source"])
-    if key and not source_of(config):
-        yield f"data.source is {data['source']}, but data.{key} is empty. Set it."
-    # Snakemake passes over a source file that is missing as long as what was made of it is there.
-    for key, name in _files_named(data):
-        if name != TWIN_ROWS and not (ROOT / name).is_file():
-            yield f"data.{key} names {name!r}: no such file."
-    databases = data.get("databases")
-    if data["source"] in BUILT and not databases:
-        yield f"data.source is {data['source']}, but data.databases is empty. Set it."
-    if databases and not any(list_databases(ROOT / databases)):
-        yield (
-            f"data.databases is {databases!r}: no database there. A folder with "
-            "<db_id>/<db_id>.sqlite belongs here, or null: answers are then not executed."
-        )
-
-
-def _files_named(data: Config) -> Iterator[tuple[str, str]]:
-    """(key, file) of the files that the source of the rows reads."""
-    built = data["source"] in BUILT
-    for key in ("questions", "tables") if built else ("path",) if data["source"] == "path" else ():
-        if data.get(key):
-            yield key, data[key]
-    for name in data.get("predictions") or [] if built else []:
-        yield "predictions", name
-
-
-def _test_set_faults(config: Config) -> Iterator[str]:
-    """Names of the rows' databases are known once the rows are read: `draw_test` checks them."""
-    unknown = sorted(set(unseen_databases(config)) - set(domain_names()))
-    if config["data"]["source"] == "twin" and unknown:
-        yield (
-            f"test_set.unseen_databases names {', '.join(unknown)}, which the twin does not have. "
-            f"Its databases: {', '.join(domain_names())}."
-        )
-    other = config["test_set"].get("other")
-    if not other:
-        return
-    if not (ROOT / other["rows"]).is_file():
-        yield f"test_set.other.rows is {other['rows']!r}: no such file."
-    if not any(list_databases(ROOT / other["databases"])):
-        yield (
-            f"test_set.other.databases is {other['databases']!r}: no database there. A folder "
-            "with <db_id>/<db_id>.sqlite belongs here."
-        )
-    if not has_databases(config):
-        yield (
-            "test_set.other is executed together with the other rows, but data.databases is empty. "
-            "Set it; where a row's database is not there, the row is not executed."
-        )
 
 
 def _run_faults(recipe: str, runs: dict[str, Config]) -> list[str]:
