@@ -6,8 +6,9 @@ import pytest
 import torch
 from shell import run_module
 
-from tools.gpu_check import cell, compared
+from tools.gpu_check import cell, compared, prepare, rehearsal, trainings
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.model.device import choose_device
 
 NUMBER = r"[\d.,]+"
 PAIR = rf"{NUMBER} s, {NUMBER} MiB"
@@ -24,6 +25,7 @@ LINES = {
     "Answers of 32 tokens to 128": (RATE, RATE),
     "Trainings at once, batch 4: 1": (TOGETHER, ""),
     "Trainings at once, batch 4: 2": (TOGETHER, ""),
+    "The rehearsal": (rf"{NUMBER} s --dry-run", ""),
 }
 
 
@@ -62,3 +64,10 @@ def test_a_measurement_that_fails_is_an_entry():
 def test_bf16_that_gives_another_loss_is_not_trusted(bf16):
     with pytest.raises(EssenceError, match="precision to fp32"):
         compared(bf16, 11.0)
+
+
+def test_what_a_failing_process_said_is_the_entry(tmp_path):
+    bench = prepare(tmp_path, choose_device("cpu", "fp32"), tiny=True)
+    lost = bench._replace(base=tmp_path / "nothing")
+    assert "nothing: no such model folder" in cell(lambda: trainings(lost, 1))
+    assert "--no-such-option" in cell(lambda: rehearsal(bench, "--no-such-option"))

@@ -6,7 +6,8 @@ About ten minutes. The model has T5-small's real size and random weights. Length
 settings are those of configs/report.yaml, and every row is as long as its recipe allows, so no real
 one takes more. Beside it the notebooks' procedure (tools/procedure.py): float32, the library's
 attention, one row answered at a time. Then several trainings share the card, evaluation and
-checkpoint included. `--device cpu --tiny` tries the tool itself, anywhere.
+checkpoint included, and last comes configs/rehearsal.yaml, the whole pipeline, on the GPU.
+`--device cpu --tiny` tries the tool itself, anywhere; the pipeline is only planned then.
 """
 
 import contextlib
@@ -39,11 +40,11 @@ from workflow_scripts.data.read import read
 from workflow_scripts.data.twin.build import build
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.progress import say
+from workflow_scripts.model.random_t5_small import random_t5_small
 from workflow_scripts.stage import Option, run_stage
 
 ROOT = Path(__file__).resolve().parent.parent
-STANDIN = ROOT / "resources/models/standin"  # whose tokenizer the random model takes
-SHAPE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}  # when tiny
+STANDIN = ROOT / "resources/models/standin"  # the model when tiny
 PAD = 0
 CLOSE = 0.01  # of the loss: what bf16 may change
 Work = Callable[[], str]
@@ -56,13 +57,14 @@ class Bench(NamedTuple):
     recipes: list[Recipe]  # the two ends of the ablation
     batch_sizes: list[int]
     rows_at_once: int  # in answering
+    base: Path
     device: DeviceFacts
-    folder: Path  # with base/, train.parquet and val.parquet
+    folder: Path  # with train.parquet and val.parquet
 
     def model(self) -> Any:
         from workflow_scripts.model.load import load_model
 
-        return load_model(self.folder / "base").to(self.device.kind)
+        return load_model(self.base).to(self.device.kind)
 
     def batch(self, recipe: Recipe, size: int) -> dict[str, Any]:
         """Random rows, each as long as the recipe allows."""
@@ -112,28 +114,18 @@ def prepare(folder: Path, device: DeviceFacts, tiny: bool) -> Bench:
         recipes.append(settings.recipe.model_copy(update=fewer))
     once = settings.run.model_copy(update={"epochs": 1})
     runs = [run for name in config["use_recipes"] for run in runs_of(config, name).values()]
-    write_base(folder, SHAPE if tiny else {})
+    if not tiny:
+        random_t5_small(folder / "base")
     write_samples(folder, 8 if tiny else 800)
     return Bench(
         settings=settings.model_copy(update={"recipe": recipes[0], "run": once}),
         recipes=recipes,
         batch_sizes=sorted({run["batch_size"] for run in runs}),
         rows_at_once=config["prediction"]["batch_size"] // shorter,
+        base=STANDIN if tiny else folder / "base",
         device=device,
         folder=folder,
     )
-
-
-def write_base(folder: Path, shape: dict[str, int]) -> None:
-    """A T5 with random weights; without a `shape` T5-small, as transformers' own defaults are."""
-    from transformers import T5Config
-
-    from workflow_scripts.model.random_weights import random_weights
-
-    T5Config(decoder_start_token_id=PAD, **shape).save_pretrained(folder / "config")
-    for path in STANDIN.glob("*token*"):
-        shutil.copy(path, folder / "config")
-    random_weights(folder / "config", folder / "base")
 
 
 def write_samples(folder: Path, rows: int) -> None:
@@ -189,7 +181,7 @@ def trainings(bench: Bench, count: int) -> str:
     """So many `model.train` at once. Raises EssenceError when one of them fails."""
     outs = [bench.folder / f"{count} at once" / str(number) for number in range(count)]
     command = [sys.executable, "-m", "workflow_scripts.model.train"]
-    command += ["--settings", bench.settings.model_dump_json(), "--base", f"{bench.folder}/base"]
+    command += ["--settings", bench.settings.model_dump_json(), "--base", str(bench.base)]
     for split in ("train", "val"):
         command += [f"--{split}", f"{bench.folder}/{split}.parquet"]
     start = partial(subprocess.Popen, cwd=ROOT, stderr=subprocess.PIPE, text=True)
@@ -203,6 +195,21 @@ def trainings(bench: Bench, count: int) -> str:
     rate = done / max(each.seconds["train"] for each in made)
     memory = max(each.peak_memory_mib for each in made)
     return f"{rate:.3g} steps a second together, {memory:,} MiB of the host's memory each"
+
+
+def rehearsal(bench: Bench, *options: str) -> str:
+    """The whole pipeline in a copy of the project. Raises EssenceError when it fails."""
+    copy, overlay = bench.folder / "essence", bench.folder / "device.yaml"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "results", "work", "logs"))
+    overlay.write_text(yaml.safe_dump({"model": {"device": bench.device.kind}}), encoding="utf-8")
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", *options]
+    command += ["--resources", "gpu=1"]  # the one that this process holds
+    command += ["--configfile", "configs/rehearsal.yaml", str(overlay)]
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True)
+    if done.returncode:
+        raise EssenceError(f"{done.stdout}{done.stderr}".strip()[-300:])
+    return " ".join([f"{time.monotonic() - started:,.0f} s", *options])
 
 
 def lines(bench: Bench, at_once: tuple[int, ...]) -> Iterator[tuple[str, Work, Work | None]]:
@@ -251,7 +258,8 @@ def machine(bench: Bench) -> str:
 
 def gpu_check(
     device: Annotated[str, Option("cuda or cpu")] = "cuda",
-    tiny: Annotated[bool, Option("a model and lengths of a sixteenth: to try the tool")] = False,
+    tiny: Annotated[bool, Option("the stand-in, a sixteenth of the lengths: to try this")] = False,
+    no_rehearsal: Annotated[bool, Option("leave the whole pipeline out")] = False,
 ) -> int:
     """Print the table; 1 when a measurement failed. Raises EssenceError without a GPU."""
     import torch
@@ -267,6 +275,9 @@ def gpu_check(
     with tempfile.TemporaryDirectory() as folder:
         bench = prepare(Path(folder), choose_device(device, "auto"), tiny)
         title, todo = machine(bench), list(lines(bench, (1, 2) if tiny else (1, 2, 4)))
+        if not no_rehearsal:
+            options = ["--dry-run"] if tiny else []
+            todo.append(("The rehearsal", partial(rehearsal, bench, *options), None))
         for number, (what, here, notebooks) in enumerate(todo, 1):
             made.append(f"| {what} | {cell(here)} | {cell(notebooks)} |")
             say(f"{number}/{len(todo)} {made[-1]}")
