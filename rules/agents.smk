@@ -1,5 +1,5 @@
 # In:  the best run of the agents' recipe, its test rows, their databases.
-# Out: results/agents/, what the three agents do together with each question; table, page, figure.
+# Out: results/agents/, what the three agents do together with each question.
 
 AGENTS = config["agents"]
 AGENT_SPLITS = [
@@ -63,25 +63,3 @@ rule run_agents:
         "The agents at work together"
     shell:
         stage_command("agents.evaluate")
-
-
-rule plot_agents:
-    input:
-        scores=f"{TABLES}/agents.csv",
-    output:
-        **figure(
-            "agents",
-            "results",
-            TITLES["agents"].label,
-            instances=[{}] * bool(AGENT_SPLITS),
-        ),
-    log:
-        "logs/report/plot_agents.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        **look("agents", ROWS_USED, MODEL_USED, FIRST_SEED_USED),
-    message:
-        "What each agent is worth"
-    shell:
-        stage_command("report.figures.agents")

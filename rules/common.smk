@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, where things lie, and which run needs what.
 import gc
+import itertools
 import json
 import os
 import re

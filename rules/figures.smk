@@ -1,36 +1,10 @@
-# In:  rows.parquet, lengths.parquet, fit audits, and what every run left under results/runs/.
-# Out: results/figures/, each as SVG and PNG. Module and caption: workflow_scripts/report/figures/.
-from workflow_scripts.report.figures.loss_figures import (
-    Title,
-    loss_figures,
-    numbered,
-    task_loss_figures,
-    training_order,
-)
+# In:  rows.parquet, lengths.parquet, fit audits, what every run left under results/runs/, answers,
+#      scores, the table of the agents.
+# Out: results/figures/, each as SVG and PNG. Captions: resources/captions/figures/.
+from workflow_scripts.report.figures.catalogue import list_figures, training_order
 
 RUNS = {recipe: runs_of(config, recipe) for recipe in RECIPES}
 RATE_SCALE = config["training"]["learning_rate_scale"]
-LOSSES = loss_figures(RUNS, RATE_SCALE)
-TASK_LOSSES = task_loss_figures(RUNS, RATE_SCALE)
-# All figures, in the order of the report.
-TITLES = numbered(
-    {
-        "tasks": Title("3.1", "Rows by task"),
-        "lengths": Title("", "Length of source and target by task"),
-        "fit": Title("", "What each recipe leaves of the rows"),
-        **{name: each for name, each in LOSSES.items() if each.experiment < 3},
-        **TASK_LOSSES,
-        **{name: each for name, each in LOSSES.items() if each.experiment == 3},
-        "heatmap": Title("", "Learning rate and batch size (experiment 3)"),
-        **{name: each for name, each in LOSSES.items() if each.experiment > 3},
-        "execution": Title("", "Execution accuracy of each recipe's best run"),
-        "agents": Title("", "What each agent is worth to the others"),
-        "carried_weights": Title("", "The chain of carried weights"),
-        "ablation": Title(
-            "", f"What each repair is worth ({config['ablation']['run']})"
-        ),
-    }
-)
 GRID = run_dirs(experiment=3)
 CARRIED = [
     folder
@@ -38,6 +12,23 @@ CARRIED = [
     if any(run["starts_from"] in RUNS[recipe] for run in RUNS[recipe].values())
     for folder in first_seed(recipe, training_order(RUNS[recipe]))
 ]
+ALL_FIGURES = list_figures(RUNS, RATE_SCALE, config["ablation"]["run"])
+# Figures of what this configuration does not measure are left out.
+MEASURED = {"heatmap": GRID, "carried_weights": CARRIED, "execution": DATABASES}
+MEASURED |= {"agents": AGENT_SPLITS, "ablation": ABLATION_IN_REPORT}
+FIGURES_SHOWN = [each for each in ALL_FIGURES if MEASURED.get(each.kind, True)]
+TITLES = {each.name: each for each in ALL_FIGURES}
+# What a figure is made with, for its small print.
+USED = {
+    "tasks": [ROWS_USED],
+    **dict.fromkeys(("lengths", "fit"), [ROWS_USED, TOKENIZER_USED]),
+    **dict.fromkeys(
+        ("losses", "task_losses", "carried_weights", "agents"),
+        [ROWS_USED, MODEL_USED, FIRST_SEED_USED],
+    ),
+    **dict.fromkeys(("heatmap", "execution"), [ROWS_USED, MODEL_USED, SEEDS_USED]),
+    "ablation": [ROWS_USED, MODEL_USED, seeds_used(ABLATION_SEEDS)],
+}
 # The lengths are those of the whole prompt: a compact prompt is cut elsewhere.
 CUTS = {
     recipe: {
@@ -47,177 +38,105 @@ CUTS = {
     }
     for recipe in RECIPES
 }
+OF_DATA = ("tasks", "lengths", "fit")
+OF_LOSSES = ("losses", "task_losses", "carried_weights")
+OF_SCORES = ("heatmap", "execution", "agents")
 
 
-rule plot_tasks:
+def drawn(*kinds):
+    """What a rule draws its figures from, beside its inputs: name -> settings."""
+    return {each.name: drawn_from(each) for each in FIGURES_SHOWN if each.kind in kinds}
+
+
+def drawn_from(figure):
+    settings = {"kind": figure.kind, **look(figure.kind)}
+    match figure.kind:
+        case "losses":
+            # Published points are comparable on the report's own rows and model alone.
+            settings["published"] = REPORTS_ROWS and not OWN_MODEL
+            settings["runs"] = runs_shown(figure)
+        case "task_losses":
+            settings["runs"] = runs_shown(figure)
+            settings["rows"] = [
+                sample_files(recipe, run, SEEDS[0])["train"]
+                for recipe, runs in figure.runs.items()
+                for run in runs
+            ]
+        case "carried_weights":
+            settings["runs"] = CARRIED
+        case "heatmap":
+            settings["runs"] = GRID
+        case "execution":
+            settings["runs"] = run_dirs()
+    return settings
+
+
+def of_losses(key):
+    """The runs, or the rows, of all figures of losses, each once."""
+    named = [each.get(key, []) for each in drawn(*OF_LOSSES).values()]
+    return list(dict.fromkeys(itertools.chain.from_iterable(named)))
+
+
+rule plot_data:
     input:
         rows="results/data/rows.parquet",
-    output:
-        **figure("tasks", "data", TITLES["tasks"].label, name="figure_3.1_tasks"),
-    log:
-        "logs/report/plot_tasks.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        **look("tasks", ROWS_USED),
-    message:
-        "Figure 3.1"
-    shell:
-        stage_command("report.figures.tasks")
-
-
-rule plot_lengths:
-    input:
         lengths="results/data/lengths.parquet",
-    output:
-        **figure("lengths", "data", TITLES["lengths"].label),
-    log:
-        "logs/report/plot_lengths.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        **look("lengths", ROWS_USED, TOKENIZER_USED),
-        limits=settings_json(CUTS),
-    message:
-        "Box plots of lengths"
-    shell:
-        stage_command("report.figures.lengths")
-
-
-rule plot_fit:
-    input:
         fit=FIT,
     output:
-        **figure("fit", "fit", TITLES["fit"].label),
+        figure_files(*OF_DATA),
     log:
-        "logs/report/plot_fit.log",
+        "logs/report/plot_data.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("fit", ROWS_USED, TOKENIZER_USED),
+        figures=settings_json(drawn(*OF_DATA)),
+        limits=settings_json(CUTS),
+        folder=FIGURES,
     message:
-        "The fit audit as a figure"
+        "Figures of the data, and of what recipes leave of it"
     shell:
-        stage_command("report.figures.fit")
+        stage_command("report.figures.data")
 
 
-# Figures 5.1, 5.3, 5.5 to 5.7, and those of runs that the report does not have.
+# Figures 5.1 to 5.7, and those of runs that the report does not have.
 rule plot_losses:
     input:
-        lambda w: files_of(
-            runs_shown(LOSSES[w.figure]), "training.json", "training_log.jsonl"
-        ),
-        # Published points are comparable on the report's own rows and model alone.
-        published=PUBLISHED if REPORTS_ROWS and not OWN_MODEL else [],
+        files_of(of_losses("runs"), "training.json", "training_log.jsonl"),
+        files_of(CARRIED, "provenance.json"),
+        of_losses("rows"),
+        published=PUBLISHED,
     output:
-        **loss_figure("losses", LOSSES),
+        figure_files(*OF_LOSSES),
     log:
-        "logs/report/plot_losses/{figure}.log",
-    wildcard_constraints:
-        figure=any_of(LOSSES),
+        "logs/report/plot_losses.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("losses", ROWS_USED, MODEL_USED, FIRST_SEED_USED),
-        runs=lambda w: runs_shown(LOSSES[w.figure]),
+        figures=settings_json(drawn(*OF_LOSSES)),
+        folder=FIGURES,
     message:
-        "Training and evaluation loss: {wildcards.figure}"
+        "Figures of losses"
     shell:
         stage_command("report.figures.losses")
 
 
-rule plot_task_losses:
-    input:
-        lambda w: files_of(
-            runs_shown(TASK_LOSSES[w.figure]), "training.json", "training_log.jsonl"
-        ),
-        rows=lambda w: [
-            sample_files(recipe, run, SEEDS[0])["train"]
-            for recipe, runs in TASK_LOSSES[w.figure].runs.items()
-            for run in runs
-        ],
-    output:
-        **loss_figure("task_losses", TASK_LOSSES),
-    log:
-        "logs/report/plot_task_losses/{figure}.log",
-    wildcard_constraints:
-        figure=any_of(TASK_LOSSES),
-    conda:
-        "../envs/essence.yaml"
-    params:
-        **look("task_losses", ROWS_USED, MODEL_USED, FIRST_SEED_USED),
-        runs=lambda w: runs_shown(TASK_LOSSES[w.figure]),
-    message:
-        "Training loss by task: {wildcards.figure}"
-    shell:
-        stage_command("report.figures.task_losses")
-
-
-rule plot_heatmap:
-    input:
-        files_of(GRID, "training.json"),
-        scores="results/scores.parquet",
-        published=PUBLISHED,
-    output:
-        **figure(
-            "heatmap", "exp3", TITLES["heatmap"].label, instances=[{}] * bool(GRID)
-        ),
-    log:
-        "logs/report/plot_heatmap.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        **look("heatmap", ROWS_USED, MODEL_USED, SEEDS_USED),
-        runs=GRID,
-    message:
-        "Learning rate x batch size"
-    shell:
-        stage_command("report.figures.heatmap")
-
-
-rule plot_execution:
+rule plot_scores:
     input:
         files_of(run_dirs(), "training.json"),
         answers="results/answers.parquet",
-    output:
-        **figure(
-            "execution",
-            "results",
-            TITLES["execution"].label,
-            instances=[{}] * bool(DATABASES),
-        ),
-    log:
-        "logs/report/plot_execution.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        **look("execution", ROWS_USED, MODEL_USED, SEEDS_USED),
-        runs=run_dirs(),
-    message:
-        "Execution accuracy by task and hardness"
-    shell:
-        stage_command("report.figures.execution")
-
-
-rule plot_carried_weights:
-    input:
-        files_of(CARRIED, "training.json", "provenance.json"),
+        scores="results/scores.parquet",
         published=PUBLISHED,
+        agents=[f"{TABLES}/agents.csv"] * bool(AGENT_SPLITS),
     output:
-        **figure(
-            "carried_weights",
-            "claims",
-            TITLES["carried_weights"].label,
-            instances=[{}] * bool(CARRIED),
-        ),
+        figure_files(*OF_SCORES),
     log:
-        "logs/report/plot_carried_weights.log",
+        "logs/report/plot_scores.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("carried_weights", ROWS_USED, MODEL_USED, FIRST_SEED_USED),
-        runs=CARRIED,
+        figures=settings_json(drawn(*OF_SCORES)),
+        folder=FIGURES,
     message:
-        "The chain of carried weights"
+        "Figures of scores"
     shell:
-        stage_command("report.figures.carried_weights")
+        stage_command("report.figures.scores")

@@ -9,9 +9,9 @@ include: "report_common.smk"
 FIT = [f"results/fit/{recipe}.json" for recipe in RECIPES]
 
 
-include: "figures.smk"
 include: "answers.smk"
 include: "agents.smk"
+include: "figures.smk"
 include: "tables.smk"
 
 

@@ -1,8 +1,5 @@
 # What the rules of the report share: names, categories, and which runs a result is made from.
-from types import SimpleNamespace
-
 from workflow_scripts.config import generating_less
-from workflow_scripts.report.captions import caption as read_caption
 
 
 def seeds_used(seeds):
@@ -49,31 +46,15 @@ SECTIONS = []  # what results/report.html shows
 def in_report(path, caption, category, label, instances=({},), table=None):
     """Mark an output for the report; `caption` is its text.
 
-    A path with wildcards has as many `instances` as are listed, each with their values. Category
-    and label may be functions of the wildcards. `table`: what a CSV file is shown as
+    Without `instances` the report does not show it. `table`: what a CSV file is shown as
     (report/sections.py); otherwise it is a download.
     """
-
-    def value(text, wildcards):
-        return text(wildcards) if callable(text) else text
-
-    for values in instances:
-        wildcards = SimpleNamespace(**values)
-        SECTIONS.append(
-            {
-                "chapter": CATEGORIES[value(category, wildcards)],
-                "title": value(label, wildcards),
-                "file": path.format(**values),
-                "caption": caption,
-                "table": table,
-            }
-        )
-        REPORT_PARTS.append(path.format(**values))
-    return report(
-        path,
-        category=lambda w: CATEGORIES[value(category, w)],
-        labels=lambda w: {"result": value(label, w)},
-    )
+    if not instances:
+        return path
+    section = {"chapter": CATEGORIES[category], "title": label, "file": path}
+    SECTIONS.append(section | {"caption": caption, "table": table})
+    REPORT_PARTS.append(path)
+    return report(path, category=CATEGORIES[category], labels={"result": label})
 
 
 def table(name, category, label, caption=None, instances=({},), shown=True):
@@ -87,37 +68,31 @@ def read_text(path):
     return (Path(workflow.basedir) / path).read_text(encoding="utf-8")
 
 
-def figure(stage, category, label, name=None, instances=({},)):
-    """What a rule declares as outputs of a figure. `name` of the files, where not the stage's."""
-    svg, png = (f"{FIGURES}/{name or stage}.{kind}" for kind in ("svg", "png"))
-    REPORT_PARTS.extend(png.format(**values) for values in instances)
-    caption = read_caption(f"report.figures.{stage}")
-    marked = in_report(svg, caption, category, label, instances)
-    return {"svg": marked, "png": png}
+def figure_files(*kinds):
+    """The outputs of a rule that draws all figures of some kinds: pictures as SVG, then as PNG."""
+    shown = [each for each in FIGURES_SHOWN if each.kind in kinds]
+    svg = [
+        in_report(
+            f"{FIGURES}/{each.name}.svg",
+            read_text(f"resources/captions/figures/{each.kind}.rst"),
+            each.chapter,
+            each.label,
+        )
+        for each in shown
+    ]
+    png = [f"{FIGURES}/{each.name}.png" for each in shown]
+    REPORT_PARTS.extend(png)
+    return svg + png
 
 
-def loss_figure(stage, figures):
-    """The same for all `figures` (name -> LossFigure) of a stage."""
-    return figure(
-        stage,
-        lambda w: "exp1" if figures[w.figure].experiment == 1 else "exp3",
-        lambda w: TITLES[w.figure].label,
-        "{figure}",
-        [{"figure": name} for name in figures],
-    )
-
-
-def look(kind, *used):
-    """The settings of `save_figure`: the title, the small print (what was used), and
-    matplotlib's settings, those for all, over them its kind's own."""
+def look(kind):
+    """The small print of a figure (what was used), and matplotlib's settings: those for all, over
+    them its kind's own."""
     styles = config["figures"].get("style") or {}
     note = config["figures"].get("format_note")
     return {
-        "title": (
-            TITLES[kind].title if kind in TITLES else lambda w: TITLES[w.figure].title
-        ),
-        "note": ", ".join(used) if note is None else note,
-        "style": settings_json({**styles.get("all", {}), **styles.get(kind, {})}),
+        "note": ", ".join(USED[kind]) if note is None else note,
+        "style": {**styles.get("all", {}), **styles.get(kind, {})},
     }
 
 
@@ -132,11 +107,6 @@ def runs_shown(figure):
         for recipe, runs in figure.runs.items()
         for folder in first_seed(recipe, runs)
     ]
-
-
-def any_of(names):
-    """A pattern for one of the names; where there are none, for nothing."""
-    return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
 def best_run(recipe):

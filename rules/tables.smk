@@ -136,20 +136,15 @@ rule tabulate_ablation:
         fit=[f"results/fit/{recipe}.json" for recipe in generating_less(config)],
     output:
         table=f"{TABLES}/ablation.csv",
-        svg=in_report(
-            f"{FIGURES}/ablation.svg",
-            read_text("resources/captions/ablation.rst"),
-            "claims",
-            TITLES["ablation"].label,
-            instances=[{}] * ABLATION_IN_REPORT,
-        ),
+        svg=figure_files("ablation")[:1] or f"{FIGURES}/ablation.svg",
         png=f"{FIGURES}/ablation.png",
     log:
         "logs/report/tabulate_ablation.log",
     conda:
         "../envs/essence.yaml"
     params:
-        **look("ablation", ROWS_USED, MODEL_USED, seeds_used(ABLATION_SEEDS)),
+        note=look("ablation")["note"],
+        style=settings_json(look("ablation")["style"]),
         runs=ablation_dirs(),
         unrepaired=config["ablation"]["unrepaired"],
         repaired=config["ablation"]["repaired"],

@@ -1,47 +1,47 @@
 """The figures of the report, drawn from runs with known numbers."""
 
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import pandas as pd
 import pytest
 import report_files as made
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.text import Text
+from figure_faults import faults
 from report_files import pick
 
 from workflow_scripts.artifacts.base import write_lines
 from workflow_scripts.artifacts.fit import FitAudit
-from workflow_scripts.artifacts.parquet import iter_rows, write_rows
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.runs import Provenance, Step, StepSums
-from workflow_scripts.artifacts.tables import Judged
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.figures import (
-    carried_weights,
-    execution,
-    fit,
-    heatmap,
-    lengths,
-    losses,
-    style,
-    task_losses,
-)
-from workflow_scripts.report.figures.loss_figures import (
-    Title,
+from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.report.figures import data, losses, scores, style
+from workflow_scripts.report.figures.ablation import draw_ablation
+from workflow_scripts.report.figures.catalogue import (
+    Figure,
+    list_figures,
     loss_figures,
     numbered,
     task_loss_figures,
     training_order,
 )
-from workflow_scripts.report.figures.panels import unfinished
-from workflow_scripts.report.figures.style import drawn_with, label, save_figure
-from workflow_scripts.report.runs import Run, best_runs, logged_losses
+from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
+from workflow_scripts.report.means import best_runs
+from workflow_scripts.tables import ANSWERS, COUNT, SCORES, TEXT, read_table
 
 PUBLISHED = Published.read(Path(__file__).resolve().parent.parent / "resources/published.json")
-NOTE = "generated twin data"
+NOTE = "generated twin data, the stand-in model, seed 42"
+EPOCHS = {"as_run": 3, "as_written": 9, "repaired": 16}  # of different lengths, as real ones are
+CHAIN = ("exp1_natural", "exp3_bs4_lr1e-4", "exp3_bs8_lr1e-4")
+SETUPS = ("all agents", "without Selector", "without Refiner", "gold Decomposer", "broken gold")
+
+
+@pytest.fixture(autouse=True)
+def our_style():
+    with style.drawn_with():
+        yield
 
 
 def texts_of(figure) -> str:
@@ -49,14 +49,130 @@ def texts_of(figure) -> str:
     for axes in figure.axes:
         shown += [axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel()]
         shown += [text.get_text() for text in axes.texts]
-    return "\n".join([figure.get_suptitle(), *shown])
+    return "\n".join(shown)
 
 
-def test_figures_are_the_same_bytes_each_time(tmp_path, runs):
-    run = pick(runs, "as_written", "exp3_bs8_lr1e-4")
+@pytest.fixture(scope="module")
+def long_runs(tmp_path_factory) -> list[Path]:
+    """One run under each recipe for each of CHAIN, longer from recipe to recipe."""
+    root = tmp_path_factory.mktemp("long")
+    return [
+        made.make_run(root, made.recipe(recipe), name, epochs=epochs, learning_rate=1e-4,
+                      batch_size=8 if "bs8" in name else 4, stopped_early="bs8" in name)
+        for recipe, epochs in EPOCHS.items()
+        for name in CHAIN
+    ]  # fmt: skip
+
+
+def agents_table() -> pd.DataFrame:
+    """Shares from 0 to 1, the first and the last with no interval on one side."""
+    lines = []
+    for split in ("test", "unseen"):
+        for place, setup in enumerate(SETUPS):
+            n = 30 if setup != "broken gold" else 12
+            mean = mean_over_rows([1.0] * round(n * place / 4) + [0.0] * (n - round(n * place / 4)))
+            line = {"setup": setup, "split": split, "n": n}
+            lines.append(line | dict(zip(("value", "low", "high"), mean, strict=True)))
+    return pd.DataFrame(lines)
+
+
+def effects_table() -> tuple[pd.DataFrame, dict[str, str]]:
+    """Lines of ablation.csv from 0 to 1, and the words of its recipes."""
+    words = {"as_written": "as_written", "as_written+tokenizer": "+ lossless tokenizer (A2)"}
+    words |= {"repaired-tokenizer": "\N{MINUS SIGN} lossless tokenizer (A2)"}
+    words |= {"repaired": "repaired", "repaired~untrained_base": "untrained base"}
+    metrics = ("exact_match", "exact_match_decoded", "rouge_l", "execution_accuracy")
+    measured = [(metric, split) for split in ("test", "unseen") for metric in metrics]
+    lines = []
+    for metric, split in [*measured, ("loss_per_token", "val")]:
+        for place, recipe in enumerate(words):
+            end = recipe.split("+")[0].split("-")[0].split("~")[0]
+            value = place / 4 if metric != "exact_match_decoded" else 1 - place / 4
+            line = {"recipe": recipe, "end": end, "change": recipe.removeprefix(end) or None}
+            line |= {"metric": metric, "split": split, "n": 90, "value": value}
+            line |= {"low": max(value - 0.1, 0), "high": min(value + 0.1, 1)}
+            lines.append(line | {"at_most": 0.75 if metric == "exact_match" else None})
+    return pd.DataFrame(lines), words
+
+
+@pytest.fixture(scope="module")
+def drawings(long_runs, made_runs, tmp_path_factory) -> dict[str, list]:
+    """Kind -> functions that draw figures of this kind."""
+    folder, tables = tmp_path_factory.mktemp("drawn"), made_runs[0].parents[2]
+    rows = made.make_rows(folder / "train.parquet", {"Selector": 9, "Decomposer": 30, "Refiner": 2})
+    columns = {"task": TEXT, **dict.fromkeys(data.LENGTHS, COUNT)}
+    lengths = read_table(made.make_lengths(folder / "lengths.parquet"), columns)
+    cuts = {"as_run": {"source_tokens": 512, "target_tokens": 512}}
+    cuts |= {"as_written": cuts["as_run"], "repaired": {"target_tokens": 260}}
+    audits = [
+        FitAudit.read(made.make_fit(folder / f"{name}.json", made.recipe(name)))
+        for name in made.RECIPES
+    ]
+    grid = [run for run in made_runs if "exp3" in run.parts[-2]]
+    numbers = read_table(tables / "scores.parquet", SCORES)
+    answers, chosen = executed(tables), best_runs(read_runs(made_runs))
+    unseen = answers[answers.recipe != "as_run"].assign(split="unseen")
+    natural = [run for run in long_runs if run.parts[-2] == "exp1_natural"]
+    both = [run for run in long_runs if run not in natural]
+    everything = pd.concat([answers, unseen])
+    return {
+        "tasks": [lambda: data.draw_tasks(read_table(rows, {"task": TEXT}).task)],
+        "lengths": [lambda: data.draw_lengths(lengths, cuts)],
+        "fit": [lambda: data.draw_fit(audits)],
+        "losses": [
+            lambda: losses.draw_losses(natural),
+            lambda: losses.draw_losses(both, PUBLISHED),
+        ],
+        "task_losses": [lambda: losses.draw_task_losses(natural, [rows] * 3)],
+        "carried_weights": [lambda: losses.draw_carried_weights(long_runs, PUBLISHED)],
+        "heatmap": [lambda: scores.draw_heatmap(read_runs(grid), numbers, PUBLISHED)],
+        "execution": [
+            lambda: scores.draw_execution(scores.executed_rows(answers, chosen)),
+            lambda: scores.draw_execution(scores.executed_rows(everything, chosen)),
+        ],
+        "agents": [lambda: scores.draw_agents(agents_table())],
+        "ablation": [lambda: draw_ablation(*effects_table())],
+    }
+
+
+def executed(folder: Path) -> pd.DataFrame:
+    return read_table(folder / "answers.parquet", {name: ANSWERS[name] for name in scores.JUDGED})
+
+
+KINDS = list(dict.fromkeys(each.kind for each in list_figures({}, 1, "exp5_long")))
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "losses", "task_losses"])
+def test_nothing_on_a_figure_is_cut_off_or_covered(drawings, kind):
+    assert drawings.keys() == {*KINDS, "losses", "task_losses"}, "every figure is drawn"
+    for draw in drawings[kind]:
+        figure = draw()
+        style.add_note(figure, NOTE)
+        assert faults(figure) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda axes: axes.set_xlim(0, 5), "a point of 'evaluation (each epoch)' is outside"),
+        (lambda axes: axes.set_ylim(0.5, 9), "a point of 'best epoch, not converged' is outside"),
+        (lambda axes: axes.text(3, 0.6, "on"), "'on': on a mark"),
+        (lambda axes: axes.set_title("long " * 30, loc="left"), "outside the figure"),
+        (lambda axes: axes.set_title("above\neach\nother", loc="left"), "overlap"),
+        (lambda axes: axes.text(12, 0.9, "tiny", fontsize=5), "'tiny': too small"),
+    ],
+)
+def test_faults_of_a_figure_are_seen(long_runs, spoil, fault):
+    """An axis range frozen before all is drawn was such a fault."""
+    figure = losses.draw_losses([run for run in long_runs if run.parts[-2] == CHAIN[0]])
+    spoil(figure.axes[-1])
+    assert any(fault in each for each in faults(figure)), faults(figure)
+
+
+def test_figures_are_the_same_bytes_each_time(tmp_path, long_runs):
     for name in ("one", "two"):
-        files = (tmp_path / f"{name}.{kind}" for kind in ("svg", "png"))
-        save_figure(lambda: losses.plot_losses([run]), *files, "Figure 5.5", NOTE)
+        figures = {name: {"note": NOTE, "style": {"font.size": 10}}}
+        style.save_figures(figures, lambda _: losses.draw_losses(long_runs[:1]), tmp_path)
     for kind in ("svg", "png"):
         files = [(tmp_path / f"{name}.{kind}").read_bytes() for name in ("one", "two")]
         assert files[0] == files[1] and len(files[0]) > 5000
@@ -64,58 +180,24 @@ def test_figures_are_the_same_bytes_each_time(tmp_path, runs):
 
 
 def test_a_style_that_matplotlib_does_not_know_is_named():
-    with pytest.raises(EssenceError, match=r"font\.sise"), drawn_with({"font.sise": 9}):
+    with pytest.raises(EssenceError, match=r"font\.sise"), style.drawn_with({"font.sise": 9}):
         pass
 
 
-def test_every_figure_has_its_title_its_small_print_and_text_that_can_be_read(runs, tmp_path):
-    made.make_lengths(tmp_path / "lengths.parquet")
-    audits = [FitAudit.read(made.make_fit(tmp_path / "fit.json", made.recipe("repaired")))]
-    grid = [run for run in runs if run.settings.experiment == 3]
-    natural = [pick(runs, recipe, "exp1_natural") for recipe in made.RECIPES]
-    made.make_rows(tmp_path / "train.parquet", dict.fromkeys(TASKS, 4))
-    draw = [
-        lambda: losses.plot_losses(grid[:4], PUBLISHED),
-        lambda: task_losses.plot_task_losses(natural, [tmp_path / "train.parquet"] * 3),
-        lambda: heatmap.plot_heatmap(grid, PUBLISHED),
-        lambda: execution.plot_execution(runs),
-        lambda: fit.plot_fit(audits),
-        lambda: carried_weights.plot_carried_weights(natural[:1], PUBLISHED),
-        lambda: lengths.plot_lengths(tmp_path / "lengths.parquet", {"a": {"source_tokens": 512}}),
-    ]
-    for draw_one in draw:
-        with drawn_with():
-            figure = draw_one()
-            label(figure, "Figure 0", NOTE)
-            renderer = FigureCanvasAgg(figure).get_renderer()
-            figure.draw(renderer)
-        assert figure.get_suptitle() == "Figure 0" and NOTE in texts_of(figure)
-        drawn = figure.get_tightbbox(renderer)  # inches
-        assert drawn.x0 >= 0 and drawn.x1 <= figure.get_figwidth(), "nothing is cut off"
-        small = [text for text in figure.findobj(Text) if text.get_fontsize() < style.SMALL]
-        assert not any(text.get_text() for text in small)
-
-
-def test_the_cuts_of_recipes_are_labelled_without_overprinting(tmp_path):
-    path = made.make_lengths(tmp_path / "lengths.parquet")
+def test_the_cuts_of_recipes_are_labelled(tmp_path):
+    columns = {"task": TEXT, **dict.fromkeys(data.LENGTHS, COUNT)}
+    lengths = read_table(made.make_lengths(tmp_path / "lengths.parquet"), columns)
     cuts = {"a": {"target_tokens": 260}, "b": {"target_tokens": 280}, "c": {"target_tokens": 260}}
-    figure = lengths.plot_lengths(path, cuts)
-    texts = [text for axes in figure.axes for text in axes.texts]
-    assert [text.get_text() for text in texts] == ["cut at 260: a, c", "cut at 280: b"]
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    figure.draw(renderer)
-    first, second = (text.get_window_extent(renderer) for text in texts)
-    assert not first.overlaps(second)
-    assert figure.bbox.containsx(second.x1) and figure.bbox.containsx(first.x0)
+    figure = data.draw_lengths(lengths, cuts)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert texts == ["cut at 260: a, c", "cut at 280: b"] and faults(figure) == []
 
 
-def test_losses_stand_beside_each_other_by_recipe_and_show_how_training_ended(runs):
-    names = ("exp3_bs4_lr1e-4", "exp3_bs8_lr1e-4")
-    shown = [pick(runs, recipe, name) for recipe in made.RECIPES for name in names]
-    figure = losses.plot_losses(shown)
+def test_losses_stand_beside_each_other_by_recipe_and_show_how_training_ended(long_runs):
+    figure = losses.draw_losses([run for run in long_runs if run.parts[-2] != CHAIN[0]])
     panels = np.array(figure.axes).reshape(2, 3)
     assert panels[0, 0].get_title(loc="left").startswith("batch 4, 12 rows\nlowest ")
-    assert panels[1, 2].get_title(loc="left").endswith("epoch 3, step 90")
+    assert panels[1, 2].get_title(loc="left").endswith("epoch 15, step 450")
     fills = {
         line.get_label(): line.get_markerfacecolor()
         for axes in panels.flat
@@ -130,11 +212,13 @@ def test_losses_stand_beside_each_other_by_recipe_and_show_how_training_ended(ru
     assert panels[0, 1].get_shared_y_axes().joined(panels[0, 1], bottom), "the same tokens count"
     assert not last.get_shared_y_axes().joined(last, bottom), "losses that do not compare"
     assert last.get_shared_x_axes().joined(last, bottom)
+    assert bottom.get_xlim()[0] == 0 and bottom.get_xlim()[1] > EPOCHS["repaired"]
 
 
 def test_a_recipe_without_a_run_says_so_and_published_losses_stand_where_they_compare(runs):
     both = [pick(runs, recipe, "exp3_bs4_lr1e-4") for recipe in ("as_written", "repaired")]
-    figure = losses.plot_losses([*both, pick(runs, "repaired", "exp3_bs8_lr1e-4")], PUBLISHED)
+    shown = [run.folder for run in (*both, pick(runs, "repaired", "exp3_bs8_lr1e-4"))]
+    figure = losses.draw_losses(shown, PUBLISHED)
     panels = np.array(figure.axes).reshape(2, 2)
     assert panels[1, 0].get_title(loc="left") == "no run exp3_bs8_lr1e-4"
     quoted = [
@@ -144,16 +228,15 @@ def test_a_recipe_without_a_run_says_so_and_published_losses_stand_where_they_co
     assert quoted == [1, 0, 0, 0]
 
 
-def test_task_curves_as_they_were_are_one_curve(runs):
-    run = pick(runs, "as_written", "exp1_natural")
+def test_task_curves_as_the_notebooks_drew_them_are_one_curve(long_runs):
+    steps = read_steps(long_runs[:1])
     row_tasks = [TASKS[place % 3] for place in range(30)]
-    curves = task_losses.as_they_were(run, row_tasks, 60)
-    logged = {point.step: point.loss for point in logged_losses(run)}
-    steps = sorted(step for x, _ in curves.values() for step in x)
-    assert steps == list(range(5, 61)), "from the first logged step on, every step once"
-    for task, (x, y) in curves.items():
-        assert all(row_tasks[(step - 1) % 30] == task for step in x)
-        assert y == [logged[step - step % 5] for step in x], "the loss logged last, whatever task"
+    drawn = losses.notebook_losses(steps[steps.step <= 60], 5, row_tasks)
+    logged = logged_losses(steps, 5).set_index("step").loss
+    assert drawn.step.tolist() == list(range(5, 61)), "from the first logged step on, each once"
+    for line in drawn.itertuples():
+        assert line.task == row_tasks[(line.step - 1) % 30]
+        assert line.loss == logged[line.step - line.step % 5], "logged last, whatever the task"
 
 
 def test_true_task_curves_pool_token_losses(tmp_path):
@@ -166,53 +249,40 @@ def test_true_task_curves_pool_token_losses(tmp_path):
         )
     ]
     write_lines(folder / "training_log.jsonl", lines)
-    curves = task_losses.true_losses(Run(folder), 800, window=5)
-    assert curves["Selector"] == ([1, 2], [2.0, 2.0])
-    assert curves["Refiner"] == ([], [])
+    drawn = losses.true_losses(read_steps([folder]), window=5)
+    assert drawn.to_dict("list") == {"task": ["Selector"] * 2, "step": [1, 2], "loss": [2.0, 2.0]}
 
 
-def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(runs):
-    chosen = best_runs(runs)
-    assert set(chosen) == {run.recipe for run in runs}
-    of_run = {
-        name: fmean(
-            run.training.best_eval_loss
-            for run in runs
-            if (run.recipe, run.name) == ("repaired", name)
-        )
-        for name in {run.name for run in runs}
-    }
-    seeds = chosen["repaired"]
-    assert len(seeds) == 2 and of_run[seeds[0].name] == min(of_run.values())
-    rows = execution.executed_rows(chosen["as_written"])
-    assert list(rows) == ["test"] and len(rows["test"]) == 8, "two seeds, and each row once"
-    figure = execution.plot_execution(runs)
-    decomposer = [row.accuracy for row in rows["test"] if row.task == "Decomposer"]
-    assert f"{fmean(decomposer):.0%}\nn={len(decomposer)}" in texts_of(figure)
-    assert len(figure.axes) == 2
+def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(made_runs):
+    frame, answers = read_runs(made_runs), executed(made_runs[0].parents[2])
+    rows = scores.executed_rows(answers, best_runs(frame))
+    repaired = frame[frame.recipe == "repaired"].groupby("run").best_eval_loss.mean()
+    assert set(rows[rows.recipe == "repaired"].run) == {repaired.idxmin()}
+    written = rows[rows.recipe == "as_written"]
+    assert set(written.split) == {"test"} and len(written) == 8, "two seeds, and each row once"
+    figure = scores.draw_execution(rows)
+    decomposer = written[written.task == "Decomposer"].execution_accuracy
+    assert f"{fmean(decomposer):.2f}, n = {len(decomposer)}" in texts_of(figure)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["held-out rows"]
 
 
-def test_rows_of_databases_never_seen_have_panels_of_their_own(tmp_path):
-    folder = made.make_run(tmp_path, made.recipe("repaired"), "exp3_bs4_lr1e-4")
-    judged = list(iter_rows(Judged, folder / "verdicts.parquet"))
-    unseen, other = (
-        [replace(row, split=split, idx=row.idx + 1000) for row in judged[:count]]
-        for split, count in (("unseen", 6), ("other", 3))
-    )
-    write_rows(folder / "verdicts.parquet", Judged, [*judged, *unseen, *other])
-    counts = {
-        split: len(of_split) for split, of_split in execution.executed_rows([Run(folder)]).items()
-    }
-    assert counts == {"test": 8, "unseen": 4, "other": 2}
-    figure = execution.plot_execution([Run(folder)])
-    firsts = [axes.get_title(loc="left") for axes in figure.axes[::2]]
-    words = ("held-out rows", "databases never seen", "rows of another file")
-    assert firsts == [f"{whose}, by task" for whose in words]
+def test_rows_of_databases_never_seen_have_a_panel_and_validation_rows_stand_in_for_test(made_runs):
+    answers = executed(made_runs[0].parents[2])
+    others = [answers.assign(split=split) for split in ("unseen", "other")]
+    asked = answers[(answers.recipe != "as_run") | (answers.split != "test")]
+    chosen = dict.fromkeys(made.RECIPES, "exp3_bs4_lr1e-4")
+    rows = scores.executed_rows(pd.concat([asked, *others]), chosen)
+    assert set(rows[rows.recipe == "as_run"].split) == {"val", "unseen", "other"}
+    assert set(rows[rows.recipe == "repaired"].split) == {"test", "unseen", "other"}
+    figure = scores.draw_execution(rows)
+    words = ["held-out rows", "databases never seen", "rows of another file"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == words
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[0] == "as_run: exp3_bs4_lr1e-4 (its validation rows)"
 
 
-def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs):
-    grid = [run for run in runs if run.settings.experiment == 3]
-    figure = heatmap.plot_heatmap(grid, PUBLISHED)
+def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(made_runs, drawings):
+    figure = drawings["heatmap"][0]()
     panels = np.array(figure.axes).reshape(4, 3)
     assert [axes.get_ylabel() for axes in panels[:2, 0]] == [
         "published\nn = 203\nbatch size",
@@ -220,13 +290,12 @@ def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs):
     ]
     # Published: the exact match of one row in 203 has no frame; measured: only the loss varies.
     assert [[len(axes.patches) for axes in row] for row in panels] == [[1, 1, 0], *[[1, 0, 0]] * 3]
-    equal = ["all equal" in [text.get_text() for text in axes.texts] for axes in panels.flat]
-    assert equal == [False] * 3 + [False, True, True] * 3
+    grey = [not axes.get_images() for axes in panels.flat]
+    assert grey == [False] * 3 + [False, True, True] * 3
     cells = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 0}
     stopped = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 1}
     assert cells == {"*"} and "*" not in stopped, "batch 8 ended by patience"
-    assert f"Each run is trained on 12 rows. {unfinished(grid)}" in texts_of(figure)
-    assert unfinished([run for run in grid if run.settings.batch_size == 8]) == ""
+    assert f"Each run is trained on 12 rows. {losses.UNFINISHED}" in texts_of(figure)
     of_loss = [axes.get_images()[0].norm for axes in panels[:, 0]]
     limits = [(norm.vmin, norm.vmax) for norm in of_loss]
     assert limits[1] == limits[2] and limits[0] != limits[1]
@@ -243,10 +312,10 @@ def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs):
     ],
 )
 def test_one_row_makes_no_best_cell(metric, second, framed):
-    best, other = (1e-4, 4), (1e-4, 8)
-    grid = {other: heatmap.Cell(second, 17), best: heatmap.Cell(10 / 17, 17)}
-    assert heatmap.best_cell(grid, metric) == (best if framed else None)
-    assert heatmap.best_cell({best: grid[best]}, metric) is None
+    cells = pd.DataFrame({"rate": 1e-4, "batch_size": [8, 4], "value": [second, 10 / 17]})
+    cells = cells.assign(rows=17)
+    assert scores.best_cell(cells, metric) == ((1e-4, 4) if framed else None)
+    assert scores.best_cell(cells[1:], metric) is None
 
 
 def test_the_chain_shows_what_each_run_starts_from(tmp_path):
@@ -256,7 +325,7 @@ def test_the_chain_shows_what_each_run_starts_from(tmp_path):
     folder = "results/runs/as_run/exp1_natural/seed42/model"
     carried = provenance.base.model_copy(update={"folder": folder})
     provenance.model_copy(update={"base": carried}).write(second / "provenance.json")
-    figure = carried_weights.plot_carried_weights([Run(first), Run(second)], PUBLISHED)
+    figure = losses.draw_carried_weights([first, second], PUBLISHED)
     assert "as_run, 2 runs on 12 rows, exp1_natural to exp1_balanced:" in texts_of(figure)
     quoted = "published: 0.374 at first, 0.314 at last (falls 1 of 1 times, rises 0)"
     assert quoted in texts_of(figure)
@@ -271,15 +340,13 @@ def test_the_chain_shows_what_each_run_starts_from(tmp_path):
 
 
 def test_the_fit_figure_counts_and_shares(tmp_path):
-    path = made.make_fit(tmp_path / "as_written.json", made.recipe("as_written"))
-    audit = FitAudit.read(path)
-    assert fit.bar(audit.tasks["Refiner"], "question_kept") == (1, "337")
-    assert fit.bar(audit.tasks["Selector"], "distinct_inputs") == (1 / 1009, "1")
-    assert fit.bar(audit.tasks["Selector"], "max_exact_match_decoded") == (1, "100%")
-    assert "question is in the input" in texts_of(fit.plot_fit([audit]))
+    audit = FitAudit.read(made.make_fit(tmp_path / "fit.json", made.recipe("as_written")))
+    assert data.bar_of(audit.tasks["Refiner"], "question_kept") == (1, "337")
+    assert data.bar_of(audit.tasks["Selector"], "distinct_inputs") == (1 / 1009, "1")
+    assert data.bar_of(audit.tasks["Selector"], "max_exact_match_decoded") == (1, "100%")
 
 
-def test_runs_find_their_figures():
+def test_runs_have_their_figures():
     grid = {
         name: {"experiment": 3, "batch_size": batch, "learning_rate": value}
         for name, (batch, value) in made.GRID.items()
@@ -294,7 +361,7 @@ def test_runs_find_their_figures():
     runs = {name: {"batch_size": 1, "learning_rate": 5e-5, **run} for name, run in runs.items()}
     own = {"exp2_bs4": runs.pop("exp2_bs4"), **runs}
     recipes = {"as_run": own, "repaired": runs}
-    figures = loss_figures(recipes, rate_scale=10)
+    figures = {each.name: each for each in loss_figures(recipes, rate_scale=10)}
     both = {key: ["exp1_natural"] for key in recipes}
     assert figures["figure_5.1_losses"].runs == both
     title = "Training and evaluation loss, natural mix, learning rate 5e-5 (here 5e-4)"
@@ -304,14 +371,15 @@ def test_runs_find_their_figures():
     assert figures["losses_lr2e-4"].runs == {key: ["mine"] for key in recipes}
     assert figures["losses_experiment2_lr5e-5"].runs == {"as_run": ["exp2_bs4"]}
     again = {"repaired": {**runs, "again": runs["exp1_natural"]}}
-    assert loss_figures(again, 1)["losses_again"].runs == {"repaired": ["again"]}
-    by_task = task_loss_figures(recipes, rate_scale=1)
+    repeated = {each.name: each for each in loss_figures(again, 1)}
+    assert repeated["losses_again"].runs == {"repaired": ["again"]}
+    by_task = {each.name: each for each in task_loss_figures(recipes, rate_scale=1)}
     assert by_task["figure_5.2_tasks"].runs == both
-    assert by_task["figure_5.4_tasks"].text == (
+    assert by_task["figure_5.4_tasks"].title == (
         "Training loss by task, balanced tasks, learning rate 5e-5"
     )
-    titles = numbered({"lengths": Title("", "Lengths"), **figures}).values()
-    numbers = [title.number for title in titles]
+    lengths = Figure("lengths", "lengths", "data", "Lengths")
+    numbers = [each.number for each in numbered([lengths, *figures.values()])]
     assert numbers == ["E1", "5.1", "5.3", "E2", "5.5", "5.6", "5.7", "E3"]
 
 

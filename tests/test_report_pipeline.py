@@ -94,19 +94,19 @@ def test_every_promised_file_is_made(finished):
 def test_the_report_is_made_once_and_again_only_for_a_change(finished, tmp_path):
     assert finished.stale() == {}
     project = finished.copy(tmp_path / "essence")
-    caption = ("how many rows each of", "the rows of each of")
-    project.edit("workflow_scripts/report/figures/tasks.py", *caption)
-    assert set(project.stale()) == {"list_sections", "make_report", "everything"}
+    caption = ("How many rows each of", "The rows of each of")
+    project.edit("resources/captions/figures/tasks.rst", *caption)
+    assert set(project.stale()) == {"make_report", "everything"}
 
 
-def test_a_style_and_the_code_of_a_figure_rerun_that_figure_alone(finished, tmp_path):
+def test_a_style_and_the_code_of_a_figure_rerun_figures_alone(finished, tmp_path):
     project = finished.copy(tmp_path / "essence")
     style = {"figures": {"style": {"heatmap": {"font.size": 11}}}}
     (project.folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY | style))
     reports = {"make_report", "make_snakemake_report", "everything"}
-    assert set(project.stale()) == {"plot_heatmap", *reports}
-    project.edit("workflow_scripts/report/figures/fit.py", "WIDTH = 0.32", "WIDTH = 0.2")
-    assert set(project.stale()) == {"plot_heatmap", "plot_fit", *reports}
+    assert set(project.stale()) == {"plot_scores", *reports}
+    project.edit("workflow_scripts/report/figures/data.py", "BAR = 0.32", "BAR = 0.2")
+    assert set(project.stale()) == {"plot_scores", "plot_data", *reports}
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """A digest of the code that a stage uses: results go stale with their code and nothing else.
 
 A stage's code is its module and every module of this package that it imports, directly or not,
-found by reading the source (nothing is run). Comments, docstrings, layout and the report's captions
-(constants named CAPTION...) don't count. A module that reads files of the repository at run time
-(texts, metric scripts) names them in a list of glob patterns `USES_FILES`, relative to its own
-folder; they count to the byte.
+found by reading the source (nothing is run). Comments, docstrings and layout don't count. A module
+that reads files of the repository at run time (texts, metric scripts) names them in a list of glob
+patterns `USES_FILES`, relative to its own folder; they count to the byte.
 """
 
 import ast
@@ -88,8 +87,7 @@ def _used_files(tree: ast.Module) -> list[str]:
 
 
 def _without_words(tree: ast.Module) -> ast.Module:
-    """The code without its docstrings and captions, which people read and no stage does."""
-    tree.body = [node for node in tree.body if not _is_caption(node)]
+    """The code without its docstrings, which people read and no stage does."""
     for node in _statements(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -101,9 +99,3 @@ def _without_words(tree: ast.Module) -> ast.Module:
         ):
             node.body = node.body[1:] or [ast.Pass()]
     return tree
-
-
-def _is_caption(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and all(
-        isinstance(target, ast.Name) and target.id.startswith("CAPTION") for target in node.targets
-    )

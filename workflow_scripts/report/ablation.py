@@ -6,8 +6,6 @@ score being the mean over seeds. A loss has no rows; its interval is over seeds,
 effect only where both recipes count the same tokens.
 """
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +14,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.fit import FitAudit
-from workflow_scripts.artifacts.report import Effect
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows, mean_over_seeds
 from workflow_scripts.report.artefacts import Artefact, repairs
@@ -164,15 +161,6 @@ def _line(
     return line | {"reach": variant.reach}
 
 
-def _records(effects: pd.DataFrame) -> Iterable[Effect]:
-    for record in effects.to_dict("records"):
-        known = {
-            key: None if isinstance(value, float) and math.isnan(value) else value
-            for key, value in record.items()
-        }
-        yield Effect(**known)
-
-
 def tabulate_ablation(
     runs: Annotated[list[Path], Setting("one run's folders under all recipes of the ablation")],
     answers: Annotated[Path, Input("answers.parquet of these runs")],
@@ -193,7 +181,7 @@ def tabulate_ablation(
     )
     write_csv(table, effects)
     labels = {variant.recipe: variant.label for variant in variants}
-    return draw_ablation(list(_records(effects)), labels)
+    return draw_ablation(effects, labels)
 
 
 if __name__ == "__main__":

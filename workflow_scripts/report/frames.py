@@ -9,6 +9,9 @@ import pandas as pd
 from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.runs import LOG_EVENT, Provenance, Step, Training
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.tables import RUN
+
+STEPS = [*RUN, "step", "epoch", "task", "loss", "loss_sum", "tokens"]
 
 
 def read_trainings(folders: Iterable[Path]) -> dict[Path, Training]:
@@ -18,7 +21,8 @@ def read_trainings(folders: Iterable[Path]) -> dict[Path, Training]:
 def read_runs(folders: Iterable[Path]) -> pd.DataFrame:
     """One row per fine-tuning: its settings, how it ended, and its rows by task.
 
-    `learning_rate` is before `learning_rate_scale`, as the report gives it.
+    `learning_rate` is before `learning_rate_scale`, as the report gives it, `used_learning_rate`
+    after it.
     """
     return pd.DataFrame(
         _run_line(folder, training) for folder, training in read_trainings(folders).items()
@@ -36,7 +40,9 @@ def _run_line(folder: Path, training: Training) -> dict[str, Any]:
         **{name: getattr(run, name) for name in ("learning_rate", "epochs", "patience")},
         "tokenizer": recipe.tokenizer,
         "padding_in_loss": recipe.padding_in_loss,
-        "log_every": training.settings.log_every,
+        "target_tokens": recipe.target_tokens,
+        "used_learning_rate": training.settings.learning_rate,
+        "log_every": training.settings.training.log_every,
         **{name: getattr(training, name) for name in ("epochs_done", "best_epoch", "best_step")},
         **{name: getattr(training, name) for name in ("best_eval_loss", "best_loss_per_token")},
         **{name: getattr(training, name) for name in ("stopped_early", "steps_done")},
@@ -85,7 +91,7 @@ def read_steps(folders: Iterable[Path]) -> pd.DataFrame:
                     step | {"task": task, "loss_sum": sums.loss_sum, "tokens": sums.tokens}
                     for task, sums in event.tasks.items()
                 ]
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=STEPS)
 
 
 def logged_losses(steps: pd.DataFrame, log_every: int) -> pd.DataFrame:

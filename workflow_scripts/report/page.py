@@ -33,42 +33,52 @@ MIME = {".svg": "image/svg+xml", ".png": "image/png", ".csv": "text/csv"}
 
 def chapters(sections: list[dict[str, str]], sources: Sources) -> list[dict[str, Any]]:
     """The sections by chapter, as the template shows them."""
+    first: dict[str, Markup] = {}
     return [
-        {"anchor": anchor(title), "title": title, "sections": list(_shown(own, sources))}
+        {"anchor": anchor(title), "title": title, "sections": list(_shown(own, sources, first))}
         for title, own in groupby(sections, key=lambda each: each["chapter"])
     ]
 
 
-def _shown(sections: Iterator[dict[str, str]], sources: Sources) -> Iterator[dict[str, Any]]:
-    """A caption that several sections in a row share is said with the first of them."""
-    before = None
+def _shown(
+    sections: Iterator[dict[str, str]], sources: Sources, first: dict[str, Markup]
+) -> Iterator[dict[str, Any]]:
+    """A caption that several sections share stands under the first; the others link to it.
+
+    `first`: caption -> the link to its section; grows.
+    """
     for section in sections:
         file, caption = Path(section["file"]), section["caption"]
         shown = file.suffix == ".csv" or file.suffix in MIME
-        body = embedded(file) if shown and section.get("table") is None else Markup()
+        body = (
+            embedded(file, section["title"]) if shown and section.get("table") is None else Markup()
+        )
         if section.get("table"):
             body = linked(SECTIONS[section["table"]](sources))
+        place = anchor(section.get("table") or file.name)
+        words = first.get(caption) or linked(html_of(caption))
+        link = Markup('<p>To be read like <a href="#{}">{}</a>.</p>')
+        first.setdefault(caption, link.format(place, section["title"]))
         yield {
-            "anchor": anchor(section.get("table") or file.name),
+            "anchor": place,
             "title": section["title"],
             "file": section["file"],
-            "caption": Markup() if caption == before else linked(html_of(caption)),
+            "caption": words,
             "body": body,
         }
-        before = caption
 
 
 def anchor(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
-def embedded(path: Path) -> Markup:
+def embedded(path: Path, title: str) -> Markup:
     """The HTML that shows a picture within the page, or offers a CSV file."""
     data = base64.b64encode(path.read_bytes()).decode()
     address = f"data:{MIME[path.suffix]};base64,{data}"
     if path.suffix == ".csv":
         return Markup('<p><a download="{0}" href="{1}">{0}</a></p>').format(path.name, address)
-    return Markup('<div class="figure"><img src="{}" alt="{}"></div>').format(address, path.stem)
+    return Markup('<div class="figure"><img src="{}" alt="{}"></div>').format(address, title)
 
 
 def html_of(text: str) -> Markup:
@@ -112,7 +122,8 @@ def write_report(
         shipped,
         pd.concat(map(read_csv, ablation)) if ablation else None,
     )
-    values |= {"picture": embedded(picture), "artefacts": artefacts(), "note": note}
+    values |= {"picture": embedded(picture, "What each recipe leaves of the rows")}
+    values |= {"artefacts": artefacts(), "note": note}
     values["chapters"] = chapters(sections["sections"], sources)
     write_text(page, html.render("report.html", title=TITLE, **values))
 

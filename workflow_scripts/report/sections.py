@@ -19,7 +19,8 @@ from workflow_scripts.report.claims.verdict import ARTEFACT, NOT_REPRODUCED, REP
 from workflow_scripts.report.html import Name, Number, Table, marked, number
 from workflow_scripts.report.means import ADDRESS, TEST_SPLITS
 from workflow_scripts.report.models import ALL_AGENTS
-from workflow_scripts.report.tabulate import COMPARED, HELD_OUT, quality, rate
+from workflow_scripts.report.numbers import rate
+from workflow_scripts.report.tabulate import COMPARED, HELD_OUT, quality
 from workflow_scripts.tables import ANSWERS, FLAG, TEXT, read_csv, read_table
 
 QUALITIES = {"exact": "good", "exact as decoded": "unsure", "cut off": "bad", "different": "bad"}

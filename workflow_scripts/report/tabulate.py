@@ -22,6 +22,7 @@ from workflow_scripts.report.means import (
     over_seeds,
     row_means,
 )
+from workflow_scripts.report.numbers import rate
 from workflow_scripts.stage import Input, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 
@@ -45,12 +46,6 @@ SUMMARISED = [
     *(("execution_accuracy", split) for split in TEST_SPLITS),
 ]
 HELD_OUT = (*TEST_SPLITS, "val")  # the splits that predictions.csv shows
-
-
-def rate(value: float) -> str:
-    """A learning rate as people write it: 1e-4."""
-    mantissa, exponent = f"{value:e}".split("e")
-    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def summarise(runs: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:

@@ -1,104 +1,281 @@
-"""Figures 5.1, 5.3, 5.5 to 5.7: training and evaluation loss, a column a recipe, a row a run."""
+"""Figures of losses: of runs side by side, by task, and of runs end to end.
+
+5.1, 5.3, 5.5 to 5.7: training and evaluation loss, one column per recipe, one row per run. 5.2 and
+5.4: the training loss by task, as the notebooks drew it and as it is. Carried weights: the
+evaluation loss of runs that each started from the weights of the one before, end to end.
+"""
 
 from collections.abc import Sequence
-from typing import Annotated
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from workflow_scripts.artifacts.published import LoggedEpoch, Published, PublishedRun
-from workflow_scripts.artifacts.runs import Epoch
-from workflow_scripts.report.figures import style
-from workflow_scripts.report.figures.panels import by_recipe, loss_panels, size_of
-from workflow_scripts.report.figures.style import save_figure
-from workflow_scripts.report.runs import Run, logged_losses
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.report.figures.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    ORANGE,
+    TASK_COLOURS,
+    WIDTH,
+    add_legend,
+    new_figure,
+    save_figures,
+    scale_losses,
+)
+from workflow_scripts.report.frames import (
+    logged_losses,
+    read_epochs,
+    read_runs,
+    read_steps,
+    starts_from,
+)
 from workflow_scripts.stage import Input, Setting, run_stage
+from workflow_scripts.tables import RUN, TEXT, read_table
 
-CAPTION = """\
-Training and evaluation loss over the epochs: one column for each recipe, one row for each run.
-
-**How to read it.** The solid line is the training loss as the Trainer logs it, the mean over a few
-steps (the legend says how many). Squares are the evaluation loss on the validation rows after each
-epoch. The star marks the epoch with the lowest evaluation loss, whose weights were kept. It is
-filled where training ended because the loss had stopped falling (patience): the run had converged.
-It is hollow where no more epochs were allowed: such a run says nothing about which settings are
-better in the end. Above each panel: batch size, number of rows trained on, the
-lowest evaluation loss, and its epoch and step. The title gives the learning rate of the report and,
-where the configuration multiplies it, the one used here. All panels share the epochs. Losses
-compare only where the same tokens are counted, and only such panels share a loss axis: with padding
-in the loss (A4), or with another tokenizer (A2), the level is another. Of several seeds the first
-is shown.
-
-**What the report says.** Figure 5.1: natural mix, training unstable. Figure 5.3: balanced tasks,
-smoother. Figures 5.5 (1e-4), 5.6 (3e-5) and 5.7 (5e-5): batch 4 on the left, batch 8 on the right,
-here above each other; the report's discussion swaps the sides and names a Figure 5.8 that does not
-exist (A12). It finds that batch 8 overfits. In its notebooks each run began with the weights that
-the run before had left (A3), which is why its curves start so low: see the chain of carried
-weights.
-"""
+UNFINISHED = "* training ended with the last epoch allowed, not by patience: not converged"
+PADDING = {True: "with", False: "without"}
+TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
+COUNTED = ["tokenizer", "padding_in_loss", "target_tokens"]  # losses compare where these are equal
+NARROWEST = 2.3  # inches of one column
 CROWDED = 15  # more epochs have smaller marks
+STEPS = 800  # the first of a run, of which the losses by task are shown
 
 
 def plot_losses(
-    runs: Annotated[list[Run], Setting("folders of the runs to show, by recipe")],
-    published: Annotated[
-        Published | None, Input("resources/published.json, to show its runs in grey")
-    ] = None,
-) -> Figure:
-    columns = by_recipe(runs)
-    names = list(dict.fromkeys(run.name for run in runs))
-    recipes = [of_recipe[0].training.settings.recipe for of_recipe in columns.values()]
-    figure, panels = loss_panels(recipes, len(names), height=2.0)
-    for column, of_recipe in enumerate(columns.values()):
-        shown = {run.name: run for run in of_recipe}
-        for axes, name in zip(panels[:, column], names, strict=True):
-            if name in shown:
-                _draw_run(axes, shown[name], _comparable(shown[name], published))
-            else:
-                axes.set_title(f"no run {name}", loc="left", fontsize=8)
+    figures: Annotated[
+        dict,
+        Setting('JSON, name -> what is drawn: {"mine": {"kind": "losses", "runs": [FOLDERS]}}'),
+    ],
+    published: Annotated[Published, Input("resources/published.json")],
+    folder: Annotated[Path, Setting("where the figures go")],
+) -> None:
+    def draw(figure: dict[str, Any]) -> Figure:
+        runs = [Path(run) for run in figure["runs"]]  # of one recipe after the other
+        if figure["kind"] == "losses":
+            return draw_losses(runs, published if figure.get("published") else None)
+        if figure["kind"] == "task_losses":  # `rows`: train.parquet of each run
+            return draw_task_losses(runs, [Path(rows) for rows in figure["rows"]])
+        return draw_carried_weights(runs, published)
+
+    save_figures(figures, draw, folder)
+
+
+def lay_out_panels(runs: pd.DataFrame, rows: int, height: float) -> tuple[Figure, NDArray]:
+    """A figure and its panels [row, column]: one column per recipe, its name above it.
+
+    `height` of one row, in inches. Recipes whose losses compare share the loss axis; each axis has
+    its label and its numbers at the first of them.
+    """
+    recipes = runs.drop_duplicates("recipe")
+    figure = new_figure(0.9 + height * rows, max(WIDTH, NARROWEST * len(recipes)))
+    panels = figure.subplots(rows, len(recipes), sharex=True, squeeze=False)
+    first: dict[tuple, Axes] = {}  # panel of each loss axis
+    before = None
+    for column, recipe in zip(panels.T, recipes.to_dict("records"), strict=True):
+        counted = tuple(recipe[name] for name in COUNTED)
+        leader = first.setdefault(counted, column[0])
+        for axes in column:
+            if axes is not leader:
+                axes.sharey(leader)
+            if leader is column[0]:
+                axes.set_ylabel(f"loss {PADDING[recipe['padding_in_loss']]} padding")
+            axes.tick_params(axis="y", labelleft=counted != before)
+        before = counted
+        column[0].annotate(
+            recipe["recipe"], (0, 1), xycoords="axes fraction", xytext=(0, 27),
+            textcoords="offset points", fontweight="bold",
+        )  # fmt: skip
+    return figure, panels
+
+
+def finish_panels(panels: NDArray, x: str) -> None:
+    """The axes of all panels, once everything is drawn: only then are their ranges known."""
+    panels[0, 0].set_xlim(left=0)
+    for axes in panels.flat:
+        scale_losses(axes)
+        axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in panels[-1]:
-        axes.set_xlabel("epoch")
-    style.legend_below(figure, columns=3)
+        axes.set_xlabel(x)
+
+
+def of_run(frame: pd.DataFrame, run: pd.Series) -> pd.DataFrame:
+    return frame[(frame[list(RUN)] == run[list(RUN)]).all(axis=1)]
+
+
+def size_of(run: pd.Series) -> str:
+    return f"batch {run.batch_size}, {run.train_all:,} rows"
+
+
+def draw_losses(folders: list[Path], published: Published | None = None) -> Figure:
+    """Training and evaluation loss; published runs where their loss counts the same tokens."""
+    runs, epochs, steps = read_runs(folders), read_epochs(folders), read_steps(folders)
+    names = list(runs.run.unique())
+    figure, panels = lay_out_panels(runs, len(names), height=1.9)
+    for column, (_, of_recipe) in zip(panels.T, runs.groupby("recipe", sort=False), strict=True):
+        shown = {run.run: run for _, run in of_recipe.iterrows()}
+        for axes, name in zip(column, names, strict=True):
+            if name not in shown:
+                axes.set_title(f"no run {name}", fontsize=8)
+                continue
+            run, quoted = shown[name], None
+            if published and run.padding_in_loss and run.tokenizer == "stock":
+                quoted = published.runs.get(name)
+            own = of_run(epochs, run)
+            _draw_run(axes, run, own[own.task == "all"], of_run(steps, run), quoted)
+    finish_panels(panels, "epoch")
+    add_legend(figure, columns=3)
     return figure
 
 
-def _comparable(run: Run, published: Published | None) -> PublishedRun | None:
-    """The published run of that name, where its loss counts what this one's does."""
-    recipe = run.training.settings.recipe
-    if published and recipe.padding_in_loss and recipe.tokenizer == "stock":
-        return published.runs.get(run.name)
-    return None
-
-
-def _draw_run(axes: Axes, run: Run, published: PublishedRun | None) -> None:
-    training, logged = run.training, logged_losses(run)
-    x, y = [point.epoch for point in logged], [point.loss for point in logged]
+def _draw_run(
+    axes: Axes,
+    run: pd.Series,
+    epochs: pd.DataFrame,
+    steps: pd.DataFrame,
+    published: PublishedRun | None,
+) -> None:
+    logged = logged_losses(steps, run.log_every)
     label = f"training (mean of {run.log_every} steps)"
-    axes.plot(x, y, color=style.TRAIN, linewidth=1, label=label)
-    x, y = _evaluations(training.epochs)
-    size = 3.5 if len(x) <= CROWDED else 2
-    axes.plot(x, y, "s--", color=style.EVAL, markersize=size, label="evaluation (each epoch)")
+    axes.plot(logged.epoch, logged.loss, color=BLUE, linewidth=1, label=label)
+    size, label = 3.5 if len(epochs) <= CROWDED else 2, "evaluation (each epoch)"
+    axes.plot(epochs.epoch, epochs.eval_loss, "s--", color=ORANGE, markersize=size, label=label)
     if published:
-        x, y = _evaluations(published.log)
-        axes.plot(x, y, "o:", color=style.PUBLISHED, markersize=3, label="evaluation, published")
-    fill, label = ("white", "best epoch, not converged")
-    if training.stopped_early:
-        fill, label = (style.BLACK, "best epoch, converged")
-    best = {"markerfacecolor": fill, "markeredgecolor": style.BLACK, "markersize": 10}
-    axes.plot(training.best_epoch, training.best_eval_loss, "*", color="none", **best, label=label)
-    axes.set_xlim(left=0)
-    axes.set_title(
-        f"{size_of(run)}\nlowest {training.best_eval_loss:.3f}: "
-        f"epoch {training.best_epoch}, step {training.best_step:,}",
-        loc="left",
-        fontsize=8,
-    )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+        x, y = ([getattr(each, name) for each in published.log] for name in ("epoch", "eval_loss"))
+        axes.plot(x, y, "o:", color=GREY, markersize=3, label="evaluation, published")
+    fill, label = "white", "best epoch, not converged"
+    if run.stopped_early:
+        fill, label = BLACK, "best epoch, converged"
+    axes.plot(
+        run.best_epoch, run.best_eval_loss, "*", color="none", markerfacecolor=fill,
+        markeredgecolor=BLACK, markersize=10, label=label,
+    )  # fmt: skip
+    best = f"lowest {run.best_eval_loss:.3f}: epoch {run.best_epoch}, step {run.best_step:,}"
+    axes.set_title(f"{size_of(run)}\n{best}", fontsize=8)
 
 
-def _evaluations(epochs: Sequence[Epoch | LoggedEpoch]) -> tuple[list[int], list[float]]:
-    return [each.epoch for each in epochs], [each.eval_loss for each in epochs]
+def notebook_losses(steps: pd.DataFrame, log_every: int, row_tasks: Sequence[str]) -> pd.DataFrame:
+    """The notebooks' losses by task; `row_tasks` in the order of the file.
+
+    After every step, the loss logged last (a mean over all tasks) is booked to the task of training
+    row number `step`, although the Trainer shuffles.
+    """
+    numbers = steps[steps.task == "all"].step.sort_values()
+    last = logged_losses(steps, log_every).set_index("step").loss.reindex(numbers).ffill()
+    tasks = [row_tasks[(step - 1) % len(row_tasks)] for step in numbers]
+    return pd.DataFrame({"step": numbers.array, "task": tasks, "loss": last.array}).dropna()
+
+
+def true_losses(steps: pd.DataFrame, window: int) -> pd.DataFrame:
+    """The loss per token by task, over the last `window` steps that had rows of the task."""
+    of_task = steps[steps.task != "all"].sort_values("step").set_index("step")
+    sums = of_task.groupby("task")[["loss_sum", "tokens"]].rolling(window, min_periods=1).sum()
+    return (sums.loss_sum / sums.tokens.clip(lower=1)).rename("loss").reset_index()
+
+
+def draw_task_losses(folders: list[Path], rows: list[Path]) -> Figure:
+    """Upper row: the rule of the notebooks, applied to one run per recipe. Lower row: the truth."""
+    runs, steps = read_runs(folders), read_steps(folders)
+    figure, panels = lay_out_panels(runs, rows=2, height=1.9)
+    for (upper, lower), (_, run), path in zip(panels.T, runs.iterrows(), rows, strict=True):
+        own = of_run(steps, run)
+        own = own[own.step <= STEPS]
+        window = max(5, min(STEPS, run.steps_done) // 40)
+        row_tasks = read_table(path, {"task": TEXT}).task.tolist()
+        _draw_by_task(upper, notebook_losses(own, run.log_every, row_tasks))
+        _draw_by_task(lower, true_losses(own, window))
+        upper.set_title(f"{size_of(run)}\nas the notebooks drew it", fontsize=8)
+        lower.set_title(f"true, over a task's last {window} steps", fontsize=8)
+    finish_panels(panels, "step")
+    add_legend(figure)
+    return figure
+
+
+def _draw_by_task(axes: Axes, losses: pd.DataFrame) -> None:
+    for task in TASKS:
+        own = losses[losses.task == task]
+        look = {"color": TASK_COLOURS[task], "linestyle": TASK_LINES[task], "linewidth": 1.3}
+        axes.plot(own.step, own.loss, label=task, **look)
+
+
+def longest_chain(runs: pd.DataFrame) -> pd.DataFrame:
+    """The most runs each of which starts from the weights that the one before it left."""
+    chains: dict[str | None, list[int]] = {}  # name of the last run -> the chain up to it
+    for place, run in enumerate(runs.itertuples()):
+        chains[run.run] = [*chains.get(run.starts_from, []), place]
+    return runs.iloc[max(chains.values(), key=len)]
+
+
+def course(losses: Sequence[float]) -> str:
+    """What becomes of a loss from run to run, in words."""
+    falls = sum(after < before for before, after in pairwise(losses))
+    rises = sum(after > before for before, after in pairwise(losses))
+    steps = f"falls {falls} of {len(losses) - 1} times, rises {rises}"
+    return f"{losses[0]:.3f} at first, {losses[-1]:.3f} at last ({steps})"
+
+
+def draw_carried_weights(folders: list[Path], published: Published) -> Figure:
+    """One panel per recipe; `folders` in the order of training."""
+    runs, epochs = read_runs(folders), read_epochs(folders)
+    runs["starts_from"] = [starts_from(Path(folder)) for folder in runs.folder]
+    recipes = dict(list(runs.groupby("recipe", sort=False)))
+    figure = new_figure(0.6 + 3.4 * len(recipes))
+    panels = figure.subplots(len(recipes), squeeze=False)[:, 0]
+    for axes, of_recipe in zip(panels, recipes.values(), strict=True):
+        _draw_chain(axes, of_recipe, epochs[epochs.task == "all"], published)
+        axes.set_title(_words_of_chain(longest_chain(of_recipe), published), fontsize=8)
+        scale_losses(axes)
+    panels[-1].set_xlabel("runs in the order of training; one point per epoch")
+    add_legend(figure, footnote="" if runs.stopped_early.all() else UNFINISHED)
+    return figure
+
+
+def _words_of_chain(chain: pd.DataFrame, published: Published) -> str:
+    names = chain.run.tolist()
+    rows = ", ".join(f"{rows:,}" for rows in sorted(chain.train_all.unique()))
+    words = f"{chain.recipe.iloc[0]}, {len(names)} runs on {rows} rows, {names[0]} to {names[-1]}:"
+    losses = {"measured": chain.best_eval_loss.tolist()}
+    if all(name in published.runs for name in names):
+        losses["published"] = [published.runs[name].best_eval_loss for name in names]
+    return "\n".join([words, *(f"{kind}: {course(each)}" for kind, each in losses.items())])
+
+
+def _draw_chain(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, published: Published) -> None:
+    start, ticks = 0.0, []
+    for place, (_, run) in enumerate(runs.iterrows()):
+        quoted: list[LoggedEpoch] = []
+        if run.run in published.runs:
+            quoted = published.runs[run.run].log
+        measured = of_run(epochs, run).eval_loss.tolist()
+        width = max(len(quoted), len(measured)) + 1.0
+        if place % 2:
+            axes.axvspan(start, start + width, color="#F2F2F2", linewidth=0)
+        hollow = {"linestyle": ":", "markerfacecolor": "white", "label": "published"}
+        _draw_part(axes, start, [e.eval_loss for e in quoted], color=GREY, marker="o", **hollow)
+        look = {"color": BLUE, "marker": "^", "label": "measured, from the base model"}
+        if pd.notna(run.starts_from):
+            look = {"color": ORANGE, "marker": "s", "label": "measured, weights carried over"}
+        _draw_part(axes, start, measured, **look)
+        ticks.append((start + width / 2, run.run + "*" * (not run.stopped_early)))
+        start += width
+    axes.set_xticks([x for x, _ in ticks], [name for _, name in ticks], rotation=35, ha="right")
+    axes.tick_params(axis="x", length=0)
+    axes.grid(axis="x", visible=False)
+    axes.set_xlim(0, start)
+    axes.set_ylabel(f"evaluation loss {PADDING[runs.padding_in_loss.iloc[0]]} padding")
+
+
+def _draw_part(axes: Axes, start: float, losses: list[float], **look: Any) -> None:
+    if losses:
+        x = [start + place + 1 for place in range(len(losses))]
+        axes.plot(x, losses, markersize=3.5, **look)
 
 
 if __name__ == "__main__":
-    run_stage(plot_losses, save_figure)
+    run_stage(plot_losses)

@@ -1,18 +1,20 @@
-"""One look for all figures: colours that survive colour blindness and print, and files that are
-the same bytes for the same data.
+"""One look for all figures, and files that are the same bytes for the same data.
 
 Colours are those of Okabe and Ito (2008), "Color Universal Design"; every series also differs in
-line style or marker, so that a figure can be read without colour.
+line style, marker or place, so that a figure can be read without colour. A figure has no title: it
+stands above the figure in the report.
 """
 
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import matplotlib
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import written_whole
@@ -20,18 +22,17 @@ from workflow_scripts.stage import Output, Setting
 
 BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "#767676"
 TASK_COLOURS = {"Selector": BLUE, "Decomposer": ORANGE, "Refiner": GREEN}
-TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
-TRAIN, EVAL, PUBLISHED = BLUE, ORANGE, GREY
 WIDTH = 7.2  # inches; figures are meant to be printed as wide as that
 SMALL = 7  # points; no text of a figure is smaller
 NOTE_INCHES = 0.19  # height of the small print
+WIDE_RANGE = 4  # a loss that falls to less than this part of itself has ticks at 1, 2, 5, 10 ...
 
 BASE_STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    "axes.titlesize": 10,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
     "axes.labelsize": 9,
-    "figure.titlesize": 10.5,
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
@@ -53,20 +54,31 @@ def save_figure(
     draw: Callable[[], Figure],
     svg: Annotated[Path, Output("the figure")],
     png: Annotated[Path, Output("the same, for a screen")],
-    title: Annotated[str, Setting("above the figure")] = "",
     note: Annotated[str, Setting("small print: the rows, the model and the seeds used")] = "",
     style: Annotated[
         dict | None, Setting('matplotlib settings over ours, e.g. {"font.size": 9}')
     ] = None,
 ) -> None:
-    """How every stage of a figure ends: no dates, no versions, no random ids in its files."""
+    """Draw a figure and write it: no dates, no versions, no random ids in its files."""
     with drawn_with(style):
         figure = draw()
-        label(figure, title, note)
+        add_note(figure, note)
         with written_whole(svg) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
         with written_whole(png) as temporary:
             figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def save_figures(
+    figures: dict[str, dict[str, Any]], draw: Callable[[dict[str, Any]], Figure], folder: Path
+) -> None:
+    """Write `<folder>/<name>.svg` and `.png` of each figure: name -> what `draw` draws it from.
+
+    Its `note` and `style`, where it has them, are those of `save_figure`.
+    """
+    for name, figure in figures.items():
+        files = (folder / f"{name}.{kind}" for kind in ("svg", "png"))
+        save_figure(lambda: draw(figure), *files, figure.get("note", ""), figure.get("style"))  # noqa: B023
 
 
 @contextlib.contextmanager
@@ -94,14 +106,12 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
     return figure
 
 
-def label(figure: Figure, title: str, note: str) -> None:
-    """The title above, the small print below."""
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+def add_note(figure: Figure, note: str) -> None:
     y = 0.25 * NOTE_INCHES / figure.get_figheight()
     figure.text(0.99, y, note, ha="right", fontsize=SMALL, color=GREY, style="italic")
 
 
-def legend_below(figure: Figure, columns: int = 4, footnote: str = "") -> None:
+def add_legend(figure: Figure, columns: int = 4, footnote: str = "") -> None:
     """One legend for all panels, under them, where it covers no data.
 
     Below it, where there is one, what a mark in the panels means.
@@ -129,3 +139,39 @@ def _keep_free(figure: Figure, inches: float) -> None:
     """Lay the panels out above a strip at the bottom of the figure."""
     fraction = inches / figure.get_figheight()
     figure.get_layout_engine().set(rect=(0, fraction, 1, 1 - fraction))
+
+
+def scale_losses(axes: Axes) -> None:
+    """A logarithmic loss axis, since the first steps lie far above all others; plain numbers.
+
+    To be called when everything is drawn on the axes and those that share its loss axis.
+    """
+    axes.set_yscale("log")
+    axes.margins(y=0.1)
+    low, high = axes.get_ylim()
+    wide = high > WIDE_RANGE * low
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(5))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
+def draw_interval(
+    axes: Axes, place: float, mean: tuple[float, float, float], text: str, **marker: Any
+) -> None:
+    """A mean with its low and high end, lying at a height; its number stands right of the panel."""
+    value, low, high = mean
+    look = {"marker": "o", "markersize": 5, "zorder": 3, "clip_on": False} | marker
+    axes.plot([low, high], [place, place], color=marker["color"], linewidth=1.6)
+    axes.plot(value, place, linestyle="none", **look)
+    axes.annotate(
+        text, (1, place), xycoords=axes.get_yaxis_transform(), xytext=(7, 0),
+        textcoords="offset points", va="center", fontsize=SMALL,
+    )  # fmt: skip
+
+
+def lay_rows(axes: Axes, last: float) -> None:
+    """Set out a panel of intervals, from the height 0 on top to `last`, on a scale of shares."""
+    axes.set(xlim=(0, 1), ylim=(last + 0.6, -0.6))
+    axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0, pad=7)

@@ -1,0 +1,275 @@
+"""Figures of scores: learning rate by batch size, execution accuracy, what each agent is worth."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from workflow_scripts.artifacts.published import Published
+from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.report.figures.losses import COUNTED, UNFINISHED
+from workflow_scripts.report.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    add_legend,
+    draw_interval,
+    lay_rows,
+    new_figure,
+    save_figures,
+)
+from workflow_scripts.report.frames import read_runs
+from workflow_scripts.report.means import LOWER_IS_BETTER, best_runs, held_out
+from workflow_scripts.report.models import ALL_AGENTS
+from workflow_scripts.report.numbers import rate
+from workflow_scripts.stage import Input, Setting, run_stage
+from workflow_scripts.tables import ANSWERS, RUN, SCORES, read_csv, read_table
+
+METRICS = {  # metric -> (title, its name in published.json)
+    "eval_loss": ("evaluation loss (lower is better)", "best_eval_loss"),
+    "rouge_l_decoded": ("ROUGE-L (higher is better)", "rouge_l_val"),
+    "exact_match_decoded": ("exact match (higher is better)", "exact_match_val"),
+}
+CELL = ["rate", "batch_size"]
+EQUAL = "#E9E9E9"  # a panel whose cells are all equal
+ROUNDING = 1e-9
+JUDGED = ("recipe", "run", "split", "idx", "task", "hardness", "execution_accuracy")
+GROUPS = {  # words -> column, value; the hardness of the gold SQL is in Spider's levels
+    **{task: ("task", task) for task in ("Decomposer", "Refiner")},
+    **{f"{level} SQL": ("hardness", level) for level in ("easy", "medium", "hard", "extra")},
+}
+SPLITS = {
+    "test": "held-out rows",
+    "val": "held-out rows",
+    "unseen": "databases never seen",
+    "other": "rows of another file",
+}
+MARKS = ((BLACK, "s"), (BLUE, "^"), (ORANGE, "o"), (GREEN, "D"))  # of the recipes, in their order
+
+
+def plot_scores(
+    figures: Annotated[
+        dict,
+        Setting('JSON, name -> what is drawn: {"mine": {"kind": "heatmap", "runs": [FOLDERS]}}'),
+    ],
+    answers: Annotated[Path, Input("answers.parquet")],
+    scores: Annotated[Path, Input("scores.parquet")],
+    published: Annotated[Published, Input("resources/published.json")],
+    folder: Annotated[Path, Setting("where the figures go")],
+    agents: Annotated[Path | None, Input("agents.csv, where agents were evaluated")] = None,
+) -> None:
+    def draw(figure: dict[str, Any]) -> Figure:
+        if figure["kind"] == "agents":
+            return draw_agents(read_csv(agents))
+        runs = read_runs(map(Path, figure["runs"]))
+        if figure["kind"] == "heatmap":
+            return draw_heatmap(runs, read_table(scores, SCORES), published)
+        columns = {name: ANSWERS[name] for name in JUDGED}
+        return draw_execution(executed_rows(read_table(answers, columns), best_runs(runs)))
+
+    save_figures(figures, draw, folder)
+
+
+# --- learning rate by batch size
+
+
+def measured_cells(runs: pd.DataFrame, scores: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """One row per recipe, learning rate (as used) and batch size: the mean over seeds.
+
+    `rows` that it is measured on, of all seeds together; `converged`: all trainings ended by
+    patience.
+    """
+    known = scores[(scores.split == "val") & (scores.task == "all")]
+    values = runs.merge(known[known.metric == metric], on=list(RUN)).assign(
+        rate=lambda run: run.used_learning_rate
+    )
+    return values.groupby(["recipe", *CELL], sort=False, as_index=False).agg(
+        value=("value", "mean"), rows=("val_all", "sum"), converged=("stopped_early", "all")
+    )
+
+
+def published_cells(published: Published, metric: str) -> pd.DataFrame:
+    name, rows = METRICS[metric][1], published.dataset.validation_rows
+    return pd.DataFrame(
+        {"rate": key[0], "batch_size": key[1], "value": getattr(run, name), "rows": rows}
+        for key, run in published.grid.items()
+    ).assign(converged=True)
+
+
+def best_cell(cells: pd.DataFrame, metric: str) -> tuple[float, int] | None:
+    """Learning rate and batch size with the lowest loss, or the highest score.
+
+    None where there is no other, where two share it, or where a score is ahead of the next by no
+    more than one row could make.
+    """
+    lower = metric in LOWER_IS_BETTER
+    if len(cells) < 2:
+        return None
+    first, second = cells.sort_values("value", ascending=lower).iloc[:2].itertuples()
+    lead = abs(first.value - second.value)
+    one_row = 0 if lower else 1 / first.rows
+    return (first.rate, first.batch_size) if lead > one_row + ROUNDING else None
+
+
+def draw_heatmap(runs: pd.DataFrame, scores: pd.DataFrame, published: Published) -> Figure:
+    """First row: what the notebooks printed. Below, one row per recipe: what was measured here."""
+    recipes = list(runs.recipe.unique())
+    measured = {metric: measured_cells(runs, scores, metric) for metric in METRICS}
+    measured = {metric: cells for metric, cells in measured.items() if cells.value.notna().all()}
+    figure = new_figure(0.6 + 1.1 * (1 + len(recipes)))
+    panels = figure.subplots(1 + len(recipes), len(measured), squeeze=False)
+    for column, (metric, cells) in zip(panels.T, measured.items(), strict=True):
+        grids = [published_cells(published, metric)]
+        grids += [cells[cells.recipe == recipe] for recipe in recipes]
+        scales = _scales(metric, grids, runs)
+        for axes, grid, scale in zip(column, grids, scales, strict=True):
+            _draw_grid(axes, grid, metric, scale)
+        column[0].set_title(METRICS[metric][0])
+        column[-1].set_xlabel("learning rate")
+    rows = [published.dataset.validation_rows]
+    rows += [_listed(runs[runs.recipe == recipe].val_all) for recipe in recipes]
+    for axes, name, n in zip(panels[:, 0], ["published", *recipes], rows, strict=True):
+        axes.set_ylabel(f"{name}\nn = {n}\nbatch size")
+    trained = f"Each run is trained on {_listed(runs.train_all)} rows."
+    add_legend(figure, footnote=f"{trained} {UNFINISHED * (not runs.stopped_early.all())}")
+    return figure
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    """Different numbers, the smallest first: "67" or "67, 264"."""
+    return ", ".join(f"{number:,}" for number in sorted(set(numbers)))
+
+
+def _scales(metric: str, grids: list[pd.DataFrame], runs: pd.DataFrame) -> list[Normalize]:
+    """The scale of each grid's colours: one for those whose values compare. Scores: 0 to 1."""
+    if metric not in LOWER_IS_BETTER:
+        return [Normalize(0, 1)] * len(grids)
+    counted = ["published", *runs.drop_duplicates("recipe")[COUNTED].itertuples(index=False)]
+    values: dict[Any, list[float]] = {}
+    for key, grid in zip(counted, grids, strict=True):
+        values.setdefault(key, []).extend(grid.value)
+    return [Normalize(min(values[key]), max(values[key])) for key in counted]
+
+
+def _draw_grid(axes: Axes, cells: pd.DataFrame, metric: str, scale: Normalize) -> None:
+    values = cells.pivot(index="batch_size", columns="rate", values="value")
+    equal = cells.value.nunique() == 1 < len(cells)
+    colours = colormaps["cividis_r" if metric in LOWER_IS_BETTER else "cividis"]
+    if equal:  # exact match 0 everywhere: no colour may suggest a spread
+        axes.set_facecolor(EQUAL)
+    else:
+        axes.imshow(values, cmap=colours, norm=scale, aspect="auto")
+    best = None if equal else best_cell(cells, metric)
+    for cell in cells.itertuples():
+        x, y = values.columns.get_loc(cell.rate), values.index.get_loc(cell.batch_size)
+        dark = not equal and _luminance(colours(scale(cell.value))) < 0.45
+        text = f"{cell.value:.3f}" + "*" * (not cell.converged)
+        colour = "white" if dark else BLACK
+        axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=8)
+        if (cell.rate, cell.batch_size) == best:
+            corner = (x - 0.46, y - 0.46)
+            axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=ORANGE, lw=2))
+    axes.set(xlim=(-0.5, len(values.columns) - 0.5), ylim=(len(values) - 0.5, -0.5))
+    axes.set_xticks(range(len(values.columns)), [rate(each) for each in values.columns])
+    axes.set_yticks(range(len(values)), [str(batch) for batch in values.index])
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+
+
+def _luminance(colour: tuple[float, float, float, float]) -> float:
+    """0 (black) to 1 (white), by the weights of Rec. 709 without linearising."""
+    return float(np.dot(colour[:3], (0.2126, 0.7152, 0.0722)))
+
+
+# --- execution accuracy
+
+
+def executed_rows(answers: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame:
+    """One row per held-out row whose gold SQL was executed, of each recipe's chosen run.
+
+    `execution_accuracy` is the mean over seeds. Test rows, or the run's validation rows where it
+    was asked no test rows, and rows of databases that no run saw and of another file.
+    """
+    own = answers[answers.run == answers.recipe.map(chosen)]
+    splits = own.groupby("recipe").split.transform(held_out)
+    own = own[(own.split == splits) | own.split.isin(["unseen", "other"])]
+    rows = own.dropna(subset=["hardness", "execution_accuracy"])
+    keys = ["recipe", "run", "split", "idx", "task", "hardness"]
+    rows = rows.groupby(keys, as_index=False).execution_accuracy.mean()
+    return rows.sort_values("recipe", key=lambda names: names.map(list(chosen).index))
+
+
+def draw_execution(rows: pd.DataFrame) -> Figure:
+    """One panel per kind of rows; per task and hardness, a line for each recipe."""
+    rows = rows.assign(panel=rows.split.map(SPLITS))
+    kinds = [name for name in dict.fromkeys(SPLITS.values()) if name in set(rows.panel)]
+    recipes = rows.drop_duplicates("recipe")
+    groups = [(words, key) for words, key in GROUPS.items() if (rows[key[0]] == key[1]).any()]
+    step = len(recipes) + 1  # places of one group: a line per recipe, and one left free
+    figure = new_figure(1.0 + 0.17 * step * len(groups) + 0.17 * len(recipes))
+    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
+    for axes, name in zip(panels, kinds, strict=True):
+        for place, recipe in enumerate(recipes.recipe):
+            own = rows[(rows.panel == name) & (rows.recipe == recipe)]
+            if len(own):
+                by_group = [own[own[column] == group] for _, (column, group) in groups]
+                _draw_recipe(axes, own, by_group, place, step)
+        axes.set(title=name, xlabel="execution accuracy")
+        lay_rows(axes, step * len(groups) - 2)
+    middles = [start + (step - 2) / 2 for start in range(0, step * len(groups), step)]
+    panels[0].set_yticks(middles, [words for words, _ in groups])
+    add_legend(figure, columns=1)
+    return figure
+
+
+def _draw_recipe(
+    axes: Axes, rows: pd.DataFrame, by_group: list[pd.DataFrame], place: int, step: int
+) -> None:
+    colour, marker = MARKS[place % len(MARKS)]
+    its = " (its validation rows)" * bool((rows.split == "val").all())
+    look = {"color": colour, "marker": marker}
+    look |= {"label": f"{rows.recipe.iloc[0]}: {rows.run.iloc[0]}{its}"}
+    for start, group in zip(range(place, step * len(by_group), step), by_group, strict=True):
+        if len(group):
+            mean = mean_over_rows(group.execution_accuracy)
+            draw_interval(axes, start, mean, f"{mean[0]:.2f}, n = {len(group)}", **look)
+
+
+# --- the agents
+
+
+def draw_agents(scores: pd.DataFrame) -> Figure:
+    """Execution accuracy of the agents in each setup, one panel per set of databases."""
+    setups, splits = list(scores.setup.unique()), list(scores.split.unique())
+    titles = SPLITS | {"test": "databases that training rows ask of"}
+    figure = new_figure(0.8 + 0.26 * len(setups))
+    panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
+    for axes, split in zip(panels, splits, strict=True):
+        own = scores[scores.split == split]
+        n = own.n.mode()[0]
+        for line in own.itertuples():
+            together = line.setup == ALL_AGENTS
+            colour = ORANGE if line.setup.startswith("without") else GREEN
+            look = {"color": BLUE, "marker": "D"} if together else {"color": colour}
+            mean = (line.value, line.low, line.high)
+            text = f"{line.value:.2f}" + (f", n = {line.n}" if line.n != n else "")
+            draw_interval(axes, setups.index(line.setup), mean, text, **look)
+            if together:
+                axes.axvline(line.value, color=BLUE, linewidth=1, linestyle=":")
+        axes.set(title=titles[split], xlabel=f"execution accuracy (n = {n})")
+        lay_rows(axes, len(setups) - 1)
+    panels[0].set_yticks(range(len(setups)), setups)
+    return figure
+
+
+if __name__ == "__main__":
+    run_stage(plot_scores)
