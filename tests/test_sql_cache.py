@@ -71,40 +71,21 @@ def test_a_damaged_entry_is_noticed_and_made_anew(open_cache, database, tmp_path
         path.write_bytes(spoiled[damage])
     cache = open_cache()
     assert cache.execute(database, SELECT).rows == ROWS and cache.executed == 1
-    assert path.read_bytes()[32:34] == data[32:34]
-    assert open_cache().execute(database, SELECT).rows == ROWS
+    again = open_cache()
+    assert again.execute(database, SELECT).rows == ROWS and again.executed == 0
 
 
-def test_a_timeout_is_kept_with_its_limit(open_cache, database):
+def test_other_seconds_or_steps_are_another_question(open_cache, database):
     assert open_cache().execute(database, ENDLESS, 0.2).status == "timeout"
     cache = open_cache()
-    assert cache.execute(database, ENDLESS, 0.1).status == "timeout" and cache.executed == 0
+    assert cache.execute(database, ENDLESS, 0.2).status == "timeout" and cache.executed == 0
     assert cache.execute(database, ENDLESS, 0.3).status == "timeout" and cache.executed == 1
-
-
-def test_steps_are_kept_and_answer_for_every_limit_from_their_number(open_cache, database):
-    """A gold runs without a limit; the same SQL as a prediction is then not run again."""
-    count = (
-        "WITH c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 2000) SELECT max(x) FROM c"
-    )
-    steps = open_cache().execute(database, count).steps
-    assert steps >= 10_000 and steps % 1000 == 0
-    cache = open_cache()
-    assert cache.execute(database, count).steps == steps
-    assert cache.execute(database, count, steps=steps).ok and cache.executed == 0
-    stopped = cache.execute(database, count, steps=5000)
-    assert (stopped.status, cache.executed) == ("step limit", 1)
+    stopped = cache.execute(database, ENDLESS, steps=5000)
+    assert (stopped.status, cache.executed) == ("step limit", 2)
     assert stopped.error == "no answer within 5,000 steps of SQLite"
-    assert open_cache().execute(database, count, steps=5000) == stopped
-    assert cache.execute(database, count, steps=6000).status == "step limit" and cache.executed == 2
-    assert cache.execute(database, count).rows == [(2000,)] and cache.executed == 3
-
-
-def test_a_timeout_says_nothing_of_fewer_steps(open_cache, database):
-    cache = open_cache()
-    assert "s of processor time" in cache.execute(database, ENDLESS, 0.2, steps=10**15).error
-    assert cache.execute(database, ENDLESS, 0.2).status == "timeout" and cache.executed == 1
-    assert cache.execute(database, ENDLESS, 0.2, steps=5000).status == "step limit"
+    assert open_cache().execute(database, ENDLESS, steps=5000) == stopped
+    assert cache.execute(database, ENDLESS, steps=6000).status == "step limit"
+    assert cache.executed == 3
 
 
 def test_chance_the_clock_and_locks_are_not_kept_on_disk(open_cache, database, tmp_path):

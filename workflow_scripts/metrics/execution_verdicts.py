@@ -7,7 +7,7 @@ from pathlib import Path
 from workflow_scripts.metrics import compare
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.metrics.sql_match import sql_match
-from workflow_scripts.sql.cache import CachedSandbox, Job
+from workflow_scripts.sql.cache import CachedSandbox, Job, one_spelling
 from workflow_scripts.sql.databases import instances
 from workflow_scripts.sql.parse import joined_operators, orders_rows, without_distinct
 from workflow_scripts.sql.sandbox import Result
@@ -120,10 +120,12 @@ def _executed(cases: list[Case], sandbox: CachedSandbox, repeat: int) -> list[_E
 
 
 def _results(cases: list[Case], sandbox: CachedSandbox) -> tuple[list[Result], list[Result]]:
-    """(of the golds, of the predictions)."""
+    """(of the golds, of the predictions); a prediction that is the gold is not run again."""
     golds = sandbox.map(Job(case.database, case.gold) for case in cases)
     jobs = (
-        Job(case.database, case.prediction or "", steps_allowed(gold))
+        Job(case.database, case.gold)
+        if one_spelling(case.prediction or "") == one_spelling(case.gold)
+        else Job(case.database, case.prediction or "", steps_allowed(gold))
         for case, gold in zip(cases, golds, strict=True)
     )
     return golds, sandbox.map(jobs)

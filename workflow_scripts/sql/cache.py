@@ -1,18 +1,17 @@
-"""Every distinct (database, SQL) is executed once: answers are kept in memory and on disk.
+"""Every distinct (database, SQL) is executed once: results are kept in memory and on disk.
 
-An answer's address is made of what it depends on: the bytes of the database file, the SQL, the
-limits, the worker's code and SQLite's version. Each is one small file that carries its own
-checksum; an entry that was cut short or changed by hand is dropped and made anew. What depends on
-the clock or on chance stays in memory only, and errors that may be gone in a moment (a locked file)
-are not kept at all. Files and no database hold the answers, because jobs on several machines of a
-cluster share them, and SQLite's locks can't be relied upon over network disks.
+A result's key is made of what it depends on: the bytes of the database file, the SQL, the limits,
+the worker's code and SQLite's version. Each is one small file; one that was cut short or changed
+by hand is dropped and made again. What depends on the clock or on chance stays in memory only, and
+errors that may be gone in a moment (a locked file) are not kept at all. Files and no database hold
+the results, because jobs on several machines of a cluster share them, and SQLite's locks can't be
+relied upon over network disks.
 """
 
 import contextlib
 import functools
 import hashlib
 import json
-import math
 import os
 import re
 import sqlite3
@@ -46,15 +45,8 @@ class Job(NamedTuple):
     steps: int | None = None
 
 
-class Allowance(NamedTuple):
-    """What a statement was let use: seconds of processor time, steps (None: any number)."""
-
-    seconds: float
-    steps: int | None
-
-
 class CachedSandbox:
-    """A `Sandbox` that remembers; `folder` None keeps answers in memory only.
+    """A `Sandbox` that remembers; `folder` None keeps results in memory only.
 
     Safe to call from several threads, and several processes may share the folder.
     """
@@ -63,7 +55,7 @@ class CachedSandbox:
         self.sandbox = sandbox
         self.folder = Path(folder) if folder else None
         self.executed = 0  # statements that really ran
-        self._memory: dict[str, tuple[Result, Allowance]] = {}
+        self._memory: dict[str, Result] = {}
 
     def execute(
         self,
@@ -74,24 +66,21 @@ class CachedSandbox:
         repeat: int = 0,
         steps: int | None = None,
     ) -> Result:
-        """As `Sandbox.execute`. A kept time-out answers for every limit up to its own, a kept
-        result for every limit from what it took. The times of a rival are kept too, so that a
-        report repeats its figures."""
-        allowed = Allowance(seconds or self.sandbox.limits.seconds, steps)
+        """As `Sandbox.execute`. The times of a race are kept too: a report repeats its figures."""
+        asked = (sql, seconds or self.sandbox.limits.seconds, rival, repeat, steps)
         try:
-            key = self._key(database, sql, rival, repeat)
+            key = self._key(database, asked)
         except OSError:  # no such file: the sandbox says so
-            return self.sandbox.execute(database, sql, allowed.seconds)
-        kept = self._memory.get(key) or self._load(key)
-        if kept and _answers(*kept, allowed):
-            return kept[0]
-        self.executed += 1
-        result = self.sandbox.execute(database, sql, allowed.seconds, rival, repeat, steps)
-        if any(passing in (result.error or "") for passing in PASSING):
-            return result
-        self._memory[key] = result, allowed
-        if not UNSTEADY.search(sql):
-            self._save(key, result, allowed)
+            return self.sandbox.execute(database, *asked)
+        result = self._memory.get(key) or self._load(key)
+        if result is None:
+            self.executed += 1
+            result = self.sandbox.execute(database, *asked)
+            if any(passing in (result.error or "") for passing in PASSING):
+                return result
+            if not UNSTEADY.search(sql):
+                self._save(key, result)
+        self._memory[key] = result
         return result
 
     def map(self, jobs: Iterable[tuple]) -> list[Result]:
@@ -111,40 +100,32 @@ class CachedSandbox:
     def _run(self, job: Job) -> Result:
         return self.execute(job.database, job.sql, steps=job.steps)
 
-    def _key(self, database: Path | str, sql: str, rival: str | None, repeat: int) -> str:
-        limits = {**vars(self.sandbox.limits), "seconds": None}
+    def _key(self, database: Path | str, asked: tuple) -> str:
         versions = [code_digest("workflow_scripts.sql.worker"), sqlite3.sqlite_version]
-        about = [versions, contents_digest(Path(database)), limits, sql, rival, repeat]
+        about = [versions, contents_digest(Path(database)), vars(self.sandbox.limits), asked]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key[2:]
 
-    def _load(self, key: str) -> tuple[Result, Allowance] | None:
+    def _load(self, key: str) -> Result | None:
         if self.folder is None:
             return None
         try:
-            data = self._path(key).read_bytes()
-            checksum, packed = data[:32], data[32:]
-            if hashlib.sha256(key.encode() + packed).digest() != checksum:
-                return None
-            entry = json.loads(zlib.decompress(packed))
+            kept, message = json.loads(zlib.decompress(self._path(key).read_bytes()))
         except (OSError, zlib.error, ValueError):
             return None
-        self._memory[key] = result_of(entry["result"]), Allowance(*entry["allowed"])
-        return self._memory[key]
+        return result_of(message) if kept == key else None
 
-    def _save(self, key: str, result: Result, allowed: Allowance) -> None:
+    def _save(self, key: str, result: Result) -> None:
         if self.folder is None:
             return
-        entry = {"result": message_of(result), "allowed": allowed}
-        packed = zlib.compress(json.dumps(entry).encode(), 1)
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed into place without a sync: a torn entry fails its checksum and is made anew.
+        # Renamed into place without a sync: a torn entry fails zlib's checksum and is made again.
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".")
         with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(key.encode() + packed).digest() + packed)
+            file.write(zlib.compress(json.dumps([key, message_of(result)]).encode(), 1))
         os.replace(name, path)
 
 
@@ -156,16 +137,6 @@ def one_spelling(sql: str) -> tuple[str, ...]:
     parts = QUOTED_OR_COMMENT.split(sql.strip(BLANKS))  # the odd ones are quotes and comments
     parts[::2] = (re.sub(f"[{BLANKS}]+", " ", part).translate(LOWER) for part in parts[::2])
     return tuple(parts)
-
-
-def _answers(result: Result, within: Allowance, asked: Allowance) -> bool:
-    """Whether a result found within one allowance also tells what happens within another."""
-    had, most = (math.inf if steps is None else steps for steps in (within.steps, asked.steps))
-    if result.status == "timeout":
-        return asked.seconds <= within.seconds and most >= had
-    if result.status == "step limit":  # its message names the limit
-        return result.seconds <= asked.seconds and most == had
-    return result.seconds <= asked.seconds and most >= result.steps
 
 
 def contents_digest(database: Path) -> str:

@@ -10,23 +10,22 @@ import json
 import math
 import os
 import queue
-import select
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, Self
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql import worker as worker_module
-from workflow_scripts.sql.worker import FRAME
 
 # The worker limits its processor time. By the clock it gets so many times as much and a few seconds
 # more, for a busy machine or a slow disk, then the parent kills it.
 CLOCK_FACTOR = 4
 GRACE_SECONDS = 4.0
+COMMAND = [sys.executable, "-I", "-S", worker_module.__file__]
 KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python's own libraries
 
 
@@ -99,63 +98,38 @@ def message_of(result: Result) -> dict[str, Any]:
     return {**vars(result), "rows": rows}
 
 
-class WorkerGone(Exception):
-    """The worker process ended, or had to be ended, before it answered."""
-
-
 class _Worker:
     """One process that runs a statement at a time."""
 
     def __init__(self, memory_mb: int):
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", worker_module.__file__, str(memory_mb)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
-            cwd="/",
-            bufsize=0,
-        )
-
-    def ask(self, request: dict) -> dict:
-        """Raises WorkerGone when no answer came in time or the process died."""
-        data = json.dumps(request).encode()
-        try:
-            _write_all(self.process.stdin.fileno(), FRAME.pack(len(data)) + data)
-        except OSError as error:
-            raise WorkerGone from error
-        end = time.monotonic() + CLOCK_FACTOR * request["seconds"] + GRACE_SECONDS
-        (size,) = FRAME.unpack(self._read(FRAME.size, end))
-        return json.loads(self._read(size, end + GRACE_SECONDS))
-
-    def _read(self, size: int, end: float) -> bytes:
-        parts, left = [], size
-        while left:
-            ready, _, _ = select.select(
-                [self.process.stdout], [], [], max(0, end - time.monotonic())
+        self.pipe, theirs = Pipe()
+        with theirs:
+            self.process = subprocess.Popen(
+                [*COMMAND, str(theirs.fileno()), str(memory_mb)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
+                cwd="/",
             )
-            part = os.read(self.process.stdout.fileno(), min(left, 2**20)) if ready else b""
-            if not part:
-                raise WorkerGone
-            parts.append(part)
-            left -= len(part)
-        return b"".join(parts)
+
+    def ask(self, request: dict) -> dict | None:
+        """None when no answer came in time or the process died."""
+        try:
+            self.pipe.send_bytes(json.dumps(request).encode())
+            in_time = self.pipe.poll(CLOCK_FACTOR * request["seconds"] + GRACE_SECONDS)
+            return json.loads(self.pipe.recv_bytes()) if in_time else None
+        except (OSError, EOFError):
+            return None
 
     def stop(self) -> int:
         """End the process if it still runs; its exit code, negative for a signal."""
+        self.pipe.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(0.05)
         self.process.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            with contextlib.suppress(OSError):
-                pipe.close()
         return self.process.wait()
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]
 
 
 class Sandbox:
@@ -180,7 +154,6 @@ class Sandbox:
         for _ in range(self.workers):
             worker = self._idle.get()
             if worker is not None:
-                worker.process.stdin.close()
                 worker.stop()
             self._idle.put(None)
 
@@ -211,19 +184,18 @@ class Sandbox:
         try:
             worker = worker or _Worker(self.limits.memory_mb)
             answer = worker.ask(request)
-        except WorkerGone:
-            code, worker = worker.stop(), None
-            return result_of(_last_words(code, request))
+            if answer is None:
+                code, worker = worker.stop(), None
+                answer = _last_words(code, request)
+            elif answer.pop("retire", False):
+                worker.stop()
+                worker = None
+            return result_of(answer)
         except BaseException:
             if worker is not None:
                 worker.stop()
             worker = None
             raise
-        else:
-            if answer.pop("retire", False):
-                worker.stop()
-                worker = None
-            return result_of(answer)
         finally:
             self._idle.put(worker)
 

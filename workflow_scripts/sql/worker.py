@@ -1,6 +1,6 @@
-"""The process that runs a stranger's SQL: reads requests on stdin, answers on stdout, owns nothing.
+"""The process that runs untrusted SQL: it answers requests over a pipe and has no privileges.
 
-It stands alone (standard library only) and is started by `execute.Sandbox` without the caller's
+It stands alone (standard library only) and is started by `sandbox.Sandbox` without the caller's
 environment. What keeps it harmless, from the outside in: resource limits of the operating system
 (memory, no file may grow, few handles), a timer that kills the process when a statement stays too
 long, a read-only connection with SQLite's own limits, an authorizer that lets nothing through but
@@ -8,23 +8,23 @@ reading, and a count of rows and bytes. A statement may also be given a number o
 instructions of SQLite's virtual machine: they are the same on every machine. A second timer then
 ends a statement that does not come to its next thousand steps, because one of them is a call that
 looks for a long text in another or prints a number with a billion digits. The time limits are of
-processor time, so that a busy machine changes no verdict; the parent watches the clock. A frame is
-a big-endian length of 4 bytes, then JSON.
+processor time, so that a busy machine changes no verdict; the parent watches the clock. Requests
+and answers are JSON, so that nothing which the worker sends can run in the parent.
 """
 
+import contextlib
 import json
 import re
 import resource
 import signal
 import sqlite3
 import stat
-import struct
 import sys
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 from urllib.parse import quote
 
-FRAME = struct.Struct(">I")
 KILL_AFTER = 0.5  # seconds past the limit before the timer ends a call that SQLite can't interrupt
 BUSY_SECONDS = 0.5
 STEPS = 1000  # steps between two looks at the limits
@@ -323,19 +323,17 @@ def lock_down(memory_mb: int) -> None:
 
 
 def main() -> None:
-    lock_down(int(sys.argv[1]))
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-    while len(head := source.read(FRAME.size)) == FRAME.size:
-        request = json.loads(source.read(FRAME.unpack(head)[0]))
-        answer = answer_to(request)
-        try:
-            data = json.dumps(answer).encode()
-        except MemoryError:
-            data = json.dumps(
-                {"status": "error", "error": "out of memory", "seconds": 0, "retire": True}
-            ).encode()
-        sink.write(FRAME.pack(len(data)) + data)
-        sink.flush()
+    """Answer until the parent closes its end."""
+    pipe = Connection(int(sys.argv[1]))
+    lock_down(int(sys.argv[2]))
+    with contextlib.suppress(EOFError):
+        while True:
+            answer = answer_to(json.loads(pipe.recv_bytes()))
+            try:
+                data = json.dumps(answer).encode()
+            except MemoryError:
+                data = b'{"status": "error", "error": "out of memory", "retire": true}'
+            pipe.send_bytes(data)
 
 
 if __name__ == "__main__":
