@@ -38,6 +38,7 @@ from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.domains import domain_names
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.model.fetch import SOURCE
 from workflow_scripts.origin import (
     keep_apart,
     model_used,
@@ -135,9 +136,10 @@ def training_inputs(wildcards):
     base = base_folder(model_of(config, wildcards.recipe))
     folders = {"base": base, "random": RANDOM_BASE.format(seed=wildcards.seed)}
     folder = folders.get(starts_from, f"{run}/model")
+    source = [f"{folder}/{SOURCE}"] if folder.startswith(f"{HUB}/") else []
     return {
         **sample_files(wildcards.recipe, wildcards.run, wildcards.seed),
-        "base": [f"{folder}/{name}" for name in MODEL_FILES],
+        "base": [f"{folder}/{name}" for name in MODEL_FILES] + source,
     }
 
 

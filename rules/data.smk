@@ -107,12 +107,12 @@ FROM_HUB = {
 # Where only the login node of a cluster has a network: `snakemake fetch_rows fetch_base_models`.
 rule fetch_base_models:
     input:
-        expand("{folder}/{file}", folder=FROM_HUB, file=MODEL_FILES),
+        expand("{folder}/{file}", folder=FROM_HUB, file=[*MODEL_FILES, SOURCE]),
 
 
 rule fetch_base_model:
     output:
-        expand(f"{HUB}/{{{{hub_model}}}}/{{file}}", file=MODEL_FILES),
+        expand(f"{HUB}/{{{{hub_model}}}}/{{file}}", file=[*MODEL_FILES, SOURCE]),
     log:
         "logs/data/fetch_base_model_{hub_model}.log",
     wildcard_constraints:

@@ -3,12 +3,14 @@
 import hashlib
 import http.server
 import io
+import random
 import re
 import threading
 import zipfile
 
 import gdown
 import pytest
+import requests
 from shell import run_module
 
 from workflow_scripts.data.fetch import fetch
@@ -58,9 +60,8 @@ def server():
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     """gdown's retries wait for seconds, and a proxy would keep us from our own server."""
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    download = gdown.download
-    monkeypatch.setattr(gdown, "download", lambda **how: download(**(how | {"retries": 0})))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(random, "uniform", lambda *_: 0.01)
 
 
 def only(folder):
@@ -103,23 +104,25 @@ def test_without_a_checksum_it_is_always_fetched(server, tmp_path):
     assert out.read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("known", [True, False])
-def test_a_broken_download_publishes_nothing_and_resumes_if_it_can_be_checked(
-    server, tmp_path, known
-):
+def test_a_broken_download_is_resumed_by_the_same_command(server, tmp_path):
+    server.cut = 1_500_000
+    fetch(server.address, tmp_path / "rows.jsonl", BLOB)
+    assert (tmp_path / "rows.jsonl").read_bytes() == CONTENT
+    assert max(server.requests) > 0
+    assert only(tmp_path) == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize("checksum", [BLOB, ""])
+def test_a_download_that_stays_broken_publishes_nothing(server, tmp_path, checksum):
     out = tmp_path / "rows.jsonl"
     out.write_bytes(b"old")
-    checksum = BLOB if known else ""
-    server.cut = 1_500_000
+    server.cut = 0
     with pytest.raises(EssenceError, match=r"could not be fetched .*set data.source: path"):
         fetch(server.address, out, checksum)
-    assert out.read_bytes() == b"old"
+    assert out.read_bytes() == b"old" and only(tmp_path) == ["rows.jsonl"]
     server.cut = None
-    server.requests.clear()
     fetch(server.address, out, checksum)
     assert out.read_bytes() == CONTENT
-    assert (max(server.requests) > 0) == known
-    assert only(tmp_path) == ["rows.jsonl"]
 
 
 def test_a_wrong_checksum_keeps_nothing(server, tmp_path):
@@ -147,31 +150,93 @@ def test_unreachable_addresses_say_what_to_do(server, tmp_path, end):
     assert only(tmp_path) == []
 
 
-def test_the_file_sharing_service_goes_by_id(tmp_path, monkeypatch, capsys):
-    asked = []
+# The pages of the service, as far as they matter here.
+CONFIRM = """<!DOCTYPE html><html><head><title>Virus scan warning</title></head><body>
+<p class="uc-warning-caption">Google Drive can't scan this file for viruses.</p>
+<form id="download-form" action="https://drive.usercontent.google.com/download" method="get"> \
+<input type="submit" value="Download anyway"/><input type="hidden" name="id" value="1_abc"> \
+<input type="hidden" name="export" value="download"><input type="hidden" name="confirm" value="t"> \
+<input type="hidden" name="uuid" value="8a1f"></form></body></html>"""
+QUOTA = """<!DOCTYPE html><html><head><title>Google Drive - Quota exceeded</title></head><body>
+<p class="uc-error-caption">Sorry, you can't view or download this file at this time.</p>
+<p class="uc-error-subcaption">Too many users have viewed or downloaded this file recently.</p>
+</body></html>"""
+LOGIN = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>"
+ZIP = {"Content-Disposition": 'attachment; filename="sql-llama-data.zip"'}
 
-    def download(url, output, **how):
-        asked.append((url, how["use_cookies"], how["resume"]))
-        with open(output, "wb") as file:
-            file.write(zipped(data__rows_jsonl=CONTENT, data__readme="hello"))
 
-    monkeypatch.setattr(gdown, "download", download)
-    out = tmp_path / "rows.jsonl"
+class Service(Server):
+    """The file-sharing service: `page`, if there is one, comes first, then the confirmed file."""
+
+    page, page_headers = "", {}
+
+    def do_GET(self):
+        kind = type(self)
+        kind.requests.append(self.path)
+        body, headers = zipped(data__rows_jsonl=CONTENT, data__readme="hello"), ZIP
+        if kind.page and "confirm=t" not in self.path:
+            body, headers = kind.page.encode(), kind.page_headers
+        self.send_response(200)
+        content = "text/html" if body[:1] == b"<" else "application/octet-stream"
+        for name, value in {**headers, "Content-Type": content}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def service(monkeypatch):
+    """The service on loopback. gdown itself asks; only the host of its requests is replaced."""
+    Mine = type("Mine", (Service,), {"requests": []})
+    send = requests.adapters.HTTPAdapter.send
+
+    def send_to_loopback(adapter, request, **how):
+        host = f"http://127.0.0.1:{listening.server_port}"
+        request.url = re.sub(r"^https://[a-z.]*google\.com", host, request.url)
+        return send(adapter, request, **how)
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mine) as listening:
+        threading.Thread(target=listening.serve_forever, args=[0.01], daemon=True).start()
+        monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send_to_loopback)
+        yield Mine
+        listening.shutdown()
+
+
+@pytest.mark.parametrize("page", ["", CONFIRM])
+def test_the_file_sharing_service_goes_by_id(service, tmp_path, capsys, page):
+    service.page, out = page, tmp_path / "rows.jsonl"
     fetch("drive:1_abc", out, BLOB)
-    assert asked == [("https://drive.google.com/file/d/1_abc/view", False, True)]
-    assert out.read_bytes() == CONTENT
+    assert out.read_bytes() == CONTENT and only(tmp_path) == ["rows.jsonl"]
+    assert service.requests[0] == "/uc?id=1_abc"
+    assert len(service.requests) == (2 if page else 1)
     assert "https://drive.google.com/file/d/1_abc/view" in capsys.readouterr().out
 
 
-def test_the_file_sharing_service_refuses(tmp_path, monkeypatch):
-    def download(**_):
-        raise gdown.FileURLRetrievalError("\n\n\tToo many users have viewed\n or downloaded it")
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (QUOTA, "Too many users have viewed or downloaded this file recently"),
+        (LOGIN, "Cannot retrieve the public link of the file"),
+    ],
+)
+def test_a_page_of_the_service_is_not_taken_for_rows(service, tmp_path, page, said):
+    service.page, out = page, tmp_path / "rows.jsonl"
+    cure = "download it by hand from https://drive.google.com/file/d/1_abc/view and set data.source"
+    with pytest.raises(EssenceError, match=cure) as caught:
+        fetch("drive:1_abc", out, BLOB)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert only(tmp_path) == []
+    service.page = ""
+    fetch("drive:1_abc", out, BLOB)
+    assert out.read_bytes() == CONTENT
 
-    monkeypatch.setattr(gdown, "download", download)
-    with pytest.raises(
-        EssenceError, match=r"\(Too many users have viewed or downloaded it\); down"
-    ):
-        fetch("drive:1_abc", tmp_path / "rows.jsonl")
+
+def test_a_page_under_the_name_of_the_file_is_not_taken_for_rows(service, tmp_path):
+    service.page, service.page_headers = LOGIN, ZIP
+    with pytest.raises(EssenceError, match=r"answered with a web page instead of the file"):
+        fetch("drive:1_abc", tmp_path / "rows.jsonl", BLOB)
+    assert only(tmp_path) == []
 
 
 def test_no_space_is_said_as_such(tmp_path, monkeypatch):

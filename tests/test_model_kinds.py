@@ -1,16 +1,13 @@
 """Models of other kinds and in other forms: made on the spot, converted, trained, asked."""
 
 import importlib.util
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import sample_rows
 import tiny_model
-import torch
-from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
-from model_kinds import KINDS, mt5, saved
+from model_kinds import KINDS, saved
 from transformers import AutoTokenizer
 
 from workflow_scripts.agents.model import FineTuned
@@ -18,7 +15,7 @@ from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.settings import Lora, ModelSettings
 from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, sha256
+from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import render_prompt
 from workflow_scripts.model import fetch
 from workflow_scripts.model import predict as answering
@@ -83,76 +80,11 @@ def test_what_cannot_be_converted(tmp_path):
         convert(tmp_path / "nowhere", tmp_path / "out")
     saved(tmp_path / "hub", "ByT5")
     (tmp_path / "hub/config.json").write_text("{}")
-    with pytest.raises(EssenceError, match=r"transformers cannot read it .*SentencePiece"):
+    with pytest.raises(EssenceError, match=r"transformers cannot read it .*gguf"):
         convert(tmp_path / "hub", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     with pytest.raises(EssenceError, match="a SimpleNamespace has no fast form"):
         with_tokenizer_json(SimpleNamespace(is_fast=False))
-
-
-@pytest.fixture
-def hub(tmp_path, monkeypatch):
-    """A hub with one model: the folder hub/."""
-    folder = tmp_path / "hub"
-
-    def download(name, file, revision):
-        if not (folder / file).is_file():
-            raise EntryNotFoundError(f"404: no {file} of {name} at {revision}")
-        return str(folder / file)
-
-    def snapshot(name, revision, allow_patterns, ignore_patterns):
-        found = tmp_path / "snapshot"
-        shutil.rmtree(found, ignore_errors=True)
-        found.mkdir()
-        for path in folder.iterdir():
-            if any(path.match(pattern) for pattern in allow_patterns):
-                shutil.copy(path, found)
-        return str(found)
-
-    class Api:
-        def list_repo_files(self, name, revision):
-            return [path.name for path in folder.iterdir()]
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot)
-    monkeypatch.setattr("huggingface_hub.HfApi", Api)
-    return folder
-
-
-def test_a_model_of_the_hub_is_taken_as_it_is_and_its_template_with_it(hub, tmp_path):
-    tiny_model.make_causal_base(hub, tiny_model.CHAT)
-    weights, out = sha256(hub / "model.safetensors"), tmp_path / "out"
-    fetch.fetch("some/model", "main", out, weights)
-    assert sorted(path.name for path in out.iterdir()) == sorted(fetch.FILES)
-    assert sha256(out / "model.safetensors") == weights
-    assert AutoTokenizer.from_pretrained(out).chat_template == tiny_model.CHAT
-    with pytest.raises(EssenceError, match=rf"has weights {weights}, not {'0' * 64}"):
-        fetch.fetch("some/model", "main", tmp_path / "other", "0" * 64)
-
-
-@pytest.mark.parametrize("form", ["pytorch_model.bin", "parts"])
-def test_a_model_of_another_form_is_converted(hub, tmp_path, form):
-    model, tokenizer = mt5()
-    tokenizer.save_pretrained(hub)
-    model.save_pretrained(hub, max_shard_size="2KB" if form == "parts" else "1GB")
-    if form != "parts":
-        (hub / "model.safetensors").unlink()
-        torch.save(model.state_dict(), hub / form)
-    fetch.fetch("some/model", "main", tmp_path / "out")
-    kept, state = load_model(tmp_path / "out").state_dict(), model.state_dict()
-    assert all(kept[name].equal(state[name]) for name in kept)
-    said = "are \\d+ files. Set model.sha256 to null" if form == "parts" else "has weights"
-    with pytest.raises(EssenceError, match=said):
-        fetch.fetch("some/model", "main", tmp_path / "other", "0" * 64)
-
-
-def test_without_network_the_cure_is_told(hub, tmp_path, monkeypatch):
-    def download(*_, **__):
-        raise LocalEntryNotFoundError("offline")
-
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
-    with pytest.raises(EssenceError, match=r"could not get a/b at main \(offline\).*by hand"):
-        fetch.fetch("a/b", "main", tmp_path / "out")
 
 
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"

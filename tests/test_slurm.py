@@ -55,7 +55,7 @@ def test_the_login_node_fetches_what_is_verified(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     known = json.loads((ROOT / "resources/report_files.json").read_text())
     assert f"--git-blob {known['raw']['git_blob_sha1']}" in done.stdout + done.stderr
-    assert f"--sha256 {known['base_model']['sha256']}" in done.stdout + done.stderr
+    assert f"--name {known['base_model']['name']} --revision 2f1fd09" in done.stdout + done.stderr
 
 
 def test_runs_on_the_cluster_equal_local_ones(cluster, smoke, project):

@@ -158,7 +158,9 @@ class BaseModelKeys(Section):
     base: Text = setting("Folder of the base model or its name on the model hub.", None)
     revision: str | None = setting("On the hub: commit, tag or branch.", None)
     sha256: str | None = setting(
-        "On the hub: checksum of model.safetensors.", None, pattern="^[0-9a-f]{64}$"
+        "On the hub: checksum of the weights, downloaded or converted.",
+        None,
+        pattern="^[0-9a-f]{64}$",
     )
     architecture: Literal["encoder-decoder", "causal"] = setting("The base's.", "encoder-decoder")
     lora: Lora | None = setting("Train adapters; null: the weights. Only with causal.", None)

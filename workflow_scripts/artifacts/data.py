@@ -31,6 +31,7 @@ class BaseModelFile(Artifact):
 
     name: str
     file: str
+    note: str  # what the checksum is of
     bytes: int
     sha256: str
 

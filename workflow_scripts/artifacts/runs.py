@@ -103,11 +103,22 @@ class Git(Artifact):
     dirty: bool | None
 
 
+class ModelSource(Artifact):
+    """source.json beside a downloaded model: what it is and what it was made from."""
+
+    name: str  # on the hub
+    commit: str
+    downloaded: dict[str, str]  # file -> sha256
+    made: list[str]  # files that the repository lacks
+    sentence: str | None  # how the weights compare with the report's
+
+
 class Base(Artifact):
-    """The model that a run started from."""
+    """The model that a run started from; `source`: where it was downloaded from, if it was."""
 
     folder: str
     digest: str
+    source: ModelSource | None = None
 
     @property
     def run(self) -> str | None:

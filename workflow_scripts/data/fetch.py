@@ -8,7 +8,6 @@ inside a zip; the .jsonl in it is unpacked and the zip dropped.
 """
 
 import errno
-import hashlib
 import shutil
 import urllib.parse
 import urllib.request
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Annotated
 
 from workflow_scripts.data.checksums import facts_of
-from workflow_scripts.errors import EssenceError
+from workflow_scripts.errors import EssenceError, one_line
 from workflow_scripts.files import written_whole
 from workflow_scripts.stage import Output, Setting, run_stage
 
@@ -34,10 +33,7 @@ def fetch(
     ] = "",
     member: Annotated[str, Setting("the file wanted from a zip that holds several .jsonl")] = "",
 ) -> None:
-    """Fetch `address` to `out`.
-
-    With a checksum a file already there is kept if it agrees, and a broken download is taken up
-    where it stopped; without one nothing could prove that the pieces fit, so it starts anew.
+    """Fetch `address` to `out`; with a checksum, a file already there is kept if it agrees.
 
     Raises EssenceError when the address can't be reached, the answer is a web page instead of a
     file, the zip doesn't hold the file, or the checksum differs; `out` is then left as it was.
@@ -45,18 +41,11 @@ def fetch(
     if git_blob and out.is_file() and not _difference(out, git_blob):
         print(f"{out} is already there and its checksum agrees.")
         return
-    scratch = out.parent / f".fetch-{hashlib.sha256(address.encode()).hexdigest()[:12]}"
-    if not git_blob:
-        shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch = out.parent / f".fetch-{out.name}"
+    shutil.rmtree(scratch, ignore_errors=True)  # of a job that was killed
+    scratch.mkdir(parents=True)
     try:
-        got = _download(address, scratch / "download")
-    except BaseException:
-        if not git_blob:
-            shutil.rmtree(scratch, ignore_errors=True)
-        raise
-    try:
-        _publish(got, out, address, git_blob, member)
+        _publish(_download(address, scratch / "download"), out, address, git_blob, member)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     print(f"Fetched {out} ({out.stat().st_size:,} bytes) from {human_address(address)}.")
@@ -86,15 +75,14 @@ def _download(address: str, to: Path) -> Path:
             url=url,
             output=str(to),
             use_cookies=False,
-            resume=True,
             retries=3,
             timeout=SECONDS_OF_SILENCE,
         )
-    except (OSError, gdown.DownloadError) as error:
+    except Exception as error:  # gdown reads pages of other people's making
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
         cure = BY_HAND.format(address=url)
-        raise EssenceError(f"{url} could not be fetched ({_first_line(error)}); {cure}.") from error
+        raise EssenceError(f"{url} could not be fetched ({one_line(error)}); {cure}.") from error
     return to
 
 
@@ -159,11 +147,6 @@ def _difference(path: Path, git_blob: str) -> str:
     if found.git_blob_sha1 == git_blob.lower():
         return ""
     return f"the git blob id is {found.git_blob_sha1}, expected {git_blob} ({found.bytes:,} bytes)"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines)[:300] or type(error).__name__
 
 
 if __name__ == "__main__":

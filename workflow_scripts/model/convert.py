@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from workflow_scripts.errors import EssenceError
+from workflow_scripts.artifacts.runs import Weights
+from workflow_scripts.errors import EssenceError, one_line
 from workflow_scripts.model.load import silence_library
 from workflow_scripts.model.publish import published, save_model
 from workflow_scripts.stage import Setting, run_stage
@@ -24,29 +25,42 @@ def convert(
     """Raises EssenceError when transformers cannot read the model or its tokenizer."""
     if not model.exists():
         raise EssenceError(f"{model}: no such file or folder.")
+    with published(out) as stage:
+        facts = write_converted(model, stage)
+    print(f"{out}: {facts.parameters:,} parameters, sha256 {facts.sha256}", flush=True)
+
+
+def write_converted(model: Path, out: Path) -> Weights:
+    """Write the five files into `out`: the same bytes each time.
+
+    Raises EssenceError when transformers cannot read the model or its tokenizer.
+    """
     silence_library()
-    folder, options = model, {}
+    folder, options = model, {"local_files_only": True}
     if model.is_file():
-        folder, options = model.parent, {"gguf_file": model.name}
+        folder, options["gguf_file"] = model.parent, model.name
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, **options)
+        config = AutoConfig.from_pretrained(folder, **options)
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **options)
-        weights = kind.from_pretrained(folder, dtype="auto", local_files_only=True, **options)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **options)
+        weights, report = kind.from_pretrained(
+            folder, dtype="auto", output_loading_info=True, **options
+        )
     except Exception as error:  # foreign files raise errors of many kinds
         raise EssenceError(
-            f"{model}: transformers cannot read it ({str(error).splitlines()[0]}). A GGUF file "
-            "needs the package gguf, a tokenizer of SentencePiece the packages sentencepiece and "
-            "protobuf."
+            f"{model}: transformers cannot read it ({one_line(error)}). A GGUF file needs the "
+            "package gguf."
         ) from error
+    if missing := sorted(report["missing_keys"]):  # transformers would make them up
+        raise EssenceError(
+            f"{model}: the weights do not fit config.json: {len(missing)} tensors are missing "
+            f"({', '.join(missing[:3])}). Fetch or make the model again."
+        )
     if quantizer := getattr(weights, "hf_quantizer", None):  # GGUF: the weights no longer are
         quantizer.remove_quantization_config(weights)
-    fast = with_tokenizer_json(tokenizer)
-    with published(out) as stage:
-        save_model(weights, fast, stage)
-    print(f"{out}: {weights.num_parameters():,} parameters, {len(fast)} tokens", flush=True)
+    return save_model(weights, with_tokenizer_json(tokenizer), out)
 
 
 def with_tokenizer_json(tokenizer: Any) -> Any:

@@ -1,26 +1,35 @@
-"""Download a base model from the model hub, at one revision, into a folder of our own.
+"""Download a base model from the model hub, at one commit, into a folder of our own.
 
-A model whose files there have another form (weights in parts or as pytorch_model.bin, no
-tokenizer.json) is downloaded whole and converted.
+    python -m workflow_scripts.model.fetch --name owner/model --revision main --out models/mine
+
+What the repository lacks of the five files of a model is made from what it has: its weights as
+model.safetensors, the fast tokenizer, the settings of generation. `source.json` beside them says
+which commit they are of, and which files were made.
 """
 
-import contextlib
+import re
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, write_json, written_whole
+from workflow_scripts.artifacts.runs import ModelSource
+from workflow_scripts.data.checksums import report_files
+from workflow_scripts.errors import EssenceError, one_line
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.files import sha256 as sha256_of
+from workflow_scripts.model.publish import published
 from workflow_scripts.stage import Setting, run_stage
 
+WEIGHTS = "model.safetensors"
 FILES = (
-    "model.safetensors",
+    WEIGHTS,
     "config.json",
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
 )
+SOURCE = "source.json"
 TEMPLATE = "chat_template.jinja"  # where it is not in tokenizer_config.json
 # What models of other forms consist of, weights aside.
 OTHER_FILES = ("*.json", "*.model", "merges.txt", "vocab.txt", TEMPLATE)
@@ -28,82 +37,138 @@ OTHER_FILES = ("*.json", "*.model", "merges.txt", "vocab.txt", TEMPLATE)
 
 def fetch(
     name: Annotated[str, Setting("name on the hub, such as owner/model")],
-    revision: Annotated[str, Setting("commit, tag or branch")],
+    revision: Annotated[str, Setting("commit (in full or its first seven digits), tag or branch")],
     out: Annotated[Path, Setting("folder for the files")],
     sha256: Annotated[
-        str | None, Setting("checksum that the file of the weights must have")
+        str | None, Setting("checksum that the weights must have, as downloaded or converted")
     ] = None,
 ) -> None:
     """Raises EssenceError when the hub lacks the model or the revision, or has other weights."""
-    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    commit, files = download(name, revision)
+    sizes = ", ".join(f"{file} ({path.stat().st_size:,} bytes)" for file, path in files.items())
+    print(f"{name} at {commit}: {sizes}", flush=True)
+    missing = [file for file in FILES if file not in files]
+    with published(out) as stage:
+        if missing:
+            from workflow_scripts.model.convert import write_converted
+
+            print(f"Made here, as the repository lacks them: {', '.join(missing)}", flush=True)
+            write_converted(next(iter(files.values())).parent, stage)
+        else:
+            copy_model(files, stage)
+        checksums = {file: sha256_of(path) for file, path in files.items()}
+        made = sha256_of(stage / WEIGHTS)
+        check_weights(f"{name} at {commit}", checksums, made, sha256)
+        sentence = compare_with_report(name, stage / WEIGHTS, made)
+        print(sentence or f"sha256 of {WEIGHTS}: {made}", flush=True)
+        ModelSource(
+            name=name, commit=commit, downloaded=checksums, made=missing, sentence=sentence
+        ).write(stage / SOURCE)
+
+
+def download(name: str, revision: str) -> tuple[str, dict[str, Path]]:
+    """The full id of the commit, and the model's files at it: name -> path in the hub's cache.
+
+    Raises EssenceError when the hub cannot be reached, refuses, or sends damaged files.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.hf_api import RepoFile
 
     try:
-        try:
-            take(name, revision, out, sha256)
-        except EntryNotFoundError as error:
-            if isinstance(error, LocalEntryNotFoundError):
-                raise  # not here, and whether on the hub is not known
-            take_converted(name, revision, out, sha256)
-    except EssenceError:
-        raise
+        commit = commit_of(name, revision)
+        listing = HfApi().list_repo_tree(name, revision=commit)
+        listed = {entry.path: entry for entry in listing if isinstance(entry, RepoFile)}
+        taken = model_files(list(listed))
+        folder = Path(snapshot_download(name, revision=commit, allow_patterns=taken))
     except Exception as error:  # the hub's errors have no common base class
+        not_cached = isinstance(error, LocalEntryNotFoundError)
+        reason = one_line(error.__cause__ if not_cached and error.__cause__ else error)
         raise EssenceError(
-            f"model.base: could not get {name} at {revision} ({error}). On a machine without "
-            f"network, put the files into {out} by hand ({', '.join(FILES)}), or set model.base "
-            "to a folder that has them."
+            f"model.base: could not get {name} at {revision} ({reason}). Try again later; "
+            "or run `snakemake fetch_base_models` with the same options on a machine with network "
+            "and copy resources/downloads here; or set model.base to a folder with the model."
         ) from error
+    files = {file: folder / file for file in taken}
+    for file, path in files.items():
+        if (lfs := listed[file].lfs) and sha256_of(path) != lfs.sha256:
+            path.resolve().unlink()  # or the cache would give it again
+            raise EssenceError(
+                f"{name}: {file} came damaged: its checksum is not that of the hub's listing. "
+                "Run the same command again."
+            )
+    return commit, files
 
 
-def take(name: str, revision: str, out: Path, sha256: str | None) -> None:
-    """The files as they are on the hub; a chat template goes into the tokenizer's configuration.
+def commit_of(name: str, revision: str) -> str:
+    """The full id of the commit that a revision stands for.
 
-    Raises the hub's EntryNotFoundError when one of the files is not there.
+    The first digits of a commit are looked up in the history of `main`: that the hub's servers
+    complete them is written nowhere.
     """
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError
+    from huggingface_hub import HfApi
 
+    if re.fullmatch("[0-9a-f]{7,39}", revision):
+        commits = [commit.commit_id for commit in HfApi().list_repo_commits(name)]
+        if len(matching := [each for each in commits if each.startswith(revision)]) == 1:
+            return matching[0]
+    return HfApi().resolve_revision(name, revision=revision).resolved
+
+
+def model_files(listed: list[str]) -> list[str]:
+    """Those files of a repository that a model is made from; its weights in one form only."""
+    safe = any(fnmatch(file, "model*.safetensors") for file in listed)
+    wanted = (*OTHER_FILES, "model*.safetensors" if safe else "pytorch_model*.bin")
+    return [file for file in listed if any(fnmatch(file, pattern) for pattern in wanted)]
+
+
+def copy_model(files: dict[str, Path], out: Path) -> None:
+    """The files as they are; a chat template goes into the tokenizer's configuration."""
     for file in FILES:
-        cached = hf_hub_download(name, file, revision=revision)
-        if file == "model.safetensors":
-            check([Path(cached)], sha256, f"{name} at {revision}")
-        with written_whole(out / file) as temporary:
-            shutil.copyfile(cached, temporary)
-        print(f"{file}: {(out / file).stat().st_size / 1e6:.1f} MB", flush=True)
-    with contextlib.suppress(EntryNotFoundError):
-        template = Path(hf_hub_download(name, TEMPLATE, revision=revision))
+        shutil.copyfile(files[file], out / file)
+    if TEMPLATE in files:
         own = read_json(out / "tokenizer_config.json")
-        write_json(out / "tokenizer_config.json", own | {"chat_template": template.read_text()})
-
-
-def take_converted(name: str, revision: str, out: Path, sha256: str | None) -> None:
-    """The model in the form of `FILES`, made of whatever form it has on the hub."""
-    from huggingface_hub import HfApi, snapshot_download
-
-    from workflow_scripts.model.convert import convert
-
-    there = [file for file in HfApi().list_repo_files(name, revision=revision) if "/" not in file]
-    safe = any(file.endswith(".safetensors") for file in there)
-    weights = "*.safetensors" if safe else "pytorch_model*.bin"
-    taken = [*OTHER_FILES, weights]
-    found = snapshot_download(name, revision=revision, allow_patterns=taken, ignore_patterns="*/*")
-    check(sorted(Path(found).glob(weights)), sha256, f"{name} at {revision}")
-    convert(Path(found), out)
-
-
-def check(weights: list[Path], sha256: str | None, name: str) -> None:
-    """Raise EssenceError unless the weights are one file with the checksum, if there is one."""
-    if not sha256:
-        return
-    if len(weights) != 1:
-        raise EssenceError(
-            f"model.sha256: the weights of {name} are {len(weights)} files. Set model.sha256 to "
-            "null, and model.revision to a commit, which stands for their content."
+        write_json(
+            out / "tokenizer_config.json", own | {"chat_template": files[TEMPLATE].read_text()}
         )
-    if (found := sha256_of(weights[0])) != sha256:
+
+
+def check_weights(name: str, downloaded: dict[str, str], made: str, sha256: str | None) -> None:
+    """Raise EssenceError unless the weights have the checksum: as downloaded, or as converted.
+
+    Weights in parts have one only as converted.
+    """
+    weights = [file for file in downloaded if file.endswith((".safetensors", ".bin"))]
+    checksums = {f"{WEIGHTS} as converted": made}
+    if len(weights) == 1:
+        checksums = {f"{weights[0]} as downloaded": downloaded[weights[0]]} | checksums
+    if sha256 and sha256 not in checksums.values():
+        if weights == [WEIGHTS]:  # nothing was converted
+            checksums.popitem()
+        found = " and ".join(f"{file} has {checksum}" for file, checksum in checksums.items())
         raise EssenceError(
-            f"model.sha256: {name} has weights {found}, not {sha256}. Name the revision that has "
-            "them, or set model.sha256 to null to take these."
+            f"model.sha256: of {name}, {found}, not {sha256}. To take these weights, set "
+            "model.sha256 to what they have, or to null: the commit stands for their content."
         )
+
+
+def compare_with_report(name: str, weights: Path, checksum: str) -> str | None:
+    """How the weights compare with the report's; None for another model."""
+    known, size = report_files().base_model, weights.stat().st_size
+    if name != known.name:
+        return None
+    if checksum == known.sha256:
+        return f"These are the report's weights, byte for byte: sha256 {checksum}."
+    same = size == known.bytes
+    return (
+        f"Not the report's file, byte for byte: {WEIGHTS} has sha256 {checksum} ({size:,} bytes), "
+        f"the report's {known.sha256} ({known.bytes:,}). The size is "
+        + (
+            "the same: these are other weights."
+            if same
+            else "another: it was saved in another way."
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -8,10 +8,18 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.artifacts.runs import Base, DeviceFacts, Git, Provenance, Weights
+from workflow_scripts.artifacts.runs import (
+    Base,
+    DeviceFacts,
+    Git,
+    ModelSource,
+    Provenance,
+    Weights,
+)
 from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.digest import code_digest
 from workflow_scripts.files import digest_of, sha256
+from workflow_scripts.model.fetch import SOURCE
 from workflow_scripts.model.load import base_digest
 from workflow_scripts.model.micro_batch import MicroBatch
 
@@ -36,7 +44,7 @@ class Sources:
         return cls(
             settings=settings,
             data={split: sha256(path) for split, path in samples.items()},
-            base=Base(folder=str(base), digest=base_digest(base)),
+            base=_base(base),
             device=device,
             code=code_digest("workflow_scripts.model.train"),
         )
@@ -95,6 +103,15 @@ def provenance(
         seconds=seconds,
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         model=weights,
+    )
+
+
+def _base(folder: Path) -> Base:
+    source = folder / SOURCE
+    return Base(
+        folder=str(folder),
+        digest=base_digest(folder),
+        source=ModelSource.read(source) if source.is_file() else None,
     )
 
 

@@ -219,6 +219,7 @@ def list_runs(runs: pd.DataFrame) -> pd.DataFrame:
                 "steps": run.steps_done,
                 "base": facts.base.folder,
                 "base_digest": facts.base.digest[:DIGITS],
+                "base_commit": source.commit[:DIGITS] if (source := facts.base.source) else "none",
                 "train_sha256": facts.data["train"][:DIGITS],
                 "val_sha256": facts.data["val"][:DIGITS],
                 "model_sha256": facts.model.sha256[:DIGITS],

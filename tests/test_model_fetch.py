@@ -1,0 +1,243 @@
+"""The base model from a look-alike hub: its files as they are there, and everything that fails."""
+
+import json
+from pathlib import Path
+
+import pytest
+import sentencepiece
+import sentencepiece_model
+import tiny_model
+import torch
+from lookalike_hub import Hub, checksum, serving
+from material import SHARED
+from safetensors.torch import load_file, save
+from shell import run_module
+from transformers import AutoTokenizer
+
+from workflow_scripts.artifacts.runs import ModelSource
+from workflow_scripts.data.checksums import report_files
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, sha256
+from workflow_scripts.model.fetch import FILES, SOURCE, WEIGHTS, fetch
+from workflow_scripts.text.tokenizers import load_tokenizer
+
+NAME = report_files().base_model.name
+LARGE = "/cdn/"
+
+
+@pytest.fixture(scope="module", params=["real tokenizer", "small tokenizer"])
+def repository(request, tmp_path_factory) -> dict[str, bytes]:
+    """The files of `main`."""
+    folder = tmp_path_factory.mktemp("repository")
+    if request.param == "small tokenizer":
+        return sentencepiece_model.model_files(sentencepiece_model.tokenizer_files(), 320, folder)
+    if not SHARED:
+        pytest.skip("needs the tokenizer of the report's base model, which is not on this machine")
+    return sentencepiece_model.model_files(
+        sentencepiece_model.real_tokenizer_files(), 32128, folder
+    )
+
+
+@pytest.fixture
+def hub(repository, tmp_path, monkeypatch):
+    """Its pull requests have the weights as safetensors, as the report's has them."""
+    (tmp_path / "pytorch_model.bin").write_bytes(repository["pytorch_model.bin"])
+    weights = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+    safe = save({name: tensor.clone() for name, tensor in weights.items()}, {"format": "pt"})
+    pulls = {
+        f"refs/pr/{number}": repository | {WEIGHTS: safe, "README.md": b"%d" % number}
+        for number in (1, 2)
+    }
+    with serving(Hub(NAME, {"main": repository, **pulls})) as running:
+        running.use(monkeypatch, tmp_path / "cache")
+        yield running
+
+
+@pytest.fixture
+def whole(tmp_path, monkeypatch):
+    """A repository that lacks nothing, so that nothing is converted."""
+    folder = tiny_model.make_causal_base(tmp_path / "whole", tiny_model.CHAT)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    own = json.loads(files["tokenizer_config.json"])
+    own.pop("chat_template", None)
+    files |= {
+        "tokenizer_config.json": json.dumps(own).encode(),
+        "chat_template.jinja": tiny_model.CHAT.encode(),
+    }
+    with serving(Hub("some/model", {"main": files})) as running:
+        running.use(monkeypatch, tmp_path / "cache")
+        yield running
+
+
+def refused(hub: Hub, out: Path, revision: str = "main", sha256: str | None = None) -> str:
+    """The message, which is one line; nothing half-written is left, in `out` or in the cache."""
+    with pytest.raises(EssenceError) as caught:
+        fetch(hub.name, revision, out, sha256)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert not out.exists() or list(out.iterdir()) == []
+    assert list(out.parent.rglob("*.incomplete")) == []
+    return message
+
+
+def test_what_the_repository_lacks_is_made(hub, repository, tmp_path):
+    out = tmp_path / "out"
+    command = ["workflow_scripts.model.fetch", "--name", NAME, "--revision", "main", "--out", out]
+    done = run_module(*command, env=hub.environment(tmp_path / "own"))
+    assert done.returncode == 0, done.stderr
+    said, commit = done.stdout, hub.commit()
+    assert f"{NAME} at {commit}" in said and "pytorch_model.bin" in said
+    missing = [WEIGHTS, "generation_config.json", "tokenizer.json"]
+    assert f"lacks them: {', '.join(missing)}" in said
+    assert "Not the report's file, byte for byte" in said
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, SOURCE])
+    source = ModelSource.read(out / SOURCE)
+    assert (source.name, source.commit, source.made) == (NAME, commit, missing)
+    assert source.downloaded["pytorch_model.bin"] == checksum(repository["pytorch_model.bin"])
+
+    (tmp_path / "pytorch_model.bin").write_bytes(repository["pytorch_model.bin"])
+    weights = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+    made = load_file(out / WEIGHTS)
+    assert made and all(tensor.equal(weights[name]) for name, tensor in made.items())
+    ends = {name: read_json(out / "generation_config.json")[name] for name in ("pad_token_id",)}
+    assert ends == {"pad_token_id": 0}
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=repository["spiece.model"])
+    tokenizer = load_tokenizer(out, "stock")
+    for text in ("SELECT name FROM kiln", "which  kilns\n{are} `there`?", "é, ﬁ"):
+        assert tokenizer.encode(text) == [*pieces.encode(text), 1]
+
+
+def test_converting_gives_the_same_bytes_each_time(hub, tmp_path):
+    for folder in ("one", "two"):
+        fetch(NAME, "main", tmp_path / folder)
+    for name in (*FILES, SOURCE):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+@pytest.mark.parametrize("completes", [True, False])
+def test_a_commit_is_found_by_its_first_digits(hub, tmp_path, completes):
+    hub.completes_ids = completes
+    fetch(hub.name, hub.commit()[:7], tmp_path / "out")
+    assert ModelSource.read(tmp_path / "out" / SOURCE).commit == hub.commit()
+    other = tmp_path / "other"
+    if completes:  # not in the history of main, but the server knows it
+        fetch(hub.name, hub.commit("refs/pr/1")[:7], other)
+    message = refused(hub, tmp_path / "none", "abcdef0")
+    assert f"could not get {NAME} at abcdef0 (" in message and "Revision Not Found" in message
+
+
+def test_a_checksum_is_compared_with_download_and_conversion(hub, repository, tmp_path):
+    out = tmp_path / "out"
+    fetch(hub.name, "main", out)
+    download, made = checksum(repository["pytorch_model.bin"]), sha256(out / WEIGHTS)
+    for right in (download, made):
+        fetch(hub.name, "main", out, right)
+    pull = checksum(hub.revisions["refs/pr/1"][WEIGHTS])
+    fetch(hub.name, "refs/pr/1", out, pull)
+    message = refused(hub, tmp_path / "no", "main", pull)
+    assert f"pytorch_model.bin as downloaded has {download} and" in message
+    assert f"{WEIGHTS} as converted has {made}, not {pull}" in message
+    assert "set model.sha256 to what they have, or to null" in message
+
+
+def test_a_whole_model_is_taken_as_it_is_and_its_template_with_it(whole, tmp_path):
+    out, weights = tmp_path / "out", checksum(whole.revisions["main"][WEIGHTS])
+    fetch(whole.name, "main", out, weights)
+    assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, SOURCE])
+    assert sha256(out / WEIGHTS) == weights and ModelSource.read(out / SOURCE).made == []
+    assert AutoTokenizer.from_pretrained(out).chat_template == tiny_model.CHAT
+    other = tmp_path / "other"
+    message = refused(whole, other, "main", "0" * 64)
+    assert f"{WEIGHTS} as downloaded has {weights}, not {'0' * 64}" in message
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "times"),
+    [
+        (LARGE, "slow", 1),
+        (LARGE, "cut", 1),
+        (LARGE, 429, 1),
+        ("/tree/", 429, 1),
+        ("/tree/", 503, 1),
+        ("HEAD", 429, 1),
+        ("HEAD", 503, 1),
+    ],
+)
+def test_what_passes_by_itself(whole, tmp_path, path, kind, times):
+    whole.fail(path, kind, times)
+    fetch(whole.name, "main", tmp_path / "out")
+    assert whole.faults[0].times == 0
+    for name in FILES[:2]:
+        assert (tmp_path / "out" / name).read_bytes() == whole.revisions["main"][name]
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "said"),
+    [
+        (LARGE, "empty", "peer closed connection"),
+        (LARGE, "damaged", "came damaged"),
+        (LARGE, 404, "404"),
+        (LARGE, 401, "401"),
+        ("/tree/", 401, "401"),
+        ("/revision/", 401, "401"),
+        ("/revision/", 429, "429"),
+        ("HEAD", 404, "404"),
+    ],
+)
+def test_what_does_not_is_said_and_the_next_try_succeeds(whole, tmp_path, path, kind, said):
+    whole.fail(path, kind)
+    out = tmp_path / "out"
+    message = refused(whole, out)
+    assert said in message and "some/model" in message
+    assert "set model.base to a folder" in message or "Run the same command again" in message
+    whole.faults = []
+    fetch(whole.name, "main", out)
+    assert sha256(out / WEIGHTS) == checksum(whole.revisions["main"][WEIGHTS])
+
+
+def test_a_hub_that_is_not_there(tmp_path, monkeypatch):
+    nowhere = Hub("some/model", {}, address="http://127.0.0.1:9")
+    nowhere.use(monkeypatch, tmp_path / "cache")
+    message = refused(nowhere, tmp_path / "out")
+    assert "refused" in message and "fetch_base_models" in message
+
+
+def test_a_failure_leaves_what_was_there(whole, tmp_path):
+    out = tmp_path / "out"
+    fetch(whole.name, "main", out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(EssenceError):
+        fetch(whole.name, "main", out, "0" * 64)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_weights_that_are_none_or_not_all(hub, repository, tmp_path):
+    hub.revisions["main"] = repository | {"pytorch_model.bin": b"no weights at all"}
+    assert "transformers cannot read it" in refused(hub, tmp_path / "out")
+    weights = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+    del weights["decoder.final_layer_norm.weight"]
+    torch.save(weights, tmp_path / "less.bin")
+    hub.revisions["main"] = repository | {"pytorch_model.bin": (tmp_path / "less.bin").read_bytes()}
+    said = "1 tensors are missing (decoder.final_layer_norm.weight)"
+    assert said in refused(hub, tmp_path / "out")
+
+
+def test_weights_in_parts_are_compared_as_converted(hub, repository, tmp_path):
+    weights = torch.load(tmp_path / "pytorch_model.bin", weights_only=True)
+    parts = {
+        "pytorch_model-00001-of-00002.bin": [name for name in weights if "decoder" in name],
+        "pytorch_model-00002-of-00002.bin": [name for name in weights if "decoder" not in name],
+    }
+    files = {name: repository[name] for name in repository if name != "pytorch_model.bin"}
+    for file, names in parts.items():
+        torch.save({name: weights[name] for name in names}, tmp_path / file)
+        files[file] = (tmp_path / file).read_bytes()
+    index = {name: file for file, names in parts.items() for name in names}
+    index = {"metadata": {}, "weight_map": index}
+    files["pytorch_model.bin.index.json"] = json.dumps(index).encode()
+    fetch(NAME, "main", tmp_path / "whole")
+    hub.revisions["main"] = files
+    fetch(NAME, "main", tmp_path / "out", sha256(tmp_path / "whole" / WEIGHTS))
+    part = checksum(files["pytorch_model-00001-of-00002.bin"])
+    message = refused(hub, tmp_path / "none", "main", part)
+    assert f", {WEIGHTS} as converted has " in message and "as downloaded" not in message
