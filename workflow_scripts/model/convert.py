@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from workflow_scripts.artifacts.runs import Weights
 from workflow_scripts.errors import EssenceError, one_line
 from workflow_scripts.model.load import silence_library
 from workflow_scripts.model.publish import published, save_model
@@ -25,15 +24,16 @@ def convert(
     """Raises EssenceError when transformers cannot read the model or its tokenizer."""
     if not model.exists():
         raise EssenceError(f"{model}: no such file or folder.")
+    weights, tokenizer = read_model(model)
     with published(out) as stage:
-        facts = write_converted(model, stage)
+        facts = save_model(weights, tokenizer, stage)
     print(f"{out}: {facts.parameters:,} parameters, sha256 {facts.sha256}", flush=True)
 
 
-def write_converted(model: Path, out: Path) -> Weights:
-    """Write the five files into `out`: the same bytes each time.
+def read_model(model: Path) -> tuple[Any, Any]:
+    """The model and its fast tokenizer, to be saved in the form of this project.
 
-    Raises EssenceError when transformers cannot read the model or its tokenizer.
+    Raises EssenceError when transformers cannot read them.
     """
     silence_library()
     folder, options = model, {"local_files_only": True}
@@ -60,7 +60,7 @@ def write_converted(model: Path, out: Path) -> Weights:
         )
     if quantizer := getattr(weights, "hf_quantizer", None):  # GGUF: the weights no longer are
         quantizer.remove_quantization_config(weights)
-    return save_model(weights, with_tokenizer_json(tokenizer), out)
+    return weights, with_tokenizer_json(tokenizer)
 
 
 def with_tokenizer_json(tokenizer: Any) -> Any:

@@ -18,7 +18,7 @@ from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError, one_line
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.files import sha256 as sha256_of
-from workflow_scripts.model.publish import published
+from workflow_scripts.model.publish import published, save_model
 from workflow_scripts.stage import Setting, run_stage
 
 WEIGHTS = "model.safetensors"
@@ -48,12 +48,14 @@ def fetch(
     sizes = ", ".join(f"{file} ({path.stat().st_size:,} bytes)" for file, path in files.items())
     print(f"{name} at {commit}: {sizes}", flush=True)
     missing = [file for file in FILES if file not in files]
+    if missing:
+        from workflow_scripts.model.convert import read_model
+
+        print(f"Made here, as the repository lacks them: {', '.join(missing)}", flush=True)
+        weights, tokenizer = read_model(next(iter(files.values())).parent)
     with published(out) as stage:
         if missing:
-            from workflow_scripts.model.convert import write_converted
-
-            print(f"Made here, as the repository lacks them: {', '.join(missing)}", flush=True)
-            write_converted(next(iter(files.values())).parent, stage)
+            save_model(weights, tokenizer, stage)
         else:
             copy_model(files, stage)
         checksums = {file: sha256_of(path) for file, path in files.items()}
@@ -79,7 +81,8 @@ def download(name: str, revision: str) -> tuple[str, dict[str, Path]]:
         commit = commit_of(name, revision)
         listing = HfApi().list_repo_tree(name, revision=commit)
         listed = {entry.path: entry for entry in listing if isinstance(entry, RepoFile)}
-        taken = model_files(list(listed))
+        if not (taken := model_files(list(listed))):
+            raise ValueError("the repository has no file of a model")
         folder = Path(snapshot_download(name, revision=commit, allow_patterns=taken))
     except Exception as error:  # the hub's errors have no common base class
         not_cached = isinstance(error, LocalEntryNotFoundError)
