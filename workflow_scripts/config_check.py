@@ -137,11 +137,10 @@ def _describe(error: Any) -> str:
         return f"{_name(place[:-1])}: unknown key {place[-1]}. Known here: {known}."
     if kind == "missing":
         return f"{_name(place[:-1])}: missing {place[-1]}. Add it; config.yaml has an example."
-    if kind in ("int_type", "float_type") and isinstance(value, str) and _is_number(value):
-        example = f"{float(value):.1e}" if "e" in value.lower() else value
+    if kind in ("int_type", "float_type") and isinstance(value, str) and _as_number(value):
         return (
             f"{key} is '{value}', which YAML reads as text; a number belongs here. "
-            f"Write {example} (with a point, without quotes)."
+            f"Write {_as_number(value)} (with a point, without quotes)."
         )
     if place[-1:] == ("[key]",):
         return f"{_name(place[:-2])}: {value!r} is no name here: {error['msg']}."
@@ -172,24 +171,22 @@ def _at_schema(place: tuple) -> Config:
     return part
 
 
-def _is_number(text: str) -> bool:
+def _as_number(text: str) -> str | None:
+    """How YAML wants a number that it reads as text; None of what is no number."""
     try:
-        float(text)
+        number = float(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return f"{number:.1e}" if "e" in text.lower() else text
 
 
 def _without_removed(config: Config) -> Config:
     config = copy.deepcopy(config)
-    for key in ("runs", "recipes", "models"):
-        config[key] = _without_null(config[key])
-    config["ablation"]["controls"] = _without_null(config["ablation"]["controls"])
+    sections = [config[key] for key in ("runs", "recipes", "models")]
+    for entries in (*sections, config["ablation"]["controls"]):
+        for name in [name for name, entry in entries.items() if entry is None]:
+            del entries[name]
     return config
-
-
-def _without_null(entries: Config) -> Config:
-    return {name: value for name, value in entries.items() if value is not None}
 
 
 def _contradictions(config: Config) -> list[str]:

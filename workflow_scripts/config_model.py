@@ -14,6 +14,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
+from workflow_scripts.artifacts.base import Artifact
+from workflow_scripts.artifacts.settings import (
+    ModelSettings,
+    Rows,
+    TrainingSettings,
+    setting,
+)
 from workflow_scripts.artifacts.tables import SPLITS
 from workflow_scripts.config import BUILT, SOURCE_KEYS, TWIN_ROWS
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
@@ -22,11 +29,6 @@ from workflow_scripts.text.architecture import architecture_of
 
 ROOT = Path(__file__).resolve().parent.parent
 NO_DATABASE = "no database there. A folder with <db_id>/<db_id>.sqlite belongs here"
-
-
-def setting(meaning: str, default: Any = ..., **bounds: Any) -> Any:
-    """A key of a block. Whatever its type, one that may be left out has a default."""
-    return Field(default, description=meaning, **bounds)
 
 
 def _unique(values: list) -> list:
@@ -45,12 +47,10 @@ def _not_empty(block: BaseModel) -> BaseModel:
 Unique = AfterValidator(_unique)
 Filled = Field(min_length=1)
 Seed = Annotated[int, setting("Of random numbers.", ge=0, le=2**32 - 1)]
-Rows = Annotated[int, setting("Rows at a time.", ge=1, le=1024)]
 TaskRows = Annotated[int, setting("Rows of this task.", ge=0, le=10_000_000)]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Word = Annotated[str, Field(pattern="^[a-z_]+$")]
 Text = Annotated[str, Filled]
-Scale = Annotated[float, setting("Times every run's learning rate.", gt=0, le=1000)]
 Prompt = Annotated[
     Literal["full", "own", "compact"],
     setting("full: cut at source_tokens. own: no constant part. compact: own, on one line."),
@@ -73,10 +73,8 @@ Patience = Annotated[
 ]
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, defer_build=True
-    )
+class Section(Artifact):
+    model_config = ConfigDict(allow_inf_nan=False, defer_build=True)
 
 
 class PerTask(Section):
@@ -143,16 +141,7 @@ class Twin(Section):
     )
 
 
-class Lora(Section):
-    rank: int = setting("Of the adapters.", ge=1, le=1024)
-    alpha: float = setting("What adapters add is scaled by alpha / rank.", gt=0)
-    dropout: float = setting("Before the adapters.", ge=0, lt=1)
-    targets: Annotated[list[str], Filled] | None = setting(
-        "Names of the layers that get one; null: all linear layers but the last."
-    )
-
-
-class BaseModelKeys(Section):
+class BaseModelKeys(ModelSettings):
     """What is said of any model that is fine-tuned."""
 
     base: Text = setting("Folder of the base model or its name on the model hub.", None)
@@ -162,11 +151,6 @@ class BaseModelKeys(Section):
         None,
         pattern="^[0-9a-f]{64}$",
     )
-    architecture: Literal["encoder-decoder", "causal"] = setting("The base's.", "encoder-decoder")
-    lora: Lora | None = setting("Train adapters; null: the weights. Only with causal.", None)
-    gradient_checkpointing: bool = setting("Compute activations again, not keep them.", False)
-    load_4bit: bool = setting("Hold the base in 4 bits (bitsandbytes) under adapters.", False)
-    liger: bool = setting("Kernels of liger-kernel: decoder-only models on a GPU.", False)
 
     def faults(self, key: str, device: str) -> Iterator[str]:
         for name in ("lora", "liger"):
@@ -256,7 +240,7 @@ class ComparedModel(BaseModelKeys):
     parameters: str | None = setting("Of an endpoint: how many it has, in words.", None)
     recipe: str = setting("Of a base: how text meets it, if not by agents.recipe.", None)
     run: str = setting("Of a base: the run whose rows and settings it is given.", None)
-    learning_rate_scale: Scale = None
+    learning_rate_scale: float = setting("Times its run's learning rate.", None, gt=0, le=1000)
     endpoint: Endpoint = setting("A model behind a server that speaks OpenAI's API.", None)
 
 
@@ -353,20 +337,6 @@ class Run(Section):
     scored_on: str = setting("self, or the run whose rows are scored.", None)
 
 
-class Training(Section):
-    """What all runs share."""
-
-    learning_rate_scale: Scale
-    scheduler: Literal["linear", "cosine", "constant"] = setting("Course of the learning rate.")
-    warmup_steps: int = setting("Optimiser steps.", ge=0)
-    weight_decay: float = setting("AdamW's.", ge=0, le=1)
-    max_grad_norm: float = setting("Gradients are clipped to this norm.", gt=0)
-    eval_batch_size: Rows
-    log_every: int = setting("Optimiser steps in a point of the training loss.", ge=1)
-    checkpoint_steps: int = setting("Optimiser steps between more checkpoints.", None, ge=1)
-    best_metric: Literal["eval_loss", "loss_per_token"] = setting("Its lowest chooses the epoch.")
-
-
 class Prediction(Section):
     """Answering and scoring."""
 
@@ -427,7 +397,7 @@ class Configuration(Section):
     run_defaults: Run = setting("What every run has unless it says otherwise.")
     runs: dict[Name, Run | None] = setting("The fine-tunings.", min_length=1)
     seeds: Annotated[list[Seed], Unique, Filled] = setting("Each repeats every run.")
-    training: Training
+    training: TrainingSettings
     prediction: Prediction
     execution: Execution
     agents: Agents

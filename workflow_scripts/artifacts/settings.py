@@ -4,14 +4,25 @@ They come from the configuration (`config.run_settings`), stand on the command l
 that train and answer, and are kept in training.json.
 """
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import AllowInfNan, Field, PositiveInt, WrapValidator
 
 from workflow_scripts.artifacts.base import Artifact
 
 LONGEST_WINDOW = 50  # steps between two looks at the loss: a run that broke must not go on
-Number = int | float  # kept as it was written: 10 stays 10
+# A finite number, kept as it was written: 10 stays 10.
+Number = Annotated[
+    float, WrapValidator(lambda value, check: (check(value), value)[1]), AllowInfNan(False)
+]
+
+
+def setting(meaning: str, default: Any = ..., **bounds: Any) -> Any:
+    """A key of the configuration. Whatever its type, one that may be left out has a default."""
+    return Field(default, description=meaning, **bounds)
+
+
+Rows = Annotated[int, setting("Rows at a time.", ge=1, le=1024)]
 
 
 class Origin(Artifact):
@@ -55,44 +66,42 @@ class RunSettings(Artifact):
 
 
 class TrainingSettings(Artifact):
-    """How every run is trained; see rules/config.schema.yaml for what each key means."""
+    """What all runs share: the section `training` of the configuration."""
 
-    learning_rate_scale: Number
-    scheduler: str
-    warmup_steps: int
-    weight_decay: Number
-    max_grad_norm: Number
-    eval_batch_size: PositiveInt
-    log_every: PositiveInt
-    checkpoint_steps: PositiveInt | None = Field(
-        default=None,
+    learning_rate_scale: Number = setting("Times every run's learning rate.", gt=0, le=1000)
+    scheduler: Literal["linear", "cosine", "constant"] = setting("Course of the learning rate.")
+    warmup_steps: int = setting("Optimiser steps.", ge=0)
+    weight_decay: Number = setting("AdamW's.", ge=0, le=1)
+    max_grad_norm: Number = setting("Gradients are clipped to this norm.", gt=0)
+    eval_batch_size: Rows
+    log_every: int = setting("Optimiser steps in a point of the training loss.", ge=1)
+    checkpoint_steps: Annotated[int, Field(ge=1)] | None = setting(
+        "Steps between checkpoints within an epoch; null: each epoch's end alone.",
+        None,
         exclude_if=lambda steps: steps is None,
-        description="Steps between checkpoints within an epoch; None: each epoch's end alone.",
     )
-    best_metric: Literal["eval_loss", "loss_per_token"] = Field(
-        description="Its minimum decides which epoch's weights are kept."
-    )
+    best_metric: Literal["eval_loss", "loss_per_token"] = setting("Its lowest chooses the epoch.")
 
 
 class Lora(Artifact):
     """Adapters of low rank that are trained in place of the weights (Hu et al. 2021)."""
 
-    rank: PositiveInt
-    alpha: Number = Field(description="What the adapters add is scaled by alpha / rank.")
-    dropout: Number
-    targets: list[str] | None = Field(
-        description="Names of layers; None: all linear layers but the last."
+    rank: int = setting("Of the adapters.", ge=1, le=1024)
+    alpha: Number = setting("What the adapters add is scaled by alpha / rank.", gt=0)
+    dropout: Number = setting("Before the adapters.", ge=0, lt=1)
+    targets: Annotated[list[str], Field(min_length=1)] | None = setting(
+        "Names of the layers that get one; null: all linear layers but the last."
     )
 
 
 class ModelSettings(Artifact):
     """What kind of model is trained, and how it is held in memory while it is."""
 
-    architecture: Literal["encoder-decoder", "causal"] = "encoder-decoder"
-    lora: Lora | None = None
-    gradient_checkpointing: bool = False
-    load_4bit: bool = False
-    liger: bool = False
+    architecture: Literal["encoder-decoder", "causal"] = setting("The base's.", "encoder-decoder")
+    lora: Lora | None = setting("Train adapters; null: the weights. Only with causal.", None)
+    gradient_checkpointing: bool = setting("Compute activations again, not keep them.", False)
+    load_4bit: bool = setting("Hold the base in 4 bits (bitsandbytes) under adapters.", False)
+    liger: bool = setting("Kernels of liger-kernel: decoder-only models on a GPU.", False)
 
 
 PLAIN_MODEL = ModelSettings()
