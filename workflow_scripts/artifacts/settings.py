@@ -6,15 +6,12 @@ that train and answer, and are kept in training.json.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AllowInfNan, Field, PositiveInt, WrapValidator
+from pydantic import AllowInfNan, Field, PositiveInt
 
 from workflow_scripts.artifacts.base import Artifact
 
 LONGEST_WINDOW = 50  # steps between two looks at the loss: a run that broke must not go on
-# A finite number, kept as it was written: 10 stays 10.
-Number = Annotated[
-    float, WrapValidator(lambda value, check: (check(value), value)[1]), AllowInfNan(False)
-]
+Number = Annotated[float, AllowInfNan(False)]
 
 
 def setting(meaning: str, default: Any = ..., **bounds: Any) -> Any:
