@@ -6,6 +6,7 @@ the hub does, and can be resumed there. `fail` makes requests go wrong.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ LARGE = (".bin", ".safetensors", ".model")
 PIECES = 8  # that a slow file comes in
 
 
+@functools.cache  # weights of the real size are asked for again and again
 def checksum(content: bytes, kind: str = "sha256") -> str:
     return hashlib.new(kind, content).hexdigest()
 
@@ -54,7 +56,10 @@ class Hub:
     cdn: str = ""
 
     def commit(self, branch: str = "main") -> str:
-        return checksum(repr(sorted(self.revisions[branch].items())).encode(), "sha1")
+        files = sorted(self.revisions[branch].items())
+        return checksum(
+            "".join(name + checksum(content) for name, content in files).encode(), "sha1"
+        )
 
     def files(self, revision: str) -> dict[str, bytes] | None:
         for branch, files in self.revisions.items():
