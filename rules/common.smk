@@ -30,6 +30,7 @@ from workflow_scripts.config import (
     sample_name,
     sample_settings,
     splits_tested,
+    training_memory,
     unseen_databases,
     wants_gpu,
 )

@@ -56,7 +56,12 @@ rule train:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=lambda w, input, attempt: attempt
+        * training_memory(
+            run_settings(config, w.recipe, w.run, int(w.seed)),
+            sum(Path(path).stat().st_size for path in input.base) / 1e6,
+            on_gpu=bool(GPUS),
+        ),
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         settings=lambda w: settings_json(

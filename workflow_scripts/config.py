@@ -139,6 +139,19 @@ def _training(config: Config, recipe: str) -> Config:
     return config["training"] | ({"learning_rate_scale": own} if own else {})
 
 
+def training_memory(settings: Settings, weights: float, on_gpu: bool) -> int:
+    """MB of main memory that a training is to have; `weights`: MB of the files it starts from.
+
+    docs/cluster.md says what of it was measured, and how.
+    """
+    memory = 3000 + 5 * weights  # libraries; weights, their gradients, AdamW's two averages, a copy
+    if not on_gpu:
+        tokens = settings.recipe.source_tokens + settings.recipe.target_tokens
+        rows = max(settings.run.batch_size, settings.training.eval_batch_size / 2)
+        memory += rows * tokens * weights / 500
+    return round(memory)
+
+
 def model_of(config: Config, recipe: str) -> Config:
     """The base model of a recipe's runs: the configuration's, or that of a compared model."""
     return config["recipes"][recipe].get("model") or config["model"]
