@@ -130,6 +130,9 @@ def run_dirs(recipes=RECIPES, experiment=None):
     ]
 
 
+COMPARED_DIRS = run_dirs(COMPARED)
+
+
 def training_inputs(wildcards):
     """A run's rows and the model that it starts from: the base, random weights, another run's."""
     starts_from = runs_of(config, wildcards.recipe)[wildcards.run]["starts_from"]

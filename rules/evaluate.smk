@@ -13,7 +13,6 @@ SCORED_WITH = {
     "other_links": ["results/data/other.links.parquet"] * bool(OTHER),
     "other_files": OTHER_DATABASE_FILES,
 }
-COMPARED_DIRS = run_dirs(COMPARED)
 
 
 rule predict:
