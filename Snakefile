@@ -5,9 +5,6 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
-configfile: "config.yaml"
-
-
 include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"
@@ -15,13 +12,6 @@ include: "rules/evaluate.smk"
 include: "rules/report.smk"
 include: "rules/models.smk"
 include: "rules/export.smk"
-
-
-localrules:
-    all,
-    make_report,
-    ablation,
-    export,
 
 
 onstart:
@@ -37,3 +27,4 @@ rule all:
     default_target: True
     input:
         REPORT_ITEMS,
+    localrule: True

@@ -1,4 +1,5 @@
 # What all rules share: the checked configuration, where things lie, and which run needs what.
+# All paths are relative to the working directory, which may be another than the workflow's folder.
 import gc
 import itertools
 import json
@@ -8,14 +9,17 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import yaml
 from pydantic import BaseModel
+from snakemake.utils import update_config
 
 from workflow_scripts import warm
 from workflow_scripts.artifacts.agents import Loop
 from workflow_scripts.artifacts.tables import TEST_SPLITS
-from workflow_scripts.commands import stage_command
+from workflow_scripts.commands import ROOT_VARIABLE, stage_command
 from workflow_scripts.config import (
     RANDOM_T5_SMALL,
+    STANDIN,
     TWIN_ROWS,
     ablation_names,
     agents_are_evaluated,
@@ -37,6 +41,8 @@ from workflow_scripts.config import (
 from workflow_scripts.config_check import check_files, checked, read_typed
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.domains import domain_names
+from workflow_scripts.digest import ROOT
+from workflow_scripts.files import sha256
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.model.fetch import SOURCE
@@ -55,12 +61,23 @@ from workflow_scripts.sql.databases import list_databases
 # time as reading the code of all stages.
 gc.freeze()
 
-check_files(workflow.configfiles)
-config = read_typed(config, workflow.config_settings.config)
-config = checked(config)
+# What the caller leaves out, be it a person or another workflow with this one as a module, is as in
+# config.yaml.
+CONFIG_GIVEN, DEFAULTS = config, ROOT / "config.yaml"
+check_files([DEFAULTS, *workflow.configfiles])
+config = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
+update_config(config, CONFIG_GIVEN)
+config = checked(read_typed(config, workflow.config_settings.config))
 
-# The stages run with the Python that runs Snakemake, whether or not its environment is activated.
-shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
+# The stages run with the Python that runs Snakemake, whether or not its environment is activated;
+# one that Snakemake itself activates (--sdm conda) goes before.
+PYTHON_FOLDER = str(Path(sys.executable).parent)
+os.environ.update(
+    {
+        "PATH": os.pathsep.join([PYTHON_FOLDER, *os.get_exec_path()]),
+        ROOT_VARIABLE: str(ROOT),
+    }
+)
 
 OWNED = []  # the lock on this folder, while jobs run
 
@@ -97,6 +114,8 @@ ENDPOINTS = endpoints(config)
 ENDPOINT = "results/models/{endpoint}"  # what a compared model answered
 ENDPOINT_DIRS = [ENDPOINT.format(endpoint=name) for name in ENDPOINTS]
 
+PUBLISHED = "resources/published.json"
+SHIPPED = "resources/shipped_results.json"
 RANDOM_BASE = "results/random_base/seed{seed}"  # the base model, untrained
 
 REPORTS_ROWS = reports_rows(config)

@@ -26,10 +26,28 @@ APART = [
 ]
 
 
-localrules:
-    fetch_rows,
-    fetch_base_model,
-    fetch_base_models,
+# What comes with the workflow and is read by jobs.
+OWN_FILES = [PUBLISHED, SHIPPED, *(f"{STANDIN}/{name}" for name in MODEL_FILES)]
+
+
+if not ROOT.samefile("."):
+
+    # Into the working directory, so that nothing that Snakemake compares depends on where the
+    # workflow lies.
+    rule copy_own_files:
+        output:
+            OWN_FILES,
+        log:
+            "logs/data/copy_own_files.log",
+        localrule: True
+        conda:
+            "../envs/essence.yaml"
+        params:
+            content=[sha256(ROOT / name) for name in OWN_FILES],
+        message:
+            "Copying what comes with the workflow"
+        shell:
+            '(cd "$ESSENCE"; cp --parents {output} "$OLDPWD") > {log} 2>&1'
 
 
 rule build_twin:
@@ -79,6 +97,7 @@ rule fetch_rows:
         out="resources/downloads/rows.jsonl",
     log:
         "logs/data/fetch_rows.log",
+    localrule: True
     conda:
         "../envs/essence.yaml"
     params:
@@ -108,6 +127,7 @@ FROM_HUB = {
 rule fetch_base_models:
     input:
         expand("{folder}/{file}", folder=FROM_HUB, file=[*MODEL_FILES, SOURCE]),
+    localrule: True
 
 
 rule fetch_base_model:
@@ -118,6 +138,7 @@ rule fetch_base_model:
     wildcard_constraints:
         hub_model="|".join(re.escape(Path(folder).name) for folder in FROM_HUB)
         or "none",
+    localrule: True
     conda:
         "../envs/essence.yaml"
     params:

@@ -31,3 +31,4 @@ rule export_model:
 rule export:
     input:
         f"results/export/{AGENTS['recipe']}/README.md",
+    localrule: True

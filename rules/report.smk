@@ -36,7 +36,7 @@ rule make_report:
         published=PUBLISHED,
         fit=FIT,
         picture=f"{FIGURES}/fit.svg",
-        shipped="resources/shipped_results.json",
+        shipped=SHIPPED,
         examples=expand("results/examples/{recipe}.parquet", recipe=EXAMPLE_RECIPES),
         train=best_rows("train"),
         val=best_rows("val"),
@@ -48,6 +48,7 @@ rule make_report:
         page="results/report.html",
     log:
         "logs/report/make_report.log",
+    localrule: True
     conda:
         "../envs/essence.yaml"
     params:
@@ -58,7 +59,7 @@ rule make_report:
                 )
             }
         ),
-        tables=TABLES,
+        tables=lambda wildcards: TABLES,
         recipes=settings_json(config["claims"]),
         example_recipes=EXAMPLE_RECIPES,
         agents_recipe=AGENTS["recipe"],

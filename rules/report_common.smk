@@ -10,7 +10,6 @@ def seeds_used(seeds):
     return f"{which}{f', the first of {len(SEEDS)}' * (len(seeds) < len(SEEDS))}"
 
 
-PUBLISHED = "resources/published.json"
 FIGURES = "results/figures"
 TABLES = "results/tables"
 NOTE = config["figures"].get("format_note")
@@ -65,7 +64,7 @@ def table(name, category, label, caption=None, instances=({},), shown=True):
 
 
 def read_text(path):
-    return (Path(workflow.basedir) / path).read_text(encoding="utf-8")
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 def figure_files(*kinds):

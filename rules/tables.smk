@@ -43,7 +43,7 @@ rule tabulate:
         "../envs/essence.yaml"
     params:
         runs=run_dirs(),
-        folder=TABLES,
+        folder=lambda wildcards: TABLES,
     message:
         "Tables of results"
     shell:
@@ -192,3 +192,4 @@ rule ablation:
     input:
         rules.tabulate_ablation.output,
         rules.write_ablation_cards.output,
+    localrule: True

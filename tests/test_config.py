@@ -86,7 +86,7 @@ def test_trainings_of_other_rows_or_another_model_are_not_replaced(config, tmp_p
     keep_apart(tmp_path, own)  # nothing was trained yet
     (tmp_path / "runs").mkdir()
     keep_apart(tmp_path, own)
-    with pytest.raises(EssenceError, match=r"rows: path rows.jsonl, now twin\).*another clone"):
+    with pytest.raises(EssenceError, match=r"rows: path rows.jsonl, now twin\).*another folder"):
         keep_apart(tmp_path, twin)
     (tmp_path / "origin.json").unlink()
     keep_apart(tmp_path, twin)

@@ -92,13 +92,10 @@ def socket(place):
 
 def started(place: Place) -> tuple[subprocess.Popen, str]:
     before = os.environ.get(warm.SOCKET)
-    folder = Path.cwd()
     try:
-        os.chdir(place.folder)
-        server = warm.start()
+        server = warm.start(place.folder)
         address = os.environ.pop(warm.SOCKET)
     finally:
-        os.chdir(folder)
         if before:
             os.environ[warm.SOCKET] = before
     for _ in range(100):

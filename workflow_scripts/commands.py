@@ -18,6 +18,10 @@ from workflow_scripts.digest import PACKAGE, code_digest, module_path
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.stage import ROLES
 
+ROOT_VARIABLE = "ESSENCE"  # in a command's environment: the folder that this package lies in
+# Not from the working directory, where another package may have the same name.
+PYTHON = f'PYTHONPATH="${ROOT_VARIABLE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}" python -P -m {PACKAGE}'
+
 
 def stage_command(name: str, warm: bool = False) -> str:
     """The shell command of a rule that runs the stage `workflow_scripts.<name>`.
@@ -29,7 +33,7 @@ def stage_command(name: str, warm: bool = False) -> str:
     declares no stage.
     """
     module = f"{PACKAGE}.{name}"
-    parts = [f"python -m {PACKAGE}.warm {name}" if warm else f"python -m {module}"]
+    parts = [f"{PYTHON}.warm {name}" if warm else f"{PYTHON}.{name}"]
     for argument, role in declared_arguments(module).items():
         source = ROLES[role].source
         if argument == "threads":

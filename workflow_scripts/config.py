@@ -23,7 +23,7 @@ Config = dict[str, Any]
 
 # Made by a rule where a configuration names them: generated rows, a model with random weights.
 TWIN_ROWS, RANDOM_T5_SMALL = "resources/twin/rows.jsonl", "results/random_t5_small"
-
+STANDIN = "resources/models/standin"  # the base model that comes with the workflow
 BUILT = ("spider", "bird")  # data.source: rows that are built from questions and databases
 SOURCE_KEYS = {"path": "path", "url": "url", "drive": "drive_id"}  # data.source -> its key
 SOURCE_KEYS |= dict.fromkeys(BUILT, "questions")

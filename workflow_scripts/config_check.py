@@ -21,8 +21,9 @@ from workflow_scripts.config import (
     splits_tested,
     unseen_databases,
 )
-from workflow_scripts.config_model import ROOT, ComparedModel, Configuration, Run, json_schema
+from workflow_scripts.config_model import ComparedModel, Configuration, Run, json_schema
 from workflow_scripts.data.twin.domains import domain_names
+from workflow_scripts.digest import ROOT
 from workflow_scripts.errors import EssenceError
 
 SCHEMA = ROOT / "rules" / "config.schema.yaml"
@@ -249,7 +250,7 @@ def _comparison_faults(config: Config, model: Configuration) -> Iterator[str]:
             if other != one:
                 yield (
                     f"models: {' at '.join(one)} and {' at '.join(other)} would be downloaded to "
-                    "one folder. Compare them in two clones."
+                    "one folder. Compare them in two folders (--directory)."
                 )
     recipe = model.agents.recipe
     if model.models and recipe in model.recipes and not splits_tested(config, recipe):

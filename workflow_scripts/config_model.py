@@ -22,12 +22,12 @@ from workflow_scripts.artifacts.settings import (
     setting,
 )
 from workflow_scripts.artifacts.tables import SPLITS
-from workflow_scripts.config import BUILT, SOURCE_KEYS, TWIN_ROWS
+from workflow_scripts.config import BUILT, SOURCE_KEYS, STANDIN, TWIN_ROWS
+from workflow_scripts.digest import ROOT
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.text.architecture import architecture_of
 
-ROOT = Path(__file__).resolve().parent.parent
 NO_DATABASE = "no database there. A folder with <db_id>/<db_id>.sqlite belongs here"
 
 
@@ -106,13 +106,13 @@ class Data(Section):
     def faults(self) -> Iterator[str]:
         # Snakemake passes over a missing source file as long as what was made of it is there.
         for key, name in self._files():
-            if name != TWIN_ROWS and not (ROOT / name).is_file():
+            if name != TWIN_ROWS and not Path(name).is_file():
                 yield f"data.{key} names {name!r}: no such file."
         needed = [SOURCE_KEYS.get(self.source), "databases" if self.source in BUILT else None]
         for key in filter(None, needed):
             if not getattr(self, key):
                 yield f"data.source is {self.source}, but data.{key} is empty. Set it."
-        if self.databases and not any(list_databases(ROOT / self.databases)):
+        if self.databases and not any(list_databases(self.databases)):
             yield (
                 f"data.databases is {self.databases!r}: {NO_DATABASE}, or null: answers are then "
                 "not executed."
@@ -171,7 +171,7 @@ class BaseModelKeys(ModelSettings):
             yield from self._folder_faults(f"{key}.base is {self.base!r}", key)
 
     def _folder_faults(self, fault: str, key: str) -> Iterator[str]:
-        folder = ROOT / self.base
+        folder = ROOT / self.base if self.base == STANDIN else Path(self.base)
         missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
         if not folder.is_dir():
             yield (
@@ -249,9 +249,9 @@ class OtherTest(Section):
     databases: Text = setting("Folder of <db_id>/<db_id>.sqlite.")
 
     def faults(self) -> Iterator[str]:
-        if not (ROOT / self.rows).is_file():
+        if not Path(self.rows).is_file():
             yield f"test_set.other.rows is {self.rows!r}: no such file."
-        if not any(list_databases(ROOT / self.databases)):
+        if not any(list_databases(self.databases)):
             yield f"test_set.other.databases is {self.databases!r}: {NO_DATABASE}."
 
 

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 from workflow_scripts.artifacts.settings import Origin
-from workflow_scripts.config import RANDOM_T5_SMALL, TWIN_ROWS, Config, source_of
+from workflow_scripts.config import RANDOM_T5_SMALL, STANDIN, TWIN_ROWS, Config, source_of
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError
-
-STANDIN = "resources/models/standin"
 
 
 def origin_of(config: Config) -> Origin:
@@ -76,6 +74,6 @@ def keep_apart(results: Path, origin: Origin) -> None:
             raise EssenceError(
                 f"{results} holds trainings of another origin ({'; '.join(changed)}), which would "
                 "be replaced. Repeat the --configfile and --config that made them, work in "
-                f"another clone, or let them go: rm {file}"
+                f"another folder (--directory), or let them go: rm {file}"
             )
     origin.write(file)

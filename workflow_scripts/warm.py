@@ -46,6 +46,7 @@ LARGEST = 2**20  # bytes of a request
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 PR_SET_PDEATHSIG = 1  # of prctl: the signal that a process gets when its parent ends
 PACKAGE = "workflow_scripts"
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -67,9 +68,10 @@ def run(module: str, arguments: list[str]) -> None:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def start() -> subprocess.Popen | None:
+def start(root: Path = ROOT) -> subprocess.Popen | None:
     """Start the warm process for all that this process starts; it ends with this process.
 
+    `root`: the folder that the package lies in.
     None where the system cannot watch a process by a descriptor (Linux before 5.3).
     """
     try:
@@ -78,9 +80,11 @@ def start() -> subprocess.Popen | None:
         return None
     folder = tempfile.mkdtemp(prefix="essence-")  # nobody else can enter it
     os.environ[SOCKET] = f"{folder}/socket"
-    command = [sys.executable, "-m", "workflow_scripts.warm", "--serve", os.environ[SOCKET]]
+    command = [sys.executable, "-P", "-m", "workflow_scripts.warm", "--serve", os.environ[SOCKET]]
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     # In a session of its own: Ctrl-C at the terminal reaches a stage once, through its caller.
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=environment)
 
 
 def this_python() -> list[str]:
