@@ -29,7 +29,7 @@ rule ask_endpoint:
     message:
         "Asking {wildcards.endpoint}"
     shell:
-        stage_command("endpoint.answer_rows")
+        stage_command("endpoint")
 
 
 use rule run_agents as run_agents_of_endpoint with:

@@ -74,27 +74,3 @@ rule train:
         "Training {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
         stage_command("model.train", warm=True)
-
-
-rule pretrain:
-    output:
-        model=[f"results/pretrain/model/{name}" for name in MODEL_FILES],
-        card="results/pretrain/model/README.md",
-        measured="results/pretrain/model/pretrain.json",
-    log:
-        "logs/pretrain.log",
-    benchmark:
-        "results/benchmarks/pretrain.jsonl"
-    conda:
-        "../envs/essence.yaml"
-    threads: 2
-    resources:
-        mem_mb=4000,
-        runtime=60,
-    params:
-        out=lambda wildcards, output: str(Path(output.card).parent),
-        settings=lambda wildcards, threads: settings_json({"threads": threads}),
-    message:
-        "Making the stand-in model again (about half an hour); see {log}"
-    shell:
-        stage_command("model.pretrain")

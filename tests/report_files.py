@@ -14,10 +14,10 @@ from workflow_scripts.artifacts.data import (
     Reading,
     TokenizerFacts,
 )
-from workflow_scripts.artifacts.endpoint import Answering
 from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.runs import (
+    Answering,
     Base,
     Batch,
     DeviceFacts,

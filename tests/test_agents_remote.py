@@ -8,8 +8,7 @@ from workflow_scripts.agents.loop import Question, run_loop
 from workflow_scripts.agents.remote import BEGIN_WITH, Remote
 from workflow_scripts.agents.schema import read_schema
 from workflow_scripts.artifacts.agents import Loop
-from workflow_scripts.artifacts.endpoint import Answered
-from workflow_scripts.endpoint.client import Client
+from workflow_scripts.endpoint import Answered, Client
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 

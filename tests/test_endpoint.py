@@ -18,12 +18,11 @@ from material import ROOT
 from served_model import LATE, RETRY_AFTER, Proxy, Server
 from test_agents_loop import decomposed
 
-from workflow_scripts.artifacts.endpoint import Answered, Endpoint, Prices
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.settings import Endpoint, Prices
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.data.rows import row_from
-from workflow_scripts.endpoint.answer_rows import answer_rows, messages_of
-from workflow_scripts.endpoint.client import Client
+from workflow_scripts.endpoint import Answered, Client, answer_rows, messages_of
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import Prompt, from_source, render_prompt, to_source
 
@@ -73,8 +72,8 @@ def asked(count, name="question"):
     return [[{"role": "user", "content": f"{name} {place}"}] for place in range(count)]
 
 
-def names(conversations):
-    return [messages[-1]["content"] for messages in conversations]
+def once_each(conversations):
+    return {messages[-1]["content"]: 1 for messages in conversations}
 
 
 def changed(endpoint, **settings):
@@ -87,25 +86,16 @@ def test_a_fault_loses_nothing_and_nothing_is_asked_twice(fault, endpoint, proxy
     limited = changed(endpoint, timeout=LATE / 2) if fault == "slow" else endpoint
     proxy.reset(None, fault, fault, None, fault)
     answers = Client(limited, tmp_path / "broken").answers(questions)
-    assert proxy.answered == once_each(names(questions))
+    assert proxy.answered == once_each(questions)
     assert len(proxy.attempts) == len(questions) + 3
+    lasted = proxy.attempts[-1][1] - proxy.attempts[0][1]
+    assert fault != "429" or lasted >= RETRY_AFTER, "the server says how long to wait"
     assert proxy.most_at_once <= endpoint.at_once
     proxy.reset()
     again = Client(limited, tmp_path / "broken").answers(questions[::-1])
     assert again == answers[::-1] and not proxy.attempts, "kept, and in the order that is asked"
     whole = Client(limited, tmp_path / "whole").answers(questions)
     assert [each.text for each in whole] == [each.text for each in answers]
-
-
-def once_each(texts):
-    return dict.fromkeys(texts, 1)
-
-
-def test_the_server_says_how_long_to_wait(endpoint, proxy, tmp_path):
-    proxy.reset("429")
-    Client(endpoint, tmp_path).answers(asked(1))
-    (_, first), (_, second) = proxy.attempts
-    assert second - first >= RETRY_AFTER
 
 
 def test_a_server_that_is_killed_and_comes_back(server, endpoint, proxy, tmp_path):
@@ -121,7 +111,7 @@ def test_a_server_that_is_killed_and_comes_back(server, endpoint, proxy, tmp_pat
     thread.start()
     answers = client.answers(questions)
     thread.join()
-    assert proxy.answered == once_each(names(questions))
+    assert proxy.answered == once_each(questions)
     assert len(proxy.attempts) > len(questions)
     assert [each.request["messages"] for each in answers] == questions
 
@@ -132,7 +122,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(endpoint, proxy, tmp_path):
     (tmp_path / "endpoint.json").write_text(changed(endpoint, at_once=1).model_dump_json())
     options = {"endpoint": "endpoint.json", "answers": "kept", "out": "out.parquet"}
     options |= {"summary": "answering.json", "test": "rows.parquet"}
-    command = [sys.executable, "-m", "workflow_scripts.endpoint.answer_rows"]
+    command = [sys.executable, "-m", "workflow_scripts.endpoint"]
     command += [f"--{name}={value}" for name, value in options.items()]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
@@ -145,7 +135,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(endpoint, proxy, tmp_path):
     assert 2 <= kept < 6
     proxy.reset()
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and f"{kept} answers are known, {6 - kept} are asked" in done.stderr
+    assert done.returncode == 0 and f"/{6 - kept} [" in done.stderr
     assert sum(proxy.answered.values()) == 6 - kept
     found = read_rows(BoundedPrediction, tmp_path / "out.parquet")
     assert [each.question for each in found] == [f"Question {place}?" for place in range(6)]
@@ -200,16 +190,23 @@ def test_what_was_in_flight_when_a_run_was_killed_counts_in_full(endpoint, proxy
     assert not proxy.attempts
 
 
-def reply(text, finish="stop", **more):
+def reply(text, finish="stop", usage=None, **more):
     message = {"role": "assistant", "content": text, **more}
-    return json.dumps({"choices": [{"message": message, "finish_reason": finish}]})
+    return json.dumps({"choices": [{"message": message, "finish_reason": finish}], "usage": usage})
+
+
+def predictions(endpoint, folder, rows):
+    """Of `answer_rows`, and the summary of what they took."""
+    write_rows(folder / "rows.parquet", Row, rows)
+    out, summary = folder / "out.parquet", folder / "answering.json"
+    answer_rows(endpoint, folder / "kept", out, summary, test=folder / "rows.parquet")
+    return read_rows(BoundedPrediction, out), json.loads(summary.read_text())
 
 
 @pytest.mark.parametrize(
     ("sent", "text", "kind", "cut"),
     [
         (reply("SELECT 1"), "SELECT 1", "stop", False),
-        (reply("SELECT"), "SELECT", "stop", False),
         (reply("SEL", "length"), "SEL", "length", True),
         (reply(""), "", "empty", False),
         (reply(None), "", "empty", False),
@@ -218,40 +215,35 @@ def reply(text, finish="stop", **more):
     ],
 )
 def test_how_an_answer_ended_is_kept(sent, text, kind, cut, endpoint, proxy, tmp_path):
-    write_rows(tmp_path / "rows.parquet", Row, [row_of("How many?", 1)])
     proxy.reset(sent)
-    files = {"out": tmp_path / "out.parquet", "summary": tmp_path / "answering.json"}
-    answer_rows(endpoint, tmp_path / "kept", **files, test=tmp_path / "rows.parquet")
-    (found,) = read_rows(BoundedPrediction, files["out"])
+    (found,), summary = predictions(endpoint, tmp_path, [row_of("How many?", 1)])
     assert (found.prediction, found.cut, found.gold) == (text, cut, decomposed("SELECT 1"))
-    summary = json.loads(files["summary"].read_text())
     assert summary["ended"] == {kind: 1} and summary["cost"] is None
+
+
+LONG = reply("SELECT 1", usage={"prompt_tokens": 5, "completion_tokens": 9})
+ONCE_MORE = {"retries": 1}
 
 
 @pytest.mark.parametrize(
     ("faults", "settings", "said"),
     [
-        (["401"], {}, rf"endpoint\.key: \S+ refuses the key in {VARIABLE} .*\${VARIABLE}"),
-        (["404"], {}, r"endpoint\.model is .* does not know it.*base_url usually ends in /v1"),
-        (["400"], {}, r"models\.tiny\.endpoint: \S+ refuses a request"),
-        (["429"] * 2, {"retries": 1}, r"endpoint\.at_once is 2: .* too many requests"),
-        (
-            ["another shape"] * 2,
-            {"retries": 1},
-            r"endpoint\.base_url is .*no chat completion.*over",
-        ),
-        (["garbage"] * 2, {"retries": 1}, r"endpoint\.base_url is .*no chat completion.*busy"),
-        (["slow"], {"retries": 0, "timeout": 0.2}, r"endpoint\.timeout is 0\.2 seconds"),
-        (
-            [],
-            {"retries": 1, "base_url": "http://127.0.0.1:9/v1"},
-            r"base_url is http://127.*connection",
-        ),
+        (["401"], {}, rf"endpoint\.key is {VARIABLE}: \S+ refuses the key .*\${VARIABLE}"),
+        (["404"], {}, r"endpoint\.model is .* does not know it .*/v1/models"),
+        (["400"], {}, r"endpoint\.base_url is \S+ \S+ refuses a request"),
+        (["429"] * 2, ONCE_MORE, r"endpoint\.at_once is 2: .* too many requests"),
+        (["another shape"] * 2, ONCE_MORE, r"base_url is .*no answer.*no chat completion.*over"),
+        (["garbage"] * 2, ONCE_MORE, r"base_url is .*no answer.*no chat completion.*busy"),
+        (["slow"], {"retries": 0, "timeout": 0.2}, r"endpoint\.timeout is 0\.2: .* seconds"),
+        ([], {"base_url": "http://127.0.0.1:9/v1"} | ONCE_MORE, r"base_url is .*connection"),
         ([], {"model": "another"}, "Server is pinned to"),
         ([], {"key": "NOT_SET"}, r"endpoint\.key names the environment variable NOT_SET"),
+        ([LONG], {}, r"answer_tokens is 8, but an answer has 9.*limit_name"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_key(faults, settings, said, endpoint, proxy, tmp_path):
+def test_messages_name_the_key_of_the_configuration(
+    faults, settings, said, endpoint, proxy, tmp_path
+):
     proxy.reset(*faults)
     with pytest.raises(EssenceError) as error:
         Client(changed(endpoint, **settings), tmp_path).answers(asked(1))
@@ -260,9 +252,9 @@ def test_what_is_wrong_is_told_with_its_key(faults, settings, said, endpoint, pr
 
 
 @pytest.mark.parametrize("key", ["sk-one\nsk-two", "sk-é", " \n"])
-def test_what_cannot_be_a_key_is_not_told(key, endpoint, proxy, tmp_path, monkeypatch):
+def test_what_cannot_be_a_key_is_not_printed(key, endpoint, proxy, tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, key)
-    with pytest.raises(EssenceError, match=rf"{VARIABLE}, which (holds|is not)") as error:
+    with pytest.raises(EssenceError, match=rf"{VARIABLE}, which is not") as error:
         Client(endpoint, tmp_path).answers(asked(1))
     assert "sk-" not in str(error.value) and not proxy.attempts
 
@@ -274,25 +266,14 @@ def test_a_failure_keeps_what_was_answered(endpoint, proxy, tmp_path):
         client.answers(asked(5))
     assert len(proxy.attempts) == 3
     client.answers(asked(5))
-    assert proxy.answered == once_each(names(asked(5)))
-
-
-def test_a_server_that_does_not_know_the_limit(endpoint, proxy, tmp_path):
-    body = json.loads(reply("SELECT 1"))
-    body["usage"] = {"prompt_tokens": 5, "completion_tokens": 9}
-    proxy.reset(json.dumps(body))
-    with pytest.raises(EssenceError, match=r"answer_tokens is 8, but an answer has 9.*limit_name"):
-        Client(endpoint, tmp_path).answers(asked(1))
+    assert proxy.answered == once_each(asked(5))
 
 
 def test_rows_are_asked_whole_and_equal_rows_once(endpoint, proxy, tmp_path):
     rows = [row_of("How many?", 1), row_of("How many?", 2)]
-    write_rows(tmp_path / "rows.parquet", Row, rows)
-    files = {"out": tmp_path / "out.parquet", "summary": tmp_path / "answering.json"}
-    answer_rows(endpoint, tmp_path / "kept", **files, test=tmp_path / "rows.parquet")
+    (first, second), _ = predictions(endpoint, tmp_path, rows)
     [(message, _)] = proxy.attempts
     assert to_source(message) == rows[0].source and "【Constraints】" in message
-    first, second = read_rows(BoundedPrediction, files["out"])
     assert (first.idx, second.idx, first.input) == (1, 2, second.input)
 
 

@@ -29,7 +29,7 @@ def base(tmp_path):
 
 
 def test_a_missing_folder_and_its_cure(tmp_path):
-    with pytest.raises(EssenceError, match=r"nowhere: no such model folder.*snakemake pretrain"):
+    with pytest.raises(EssenceError, match=r"nowhere: no such model folder.*tools.pretrain"):
         check_base(tmp_path / "nowhere")
 
 

@@ -9,8 +9,8 @@ import pytest
 import tiny_model
 import torch
 
-from workflow_scripts.artifacts.endpoint import Answering
 from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.runs import Answering
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256

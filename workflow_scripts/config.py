@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artifacts.data import SampleSettings
-from workflow_scripts.artifacts.endpoint import Endpoint
 from workflow_scripts.artifacts.settings import (
+    Endpoint,
     ModelSettings,
     Recipe,
     RunSettings,

@@ -13,9 +13,8 @@ from workflow_scripts.agents.model import BackEnd, FineTuned
 from workflow_scripts.agents.schema import Schema
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import parsed
-from workflow_scripts.artifacts.endpoint import Endpoint
 from workflow_scripts.artifacts.runs import BestRuns, Training
-from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.artifacts.settings import Endpoint, Recipe
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.sandbox import Sandbox
 
@@ -123,7 +122,7 @@ def load_back_end(
             f"{endpoint}: an endpoint cannot be constrained. Leave --constrained out."
         )
     from workflow_scripts.agents.remote import Remote
-    from workflow_scripts.endpoint.client import Client
+    from workflow_scripts.endpoint import Client
 
     chosen = _endpoint(endpoint)
     return Remote(Client(chosen, Path(chosen.folder)))

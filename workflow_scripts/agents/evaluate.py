@@ -17,9 +17,8 @@ from workflow_scripts.agents.schema import Schema, read_schema
 from workflow_scripts.agents.setups import ALL, SETUPS, Setup
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import write_lines
-from workflow_scripts.artifacts.endpoint import Endpoint
 from workflow_scripts.artifacts.parquet import iter_rows, read_rows, write_rows
-from workflow_scripts.artifacts.settings import Settings
+from workflow_scripts.artifacts.settings import Endpoint, Settings
 from workflow_scripts.artifacts.tables import AgentOutcome, Link, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.metrics.execution_verdicts import Case, Verdict, verdicts_on
@@ -179,7 +178,7 @@ def evaluate(
         raise EssenceError("nothing to ask: no test row of the Decomposer has a known database")
     if endpoint:
         from workflow_scripts.agents.remote import Remote
-        from workflow_scripts.endpoint.client import Client
+        from workflow_scripts.endpoint import Client
 
         back_end: BackEnd = (remote := Remote(Client(endpoint, answers)))
     else:
@@ -199,7 +198,7 @@ def evaluate(
                 write_lines(traces, map(without_times, made))
     write_rows(outcomes, AgentOutcome, lines)
     if endpoint:
-        from workflow_scripts.endpoint.summary import answering
+        from workflow_scripts.endpoint import answering
 
         answering(endpoint, remote.answered, len(lines)).write(summary)
 

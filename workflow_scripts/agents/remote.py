@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 from workflow_scripts.agents.model import Answer
-from workflow_scripts.artifacts.endpoint import Answered
-from workflow_scripts.endpoint.client import Client
+from workflow_scripts.endpoint import Answered, Client
 
 BEGIN_WITH = "Begin your answer with exactly these lines, and go on from there:"
 

@@ -8,6 +8,8 @@ from pydantic import Field, TypeAdapter
 from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.artifacts.settings import Settings
 
+STOP = "stop"  # how an answer ends that its model ended
+
 
 class StepSums(Artifact):
     """The loss of one task in the batch of a step, summed, and the tokens it was summed over."""
@@ -229,3 +231,22 @@ class BestRuns(Artifact):
     """best_runs.json: recipe -> its run with the lowest mean evaluation loss."""
 
     recipes: dict[str, BestRun]
+
+
+class Answering(Artifact):
+    """answering.json: what the answers to some rows or questions took, each counted once.
+
+    `asked` rows or questions led to `answers` that differ in what was sent, of each `ended` (kind
+    of ending) so many. Tokens and `cost` are None where they are not known. `seconds` is the sum
+    over all answers, of which several were waited for at a time.
+    """
+
+    model: str
+    served: list[str]
+    asked: int
+    answers: int
+    ended: dict[str, int]
+    input_tokens: int | None
+    output_tokens: int | None
+    cost: float | None
+    seconds: float

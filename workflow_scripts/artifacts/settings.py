@@ -6,7 +6,7 @@ that train and answer, and are kept in training.json.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AllowInfNan, Field, PositiveInt
+from pydantic import AllowInfNan, Field, NonNegativeInt, PositiveInt
 
 from workflow_scripts.artifacts.base import Artifact
 
@@ -122,3 +122,47 @@ class Settings(Artifact):
     @property
     def log_every(self) -> int:
         return min(self.training.log_every, LONGEST_WINDOW)
+
+
+class Prices(Artifact):
+    """For a million tokens, in any currency."""
+
+    input: Number
+    output: Number
+
+    def of(self, input_tokens: int, output_tokens: int) -> float:
+        return (input_tokens * self.input + output_tokens * self.output) / 1e6
+
+
+class Endpoint(Artifact):
+    """An entry of `models:` that is asked over OpenAI's API; the schema explains the keys."""
+
+    name: str
+    base_url: str
+    model: str
+    key: str | None = None  # the name of an environment variable, never the key itself
+    at_once: PositiveInt = 4
+    temperature: Number | None = 0
+    answer_tokens: PositiveInt = 1024
+    limit_name: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
+    timeout: Number = 120
+    retries: NonNegativeInt = 8
+    prices: Prices | None = None
+    budget: Number | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where its answers are kept: like a download, they outlive results/."""
+        return f"resources/downloads/answers/{self.name}"
+
+    def place(self, key: str) -> str:
+        """Where a setting stands in the configuration, for messages."""
+        return f"models.{self.name}.endpoint.{key}"
+
+    def request(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+        """What is sent: all that decides an answer besides the server."""
+        request = {"model": self.model, "messages": messages, self.limit_name: self.answer_tokens}
+        if self.temperature is None:
+            return request
+        whole = int(self.temperature)  # 0 and not 0.0, so that kept answers stay valid
+        return request | {"temperature": whole if whole == self.temperature else self.temperature}

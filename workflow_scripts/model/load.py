@@ -26,7 +26,7 @@ def check_base(folder: Path, architecture: str | None = None) -> None:
     if not folder.is_dir():
         raise EssenceError(
             f"{folder}: no such model folder. Set model.base to a folder with config.json and "
-            "model.safetensors, or make the stand-in model again with `snakemake pretrain`."
+            "model.safetensors, or make the stand-in again: python -m tools.pretrain --out DIR"
         )
     if not (folder / "config.json").is_file():
         raise EssenceError(f"{folder}: no config.json in it, so it is not a model folder.")

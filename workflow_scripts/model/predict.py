@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.artifacts.endpoint import STOP, Answering
 from workflow_scripts.artifacts.parquet import write_rows
+from workflow_scripts.artifacts.runs import STOP, Answering
 from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import SPLITS, TEST_SPLITS, BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError

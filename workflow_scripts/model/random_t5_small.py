@@ -1,7 +1,7 @@
 """Make a model of T5-small's size with random weights: what `configs/rehearsal.yaml` starts from.
 
 Layers, width, embedding and the number of tokens are T5-small's. So is what its tokenizer lacks
-(see `model/standin/tokenizer.py`), and about how many tokens it makes of a prompt: it knows the
+(see `t5_tokenizer.py`), and about how many tokens it makes of a prompt: it knows the
 words that prompts have in common, and has groups of up to three letters for all others.
 """
 
@@ -13,13 +13,12 @@ from typing import Annotated
 
 from workflow_scripts.formats import constants
 from workflow_scripts.model.random_weights import random_weights
-from workflow_scripts.model.standin.tokenizer import (
+from workflow_scripts.model.t5_tokenizer import (
     CHARACTERS,
     SENTINELS,
     SPACE,
     make_tokenizer,
     most_frequent,
-    save_tokenizer,
 )
 from workflow_scripts.stage import Setting, run_stage
 
@@ -43,7 +42,7 @@ def random_t5_small(
 
     with TemporaryDirectory() as folder:
         T5Config(architectures=["T5ForConditionalGeneration"], **SIZE).save_pretrained(folder)
-        save_tokenizer(make_tokenizer(pieces()), Path(folder))
+        make_tokenizer(pieces()).save_pretrained(folder)
         random_weights(Path(folder), out, seed)
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from statistics import fmean
 
 from workflow_scripts.artifacts.base import read_lines
-from workflow_scripts.artifacts.endpoint import Answering
 from workflow_scripts.artifacts.runs import (
     LOG_EVENT,
+    Answering,
     Provenance,
     Ranked,
     Step,

@@ -9,7 +9,6 @@ T5's pieces come from web pages, ours from the questions and SQL of the pre-trai
 import re
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
@@ -33,11 +32,10 @@ def most_frequent(texts: Iterable[str], size: int, rare: int) -> list[str]:
     allowed = set(CHARACTERS) | {SPACE}
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     whole = [piece for piece, count in ranked if count > rare and set(piece) <= allowed]
-    single = [SPACE, *CHARACTERS]
-    return list(dict.fromkeys([*single, *FIXED, *whole]))[:size]
+    return list(dict.fromkeys([SPACE, *CHARACTERS, *FIXED, *whole]))[:size]
 
 
-def make_tokenizer(pieces: list[str]) -> Tokenizer:
+def make_tokenizer(pieces: Iterable[str]) -> PreTrainedTokenizerFast:
     """Ids as in T5: 0 <pad>, 1 </s>, 2 <unk>, then the pieces, then the sentinels from the last.
 
     All pieces of more than one character score alike, so the split with the fewest wins.
@@ -62,12 +60,7 @@ def make_tokenizer(pieces: list[str]) -> Tokenizer:
     )
     special = ["<pad>", "</s>", "<unk>", *sentinels]
     tokenizer.add_special_tokens([AddedToken(s, normalized=False, special=True) for s in special])
-    return tokenizer
-
-
-def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> PreTrainedTokenizerFast:
-    """Write tokenizer.json and tokenizer_config.json; give it as transformers wraps it."""
-    wrapped = PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",
         eos_token="</s>",
@@ -75,5 +68,3 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> PreTrainedTokenizerFas
         extra_special_tokens=[f"<extra_id_{number}>" for number in range(SENTINELS)],
         model_max_length=512,
     )
-    wrapped.save_pretrained(folder)
-    return wrapped

@@ -13,18 +13,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
+from tools.pretrain.layouts import LAYOUTS, Request
+from tools.pretrain.random_world import NOUNS, random_world
 from workflow_scripts.data.breaking import WAYS
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.database import error_of, in_memory
 from workflow_scripts.data.twin.domains import KNOWN_DOMAINS
-from workflow_scripts.data.twin.layouts import LAYOUTS, Request
 from workflow_scripts.data.twin.lexicon import NUMBERS, YEARS, plural
 from workflow_scripts.data.twin.query import agent_sql, breakable, plain_sql
 from workflow_scripts.data.twin.questions import draft
-from workflow_scripts.data.twin.random_world import NOUNS, random_world
 from workflow_scripts.data.twin.schema import World, parse_domain
 from workflow_scripts.data.twin.selection import select
 from workflow_scripts.data.twin.vague_questions import vague_question
+from workflow_scripts.formats import constants
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,12 @@ ON INNER JOIN LEFT ASC DESC YEAR MONTH None True False "keep_all", "drop_all", {
 
 
 def vocabulary_texts(count: int, seed: int = 1) -> Iterator[str]:
-    """Text that the stand-in's tokenizer gathers its pieces from."""
+    """What the tokenizer's pieces come from: the corpus and the words of the agents' prompts.
+
+    Words that the prompts repeat become whole pieces and the others are spelled out, as T5 splits
+    rare words: the constant parts are then about as long as in T5's tokens (the Refiner's needs
+    all of its words for that), and truncation at 512 cuts the rows where it cuts the real ones.
+    """
     for example in examples(seed, count, {"query": 1.0}):
         yield f"{example.source} {example.target}"
         # Names also follow a point or a quote: their pieces then have no space in front.
@@ -139,6 +145,8 @@ def vocabulary_texts(count: int, seed: int = 1) -> Iterator[str]:
         rng.shuffle(words)
         yield " ".join(f"{word} '{word}' {_keywords()}" for word in words)
         yield ANSWER_WORDS
+    yield from (constants.SELECTOR, constants.DECOMPOSER, constants.DECOMPOSER_CLOSING) * 2
+    yield from (constants.REFINER, constants.REFINER_CLOSING) * 3
 
 
 def _keywords() -> str:

@@ -2,19 +2,18 @@
 
 import random
 import sqlite3
+from contextlib import closing
 from typing import Any
 
-from workflow_scripts.artifacts.pretraining import Accuracy, Measured, PretrainingSettings
+from tools.pretrain.layouts import LAYOUTS, Layout, Request
+from tools.pretrain.random_world import random_world
 from workflow_scripts.data.twin.asker import Draft
 from workflow_scripts.data.twin.database import in_memory
 from workflow_scripts.data.twin.domains import KNOWN_DOMAINS, UNSEEN_DOMAINS
-from workflow_scripts.data.twin.layouts import Layout, Request, compact, original
 from workflow_scripts.data.twin.query import plain_sql
 from workflow_scripts.data.twin.questions import draft
-from workflow_scripts.data.twin.random_world import random_world
 from workflow_scripts.data.twin.schema import World, fill, parse_domain
 from workflow_scripts.intervals import wilson
-from workflow_scripts.model.decoding import generate
 
 HELD_OUT_SEED = 991  # far from the seeds of the training chunks
 STEPS = 200_000  # of SQLite's virtual machine, so that a cross join ends
@@ -50,42 +49,38 @@ def hand_made_worlds(domains: list[str]) -> list[World]:
 
 def accuracy(
     model: Any, tokenizer: Any, asked: list[tuple[World, Draft]], layout: Layout, tokens: int
-) -> Accuracy:
-    sources = [layout(w, Request("Query", d.question, d.evidence), 2) for w, d in asked]
-    ids = tokenizer(sources)["input_ids"]
-    answers = generate(model, ids, tokenizer.pad_token_id, tokens, batch_size=32)
-    written = tokenizer.batch_decode(answers, skip_special_tokens=True)
+) -> dict[str, float]:
+    """Shares of `n` questions; `low` and `high` are the 95% Wilson interval of the first."""
     correct = exact = 0
-    for (world, drafted), sql in zip(asked, written, strict=True):
-        connection = in_memory(world)
-        gold = rows_of(connection, plain_sql(drafted.query))
-        correct += rows_of(connection, sql) == gold
-        exact += sql == plain_sql(drafted.query)
-        connection.close()
+    for start in range(0, len(asked), 32):
+        batch = asked[start : start + 32]
+        sources = [layout(world, Request("Query", d.question, d.evidence), 2) for world, d in batch]
+        inputs = tokenizer(sources, padding=True, return_token_type_ids=False, return_tensors="pt")
+        written = model.generate(**inputs, max_new_tokens=tokens)
+        texts = tokenizer.batch_decode(written, skip_special_tokens=True)
+        for (world, drafted), sql in zip(batch, texts, strict=True):
+            right = plain_sql(drafted.query)
+            with closing(in_memory(world)) as connection:
+                correct += rows_of(connection, sql) == rows_of(connection, right)
+            exact += sql == right
     low, high = wilson(correct, len(asked))
-    return Accuracy(
-        execution_accuracy=round(correct / len(asked), 4),
-        low=round(low, 4),
-        high=round(high, 4),
-        exact_match=round(exact / len(asked), 4),
-        n=len(asked),
-    )
+    shares = {"execution_accuracy": correct / len(asked), "low": low, "high": high}
+    shares["exact_match"] = exact / len(asked)
+    return {"n": len(asked)} | {name: round(share, 4) for name, share in shares.items()}
 
 
-def measure(model: Any, tokenizer: Any, settings: PretrainingSettings) -> Measured:
-    """Accuracy in both layouts, on databases that the pre-training has not seen."""
-    rng, count = random.Random(HELD_OUT_SEED), settings.measure
+def measure(model: Any, tokenizer: Any, count: int, tokens: int) -> dict[str, dict[str, dict]]:
+    """Layout -> databases, which the pre-training has not seen -> accuracy on `count` questions."""
+    rng = random.Random(HELD_OUT_SEED)
     groups = {
         "random schemas": [random_world(rng, rows=12) for _ in range(max(1, count // 2))],
         "domains whose words it knows": hand_made_worlds(KNOWN_DOMAINS),
         "domains it knows nothing of": hand_made_worlds(UNSEEN_DOMAINS),
     }
     asked = {name: questions(worlds, count, HELD_OUT_SEED + 1) for name, worlds in groups.items()}
-
-    def on_all(layout: Layout) -> dict[str, Accuracy]:
-        return {
-            name: accuracy(model, tokenizer, each, layout, settings.target_tokens)
-            for name, each in asked.items()
+    return {
+        layout.__name__: {
+            name: accuracy(model, tokenizer, each, layout, tokens) for name, each in asked.items()
         }
-
-    return Measured(compact=on_all(compact), original=on_all(original))
+        for layout in LAYOUTS
+    }
