@@ -62,6 +62,10 @@ def _texts(figure: Figure) -> Iterator[Text]:
 
 def _points_outside(figure: Figure) -> Iterator[str]:
     for axes in figure.axes:
+        for axis, side in ((axes.xaxis, "labelbottom"), (axes.yaxis, "labelleft")):
+            has_numbers = any(label.get_text() for label in axis.get_ticklabels())
+            if axis.get_tick_params()[side] and not has_numbers:
+                yield f"{_words(axes.title)}: an axis without numbers"
         for line in axes.get_lines():
             size = _reach(line) if line.get_marker() == "*" else 0
             boxes = [Bbox([point - size, point + size]) for point in _pixels(line)]

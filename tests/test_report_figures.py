@@ -24,7 +24,6 @@ from workflow_scripts.report.figures.catalogue import (
     list_figures,
     loss_figures,
     numbered,
-    task_loss_figures,
     training_order,
 )
 from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
@@ -96,9 +95,9 @@ def effects_table() -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def drawings(long_runs, made_runs, tmp_path_factory) -> dict[str, list]:
+def drawings(long_runs, runs, tmp_path_factory) -> dict[str, list]:
     """Kind -> functions that draw figures of this kind."""
-    folder, tables = tmp_path_factory.mktemp("drawn"), made_runs[0].parents[2]
+    folder, tables = tmp_path_factory.mktemp("drawn"), runs[0].parents[2]
     rows = made.make_rows(folder / "train.parquet", {"Selector": 9, "Decomposer": 30, "Refiner": 2})
     columns = {"task": TEXT, **dict.fromkeys(data.LENGTHS, COUNT)}
     lengths = read_table(made.make_lengths(folder / "lengths.parquet"), columns)
@@ -108,9 +107,9 @@ def drawings(long_runs, made_runs, tmp_path_factory) -> dict[str, list]:
         FitAudit.read(made.make_fit(folder / f"{name}.json", made.recipe(name)))
         for name in made.RECIPES
     ]
-    grid = [run for run in made_runs if "exp3" in run.parts[-2]]
+    grid = [run for run in runs if "exp3" in run.parts[-2]]
     numbers = read_table(tables / "scores.parquet", SCORES)
-    answers, chosen = executed(tables), best_runs(read_runs(made_runs))
+    answers, chosen = executed(tables), best_runs(read_runs(runs))
     unseen = answers[answers.recipe != "as_run"].assign(split="unseen")
     natural = [run for run in long_runs if run.parts[-2] == "exp1_natural"]
     both = [run for run in long_runs if run not in natural]
@@ -159,6 +158,7 @@ def test_nothing_on_a_figure_is_cut_off_or_covered(drawings, kind):
         (lambda axes: axes.text(3, 0.6, "on"), "'on': on a mark"),
         (lambda axes: axes.set_title("long " * 30, loc="left"), "outside the figure"),
         (lambda axes: axes.set_title("above\neach\nother", loc="left"), "overlap"),
+        (lambda axes: axes.set_xticks([]), "an axis without numbers"),
         (lambda axes: axes.text(12, 0.9, "tiny", fontsize=5), "'tiny': too small"),
     ],
 )
@@ -189,8 +189,8 @@ def test_the_cuts_of_recipes_are_labelled(tmp_path):
     lengths = read_table(made.make_lengths(tmp_path / "lengths.parquet"), columns)
     cuts = {"a": {"target_tokens": 260}, "b": {"target_tokens": 280}, "c": {"target_tokens": 260}}
     figure = data.draw_lengths(lengths, cuts)
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert texts == ["cut at 260: a, c", "cut at 280: b"] and faults(figure) == []
+    assert figure.axes[3].get_title(loc="left") == "target\ncut at 260 (a, c); 280 (b)"
+    assert [len(axes.get_lines()) for axes in figure.axes[2:]] == [18, 20]
 
 
 def test_losses_stand_beside_each_other_by_recipe_and_show_how_training_ended(long_runs):
@@ -217,7 +217,7 @@ def test_losses_stand_beside_each_other_by_recipe_and_show_how_training_ended(lo
 
 def test_a_recipe_without_a_run_says_so_and_published_losses_stand_where_they_compare(runs):
     both = [pick(runs, recipe, "exp3_bs4_lr1e-4") for recipe in ("as_written", "repaired")]
-    shown = [run.folder for run in (*both, pick(runs, "repaired", "exp3_bs8_lr1e-4"))]
+    shown = [*both, pick(runs, "repaired", "exp3_bs8_lr1e-4")]
     figure = losses.draw_losses(shown, PUBLISHED)
     panels = np.array(figure.axes).reshape(2, 2)
     assert panels[1, 0].get_title(loc="left") == "no run exp3_bs8_lr1e-4"
@@ -253,8 +253,8 @@ def test_true_task_curves_pool_token_losses(tmp_path):
     assert drawn.to_dict("list") == {"task": ["Selector"] * 2, "step": [1, 2], "loss": [2.0, 2.0]}
 
 
-def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(made_runs):
-    frame, answers = read_runs(made_runs), executed(made_runs[0].parents[2])
+def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(runs):
+    frame, answers = read_runs(runs), executed(runs[0].parents[2])
     rows = scores.executed_rows(answers, best_runs(frame))
     repaired = frame[frame.recipe == "repaired"].groupby("run").best_eval_loss.mean()
     assert set(rows[rows.recipe == "repaired"].run) == {repaired.idxmin()}
@@ -266,8 +266,8 @@ def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(m
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["held-out rows"]
 
 
-def test_rows_of_databases_never_seen_have_a_panel_and_validation_rows_stand_in_for_test(made_runs):
-    answers = executed(made_runs[0].parents[2])
+def test_rows_of_databases_never_seen_have_a_panel_and_validation_rows_stand_in_for_test(runs):
+    answers = executed(runs[0].parents[2])
     others = [answers.assign(split=split) for split in ("unseen", "other")]
     asked = answers[(answers.recipe != "as_run") | (answers.split != "test")]
     chosen = dict.fromkeys(made.RECIPES, "exp3_bs4_lr1e-4")
@@ -281,7 +281,7 @@ def test_rows_of_databases_never_seen_have_a_panel_and_validation_rows_stand_in_
     assert legend[0] == "as_run: exp3_bs4_lr1e-4 (its validation rows)"
 
 
-def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(made_runs, drawings):
+def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs, drawings):
     figure = drawings["heatmap"][0]()
     panels = np.array(figure.axes).reshape(4, 3)
     assert [axes.get_ylabel() for axes in panels[:2, 0]] == [
@@ -296,9 +296,7 @@ def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(made_r
     stopped = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 1}
     assert cells == {"*"} and "*" not in stopped, "batch 8 ended by patience"
     assert f"Each run is trained on 12 rows. {losses.UNFINISHED}" in texts_of(figure)
-    of_loss = [axes.get_images()[0].norm for axes in panels[:, 0]]
-    limits = [(norm.vmin, norm.vmax) for norm in of_loss]
-    assert limits[1] == limits[2] and limits[0] != limits[1]
+    assert panels[0, 1].get_images()[0].norm.vmax == 1, "a score, of a scale of its own"
 
 
 @pytest.mark.parametrize(
@@ -373,14 +371,14 @@ def test_runs_have_their_figures():
     again = {"repaired": {**runs, "again": runs["exp1_natural"]}}
     repeated = {each.name: each for each in loss_figures(again, 1)}
     assert repeated["losses_again"].runs == {"repaired": ["again"]}
-    by_task = {each.name: each for each in task_loss_figures(recipes, rate_scale=1)}
+    by_task = {each.name: each for each in loss_figures(recipes, rate_scale=1)}
     assert by_task["figure_5.2_tasks"].runs == both
     assert by_task["figure_5.4_tasks"].title == (
         "Training loss by task, balanced tasks, learning rate 5e-5"
     )
     lengths = Figure("lengths", "lengths", "data", "Lengths")
     numbers = [each.number for each in numbered([lengths, *figures.values()])]
-    assert numbers == ["E1", "5.1", "5.3", "E2", "5.5", "5.6", "5.7", "E3"]
+    assert numbers == ["E1", "5.1", "5.2", "5.3", "5.4", "E2", "5.5", "5.6", "5.7", "E3"]
 
 
 def test_training_order_follows_the_weights():

@@ -5,7 +5,7 @@ the losses of the runs of experiment 1, 5.2 and 5.4 the same by task, 5.5 to 5.7
 learning rates of experiment 3. A figure that the report does not have is numbered E1, E2 and so on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -44,19 +44,16 @@ def list_figures(recipes: dict[str, Runs], rate_scale: float, ablation: str) -> 
     `rate_scale`: what the report's learning rates are multiplied by; `ablation`: the run of it.
     """
     losses = loss_figures(recipes, rate_scale)
+    best = "Execution accuracy of each recipe's best run"
     return numbered(
         [
             Figure("figure_3.1_tasks", "tasks", "data", "Rows by task", "3.1"),
             Figure("lengths", "lengths", "data", "Length of source and target by task"),
             Figure("fit", "fit", "fit", "What each recipe leaves of the rows"),
-            *(figure for figure in losses if figure.experiment < 3),
-            *task_loss_figures(recipes, rate_scale),
-            *(figure for figure in losses if figure.experiment == 3),
+            *(figure for figure in losses if figure.experiment <= 3),
             Figure("heatmap", "heatmap", "exp3", "Learning rate and batch size (experiment 3)"),
             *(figure for figure in losses if figure.experiment > 3),
-            Figure(
-                "execution", "execution", "results", "Execution accuracy of each recipe's best run"
-            ),
+            Figure("execution", "execution", "results", best),
             Figure("agents", "agents", "results", "What each agent is worth to the others"),
             Figure("carried_weights", "carried_weights", "claims", "The chain of carried weights"),
             Figure("ablation", "ablation", "claims", f"What each repair is worth ({ablation})"),
@@ -71,56 +68,50 @@ def numbered(figures: Iterable[Figure]) -> list[Figure]:
 
 
 def loss_figures(recipes: dict[str, Runs], rate_scale: float) -> list[Figure]:
-    """The figures of training and evaluation losses.
+    """The figures of losses by experiment, those with a number of the report's first.
 
-    Experiment 1 has a figure for each run; later experiments have one for each learning rate, with
-    all batch sizes. Titles give the learning rate and, where `rate_scale` makes it another, the one
-    that is used.
+    Experiment 1 has one for each run, and one of its losses by task; later experiments have one for
+    each learning rate, with all batch sizes.
     """
     figures: dict[str, Figure] = {}
-    first: dict[str, str] = {}  # mix -> the run that has the report's number
+    first: dict[str, str] = {}
     for recipe, runs in recipes.items():
         for name, run in sorted(runs.items(), key=lambda each: each[1]["batch_size"]):
-            experiment, learning_rate = run["experiment"], run["learning_rate"]
-            number, what = "", f"experiment {experiment}"
-            key = f"losses_experiment{experiment}_lr{rate(learning_rate)}"
-            if experiment == 1:
-                number, _, what = MIX[run["sampling"]]
-                if first.setdefault(run["sampling"], name) != name:
-                    number, what, key = "", f"{what} ({name})", f"losses_{name}"
-            elif experiment == 3:
-                number, what = RATES.get(learning_rate, ""), ""
-                key = f"losses_lr{rate(learning_rate)}"
-            key = f"figure_{number}_losses" if number else key
-            title = ", ".join(filter(None, [LOSSES, what, _rates(run, rate_scale)]))
-            chapter = "exp1" if experiment == 1 else "exp3"
-            figure = Figure(key, "losses", chapter, title, number, experiment)
-            figures.setdefault(key, figure).runs.setdefault(recipe, []).append(name)
-    return _in_order(figures.values())
+            for figure in _figures_of(name, run, rate_scale, first):
+                shown = figures.setdefault(figure.name, figure).runs
+                shown.setdefault(recipe, []).append(name)
+    return sorted(figures.values(), key=lambda each: (each.experiment, each.number or "~"))
 
 
-def task_loss_figures(recipes: dict[str, Runs], rate_scale: float) -> list[Figure]:
-    """The figures of losses by task, 5.2 and 5.4: a recipe's first run of each mix."""
-    figures: dict[str, Figure] = {}
-    for recipe, runs in recipes.items():
-        for name, run in runs.items():
-            if run["experiment"] == 1:
-                _, number, mix = MIX[run["sampling"]]
-                title = f"Training loss by task, {mix}, {_rates(run, rate_scale)}"
-                figure = Figure(f"figure_{number}_tasks", "task_losses", "exp1", title, number, 1)
-                figures.setdefault(number, figure).runs.setdefault(recipe, [name])
-    return _in_order(figures.values())
+def _figures_of(
+    name: str, run: dict[str, Any], rate_scale: float, first: dict[str, str]
+) -> Iterator[Figure]:
+    """The figures that show a run; `first`: mix -> the run that has the report's numbers (grows).
 
-
-def _rates(run: dict[str, Any], rate_scale: float) -> str:
-    words = f"learning rate {rate(run['learning_rate'])}"
-    return words if rate_scale == 1 else f"{words} (here {rate(run['learning_rate'] * rate_scale)})"
-
-
-def _in_order(figures: Iterable[Figure]) -> list[Figure]:
-    """By experiment, those with a number of the report's first."""
-    last = "~"
-    return sorted(figures, key=lambda each: (each.experiment, each.number or last))
+    Titles give the report's learning rate and, where `rate_scale` makes it another, the one used.
+    """
+    experiment, value = run["experiment"], run["learning_rate"]
+    words = f"learning rate {rate(value)}"
+    if rate_scale != 1:
+        words += f" (here {rate(value * rate_scale)})"
+    if experiment == 1:
+        number, of_tasks, mix = MIX[run["sampling"]]
+        if first.setdefault(run["sampling"], name) == name:
+            title = f"{LOSSES}, {mix}, {words}"
+            yield Figure(f"figure_{number}_losses", "losses", "exp1", title, number, 1)
+            title = f"Training loss by task, {mix}, {words}"
+            yield Figure(f"figure_{of_tasks}_tasks", "task_losses", "exp1", title, of_tasks, 1)
+        else:
+            title = f"{LOSSES}, {mix} ({name}), {words}"
+            yield Figure(f"losses_{name}", "losses", "exp1", title, experiment=1)
+    elif experiment == 3:
+        number = RATES.get(value, "")
+        key = f"figure_{number}_losses" if number else f"losses_lr{rate(value)}"
+        yield Figure(key, "losses", "exp3", f"{LOSSES}, {words}", number, 3)
+    else:
+        key = f"losses_experiment{experiment}_lr{rate(value)}"
+        title = f"{LOSSES}, experiment {experiment}, {words}"
+        yield Figure(key, "losses", "exp3", title, experiment=experiment)
 
 
 def training_order(runs: Runs) -> list[str]:

@@ -10,14 +10,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.fit import FitAudit, TaskFit
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.figures.style import (
-    BLACK,
-    SMALL,
-    TASK_COLOURS,
-    add_legend,
-    new_figure,
-    save_figures,
-)
+from workflow_scripts.report.figures import style
 from workflow_scripts.stage import Input, Setting, run_stage
 from workflow_scripts.tables import COUNT, TEXT, read_table
 
@@ -37,7 +30,6 @@ REMAINS = {
 }
 BAR = 0.32  # width; three stand together
 HATCHES = {"Selector": "", "Decomposer": "///", "Refiner": "..."}
-SHARES = ([0, 0.5, 1], ["0%", "50%", "100%"])
 
 
 def plot_data(
@@ -57,15 +49,15 @@ def plot_data(
         ),
         "fit": lambda: draw_fit(fit),
     }
-    save_figures(figures, lambda figure: draw[figure["kind"]](), folder)
+    style.save_figures(figures, lambda figure: draw[figure["kind"]](), folder)
 
 
 def draw_tasks(tasks: pd.Series) -> Figure:
     """Bars with the number and the share of rows of each task written above them."""
-    figure = new_figure(height=3.2, width=5.2)
+    figure = style.new_figure(height=3.2, width=5.2)
     axes = figure.subplots()
     heights = tasks.value_counts().reindex(TASKS, fill_value=0)
-    bars = axes.bar(TASKS, heights, width=0.62, color=[TASK_COLOURS[task] for task in TASKS])
+    bars = axes.bar(TASKS, heights, width=0.62, color=[style.TASK_COLOURS[task] for task in TASKS])
     labels = [f"{height:,}\n({height / max(len(tasks), 1):.0%})" for height in heights]
     axes.bar_label(bars, labels, padding=2, fontsize=8)
     axes.set(ylim=(0, heights.max() * 1.2 or 1), ylabel="rows", title=f"{len(tasks):,} rows in all")
@@ -75,62 +67,45 @@ def draw_tasks(tasks: pd.Series) -> Figure:
 
 def draw_lengths(lengths: pd.DataFrame, limits: Cuts) -> Figure:
     """Box plots by task; dotted lines where recipes cut: what lies to the right is not seen."""
-    figure = new_figure(height=4.8)
-    panels = figure.subplots(2, 2, sharey="row")
+    figure = style.new_figure(height=4.8)
+    panels = figure.subplots(2, 2, sharey=True)
     for axes, (column, side) in zip(panels.flat, LENGTHS.items(), strict=True):
-        _draw_boxes(axes, lengths, column)
+        boxes = axes.boxplot(
+            [lengths[lengths.task == task][column] for task in TASKS],
+            positions=HEIGHTS, orientation="horizontal", manage_ticks=False, widths=0.6,
+            patch_artist=True, medianprops={"color": style.BLACK, "linewidth": 1.4},
+            flierprops={"marker": "o", "markersize": 2, "alpha": 0.4, "markeredgewidth": 0.4},
+        )  # fmt: skip
+        for task, box in zip(TASKS, boxes["boxes"], strict=True):
+            box.set(facecolor=style.TASK_COLOURS[task], alpha=0.75)
         recipes: dict[int, list[str]] = {}  # where they cut -> which
         for recipe, cut in limits.items():
             if column in cut:
                 recipes.setdefault(cut[column], []).append(recipe)
-        axes.set_xlim(0, 1.04 * max([axes.get_xlim()[1], *recipes]))
-        for place, limit in enumerate(sorted(recipes)):
-            _draw_cut(axes, limit, f"cut at {limit:,}: {', '.join(recipes[limit])}", place)
-        axes.set(title=side, xlabel=f"length in {column.split('_')[1]}")
+        for limit in recipes:
+            axes.axvline(limit, color=style.BLACK, linestyle=":", linewidth=1.2)
+        cuts = "; ".join(f"{limit:,} ({', '.join(recipes[limit])})" for limit in sorted(recipes))
+        axes.set(xlim=(0, None), xlabel=f"length in {column.split('_')[1]}")
+        axes.set_title(f"{side}\ncut at {cuts}" if cuts else side)
+        axes.set_yticks(HEIGHTS, TASKS)
+        axes.grid(axis="y", visible=False)
     return figure
-
-
-def _draw_boxes(axes: Axes, lengths: pd.DataFrame, column: str) -> None:
-    boxes = axes.boxplot(
-        [lengths[lengths.task == task][column] for task in TASKS],
-        positions=HEIGHTS, orientation="horizontal", manage_ticks=False, widths=0.6,
-        patch_artist=True, medianprops={"color": BLACK, "linewidth": 1.4},
-        flierprops={"marker": "o", "markersize": 2, "alpha": 0.4, "markeredgewidth": 0.4},
-    )  # fmt: skip
-    for task, box in zip(TASKS, boxes["boxes"], strict=True):
-        box.set(facecolor=TASK_COLOURS[task], alpha=0.75)
-    axes.set_yticks(HEIGHTS, TASKS)
-    axes.grid(axis="y", visible=False)
-
-
-def _draw_cut(axes: Axes, limit: int, text: str, place: int) -> None:
-    """A dotted line, its label in a line of its own above the boxes, on the side with more room."""
-    height = max(HEIGHTS) + 0.7 + 0.45 * place
-    axes.set_ylim(top=max(height + 0.35, axes.get_ylim()[1]))
-    axes.axvline(limit, color=BLACK, linestyle=":", linewidth=1.2)
-    left, right = axes.get_xlim()
-    leftwards = limit - left > right - limit
-    axes.annotate(
-        text, (limit, height), xytext=(-3 if leftwards else 3, 0), textcoords="offset points",
-        ha="right" if leftwards else "left", va="center", fontsize=SMALL,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
-    )  # fmt: skip
 
 
 def draw_fit(audits: list[FitAudit]) -> Figure:
     """What each recipe leaves of the rows, as shares of a task's rows: 100% loses nothing."""
-    figure = new_figure(height=4.6)
+    figure = style.new_figure(height=4.6)
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (measure, title) in zip(panels.flat, REMAINS.items(), strict=True):
         for offset, task in enumerate(TASKS):
             _draw_remains(axes, audits, measure, task, (offset - 1) * BAR)
         axes.set(title=title, xlim=(-0.5, len(audits) - 0.5), ylim=(0, 1.16))
         axes.set_xticks(range(len(audits)), [audit.recipe for audit in audits])
-        axes.set_yticks(*SHARES)
+        axes.set_yticks([0, 0.5, 1], ["0%", "50%", "100%"])
         axes.grid(axis="x", visible=False)
     for axes in panels[:, 0]:
         axes.set_ylabel("share of rows")
-    add_legend(figure)
+    style.add_legend(figure)
     return figure
 
 
@@ -141,10 +116,10 @@ def _draw_remains(
     bars = [bar_of(fit, measure) if fit else (np.nan, "") for fit in known]
     drawn = axes.bar(
         np.arange(len(audits)) + offset, [height for height, _ in bars], BAR,
-        color=TASK_COLOURS[task], hatch=HATCHES[task], edgecolor="white", linewidth=0,
+        color=style.TASK_COLOURS[task], hatch=HATCHES[task], edgecolor="white", linewidth=0,
         label=f"{task} (n = {max(fit.rows if fit else 0 for fit in known):,})",
     )  # fmt: skip
-    axes.bar_label(drawn, [label for _, label in bars], fontsize=SMALL, padding=1)
+    axes.bar_label(drawn, [label for _, label in bars], fontsize=style.SMALL, padding=1)
 
 
 def bar_of(fit: TaskFit, measure: str) -> tuple[float, str]:

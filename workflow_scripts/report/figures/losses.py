@@ -15,36 +15,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from workflow_scripts.artifacts.published import LoggedEpoch, Published, PublishedRun
+from workflow_scripts.artifacts.published import Published, PublishedRun
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.figures.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    ORANGE,
-    TASK_COLOURS,
-    WIDTH,
-    add_legend,
-    new_figure,
-    save_figures,
-    scale_losses,
-)
-from workflow_scripts.report.frames import (
-    logged_losses,
-    read_epochs,
-    read_runs,
-    read_steps,
-    starts_from,
-)
+from workflow_scripts.report import frames
+from workflow_scripts.report.figures import style
 from workflow_scripts.stage import Input, Setting, run_stage
 from workflow_scripts.tables import RUN, TEXT, read_table
 
 UNFINISHED = "* training ended with the last epoch allowed, not by patience: not converged"
-PADDING = {True: "with", False: "without"}
+PADDING = {True: "with padding", False: "without padding"}
 TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
 COUNTED = ["tokenizer", "padding_in_loss", "target_tokens"]  # losses compare where these are equal
 NARROWEST = 2.3  # inches of one column
-CROWDED = 15  # more epochs have smaller marks
 STEPS = 800  # the first of a run, of which the losses by task are shown
 
 
@@ -64,17 +46,17 @@ def plot_losses(
             return draw_task_losses(runs, [Path(rows) for rows in figure["rows"]])
         return draw_carried_weights(runs, published)
 
-    save_figures(figures, draw, folder)
+    style.save_figures(figures, draw, folder)
 
 
-def lay_out_panels(runs: pd.DataFrame, rows: int, height: float) -> tuple[Figure, NDArray]:
+def lay_out_panels(runs: pd.DataFrame, rows: int) -> tuple[Figure, NDArray]:
     """A figure and its panels [row, column]: one column per recipe, its name above it.
 
-    `height` of one row, in inches. Recipes whose losses compare share the loss axis; each axis has
-    its label and its numbers at the first of them.
+    Recipes whose losses compare share the loss axis; each axis has its label and its numbers at the
+    first of them.
     """
     recipes = runs.drop_duplicates("recipe")
-    figure = new_figure(0.9 + height * rows, max(WIDTH, NARROWEST * len(recipes)))
+    figure = style.new_figure(0.9 + 1.9 * rows, max(style.WIDTH, NARROWEST * len(recipes)))
     panels = figure.subplots(rows, len(recipes), sharex=True, squeeze=False)
     first: dict[tuple, Axes] = {}  # panel of each loss axis
     before = None
@@ -85,7 +67,7 @@ def lay_out_panels(runs: pd.DataFrame, rows: int, height: float) -> tuple[Figure
             if axes is not leader:
                 axes.sharey(leader)
             if leader is column[0]:
-                axes.set_ylabel(f"loss {PADDING[recipe['padding_in_loss']]} padding")
+                axes.set_ylabel(f"loss {PADDING[recipe['padding_in_loss']]}")
             axes.tick_params(axis="y", labelleft=counted != before)
         before = counted
         column[0].annotate(
@@ -99,7 +81,7 @@ def finish_panels(panels: NDArray, x: str) -> None:
     """The axes of all panels, once everything is drawn: only then are their ranges known."""
     panels[0, 0].set_xlim(left=0)
     for axes in panels.flat:
-        scale_losses(axes)
+        style.scale_losses(axes)
         axes.xaxis.get_major_locator().set_params(integer=True)
     for axes in panels[-1]:
         axes.set_xlabel(x)
@@ -115,49 +97,44 @@ def size_of(run: pd.Series) -> str:
 
 def draw_losses(folders: list[Path], published: Published | None = None) -> Figure:
     """Training and evaluation loss; published runs where their loss counts the same tokens."""
-    runs, epochs, steps = read_runs(folders), read_epochs(folders), read_steps(folders)
+    runs, steps = frames.read_runs(folders), frames.read_steps(folders)
+    epochs = frames.read_epochs(folders).query("task == 'all'")
     names = list(runs.run.unique())
-    figure, panels = lay_out_panels(runs, len(names), height=1.9)
+    figure, panels = lay_out_panels(runs, len(names))
     for column, (_, of_recipe) in zip(panels.T, runs.groupby("recipe", sort=False), strict=True):
         shown = {run.run: run for _, run in of_recipe.iterrows()}
         for axes, name in zip(column, names, strict=True):
-            if name not in shown:
+            if name in shown:
+                run = shown[name]
+                _draw_run(axes, run, of_run(epochs, run), of_run(steps, run))
+                if published and run.padding_in_loss and run.tokenizer == "stock":
+                    _draw_published(axes, published.runs.get(name))
+            else:
                 axes.set_title(f"no run {name}", fontsize=8)
-                continue
-            run, quoted = shown[name], None
-            if published and run.padding_in_loss and run.tokenizer == "stock":
-                quoted = published.runs.get(name)
-            own = of_run(epochs, run)
-            _draw_run(axes, run, own[own.task == "all"], of_run(steps, run), quoted)
     finish_panels(panels, "epoch")
-    add_legend(figure, columns=3)
+    style.add_legend(figure, columns=3)
     return figure
 
 
-def _draw_run(
-    axes: Axes,
-    run: pd.Series,
-    epochs: pd.DataFrame,
-    steps: pd.DataFrame,
-    published: PublishedRun | None,
-) -> None:
-    logged = logged_losses(steps, run.log_every)
+def _draw_run(axes: Axes, run: pd.Series, epochs: pd.DataFrame, steps: pd.DataFrame) -> None:
+    logged = frames.logged_losses(steps, run.log_every)
     label = f"training (mean of {run.log_every} steps)"
-    axes.plot(logged.epoch, logged.loss, color=BLUE, linewidth=1, label=label)
-    size, label = 3.5 if len(epochs) <= CROWDED else 2, "evaluation (each epoch)"
-    axes.plot(epochs.epoch, epochs.eval_loss, "s--", color=ORANGE, markersize=size, label=label)
-    if published:
-        x, y = ([getattr(each, name) for each in published.log] for name in ("epoch", "eval_loss"))
-        axes.plot(x, y, "o:", color=GREY, markersize=3, label="evaluation, published")
+    axes.plot(logged.epoch, logged.loss, color=style.BLUE, linewidth=1, label=label)
+    look = {"color": style.ORANGE, "markersize": 3, "label": "evaluation (each epoch)"}
+    axes.plot(epochs.epoch, epochs.eval_loss, "s--", **look)
     fill, label = "white", "best epoch, not converged"
     if run.stopped_early:
-        fill, label = BLACK, "best epoch, converged"
-    axes.plot(
-        run.best_epoch, run.best_eval_loss, "*", color="none", markerfacecolor=fill,
-        markeredgecolor=BLACK, markersize=10, label=label,
-    )  # fmt: skip
+        fill, label = style.BLACK, "best epoch, converged"
+    look = {"markerfacecolor": fill, "markeredgecolor": style.BLACK, "markersize": 10, "zorder": 3}
+    axes.plot(run.best_epoch, run.best_eval_loss, "*", color="none", label=label, **look)
     best = f"lowest {run.best_eval_loss:.3f}: epoch {run.best_epoch}, step {run.best_step:,}"
     axes.set_title(f"{size_of(run)}\n{best}", fontsize=8)
+
+
+def _draw_published(axes: Axes, run: PublishedRun | None) -> None:
+    if run:
+        x, y = ([getattr(each, name) for each in run.log] for name in ("epoch", "eval_loss"))
+        axes.plot(x, y, "o:", color=style.GREY, markersize=3, label="evaluation, published")
 
 
 def notebook_losses(steps: pd.DataFrame, log_every: int, row_tasks: Sequence[str]) -> pd.DataFrame:
@@ -167,7 +144,7 @@ def notebook_losses(steps: pd.DataFrame, log_every: int, row_tasks: Sequence[str
     row number `step`, although the Trainer shuffles.
     """
     numbers = steps[steps.task == "all"].step.sort_values()
-    last = logged_losses(steps, log_every).set_index("step").loss.reindex(numbers).ffill()
+    last = frames.logged_losses(steps, log_every).set_index("step").loss.reindex(numbers).ffill()
     tasks = [row_tasks[(step - 1) % len(row_tasks)] for step in numbers]
     return pd.DataFrame({"step": numbers.array, "task": tasks, "loss": last.array}).dropna()
 
@@ -181,27 +158,23 @@ def true_losses(steps: pd.DataFrame, window: int) -> pd.DataFrame:
 
 def draw_task_losses(folders: list[Path], rows: list[Path]) -> Figure:
     """Upper row: the rule of the notebooks, applied to one run per recipe. Lower row: the truth."""
-    runs, steps = read_runs(folders), read_steps(folders)
-    figure, panels = lay_out_panels(runs, rows=2, height=1.9)
+    runs = frames.read_runs(folders)
+    steps = frames.read_steps(folders).query(f"step <= {STEPS}")
+    figure, panels = lay_out_panels(runs, rows=2)
     for (upper, lower), (_, run), path in zip(panels.T, runs.iterrows(), rows, strict=True):
-        own = of_run(steps, run)
-        own = own[own.step <= STEPS]
-        window = max(5, min(STEPS, run.steps_done) // 40)
+        own, window = of_run(steps, run), max(5, min(STEPS, run.steps_done) // 40)
         row_tasks = read_table(path, {"task": TEXT}).task.tolist()
-        _draw_by_task(upper, notebook_losses(own, run.log_every, row_tasks))
-        _draw_by_task(lower, true_losses(own, window))
+        drawn = notebook_losses(own, run.log_every, row_tasks)
+        for axes, losses in ((upper, drawn), (lower, true_losses(own, window))):
+            for task in TASKS:
+                of_task = losses[losses.task == task]
+                look = {"color": style.TASK_COLOURS[task], "linestyle": TASK_LINES[task]}
+                axes.plot(of_task.step, of_task.loss, label=task, linewidth=1.3, **look)
         upper.set_title(f"{size_of(run)}\nas the notebooks drew it", fontsize=8)
         lower.set_title(f"true, over a task's last {window} steps", fontsize=8)
     finish_panels(panels, "step")
-    add_legend(figure)
+    style.add_legend(figure)
     return figure
-
-
-def _draw_by_task(axes: Axes, losses: pd.DataFrame) -> None:
-    for task in TASKS:
-        own = losses[losses.task == task]
-        look = {"color": TASK_COLOURS[task], "linestyle": TASK_LINES[task], "linewidth": 1.3}
-        axes.plot(own.step, own.loss, label=task, **look)
 
 
 def longest_chain(runs: pd.DataFrame) -> pd.DataFrame:
@@ -222,17 +195,18 @@ def course(losses: Sequence[float]) -> str:
 
 def draw_carried_weights(folders: list[Path], published: Published) -> Figure:
     """One panel per recipe; `folders` in the order of training."""
-    runs, epochs = read_runs(folders), read_epochs(folders)
-    runs["starts_from"] = [starts_from(Path(folder)) for folder in runs.folder]
+    runs = frames.read_runs(folders)
+    epochs = frames.read_epochs(folders).query("task == 'all'")
+    runs["starts_from"] = [frames.starts_from(Path(folder)) for folder in runs.folder]
     recipes = dict(list(runs.groupby("recipe", sort=False)))
-    figure = new_figure(0.6 + 3.4 * len(recipes))
+    figure = style.new_figure(0.6 + 3.4 * len(recipes))
     panels = figure.subplots(len(recipes), squeeze=False)[:, 0]
     for axes, of_recipe in zip(panels, recipes.values(), strict=True):
-        _draw_chain(axes, of_recipe, epochs[epochs.task == "all"], published)
+        _draw_chain(axes, of_recipe, epochs, published)
         axes.set_title(_words_of_chain(longest_chain(of_recipe), published), fontsize=8)
-        scale_losses(axes)
+        style.scale_losses(axes)
     panels[-1].set_xlabel("runs in the order of training; one point per epoch")
-    add_legend(figure, footnote="" if runs.stopped_early.all() else UNFINISHED)
+    style.add_legend(figure, footnote="" if runs.stopped_early.all() else UNFINISHED)
     return figure
 
 
@@ -247,34 +221,28 @@ def _words_of_chain(chain: pd.DataFrame, published: Published) -> str:
 
 
 def _draw_chain(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, published: Published) -> None:
-    start, ticks = 0.0, []
+    start, ticks = 0.0, {}
     for place, (_, run) in enumerate(runs.iterrows()):
-        quoted: list[LoggedEpoch] = []
-        if run.run in published.runs:
-            quoted = published.runs[run.run].log
+        quoted = published.runs[run.run].log if run.run in published.runs else []
         measured = of_run(epochs, run).eval_loss.tolist()
         width = max(len(quoted), len(measured)) + 1.0
         if place % 2:
             axes.axvspan(start, start + width, color="#F2F2F2", linewidth=0)
-        hollow = {"linestyle": ":", "markerfacecolor": "white", "label": "published"}
-        _draw_part(axes, start, [e.eval_loss for e in quoted], color=GREY, marker="o", **hollow)
-        look = {"color": BLUE, "marker": "^", "label": "measured, from the base model"}
+        hollow = {"color": style.GREY, "markerfacecolor": "white", "label": "published"}
+        look = {"color": style.BLUE, "marker": "^", "label": "measured, from the base model"}
         if pd.notna(run.starts_from):
-            look = {"color": ORANGE, "marker": "s", "label": "measured, weights carried over"}
-        _draw_part(axes, start, measured, **look)
-        ticks.append((start + width / 2, run.run + "*" * (not run.stopped_early)))
+            look = {"color": style.ORANGE, "marker": "s", "label": "measured, weights carried over"}
+        parts = ([each.eval_loss for each in quoted], hollow | {"marker": "o", "linestyle": ":"})
+        for losses, marks in (parts, (measured, look)):
+            if losses:
+                x = [start + 1 + epoch for epoch in range(len(losses))]
+                axes.plot(x, losses, markersize=3.5, **marks)
+        ticks[start + width / 2] = run.run + "*" * (not run.stopped_early)
         start += width
-    axes.set_xticks([x for x, _ in ticks], [name for _, name in ticks], rotation=35, ha="right")
+    axes.set_xticks(list(ticks), list(ticks.values()), rotation=35, ha="right")
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="x", visible=False)
-    axes.set_xlim(0, start)
-    axes.set_ylabel(f"evaluation loss {PADDING[runs.padding_in_loss.iloc[0]]} padding")
-
-
-def _draw_part(axes: Axes, start: float, losses: list[float], **look: Any) -> None:
-    if losses:
-        x = [start + place + 1 for place in range(len(losses))]
-        axes.plot(x, losses, markersize=3.5, **look)
+    axes.set(xlim=(0, start), ylabel=f"evaluation loss {PADDING[runs.padding_in_loss.iloc[0]]}")
 
 
 if __name__ == "__main__":

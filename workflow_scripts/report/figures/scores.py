@@ -14,18 +14,8 @@ from matplotlib.patches import Rectangle
 
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.report.figures.losses import COUNTED, UNFINISHED
-from workflow_scripts.report.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    add_legend,
-    draw_interval,
-    lay_rows,
-    new_figure,
-    save_figures,
-)
+from workflow_scripts.report.figures import style
+from workflow_scripts.report.figures.losses import UNFINISHED
 from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.means import LOWER_IS_BETTER, best_runs, held_out
 from workflow_scripts.report.models import ALL_AGENTS
@@ -40,6 +30,7 @@ METRICS = {  # metric -> (title, its name in published.json)
 }
 CELL = ["rate", "batch_size"]
 EQUAL = "#E9E9E9"  # a panel whose cells are all equal
+LUMINANCE = (0.2126, 0.7152, 0.0722)  # what red, green and blue weigh (Rec. 709)
 ROUNDING = 1e-9
 JUDGED = ("recipe", "run", "split", "idx", "task", "hardness", "execution_accuracy")
 GROUPS = {  # words -> column, value; the hardness of the gold SQL is in Spider's levels
@@ -52,7 +43,7 @@ SPLITS = {
     "unseen": "databases never seen",
     "other": "rows of another file",
 }
-MARKS = ((BLACK, "s"), (BLUE, "^"), (ORANGE, "o"), (GREEN, "D"))  # of the recipes, in their order
+COLOURS, MARKERS = (style.BLACK, style.BLUE, style.ORANGE, style.GREEN), "s^oD"  # of the recipes
 
 
 def plot_scores(
@@ -75,7 +66,7 @@ def plot_scores(
         columns = {name: ANSWERS[name] for name in JUDGED}
         return draw_execution(executed_rows(read_table(answers, columns), best_runs(runs)))
 
-    save_figures(figures, draw, folder)
+    style.save_figures(figures, draw, folder)
 
 
 # --- learning rate by batch size
@@ -124,14 +115,13 @@ def draw_heatmap(runs: pd.DataFrame, scores: pd.DataFrame, published: Published)
     recipes = list(runs.recipe.unique())
     measured = {metric: measured_cells(runs, scores, metric) for metric in METRICS}
     measured = {metric: cells for metric, cells in measured.items() if cells.value.notna().all()}
-    figure = new_figure(0.6 + 1.1 * (1 + len(recipes)))
+    figure = style.new_figure(0.6 + 1.1 * (1 + len(recipes)))
     panels = figure.subplots(1 + len(recipes), len(measured), squeeze=False)
     for column, (metric, cells) in zip(panels.T, measured.items(), strict=True):
         grids = [published_cells(published, metric)]
         grids += [cells[cells.recipe == recipe] for recipe in recipes]
-        scales = _scales(metric, grids, runs)
-        for axes, grid, scale in zip(column, grids, scales, strict=True):
-            _draw_grid(axes, grid, metric, scale)
+        for axes, grid in zip(column, grids, strict=True):
+            _draw_grid(axes, grid, metric)
         column[0].set_title(METRICS[metric][0])
         column[-1].set_xlabel("learning rate")
     rows = [published.dataset.validation_rows]
@@ -139,7 +129,7 @@ def draw_heatmap(runs: pd.DataFrame, scores: pd.DataFrame, published: Published)
     for axes, name, n in zip(panels[:, 0], ["published", *recipes], rows, strict=True):
         axes.set_ylabel(f"{name}\nn = {n}\nbatch size")
     trained = f"Each run is trained on {_listed(runs.train_all)} rows."
-    add_legend(figure, footnote=f"{trained} {UNFINISHED * (not runs.stopped_early.all())}")
+    style.add_legend(figure, footnote=f"{trained} {UNFINISHED * (not runs.stopped_early.all())}")
     return figure
 
 
@@ -148,21 +138,12 @@ def _listed(numbers: Iterable[int]) -> str:
     return ", ".join(f"{number:,}" for number in sorted(set(numbers)))
 
 
-def _scales(metric: str, grids: list[pd.DataFrame], runs: pd.DataFrame) -> list[Normalize]:
-    """The scale of each grid's colours: one for those whose values compare. Scores: 0 to 1."""
-    if metric not in LOWER_IS_BETTER:
-        return [Normalize(0, 1)] * len(grids)
-    counted = ["published", *runs.drop_duplicates("recipe")[COUNTED].itertuples(index=False)]
-    values: dict[Any, list[float]] = {}
-    for key, grid in zip(counted, grids, strict=True):
-        values.setdefault(key, []).extend(grid.value)
-    return [Normalize(min(values[key]), max(values[key])) for key in counted]
-
-
-def _draw_grid(axes: Axes, cells: pd.DataFrame, metric: str, scale: Normalize) -> None:
+def _draw_grid(axes: Axes, cells: pd.DataFrame, metric: str) -> None:
     values = cells.pivot(index="batch_size", columns="rate", values="value")
     equal = cells.value.nunique() == 1 < len(cells)
-    colours = colormaps["cividis_r" if metric in LOWER_IS_BETTER else "cividis"]
+    colours, scale = colormaps["cividis"], Normalize(0, 1)
+    if metric in LOWER_IS_BETTER:
+        colours, scale = colours.reversed(), Normalize(cells.value.min(), cells.value.max())
     if equal:  # exact match 0 everywhere: no colour may suggest a spread
         axes.set_facecolor(EQUAL)
     else:
@@ -170,24 +151,19 @@ def _draw_grid(axes: Axes, cells: pd.DataFrame, metric: str, scale: Normalize) -
     best = None if equal else best_cell(cells, metric)
     for cell in cells.itertuples():
         x, y = values.columns.get_loc(cell.rate), values.index.get_loc(cell.batch_size)
-        dark = not equal and _luminance(colours(scale(cell.value))) < 0.45
+        dark = not equal and np.dot(colours(scale(cell.value))[:3], LUMINANCE) < 0.45
         text = f"{cell.value:.3f}" + "*" * (not cell.converged)
-        colour = "white" if dark else BLACK
+        colour = "white" if dark else style.BLACK
         axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=8)
         if (cell.rate, cell.batch_size) == best:
             corner = (x - 0.46, y - 0.46)
-            axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=ORANGE, lw=2))
+            axes.add_patch(Rectangle(corner, 0.92, 0.92, fill=False, edgecolor=style.ORANGE, lw=2))
     axes.set(xlim=(-0.5, len(values.columns) - 0.5), ylim=(len(values) - 0.5, -0.5))
     axes.set_xticks(range(len(values.columns)), [rate(each) for each in values.columns])
     axes.set_yticks(range(len(values)), [str(batch) for batch in values.index])
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
-
-
-def _luminance(colour: tuple[float, float, float, float]) -> float:
-    """0 (black) to 1 (white), by the weights of Rec. 709 without linearising."""
-    return float(np.dot(colour[:3], (0.2126, 0.7152, 0.0722)))
 
 
 # --- execution accuracy
@@ -212,10 +188,11 @@ def draw_execution(rows: pd.DataFrame) -> Figure:
     """One panel per kind of rows; per task and hardness, a line for each recipe."""
     rows = rows.assign(panel=rows.split.map(SPLITS))
     kinds = [name for name in dict.fromkeys(SPLITS.values()) if name in set(rows.panel)]
+    kinds = kinds or [SPLITS["test"]]  # no gold SQL could be executed: an empty panel
     recipes = rows.drop_duplicates("recipe")
     groups = [(words, key) for words, key in GROUPS.items() if (rows[key[0]] == key[1]).any()]
     step = len(recipes) + 1  # places of one group: a line per recipe, and one left free
-    figure = new_figure(1.0 + 0.17 * step * len(groups) + 0.17 * len(recipes))
+    figure = style.new_figure(1.0 + 0.17 * step * len(groups) + 0.17 * len(recipes))
     panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
     for axes, name in zip(panels, kinds, strict=True):
         for place, recipe in enumerate(recipes.recipe):
@@ -224,24 +201,23 @@ def draw_execution(rows: pd.DataFrame) -> Figure:
                 by_group = [own[own[column] == group] for _, (column, group) in groups]
                 _draw_recipe(axes, own, by_group, place, step)
         axes.set(title=name, xlabel="execution accuracy")
-        lay_rows(axes, step * len(groups) - 2)
+        style.lay_rows(axes, step * len(groups) - 2)
     middles = [start + (step - 2) / 2 for start in range(0, step * len(groups), step)]
     panels[0].set_yticks(middles, [words for words, _ in groups])
-    add_legend(figure, columns=1)
+    style.add_legend(figure, columns=1)
     return figure
 
 
 def _draw_recipe(
     axes: Axes, rows: pd.DataFrame, by_group: list[pd.DataFrame], place: int, step: int
 ) -> None:
-    colour, marker = MARKS[place % len(MARKS)]
     its = " (its validation rows)" * bool((rows.split == "val").all())
-    look = {"color": colour, "marker": marker}
+    look = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
     look |= {"label": f"{rows.recipe.iloc[0]}: {rows.run.iloc[0]}{its}"}
     for start, group in zip(range(place, step * len(by_group), step), by_group, strict=True):
         if len(group):
             mean = mean_over_rows(group.execution_accuracy)
-            draw_interval(axes, start, mean, f"{mean[0]:.2f}, n = {len(group)}", **look)
+            style.draw_interval(axes, start, mean, f"{mean[0]:.2f}, n = {len(group)}", **look)
 
 
 # --- the agents
@@ -251,22 +227,22 @@ def draw_agents(scores: pd.DataFrame) -> Figure:
     """Execution accuracy of the agents in each setup, one panel per set of databases."""
     setups, splits = list(scores.setup.unique()), list(scores.split.unique())
     titles = SPLITS | {"test": "databases that training rows ask of"}
-    figure = new_figure(0.8 + 0.26 * len(setups))
+    figure = style.new_figure(0.8 + 0.26 * len(setups))
     panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
     for axes, split in zip(panels, splits, strict=True):
         own = scores[scores.split == split]
         n = own.n.mode()[0]
         for line in own.itertuples():
             together = line.setup == ALL_AGENTS
-            colour = ORANGE if line.setup.startswith("without") else GREEN
-            look = {"color": BLUE, "marker": "D"} if together else {"color": colour}
+            colour = style.ORANGE if line.setup.startswith("without") else style.GREEN
+            look = {"color": style.BLUE, "marker": "D"} if together else {"color": colour}
             mean = (line.value, line.low, line.high)
             text = f"{line.value:.2f}" + (f", n = {line.n}" if line.n != n else "")
-            draw_interval(axes, setups.index(line.setup), mean, text, **look)
+            style.draw_interval(axes, setups.index(line.setup), mean, text, **look)
             if together:
-                axes.axvline(line.value, color=BLUE, linewidth=1, linestyle=":")
+                axes.axvline(line.value, color=style.BLUE, linewidth=1, linestyle=":")
         axes.set(title=titles[split], xlabel=f"execution accuracy (n = {n})")
-        lay_rows(axes, len(setups) - 1)
+        style.lay_rows(axes, len(setups) - 1)
     panels[0].set_yticks(range(len(setups)), setups)
     return figure
 

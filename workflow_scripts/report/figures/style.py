@@ -150,7 +150,9 @@ def scale_losses(axes: Axes) -> None:
     axes.margins(y=0.1)
     low, high = axes.get_ylim()
     wide = high > WIDE_RANGE * low
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(5, steps=(1, 2, 5, 10)))
+    axes.yaxis.set_major_locator(
+        LogLocator(subs=(1, 2, 5)) if wide else MaxNLocator(5, steps=(1, 2, 5, 10))
+    )
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter("{x:g}")
 
