@@ -160,3 +160,11 @@ def runs(tmp_path_factory) -> list[Run]:
     """Three recipes, eight runs, two seeds, as report_files.py makes them up."""
     root = tmp_path_factory.mktemp("runs")
     return [Run(folder) for folder in report_files.make_all_runs(root, (1, 2))]
+
+
+@pytest.fixture(scope="session")
+def made_runs(runs) -> list[Path]:
+    """The folders of the same runs; answers.parquet and scores.parquet lie beside the recipes."""
+    folders = [run.folder for run in runs]
+    report_files.make_tables(folders[0].parents[2], folders)
+    return folders

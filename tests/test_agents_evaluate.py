@@ -1,5 +1,6 @@
 """The agents end to end: each setup changes what it says, equal prompts are answered once."""
 
+import pandas as pd
 import pytest
 import tiny_model
 from test_agents_loop import SHOP, decomposed, fenced, made
@@ -11,18 +12,16 @@ from workflow_scripts.agents.schema import read_schema
 from workflow_scripts.agents.setups import ALL, SETUPS
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import read_lines
-from workflow_scripts.artifacts.csv import read_csv
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.report import AgentScore
-from workflow_scripts.artifacts.runs import BestRun, BestRuns
 from workflow_scripts.artifacts.tables import AgentOutcome, Link, Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import sha256
+from workflow_scripts.files import sha256, write_json
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt, task_of, to_source
+from workflow_scripts.report import sections
 from workflow_scripts.report.figures.agents import plot_agents
-from workflow_scripts.report.pages.html import render
-from workflow_scripts.report.tables.agents import MEANINGS, tabulate_agents
+from workflow_scripts.report.models import OUTCOMES, agent_scores
+from workflow_scripts.tables import read_table, write_csv
 
 # Question -> gold SQL. The agents below answer the first at once, the second when it is repaired.
 GOLD = {
@@ -146,21 +145,20 @@ def test_nothing_to_ask(given):
 
 
 def test_table_page_and_figure(evaluated, tmp_path):
-    best = BestRun(recipe="mine", run="one", seed=1, ranking=[])
-    page = tabulate_agents(
-        evaluated["outcomes"],
-        evaluated["traces"],
-        BestRuns(recipes={"mine": best}),
-        "mine",
-        tmp_path / "agents.csv",
-    )
-    scores = {score.setup: score for score in read_csv(AgentScore, tmp_path / "agents.csv")}
-    assert list(scores) == [setup.name for setup in SETUPS] == list(MEANINGS)
-    together, without = scores["all agents"], scores["without Refiner"]
-    assert (together.n, round(together.value, 3), together.difference) == (3, 0.667, None)
+    best = {"recipe": "mine", "run": "one", "seed": 1, "ranking": []}
+    write_json(tmp_path / "best_runs.json", {"recipes": {"mine": best}})
+    table = agent_scores(read_table(evaluated["outcomes"], OUTCOMES))
+    write_csv(tmp_path / "agents.csv", table)
+    scores = table.set_index("setup")
+    assert list(scores.index) == [setup.name for setup in SETUPS] == list(sections.SETUPS)
+    together, without = scores.loc["all agents"], scores.loc["without Refiner"]
+    assert (together.n, round(together.value, 3)) == (3, 0.667)
+    assert pd.isna(together.difference) and pd.isna(scores.loc["broken gold"].difference)
     assert round(without.difference, 3) == -0.333 and without.difference_low < -0.333
-    assert scores["broken gold"].difference is None
-    text = render(page)
+    files = {name: evaluated[name] for name in ("outcomes", "traces")}
+    text = sections.agents(
+        sections.Sources(tmp_path, tmp_path, None, {}, **files, agents_recipe="mine")
+    )
     assert "the run one of the recipe mine" in text and "no such column: itm" in text
     figure = plot_agents(tmp_path / "agents.csv")
     assert len(figure.axes) == 1

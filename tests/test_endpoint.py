@@ -326,7 +326,7 @@ def test_models_are_compared_by_the_smoke_configuration(project, server, proxy, 
     assert project.stale(table) == {}
     proxy.reset()
     shutil.rmtree(project.folder / "results/models")
-    project.snakemake("--cores", "2", "results/models/tiny/scores.json")
+    project.snakemake("--cores", "2", "results/models/scores.parquet")
     assert not proxy.attempts, "answers outlive results/"
     written = [file for file in project.folder.rglob("*") if file.is_file()]
     told = [file for file in written if KEY.encode() in file.read_bytes()]

@@ -19,7 +19,7 @@ from conftest import SMOKE, Project
 pytestmark = [pytest.mark.pipeline, pytest.mark.faults]
 
 RUN = "results/runs/as_written/exp3_bs8_lr1e-4/seed42"
-SAME = ("model/model.safetensors", "training_log.jsonl", "predictions.parquet", "scores.json")
+SAME = ("model/model.safetensors", "training_log.jsonl", "predictions.parquet")
 
 
 def start(project: Project, *targets: str) -> subprocess.Popen:
@@ -68,14 +68,14 @@ def unfinished(project: Project) -> Project:
 def test_killed_and_typed_again(smoke, project, victims):
     """SIGKILL during a training; the same command goes on and ends with the same bytes."""
     unfinished(project)
-    first = start(project, f"{RUN}/scores.json")
+    first = start(project, f"{RUN}/predictions.parquet")
     trainer = wait_for_training(project)
     if victims in ("Snakemake", "both"):
         os.kill(first.pid, signal.SIGKILL)
     if victims in ("the training", "both"):
         os.kill(trainer, signal.SIGKILL)
     first.wait(120)
-    project.snakemake("--cores", "2", f"{RUN}/scores.json")
+    project.snakemake("--cores", "2", f"{RUN}/predictions.parquet")
     for name in SAME:
         ours, theirs = project.folder / RUN / name, smoke.folder / RUN / name
         assert ours.read_bytes() == theirs.read_bytes(), name
@@ -83,17 +83,17 @@ def test_killed_and_typed_again(smoke, project, victims):
 
 def test_two_instances_never_share_a_folder(project):
     unfinished(project)
-    first = start(project, f"{RUN}/scores.json")
+    first = start(project, f"{RUN}/predictions.parquet")
     try:
         wait_for_training(project)
         first.send_signal(signal.SIGSTOP)  # or it may be done before the second one looks
-        second = project.snakemake("--cores", "1", f"{RUN}/scores.json", check=False)
+        second = project.snakemake("--cores", "1", f"{RUN}/predictions.parquet", check=False)
         assert second.returncode
         assert f"is in use by process {first.pid}" in second.stdout + second.stderr
     finally:
         first.send_signal(signal.SIGCONT)
         assert first.wait(180) == 0
-    assert (project.folder / RUN / "scores.json").is_file()
+    assert (project.folder / RUN / "predictions.parquet").is_file()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
@@ -141,7 +141,7 @@ def test_a_node_without_network(project):
     unfinished(project)
     command = ["unshare", "--net", sys.executable, "-m", "snakemake", "--cores", "2"]
     done = subprocess.run(
-        [*command, f"{RUN}/scores.json", *SMOKE],
+        [*command, f"{RUN}/predictions.parquet", *SMOKE],
         cwd=project.folder,
         capture_output=True,
         text=True,

@@ -7,17 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+import report_files as made
 from rouge_score.rouge_scorer import RougeScorer
 
 from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.runs import Epoch, Losses, Score, Scores, Training
-from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
+from workflow_scripts.artifacts.runs import Training
 from workflow_scripts.artifacts.tables import BoundedPrediction, RowAnswer
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_selector
-from workflow_scripts.metrics.ceilings import ceilings, highest_exact_match
-from workflow_scripts.metrics.score_text import score_text
+from workflow_scripts.metrics.score_runs import highest_exact_match, score_runs
+from workflow_scripts.tables import SCORES, read_table
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,7 +94,7 @@ print(exact.compute(predictions=["a b", "c"], references=["a b", "d"]))
 
 def test_scoring_does_not_import_torch():
     code = (
-        "import sys, workflow_scripts.metrics.score_text;"
+        "import sys, workflow_scripts.metrics.score_runs;"
         "print([m for m in ('torch', 'transformers', 'evaluate') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
@@ -107,80 +108,54 @@ def prediction(
     return BoundedPrediction(split, idx, task, "shop", "?", gold, decoded, text, 3, False, **bounds)
 
 
-def losses(value: float) -> Losses:
-    return Losses(train_loss=None, eval_loss=value, loss_per_token=value + 1)
-
-
-def training() -> Training:
-    recipe = Recipe(
-        name="repaired", prompt="compact", source_tokens=512, target_tokens=512,
-        tokenizer="lossless", padding_in_loss=False, generate_tokens=512,
-    )  # fmt: skip
-    run = RunSettings(
-        name="r1", experiment=3, sampling="natural", rows=7, batch_size=4, learning_rate=1e-4,
-        epochs=2, patience=None,
-    )  # fmt: skip
-    train = TrainingSettings(
-        learning_rate_scale=1.0, scheduler="linear", warmup_steps=0, weight_decay=0.0,
-        max_grad_norm=1.0, eval_batch_size=4, log_every=10, best_metric="eval_loss",
-    )  # fmt: skip
-    settings = Settings(
-        recipe=recipe, run=run, training=train, seed=42, device="cpu", precision="fp32"
+def score(folder: Path, answers: list[BoundedPrediction]) -> dict[tuple[str, str, str], Any]:
+    """(split, task, metric) -> score of a run that gave these answers."""
+    run = made.make_run(folder, made.recipe("repaired"), "r1")
+    write_rows(run / "predictions.parquet", BoundedPrediction, answers)
+    write_rows(folder / "train.parquet", RowAnswer, [RowAnswer(1, "{a b}"), RowAnswer(2, "other")])
+    files = [folder / f"{name}.parquet" for name in ("rows", "answers", "scores")]
+    score_runs([run], *files, [folder / "train.parquet"])
+    table = read_table(files[-1], SCORES)
+    assert (
+        set(table.recipe) == {"repaired"} and set(table.run) == {"r1"} and set(table.seed) == {42}
     )
-    tasks = {"Selector": losses(2.0), "Refiner": losses(3.0)}
-    epochs = [
-        Epoch(epoch=number, step=5 * number, tasks=tasks, **dict(losses(loss)))
-        for number, loss in ((1, 9.0), (2, 2.5))
-    ]
-    counts = {"all": 7, "Selector": 3, "Decomposer": 0, "Refiner": 4}
-    return Training(
-        recipe="repaired", run="r1", seed=42, settings=settings, epochs=epochs, best_epoch=2,
-        best_step=10, best_eval_loss=2.5, best_loss_per_token=3.5, stopped_early=False,
-        epochs_done=2, steps_done=10, steps_planned=10, rows={"train": counts, "val": counts},
-    )  # fmt: skip
+    scores = {(each.split, each.task, each.metric): each for each in table.itertuples()}
+    assert len(scores) == len(table)
+    return scores
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    training().write(tmp_path / "training.json")
-    learned = [RowAnswer(1, "{a b}"), RowAnswer(2, "something else")]
-    write_rows(tmp_path / "train.parquet", RowAnswer, learned)
-    return tmp_path
-
-
-def score(folder: Path, answers: list[BoundedPrediction]) -> Scores:
-    write_rows(folder / "predictions.parquet", BoundedPrediction, answers)
-    files = {name: folder / f"{name}.parquet" for name in ("predictions", "train")}
-    files |= {name: folder / f"{name}.json" for name in ("training", "scores")}
-    score_text(recipe="repaired", run="r1", seed=42, **files)
-    return Scores.read(folder / "scores.json")
-
-
-def test_the_scores_of_a_run(folder):
+def test_the_scores_of_a_run(tmp_path):
     answers = [
         prediction(1, "val", "Selector", "{a b}", "a b", "a b"),
         prediction(2, "val", "Refiner", "x", "x", "x"),
         prediction(3, "test", "Refiner", "x", "x", "y"),
     ]
-    scores = score(folder, answers)
-    assert (scores.recipe, scores.run, scores.seed) == ("repaired", "r1", 42)
-    found = {(s.split, s.task, s.metric): s for s in scores.scores}
-    assert len(found) == len(scores.scores) == (6 + 1) * (3 + 2) + 2 * 3
-    assert found["val", "all", "exact_match"].value == 0.5
-    assert found["val", "all", "exact_match"].n == 2
-    assert found["val", "all", "exact_match_decoded"].value == 1.0
-    assert found["val", "Selector", "exact_match"].value == 0.0
-    assert found["val", "Selector", "rouge_l"].value == 1.0
-    assert found["test", "all", "rouge_l"].value == 0.0
-    assert found["val", "all", "exact_match_at_most"].value == 0.5  # the tokenizer has no braces
-    assert found["val", "all", "exact_match_decoded_at_most"].value == 1.0
-    assert found["val", "Selector", "answer_in_training"].value == 1.0
-    assert found["val", "all", "answer_in_training"].value == 0.5
-    assert found["test", "all", "answer_in_training"].value == 0.0
-    loss = {"value": 4.0, "low": None, "high": None, "n": 4}
-    assert found["val", "Refiner", "loss_per_token"] == Score(
-        split="val", task="Refiner", metric="loss_per_token", **loss
-    )
+    scores = score(tmp_path, answers)
+    assert len(scores) == (3 + 2) * (4 + 1 + 2) + 4 * 2  # tasks x metrics, losses
+    assert scores["val", "all", "exact_match"].value == 0.5
+    assert scores["val", "all", "exact_match"].n == 2
+    assert scores["val", "all", "exact_match_decoded"].value == 1.0
+    assert scores["val", "Selector", "exact_match"].value == 0.0
+    assert scores["val", "Selector", "rouge_l"].value == 1.0
+    assert scores["test", "all", "rouge_l"].value == 0.0
+    assert scores["val", "all", "exact_match_at_most"].value == 0.5  # the tokenizer has no braces
+    assert scores["val", "all", "exact_match_decoded_at_most"].value == 1.0
+    assert scores["val", "Selector", "answer_in_training"].value == 1.0
+    assert scores["val", "all", "answer_in_training"].value == 0.5
+    assert scores["test", "all", "answer_in_training"].value == 0.0
+    best = Training.read(tmp_path / "repaired/r1/seed42/training.json").best
+    loss = scores["val", "Refiner", "loss_per_token"]
+    assert loss.value == best.tasks["Refiner"].loss_per_token and loss.n == 12
+    assert loss.low != loss.low  # a loss has no interval
+
+
+def test_rows_that_were_trained_on_are_not_counted_among_those_seen(tmp_path):
+    scores = score(tmp_path, [prediction(1, "train", "Selector", "{a b}", "a b", "a b")])
+    assert ("train", "all", "answer_in_training") not in scores
+
+
+def highest(rows: list[BoundedPrediction], reference: str) -> float:
+    return highest_exact_match(pd.DataFrame(map(dataclasses.asdict, rows)), reference)
 
 
 def test_equal_inputs_bound_exact_match():
@@ -190,32 +165,17 @@ def test_equal_inputs_bound_exact_match():
         prediction(idx, "val", "Selector", gold, gold.strip("{}"), "?", input=0)
         for idx, gold in enumerate(golds)
     ]
-    assert highest_exact_match(shared, "gold") == 2 / 6
+    assert highest(shared, "gold") == 2 / 6
     apart = [dataclasses.replace(row, input=row.idx) for row in shared]
-    assert highest_exact_match(apart, "gold") == 5 / 6
-    assert highest_exact_match(apart, "gold_decoded") == 1
+    assert highest(apart, "gold") == 5 / 6
+    assert highest(apart, "gold_decoded") == 1
     too_long = [dataclasses.replace(row, reachable=row.idx > 0) for row in apart]
-    assert highest_exact_match(too_long, "gold_decoded") == 5 / 6
+    assert highest(too_long, "gold_decoded") == 5 / 6
     two_inputs = [dataclasses.replace(row, input=row.idx % 2) for row in shared]
-    assert highest_exact_match(two_inputs, "gold_decoded") == 2 / 6
+    assert highest(two_inputs, "gold_decoded") == 2 / 6
+    assert highest([dataclasses.replace(row, reachable=False) for row in shared], "gold") == 0
 
 
-def test_ceilings_are_of_each_split_and_task():
-    rows = [
-        prediction(idx, split, task, "x", "x", "?", input=0)
-        for split, task, count in (
-            ("val", "Selector", 2),
-            ("val", "Refiner", 1),
-            ("test", "Refiner", 4),
-        )
-        for idx in range(count)
-    ]
-    found = {(s.split, s.task, s.metric): (s.value, s.n, s.low) for s in ceilings(rows)}
-    assert found["val", "all", "exact_match_at_most"] == (1, 3, None)
-    assert found["test", "Refiner", "exact_match_decoded_at_most"] == (1, 4, None)
-    assert ("test", "Selector", "exact_match_at_most") not in found
-
-
-def test_no_answers_no_scores(folder):
+def test_no_answers_no_scores(tmp_path):
     with pytest.raises(EssenceError, match="no answers in it"):
-        score(folder, [])
+        score(tmp_path, [])

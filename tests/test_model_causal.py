@@ -20,6 +20,7 @@ from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS, render_prompt, to_source
+from workflow_scripts.metrics.score_runs import score_runs
 from workflow_scripts.model import adapters, predict
 from workflow_scripts.model import train as stage
 from workflow_scripts.model.adapters import check_extras, with_adapters
@@ -27,6 +28,7 @@ from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.model.load import load_model
 from workflow_scripts.model.trainer import TaskLossTrainer
+from workflow_scripts.tables import SCORES, read_table
 from workflow_scripts.text.fit import RowFile, audit
 from workflow_scripts.text.preprocessing import SEPARATOR, model_input
 
@@ -373,10 +375,12 @@ def test_the_smoke_configuration_trains_and_asks_a_decoder_only_model(smoke, tmp
     (folder / "llama.yaml").write_text(json.dumps(overlay))
     project = Project(folder, "--configfile", "configs/smoke.yaml", "llama.yaml")
     run = "results/runs/repaired/exp3_bs8_lr1e-4/seed42"
-    wanted = (f"{run}/scores.json", f"{run}/sql_scores.json", "results/fit/repaired.json")
-    project.snakemake("--cores", "2", *wanted)
+    project.snakemake("--cores", "2", f"{run}/predictions.parquet", "results/fit/repaired.json")
     facts = read_json(folder / run / "provenance.json")
     assert facts["settings"]["model"]["lora"] == LORA.model_dump() and facts["model"]["trained"]
     assert read_json(folder / "results/fit/repaired.json")["all"]["sources_cut"] > 0
-    scores = {each["metric"] for each in read_json(folder / run / "scores.json")["scores"]}
-    assert {"exact_match", "eval_loss"} <= scores
+    samples = (folder / "results/data/samples").glob("*/seed42/train.parquet")
+    tables = [folder / f"{name}.parquet" for name in ("answers", "scores")]
+    score_runs([folder / run], folder / "results/data/rows.parquet", *tables, [next(samples)])
+    metrics = set(read_table(tables[1], SCORES).metric)
+    assert {"exact_match", "eval_loss"} <= metrics

@@ -13,11 +13,11 @@ from conftest import Project, fresh_clone
 
 from workflow_scripts import warm
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.runs import SqlScores
 from workflow_scripts.artifacts.tables import Link
 from workflow_scripts.data.pool import idx_in
 from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.tables import SCORES, read_table
 
 pytestmark = pytest.mark.pipeline
 
@@ -115,16 +115,17 @@ def test_rows_of_another_file_are_answered_and_executed(project):
     project.edit("configs/smoke.yaml", "test_set:\n", f"test_set:\n  other: {other}\n")
     stale = project.stale()
     assert stale["read_other"] == stale["link_other"] == 1
-    assert stale["predict"] == stale["score"] and not {"train", "draw_sample"} & set(stale)
-    run = "results/runs/repaired/exp1_natural/seed42"
-    project.snakemake("--cores", "2", f"{run}/sql_scores.json")
-    scores = SqlScores.read(project.folder / run / "sql_scores.json").scores
-    [linked] = [
-        score
-        for score in scores
-        if (score.split, score.task, score.metric) == ("other", "all", "linked_rate")
+    assert (
+        stale["predict"] == 15
+        and stale["score_runs"] == 1
+        and not {"train", "draw_sample"} & set(stale)
+    )
+    project.snakemake("--cores", "2", "results/scores.parquet")
+    scores = read_table(project.folder / "results/scores.parquet", SCORES)
+    linked = scores[
+        (scores.split == "other") & (scores.task == "all") & (scores.metric == "linked_rate")
     ]
-    assert (linked.value, linked.n) == (1, 3)
+    assert len(linked) == 10 and set(linked.value) == {1} and set(linked.n) == {3}
 
 
 def test_the_best_run_is_exported_when_asked_for(project):
@@ -136,13 +137,13 @@ def test_the_best_run_is_exported_when_asked_for(project):
 
 def test_a_figures_style_reruns_that_figure(project):
     project.edit("config.yaml", "  format_note: null", "  style: {tasks: {font.size: 11}}\n  #")
-    assert set(project.stale()) == {"plot_tasks", "make_report", "make_snakemake_report", "all"}
+    assert set(project.stale()) == {"plot_tasks", "make_report", "all"}
 
 
 def test_a_helper_reruns_only_its_users(project):
     project.edit("workflow_scripts/intervals.py", "1000", "1001")
     stale = project.stale()
-    assert "score" in stale
+    assert "score_runs" in stale
     assert not {"train", "predict", "read_rows", "draw_sample"} & set(stale)
 
 
@@ -227,19 +228,18 @@ def test_a_wrong_value_stops_before_any_job(tmp_path):
 
 
 def test_the_same_config_gives_the_same_tables(smoke, project):
-    """Training and scoring anew from the same rows yields the same bytes."""
+    """Training and answering again from the same rows yields the same bytes."""
     run = "results/runs/as_written/exp1_natural/seed42"
     before = {
         name: (smoke.folder / run / name).read_bytes()
         for name in (
             "training_log.jsonl",
             "predictions.parquet",
-            "scores.json",
             "model/model.safetensors",
         )
     }
     shutil.rmtree(project.folder / run)
-    project.snakemake("--cores", "2", f"{run}/scores.json")
+    project.snakemake("--cores", "2", f"{run}/predictions.parquet")
     for name, content in before.items():
         assert (project.folder / run / name).read_bytes() == content, name
 

@@ -1,65 +1,138 @@
-"""Claims and their verdicts, on runs with known numbers."""
+"""The claims of the report: their tests, verdicts and table, on runs with known numbers."""
 
-import csv
-import hashlib
+import re
+from collections.abc import Callable
 from pathlib import Path
 
-import material
+import pandas as pd
 import pytest
 import report_files as made
+from test_report_tables import SMALL, grid, trained
 
-from workflow_scripts.artifacts.claims import (
-    COLUMNS,
-    Claims,
-    Doubt,
-    Doubtful,
-    Finding,
-    Group,
-    Kind,
-    Reason,
-    Verdict,
-)
 from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.report import Effect
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, to_json, write_json
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.intervals import wilson
-from workflow_scripts.report.claims import answers
-from workflow_scripts.report.claims.english import english, verdict_tag
-from workflow_scripts.report.claims.evidence import Evidence
-from workflow_scripts.report.claims.numbers import text_lines
-from workflow_scripts.report.claims.outcome import LEAST_ROWS, Outcome, above, below
-from workflow_scripts.report.claims.statements import CLAIMS, Claim
-from workflow_scripts.report.claims.table import claims_page, make_claims
-from workflow_scripts.report.claims.verdicts import (
-    REPORTS_ROWS,
-    SEVERAL_SEEDS,
-    judge_claim,
-    judge_number,
-    line_in_words,
+from workflow_scripts.report.claims import tests as tests_of_claims
+from workflow_scripts.report.claims.evidence import (
+    COLUMNS,
+    FAILS,
+    HOLDS,
+    LEAST_ROWS,
+    NOT_MEASURED,
+    OPEN,
+    Evidence,
+    Outcome,
+    above,
+    below,
 )
-from workflow_scripts.report.pages import html
-from workflow_scripts.report.runs import Measured, Run
+from workflow_scripts.report.claims.numbers import judge_number, quoted_lines
+from workflow_scripts.report.claims.verdict import (
+    ARTEFACT,
+    JUDGED,
+    NOT_REPRODUCED,
+    NOT_TESTABLE,
+    NUMBERS,
+    REPORTS_ROWS,
+    REPRODUCED,
+    SEVERAL_SEEDS,
+    UNTESTED,
+    Verdict,
+    claims,
+    judge_claim,
+    outcomes_of,
+    published_of,
+)
+from workflow_scripts.report.frames import read_epochs, read_runs, read_steps
+from workflow_scripts.report.judge import judge
+from workflow_scripts.report.means import Mean, over_seeds
+from workflow_scripts.tables import ANSWERS, SCORES, read_csv, read_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED_FILE = ROOT / "resources/published.json"
 PUBLISHED = Published.read(PUBLISHED_FILE)
-PUBLISHED_KEYS = ("rouge_l_val", "exact_match_val", "best_eval_loss", "epochs_done", "log")
-# SHA-256 of those numbers as they were read off the report
-PUBLISHED_DIGEST = "19bdfbc38622645f78ae4ad0f9f24fb454dcbc74cfa372e7f7beea82e78a5b41"
 RECIPES = {column: column for column in COLUMNS}
-NOTE = "generated twin data"
-CHOSEN = "exp3_bs4_lr1e-4"
 
 
-@pytest.mark.parametrize("source", material.PUBLISHED, ids=lambda path: path.parent.name)
-def test_published_numbers_are_copied_to_the_digit(source):
-    runs = read_json(source)["runs"]
-    numbers = {name: {key: run[key] for key in PUBLISHED_KEYS} for name, run in runs.items()}
-    assert hashlib.sha256(to_json(numbers).encode()).hexdigest() == PUBLISHED_DIGEST
-    assert PUBLISHED.text.best_eval_loss[CHOSEN] == 0.267
+def fit_audits(folder: Path) -> list[FitAudit]:
+    paths = [made.make_fit(folder / f"{name}.json", made.recipe(name)) for name in made.RECIPES]
+    return [FitAudit.read(path) for path in paths]
+
+
+def evidence_of(runs: list[Path], tables: Path, **more) -> Evidence:
+    """`tables`: where answers.parquet and scores.parquet of the runs lie, or will."""
+    if not (tables / "scores.parquet").is_file():
+        made.make_tables(tables, runs)
+    return Evidence(
+        runs=read_runs(runs),
+        epochs=read_epochs(runs),
+        steps=read_steps(runs),
+        scores=read_table(tables / "scores.parquet", SCORES),
+        answers=read_table(tables / "answers.parquet", ANSWERS),
+        **{"recipes": RECIPES, "published": PUBLISHED, **more},
+    )
+
+
+@pytest.fixture(scope="module")
+def evidence(made_runs) -> Evidence:
+    return evidence_of(made_runs, made_runs[0].parents[2])
+
+
+# --- the table
+
+
+@pytest.fixture(scope="module")
+def table(made_runs, tmp_path_factory) -> pd.DataFrame:
+    """claims.csv, as its stage makes it from the runs."""
+    data = tmp_path_factory.mktemp("data")
+    made.make_data(data)
+    root = made_runs[0].parents[2]
+    judge(
+        made_runs, RECIPES, root / "answers.parquet", root / "scores.parquet", PUBLISHED,
+        fit_audits(data), Profile.read(data / "profile.json"), Reading.read(data / "reading.json"),
+        data / "rows.parquet", data / "claims.csv", own_model=True,
+    )  # fmt: skip
+    return read_csv(data / "claims.csv").fillna("")
+
+
+def test_the_claims_table_has_every_published_number(table):
+    assert list(table) == ["group", "claim", "published", *COLUMNS, "kind", "verdict"]
+    by_claim = table.set_index("claim")
+    assert by_claim.index.is_unique
+    for name, run in PUBLISHED.runs.items():
+        line = by_claim.loc[f"{name}: ROUGE-L, validation rows"]
+        assert line.published == f"{run.rouge_l_val:.4g}"
+        assert line.verdict.startswith(f"not testable here: needs {REPORTS_ROWS} and its base")
+
+
+def test_judged_claims_come_first_and_numbers_last(table):
+    assert table.group.unique().tolist() == [JUDGED, UNTESTED, NUMBERS]
+    judged, untested, numbers = (table[table.group == each] for each in (JUDGED, UNTESTED, NUMBERS))
+    assert len(judged) + len(untested) == len(claims())
+    assert NOT_TESTABLE not in set(judged.kind) and set(untested.kind) == {NOT_TESTABLE}
+    # of the numbers, those that are judged come first
+    untestable = (numbers.kind == NOT_TESTABLE).tolist()
+    assert untestable == sorted(untestable) and not all(untestable)
+
+
+def test_wall_clock_times_are_in_no_claim(table):
+    assert not table.claim.str.contains("time").any()
+
+
+def test_another_recipe_can_fill_a_column(made_runs):
+    other = evidence_of(made_runs, made_runs[0].parents[2], recipes=RECIPES | {"repaired": "mine"})
+    outcomes = outcomes_of(claims()["smaller_batch"], other)
+    assert outcomes["repaired"].text == "not trained here"
+    assert outcomes["as_written"].text.startswith("eval loss, batch 8 - batch 4")
+
+
+def test_every_claim_names_a_test_that_there_is():
+    for name, entry in claims().items():
+        assert "untestable" in entry or entry["test"] in tests_of_claims.TESTS, name
+        assert entry.get("value", "eval_loss") in {*tests_of_claims.VALUES, "overfit"}, name
+        assert entry.get("rows", "validation") in tests_of_claims.ROWS, name
 
 
 def test_published_runs_name_each_other(tmp_path):
@@ -78,225 +151,151 @@ def test_published_runs_name_each_other(tmp_path):
         Published.read(tmp_path / "published.json")
 
 
-def fit_audits(folder: Path) -> list[FitAudit]:
-    paths = [made.make_fit(folder / f"{name}.json", made.recipe(name)) for name in made.RECIPES]
-    return [FitAudit.read(path) for path in paths]
-
-
-def evidence_of(runs, tmp_path, **more) -> Evidence:
-    fit = {audit.recipe: audit for audit in fit_audits(tmp_path)}
-    return Evidence(runs=runs, recipes=RECIPES, published=PUBLISHED, fit=fit, **more)
-
-
-def the_claim(beginning: str) -> Claim:
-    return next(claim for claim in CLAIMS if claim.text.startswith(beginning))
-
-
-# --- the table
-
-
-@pytest.fixture(scope="module")
-def tables(runs, tmp_path_factory) -> Path:
-    """The folder results/tables with the claims, as their stage makes them from the runs."""
-    data = tmp_path_factory.mktemp("data")
-    folder = tmp_path_factory.mktemp("tables")
-    made.make_data(data)
-    audits = fit_audits(data)
-    make_claims(
-        runs,
-        RECIPES,
-        PUBLISHED,
-        audits,
-        profile=Profile.read(data / "profile.json"),
-        reading=Reading.read(data / "reading.json"),
-        rows=data / "rows.parquet",
-        claims=folder / "claims.json",
-        table=folder / "claims.csv",
-        own_model=True,
-        note=NOTE,
-    )
-    return folder
-
-
-def test_the_claims_table_has_every_published_number(tables):
-    with open(tables / "claims.csv", encoding="utf-8", newline="") as file:
-        head, *lines = csv.DictReader(file)
-    assert list(head) == ["group", "claim", "published", *COLUMNS, "verdict"]
-    assert all(NOTE in head[column] for column in ("as_run", "repaired", "verdict"))
-    by_claim = {line["claim"]: line for line in lines}
-    assert len(by_claim) == len(lines)
-    for name, run in PUBLISHED.runs.items():
-        line = by_claim[f"{name}: ROUGE-L, validation rows"]
-        assert line["published"] == f"{run.rouge_l_val:.4g}"
-        assert line["verdict"].startswith(f"not testable here: needs {REPORTS_ROWS} and its base")
-    claims = Claims.read(tables / "claims.json")
-    assert [english(line.verdict) for line in claims.lines] == [line["verdict"] for line in lines]
-
-
-def test_judged_claims_come_first_and_numbers_last(tables):
-    claims = Claims.read(tables / "claims.json")
-    groups = claims.by_group()
-    assert list(groups) == list(Group)
-    assert claims.lines == [line for lines in groups.values() for line in lines]
-    judged, untested, numbers = groups.values()
-    assert len(judged) + len(untested) == len(CLAIMS) and judged and untested
-    assert Kind.NOT_TESTABLE not in {line.verdict.kind for line in judged}
-    assert {line.verdict.kind for line in untested} == {Kind.NOT_TESTABLE}
-    # of the numbers, those that are judged come first
-    untestable = [line.verdict.kind == Kind.NOT_TESTABLE for line in numbers]
-    assert untestable == sorted(untestable) and not all(untestable)
-    page = html.render(claims_page([""] * 7, claims))
-    places = [page.index(f">{group}<") for group in Group]
-    assert places == sorted(places)
-
-
-def test_another_recipe_can_fill_a_column(runs, tmp_path):
-    other = RECIPES | {"repaired": "mine"}
-    evidence = Evidence(runs=runs, recipes=other, published=PUBLISHED)
-    line = line_in_words(the_claim("Smaller batches"), evidence)
-    assert line.measured["repaired"] == "not trained here"
-    assert line.measured["as_written"].startswith("eval loss, batch 8 - batch 4")
-
-
 # --- verdicts
 
 
-def effect(metric: str, repair: str, artefact: str, high: float, n: int = 90) -> Effect:
+def effect(metric: str, change: str, artefact: str, high: float, n: int = 90) -> dict:
     """A repair that was taken back costs something, and leaves at most `high`."""
-    return Effect("", "", repair, artefact, "test", metric, n, 0, 0, high, -0.3, -0.4, -0.2)
+    line = {"metric": metric, "change": change, "artefact": artefact, "high": high, "n": n}
+    return line | {"split": "test", "effect_high": -0.2}
 
 
 def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path):
-    claim = the_claim("Exact match is 0")
-    shares = {name: 0.25 * (name == "repaired") for name in made.RECIPES}
+    name, entry = "exact_match_zero", claims()["exact_match_zero"]
     runs = [
-        Run(made.make_run(tmp_path, made.recipe(name), "r", test_rows=90, exact_match=share))
-        for name, share in shares.items()
+        made.make_run(
+            tmp_path,
+            made.recipe(recipe),
+            "r",
+            test_rows=90,
+            exact_match=0.25 * (recipe == "repaired"),
+        )
+        for recipe in made.RECIPES
     ]
-    verdict = line_in_words(claim, evidence_of(runs, tmp_path)).verdict
-    assert english(verdict) == "artefact of A1 or A2 or A5: gone when repaired"
-    limit = answers.NEGLIGIBLE
-    ablation = [
+
+    def verdict(*effects: dict) -> Verdict:
+        evidence = evidence_of(runs, tmp_path, ablation=pd.DataFrame(list(effects)))
+        published = published_of(entry, PUBLISHED)
+        return judge_claim(name, outcomes_of(entry, evidence), published, evidence)
+
+    assert str(verdict()) == "artefact of A1 or A2 or A5: gone when repaired"
+    limit = entry["ablated"]["limit"]
+    assert limit == tests_of_claims.NEGLIGIBLE
+    effects = [
         # with the raw answer nothing matches without A2, as the notebooks compared it may
         effect("exact_match", "-tokenizer", "A2", limit - 0.01),
         effect("exact_match_decoded", "-tokenizer", "A2", limit + 0.01),
         effect("exact_match_decoded", "-generation", "A5", limit - 0.01, n=LEAST_ROWS - 1),
         effect("exact_match_decoded", "+prompt", "A1", limit - 0.01),
     ]
-    verdict = line_in_words(claim, evidence_of(runs, tmp_path, ablation=ablation)).verdict
-    assert verdict.artefacts == ["A1", "A2", "A5"] and not verdict.singled_out
-    ablation.append(effect("exact_match_decoded", "-prompt", "A1", limit - 0.01))
-    verdict = line_in_words(claim, evidence_of(runs, tmp_path, ablation=ablation)).verdict
-    assert verdict.kind == Kind.ARTEFACT and verdict.artefacts == ["A1"] and verdict.singled_out
-    said = "on these rows A1 suffices to explain it, by the ablation"
-    assert english(verdict) == f"artefact: gone when repaired; {said}"
+    several = verdict(*effects)
+    assert several.artefacts == ("A1", "A2", "A5") and not several.singled_out
+    one = verdict(*effects, effect("exact_match_decoded", "-prompt", "A1", limit - 0.01))
+    assert one.kind == ARTEFACT and one.artefacts == ("A1",) and one.singled_out
+    suffices = "on these rows A1 suffices to explain it, by the ablation"
+    assert str(one) == f"artefact: gone when repaired; {suffices}"
 
 
-def test_beside_an_exact_match_stands_the_highest_within_reach(runs, tmp_path):
-    outcome = answers.exact_match_is_zero(evidence_of(runs, tmp_path), "as_written")
-    said = "no model could reach more than 0.875 with these inputs (Selector 0.875, Decomposer 0."
-    assert said in outcome.text
+def test_the_limit_of_usable_answers_is_the_one_of_its_ablation():
+    assert claims()["decomposer_usable"]["ablated"]["limit"] == tests_of_claims.USABLE
 
 
-def test_the_loss_quoted_for_batch_4_is_batch_8s(runs, tmp_path):
-    verdict = next(text_lines(evidence_of(runs, tmp_path))).verdict
-    assert verdict.kind == Kind.ARTEFACT and verdict.artefacts == ["A10"]
-    assert "exp3_bs8_lr1e-4" in english(verdict)
+def test_beside_an_exact_match_stands_the_highest_within_reach(evidence):
+    outcome = tests_of_claims.exact_match_is_zero(evidence, "as_written", {})
+    words = "no model could reach more than 0.750 with these inputs (Selector 0.750, Decomposer 0."
+    assert words in outcome.text
+
+
+def test_the_loss_quoted_for_batch_4_is_batch_8s(evidence):
+    line = next(quoted_lines(evidence))
+    assert line["verdict"].startswith("artefact of A10:") and "exp3_bs8_lr1e-4" in line["verdict"]
 
 
 @pytest.mark.parametrize(
     ("as_run", "as_written", "verdict"),
     [
-        (Measured(0.3, 0.2, 0.4, "seeds"), Measured(0.3, 0.2, 0.4, "seeds"),
+        (Mean(0.3, 0.2, 0.4, "seeds"), Mean(0.3, 0.2, 0.4, "seeds"),
          "reproduced (inside the interval over seeds)"),
-        (Measured(0.3, 0.2, 0.4), Measured(0.6, 0.5, 0.7),
+        (Mean(0.3, 0.2, 0.4), Mean(0.6, 0.5, 0.7),
          "artefact of A3: inside the interval as run, not as written"),
-        (Measured(0.6, 0.5, 0.7), Measured(0.3, 0.2, 0.4), "not reproduced"),
-        (Measured(0.3), None, "not testable here: an interval needs two seeds that differ"),
-        (Measured(0.3, 0.2, 0.4, "rows", LEAST_ROWS), None,
+        (Mean(0.6, 0.5, 0.7), Mean(0.3, 0.2, 0.4), "not reproduced"),
+        (Mean(0.3), None, "not testable here: an interval needs two seeds that differ"),
+        (Mean(0.3, 0.2, 0.4, "rows", LEAST_ROWS), None,
          "reproduced (inside the interval over rows)"),
-        (Measured(0.3, 0.2, 0.4, "rows", LEAST_ROWS - 1), None,
+        (Mean(0.3, 0.2, 0.4, "rows", LEAST_ROWS - 1), None,
          f"open: as run too few rows ({LEAST_ROWS - 1})"),
     ],
 )  # fmt: skip
-def test_a_number_is_judged_by_its_intervals(runs, tmp_path, as_run, as_written, verdict):
+def test_a_number_is_judged_by_its_intervals(as_run, as_written, verdict):
     measured = {"as_run": as_run, "as_written": as_written, "repaired": None}
-    evidence = evidence_of(runs, tmp_path)
-    assert english(judge_number(0.35, measured, ["A3"], evidence)) == verdict
+    assert str(judge_number(0.35, measured, ["A3"], [])) == verdict
+    missing = judge_number(0.35, measured, ["A3"], [REPORTS_ROWS])
+    assert str(missing) == f"not testable here: needs {REPORTS_ROWS}"
 
 
-HOLDS, FAILS, UNMEASURED = (
-    Outcome("", found) for found in (Finding.HOLDS, Finding.FAILS, Finding.NOT_MEASURED)
-)
-OPEN = Outcome("", Finding.OPEN, Measured(0.05, -0.05, 0.15), Doubt(reason=Doubtful.INTERVAL, n=0))
-RUNNING = Outcome("", Finding.OPEN, doubt=Doubt(reason=Doubtful.NOT_CONVERGED, n=2, of=6))
-CLEAR = Outcome("", Finding.HOLDS, Measured(0.04, 0.03, 0.05))
-LARGE = Outcome("", Finding.HOLDS, Measured(0.4, 0.3, 0.5))
+YES, NO, UNMEASURED = (Outcome("", finding) for finding in (HOLDS, FAILS, NOT_MEASURED))
+MAYBE = Outcome("", OPEN, Mean(0.05, -0.05, 0.15), "the interval holds 0")
+RUNNING = Outcome("", OPEN, doubt="2 of 6 runs had not converged")
+CLEAR = Outcome("", HOLDS, Mean(0.04, 0.03, 0.05))
+LARGE = Outcome("", HOLDS, Mean(0.4, 0.3, 0.5))
 
 
 @pytest.mark.parametrize(
-    ("claim", "outcomes", "kind", "said"),
+    ("claim", "outcomes", "words"),
     [
-        ("Smaller", (HOLDS, HOLDS, HOLDS), Kind.REPRODUCED, "reproduced"),
-        ("Smaller", (HOLDS, FAILS, FAILS), Kind.ARTEFACT,
-         "artefact of A3: there as run, gone as written"),
-        ("Smaller", (FAILS, FAILS, FAILS), Kind.NOT_REPRODUCED, "not reproduced"),
-        ("Smaller", (FAILS, FAILS, HOLDS), Kind.NOT_REPRODUCED,
-         "not reproduced; holds once repaired"),
-        ("Smaller", (UNMEASURED,) * 3, Kind.NOT_TESTABLE,
-         f"not testable here: needs {SEVERAL_SEEDS}"),
+        ("smaller_batch", (YES, YES, YES), "reproduced"),
+        ("smaller_batch", (YES, NO, NO), "artefact of A3: there as run, gone as written"),
+        ("smaller_batch", (NO, NO, NO), "not reproduced"),
+        ("smaller_batch", (NO, NO, YES), "not reproduced; holds once repaired"),
+        ("smaller_batch", (UNMEASURED,) * 3, f"not testable here: needs {SEVERAL_SEEDS}"),
         # an interval that holds 0 refutes nothing, so it makes no artefact
-        ("Smaller", (CLEAR, OPEN, OPEN), Kind.OPEN,
+        ("smaller_batch", (CLEAR, MAYBE, MAYBE),
          "open: there as run, but as written the interval holds 0"),
-        ("Smaller", (LARGE, OPEN, OPEN), Kind.ARTEFACT,
-         "artefact of A3: there as run, less as written"),
-        ("Smaller", (OPEN, OPEN, OPEN), Kind.OPEN,
-         "open: as written the interval holds 0"),
-        ("Smaller", (CLEAR, CLEAR, OPEN), Kind.REPRODUCED,
+        ("smaller_batch", (LARGE, MAYBE, MAYBE), "artefact of A3: there as run, less as written"),
+        ("smaller_batch", (MAYBE, MAYBE, MAYBE), "open: as written the interval holds 0"),
+        ("smaller_batch", (CLEAR, CLEAR, MAYBE),
          "reproduced; open once repaired (the interval holds 0)"),
-        ("Smaller", (OPEN, OPEN, CLEAR), Kind.OPEN,
+        ("smaller_batch", (MAYBE, MAYBE, CLEAR),
          "open: as written the interval holds 0; holds once repaired"),
         # nor does one that says nothing, however large it was as run
-        ("Smaller", (LARGE, RUNNING, RUNNING), Kind.OPEN,
+        ("smaller_batch", (LARGE, RUNNING, RUNNING),
          "open: there as run, but as written 2 of 6 runs had not converged"),
-        ("Smaller", (OPEN, UNMEASURED, UNMEASURED), Kind.OPEN,
-         "open: as run the interval holds 0"),
-        ("Smaller", (FAILS, FAILS, OPEN), Kind.NOT_REPRODUCED,
+        ("smaller_batch", (MAYBE, UNMEASURED, UNMEASURED), "open: as run the interval holds 0"),
+        ("smaller_batch", (NO, NO, MAYBE),
          "not reproduced; open once repaired (the interval holds 0)"),
         # A3 and A6 are gone as written already, so repairing the text can't have removed them
-        ("ROUGE-L rose", (CLEAR, CLEAR, FAILS), Kind.REPRODUCED, "reproduced; fails once repaired"),
-        ("Fine-tuning yields", (CLEAR, CLEAR, FAILS), Kind.ARTEFACT,
-         "artefact of A1 or A2: gone when repaired"),
-        ("Fine-tuning yields", (FAILS, FAILS, CLEAR), Kind.NOT_REPRODUCED,
+        ("rouge_rose", (CLEAR, CLEAR, NO), "reproduced; fails once repaired"),
+        ("decomposer_usable", (CLEAR, CLEAR, NO), "artefact of A1 or A2: gone when repaired"),
+        ("decomposer_usable", (NO, NO, CLEAR),
          "not reproduced; holds once repaired of A1 or A2"),
-        ("The Refiner deviates", (OPEN, OPEN, CLEAR), Kind.ARTEFACT,
+        ("refiner_deviates", (MAYBE, MAYBE, CLEAR),
          "artefact of A7: its figure can't show it; the true losses show it under repaired"),
-        ("The Refiner deviates", (RUNNING, RUNNING, OPEN), Kind.ARTEFACT,
+        ("refiner_deviates", (RUNNING, RUNNING, MAYBE),
          "artefact of A7: its figure can't show it; "
          "the true losses leave it open (as written 2 of 6 runs had not converged)"),
+        ("refiner_deviates", (NO, NO, MAYBE),
+         "artefact of A7: its figure can't show it; the true losses show the opposite"),
     ],
 )  # fmt: skip
-def test_a_claim_is_judged_by_where_it_holds(runs, tmp_path, claim, outcomes, kind, said):
-    named = dict(zip(made.RECIPES, outcomes, strict=True))
-    verdict = judge_claim(the_claim(claim), named, HOLDS, evidence_of(runs, tmp_path))
-    assert verdict.kind == kind and english(verdict) == said
+def test_a_claim_is_judged_by_where_it_holds(evidence, claim, outcomes, words):
+    named = dict(zip(COLUMNS, outcomes, strict=True))
+    assert str(judge_claim(claim, named, YES, evidence)) == words
 
 
-def test_what_speaks_against_a_claim_is_said():
-    against = "the report's own numbers speak against it"
-    assert english(Verdict(kind=Kind.REPRODUCED, contradicted=True)) == f"reproduced; {against}"
-    doubts = {"as_written": Doubt(reason=Doubtful.INTERVAL, n=0)}
-    open_verdict = Verdict(kind=Kind.OPEN, doubts=doubts, contradicted=True)
-    assert english(open_verdict) == f"open: as written the interval holds 0; {against}"
+def test_what_speaks_against_a_claim_is_said(evidence):
+    outcomes = dict.fromkeys(COLUMNS, CLEAR)
+    verdict = judge_claim("smaller_batch", outcomes, NO, evidence)
+    assert str(verdict) == f"{REPRODUCED}; the report's own numbers speak against it"
 
 
-def test_a_verdict_is_a_tag_and_its_reasons():
-    doubts = {"as_run": Doubt(reason=Doubtful.TOO_FEW_ROWS, n=1)}
-    shown = verdict_tag(Verdict(kind=Kind.OPEN, doubts=doubts))
-    assert 'unsure">open</span> as run too few rows (1)' in shown
-    assert verdict_tag(Verdict(kind=Kind.REPRODUCED)).endswith('good">reproduced</span>')
-    wrong = Verdict(kind=Kind.ARTEFACT, reason=Reason.GONE_AS_WRITTEN, artefacts=["A3"])
-    assert 'bad">artefact of A3</span> there as run' in verdict_tag(wrong)
+def test_a_claim_of_the_reports_rows_needs_them(evidence, made_runs):
+    lacking = evidence_of(made_runs, made_runs[0].parents[2], missing=[REPORTS_ROWS])
+    outcomes = dict.fromkeys(COLUMNS, YES)
+    assert judge_claim("answers_too_long", outcomes, YES, lacking).kind == NOT_TESTABLE
+    assert judge_claim("answers_too_long", outcomes, YES, evidence).kind == REPRODUCED
+    assert judge_claim("liger_kernel", outcomes, YES, evidence).kind == NOT_TESTABLE
+    against = dict.fromkeys(COLUMNS, NO)
+    assert judge_claim("answers_too_long", against, YES, evidence).kind == NOT_REPRODUCED
 
 
 # --- when a claim is decided
@@ -305,17 +304,17 @@ def test_a_verdict_is_a_tag_and_its_reasons():
 @pytest.mark.parametrize(
     ("low", "high", "finding"),
     [
-        (0.051, 0.2, Finding.HOLDS),
-        (0.05, 0.2, Finding.OPEN),
-        (0.01, 0.2, Finding.OPEN),
-        (0.01, 0.05, Finding.OPEN),
-        (0.01, 0.049, Finding.FAILS),
+        (0.051, 0.2, HOLDS),
+        (0.05, 0.2, OPEN),
+        (0.01, 0.2, OPEN),
+        (0.01, 0.05, OPEN),
+        (0.01, 0.049, FAILS),
     ],
 )
 def test_a_whole_interval_must_lie_on_one_side_of_the_limit(low, high, finding):
-    value = Measured(0.05, low, high, "rows", LEAST_ROWS)
+    value = Mean(0.05, low, high, "rows", LEAST_ROWS)
     assert above("", value, 0.05).finding == finding
-    turned = {Finding.HOLDS: Finding.FAILS, Finding.FAILS: Finding.HOLDS}
+    turned = {HOLDS: FAILS, FAILS: HOLDS}
     assert below("", value, 0.05).finding == turned.get(finding, finding)
 
 
@@ -325,53 +324,138 @@ def test_rows_are_too_few_where_a_share_may_be_a_quarter_or_three_quarters():
         return high - low
 
     assert width(LEAST_ROWS) < 0.5 < width(LEAST_ROWS - 2)
-    few = Measured(0.9, 0.8, 1.0, "rows", LEAST_ROWS - 1)
+    few = Mean(0.9, 0.8, 1.0, "rows", LEAST_ROWS - 1)
     for claim in (above, below):
         outcome = claim("", few, 0.5)
-        assert outcome.finding == Finding.OPEN and str(outcome.doubt) == "too few rows (11)"
+        assert outcome.finding == OPEN and outcome.doubt == "too few rows (11)"
 
 
 def answering(root: Path, rows: int, hits: int) -> Evidence:
-    """A converged run that answers `hits` of its test rows, a third of them the Decomposer's."""
+    """A run that answers `hits` of its test rows, a third of them the Decomposer's."""
     folder = made.make_run(
         root, made.recipe("repaired"), "r", test_rows=rows, exact_match=hits / rows
     )
-    (folder / "verdicts.parquet").unlink()
-    return Evidence([Run(folder)], RECIPES, PUBLISHED)
+    evidence = evidence_of([folder], root)
+    evidence.answers = evidence.answers.assign(execution_accuracy_lenient=float("nan"))
+    return evidence
 
 
 @pytest.mark.parametrize(
     ("rows", "hits", "finding", "doubt"),
     [
-        (90, 0, Finding.HOLDS, ""),
-        (30, 0, Finding.OPEN, "the interval holds 0.05"),  # up to 0.114
-        (203, 1, Finding.HOLDS, ""),  # the report's own
-        (90, 1, Finding.OPEN, "the interval holds 0.05"),
-        (90, 15, Finding.FAILS, ""),
-        (LEAST_ROWS - 1, 0, Finding.OPEN, "too few rows (11)"),
+        (90, 0, HOLDS, ""),
+        (30, 0, OPEN, "the interval holds 0.05"),  # up to 0.114
+        (203, 1, HOLDS, ""),  # the report's own
+        (90, 1, OPEN, "the interval holds 0.05"),
+        (90, 15, FAILS, ""),
+        (LEAST_ROWS - 1, 0, OPEN, "too few rows (11)"),
     ],
 )
 def test_that_exact_match_is_0_needs_an_upper_bound(tmp_path, rows, hits, finding, doubt):
-    outcome = answers.exact_match_is_zero(answering(tmp_path, rows, hits), "repaired")
-    assert outcome.finding == finding and str(outcome.doubt or "") == doubt
+    evidence = answering(tmp_path, rows, hits)
+    outcome = tests_of_claims.exact_match_is_zero(evidence, "repaired", {})
+    assert (outcome.finding, outcome.doubt) == (finding, doubt)
     assert f"{wilson(hits, rows)[1]:.3f}]" in outcome.text and f"{rows} test rows" in outcome.text
 
 
-@pytest.mark.parametrize(
-    ("hits", "finding"),
-    [(3, Finding.FAILS), (21, Finding.OPEN), (45, Finding.HOLDS)],
-)
+@pytest.mark.parametrize(("hits", "finding"), [(3, FAILS), (21, OPEN), (45, HOLDS)])
 def test_usable_is_more_than_one_right_row_of_thirty(tmp_path, hits, finding):
     """A third of the hits are the Decomposer's: 1, 7 and 15 of 30."""
-    outcome = answers.decomposer_usable(answering(tmp_path, 90, hits), "repaired")
+    evidence = answering(tmp_path, 90, hits)
+    outcome = tests_of_claims.answers_are_usable(evidence, "repaired", {})
     assert outcome.finding == finding, outcome.text
 
 
-# --- tests of the claims
+# --- claims that compare trainings
 
 
-def test_the_reports_own_numbers_speak_against_two_of_its_claims(runs, tmp_path):
+def outcome_of(
+    name: str, runs: list[Path], tables: Path, change: Callable | None = None
+) -> Outcome:
+    evidence = evidence_of(runs, tables)
+    if change:
+        change(evidence)
+    entry = claims()[name]
+    return tests_of_claims.TESTS[entry["test"]](evidence, "repaired", entry)
+
+
+def test_the_claim_on_batch_sizes_shows_equal_epochs_and_equal_steps(tmp_path):
+    """Batch 4 makes 30 steps an epoch, batch 8 makes 15; both reached epoch 3 and step 45."""
+    runs = grid(tmp_path, SMALL, [1.0, 0.8, 0.7])
+    outcome = outcome_of("smaller_batch", runs, tmp_path)
+    assert outcome.finding == OPEN
+    assert outcome.doubt == "at equal epochs and at equal steps the difference has opposite signs"
+    shown = re.findall(r"(-?\d\.\d+) \[[^]]*\] \(([a-z ]+)\)", outcome.text)
+    wanted = {"best epochs": 0.3, "equal epochs": 0.3, "equal steps": -0.2}
+    assert {place: float(number) for number, place in shown} == pytest.approx(
+        {place: 1.015 * number for place, number in wanted.items()}, abs=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    ("large", "converged", "rows", "finding", "doubt"),
+    [
+        ([1.2, 1.1, 1.0], True, LEAST_ROWS, HOLDS, ""),
+        ([0.3, 0.2, 0.1], True, LEAST_ROWS, FAILS, ""),
+        ([1.2, 1.1, 1.0], False, LEAST_ROWS, OPEN, "4 of 4 runs had not converged"),
+        ([1.2, 1.1, 1.0], True, LEAST_ROWS - 1, OPEN, "too few rows (11)"),
+        # at the end 0.8 - 0.4, at equal steps 0.8 - 0.9
+        ([0.9, 0.85, 0.8], True, LEAST_ROWS, OPEN,
+         "at equal epochs and at equal steps the difference has opposite signs"),
+    ],
+)  # fmt: skip
+def test_a_claim_on_batch_sizes_is_judged_where_both_had_converged(
+    tmp_path, large, converged, rows, finding, doubt
+):
+    runs = grid(tmp_path, SMALL, large, converged=converged, rows=rows)
+    outcome = outcome_of("smaller_batch", runs, tmp_path)
+    assert (outcome.finding, outcome.doubt) == (finding, doubt)
+
+
+def test_one_seed_decides_nothing(tmp_path):
+    runs = grid(tmp_path, SMALL, [1.2, 1.1])[:2]
+    outcome = outcome_of("smaller_batch", runs, tmp_path)
+    assert outcome.text.endswith("(no interval)") and outcome.finding == NOT_MEASURED
+
+
+def test_pairs_of_one_seed_count_once(tmp_path):
+    """Two learning rates of two seeds: the interval is over two values, not four."""
+    runs = []
+    for seed in (1, 2):
+        for rate, slower in ((3e-5, 0.5 + seed / 10), (1e-4, 0.25)):
+            for batch in (4, 8):
+                name = f"exp3_bs{batch}_lr{'3e-5' if rate == 3e-5 else '1e-4'}"
+                settings = {"batch_size": batch, "learning_rate": rate, "seed": seed}
+                settings |= {"stopped_early": True, "end": slower}
+                runs.append(made.make_run(tmp_path, made.recipe("repaired"), name, **settings))
     evidence = evidence_of(runs, tmp_path)
-    against = [claim.id for claim in CLAIMS if claim.published(evidence).finding == Finding.FAILS]
+    losses = read_runs(runs).set_index(["seed", "batch_size", "learning_rate"]).best_eval_loss
+    by_seed = [
+        sum(losses[seed, batch, 3e-5] - losses[seed, batch, 1e-4] for batch in (4, 8)) / 2
+        for seed in (1, 2)
+    ]
+    outcome = tests_of_claims.TESTS["rates"](evidence, "repaired", claims()["slow_rate_underfits"])
+    assert str(over_seeds(by_seed)) in outcome.text and "mean of 4 pairs" in outcome.text
+
+
+def test_one_run_of_one_seed_that_was_still_learning_leaves_a_claim_open(tmp_path):
+    runs = grid(tmp_path, [0.5, 0.4], [1.0, 0.9])
+    assert outcome_of("smaller_batch", runs, tmp_path).finding == HOLDS
+    trained(tmp_path, 2, 4, [0.5, 0.4], converged=False)
+    late = outcome_of("smaller_batch", runs, tmp_path)
+    assert late.doubt == "1 of 4 runs had not converged"
+
+
+def test_equal_steps_before_the_first_evaluation_are_not_compared(tmp_path):
+    """Batch 8 stops at step 15, before batch 4 has ended its first epoch."""
+    outcome = outcome_of("smaller_batch", grid(tmp_path, [0.9, 0.5], [1.0]), tmp_path)
+    assert "equal epochs" in outcome.text and "equal steps" not in outcome.text
+    assert outcome.finding == HOLDS
+
+
+def test_the_reports_own_numbers_speak_against_three_of_its_claims():
+    against = [
+        name for name, entry in claims().items() if published_of(entry, PUBLISHED).finding == FAILS
+    ]
     # its log moves more once balanced; batch 8 has the lower loss three times
     assert against == ["balancing_stabilises", "smaller_batch", "chosen_is_best"]

@@ -28,7 +28,6 @@ from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.model.publish import save_model
 from workflow_scripts.report import push
 from workflow_scripts.report.export import SPLITS, export
-from workflow_scripts.report.runs import Run
 from workflow_scripts.text.preprocessing import ModelInput, source_text
 from workflow_scripts.text.tokenizers import load_tokenizer
 
@@ -64,9 +63,10 @@ def exported(twin, tmp_path_factory):
     answers = answer_rows(model, ModelInput(tokenizer, recipe), {"test": rows}, 8)
     write_rows(run / "predictions.parquet", BoundedPrediction, answers)
     out = folder / "out"
+    made.make_tables(folder, [run])
     export(
-        Run(run), Reading.read(folder / "data/reading.json"), folder / "rows.parquet",
-        run / "predictions.parquet", out / "README.md", "generated data",
+        run, folder / "scores.parquet", Reading.read(folder / "data/reading.json"),
+        folder / "rows.parquet", run / "predictions.parquet", out / "README.md", "generated data",
     )  # fmt: skip
     return out, rows, answers
 
@@ -108,8 +108,9 @@ def test_answers_that_were_constrained_are_told(exported, tmp_path):
     folder = exported[0].parent
     run = folder / "runs/repaired/r/seed42"
     export(
-        Run(run), Reading.read(folder / "data/reading.json"), folder / "rows.parquet",
-        run / "predictions.parquet", tmp_path / "README.md", constrained=True,
+        run, folder / "scores.parquet", Reading.read(folder / "data/reading.json"),
+        folder / "rows.parquet", run / "predictions.parquet", tmp_path / "README.md",
+        constrained=True,
     )  # fmt: skip
     assert "held to names of the schema" in (tmp_path / "README.md").read_text()
 
@@ -121,8 +122,8 @@ def test_without_answers_to_held_out_rows_nothing_is_exported(exported, tmp_path
     write_rows(file, BoundedPrediction, [dataclasses.replace(a, split="train") for a in answers])
     with pytest.raises(EssenceError, match=r"prediction\.splits"):
         export(
-            Run(run), Reading.read(folder.parent / "data/reading.json"),
-            folder.parent / "rows.parquet", file, tmp_path / "out/README.md",
+            run, folder.parent / "scores.parquet",
+            Reading.read(folder.parent / "data/reading.json"), folder.parent / "rows.parquet", file, tmp_path / "out/README.md",
         )  # fmt: skip
     assert not (tmp_path / "out").exists() and SPLITS[-1] == "val"
 

@@ -1,8 +1,9 @@
 """The tables of docs/results.md come from the files of a run, and only those that it has."""
 
+import pandas as pd
+
 from tools.results_tables import BLOCK, PAGE, TABLES, ablation, filled, results_tables
-from workflow_scripts.artifacts.csv import write_csv
-from workflow_scripts.artifacts.report import AgentScore, Effect, Mean
+from workflow_scripts.tables import write_csv
 
 PAGE_TEXT = """Before.
 <!-- table: runs -->
@@ -17,16 +18,18 @@ old claims
 """
 
 
-def test_tables_are_made_anew_where_the_run_has_them(tmp_path):
+def test_tables_are_made_again_where_the_run_has_them(tmp_path):
     (tmp_path / "tables").mkdir()
     run = ("repaired", "exp5_long")
     means = [
-        Mean(*run, "val", "all", "eval_loss", 1, 0.116, None, None, None),
-        Mean(*run, "test", "all", "exact_match", 1, 0.456, 0.36, 0.56, "rows"),
+        (*run, "val", "all", "eval_loss", 1, 0.116, None, None, None),
+        (*run, "test", "all", "exact_match", 1, 0.456, 0.36, 0.56, "rows"),
     ]
-    write_csv(tmp_path / "tables/over_seeds.csv", Mean, means)
-    score = AgentScore("all agents", "test", 30, 0.53, 0.36, 0.7, None, None, None, 4, 2)
-    write_csv(tmp_path / "tables/agents.csv", AgentScore, [score])
+    columns = ["recipe", "run", "split", "task", "metric", "seeds", "mean", "low", "high", "over"]
+    write_csv(tmp_path / "tables/over_seeds.csv", pd.DataFrame(means, columns=columns))
+    score = {"setup": "all agents", "split": "test", "n": 30, "value": 0.53, "low": 0.36}
+    score |= {"high": 0.7, "difference": None, "difference_low": None, "difference_high": None}
+    write_csv(tmp_path / "tables/agents.csv", pd.DataFrame([score]))
     page = tmp_path / "page.md"
     page.write_text(PAGE_TEXT, encoding="utf-8")
     results_tables(tmp_path, page)
@@ -39,13 +42,14 @@ def test_tables_are_made_anew_where_the_run_has_them(tmp_path):
 
 def test_the_ablation_says_its_seeds(tmp_path):
     (tmp_path / "tables").mkdir()
-    ends = ("as_written", "as_written", None, None)
     lines = [
-        Effect(*ends, "test", "exact_match", 30, 0.25, 0.1, 0.4, None, None, None),
-        Effect(*ends, "val", "loss_per_token", 2, 0.5, None, None, None, None, None),
+        ("as_written", "test", "exact_match", 30, 0.25, 0.1, 0.4, None, None, None),
+        ("as_written", "val", "loss_per_token", 2, 0.5, None, None, None, None, None),
     ]
-    write_csv(tmp_path / "tables/ablation.csv", Effect, lines)
-    head, _, row = ablation(tmp_path).splitlines()
+    columns = ["recipe", "split", "metric", "n", "value", "low", "high"]
+    columns += ["effect", "effect_low", "effect_high"]
+    write_csv(tmp_path / "tables/ablation.csv", pd.DataFrame(lines, columns=columns))
+    head, _, row = ablation(tmp_path / "tables").splitlines()
     assert head.startswith("| recipe (2 seeds) |")
     assert row.startswith("| as_written | 0.25 [0.10, 0.40] | - |")
 

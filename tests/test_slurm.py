@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.pipeline]
 
 RUN = "results/runs/as_written/{}/seed42"
 PLAN = ("--profile", "profiles/slurm", "--configfile", "configs/report.yaml", "-n")
-SAME = ("model/model.safetensors", "training_log.jsonl", "predictions.parquet", "scores.json")
+SAME = ("model/model.safetensors", "training_log.jsonl", "predictions.parquet")
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_runs_on_the_cluster_equal_local_ones(cluster, smoke, project):
     runs = ("exp3_bs8_lr1e-4", "exp3_bs8_lr5e-5")
     for run in runs:
         shutil.rmtree(project.folder / RUN.format(run))
-    targets = [RUN.format(run) + "/scores.json" for run in runs]
+    targets = [RUN.format(run) + "/predictions.parquet" for run in runs]
     on_this_cluster(project).snakemake(
         "--profile", "profiles/slurm", "--seconds-between-status-checks", "2", *targets
     )

@@ -10,16 +10,16 @@ which nothing was measured there stays as it is.
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from workflow_scripts.artifacts.claims import Claims, Group
-from workflow_scripts.artifacts.csv import read_csv
-from workflow_scripts.artifacts.report import AgentScore, Difference, Effect, Mean, seeds_of
-from workflow_scripts.artifacts.tables import TEST_SPLITS
+import pandas as pd
+
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.claims.english import english
+from workflow_scripts.report.claims.verdict import NUMBERS
+from workflow_scripts.report.means import ADDRESS, TEST_SPLITS
 from workflow_scripts.stage import Option, run_stage
+from workflow_scripts.tables import read_csv
 
 PAGE = Path("docs/results.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -30,136 +30,109 @@ NAMES = {
     "execution_accuracy": "execution accuracy",
     "execution_accuracy_lenient": "execution accuracy, lenient",
 }
-Rows = Iterable[Iterable[str]]
 
 
-def markdown(head: list[str], rows: Rows) -> str:
+def markdown(head: list[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def number(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    if value is None:
+def number(line: Any, value: str = "value", low: str = "low", high: str = "high") -> str:
+    """A number of a row with its interval; "-" where there is no row or no number."""
+    if line is None or pd.isna(line[value]):
         return "-"
-    return f"{value:.2f}" + (f" [{low:.2f}, {high:.2f}]" if low is not None else "")
+    known = pd.notna(line[low])
+    return f"{line[value]:.2f}" + (f" [{line[low]:.2f}, {line[high]:.2f}]" if known else "")
 
 
-def runs(results: Path) -> str:
+def lookup(table: pd.DataFrame, keys: list[str]) -> dict[tuple, pd.Series]:
+    return {tuple(line[keys]): line for _, line in table.iterrows()}
+
+
+def runs(tables: Path) -> str:
     """Every run: losses, and scores on the rows that no run of its recipe was trained on."""
-    means = read_csv(Mean, results / "tables" / "over_seeds.csv")
-    of = {(m.recipe, m.run, m.split, m.task, m.metric): m for m in means}
-    columns = [
-        ("val", metric, metric.replace("_", " ")) for metric in ("eval_loss", "loss_per_token")
-    ]
+    means = read_csv(tables / "over_seeds.csv")
+    means[["low", "high"]] = means[["low", "high"]].where(means.over == "seeds")
+    of = lookup(means[means.task == "all"], [*ADDRESS, "split", "metric"])
+    columns = [("val", each, each.replace("_", " ")) for each in ("eval_loss", "loss_per_token")]
     columns += [
         (split, metric, f"{NAMES[metric]}, {split}")
         for split in TEST_SPLITS
         for metric in ("rouge_l", "exact_match", "execution_accuracy")
-        if any(key[2] == split for key in of)
+        if (means.split == split).any()
     ]
-
-    def cell(recipe: str, run: str, split: str, metric: str) -> str:
-        mean = of.get((recipe, run, split, "all", metric))
-        over_seeds = mean is not None and mean.over == "seeds"
-        return number(*(mean.mean, mean.low, mean.high) if over_seeds else (mean and mean.mean,))
-
     return markdown(
         ["recipe", "run", *(head for _, _, head in columns)],
         (
-            [recipe, run, *(cell(recipe, run, split, metric) for split, metric, _ in columns)]
-            for recipe, run in dict.fromkeys((mean.recipe, mean.run) for mean in means)
+            [*address, *(number(of.get((*address, *key)), "mean") for *key, _ in columns)]
+            for address in means[ADDRESS].drop_duplicates().itertuples(index=False)
         ),
     )
 
 
-def long_run(results: Path) -> str:
+def long_run(tables: Path) -> str:
     """The long run by task: as written, repaired, and the difference on the same rows."""
-    ends = [f"{recipe} exp5_long" for recipe in ("repaired", "as_written")]
-    of = {
-        (m.recipe, m.split, m.task, m.metric): m
-        for m in read_csv(Mean, results / "tables" / "over_seeds.csv")
-        if m.run == "exp5_long"
-    }
-    differences = {
-        (each.metric, each.task): each
-        for each in read_csv(Difference, results / "tables" / "differences.csv")
-        if [each.first, each.second] == ends
-    }
+    means, paired = read_csv(tables / "over_seeds.csv"), read_csv(tables / "differences.csv")
+    of = lookup(means[means.run == "exp5_long"], ["recipe", "split", "metric", "task"])
+    ends = (paired["first"] == "repaired exp5_long") & (paired.second == "as_written exp5_long")
+    differences = lookup(paired[ends], ["metric", "task"])
     columns = [("as_written", "test"), ("repaired", "test"), ("repaired", "unseen")]
-    rows = []
-    for metric, name in NAMES.items():
-        for task in ("all", *TASKS):
-            if (metric, task) not in differences:
-                continue
-            found = differences[metric, task]
-            scores = [
-                of[recipe, split, task, metric]
-                for recipe, split in (
-                    ("as_written", "test"),
-                    ("repaired", "test"),
-                    ("repaired", "unseen"),
-                )
-                if (recipe, split, task, metric) in of
+    return markdown(
+        ["metric", "task", *map(", ".join, columns), "repaired minus as_written, test"],
+        (
+            [
+                *(name, task),
+                *(number(of.get((*column, metric, task)), "mean") for column in columns),
+                number(differences[metric, task], "difference"),
             ]
-            rows.append([
-                name, task, *(number(s.mean, s.low, s.high) for s in scores),
-                number(found.difference, found.low, found.high),
-            ])  # fmt: skip
-    head = ["metric", "task", *(", ".join(column) for column in columns)]
-    return markdown([*head, "repaired minus as_written, test"], rows)
+            for metric, name in NAMES.items()
+            for task in ("all", *TASKS)
+            if (metric, task) in differences
+        ),
+    )
 
 
-def ablation(results: Path) -> str:
+def ablation(tables: Path) -> str:
     """Every recipe of the ablation on test rows, in the order of the file."""
-    path = results / "tables" / "ablation.csv"
-    found = read_csv(Effect, path)
-    by_recipe: dict[str, dict[str, Effect]] = {}
-    for each in (each for each in found if each.split == "test"):
-        by_recipe.setdefault(each.recipe, {})[each.metric] = each
-
-    def cells(of: dict[str, Effect], metric: str) -> Iterable[str]:
-        each = of.get(metric)
-        yield number(each.value, each.low, each.high) if each else "-"
-        yield number(each.effect, each.effect_low, each.effect_high) if each else "-"
-
-    seeds = seeds_of(found)
+    effects = read_csv(tables / "ablation.csv")
+    seeds = int(effects[effects.split == "val"].n.max())  # a line of a loss counts seeds
+    effects = effects[effects.split == "test"]
+    of = lookup(effects, ["recipe", "metric"])
     return markdown(
         [
             f"recipe ({seeds} seed{'s' * (seeds > 1)})",
             *(cell for name in NAMES.values() for cell in (name, "effect")),
         ],
         (
-            [recipe, *(cell for metric in NAMES for cell in cells(of, metric))]
-            for recipe, of in by_recipe.items()
+            [
+                recipe,
+                *(
+                    number(of.get((recipe, metric)), *names)
+                    for metric in NAMES
+                    for names in ((), ("effect", "effect_low", "effect_high"))
+                ),
+            ]
+            for recipe in effects.recipe.unique()
         ),
     )
 
 
-def agents(results: Path) -> str:
+def agents(tables: Path) -> str:
     """The agents end to end."""
+    paired = ("difference", "difference_low", "difference_high")
     return markdown(
         ["setup", "rows", "n", "execution accuracy", "minus all agents"],
         (
-            [
-                each.setup, each.split, str(each.n), number(each.value, each.low, each.high),
-                number(each.difference, each.difference_low, each.difference_high),
-            ]
-            for each in read_csv(AgentScore, results / "tables" / "agents.csv")
-        ),
-    )  # fmt: skip
-
-
-def claims(results: Path) -> str:
-    groups = Claims.read(results / "tables" / "claims.json").by_group()
-    return markdown(
-        ["claim", "verdict"],
-        (
-            [line.claim, english(line.verdict)]
-            for group, lines in groups.items()
-            if group != Group.NUMBERS
-            for line in lines
+            [line.setup, line.split, str(line.n), number(line), number(line, *paired)]
+            for _, line in read_csv(tables / "agents.csv").iterrows()
         ),
     )
+
+
+def claims(tables: Path) -> str:
+    table = read_csv(tables / "claims.csv")
+    in_words = table[table.group != NUMBERS]
+    return markdown(["claim", "verdict"], in_words[["claim", "verdict"]].to_numpy().tolist())
 
 
 # Name of a table -> (what makes it, the file that it needs).
@@ -168,18 +141,18 @@ TABLES: dict[str, tuple[Callable[[Path], str], str]] = {
     "runs": (runs, "over_seeds.csv"),
     "ablation": (ablation, "ablation.csv"),
     "agents": (agents, "agents.csv"),
-    "claims": (claims, "claims.json"),
+    "claims": (claims, "claims.csv"),
 }
 
 
 def filled(page: str, results: Path) -> str:
-    """The page with its tables made anew, but those of which `results` has no file."""
+    """The page with its tables made again, but those of which `results` has no file."""
 
-    def table(found: re.Match) -> str:
-        make, needed = TABLES[found[2]]
+    def table(block: re.Match) -> str:
+        make, needed = TABLES[block[2]]
         if not (results / "tables" / needed).is_file():
-            return found[0]
-        return f"{found[1]}{make(results)}{found[3]}"
+            return block[0]
+        return f"{block[1]}{make(results / 'tables')}{block[3]}"
 
     return BLOCK.sub(table, page)
 

@@ -10,11 +10,10 @@ here, and no number is typed: all are taken from the tables in the folders.
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from workflow_scripts.artifacts.claims import Claims, Group
-from workflow_scripts.artifacts.csv import read_csv
-from workflow_scripts.artifacts.report import Effect, Mean, seeds_of
+import pandas as pd
+
 from workflow_scripts.artifacts.settings import Origin
 from workflow_scripts.artifacts.shipped import (
     Measured,
@@ -25,14 +24,15 @@ from workflow_scripts.artifacts.shipped import (
     ShippedScore,
     ShippedSeeds,
 )
-from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.origin import STANDIN
-from workflow_scripts.report.claims.english import english
-from workflow_scripts.report.pages.front_page import EFFECTS, SCORES
-from workflow_scripts.report.runs import Run, best_runs, held_out
+from workflow_scripts.report.claims.verdict import NUMBERS
+from workflow_scripts.report.frames import read_runs
+from workflow_scripts.report.front import EFFECTS, SCORES
+from workflow_scripts.report.means import TEST_SPLITS, best_runs, held_out
 from workflow_scripts.stage import Option, run_stage
+from workflow_scripts.tables import read_csv
 
 OUT = Path("resources/shipped_results.json")
 
@@ -69,43 +69,30 @@ def _committed(commit: str) -> tuple[int, str]:
 
 def over_seeds(results: Path) -> ShippedSeeds:
     tables = results / "tables"
-    means = read_csv(Mean, tables / "over_seeds.csv")
-    trained = {mean.recipe for mean in means}
-    best = best_runs(Run(folder) for folder in runs_in(results) if folder.parts[-3] in trained)
-    scores = []
-    for recipe, (run, *_) in best.items():
-        own = [
-            each
-            for each in means
-            if (each.recipe, each.run, each.task) == (recipe, run.name, "all")
-        ]
-        splits = (held_out(each.split for each in own), *TEST_SPLITS)
-        scores += [
-            ShippedScore(
-                recipe=recipe, run=run.name, split=each.split, metric=each.metric,
-                mean=each.mean, low=each.low, high=each.high,
-            )
-            for each in own
-            if each.metric in SCORES and each.split in splits
-        ]  # fmt: skip
+    means = read_csv(tables / "over_seeds.csv")
+    trained = set(means.recipe)
+    runs = read_runs(folder for folder in runs_in(results) if folder.parts[-3] in trained)
+    best, scores, folders = best_runs(runs), [], []
+    for recipe, run in best.items():
+        own = means[(means.recipe == recipe) & (means.run == run) & (means.task == "all")]
+        splits = (held_out(own.split.unique()), *TEST_SPLITS)
+        own = own[own.metric.isin(SCORES) & own.split.isin(splits)]
+        names = ["recipe", "run", "split", "metric", "mean", "low", "high"]
+        scores += [ShippedScore(**record) for record in records(own[names])]
+        folders.append(runs[(runs.recipe == recipe) & (runs.run == run)].folder)
+    claims = read_csv(tables / "claims.csv")
+    in_words = claims[claims.group != NUMBERS][["claim", "kind", "verdict"]]
     return ShippedSeeds(
-        measured=measured(run.folder for seeds in best.values() for run in seeds),
-        seeds=min(len(seeds) for seeds in best.values()),
-        claims=[
-            ShippedClaim(
-                claim=line.claim, kind=line.verdict.kind.value, verdict=english(line.verdict)
-            )
-            for group, lines in Claims.read(tables / "claims.json").by_group().items()
-            if group != Group.NUMBERS
-            for line in lines
-        ],
+        measured=measured(Path(folder) for seeds in folders for folder in seeds),
+        seeds=min(len(seeds) for seeds in folders),
+        claims=[ShippedClaim(**record) for record in records(in_words)],
         scores=scores,
     )
 
 
 def ablation(results: Path) -> ShippedAblation:
-    effects = read_csv(Effect, results / "tables" / "ablation.csv")
-    recipes = {effect.recipe for effect in effects}
+    effects = read_csv(results / "tables" / "ablation.csv")
+    recipes = set(effects.recipe)
     folders: dict[str, list[Path]] = {}
     for folder in runs_in(results):
         folders.setdefault(folder.parts[-2], []).append(folder)
@@ -113,19 +100,19 @@ def ablation(results: Path) -> ShippedAblation:
     [name] = [
         name for name, of_run in folders.items() if recipes <= {path.parts[-3] for path in of_run}
     ]
+    shown = effects[effects.metric.isin(EFFECTS) & (effects.split == "test")]
+    names = ["recipe", "artefact", "split", "metric", "n", "value", "low", "high"]
     return ShippedAblation(
         measured=measured(path for path in folders[name] if path.parts[-3] in recipes),
         run=name,
-        seeds=seeds_of(effects),
-        effects=[
-            ShippedEffect(
-                recipe=each.recipe, artefact=each.artefact, split=each.split, metric=each.metric,
-                n=each.n, value=each.value, low=each.low, high=each.high,
-            )
-            for each in effects
-            if each.metric in EFFECTS and each.split == "test"
-        ],
-    )  # fmt: skip
+        seeds=int(effects[effects.split == "val"].n.max()),  # a line of a loss counts seeds
+        effects=[ShippedEffect(**record) for record in records(shown[names])],
+    )
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, with None for what is missing."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def ship_results(

@@ -1,0 +1,297 @@
+"""results/report.html: its first screen, its sections, and the results that ship."""
+
+import base64
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import report_files as made
+
+from tools import ship_results
+from workflow_scripts.artifacts.fit import FitAudit
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.published import Published
+from workflow_scripts.artifacts.settings import Origin
+from workflow_scripts.artifacts.shipped import Shipped
+from workflow_scripts.artifacts.tables import BoundedPrediction, Row
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, write_json
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.report import sections
+from workflow_scripts.report.choose_best import choose_best
+from workflow_scripts.report.claims.evidence import COLUMNS
+from workflow_scripts.report.claims.verdict import JUDGED, UNTESTED
+from workflow_scripts.report.draw_examples import draw
+from workflow_scripts.report.html import Table, marked, tables
+from workflow_scripts.report.page import anchor, chapters, write_report
+from workflow_scripts.report.sections import Sources, collect, verdict_tag
+from workflow_scripts.report.tabulate import tabulate
+from workflow_scripts.tables import ANSWERS, read_csv, read_table, write_csv
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = ROOT / "resources/shipped_results.json"
+PUBLISHED = Published.read(ROOT / "resources/published.json")
+RECIPES = {column: column for column in COLUMNS}
+CHOSEN = "exp3_bs4_lr1e-4"
+CLAIMS = pd.DataFrame(
+    [
+        (JUDGED, "Exact match is 0", "0", "", "", "", "artefact", "artefact of A1: gone"),
+        (UNTESTED, "Batch 8 overfits", "", "", "", "", "not testable here",
+         "not testable here: needs x"),
+    ],
+    columns=["group", "claim", "published", *COLUMNS, "kind", "verdict"],
+)  # fmt: skip
+EFFECT = {"recipe": "mine+prompt", "end": "mine", "change": "+prompt", "artefact": "A1"}
+EFFECT |= {"split": "test", "metric": "exact_match", "n": 9, "value": 0.5, "low": 0.2, "high": 0.8}
+LOSS = EFFECT | {"split": "val", "metric": "loss_per_token", "n": 3}
+
+
+@pytest.fixture(scope="module")
+def results(made_runs, tmp_path_factory) -> Path:
+    """results/ as the report's last stage finds it. Do not edit it."""
+    results, root = tmp_path_factory.mktemp("results"), made_runs[0].parents[2]
+    folder = results / "tables"
+    parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
+    tabulate(made_runs, *parquet, PUBLISHED, folder)
+    choose_best(made_runs, folder / "best_runs.json")
+    write_csv(folder / "claims.csv", CLAIMS)
+    for name in RECIPES:
+        made.make_fit(results / f"{name}.json", made.recipe(name))
+    (results / "fit.svg").write_text("<svg/>")
+    (results / "runs").symlink_to(root)
+    return results
+
+
+def section(file: Path | str, chapter: str = "1 Data", table: str | None = None) -> dict:
+    words = {"title": "A title", "caption": "Shown (A2).\n"}
+    return {"chapter": chapter, "file": str(file), "table": table, **words}
+
+
+def report_of(
+    results: Path, out: Path, shown: Sequence[dict] = (), seeds: int = 1, ablation: Sequence = ()
+) -> str:
+    """report.html, with shipped results over `seeds` seeds."""
+    shipped = Shipped.read(SHIPPED)
+    claim = {"claim": "Batch 8 overfits", "kind": "reproduced", "verdict": "reproduced, shipped"}
+    of_seeds = shipped.seeds.model_dump() | {"seeds": seeds, "claims": [claim]}
+    shipped = Shipped.model_validate(shipped.model_dump() | {"seeds": of_seeds})
+    if ablation:
+        write_csv(out / "ablation.csv", pd.DataFrame(list(ablation)))
+    root = (results / "runs").resolve()
+    write_report(
+        {"sections": list(shown)}, results / "tables", root / "answers.parquet",
+        root / "scores.parquet", PUBLISHED,
+        [FitAudit.read(results / f"{name}.json") for name in RECIPES], results / "fit.svg",
+        shipped, RECIPES, out / "report.html", ablation=[out / "ablation.csv"] * bool(ablation),
+        note="generated & small",
+    )  # fmt: skip
+    return (out / "report.html").read_text()
+
+
+def test_the_first_screen_has_a_number_with_its_interval_and_rows_for_each_recipe(
+    results, tmp_path
+):
+    text = report_of(results, tmp_path)
+    cards = re.findall(r'<div class="card">(.*?)\n</div>', text, re.DOTALL)
+    assert [re.search("<h2>(.*)</h2>", card)[1] for card in cards] == [
+        "As run",
+        "As written",
+        "Repaired",
+    ]
+    assert '<div class="big">25%</div>' in cards[2]
+    assert "2 seeds, each on 12 test rows; no model could exceed 75%" in cards[2]
+    assert "the question of 3,375 of 3,375 rows" in cards[2] and 'href="#A1"' in cards[2]
+    assert text.index('class="cards"') < text.index("data:image/svg") < text.index("<table")
+    assert "Measured on: generated &amp; small." in text
+
+
+def test_shipped_results_stand_in_for_seeds_and_ablation_that_a_run_lacks(results, tmp_path):
+    text = report_of(results, tmp_path)
+    assert "2 claims in words. This run judges 1 of them: 1 artefact." in text
+    assert "Batch 8 overfits" not in text  # two seeds are more than one
+    assert "Shipped with the project: the run exp5_long (seeds: 1), measured" in text
+    text = report_of(results, tmp_path, seeds=5)
+    assert "shipped, 5 seeds" in text and "reproduced, shipped" in text
+    unseen = EFFECT | {"split": "unseen", "value": 0.1}  # not in this table
+    text = report_of(results, tmp_path, ablation=[EFFECT, unseen, LOSS])
+    assert "marks controls" not in text and "0.10" not in text
+    control = EFFECT | {"recipe": "mine~other", "change": "~other", "artefact": None}
+    text = report_of(results, tmp_path, ablation=[EFFECT, unseen, control, LOSS])
+    assert "Measured by this run (seeds: 3)." in text and "0.50 [0.20, 0.80]" in text
+    assert "A ~ marks controls" in text and "mine~other" in text
+    assert "Shipped with the project" not in text
+
+
+def test_the_report_is_one_file_and_every_link_in_it_leads_somewhere(results, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"pixels")
+    (tmp_path / "a.csv").write_text("a,b\n")
+    shown = [section(tmp_path / name) for name in ("a.png", "a.csv")]
+    names = ("summary", "differences", "equal_steps", "runs", "predictions", "claims")
+    shown += [section(f"{name}.csv", "7 Tables", name) for name in names]
+    text = report_of(results, tmp_path, shown)
+    assert base64.b64encode(b"pixels").decode() in text
+    assert text.count("Shown (<a") == 2  # said once for neighbours that share it
+    targets = set(re.findall(r'href="#([^"]+)"', text))
+    assert {"top", "claims", "A1", "A2"} <= targets
+    assert targets <= set(re.findall(r'id="([^"]+)"', text))
+    assert re.findall(r'(?:src|href)="(?!#|data:)', text) == []
+    ids = re.findall(r' id="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+
+
+def test_chapters_keep_the_order_of_the_sections(results, tmp_path):
+    (tmp_path / "a.csv").write_text("")
+    sources = Sources(results / "tables", tmp_path / "none", PUBLISHED, {})
+    shown = [section(tmp_path / "a.csv", name) for name in ("1 A", "1 A", "2 B")]
+    assert [(each["anchor"], len(each["sections"])) for each in chapters(shown, sources)] == [
+        ("1-a", 2),
+        ("2-b", 1),
+    ]
+    assert anchor("figure_5.1_losses.svg") == "figure-5-1-losses-svg"
+
+
+# --- sections
+
+
+def sources_of(results: Path, **more) -> Sources:
+    root = (results / "runs").resolve()
+    more = {"examples": {}, **more}
+    return Sources(results / "tables", root / "answers.parquet", PUBLISHED, **more)
+
+
+def test_tables_show_numbers_with_their_intervals(results):
+    means = read_csv(results / "tables/over_seeds.csv")
+    chosen = means[(means.recipe == "repaired") & (means.run == CHOSEN) & (means.task == "all")]
+    [loss] = chosen[chosen.metric == "eval_loss"].itertuples()
+    text = sections.summary(sources_of(results))
+    assert f"{loss.mean:.3f} [{loss.low:.3f}, {loss.high:.3f}]" in text
+    assert "exact match Selector" in text and "answer also in training" not in text
+    differences = sections.differences(sources_of(results))
+    assert f"repaired {CHOSEN}" in differences
+    assert 'class="tag good"' in marked(0.5, 0.25, 0.75) and 'class="tag' not in marked(0.5, -1, 2)
+    assert "3 of 4" not in sections.equal_steps(sources_of(results))
+    runs = sections.runs(sources_of(results))
+    assert runs.count("torch 2.13.0") == 1  # what all runs share is said once
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict", "tag", "tail"),
+    [
+        ("open", "open: as run too few rows (1)", 'unsure">open<', " as run too few rows (1)"),
+        ("reproduced", "reproduced", 'good">reproduced<', ""),
+        ("artefact", "artefact of A3: there as run", 'bad">artefact of A3<', " there as run"),
+        ("not reproduced", "not reproduced; holds once repaired", 'bad">not reproduced<',
+         " holds once repaired"),
+        ("reproduced (inside the interval over rows)",
+         "reproduced (inside the interval over rows)", 'good">reproduced (inside', ""),
+    ],
+)  # fmt: skip
+def test_a_verdict_is_a_tag_and_its_reasons(kind, verdict, tag, tail):
+    shown = verdict_tag(pd.Series({"kind": kind, "verdict": verdict}))
+    assert tag in shown and shown.endswith(f"</span>{tail}")
+
+
+def test_rows_of_experiment_4_are_drawn_by_seed(tmp_path):
+    rows = read_rows(Row, made.make_rows(tmp_path / "rows.parquet", dict.fromkeys(TASKS, 9)))
+    drawn = draw(rows, 2, seed=4)
+    assert [row.task for row in drawn] == [task for task in TASKS for _ in range(2)]
+    assert drawn == draw(rows, 2, seed=4)
+    assert drawn != draw(rows, 2, seed=5)
+    with pytest.raises(EssenceError, match="10 rows of each task"):
+        draw(rows, 10, seed=4)
+
+
+def test_examples_stand_side_by_side_and_say_where_each_run_met_the_row(results, tmp_path):
+    rows = read_rows(Row, made.make_rows(tmp_path / "rows.parquet", {"Selector": 2}))
+    first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
+    write_rows(first, Row, rows[:1])
+    write_rows(second, Row, rows[1:])
+    examples = {}
+    for recipe in ("as_written", "repaired"):
+        folder = (results / "runs").resolve() / recipe / "exp1_natural/seed1"
+        answers = [
+            answer
+            for answer in read_rows(BoundedPrediction, folder / "predictions.parquet")
+            if (answer.split, answer.idx) in (("test", 100), ("val", 0), ("val", 1), ("val", 2))
+        ]
+        path = tmp_path / f"{recipe}.parquet"
+        write_rows(path, BoundedPrediction, answers)
+        examples[recipe] = (path, first, second)
+    text = sections.examples(sources_of(results, examples=examples))
+    row = text[text.index("row 0,") : text.index("row 1,")]
+    assert row.index("as_written <small>(training row)") < row.index("repaired <small>(training")
+    assert text.count("(validation row)") == 2
+    assert text.count("(not used in this run)") == 4  # rows 100 and 2, of both recipes
+    assert f"<strong>as_written</strong>: {CHOSEN}, seed 1" in text and "next came" in text
+
+
+def test_what_a_model_writes_cannot_break_out_of_the_page(results):
+    answers = read_table((results / "runs").resolve() / "answers.parquet", ANSWERS)
+    best = read_json(results / "tables/best_runs.json")["recipes"]
+    collected = collect(answers, best)
+    assert collected["executed"] == ["error"] and collected["splits"] == ["test", "val"]
+    assert len(collected["rows"]) == 24 and len(collected["answers"]) == 24 * 24
+    assert "SELECT </script> a FROM t" in {each["prediction"] for each in collected["answers"]}
+    text = sections.predictions(sources_of(results))
+    assert text.count("</script>") == 1
+    data = re.search(r"const DATA = (.*), PAGE = 20", text).group(1)
+    assert json.loads(data)["answers"] == collected["answers"]
+    page = tables("<em>How</em>", {"": Table(["a"], [["<b>"]])})
+    assert "&lt;b&gt;" in page and "<em>How</em>" in page
+
+
+# --- tools.ship_results
+
+
+@pytest.fixture
+def finished(results, tmp_path) -> Path:
+    """results/ with the tables that the tool reads."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for name in ("tables", "runs"):
+        (folder / name).symlink_to((results / name).resolve())
+    Origin(rows="twin", model="resources/models/standin").write(folder / "origin.json")
+    return folder
+
+
+@pytest.mark.parametrize("newest", ["a", "b"])
+def test_of_two_commits_of_a_day_the_later_is_named(newest, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        ship_results, "_committed", lambda commit: (int(commit == newest), "2026-01-01")
+    )
+    for commit in "ab":
+        (tmp_path / commit).mkdir()
+        write_json(tmp_path / commit / "provenance.json", {"git": {"commit": commit}})
+    assert ship_results.measured([tmp_path / "a", tmp_path / "b"]).commit == newest
+
+
+def test_what_ships_is_taken_from_the_tables(finished, monkeypatch):
+    monkeypatch.setattr(ship_results, "_committed", lambda commit: (0, "2026-01-01"))
+    seeds = ship_results.over_seeds(finished)
+    assert (seeds.seeds, seeds.measured.commit) == (2, "f" * 40)
+    assert [(each.claim, each.kind) for each in seeds.claims] == [
+        ("Exact match is 0", "artefact"),
+        ("Batch 8 overfits", "not testable here"),
+    ]
+    [score] = [
+        each for each in seeds.scores if (each.recipe, each.metric) == ("repaired", "exact_match")
+        and each.split == "test"
+    ]  # fmt: skip
+    assert score.run == CHOSEN and score.mean == pytest.approx(0.25)
+    Origin(rows="path rows.jsonl", model="mine").write(finished / "origin.json")
+    with pytest.raises(EssenceError, match="Only results of the embedded default"):
+        ship_results.over_seeds(finished)
+
+
+def test_a_commit_that_this_repository_lacks_is_refused(finished):
+    with pytest.raises(EssenceError, match="is not in this repository"):
+        ship_results.over_seeds(finished)
+
+
+def test_the_shipped_ablation_is_of_the_report_and_its_own_run():
+    shipped = Shipped.read(SHIPPED)
+    recipes = {each.recipe for each in shipped.ablation.effects}
+    assert {"as_written", "repaired", "as_written+prompt", "repaired-tokenizer"} <= recipes

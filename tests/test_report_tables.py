@@ -1,0 +1,349 @@
+"""The tables of the report on runs with known numbers."""
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+
+import pandas as pd
+import pytest
+import report_files as made
+
+from workflow_scripts.artifacts.parquet import read_rows, write_rows
+from workflow_scripts.artifacts.published import Published
+from workflow_scripts.artifacts.runs import Training
+from workflow_scripts.artifacts.tables import AgentOutcome, BoundedPrediction
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.report.choose_best import choose_best
+from workflow_scripts.report.frames import logged_losses, read_epochs, read_runs, read_steps
+from workflow_scripts.report.means import (
+    best_runs,
+    held_out,
+    mean_score,
+    means_over_seeds,
+    ranked,
+)
+from workflow_scripts.report.models import tabulate_models
+from workflow_scripts.report.tabulate import (
+    BEST,
+    EQUAL_EPOCHS,
+    EQUAL_STEPS,
+    differences,
+    equal_steps,
+    quality,
+    rate,
+    summarise,
+    tabulate,
+)
+from workflow_scripts.tables import ANSWERS, SCORES, read_csv, read_table, write_table
+
+ROOT = Path(__file__).resolve().parent.parent
+PUBLISHED = Published.read(ROOT / "resources/published.json")
+CHOSEN = "exp3_bs4_lr1e-4"
+
+
+@pytest.fixture(scope="module")
+def tables(made_runs, tmp_path_factory) -> Path:
+    """The folder results/tables of all runs."""
+    root, folder = made_runs[0].parents[2], tmp_path_factory.mktemp("tables")
+    parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
+    tabulate(made_runs, *parquet, PUBLISHED, folder)
+    return folder
+
+
+def made_tables(folder: Path, runs: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    made.make_tables(folder, runs)
+    return read_table(folder / "answers.parquet", ANSWERS), read_table(
+        folder / "scores.parquet", SCORES
+    )
+
+
+@pytest.mark.parametrize(("value", "text"), [(1e-4, "1e-4"), (3e-5, "3e-5"), (2.5e-4, "2.5e-4")])
+def test_learning_rates_are_written_as_people_do(value, text):
+    assert rate(value) == text
+
+
+def test_results_hold_every_number_and_means_over_seeds(tables, made_runs):
+    scores = read_table(made_runs[0].parents[2] / "scores.parquet", SCORES)
+    assert len(read_csv(tables / "results.csv")) == len(scores) > 1000
+    chosen = (scores.recipe == "as_written") & (scores.run == CHOSEN)
+    losses = scores[chosen & (scores.metric == "eval_loss") & (scores.task == "all")].value
+    means = read_csv(tables / "over_seeds.csv")
+    [mean] = means[
+        (means.recipe == "as_written")
+        & (means.run == CHOSEN)
+        & (means.metric == "eval_loss")
+        & (means.task == "all")
+    ].itertuples()
+    assert mean.seeds == 2 and mean.mean == pytest.approx(fmean(losses))
+    assert mean.low <= mean.mean <= mean.high and mean.over == "seeds"
+    summary = read_csv(tables / "summary.csv")
+    assert len(summary) == 24 and set(summary.seeds) == {2}
+    assert {"eval_loss", "eval_loss_low", "execution_accuracy_test"} <= set(summary)
+
+
+def test_seeds_that_do_not_differ_have_the_widest_interval_over_rows():
+    scores = pd.DataFrame(
+        {"value": [0.5, 0.5], "low": [0.4, 0.3], "high": [0.6, 0.7], "n": [20, 10]}
+    )
+    mean = mean_score(scores)
+    assert (mean.value, mean.low, mean.high, mean.over, mean.rows) == (0.5, 0.3, 0.7, "rows", 10)
+    assert str(mean) == "0.500 [0.300, 0.700]"
+    assert mean_score(scores[:0]) is None
+    lonely = mean_score(pd.DataFrame({"value": [0.5], "low": [None], "high": [None], "n": [3]}))
+    assert not lonely.has_interval and str(lonely) == "0.500"
+
+
+def test_what_was_not_measured_has_no_column(made_runs):
+    scores = read_table(made_runs[0].parents[2] / "scores.parquet", SCORES)
+    means = means_over_seeds(scores[(scores.split == "val") & (scores.metric != "soft_f1")])
+    summary = summarise(read_runs(made_runs), means)
+    assert not [name for name in summary if "test" in name]
+    assert "exact_match_val_low" in summary
+
+
+def test_the_table_of_runs_says_what_each_was_made_from(tables, made_runs):
+    runs = read_csv(tables / "runs.csv")
+    assert len(runs) == len(made_runs) and set(runs.epochs) == {"4 of 20"}
+    assert set(runs.versions) == {"torch 2.13.0 transformers 5.23.0"}
+    assert set(runs.seconds) == {"load 1, train 12"}
+
+
+def test_a_table_that_does_not_fit_is_named_with_its_column(tmp_path, made_runs):
+    path = tmp_path / "ablation.csv"
+    path.write_text("recipe,end\na,b\n")
+    with pytest.raises(EssenceError, match=r"ablation\.csv: the column change is missing"):
+        read_csv(path, ["recipe", "change"])
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(EssenceError, match=r"empty\.csv: not a CSV file that can be read"):
+        read_csv(tmp_path / "empty.csv")
+    with pytest.raises(EssenceError, match=r"none\.csv: no such file"):
+        read_csv(tmp_path / "none.csv")
+    scores = made_runs[0].parents[2] / "scores.parquet"
+    with pytest.raises(EssenceError, match=r"scores\.parquet: the column idx is missing"):
+        read_table(scores, ANSWERS | {"recipe": SCORES["recipe"]})
+    with pytest.raises(EssenceError, match=r"the column seed holds int64, not string"):
+        read_table(scores, {"seed": SCORES["recipe"]})
+    (tmp_path / "bad.parquet").write_bytes(b"no table")
+    with pytest.raises(EssenceError, match=r"bad\.parquet: not a Parquet file"):
+        read_table(tmp_path / "bad.parquet", SCORES)
+
+
+# --- runs, best runs
+
+
+def test_the_logged_loss_is_the_mean_over_the_window(made_runs):
+    steps = read_steps(made_runs[:1])
+    first = steps[steps.task == "all"].loss.iloc[:5]
+    point = logged_losses(steps, 5).iloc[0]
+    assert point.step == 5 and point.loss == pytest.approx(first.mean())
+
+
+def test_the_best_run_has_the_lowest_mean_loss_on_its_validation_rows(made_runs, tmp_path):
+    choose_best(made_runs, tmp_path / "best_runs.json")
+    best = read_json(tmp_path / "best_runs.json")["recipes"]
+    assert list(best) == ["as_run", "as_written", "repaired"]
+    for recipe, each in best.items():
+        assert (each["recipe"], each["run"], each["seed"]) == (recipe, CHOSEN, 1)
+        assert best_runs(read_runs(made_runs))[recipe] == each["ranking"][0]["run"] == CHOSEN
+        values = [one["value"] for one in each["ranking"]]
+        assert values == sorted(values) and len(values) == 8
+
+
+def test_runs_are_ranked_and_of_equals_the_first_given_wins():
+    values = pd.Series({"a": 2.0, "b": 2.0, "c": 1.0, "d": 5.0})
+    assert ranked(values, "eval_loss") == ["c", "a", "b", "d"]
+    assert ranked(values, "rouge_l") == ["d", "a", "b", "c"]
+
+
+def test_validation_rows_stand_in_where_no_test_rows_are():
+    assert held_out(["val", "train", "test"]) == "test"
+    assert held_out(["val", "train"]) == "val"
+
+
+# --- differences
+
+
+def test_runs_are_compared_row_by_row(tmp_path):
+    runs = [
+        made.make_run(tmp_path, made.recipe(name), run, exact_match=share)
+        for name, run, share in (
+            ("as_written", CHOSEN, 0),
+            ("as_written", "r", 0),
+            ("repaired", CHOSEN, 0.5),
+        )
+    ]
+    table = differences(made_tables(tmp_path, runs)[0], CHOSEN)
+    assert set(table.metric) == {
+        *("exact_match", "exact_match_decoded", "rouge_l", "execution_accuracy")
+    }
+    assert set(zip(table["first"], table.second, strict=True)) == {
+        (f"repaired {CHOSEN}", f"as_written {CHOSEN}"),
+        ("as_written r", f"as_written {CHOSEN}"),
+    }
+    exact = table[(table.metric == "exact_match") & (table["first"] == f"repaired {CHOSEN}")]
+    assert exact.task.tolist() == ["all", *TASKS]
+    assert exact.difference.iloc[0] == 0.5 and exact.low.iloc[0] > 0 and exact.n.iloc[0] == 12
+
+
+def test_seeds_that_agree_do_not_narrow_an_interval(tmp_path):
+    """They answer the same rows, so five seeds are not five times the rows."""
+
+    def table(seeds: tuple[int, ...]) -> pd.DataFrame:
+        runs = [
+            made.make_run(tmp_path / str(len(seeds)), made.recipe(name), "r", seed=seed, **share)
+            for name, share in (("as_written", {}), ("repaired", {"exact_match": 0.5}))
+            for seed in seeds
+        ]
+        return differences(made_tables(tmp_path / str(len(seeds)), runs)[0], CHOSEN)
+
+    pd.testing.assert_frame_equal(table((1, 2, 3, 4, 5)), table((1,)))
+
+
+def test_where_nothing_was_executed_the_rest_is_compared(tmp_path):
+    runs = [
+        made.make_run(tmp_path, made.recipe(name), "r", exact_match=0.5)
+        for name in ("as_written", "repaired")
+    ]
+    answers = made_tables(tmp_path, runs)[0].assign(execution_accuracy=float("nan"))
+    of_text = {"exact_match", "exact_match_decoded", "rouge_l"}
+    assert set(differences(answers, CHOSEN).metric) == of_text
+
+
+# --- batch sizes at equal epochs and steps
+
+SMALL = [0.9, 0.5, 0.4, 0.6]
+
+
+def trained(
+    root: Path, seed: int, batch: int, losses: list[float], converged: bool = True, rows: int = 12
+) -> Path:
+    """A run with these evaluation losses, 120 rows an epoch, and a training loss of 0.2."""
+    name = f"exp3_bs{batch}_lr5e-5"
+    folder = made.make_run(
+        root, made.recipe("repaired"), name, seed=seed, batch_size=batch, epochs=len(losses)
+    )
+    training = Training.read(folder / "training.json")
+    epochs = [
+        epoch.model_copy(
+            update={"step": epoch.epoch * 120 // batch, "eval_loss": loss, "train_loss": 0.2}
+        )
+        for epoch, loss in zip(training.epochs, losses, strict=True)
+    ]
+    best = min(epochs, key=lambda epoch: epoch.eval_loss).step
+    counts = dict.fromkeys(("val", "train"), dict.fromkeys(("all", *TASKS), rows))
+    changed = {"epochs": epochs, "best_step": best, "stopped_early": converged, "rows": counts}
+    training.model_copy(update=changed).write(folder / "training.json")
+    return folder
+
+
+def grid(root: Path, small: list[float], large: list[float], **more) -> list[Path]:
+    """Two seeds of batch 4 and of batch 8, the second a little worse."""
+    return [
+        trained(root, seed, batch, [loss * (1 + seed / 100) for loss in losses], **more)
+        for seed in (1, 2)
+        for batch, losses in ((4, small), (8, large))
+    ]
+
+
+def test_batch_sizes_are_compared_at_equal_epochs_and_at_equal_steps(tmp_path):
+    """Batch 4 makes 30 steps an epoch, batch 8 makes 15; both reached epoch 3 and step 45."""
+    runs = grid(tmp_path, SMALL, [1.0, 0.8, 0.7])
+    runs[0] = trained(tmp_path, 1, 4, [loss * 1.01 for loss in SMALL], converged=False)
+    table = equal_steps(read_runs(runs), read_epochs(runs))
+    assert list(zip(table.learning_rate, table.compared, strict=True)) == [
+        (rate, place) for rate in ("5e-5", "all") for place in (EQUAL_EPOCHS, EQUAL_STEPS, BEST)
+    ]
+    # by step 45 batch 4 has ended its first epoch: 0.7 - 0.9; a mean of the seeds is 1.5 % higher
+    wanted = {EQUAL_EPOCHS: (0.3, 90), EQUAL_STEPS: (-0.2, 30), BEST: (0.3, 90)}
+    for line in table[table.learning_rate == "all"].itertuples():
+        difference, steps = wanted[line.compared]
+        assert line.difference == pytest.approx(1.015 * difference)
+        assert line.low < line.difference < line.high
+        assert (line.smaller_steps, line.larger_steps) == (steps, 45)
+        assert line.larger_loss - line.smaller_loss == pytest.approx(line.difference)
+        assert (line.converged, line.runs, line.seeds) == (3, 4, 2)
+
+
+def test_a_grid_of_one_batch_size_has_an_empty_table(tmp_path):
+    runs = [trained(tmp_path, 1, 4, SMALL)]
+    assert equal_steps(read_runs(runs), read_epochs(runs)).empty
+
+
+# --- single answers, other models
+
+
+@pytest.mark.parametrize(
+    ("prediction", "cut", "words"),
+    [
+        (" ```a <b```\n", False, "exact"),
+        ("a b", False, "exact as decoded"),
+        ("a", True, "cut off"),
+        ("a", False, "different"),
+    ],
+)
+def test_an_answer_is_exact_exact_as_decoded_cut_off_or_different(tmp_path, prediction, cut, words):
+    folder = made.make_run(tmp_path, made.recipe("repaired"), "r")
+    answer = read_rows(BoundedPrediction, folder / "predictions.parquet")[0]
+    answer = replace(answer, gold="```a <b```", gold_decoded="a b", prediction=prediction, cut=cut)
+    write_rows(folder / "predictions.parquet", BoundedPrediction, [answer])
+    assert quality(made_tables(tmp_path, [folder])[0]).tolist() == [words]
+
+
+def test_predictions_are_those_on_held_out_rows(tables):
+    predictions = read_csv(tables / "predictions.csv")
+    assert set(predictions.split) == {"test", "val"}
+    selector = predictions.task == "Selector"
+    assert predictions[selector].executed.isna().all()
+    assert set(predictions[~selector].executed) == {"error"}
+
+
+def outcomes(path: Path, right: int) -> Path:
+    """outcomes.parquet of questions of which so many were answered rightly, by all agents."""
+    lines = [
+        AgentOutcome(
+            "all agents", "test", idx, "shop", "?", "SELECT 1", None, "", None, False, 0, value
+        )
+        for idx, value in enumerate([1.0] * right + [0.0] * (4 - right))
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_rows(path, AgentOutcome, lines)
+    return path
+
+
+def test_models_stand_beside_one_another(tmp_path, made_runs):
+    remote = tmp_path / "models/gpt"
+    outcomes(remote / "agents/outcomes.parquet", right=3)
+    known = {"seconds": 24.0, "input_tokens": 2000, "output_tokens": 300, "cost": 1.25}
+    made.answering(12, **known).write(remote / "answering.json")
+    made.answering(4, **known).write(remote / "agents/answering.json")
+    root = made_runs[0].parents[2]
+    own = read_table(root / "scores.parquet", SCORES)
+    of_endpoint = own[(own.recipe == "repaired") & (own.run == "exp1_natural") & (own.seed == 1)]
+    of_endpoint = of_endpoint.assign(recipe="endpoint", run="gpt", seed=0)
+    write_table(tmp_path / "scores.parquet", of_endpoint, SCORES)
+    tabulate_models(
+        made_runs, [root / "scores.parquet", tmp_path / "scores.parquet"],
+        dict.fromkeys(made.RECIPES, "standin"), "repaired", tmp_path / "models.csv",
+        ["repaired"], [outcomes(tmp_path / "outcomes.parquet", right=1)],
+        {str(remote): None}, tmp_path / "agents.csv",
+    )  # fmt: skip
+    table = read_csv(tmp_path / "models.csv").set_index("feature")
+    assert list(table) == [*(f"{name}: {CHOSEN}" for name in made.RECIPES), "gpt"]
+    end_to_end = table.loc["End to end, execution accuracy (test rows)"]
+    assert end_to_end[f"repaired: {CHOSEN}"].startswith("0.250 [")
+    assert end_to_end["gpt"].startswith("0.750 [") and end_to_end["gpt"].endswith("n = 4")
+    assert end_to_end[f"as_run: {CHOSEN}"] == "asked of the best run of repaired alone"
+    exact = table.loc["All tasks, exact match (test rows)"][f"repaired: {CHOSEN}"]
+    assert exact.startswith("0.250 [") and exact.endswith("n = 12")
+    cost = table.loc["Cost of the answers"]
+    assert cost["gpt"] == "2.50: 16 answers, 4,000 tokens read and 600 written"
+    assert cost[f"repaired: {CHOSEN}"] == "none: it runs here"
+    ended = table.loc["Answers cut, empty or refused"]
+    assert (ended["gpt"], ended[f"repaired: {CHOSEN}"]) == ("2 length of 16", "2 length of 24")
+    assert table.loc["Parameters"]["gpt"] == "not known here"
+    selector = table.loc["Selector, F1 of columns (test rows)"]
+    assert selector[f"repaired: {CHOSEN}"] == "not measured: no database"
+    agents = read_csv(tmp_path / "agents.csv")
+    assert agents.setup.tolist() == ["all agents"] and agents.value.tolist() == [0.25]
