@@ -98,7 +98,9 @@ def evaluated(given, monkeypatch):
 def test_each_setup_changes_what_it_says(evaluated):
     lines = read_rows(AgentOutcome, evaluated["outcomes"])
     right = {(line.setup, line.question): line.right for line in lines if line.question in GOLD}
-    repaired = {name: right[name, "Which items?"] for name in MEANINGS if name != "broken gold"}
+    repaired = {
+        name: right[name, "Which items?"] for name in sections.SETUPS if name != "broken gold"
+    }
     assert repaired == dict.fromkeys(repaired, 1.0) | {"without Refiner": 0.0}
     assert all(right[name, "Which towns?"] for name in repaired)
     counts = {right[name, "How many sales?"] for name in repaired if name != "gold Decomposer"}

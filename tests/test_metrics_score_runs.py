@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import report_files as made
 
+from workflow_scripts import tables
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.tables import BoundedPrediction, Link, Row
 from workflow_scripts.errors import EssenceError
@@ -16,7 +17,6 @@ from workflow_scripts.formats.answers import render_decomposer, render_refiner, 
 from workflow_scripts.metrics.execution_verdicts import METRICS
 from workflow_scripts.metrics.score import score
 from workflow_scripts.metrics.score_runs import score_runs
-from workflow_scripts.tables import ANSWERS, SCORES, read_table
 
 SCHEMA = """# Table: item
 [
@@ -88,7 +88,7 @@ def run_stage(
 
 
 def read(folder: Path) -> dict[tuple[str, str, str], Any]:
-    scores = read_table(folder / "scores.parquet", SCORES)
+    scores = tables.read_table(folder / "scores.parquet", tables.SCORES)
     assert set(scores.recipe) == {"repaired"} and set(scores.seed) == {42}
     by_key = {(each.split, each.task, each.metric): each for each in scores.itertuples()}
     assert len(by_key) == len(scores)
@@ -96,7 +96,7 @@ def read(folder: Path) -> dict[tuple[str, str, str], Any]:
 
 
 def judged_answers(folder: Path) -> list[dict[str, Any]]:
-    table = read_table(folder / "answers.parquet", ANSWERS)
+    table = tables.read_table(folder / "answers.parquet", tables.ANSWERS)
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
@@ -176,7 +176,7 @@ def test_rows_of_another_file_are_judged_on_their_own_databases(folder):
     own = predictions({1: render_decomposer([("?", "SELECT 0")])})
     asked = dataclasses.replace(own[1], split="other", question="How hard?", gold=other.target)
     answered = [*own, dataclasses.replace(asked, prediction=other.target)]
-    with pytest.raises(EssenceError, match="has the split other: give --other-rows"):
+    with pytest.raises(EssenceError, match="have the split other: give --other-rows"):
         run_stage(folder, answered)
     run_stage(
         folder, answered, other_rows=mine / "rows.parquet", other_links=mine / "links.parquet",

@@ -7,7 +7,8 @@ import yaml
 
 from tools.artefacts_table import PAGE, page
 from workflow_scripts.report.artefacts import artefacts, mended_in, repairs
-from workflow_scripts.report.claims.numbers import OWN_LOG
+from workflow_scripts.report.claims.numbers import OWN_LOG, SCORED
+from workflow_scripts.report.claims.verdict import claims
 
 ROOT = Path(__file__).resolve().parent.parent
 

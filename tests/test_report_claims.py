@@ -1,7 +1,6 @@
 """The claims of the report: their tests, verdicts and table, on runs with known numbers."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -369,14 +368,11 @@ def test_usable_is_more_than_one_right_row_of_thirty(tmp_path, hits, finding):
 # --- claims that compare trainings
 
 
-def outcome_of(
-    name: str, runs: list[Path], tables: Path, change: Callable | None = None
-) -> Outcome:
-    evidence = evidence_of(runs, tables)
-    if change:
-        change(evidence)
+def outcome_of(name: str, runs: list[Path], tables: Path) -> Outcome:
+    made.make_tables(tables, runs)
     entry = claims()[name]
-    return tests_of_claims.TESTS[entry["test"]](evidence, "repaired", entry)
+    test = tests_of_claims.TESTS[entry["test"]]
+    return test(evidence_of(runs, tables), "repaired", entry)
 
 
 def test_the_claim_on_batch_sizes_shows_equal_epochs_and_equal_steps(tmp_path):

@@ -123,7 +123,8 @@ def test_without_answers_to_held_out_rows_nothing_is_exported(exported, tmp_path
     with pytest.raises(EssenceError, match=r"prediction\.splits"):
         export(
             run, folder.parent / "scores.parquet",
-            Reading.read(folder.parent / "data/reading.json"), folder.parent / "rows.parquet", file, tmp_path / "out/README.md",
+            Reading.read(folder.parent / "data/reading.json"), folder.parent / "rows.parquet",
+            file, tmp_path / "out/README.md",
         )  # fmt: skip
     assert not (tmp_path / "out").exists() and SPLITS[-1] == "val"
 
