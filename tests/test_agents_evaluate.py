@@ -19,7 +19,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_json
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt, task_of, to_source
 from workflow_scripts.report import sections
-from workflow_scripts.report.figures.agents import plot_agents
+from workflow_scripts.report.figures.scores import draw_agents
 from workflow_scripts.report.models import OUTCOMES, agent_scores
 from workflow_scripts.tables import read_table, write_csv
 
@@ -162,5 +162,5 @@ def test_table_page_and_figure(evaluated, tmp_path):
         sections.Sources(tmp_path, tmp_path, None, {}, **files, agents_recipe="mine")
     )
     assert "the run one of the recipe mine" in text and "no such column: itm" in text
-    figure = plot_agents(tmp_path / "agents.csv")
+    figure = draw_agents(table)
     assert len(figure.axes) == 1
