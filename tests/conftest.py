@@ -16,7 +16,6 @@ from material import ROOT
 
 from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.twin import build
-from workflow_scripts.report.runs import Run
 
 SMOKE = ("--configfile", "configs/smoke.yaml")
 
@@ -156,15 +155,12 @@ def twin(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory) -> list[Run]:
-    """Three recipes, eight runs, two seeds, as report_files.py makes them up."""
+def runs(tmp_path_factory) -> list[Path]:
+    """Three recipes, eight runs, two seeds, as report_files.py makes them up: their folders.
+
+    answers.parquet and scores.parquet lie beside the recipes.
+    """
     root = tmp_path_factory.mktemp("runs")
-    return [Run(folder) for folder in report_files.make_all_runs(root, (1, 2))]
-
-
-@pytest.fixture(scope="session")
-def made_runs(runs) -> list[Path]:
-    """The folders of the same runs; answers.parquet and scores.parquet lie beside the recipes."""
-    folders = [run.folder for run in runs]
-    report_files.make_tables(folders[0].parents[2], folders)
+    folders = report_files.make_all_runs(root, (1, 2))
+    report_files.make_tables(root, folders)
     return folders

@@ -39,7 +39,6 @@ from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, T
 from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.score_runs import add_text_metrics, losses_of, read_answers, scores_of
-from workflow_scripts.report.runs import Run
 from workflow_scripts.tables import ANSWERS, SCORES, write_table
 
 GRID = {
@@ -398,6 +397,6 @@ def make_results(results: Path, seeds: tuple[int, ...] = (42,)) -> None:
     make_tables(results, sorted((results / "runs").glob("*/*/seed*")))
 
 
-def pick(runs: list[Run], recipe: str, name: str) -> Run:
+def pick(folders: list[Path], recipe: str, name: str) -> Path:
     """The first seed of one run of a recipe."""
-    return next(run for run in runs if (run.recipe, run.name) == (recipe, name))
+    return next(folder for folder in folders if folder.parts[-3:-1] == (recipe, name))

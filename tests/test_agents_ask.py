@@ -13,7 +13,7 @@ from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced, made
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.asking import LONGEST, find_model
 from workflow_scripts.artifacts.agents import Loop, Trace
-from workflow_scripts.artifacts.runs import BestRun, BestRuns
+from workflow_scripts.artifacts.runs import BestRun, BestRuns, Training
 from workflow_scripts.errors import EssenceError
 
 STANDIN = ROOT / "resources/models/standin"
@@ -148,8 +148,8 @@ def test_a_run_is_asked_under_its_own_recipe(tmp_path, monkeypatch, runs):
     monkeypatch.chdir(tmp_path)
     run = tmp_path / "results/runs/mine/one/seed1"
     shutil.copytree(STANDIN, run / "model")
-    shutil.copy(runs[0].folder / "training.json", run)
-    assert find_model(run) == (run / "model", runs[0].training.settings.recipe)
+    shutil.copy(runs[0] / "training.json", run)
+    assert find_model(run) == (run / "model", Training.read(run / "training.json").settings.recipe)
     best = BestRun(recipe="mine", run="one", seed=1, ranking=[])
     pointer = tmp_path / "results/tables/best_runs.json"
     BestRuns(recipes={"repaired": best}).write(pointer)

@@ -75,21 +75,21 @@ def evidence_of(runs: list[Path], tables: Path, **more) -> Evidence:
 
 
 @pytest.fixture(scope="module")
-def evidence(made_runs) -> Evidence:
-    return evidence_of(made_runs, made_runs[0].parents[2])
+def evidence(runs) -> Evidence:
+    return evidence_of(runs, runs[0].parents[2])
 
 
 # --- the table
 
 
 @pytest.fixture(scope="module")
-def table(made_runs, tmp_path_factory) -> pd.DataFrame:
+def table(runs, tmp_path_factory) -> pd.DataFrame:
     """claims.csv, as its stage makes it from the runs."""
     data = tmp_path_factory.mktemp("data")
     made.make_data(data)
-    root = made_runs[0].parents[2]
+    root = runs[0].parents[2]
     judge(
-        made_runs, RECIPES, root / "answers.parquet", root / "scores.parquet", PUBLISHED,
+        runs, RECIPES, root / "answers.parquet", root / "scores.parquet", PUBLISHED,
         fit_audits(data), Profile.read(data / "profile.json"), Reading.read(data / "reading.json"),
         data / "rows.parquet", data / "claims.csv", own_model=True,
     )  # fmt: skip
@@ -120,8 +120,8 @@ def test_wall_clock_times_are_in_no_claim(table):
     assert not table.claim.str.contains("time").any()
 
 
-def test_another_recipe_can_fill_a_column(made_runs):
-    other = evidence_of(made_runs, made_runs[0].parents[2], recipes=RECIPES | {"repaired": "mine"})
+def test_another_recipe_can_fill_a_column(runs):
+    other = evidence_of(runs, runs[0].parents[2], recipes=RECIPES | {"repaired": "mine"})
     outcomes = outcomes_of(claims()["smaller_batch"], other)
     assert outcomes["repaired"].text == "not trained here"
     assert outcomes["as_written"].text.startswith("eval loss, batch 8 - batch 4")
@@ -287,8 +287,8 @@ def test_what_speaks_against_a_claim_is_said(evidence):
     assert str(verdict) == f"{REPRODUCED}; the report's own numbers speak against it"
 
 
-def test_a_claim_of_the_reports_rows_needs_them(evidence, made_runs):
-    lacking = evidence_of(made_runs, made_runs[0].parents[2], missing=[REPORTS_ROWS])
+def test_a_claim_of_the_reports_rows_needs_them(evidence, runs):
+    lacking = evidence_of(runs, runs[0].parents[2], missing=[REPORTS_ROWS])
     outcomes = dict.fromkeys(COLUMNS, YES)
     assert judge_claim("answers_too_long", outcomes, YES, lacking).kind == NOT_TESTABLE
     assert judge_claim("answers_too_long", outcomes, YES, evidence).kind == REPRODUCED

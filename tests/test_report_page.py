@@ -50,13 +50,13 @@ LOSS = EFFECT | {"split": "val", "metric": "loss_per_token", "n": 3}
 
 
 @pytest.fixture(scope="module")
-def results(made_runs, tmp_path_factory) -> Path:
+def results(runs, tmp_path_factory) -> Path:
     """results/ as the report's last stage finds it. Do not edit it."""
-    results, root = tmp_path_factory.mktemp("results"), made_runs[0].parents[2]
+    results, root = tmp_path_factory.mktemp("results"), runs[0].parents[2]
     folder = results / "tables"
     parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    tabulate(made_runs, *parquet, PUBLISHED, folder)
-    choose_best(made_runs, folder / "best_runs.json")
+    tabulate(runs, *parquet, PUBLISHED, folder)
+    choose_best(runs, folder / "best_runs.json")
     write_csv(folder / "claims.csv", CLAIMS)
     for name in RECIPES:
         made.make_fit(results / f"{name}.json", made.recipe(name))

@@ -44,11 +44,11 @@ CHOSEN = "exp3_bs4_lr1e-4"
 
 
 @pytest.fixture(scope="module")
-def tables(made_runs, tmp_path_factory) -> Path:
+def tables(runs, tmp_path_factory) -> Path:
     """The folder results/tables of all runs."""
-    root, folder = made_runs[0].parents[2], tmp_path_factory.mktemp("tables")
+    root, folder = runs[0].parents[2], tmp_path_factory.mktemp("tables")
     parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    tabulate(made_runs, *parquet, PUBLISHED, folder)
+    tabulate(runs, *parquet, PUBLISHED, folder)
     return folder
 
 
@@ -64,8 +64,8 @@ def test_learning_rates_are_written_as_people_do(value, text):
     assert rate(value) == text
 
 
-def test_results_hold_every_number_and_means_over_seeds(tables, made_runs):
-    scores = read_table(made_runs[0].parents[2] / "scores.parquet", SCORES)
+def test_results_hold_every_number_and_means_over_seeds(tables, runs):
+    scores = read_table(runs[0].parents[2] / "scores.parquet", SCORES)
     assert len(read_csv(tables / "results.csv")) == len(scores) > 1000
     chosen = (scores.recipe == "as_written") & (scores.run == CHOSEN)
     losses = scores[chosen & (scores.metric == "eval_loss") & (scores.task == "all")].value
@@ -95,22 +95,22 @@ def test_seeds_that_do_not_differ_have_the_widest_interval_over_rows():
     assert not lonely.has_interval and str(lonely) == "0.500"
 
 
-def test_what_was_not_measured_has_no_column(made_runs):
-    scores = read_table(made_runs[0].parents[2] / "scores.parquet", SCORES)
+def test_what_was_not_measured_has_no_column(runs):
+    scores = read_table(runs[0].parents[2] / "scores.parquet", SCORES)
     means = means_over_seeds(scores[(scores.split == "val") & (scores.metric != "soft_f1")])
-    summary = summarise(read_runs(made_runs), means)
+    summary = summarise(read_runs(runs), means)
     assert not [name for name in summary if "test" in name]
     assert "exact_match_val_low" in summary
 
 
-def test_the_table_of_runs_says_what_each_was_made_from(tables, made_runs):
-    runs = read_csv(tables / "runs.csv")
-    assert len(runs) == len(made_runs) and set(runs.epochs) == {"4 of 20"}
-    assert set(runs.versions) == {"torch 2.13.0 transformers 5.23.0"}
-    assert set(runs.seconds) == {"load 1, train 12"}
+def test_the_table_of_runs_says_what_each_was_made_from(tables, runs):
+    table = read_csv(tables / "runs.csv")
+    assert len(table) == len(runs) and set(table.epochs) == {"4 of 20"}
+    assert set(table.versions) == {"torch 2.13.0 transformers 5.23.0"}
+    assert set(table.seconds) == {"load 1, train 12"}
 
 
-def test_a_table_that_does_not_fit_is_named_with_its_column(tmp_path, made_runs):
+def test_a_table_that_does_not_fit_is_named_with_its_column(tmp_path, runs):
     path = tmp_path / "ablation.csv"
     path.write_text("recipe,end\na,b\n")
     with pytest.raises(EssenceError, match=r"ablation\.csv: the column change is missing"):
@@ -120,7 +120,7 @@ def test_a_table_that_does_not_fit_is_named_with_its_column(tmp_path, made_runs)
         read_csv(tmp_path / "empty.csv")
     with pytest.raises(EssenceError, match=r"none\.csv: no such file"):
         read_csv(tmp_path / "none.csv")
-    scores = made_runs[0].parents[2] / "scores.parquet"
+    scores = runs[0].parents[2] / "scores.parquet"
     with pytest.raises(EssenceError, match=r"scores\.parquet: the column idx is missing"):
         read_table(scores, ANSWERS | {"recipe": SCORES["recipe"]})
     with pytest.raises(EssenceError, match=r"the column seed holds int64, not string"):
@@ -133,20 +133,20 @@ def test_a_table_that_does_not_fit_is_named_with_its_column(tmp_path, made_runs)
 # --- runs, best runs
 
 
-def test_the_logged_loss_is_the_mean_over_the_window(made_runs):
-    steps = read_steps(made_runs[:1])
+def test_the_logged_loss_is_the_mean_over_the_window(runs):
+    steps = read_steps(runs[:1])
     first = steps[steps.task == "all"].loss.iloc[:5]
     point = logged_losses(steps, 5).iloc[0]
     assert point.step == 5 and point.loss == pytest.approx(first.mean())
 
 
-def test_the_best_run_has_the_lowest_mean_loss_on_its_validation_rows(made_runs, tmp_path):
-    choose_best(made_runs, tmp_path / "best_runs.json")
+def test_the_best_run_has_the_lowest_mean_loss_on_its_validation_rows(runs, tmp_path):
+    choose_best(runs, tmp_path / "best_runs.json")
     best = read_json(tmp_path / "best_runs.json")["recipes"]
     assert list(best) == ["as_run", "as_written", "repaired"]
     for recipe, each in best.items():
         assert (each["recipe"], each["run"], each["seed"]) == (recipe, CHOSEN, 1)
-        assert best_runs(read_runs(made_runs))[recipe] == each["ranking"][0]["run"] == CHOSEN
+        assert best_runs(read_runs(runs))[recipe] == each["ranking"][0]["run"] == CHOSEN
         values = [one["value"] for one in each["ranking"]]
         assert values == sorted(values) and len(values) == 8
 
@@ -312,19 +312,19 @@ def outcomes(path: Path, right: int) -> Path:
     return path
 
 
-def test_models_stand_beside_one_another(tmp_path, made_runs):
+def test_models_stand_beside_one_another(tmp_path, runs):
     remote = tmp_path / "models/gpt"
     outcomes(remote / "agents/outcomes.parquet", right=3)
     known = {"seconds": 24.0, "input_tokens": 2000, "output_tokens": 300, "cost": 1.25}
     made.answering(12, **known).write(remote / "answering.json")
     made.answering(4, **known).write(remote / "agents/answering.json")
-    root = made_runs[0].parents[2]
+    root = runs[0].parents[2]
     own = read_table(root / "scores.parquet", SCORES)
     of_endpoint = own[(own.recipe == "repaired") & (own.run == "exp1_natural") & (own.seed == 1)]
     of_endpoint = of_endpoint.assign(recipe="endpoint", run="gpt", seed=0)
     write_table(tmp_path / "scores.parquet", of_endpoint, SCORES)
     tabulate_models(
-        made_runs, [root / "scores.parquet", tmp_path / "scores.parquet"],
+        runs, [root / "scores.parquet", tmp_path / "scores.parquet"],
         dict.fromkeys(made.RECIPES, "standin"), "repaired", tmp_path / "models.csv",
         ["repaired"], [outcomes(tmp_path / "outcomes.parquet", right=1)],
         {str(remote): None}, tmp_path / "agents.csv",
