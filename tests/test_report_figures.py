@@ -295,7 +295,7 @@ def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs, 
     cells = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 0}
     stopped = {text.get_text()[-1] for text in panels[1, 0].texts if text.get_position()[1] == 1}
     assert cells == {"*"} and "*" not in stopped, "batch 8 ended by patience"
-    assert f"Each run is trained on 12 rows. {losses.UNFINISHED}" in texts_of(figure)
+    assert figure.get_suptitle() == f"each run is trained on 12 rows\n{losses.UNFINISHED}"
     assert panels[0, 1].get_images()[0].norm.vmax == 1, "a score, of a scale of its own"
 
 

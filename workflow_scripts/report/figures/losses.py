@@ -205,8 +205,9 @@ def draw_carried_weights(folders: list[Path], published: Published) -> Figure:
         _draw_chain(axes, of_recipe, epochs, published)
         axes.set_title(_words_of_chain(longest_chain(of_recipe), published), fontsize=8)
         style.scale_losses(axes)
-    panels[-1].set_xlabel("runs in the order of training; one point per epoch")
-    style.add_legend(figure, footnote="" if runs.stopped_early.all() else UNFINISHED)
+    words = "runs in the order of training; one point per epoch"
+    panels[-1].set_xlabel(words if runs.stopped_early.all() else f"{words}\n{UNFINISHED}")
+    style.add_legend(figure)
     return figure
 
 

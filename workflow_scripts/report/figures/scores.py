@@ -128,8 +128,9 @@ def draw_heatmap(runs: pd.DataFrame, scores: pd.DataFrame, published: Published)
     rows += [_listed(runs[runs.recipe == recipe].val_all) for recipe in recipes]
     for axes, name, n in zip(panels[:, 0], ["published", *recipes], rows, strict=True):
         axes.set_ylabel(f"{name}\nn = {n}\nbatch size")
-    trained = f"Each run is trained on {_listed(runs.train_all)} rows."
-    style.add_legend(figure, footnote=f"{trained} {UNFINISHED * (not runs.stopped_early.all())}")
+    words = f"each run is trained on {_listed(runs.train_all)} rows"
+    words += f"\n{UNFINISHED}" * (not runs.stopped_early.all())
+    figure.suptitle(words, x=0.01, ha="left", fontsize=8)
     return figure
 
 

@@ -24,7 +24,6 @@ BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "
 TASK_COLOURS = {"Selector": BLUE, "Decomposer": ORANGE, "Refiner": GREEN}
 WIDTH = 7.2  # inches; figures are meant to be printed as wide as that
 SMALL = 7  # points; no text of a figure is smaller
-NOTE_INCHES = 0.19  # height of the small print
 WIDE_RANGE = 4  # a loss that falls to less than this part of itself has ticks at 1, 2, 5, 10 ...
 
 BASE_STYLE = {
@@ -100,45 +99,22 @@ def drawn_with(style: dict | None = None) -> Iterator[None]:
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """An empty figure, in inches, with room for the small print."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    _keep_free(figure, NOTE_INCHES)
-    return figure
+    """An empty figure, in inches, whose panels leave room for legend and small print."""
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def add_note(figure: Figure, note: str) -> None:
-    y = 0.25 * NOTE_INCHES / figure.get_figheight()
-    figure.text(0.99, y, note, ha="right", fontsize=SMALL, color=GREY, style="italic")
+    figure.supxlabel(note, x=0.99, ha="right", fontsize=SMALL, color=GREY, style="italic")
 
 
-def add_legend(figure: Figure, columns: int = 4, footnote: str = "") -> None:
-    """One legend for all panels, under them, where it covers no data.
-
-    Below it, where there is one, what a mark in the panels means.
-    """
-    below = NOTE_INCHES
-    if footnote:
-        y = 1.2 * NOTE_INCHES / figure.get_figheight()
-        figure.text(0.01, y, footnote, fontsize=SMALL)
-        below += NOTE_INCHES
+def add_legend(figure: Figure, columns: int = 4) -> None:
+    """One legend for all panels, above them, where it covers no data."""
     entries: dict[str, Artist] = {}
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    if entries:
-        figure.legend(
-            list(entries.values()), list(entries), loc="lower left",
-            bbox_to_anchor=(0, below / figure.get_figheight()),
-            ncols=min(columns, len(entries)), handlelength=2.4, columnspacing=1.4,
-        )  # fmt: skip
-        below += 0.12 + 0.17 * -(-len(entries) // columns)
-    _keep_free(figure, below)
-
-
-def _keep_free(figure: Figure, inches: float) -> None:
-    """Lay the panels out above a strip at the bottom of the figure."""
-    fraction = inches / figure.get_figheight()
-    figure.get_layout_engine().set(rect=(0, fraction, 1, 1 - fraction))
+    look = {"ncols": columns, "handlelength": 2.4, "columnspacing": 1.4}
+    figure.legend(entries.values(), entries.keys(), loc="outside upper left", **look)
 
 
 def scale_losses(axes: Axes) -> None:
