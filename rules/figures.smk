@@ -43,40 +43,6 @@ OF_LOSSES = ("losses", "task_losses", "carried_weights")
 OF_SCORES = ("heatmap", "execution", "agents")
 
 
-def drawn(*kinds):
-    """What a rule draws its figures from, beside its inputs: name -> settings."""
-    return {each.name: drawn_from(each) for each in FIGURES_SHOWN if each.kind in kinds}
-
-
-def drawn_from(figure):
-    settings = {"kind": figure.kind, **look(figure.kind)}
-    match figure.kind:
-        case "losses":
-            # Published points are comparable on the report's own rows and model alone.
-            settings["published"] = REPORTS_ROWS and not OWN_MODEL
-            settings["runs"] = runs_shown(figure)
-        case "task_losses":
-            settings["runs"] = runs_shown(figure)
-            settings["rows"] = [
-                sample_files(recipe, run, SEEDS[0])["train"]
-                for recipe, runs in figure.runs.items()
-                for run in runs
-            ]
-        case "carried_weights":
-            settings["runs"] = CARRIED
-        case "heatmap":
-            settings["runs"] = GRID
-        case "execution":
-            settings["runs"] = run_dirs()
-    return settings
-
-
-def of_losses(key):
-    """The runs, or the rows, of all figures of losses, each once."""
-    named = [each.get(key, []) for each in drawn(*OF_LOSSES).values()]
-    return list(dict.fromkeys(itertools.chain.from_iterable(named)))
-
-
 rule plot_data:
     input:
         rows="results/data/rows.parquet",
@@ -91,7 +57,7 @@ rule plot_data:
     params:
         figures=settings_json(drawn(*OF_DATA)),
         limits=settings_json(CUTS),
-        folder=FIGURES,
+        folder=lambda wildcards: FIGURES,
     message:
         "Figures of the data, and of what recipes leave of it"
     shell:
@@ -113,7 +79,7 @@ rule plot_losses:
         "../envs/essence.yaml"
     params:
         figures=settings_json(drawn(*OF_LOSSES)),
-        folder=FIGURES,
+        folder=lambda wildcards: FIGURES,
     message:
         "Figures of losses"
     shell:
@@ -135,7 +101,7 @@ rule plot_scores:
         "../envs/essence.yaml"
     params:
         figures=settings_json(drawn(*OF_SCORES)),
-        folder=FIGURES,
+        folder=lambda wildcards: FIGURES,
     message:
         "Figures of scores"
     shell:

@@ -68,7 +68,7 @@ def read_text(path):
 
 
 def figure_files(*kinds):
-    """The outputs of a rule that draws all figures of some kinds: pictures as SVG, then as PNG."""
+    """All figures of some kinds: pictures as SVG, then as PNG."""
     shown = [each for each in FIGURES_SHOWN if each.kind in kinds]
     svg = [
         in_report(
@@ -93,6 +93,40 @@ def look(kind):
         "note": ", ".join(USED[kind]) if note is None else note,
         "style": {**styles.get("all", {}), **styles.get(kind, {})},
     }
+
+
+def drawn(*kinds):
+    """What figures are drawn from, beside the inputs of their rules: name -> settings."""
+    return {each.name: drawn_from(each) for each in FIGURES_SHOWN if each.kind in kinds}
+
+
+def drawn_from(figure):
+    settings = {"kind": figure.kind, **look(figure.kind)}
+    match figure.kind:
+        case "losses":
+            # Published points are comparable on the report's own rows and model alone.
+            settings["published"] = REPORTS_ROWS and not OWN_MODEL
+            settings["runs"] = runs_shown(figure)
+        case "task_losses":
+            settings["runs"] = runs_shown(figure)
+            settings["rows"] = [
+                sample_files(recipe, run, SEEDS[0])["train"]
+                for recipe, runs in figure.runs.items()
+                for run in runs
+            ]
+        case "carried_weights":
+            settings["runs"] = CARRIED
+        case "heatmap":
+            settings["runs"] = GRID
+        case "execution":
+            settings["runs"] = run_dirs()
+    return settings
+
+
+def of_losses(key):
+    """The runs, or the rows, of all figures of losses, each once."""
+    named = [each.get(key, []) for each in drawn(*OF_LOSSES).values()]
+    return list(dict.fromkeys(itertools.chain.from_iterable(named)))
 
 
 def first_seed(recipe, runs):

@@ -14,11 +14,11 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.runs import Training
-from workflow_scripts.artifacts.tables import BoundedPrediction, RowAnswer
+from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics.score_runs import highest_exact_match, score_runs
-from workflow_scripts.tables import SCORES, read_table
+from workflow_scripts.tables import SCORES, TEXT, read_table, write_table
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,7 +112,8 @@ def score(folder: Path, answers: list[BoundedPrediction]) -> dict[tuple[str, str
     """(split, task, metric) -> score of a run that gave these answers."""
     run = made.make_run(folder, made.recipe("repaired"), "r1")
     write_rows(run / "predictions.parquet", BoundedPrediction, answers)
-    write_rows(folder / "train.parquet", RowAnswer, [RowAnswer(1, "{a b}"), RowAnswer(2, "other")])
+    learned = pd.DataFrame({"target": ["{a b}", "other"]})
+    write_table(folder / "train.parquet", learned, {"target": TEXT})
     files = [folder / f"{name}.parquet" for name in ("rows", "answers", "scores")]
     score_runs([run], *files, [folder / "train.parquet"])
     table = read_table(files[-1], SCORES)

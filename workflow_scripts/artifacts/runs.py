@@ -188,31 +188,6 @@ class Estimate(Artifact):
     n: int
 
 
-class Score(Estimate):
-    split: str
-    task: str  # "all" or one of the tasks
-    metric: str
-
-
-class HardnessScore(Score):
-    hardness: str
-
-
-class Scores(Artifact):
-    """scores.json: the answers of a run by their text, and the losses of its best epoch."""
-
-    recipe: str
-    run: str
-    seed: int
-    scores: list[Score]
-
-
-class SqlScores(Scores):
-    """sql_scores.json: the answers of a run by what their SQL does."""
-
-    by_hardness: list[HardnessScore]
-
-
 class Ranked(Artifact):
     run: str
     value: float

@@ -44,14 +44,6 @@ class RowSubject:
 
 
 @dataclass(slots=True)
-class RowAnswer:
-    """The columns of `Row` that tell what its answer is."""
-
-    idx: int
-    target: str
-
-
-@dataclass(slots=True)
 class Lengths:
     """lengths.parquet: one line a row."""
 
@@ -124,37 +116,3 @@ class AgentOutcome:
     selected: bool  # whether the Selector was asked
     repairs: int  # how often the Refiner was
     right: float | None
-
-
-@dataclass(slots=True)
-class Judged:
-    """verdicts.parquet: what the SQL of one answer did.
-
-    For the Selector, which writes no SQL, `gold` and `prediction` are whole answers and the
-    figures of execution are None. `prediction` None: the answer holds no SQL.
-    """
-
-    split: str
-    idx: int
-    task: str
-    db_id: str | None  # None: not linked
-    how: str  # how the row was linked, or why not
-    question: str
-    schema: str
-    gold: str | None
-    prediction: str | None
-    answer: str  # the prediction as it was written
-    verdict: str
-    error: str | None
-    hardness: str | None
-    gold_rows: int | None
-    exact_match: float | None = None
-    exact_match_normalised: float | None = None
-    parse_rate: float | None = None
-    executable_rate: float | None = None
-    execution_accuracy: float | None = None  # of the SQL in the form that was asked for
-    execution_match: float | None = None
-    soft_f1: float | None = None
-    ves: float | None = None
-    r_ves: float | None = None
-    execution_accuracy_lenient: float | None = None  # of SQL in any form (extract_sql)

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from workflow_scripts.artifacts.tables import Judged
-from workflow_scripts.metrics.execution_verdicts import Verdict
-
 SHOWN = 5  # reasons
 
 
-def failing_golds(verdicts: Iterable[Verdict | Judged]) -> dict[str, Any]:
-    """{"count", "share" of the golds that were to be run, "reasons": reason -> count}."""
+def failing_golds(verdicts: Iterable[Any]) -> dict[str, Any]:
+    """Count what has `verdict` and `error`.
+
+    {"count", "share" of the golds that were to be run, "reasons": reason -> count}.
+    """
     tried = [verdict for verdict in verdicts if verdict.verdict != "not linked"]
     reasons = Counter(each.error for each in tried if each.verdict == "gold fails")
     count = reasons.total()
