@@ -146,6 +146,17 @@ def test_verdicts_and_scores_of_bad_answers(folder):
     assert all(each.n > 0 and each.low <= each.value <= each.high for each in intervals)
 
 
+def test_without_databases_no_accuracy_of_an_earlier_run_stays(folder):
+    run_stage(folder, predictions({}))
+    assert ("val", "all", "execution_accuracy") in read(folder)
+    run = folder / "repaired/r1/seed42"
+    files = [folder / f"{name}.parquet" for name in ("rows", "answers", "scores")]
+    score_runs([run], *files, [folder / "rows.parquet"])
+    metrics = {metric for _, _, metric in read(folder)}
+    assert "exact_match" in metrics
+    assert not metrics & set(tables.SQL_METRICS) and not metrics & {"valid_json", "fence_rate"}
+
+
 def test_tables_that_do_not_fit_together(folder):
     with pytest.raises(EssenceError, match="row idx 99"):
         run_stage(folder, [dataclasses.replace(predictions({})[0], idx=99)])
