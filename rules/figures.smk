@@ -49,15 +49,14 @@ rule plot_data:
         lengths="results/data/lengths.parquet",
         fit=FIT,
     output:
-        figure_files(*OF_DATA),
+        pictures=figure_files(*OF_DATA),
     log:
         "logs/report/plot_data.log",
     conda:
         "../envs/essence.yaml"
     params:
-        figures=settings_json(drawn(*OF_DATA)),
+        figures=settings_json(figure_settings(*OF_DATA)),
         limits=settings_json(CUTS),
-        folder=lambda wildcards: FIGURES,
     message:
         "Figures of the data, and of what recipes leave of it"
     shell:
@@ -67,19 +66,18 @@ rule plot_data:
 # Figures 5.1 to 5.7, and those of runs that the report does not have.
 rule plot_losses:
     input:
-        files_of(of_losses("runs"), "training.json", "training_log.jsonl"),
+        files_of(files_in_losses("runs"), "training.json", "training_log.jsonl"),
         files_of(CARRIED, "provenance.json"),
-        of_losses("rows"),
+        files_in_losses("rows"),
         published=PUBLISHED,
     output:
-        figure_files(*OF_LOSSES),
+        pictures=figure_files(*OF_LOSSES),
     log:
         "logs/report/plot_losses.log",
     conda:
         "../envs/essence.yaml"
     params:
-        figures=settings_json(drawn(*OF_LOSSES)),
-        folder=lambda wildcards: FIGURES,
+        figures=settings_json(figure_settings(*OF_LOSSES)),
     message:
         "Figures of losses"
     shell:
@@ -94,14 +92,13 @@ rule plot_scores:
         published=PUBLISHED,
         agents=[f"{TABLES}/agents.csv"] * bool(AGENT_SPLITS),
     output:
-        figure_files(*OF_SCORES),
+        pictures=figure_files(*OF_SCORES),
     log:
         "logs/report/plot_scores.log",
     conda:
         "../envs/essence.yaml"
     params:
-        figures=settings_json(drawn(*OF_SCORES)),
-        folder=lambda wildcards: FIGURES,
+        figures=settings_json(figure_settings(*OF_SCORES)),
     message:
         "Figures of scores"
     shell:

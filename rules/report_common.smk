@@ -68,7 +68,7 @@ def read_text(path):
 
 
 def figure_files(*kinds):
-    """All figures of some kinds: pictures as SVG, then as PNG."""
+    """The outputs of what draws all figures of some kinds, as SVG and then as PNG."""
     shown = [each for each in FIGURES_SHOWN if each.kind in kinds]
     svg = [
         in_report(
@@ -95,12 +95,16 @@ def look(kind):
     }
 
 
-def drawn(*kinds):
-    """What figures are drawn from, beside the inputs of their rules: name -> settings."""
-    return {each.name: drawn_from(each) for each in FIGURES_SHOWN if each.kind in kinds}
+def figure_settings(*kinds):
+    """What figures of some kinds are drawn from, beside the inputs, by name."""
+    return {
+        each.name: settings_of_figure(each)
+        for each in FIGURES_SHOWN
+        if each.kind in kinds
+    }
 
 
-def drawn_from(figure):
+def settings_of_figure(figure):
     settings = {"kind": figure.kind, **look(figure.kind)}
     match figure.kind:
         case "losses":
@@ -123,9 +127,9 @@ def drawn_from(figure):
     return settings
 
 
-def of_losses(key):
+def files_in_losses(key):
     """The runs, or the rows, of all figures of losses, each once."""
-    named = [each.get(key, []) for each in drawn(*OF_LOSSES).values()]
+    named = [each.get(key, []) for each in figure_settings(*OF_LOSSES).values()]
     return list(dict.fromkeys(itertools.chain.from_iterable(named)))
 
 

@@ -172,7 +172,8 @@ def test_faults_of_a_figure_are_seen(long_runs, spoil, fault):
 def test_figures_are_the_same_bytes_each_time(tmp_path, long_runs):
     for name in ("one", "two"):
         figures = {name: {"note": NOTE, "style": {"font.size": 10}}}
-        style.save_figures(figures, lambda _: losses.draw_losses(long_runs[:1]), tmp_path)
+        files = [tmp_path / f"{name}.{kind}" for kind in ("svg", "png")]
+        style.save_figures(figures, lambda _: losses.draw_losses(long_runs[:1]), files)
     for kind in ("svg", "png"):
         files = [(tmp_path / f"{name}.{kind}").read_bytes() for name in ("one", "two")]
         assert files[0] == files[1] and len(files[0]) > 5000

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.artifacts.fit import FitAudit, TaskFit
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures import style
-from workflow_scripts.stage import Input, Setting, run_stage
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, TEXT, read_table
 
 Cuts = dict[str, dict[str, int]]  # recipe -> side of a row -> how many tokens of it are kept
@@ -40,7 +40,7 @@ def plot_data(
     limits: Annotated[
         Cuts, Setting('where recipes cut, JSON: {"as_written": {"source_tokens": 512}}')
     ],
-    folder: Annotated[Path, Setting("where the figures go")],
+    pictures: Annotated[list[Path], Output("<name>.svg and <name>.png of each figure")],
 ) -> None:
     draw = {
         "tasks": lambda: draw_tasks(read_table(rows, {"task": TEXT}).task),
@@ -49,7 +49,7 @@ def plot_data(
         ),
         "fit": lambda: draw_fit(fit),
     }
-    style.save_figures(figures, lambda figure: draw[figure["kind"]](), folder)
+    style.save_figures(figures, lambda figure: draw[figure["kind"]](), pictures)
 
 
 def draw_tasks(tasks: pd.Series) -> Figure:

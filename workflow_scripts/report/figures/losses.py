@@ -19,7 +19,7 @@ from workflow_scripts.artifacts.published import Published, PublishedRun
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report import frames
 from workflow_scripts.report.figures import style
-from workflow_scripts.stage import Input, Setting, run_stage
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import RUN, TEXT, read_table
 
 UNFINISHED = "* training ended with the last epoch allowed, not by patience: not converged"
@@ -36,7 +36,7 @@ def plot_losses(
         Setting('JSON, name -> what is drawn: {"mine": {"kind": "losses", "runs": [FOLDERS]}}'),
     ],
     published: Annotated[Published, Input("resources/published.json")],
-    folder: Annotated[Path, Setting("where the figures go")],
+    pictures: Annotated[list[Path], Output("<name>.svg and <name>.png of each figure")],
 ) -> None:
     def draw(figure: dict[str, Any]) -> Figure:
         runs = [Path(run) for run in figure["runs"]]  # of one recipe after the other
@@ -46,7 +46,7 @@ def plot_losses(
             return draw_task_losses(runs, [Path(rows) for rows in figure["rows"]])
         return draw_carried_weights(runs, published)
 
-    style.save_figures(figures, draw, folder)
+    style.save_figures(figures, draw, pictures)
 
 
 def lay_out_panels(runs: pd.DataFrame, rows: int) -> tuple[Figure, NDArray]:

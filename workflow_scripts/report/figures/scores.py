@@ -20,7 +20,7 @@ from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.means import LOWER_IS_BETTER, best_runs, held_out
 from workflow_scripts.report.models import ALL_AGENTS
 from workflow_scripts.report.numbers import rate
-from workflow_scripts.stage import Input, Setting, run_stage
+from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, RUN, SCORES, read_csv, read_table
 
 METRICS = {  # metric -> (title, its name in published.json)
@@ -54,7 +54,7 @@ def plot_scores(
     answers: Annotated[Path, Input("answers.parquet")],
     scores: Annotated[Path, Input("scores.parquet")],
     published: Annotated[Published, Input("resources/published.json")],
-    folder: Annotated[Path, Setting("where the figures go")],
+    pictures: Annotated[list[Path], Output("<name>.svg and <name>.png of each figure")],
     agents: Annotated[Path | None, Input("agents.csv, where agents were evaluated")] = None,
 ) -> None:
     def draw(figure: dict[str, Any]) -> Figure:
@@ -66,7 +66,7 @@ def plot_scores(
         columns = {name: ANSWERS[name] for name in JUDGED}
         return draw_execution(executed_rows(read_table(answers, columns), best_runs(runs)))
 
-    style.save_figures(figures, draw, folder)
+    style.save_figures(figures, draw, pictures)
 
 
 # --- learning rate by batch size

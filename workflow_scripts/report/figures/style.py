@@ -7,6 +7,7 @@ stands above the figure in the report.
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,15 +70,19 @@ def save_figure(
 
 
 def save_figures(
-    figures: dict[str, dict[str, Any]], draw: Callable[[dict[str, Any]], Figure], folder: Path
+    figures: dict[str, dict[str, Any]],
+    draw: Callable[[dict[str, Any]], Figure],
+    pictures: list[Path],
 ) -> None:
-    """Write `<folder>/<name>.svg` and `.png` of each figure: name -> what `draw` draws it from.
+    """Write <name>.svg and <name>.png of each figure, name -> what `draw` draws it from.
 
     Its `note` and `style`, where it has them, are those of `save_figure`.
     """
+    files = {path.name: path for path in pictures}
     for name, figure in figures.items():
-        files = (folder / f"{name}.{kind}" for kind in ("svg", "png"))
-        save_figure(lambda: draw(figure), *files, figure.get("note", ""), figure.get("style"))  # noqa: B023
+        svg, png = (files[f"{name}.{kind}"] for kind in ("svg", "png"))
+        drawing = partial(draw, figure)
+        save_figure(drawing, svg, png, figure.get("note", ""), figure.get("style"))
 
 
 @contextlib.contextmanager
