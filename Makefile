@@ -51,22 +51,23 @@ faults: $(VENV)/.ready ## everything that can go wrong: kills, full disks, broke
 
 clean-work: ## list unfinished checkpoints and scratch in work/, then delete them if you say y
 	@mkdir -p work && du -h --max-depth=5 work
-	@read -r -p "Delete all of this? Trainings in progress start anew. [y/N] " answer; \
+	@read -r -p "Delete all of this? Trainings in progress start again. [y/N] " answer; \
 		if [ "$$answer" = y ]; then rm -rf work && echo "deleted"; else echo "kept"; fi
 
-lint: $(VENV)/.ready ## style of Python and Snakemake files, and which way imports go
+lint: $(VENV)/.ready ## style of Python and Snakemake files, which way imports go, spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 format: $(VENV)/.ready ## rewrite files in the house style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile rules
 
-lock: ## pin anew what requirements.txt names (needs network)
+lock: ## pin again what requirements.txt names (needs network)
 	$(PYTHON) -m venv work/lock
 	work/lock/bin/pip install --quiet -r requirements.txt
 	( echo "# Every package, pinned; made by 'make lock' from requirements.txt. No hashes: torch's CPU and CUDA builds share a version."; \

@@ -1,5 +1,6 @@
 """The project's own files agree with each other, and its two commands say what they miss."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -37,6 +38,7 @@ def test_the_lock_pins_what_is_used_and_what_is_installed():
         ["snakefmt", "--check", "Snakefile", "rules"],
         ["snakemake", "--lint"],
         ["lint-imports"],
+        ["codespell"],
     ],
     ids=" ".join,
 )
@@ -48,6 +50,37 @@ def test_style(command):
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# What codespell's list (resources/plain_english.txt) cannot say: phrases, and words that are names
+# in code.
+PRIVATE_WORDS = re.compile(r"\b(at hand|in hand|(?<!-)golds|told|held to)\b", re.IGNORECASE)
+READ_BY_PEOPLE = ["README.md", "CHANGELOG.md", "config.yaml", "resources/artefacts.yaml"]
+READ_BY_PEOPLE += ["docs/*.md", "resources/captions/**/*.rst", "configs/*.yaml", "rules/*.smk"]
+READ_BY_PEOPLE += ["workflow_scripts/report/templates/*.md", "workflow_scripts/report/*/*.html"]
+
+
+def docstrings(path: Path) -> str:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    texts = (ast.get_docstring(node) for node in nodes if isinstance(node, documented))
+    return "\n".join(filter(None, texts))
+
+
+def test_what_people_read_is_in_plain_english():
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for pattern in READ_BY_PEOPLE
+        for path in ROOT.glob(pattern)
+    }
+    modules = set(ROOT.glob("workflow_scripts/**/*.py")) - set(ROOT.glob("workflow_scripts/data/link*.py"))
+    texts |= {path: docstrings(path) for path in modules}
+    used = [
+        f"{path.relative_to(ROOT)}: {words[0]}"
+        for path, text in texts.items()
+        for words in PRIVATE_WORDS.finditer(text)
+    ]
+    assert len(texts) > 100 and used == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import yaml
 
 from tools.artefacts_table import PAGE, page
-from workflow_scripts.report.artefacts import artefacts, mended_in, repairs
+from workflow_scripts.report.artefacts import artefacts, repaired_in, repairs
 from workflow_scripts.report.claims.numbers import OWN_LOG, SCORED
 from workflow_scripts.report.claims.verdict import claims
 
@@ -27,7 +27,7 @@ def test_they_name_claims_that_are_tested():
 def test_the_configurations_repairs_are_those_of_the_artefacts():
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     assert set(config["ablation"]["repairs"]) == set(repairs())
-    assert {each.id for each in repairs().values()} == set(mended_in("repaired"))
+    assert {each.id for each in repairs().values()} == set(repaired_in("repaired"))
 
 
 def test_the_table_in_the_documents_is_made_from_them():

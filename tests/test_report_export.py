@@ -93,7 +93,7 @@ def test_the_card_shows_a_prompt_of_each_agent_and_the_answer(exported):
     texts = {source_text(made.recipe("repaired"), row.source) for row in rows}
     assert {text for _, text in shown} <= texts
     assert any(f"~~~~text\n{answer.prediction}\n~~~~" in card for answer in answers)
-    assert "source_text` of the pipeline" not in card and "held to names" not in card
+    assert "source_text` of the pipeline" not in card and "constrained to names" not in card
 
 
 def test_lengths_are_in_the_configuration_and_weights_are_the_runs(exported):
@@ -112,7 +112,7 @@ def test_answers_that_were_constrained_are_told(exported, tmp_path):
         folder / "rows.parquet", run / "predictions.parquet", tmp_path / "README.md",
         constrained=True,
     )  # fmt: skip
-    assert "held to names of the schema" in (tmp_path / "README.md").read_text()
+    assert "constrained to names of the schema" in (tmp_path / "README.md").read_text()
 
 
 def test_without_answers_to_held_out_rows_nothing_is_exported(exported, tmp_path):

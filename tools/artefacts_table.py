@@ -23,7 +23,7 @@ def table() -> str:
 
 
 def page(text: str) -> str:
-    """`text`, the page, with the table in it made anew."""
+    """`text`, the page, with the table in it made again."""
     before, _, rest = text.partition(HEAD)
     after = rest[rest.index("\n\n") + 1 :]
     return f"{before}{table()}{after}"

@@ -210,9 +210,9 @@ def ablation_recipes(config: Config) -> dict[str, Config]:
     unrepaired, repaired = recipes[ablation["unrepaired"]], recipes[ablation["repaired"]]
     derived = {}
     for repair, keys in ablation["repairs"].items():
-        mended, unmended = ({key: end[key] for key in keys} for end in (repaired, unrepaired))
-        derived[f"{ablation['unrepaired']}+{repair}"] = {**unrepaired, **mended}
-        derived[f"{ablation['repaired']}-{repair}"] = {**repaired, **unmended}
+        after, before = ({key: end[key] for key in keys} for end in (repaired, unrepaired))
+        derived[f"{ablation['unrepaired']}+{repair}"] = {**unrepaired, **after}
+        derived[f"{ablation['repaired']}-{repair}"] = {**repaired, **before}
     for control, changed in ablation["controls"].items():
         derived[f"{ablation['repaired']}~{control}"] = _control(repaired, ablation["run"], changed)
     return derived
@@ -240,6 +240,6 @@ def local_gpus(devices: Path = Path("/dev")) -> int:
 
 
 def wants_gpu(config: Config) -> bool:
-    """Whether training and prediction ask for a GPU: when told to, or when one is here."""
+    """Whether training and prediction ask for a GPU: if set, or if the machine has one."""
     device = config["model"]["device"]
     return device == "cuda" or (device == "auto" and local_gpus() > 0)

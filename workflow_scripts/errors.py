@@ -2,7 +2,7 @@
 
 
 class EssenceError(Exception):
-    """A mistake in the input, the configuration or the surroundings, told to the user.
+    """A mistake in the input, the configuration or the surroundings, reported to the user.
 
     The message names the file, line or key and says what to do about it; `run_stage` prints it
     without a traceback.

@@ -28,7 +28,7 @@ def own_model(config: Config) -> bool:
 
 
 def rows_used(config: Config) -> str:
-    """Whose rows results come from, in words for a reader."""
+    """The source of the rows, in words for a reader."""
     if reports_rows(config):
         return "the report's rows"
     source = source_of(config)
@@ -36,7 +36,7 @@ def rows_used(config: Config) -> str:
 
 
 def model_used(config: Config) -> str:
-    """Which base model, likewise."""
+    """The base model, in words for a reader."""
     base = config["model"]["base"]
     if not own_model(config):
         return "the report's model"
@@ -51,7 +51,7 @@ def origin_note(config: Config) -> str:
         rows_used(config): not reports_rows(config),
         model_used(config): own_model(config),
         f"learning rates times {scale:g}": scale != 1,
-        "answers held to their schema": config["prediction"]["constrained"],
+        "answers constrained to their schema": config["prediction"]["constrained"],
     }
     return ", ".join(note for note, differs in notes.items() if differs)
 

@@ -9,7 +9,7 @@ the signals that the caller gets and dies with it, and the caller ends with its 
 ESSENCE_WARM, or when nobody answers there, the stage runs in the calling process.
 
 The Snakefile starts the warm process (`start`), which ends with Snakemake. It imports libraries
-only, and only once a stage asks: every stage reads this project's code anew.
+only, and only once a stage asks: every stage reads this project's code again.
 """
 
 import contextlib

@@ -156,7 +156,7 @@ def evaluate(
     ] = None,
     model: Annotated[Path | None, Setting("folder of the run's model")] = None,
     endpoint: Annotated[
-        Endpoint | None, Setting("in their place, an endpoint's settings, likewise")
+        Endpoint | None, Setting("the settings of an endpoint in their place")
     ] = None,
     answers: Annotated[Path | None, Setting("folder that keeps the endpoint's answers")] = None,
     summary: Annotated[Path | None, Output("answering.json of the endpoint")] = None,

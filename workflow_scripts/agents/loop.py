@@ -59,7 +59,7 @@ class _Case:
 
     @property
     def last(self) -> tuple[str, Executed] | None:
-        """The statement at hand and what it did."""
+        """The current statement and its result."""
         if self.steps and self.steps[-1].agent != "Selector":
             step = self.steps[-1]
             return (step.sql, step.executed) if step.sql else None
@@ -160,7 +160,7 @@ def _refine(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute)
 
 
 def _fault(case: _Case, loop: Loop) -> tuple[str, str] | None:
-    """The error and its class that the Refiner is told of; None: nothing is to be repaired.
+    """Return the error and its class for the Refiner; None: nothing is to be repaired.
 
     A repair that changed nothing is not asked for again: the same prompt has the same answer.
     """
@@ -221,5 +221,5 @@ def _one_line(text: str) -> str:
 
 
 def _tamed(text: str) -> str:
-    """Text of a model or of SQLite, likewise; its lines stay."""
+    """Indent lines of a model's or SQLite's text that look like the mark of a section."""
     return "\n".join(f" {line}" if line[:1] in "【=" else line for line in text.split("\n"))

@@ -92,4 +92,4 @@ def _asked(prompt: str) -> tuple[str, str]:
 
 
 def _nothing(_: str) -> None:
-    """Whoever asks the agents waits seconds, not minutes: no progress is told."""
+    """Show no progress: an answer takes seconds, not minutes."""

@@ -9,7 +9,7 @@ BEGIN_WITH = "Begin your answer with exactly these lines, and go on from there:"
 
 
 class Remote:
-    """The API has no way to make an answer begin in a certain way, so the model is told to."""
+    """Ask the model to begin its answer in a certain way, since the API cannot make it do so."""
 
     def __init__(self, client: Client):
         self.client = client

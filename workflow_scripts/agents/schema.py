@@ -1,4 +1,4 @@
-"""A database as the agents are told of it."""
+"""The description of a database that the agents receive."""
 
 import sqlite3
 import time

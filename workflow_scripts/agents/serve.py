@@ -23,7 +23,7 @@ from workflow_scripts.sql.databases import list_databases
 
 LOOPBACK = "127.0.0.1"
 LONGEST_REQUEST = 100_000  # bytes
-MOST_WAITING = 200  # questions; whoever comes then is told to come again
+MOST_WAITING = 200  # questions; later ones are refused
 FILES = {"/": "page.html", "/page.js": "page.js", "/page.css": "page.css"}
 HEADERS = {
     "Content-Security-Policy": (
@@ -154,7 +154,7 @@ class _Questions:
             raise EssenceError("database, question and evidence must be texts")
         if database not in self.databases:
             raise EssenceError(f"there is no database {database!r:.60} here")
-        told = Asked(question, evidence)
+        asked = Asked(question, evidence)
         file = self.databases[database]
-        trace = self.asker.ask(file, read_schema(file), told)
+        trace = self.asker.ask(file, read_schema(file), asked)
         return {**trace.model_dump(mode="json"), "answered": trace.answered}

@@ -146,7 +146,7 @@ class TaskLinks(Artifact):
 
 
 class Links(Artifact):
-    """links.json: how the rows were linked to the databases at hand."""
+    """links.json: how the rows were linked to the available databases."""
 
     tasks: dict[str, TaskLinks]  # "all" and each task
     databases: int

@@ -1,4 +1,4 @@
-"""The databases at hand, as linking asks about them: their columns, and whether a value occurs."""
+"""The available databases, as linking needs them: their columns, and whether a value occurs."""
 
 import contextlib
 import functools

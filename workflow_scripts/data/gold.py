@@ -21,7 +21,7 @@ FAILS = "its SQL fails"
 NOTHING = "its SQL returns nothing"
 NOT_SHOWN = "its SQL reads what prompts do not show (a view, a table of SQLite's own)"
 
-Execute = Callable[[Sequence[str]], list[Result]]  # statements on the database at hand
+Execute = Callable[[Sequence[str]], list[Result]]  # statements on one database
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _written(
     results: dict[str, Result],
     execute: Execute,
 ) -> Iterator[Gold]:
-    """The golds as the agents write them, wherever that returns the very same rows."""
+    """Rewrite gold SQL as the agents write it, wherever that returns the very same rows."""
     texts = {question.sql: _agents_sql(question.sql) for _, question in asked}
     steps = {sql: _steps(database, sql) if text else [] for sql, text in texts.items()}
     tried = [text for text in texts.values() if text]

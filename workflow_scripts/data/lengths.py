@@ -1,4 +1,4 @@
-"""Lengths of texts in words and in tokens of the model in hand, and what a box plot shows."""
+"""Lengths of texts in words and in tokens of the base model, and what a box plot shows."""
 
 from collections.abc import Sequence
 from pathlib import Path

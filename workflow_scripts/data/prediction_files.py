@@ -1,10 +1,11 @@
 """Predictions in the files that people have: one record each, or a pair of Spider's or BIRD's.
 
 A file of records holds db_id, gold and prediction (and perhaps question): JSON lines, a JSON array,
-CSV or Parquet. With a second file of golds the predictions come alone, one a gold and in its order:
+CSV or Parquet. With a second file of gold SQL the predictions come alone, one per gold
+query and in its order:
 
 - Spider: predict.txt with one SQL a line, gold.txt with SQL, a tab and the database a line;
-- BIRD: predict_dev.json, {"0": "SQL\\t----- bird -----\\tdb_id", ...}, and the golds as dev.json
+- BIRD: predict_dev.json, {"0": "SQL\\t----- bird -----\\tdb_id", ...}, and the gold SQL as dev.json
   (a JSON array with db_id and SQL) or as lines like Spider's.
 
 A prediction that is null or empty holds no SQL: it counts as wrong.
@@ -115,7 +116,7 @@ def _paired(path: Path, gold: Path) -> Iterator[tuple[str, SqlPrediction]]:
     answers, golds = _answers(path), _golds(gold)
     if len(answers) != len(golds):
         raise EssenceError(
-            f"{path} holds {len(answers)} predictions and {gold} {len(golds)} golds; "
+            f"{path} holds {len(answers)} predictions and {gold} {len(golds)} gold queries; "
             "give one prediction a gold, in the same order"
         )
     for answer, (place, question) in zip(answers, golds, strict=True):
@@ -140,7 +141,7 @@ def _answers(path: Path) -> list[str | None]:
 
 
 def _golds(path: Path) -> list[tuple[str, Gold | None]]:
-    """(place, gold) of a file of golds; None for an empty line."""
+    """(place, gold) of a file of gold SQL; None for an empty line."""
     if _first_character(path) == "[":
         return [
             (at, parsed(Gold, value, at)) for at, value in _numbered(path, read_json(path), "entry")

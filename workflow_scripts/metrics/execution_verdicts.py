@@ -120,7 +120,7 @@ def _executed(cases: list[Case], sandbox: CachedSandbox, repeat: int) -> list[_E
 
 
 def _results(cases: list[Case], sandbox: CachedSandbox) -> tuple[list[Result], list[Result]]:
-    """(of the golds, of the predictions); a prediction that is the gold is not run again."""
+    """Execute gold SQL, then predictions; one that equals its gold is not run again."""
     golds = sandbox.map(Job(case.database, case.gold) for case in cases)
     jobs = (
         Job(case.database, case.gold)

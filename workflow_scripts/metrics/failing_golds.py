@@ -10,7 +10,7 @@ SHOWN = 5  # reasons
 def failing_golds(verdicts: Iterable[Any]) -> dict[str, Any]:
     """Count what has `verdict` and `error`.
 
-    {"count", "share" of the golds that were to be run, "reasons": reason -> count}.
+    {"count", "share" of the gold SQL that was to be run, "reasons": reason -> count}.
     """
     tried = [verdict for verdict in verdicts if verdict.verdict != "not linked"]
     reasons = Counter(each.error for each in tried if each.verdict == "gold fails")

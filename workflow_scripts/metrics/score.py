@@ -10,8 +10,8 @@ that holds it somewhere; with --strict it has to stand in a closed fence, as the
 its models. docs/scoring.md says what is taken for SQL, and how BIRD and Spider differ.
 
 A prediction may take 300 million steps of SQLite, or 100 times those of its gold, and --seconds of
-processor time, so a busy machine changes no verdict. The exit status is 1 when more golds than
---max-failing-golds can't be run.
+processor time, so a busy machine changes no verdict. The exit status is 1 when more gold SQL than
+--max-failing-golds fails.
 """
 
 import sys
@@ -112,9 +112,9 @@ def score(
     seconds: Annotated[float, Option("processor time of a query, in full")] = Limits.seconds,
     repeat: Annotated[int, Option("timed runs for VES; 0: none")] = REPEAT,
     workers: Annotated[int | None, Option("queries that are executed at a time")] = None,
-    max_failing_golds: Annotated[float, Option("share of golds that may fail")] = 0.01,
+    max_failing_golds: Annotated[float, Option("share of gold SQL that may fail")] = 0.01,
 ) -> int:
-    """Returns 1 when too many golds fail."""
+    """Return 1 when too much gold SQL fails."""
     check_share("--max-failing-golds", max_failing_golds)
     placed = read_predictions(predictions, gold)
     lines, cases = [line for _, line in placed], cases_of(placed, databases, strict)

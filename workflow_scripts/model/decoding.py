@@ -68,7 +68,7 @@ def generate(
 
 
 class Asked(NamedTuple):
-    """A source, and what its answer is held to."""
+    """A source, and the constraint on its answer."""
 
     source: tuple[int, ...]
     beginning: tuple[int, ...]

@@ -67,7 +67,7 @@ def choose_device(wanted: str, precision: str, threads: int = 1) -> DeviceFacts:
 def keep_freed_memory() -> None:
     """Let glibc keep the memory of freed tensors for the next ones.
 
-    By itself it gives blocks above 32 MiB back at once, and the kernel clears them anew at every
+    By itself it gives blocks above 32 MiB back at once, and the kernel clears them again at every
     step: up to a quarter of the time of one. Elsewhere than on Linux nothing changes.
     """
     trim, mmap = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h

@@ -10,7 +10,7 @@ from workflow_scripts.text.architecture import architecture_of, model_config
 from workflow_scripts.text.tokenizers import added_tokens, embedding_rows_needed
 
 # Standard deviation of the noise on added embeddings, as a share of the embedding's own; with less,
-# tokens that start from the same embedding are told apart late.
+# tokens that start from the same embedding are distinguished late.
 ADDED_TOKEN_NOISE = 0.5
 
 

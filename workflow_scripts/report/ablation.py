@@ -46,7 +46,7 @@ class Variant:
     reach: float | None = None
 
     @property
-    def mends(self) -> Artefact | None:
+    def artefact(self) -> Artefact | None:
         return repairs().get(self.change) if self.sign in "+-" else None
 
     @property
@@ -55,7 +55,7 @@ class Variant:
             return self.end
         sign = {"+": "+ ", "-": "\N{MINUS SIGN} ", "~": ""}[self.sign]
         words = self.change.replace("_", " ")
-        words = f"{self.mends.repair.words} ({self.mends.id})" if self.mends else words
+        words = f"{self.artefact.repair.words} ({self.artefact.id})" if self.artefact else words
         if self.reach is None:
             return sign + words
         longer = f"{self.reach:.1%} are" if self.reach else "none is"
@@ -106,8 +106,8 @@ def effects_of(
     """ablation.csv: one row per variant, metric and split that has values.
 
     `effect` is the variant minus its end, `change` what they differ in ("+tokenizer": a repair
-    added, "-tokenizer": taken back, "~untrained_base": a control), `artefact` what a repair mends,
-    `at_most`, of exact match, the highest that any model could reach on these rows.
+    added, "-tokenizer": taken back, "~untrained_base": a control), `artefact` what a repair
+    removes, `at_most`, of exact match, the highest that any model could reach on these rows.
     """
     lines = []
     for split in TEST_SPLITS:
@@ -152,7 +152,7 @@ def _line(
         "recipe": variant.recipe,
         "end": variant.end,
         "change": f"{variant.sign}{variant.change}" or None,
-        "artefact": variant.mends.id if variant.mends else None,
+        "artefact": variant.artefact.id if variant.artefact else None,
         **{"split": split, "metric": metric, "n": n},
         **dict(zip(("value", "low", "high"), mean, strict=True)),
     }

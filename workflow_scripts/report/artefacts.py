@@ -31,7 +31,7 @@ class Artefact(Artifact):
     happened: str
     follows: str = ""
     setting: str
-    mended_in: Literal["as_written", "repaired"] | None = None
+    repaired_in: Literal["as_written", "repaired"] | None = None
     repair: Repair | None = None
     claims: list[str] = Field(default_factory=list)
 
@@ -51,11 +51,11 @@ def suspects(claim: str) -> list[str]:
     return [name for name, each in artefacts().items() if claim in each.claims]
 
 
-def mended_in(column: str) -> list[str]:
+def repaired_in(column: str) -> list[str]:
     """The artefacts that this column of the claims is the first to be rid of."""
-    return [name for name, each in artefacts().items() if each.mended_in == column]
+    return [name for name, each in artefacts().items() if each.repaired_in == column]
 
 
 def repairs() -> dict[str, Artefact]:
-    """Name of a repair in the configuration's ablation -> the artefact that it mends."""
+    """Name of a repair in the configuration's ablation -> the artefact that it removes."""
     return {each.repair.name: each for each in artefacts().values() if each.repair}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.shipped import Shipped
-from workflow_scripts.report.artefacts import artefacts, mended_in
+from workflow_scripts.report.artefacts import artefacts, repaired_in
 from workflow_scripts.report.claims.evidence import OPEN
 from workflow_scripts.report.claims.verdict import (
     ARTEFACT,
@@ -62,8 +62,8 @@ def cards(
         column = columns.get(recipe)
         words = DESCRIPTIONS.get(column, "A recipe of this configuration.")
         if column == "repaired":
-            mended = ", ".join(mended_in(column))
-            words = f"As written, with the handling of text repaired ({mended})."
+            removed = ", ".join(repaired_in(column))
+            words = f"As written, with the handling of text repaired ({removed})."
         audit = audits[recipe]
         shown = (
             f"The model is shown the question of {audit.question_kept:,} of {audit.rows:,} rows."
@@ -134,8 +134,10 @@ def effect_table(effects: pd.DataFrame) -> dict[str, Any]:
     metrics = [metric for metric in EFFECTS if (own.metric == metric).any()]
     lines = []
     for recipe, rows in own.groupby("recipe", sort=False):
-        mends = rows.artefact.iloc[0]
-        named = f"{mends} {artefacts()[mends].title.lower()}" if isinstance(mends, str) else ""
+        artefact = rows.artefact.iloc[0]
+        named = (
+            f"{artefact} {artefacts()[artefact].title.lower()}" if isinstance(artefact, str) else ""
+        )
         by_metric = rows.set_index("metric").reindex(metrics)
         values = [interval(line.value, line.low, line.high) for line in by_metric.itertuples()]
         lines.append((recipe, named, values))

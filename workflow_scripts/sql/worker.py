@@ -119,7 +119,7 @@ def address(path: str) -> str:
     """The URI that opens a database for reading and leaves no file beside it.
 
     A database in WAL mode whose log is gone can't be opened read-only in a folder that is not
-    writable, unless SQLite is told that nobody will change it (`immutable`).
+    writable, unless SQLite may assume that nobody will change it (`immutable`).
     """
     file = Path(path)
     found = file.stat()

@@ -32,7 +32,7 @@ from workflow_scripts.text.tokenizers import embedding_rows_needed
 
 
 class RowFile:
-    """The rows of a file, read anew at each iteration.
+    """The rows of a file, read again at each iteration.
 
     Lines that cannot be read are skipped; `unreadable` holds "line N: why" of each after an
     iteration. Raises EssenceError when the file is missing or no Parquet file of rows.

@@ -32,7 +32,7 @@ class ModelInput:
     """An encoder-decoder reads the source and writes the target, each with its special tokens.
 
     source_room: tokens of a source's own that are read at most; around_source: tokens that come to
-    them. Likewise of targets; `around_target` is the end token, and what else the tokenizer adds.
+    them. The same for targets; `around_target` is the end token, and what else the tokenizer adds.
     """
 
     padding_side = "right"  # of sources in a batch
@@ -125,7 +125,7 @@ class CausalInput(ModelInput):
             )
         except Exception as error:  # a template is a program: it may raise anything
             raise EssenceError(
-                f"the tokenizer's chat template cannot be used ({error}). Mend it in "
+                f"the tokenizer's chat template cannot be used ({error}). Repair it in "
                 "tokenizer_config.json of model.base, or take it out."
             ) from error
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.report.artefacts import mended_in, suspects
+from workflow_scripts.report.artefacts import repaired_in, suspects
 from workflow_scripts.report.claims.evidence import (
     COLUMNS,
     FAILS,
@@ -103,8 +103,8 @@ def judge_claim(
     if as_run == as_written == NOT_MEASURED:
         return Verdict(NOT_TESTABLE, f"needs {SEVERAL_SEEDS}", remarks=against)
     possible = suspects(name)
-    of_procedure = tuple(each for each in possible if each in mended_in("as_written"))
-    of_text = tuple(each for each in possible if each in mended_in("repaired"))
+    of_procedure = tuple(each for each in possible if each in repaired_in("as_written"))
+    of_text = tuple(each for each in possible if each in repaired_in("repaired"))
     sufficient = _sufficient(of_text, entry, evidence)
     decisive = as_run if as_written == NOT_MEASURED else as_written
     if decisive == HOLDS:
