@@ -185,8 +185,8 @@ def test_tables_show_numbers_with_their_intervals(results):
         ("artefact", "artefact of A3: there as run", 'bad">artefact of A3<', " there as run"),
         ("not reproduced", "not reproduced; holds once repaired", 'bad">not reproduced<',
          " holds once repaired"),
-        ("reproduced (inside the interval over rows)",
-         "reproduced (inside the interval over rows)", 'good">reproduced (inside', ""),
+        ("reproduced", "reproduced: one more run gives 0.2", 'good">reproduced<',
+         " one more run gives 0.2"),
     ],
 )  # fmt: skip
 def test_a_verdict_is_a_tag_and_its_reasons(kind, verdict, tag, tail):

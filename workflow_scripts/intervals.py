@@ -10,7 +10,8 @@ no row ever will.
   rows are drawn with replacement, and the interval holds the middle of the resampled means. Where
   all rows have one value there is nothing to draw: rows with another value may be as frequent as
   Wilson's interval says of what was never seen, and these may have any value of the scale.
-- A mean over seeds has Student's t interval, and none where all seeds agree.
+- A mean over seeds has Student's t interval, and none where all seeds agree. A single run of
+  somebody else's is compared with Student's interval for one more value.
 
 Written with NumPy: `scipy.stats` has some of it and takes longer to import than a run to score.
 """
@@ -99,6 +100,16 @@ def mean_over_seeds(values: Sequence[float]) -> Interval:
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
     half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * math.sqrt(variance / count)
     return mean, mean - half, mean + half
+
+
+def one_more_seed(values: Sequence[float]) -> Interval:
+    """The mean, and where one more seed's value lies: Student's prediction interval.
+
+    The interval of a mean shrinks with every seed; another run strays as far from it as ever.
+    """
+    mean, low, high = mean_over_seeds(values)
+    wider = math.sqrt(len(values) + 1)
+    return mean, mean - (mean - low) * wider, mean + (high - mean) * wider
 
 
 def _over_rows(values: np.ndarray, least: float) -> Interval:

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import pandas as pd
 
-from workflow_scripts.intervals import mean_over_rows, mean_over_seeds
+from workflow_scripts.intervals import mean_over_rows, mean_over_seeds, one_more_seed
 
 # A model is judged on test rows of databases that its training rows are about too, of databases
 # that no run has seen, and of databases that another file of rows is about.
@@ -60,7 +60,25 @@ def mean_score(scores: pd.DataFrame) -> Mean | None:
     if not mean.has_interval and len(known):
         widest = known.loc[(known.high - known.low).idxmax()]
         low, high, over = float(widest.low), float(widest.high), "rows"
-    return Mean(mean.value, low, high, over, int(scores.n.min()))
+    rows = None if scores.n.isna().all() else int(scores.n.min())
+    return Mean(mean.value, low, high, over, rows)
+
+
+def one_more_run(scores: pd.DataFrame) -> Mean | None:
+    """The mean of one score per seed, with the interval in which one more run's score lies.
+
+    Where no two seeds differ it is made from the interval over rows: a run that is asked as many
+    other rows errs as much as this one, so the half-widths add as squares.
+    """
+    mean = mean_score(scores)
+    if mean is None or not mean.has_interval:
+        return mean
+    if mean.over == "rows":
+        ends = (mean.value + math.sqrt(2) * (end - mean.value) for end in (mean.low, mean.high))
+        low, high = (min(max(end, 0.0), 1.0) for end in ends)
+    else:
+        _, low, high = one_more_seed(scores.value.dropna().tolist())
+    return replace(mean, low=low, high=high)
 
 
 def means_over_seeds(scores: pd.DataFrame) -> pd.DataFrame:

@@ -222,7 +222,7 @@ def verdict_tag(line: pd.Series) -> Markup:
     head, _, tail = line.verdict.partition(": ") if ": " in line.verdict.split(";")[0] else (
         line.verdict.partition("; ")
     )  # fmt: skip
-    tag = html.tag(head, colours.get(line.kind.split(" (")[0], "unsure"))
+    tag = html.tag(head, colours.get(line.kind, "unsure"))
     return Markup("{} {}").format(tag, tail) if tail else tag
 
 

@@ -68,20 +68,21 @@ class Evidence:
         known = [each for each in names if (of_recipe.run == each).any()]
         return of_recipe[of_recipe.run == (known[0] if known else None)]
 
-    def score(
+    def seeds(
         self, recipe: str, name: str, metric: str, split: str = "val", task: str = "all"
-    ) -> Mean | None:
-        runs = self.named(recipe, name)
-        if runs.empty:
-            return None
-        own = self.scores[
+    ) -> pd.DataFrame:
+        """The rows of `scores` that hold one score of a run, one per seed."""
+        run = self.named(recipe, name).run
+        return self.scores[
             (self.scores.recipe == recipe)
-            & (self.scores.run == runs.run.iloc[0])
+            & self.scores.run.isin(run)
             & (self.scores.metric == metric)
             & (self.scores.split == split)
             & (self.scores.task == task)
         ]
-        return mean_score(own)
+
+    def score(self, *address: str) -> Mean | None:
+        return mean_score(self.seeds(*address))
 
     def over_rows(self, recipe: str, metric: str, split: str, task: str = "all") -> dict[str, Mean]:
         """Run of a recipe -> its mean over rows, where the metric was measured."""
@@ -126,12 +127,12 @@ def too_few(rows: int | None) -> str:
 
 
 def not_converged(runs: pd.DataFrame) -> str:
-    """The doubt where runs came to their limit of epochs before patience stopped them.
+    """What to say where runs came to their limit of epochs before patience stopped them.
 
-    Such a run says what its limit was worth, not what its settings are.
+    It leaves no claim open: the limit is part of the procedure that a claim is about.
     """
     running = int((~runs.stopped_early.astype(bool)).sum())
-    return f"{running} of {len(runs)} runs had not converged" if running else ""
+    return f"; {running} of {len(runs)} runs had not converged" if running else ""
 
 
 def doubted(outcome: Outcome, *doubts: str) -> Outcome:

@@ -1,7 +1,10 @@
 """The report's numbers, each beside what was measured here: its scores, its text, its data set."""
 
 import functools
+import math
 from collections.abc import Iterable, Iterator
+
+import pandas as pd
 
 from workflow_scripts.artifacts.published import PublishedRun
 from workflow_scripts.report.artefacts import suspects
@@ -16,7 +19,7 @@ from workflow_scripts.report.claims.verdict import (
     Verdict,
     line_of,
 )
-from workflow_scripts.report.means import Mean, over_seeds
+from workflow_scripts.report.means import Mean, mean_score, one_more_run
 
 # field of a published run -> (words, metric, split)
 SCORED = {
@@ -35,26 +38,31 @@ def judge_number(
     possible: Iterable[str],
     missing: list[str],
 ) -> Verdict:
-    """Reproduced where it lies inside the interval as run (else as written).
+    """Reproduced where it lies, as run (else as written), where one more run would.
 
-    `possible`: the artefacts that could have made the difference between these two.
+    `measured`: column -> `one_more_run`; `possible`: the artefacts that could have made the
+    difference between these two columns.
     """
     if missing:
         return Verdict(NOT_TESTABLE, f"needs {' and '.join(missing)}")
-    known = {column: mean for column, mean in measured.items() if mean and mean.has_interval}
+    known = {
+        column: mean
+        for column in ("as_run", "as_written")
+        if (mean := measured[column]) and mean.has_interval
+    }
     inside = {column: mean.low <= published <= mean.high for column, mean in known.items()}
     if not inside:
         return Verdict(NOT_TESTABLE, "an interval needs two seeds that differ")
     doubts = {column: doubt for column, mean in known.items() if (doubt := too_few(mean.rows))}
     if doubts:
-        column = next(each for each in ("as_written", *COLUMNS) if each in doubts)
+        column = "as_written" if "as_written" in doubts else "as_run"
         return Verdict(OPEN, f"{column.replace('_', ' ')} {doubts[column]}")
     possible = tuple(possible)
     if inside.get("as_run") and inside.get("as_written") is False and possible:
-        return Verdict(ARTEFACT, "inside the interval as run, not as written", possible)
-    if inside.get("as_run", inside.get("as_written")):
-        return Verdict(f"{REPRODUCED} (inside the interval over {known[next(iter(inside))].over})")
-    return Verdict(NOT_REPRODUCED)
+        return Verdict(ARTEFACT, "one more run may give it as run, not as written", possible)
+    decisive, mean = next(iter(known.items()))
+    expected = f"one more run gives {mean.low:.3f} to {mean.high:.3f} (95%, over {mean.over})"
+    return Verdict(REPRODUCED if inside[decisive] else NOT_REPRODUCED, expected)
 
 
 def number_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
@@ -64,21 +72,19 @@ def number_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
             value = getattr(run, key)
             if value is not None:
                 measured = evidence.by_column(
-                    functools.partial(evidence.score, name=name, metric=metric, split=split)
+                    functools.partial(evidence.seeds, name=name, metric=metric, split=split)
                 )
                 possible = _differing(run, metric == "eval_loss") or suspects(key)
                 yield _number_line(f"{name}: {words}", value, measured, possible, evidence)
 
-        def epochs(recipe: str, name: str = name) -> Mean | None:
-            return over_seeds(evidence.named(recipe, name).epochs_done.tolist())
+        def epochs(recipe: str, name: str = name) -> pd.DataFrame:
+            runs = evidence.named(recipe, name)
+            return runs[[]].assign(value=runs.epochs_done, low=math.nan, high=math.nan, n=pd.NA)
 
         measured = evidence.by_column(epochs)
-        line = _number_line(
+        yield _number_line(
             f"{name}: epochs done", run.epochs_done, measured, _differing(run, True), evidence
         )
-        yield line | {
-            column: f"{mean.value:g}" if mean else "" for column, mean in measured.items()
-        }
 
 
 def _differing(run: PublishedRun, is_a_loss: bool) -> list[str]:
@@ -90,12 +96,14 @@ def _differing(run: PublishedRun, is_a_loss: bool) -> list[str]:
 def _number_line(
     claim: str,
     published: float,
-    measured: dict[str, Mean | None],
+    measured: dict[str, pd.DataFrame],
     possible: Iterable[str],
     evidence: Evidence,
 ) -> dict[str, str]:
-    texts = {column: str(mean or "") for column, mean in measured.items()}
-    verdict = judge_number(published, measured, possible, evidence.missing)
+    """`measured`: column -> one score per seed."""
+    texts = {column: str(mean_score(seeds) or "") for column, seeds in measured.items()}
+    expected = {column: one_more_run(seeds) for column, seeds in measured.items()}
+    verdict = judge_number(published, expected, possible, evidence.missing)
     return line_of(NUMBERS, claim, f"{published:.4g}", texts, verdict)
 
 
@@ -105,7 +113,7 @@ def quoted_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
     for name, value in evidence.published.text.best_eval_loss.items():
         nearest = min(logged, key=lambda run: abs(logged[run] - value))
         measured = evidence.by_column(
-            functools.partial(evidence.score, name=name, metric="eval_loss")
+            functools.partial(evidence.seeds, name=name, metric="eval_loss")
         )
         words = f"{name}: evaluation loss given in the text (6)"
         line = _number_line(words, value, measured, suspects(OWN_LOG), evidence)

@@ -110,12 +110,10 @@ def _compare(
     entry: dict[str, Any],
     pairs: list[tuple[pd.Series, pd.Series]],
     words: str,
-    among: pd.DataFrame | None = None,
 ) -> Outcome:
     """The claim that a value is higher for the first runs of pairs of one seed.
 
-    `among`: more runs that must have converged. Pairs of one seed share their rows, so each seed
-    counts once, with its mean.
+    Pairs of one seed share their rows, so each seed counts once, with its mean.
     """
     value = functools.cache(lambda address: VALUES[entry["value"]](evidence, by_name[address]))
     by_name = {(run.run, run.seed): run for pair in pairs for run in pair}
@@ -129,11 +127,10 @@ def _compare(
     difference = over_seeds([fmean(each) for each in by_seed.values()])
     first, second = (fmean(both[side] for _, both in known) for side in (0, 1))
     words = words.format(first=first, second=second)
-    outcome = above(f"{words}: {difference}", difference, 0)
     runs = pd.DataFrame({(run.run, run.seed): run for pair, _ in known for run in pair}.values())
-    runs = runs if among is None else among
+    outcome = above(f"{words}: {difference}{not_converged(runs)}", difference, 0)
     rows = ROWS[entry.get("rows", "validation")]
-    return doubted(outcome, too_few(min(map(rows, _each(runs)))), not_converged(runs))
+    return doubted(outcome, too_few(min(map(rows, _each(runs)))))
 
 
 def _each(runs: pd.DataFrame) -> list[pd.Series]:
@@ -169,7 +166,7 @@ def compare_rates(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Out
 
 
 def compare_batches(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
-    """Judged where the runs had settled, and shown at equal epochs and at equal steps.
+    """Judged at the epochs that `at` names, and shown at equal epochs and at equal steps.
 
     Where these two have opposite signs, it is open.
     """
@@ -191,11 +188,11 @@ def compare_batches(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> O
     if entry["at"] not in shown:
         return NOTHING
     numbers = ", ".join(f"{mean} ({place})" for place, mean in shown.items())
-    text = f"{entry['words']}, mean of {len(pairs)} pairs: {numbers}"
     runs = pd.DataFrame({(run.run, run.seed): run for pair in pairs for run in pair}.values())
+    text = f"{entry['words']}, mean of {len(pairs)} pairs: {numbers}{not_converged(runs)}"
     outcome = above(text, shown[entry["at"]], 0)
     few = too_few(min(map(ROWS["validation"], _each(runs))))
-    return doubted(outcome, few, not_converged(runs), _opposed(shown))
+    return doubted(outcome, few, _opposed(shown))
 
 
 def _opposed(differences: dict[str, Mean]) -> str:
@@ -223,7 +220,7 @@ def compare_best(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outc
         f"{by_rouge.index(chosen) + 1} by ROUGE-L; eval loss, {rival} - this"
     )
     pairs = _pairs_of(evidence.named(recipe, rival), evidence.named(recipe, chosen))
-    return _compare(evidence, entry, pairs, words, among=grid)
+    return _compare(evidence, entry, pairs, words)
 
 
 def exact_match_is_zero(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
