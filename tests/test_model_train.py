@@ -76,8 +76,8 @@ def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, paddin
 
 
 @pytest.mark.parametrize(("dropout", "encoded"), [(0.0, 2), (0.1, 4)])
-def test_the_library_reads_equal_sources_once_where_nothing_is_dropped(dropout, encoded):
-    """As on a GPU; with the gradients of all rows one by one. Dropout would tell them apart."""
+def test_equal_sources_are_encoded_once_where_nothing_is_dropped(dropout, encoded):
+    """With the gradients of all rows one by one. Dropout would tell them apart."""
     config = T5Config(vocab_size=30, **tiny_model.SHAPE | {"dropout_rate": dropout})
     torch.manual_seed(1)
     model = T5ForConditionalGeneration(config).train()

@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy
 from transformers import PretrainedConfig
 from transformers.modeling_outputs import BaseModelOutput
 
-from workflow_scripts.model import packed
 from workflow_scripts.model.batches import IGNORED
 
 
@@ -20,9 +19,6 @@ def token_losses(
     autocast: Callable[[], AbstractContextManager],
 ) -> torch.Tensor:
     """The loss of each label, batch x longest target, 0 where it is ignored."""
-    if packed.suits(model):
-        with autocast():
-            return packed.token_losses(model, batch, IGNORED)
     labels = batch["labels"]
     logits = target_logits(model, batch, pad, autocast).float()
     losses = cross_entropy(
