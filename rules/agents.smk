@@ -11,8 +11,6 @@ AGENT_SPLITS = [
 AGENT_INPUTS = {
     **{split: [TEST_FILES[split]] * (split in AGENT_SPLITS) for split in TEST_SPLITS},
     "rows": "results/data/rows.parquet",
-    "links": "results/data/links.parquet",
-    "other_links": "results/data/other.links.parquet" if OTHER else [],
     "database_files": DATABASE_FILES + OTHER_DATABASE_FILES,
 }
 

@@ -155,6 +155,7 @@ rule fetch_base_model:
 rule read_rows:
     input:
         raw=RAW_ROWS or [],
+        database_files=DATABASE_FILES,
     output:
         rows="results/data/rows.parquet",
         summary="results/data/reading.json",
@@ -168,8 +169,9 @@ rule read_rows:
         "../envs/essence.yaml"
     params:
         max_quarantine=config["data"]["max_quarantine"],
+        databases=lambda wildcards: DATABASES,
     message:
-        "Reading and parsing {input}"
+        "Reading and linking {input.raw}"
     shell:
         stage_command("data.read")
 
@@ -179,6 +181,7 @@ if OTHER:
     use rule read_rows as read_other with:
         input:
             raw=OTHER["rows"],
+            database_files=OTHER_DATABASE_FILES,
         output:
             rows=TEST_FILES["other"],
             summary="results/data/other.reading.json",
@@ -187,6 +190,8 @@ if OTHER:
             quarantine="results/data/other.quarantine.jsonl",
         benchmark:
             "results/benchmarks/data/read_other.jsonl"
+        params:
+            databases=OTHER["databases"],
 
 
 rule profile_rows:

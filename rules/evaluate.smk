@@ -4,13 +4,11 @@
 #      the same of the ablation and of other models in results/ablation/ and results/models/.
 
 
-# Without databases no SQL is executed, and rows are not linked to any.
+# Without databases no SQL is executed.
 SCORED_WITH = {
     "rows": "results/data/rows.parquet",
-    "links": ["results/data/links.parquet"] * bool(DATABASES),
     "database_files": DATABASE_FILES,
     "other_rows": [TEST_FILES["other"]] * bool(OTHER),
-    "other_links": ["results/data/other.links.parquet"] * bool(OTHER),
     "other_files": OTHER_DATABASE_FILES,
 }
 
@@ -47,40 +45,6 @@ rule predict:
         "Answering with {wildcards.run} ({wildcards.recipe}, seed {wildcards.seed})"
     shell:
         stage_command("model.predict", warm=True)
-
-
-rule link_rows:
-    input:
-        rows="results/data/rows.parquet",
-        databases=DATABASE_FILES,
-    output:
-        links="results/data/links.parquet",
-        report="results/data/links.json",
-    log:
-        "logs/data/link_rows.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        databases=lambda wildcards: DATABASES,
-    message:
-        "Finding each row's database"
-    shell:
-        stage_command("data.link")
-
-
-if OTHER:
-
-    use rule link_rows as link_other with:
-        input:
-            rows=TEST_FILES["other"],
-            databases=OTHER_DATABASE_FILES,
-        output:
-            links="results/data/other.links.parquet",
-            report="results/data/other.links.json",
-        log:
-            "logs/data/link_other.log",
-        params:
-            databases=OTHER["databases"],
 
 
 # All runs at once; what was executed before is remembered in work/executed/.

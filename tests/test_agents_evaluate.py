@@ -13,7 +13,7 @@ from workflow_scripts.agents.setups import ALL, SETUPS
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import AgentOutcome, Link, Row
+from workflow_scripts.artifacts.tables import AgentOutcome, Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_json
@@ -68,18 +68,14 @@ def given(tmp_path):
         fields |= {"foreign_keys": schema.foreign_keys_text} | more
         source = to_source(render_prompt(Prompt(task, **fields)))
         rows.append(row_from({"idx": idx, "source": source, "target": answer}, idx))
+        rows[-1].database = None if question == "Unlinked?" else "shop"
     write_rows(tmp_path / "rows.parquet", Row, rows)
-    links = [
-        Link(row.idx, None if row.question == "Unlinked?" else "shop", "name", []) for row in rows
-    ]
-    write_rows(tmp_path / "links.parquet", Link, links)
     return {
         "settings": tiny_model.settings(),
         "model": tmp_path / "model",
         "loop": Loop(),
         "questions": 10,
         "rows": tmp_path / "rows.parquet",
-        "links": tmp_path / "links.parquet",
         "databases": tmp_path,
         "cache": tmp_path / "cache",
         "outcomes": tmp_path / "outcomes.parquet",

@@ -12,10 +12,9 @@ from shell import run_module
 
 from workflow_scripts.artifacts.data import BuiltCard, Reading
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import Prediction, Row, RowSubject
+from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.data.build import build
 from workflow_scripts.data.catalog import Catalog
-from workflow_scripts.data.link import link_rows
 from workflow_scripts.data.linking import STATED, Linker
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
@@ -96,10 +95,9 @@ def zoo(tmp_path):
 def test_every_row_is_read_and_linked_to_its_database(made):
     assert made.reading.quarantined == 0
     assert made.reading.tasks == made.card.rows
-    subjects = [RowSubject(*(getattr(r, f) for f in RowSubject.__slots__)) for r in made.rows]
     with Catalog(made.databases) as catalog:
-        links, _ = link_rows(subjects, Linker(subjects, catalog))
-    assert {link.how for link in links} == {STATED}
+        linker = Linker(made.rows, catalog)
+        assert {linker.link(row).how for row in made.rows} == {STATED}
 
 
 def test_each_question_is_kept_or_dropped_with_a_reason(made):

@@ -5,17 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sample_rows as made
 from shell import run_module
 
 from tools.linking_trial import trial
-from workflow_scripts.artifacts.data import Links
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import Link, RowSubject
+from workflow_scripts.artifacts.data import Reading
+from workflow_scripts.artifacts.parquet import read_rows
+from workflow_scripts.artifacts.tables import Row, RowSubject
 from workflow_scripts.data.catalog import Catalog
-from workflow_scripts.data.link import link_rows
-from workflow_scripts.data.linking import Linker
+from workflow_scripts.data.linking import Link, Linker
 from workflow_scripts.data.rows import row_from
-from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl
 
 DATABASES = {
@@ -58,7 +57,7 @@ def row(idx: int, text: str, db_id: str | None = None, question: str = "", task=
 
 
 def linked(rows, catalog):
-    return link_rows(rows, Linker(rows, catalog))
+    return list(map(Linker(rows, catalog).link, rows))
 
 
 ZOO = schema("animal", "name", "kind, kind. Value examples: ['lion', 'cat'].")
@@ -69,24 +68,24 @@ SHELTER_AGE = schema("animal", "name", "age, age. Value examples: [3, 4.5].")
 @pytest.mark.parametrize(
     "subject, expected",
     [
-        (row(1, ZOO, "zoo"), Link(1, "zoo", "stated", ["zoo"])),
-        (row(1, SHELTER_AGE, "zoo"), Link(1, None, "conflict", ["zoo"])),  # no such column
-        (row(1, SHELTER, "zoo"), Link(1, None, "conflict", ["zoo"])),  # no such value
-        (row(1, ZOO, "circus"), Link(1, None, "no file", ["circus"])),
-        (row(1, SHELTER_AGE), Link(1, "shelter", "schema", ["shelter"])),
-        (row(1, SHELTER), Link(1, "shelter", "values", ["shelter", "zoo"])),
-        (row(1, schema("animal", "name")), Link(1, None, "ambiguous", ["shelter", "zoo"])),
+        (row(1, ZOO, "zoo"), Link("zoo", "stated", ["zoo"])),
+        (row(1, SHELTER_AGE, "zoo"), Link(None, "conflict", ["zoo"])),  # no such column
+        (row(1, SHELTER, "zoo"), Link(None, "conflict", ["zoo"])),  # no such value
+        (row(1, ZOO, "circus"), Link(None, "no file", ["circus"])),
+        (row(1, SHELTER_AGE), Link("shelter", "schema", ["shelter"])),
+        (row(1, SHELTER), Link("shelter", "values", ["shelter", "zoo"])),
+        (row(1, schema("animal", "name")), Link(None, "ambiguous", ["shelter", "zoo"])),
         (row(1, schema("ANIMAL", "Name", "AGE, a. Value examples: [3]."), question="x"),
-         Link(1, "shelter", "schema", ["shelter"])),
-        (row(1, schema("account", "owner")), Link(1, None, "weak", ["bank"])),
+         Link("shelter", "schema", ["shelter"])),
+        (row(1, schema("account", "owner")), Link(None, "weak", ["bank"])),
         (row(1, schema("account", "owner, o. Value examples: ['Ann'].")),
-         Link(1, None, "conflict", ["bank"])),
-        (row(1, schema("planet", "name")), Link(1, None, "none", [])),
-        (row(1, "not a schema"), Link(1, None, "none", [])),
+         Link(None, "conflict", ["bank"])),
+        (row(1, schema("planet", "name")), Link(None, "none", [])),
+        (row(1, "not a schema"), Link(None, "none", [])),
     ],
 )  # fmt: skip
 def test_each_way_of_linking(catalog, subject, expected):
-    assert linked([subject], catalog)[0] == [expected]
+    assert linked([subject], catalog) == [expected]
 
 
 def test_same_question_as_a_row_that_states_it(catalog):
@@ -97,8 +96,8 @@ def test_same_question_as_a_row_that_states_it(catalog):
         row(4, ZOO, "circus", "Which one roars?", "Selector"),
         row(5, ZOO, None, "Which one roars?"),  # the circus, of which there is no file
     ]
-    links, _ = linked(rows, catalog)
-    assert [(link.db_id, link.how) for link in links] == [
+    links = linked(rows, catalog)
+    assert [(link.database, link.how) for link in links] == [
         ("zoo", "stated"), ("zoo", "question"), ("shelter", "schema"),
         (None, "no file"), (None, "no file"),
     ]  # fmt: skip
@@ -108,7 +107,7 @@ def test_a_database_that_is_not_here_keeps_its_rows(catalog):
     """Its schema is known from the rows that state it, so a look-alike is not taken for it."""
     rows = [row(1, schema("account", "owner", "amount", "bic"), "other_bank", task="Selector")]
     rows.append(row(2, schema("account", "owner, o. Value examples: ['Ann'].")))
-    assert linked(rows, catalog)[0][1] == Link(2, None, "ambiguous", ["bank", "other_bank"])
+    assert linked(rows, catalog)[1] == Link(None, "ambiguous", ["bank", "other_bank"])
 
 
 def test_one_question_of_two_databases_is_decided_by_schema(catalog):
@@ -118,14 +117,11 @@ def test_one_question_of_two_databases_is_decided_by_schema(catalog):
         row(3, SHELTER, None, "How many?"),
         row(4, schema("animal", "name"), None, "How many?"),
     ]
-    links, report = linked(rows, catalog)
-    assert [(link.db_id, link.how) for link in links[2:]] == [
+    links = linked(rows, catalog)
+    assert [(link.database, link.how) for link in links[2:]] == [
         ("shelter", "values"),
         (None, "ambiguous"),
     ]
-    assert report.questions_of_several_databases == 1 and report.ambiguous == [4]
-    assert report.tasks["all"].coverage == 0.75
-    assert report.tasks["Decomposer"].how == {"ambiguous": 1, "values": 1}
 
 
 def test_precision_and_recall_on_real_databases(real_databases):
@@ -143,37 +139,41 @@ def test_precision_and_recall_on_the_twin(twin):
     truth = {t["idx"]: t["db_id"] for t in read_jsonl(twin / "truth.jsonl")}
     rows = [row_from(record, at) for at, record in enumerate(read_jsonl(twin / "rows.jsonl"), 1)]
     with Catalog(twin / "databases") as catalog:
-        links, _ = linked(rows, catalog)
-        hidden, _ = linked([replace(row, db_id=None) for row in rows], catalog)
+        links = linked(rows, catalog)
+        hidden = linked([replace(row, db_id=None) for row in rows], catalog)
     for found, recall in ((links, 0.99), (hidden, 0.95)):
-        made = [link for link in found if link.db_id]
-        right = sum(link.db_id == truth[link.idx] for link in made)
-        assert right >= 0.99 * len(made)
+        known = [
+            (row.idx, link.database) for row, link in zip(rows, found, strict=True) if link.database
+        ]
+        right = sum(database == truth[idx] for idx, database in known)
+        assert right >= 0.99 * len(known)
         assert right >= recall * len(rows)
 
 
-def test_command_line_and_bad_files(folder, tmp_path):
-    table = tmp_path / "rows.parquet"
-    write_rows(table, RowSubject, [row(1, ZOO, "zoo"), row(2, SHELTER)])
+def test_reading_links_each_row_and_says_how(folder, tmp_path):
+    """Farm 1 is known by its rows alone; the same bytes come again."""
+    made.write(
+        tmp_path / "raw.jsonl", [made.raw(1, "Selector", 1, 1), made.raw(2, "Decomposer", 1, 1)]
+    )
 
-    def run(rows, databases):
-        out, report = tmp_path / "links.parquet", tmp_path / "links.json"
-        given = ["--rows", rows, "--databases", databases, "--links", out, "--report", report]
-        return run_module("workflow_scripts.data.link", *given)
+    def read(databases=None):
+        given = [
+            "--raw",
+            tmp_path / "raw.jsonl",
+            *(["--databases", databases] if databases else []),
+        ]
+        for name in ("rows", "quarantine", "summary"):
+            given += [f"--{name}", tmp_path / name]
+        done = run_module("workflow_scripts.data.read", *given)
+        return done.stderr or [(row.database, row.how) for row in read_rows(Row, tmp_path / "rows")]
 
-    done = run(table, folder)
-    assert done.returncode == 0, done.stderr
-    links = read_rows(Link, tmp_path / "links.parquet")
-    assert [(link.idx, link.db_id, link.how) for link in links] == [
-        (1, "zoo", "stated"),
-        (2, "shelter", "values"),
-    ]
-    first = (tmp_path / "links.parquet").read_bytes()
-    run(table, folder)
-    assert (tmp_path / "links.parquet").read_bytes() == first
-    assert Links.read(tmp_path / "links.json").tasks["all"].linked == 2
-    assert "no such folder" in run(table, tmp_path / "gone").stderr
-    assert "gone.parquet" in run(tmp_path / "gone.parquet", folder).stderr
+    assert read() == [("farm_1", "stated"), ("farm_1", "question")]
+    first = (tmp_path / "rows").read_bytes()
+    assert read() and (tmp_path / "rows").read_bytes() == first
+    assert read(folder) == [(None, "no file"), (None, "no file")]
+    assert Reading.read(tmp_path / "summary").linked["Decomposer"] == {"no file": 1}
+    assert read_rows(Row, tmp_path / "rows")[1].candidates == ["farm_1"]
+    assert "no such folder of databases" in read(tmp_path / "gone")
     (folder / "zoo/zoo.sqlite").write_bytes(b"oops" * 999)
-    with pytest.raises(EssenceError, match=r"zoo\.sqlite: not a readable SQLite database"):
-        Catalog(folder)
+    assert "zoo.sqlite: not a readable SQLite database" in read(folder)
+    assert not list(tmp_path.glob(".*")), "what reading keeps beside the rows for a while is gone"

@@ -5,6 +5,7 @@ import math
 import random
 from collections import Counter
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import sample_rows as made
@@ -19,10 +20,9 @@ from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.config import runs_of, sample_settings
 from workflow_scripts.config_check import checked
 from workflow_scripts.data import linking, sampling
-from workflow_scripts.data.cards import DATABASE_FOUND
 from workflow_scripts.data.draw_sample import draw_sample
 from workflow_scripts.data.draw_test import draw_test
-from workflow_scripts.data.groups import comparable_text, group_rows, text_key
+from workflow_scripts.data.groups import comparable_text, group_rows
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.pool import copy_rows, load_pool
 from workflow_scripts.data.read import read
@@ -146,7 +146,7 @@ def test_every_row_has_the_same_chance(pool):
     for number in range(60):
         settings = SampleSettings(sampling="natural", rows=600, draw=number)
         times.update(sampling.choose_sample(pool, set(), settings))
-    mean = 60 * 600 / len(pool.task)  # 15
+    mean = 60 * 600 / len(pool)  # 15
     assert abs(sum(times[idx] for idx in range(0, 1200)) / 1200 - mean) < 1
     assert max(times.values()) < 32
 
@@ -259,8 +259,8 @@ def test_rows_set_aside_are_not_drawn_though_they_are_no_test_rows(pool):
     test = sampling.choose_test(pool, {"Selector": 10}, 3)
     aside = sampling.reserved(pool, test)
     assert len(aside) > 2 * len(test) - 1
-    everything = SampleSettings(sampling="natural", rows=len(pool.task) - len(aside))
-    assert sampling.choose_sample(pool, aside, everything) == set(pool.task) - aside
+    everything = SampleSettings(sampling="natural", rows=len(pool) - len(aside))
+    assert sampling.choose_sample(pool, aside, everything) == set(pool.index) - aside
 
 
 def test_a_group_split_keeps_questions_and_sql_on_one_side(drawn):
@@ -279,7 +279,7 @@ def test_a_database_split_keeps_each_database_on_one_side(drawn):
     assert not farms[0] & farms[1]
     assert len(farms[0] | farms[1]) == 16
     assert 0.12 < len(val) / 1011 < 0.28
-    assert set(card.database_found.values()) == {960, 1440, 0}
+    assert card.database_found == {"question": 1440, "stated": 960}
 
 
 def test_of_two_databases_one_is_held_out(tmp_path):
@@ -302,11 +302,10 @@ def test_one_database_cannot_be_split(tmp_path):
 def test_rows_join_through_questions_and_through_sql():
     questions = ["Who?", "who? ", "When?", "Where?", "", "", None]
     sql = [None, "SELECT 1", "select  1;", "SELECT 2", "SELECT 3", "", None]
-    keys = list(map(text_key, questions)), list(map(text_key, sql))
-    assert group_rows(range(10, 17), *keys) == [10, 10, 10, 13, 14, 15, 16]
-    assert group_rows([16, 12, 11, 10], ["a", "When?", "b", "Who?"], ["x", "y", "y", "x"]) == [
-        10, 11, 11, 10,
-    ]  # fmt: skip
+    keys = {"question": map(comparable_text, questions), "sql": map(comparable_text, sql)}
+    assert list(group_rows(pd.DataFrame(keys, range(10, 17)))) == [10, 10, 10, 13, 14, 15, 16]
+    keys = {"question": ["a", "When?", "b", "Who?"], "sql": ["x", "y", "y", "x"]}
+    assert list(group_rows(pd.DataFrame(keys, [16, 12, 11, 10]))) == [10, 11, 11, 10]
     assert comparable_text(" SELECT\n 1 ; ") == "select 1"
 
 
@@ -330,7 +329,7 @@ def test_databases_are_found_by_question_then_by_schema_else_said_to_be_unknown(
         (None, "Who?", strange),
     )
     links = list(map(Linker(rows).link, rows))
-    assert [(link.db_id, link.how) for link in links] == [
+    assert [(link.database, link.how) for link in links] == [
         ("farm_1", linking.STATED),
         ("farm_2", linking.STATED),
         ("farm_1", linking.QUESTION),
@@ -344,7 +343,7 @@ def test_a_schema_that_fits_two_databases_is_not_guessed():
     schema = render_schema(made.tables(1))
     rows = subjects(("farm_1", "a", schema), ("farm_copy", "b", schema), (None, "c", schema))
     link = Linker(rows).link(rows[2])
-    assert (link.db_id, link.how) == (None, linking.AMBIGUOUS)
+    assert (link.database, link.how) == (None, linking.AMBIGUOUS)
     assert link.candidates == ["farm_1", "farm_copy"]
 
 
@@ -442,7 +441,7 @@ def test_files_that_are_no_rows_are_refused(tmp_path, rows_path):
     with pytest.raises(EssenceError, match="not a Parquet file"):
         load_pool(tmp_path / "text")
     write_parquet(tmp_path / "few", pq.read_table(rows_path, columns=["idx", "task"]))
-    with pytest.raises(EssenceError, match="the column db_id is missing; make the file again"):
+    with pytest.raises(EssenceError, match="the column question is missing; make the file again"):
         load_pool(tmp_path / "few")
 
 
@@ -455,10 +454,10 @@ def test_rows_without_a_database_are_said(tmp_path, capsys):
     path = made.rows_parquet(tmp_path, [made.raw(n, "Decomposer", n % 3, n) for n in range(30)])
     settings = SampleSettings(sampling="natural", rows=20, split="database")
     draw_sample(path, *(tmp_path / part for part in ("train", "val", "card")), settings=settings)
-    assert "30 rows have no database that could be found" in capsys.readouterr().out
+    assert "30 rows have no database that is known by name" in capsys.readouterr().out
     card = SampleCard.read(tmp_path / "card")
     assert card.shared["train_val"].databases == 0
-    assert card.database_found[DATABASE_FOUND[None]] == 30
+    assert card.database_unknown == 30
 
 
 def test_the_two_commands(rows_path, tmp_path):

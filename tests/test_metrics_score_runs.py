@@ -11,7 +11,7 @@ import report_files as made
 
 from workflow_scripts import tables
 from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Link, Row
+from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
 from workflow_scripts.metrics.execution_verdicts import METRICS
@@ -29,10 +29,12 @@ NOBODY = "SELECT name FROM item WHERE price > 99"
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"
 
 
-def row(idx, task, answer, gold_sql=None, question=None, old_sql=None) -> Row:
+def row(
+    idx, task, answer, gold_sql=None, question=None, old_sql=None, database="shop", how="schema"
+) -> Row:
     return Row(
         idx, idx + 1, task, "shop" if task == "Selector" else None, question or f"Question {idx}?",
-        None, SCHEMA, "", old_sql, None, None, gold_sql, "source", answer,
+        None, SCHEMA, "", old_sql, None, None, gold_sql, "source", answer, database, how,
     )  # fmt: skip
 
 
@@ -42,11 +44,9 @@ ROWS = [
     row(1, "Decomposer", render_decomposer([("?", GOLD)]), GOLD, "Which are dear?"),
     row(2, "Refiner", render_refiner(GOLD), GOLD, old_sql="SELECT nam FROM item"),
     row(3, "Decomposer", render_decomposer([("?", NOBODY)]), NOBODY),
-    row(4, "Decomposer", render_decomposer([("?", GOLD)]), GOLD),  # not linked
-    row(5, "Selector", SELECTION),
+    row(4, "Decomposer", render_decomposer([("?", GOLD)]), GOLD, database=None, how="ambiguous"),
+    row(5, "Selector", SELECTION, database=None, how="ambiguous"),
 ]
-LINKS = [Link(row.idx, "shop", "schema", ["shop"]) for row in ROWS[:4]]
-LINKS += [Link(idx, None, "ambiguous", ["shop", "market"]) for idx in (4, 5)]
 
 
 @pytest.fixture
@@ -59,7 +59,6 @@ def folder(tmp_path) -> Path:
     connection.commit()
     connection.close()
     write_rows(tmp_path / "rows.parquet", Row, ROWS)
-    write_rows(tmp_path / "links.parquet", Link, LINKS)
     return tmp_path
 
 
@@ -82,7 +81,7 @@ def run_stage(
     write_rows(run / "predictions.parquet", BoundedPrediction, answered)
     score_runs(
         [run], folder / "rows.parquet", folder / "answers.parquet", folder / "scores.parquet",
-        [folder / "rows.parquet"], folder / "links.parquet", folder / "databases",
+        [folder / "rows.parquet"], folder / "databases",
         cache=folder / "cache", seconds=0.5, repeat=repeat, **other,
     )  # fmt: skip
 
@@ -160,12 +159,12 @@ def test_without_databases_no_accuracy_of_an_earlier_run_stays(folder):
 def test_tables_that_do_not_fit_together(folder):
     with pytest.raises(EssenceError, match="row idx 99"):
         run_stage(folder, [dataclasses.replace(predictions({})[0], idx=99)])
-    gone = [dataclasses.replace(link, db_id="gone") for link in LINKS]
-    write_rows(folder / "links.parquet", Link, gone)
+    gone = [dataclasses.replace(row, database="gone") for row in ROWS]
+    write_rows(folder / "rows.parquet", Row, gone)
     with pytest.raises(EssenceError, match="unknown db_id 'gone'"):
         run_stage(folder, predictions({}))
-    (folder / "links.parquet").write_bytes(b"no table")
-    with pytest.raises(EssenceError, match=r"links\.parquet"):
+    (folder / "rows.parquet").write_bytes(b"no table")
+    with pytest.raises(EssenceError, match=r"rows\.parquet"):
         run_stage(folder, predictions({}))
     with pytest.raises(EssenceError, match="no answers in it"):
         run_stage(folder, [])
@@ -180,18 +179,18 @@ def test_rows_of_another_file_are_judged_on_their_own_databases(folder):
         connection.execute("CREATE TABLE pencil (hard TEXT)")
         connection.execute("INSERT INTO pencil VALUES ('2B')")
     gold = "SELECT hard FROM pencil"
-    other = row(1, "Decomposer", render_decomposer([("?", gold)]), gold, "How hard?")
+    other = row(
+        1, "Decomposer", render_decomposer([("?", gold)]), gold, "How hard?", database="desk"
+    )
     other.schema = "# Table: pencil\n[\n  (hard, hard.)\n]"
     write_rows(mine / "rows.parquet", Row, [other])
-    write_rows(mine / "links.parquet", Link, [Link(1, "desk", "schema", ["desk"])])
     own = predictions({1: render_decomposer([("?", "SELECT 0")])})
     asked = dataclasses.replace(own[1], split="other", question="How hard?", gold=other.target)
     answered = [*own, dataclasses.replace(asked, prediction=other.target)]
     with pytest.raises(EssenceError, match="have the split other: give --other-rows"):
         run_stage(folder, answered)
     run_stage(
-        folder, answered, other_rows=mine / "rows.parquet", other_links=mine / "links.parquet",
-        other_databases=mine / "databases",
+        folder, answered, other_rows=mine / "rows.parquet", other_databases=mine / "databases",
     )  # fmt: skip
     scores = read(folder)
     assert scores["other", "Decomposer", "execution_accuracy"].value == 1

@@ -66,7 +66,7 @@ def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, An
     """
     rows = list(trial_rows(catalog, kind, each, seed))
     linker = Linker([], catalog)
-    found = [(linker.link(row).db_id, true) for true, row in rows]
+    found = [(linker.link(row).database, true) for true, row in rows]
     links = sum(db_id is not None for db_id, _ in found)
     right = sum(db_id == true for db_id, true in found)
     away = [Linker([], without(catalog, true)).link(row) for true, row in rows]
@@ -76,7 +76,7 @@ def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, An
         "right": right,
         "precision": right / links if links else None,
         "recall": right / len(rows),
-        "links_without_the_true_database": sum(link.db_id is not None for link in away),
+        "links_without_the_true_database": sum(link.database is not None for link in away),
     }
 
 

@@ -19,7 +19,7 @@ from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.base import write_lines
 from workflow_scripts.artifacts.parquet import iter_rows, read_rows, write_rows
 from workflow_scripts.artifacts.settings import Endpoint, Settings
-from workflow_scripts.artifacts.tables import AgentOutcome, Link, Row
+from workflow_scripts.artifacts.tables import AgentOutcome, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.metrics.execution_verdicts import Case, Verdict, verdicts_on
 from workflow_scripts.sql.cache import CachedSandbox
@@ -56,15 +56,13 @@ class Remembering:
         return [self.known[pair] for pair in asked]
 
 
-def questions_of(
-    split: str, rows: list[Row], links: dict[int, Link], schemas: "Schemas", most: int
-) -> list[Asked]:
+def questions_of(split: str, rows: list[Row], schemas: "Schemas", most: int) -> list[Asked]:
     """At most so many of each task that writes SQL, spread evenly over the rows."""
     asked = []
     for task in dict.fromkeys(setup.task for setup in SETUPS):
-        linked = [row for row in rows if row.task == task and links[row.idx].db_id]
+        linked = [row for row in rows if row.task == task and row.database]
         for row in linked[:: -(-len(linked) // most) or 1]:
-            database, schema = schemas.of(links[row.idx].db_id)
+            database, schema = schemas.of(row.database)
             question = Question(database, schema, row.question, row.evidence or "")
             asked.append(Asked(split, row, question))
     return asked
@@ -77,13 +75,12 @@ class Schemas:
     such a row is described from its file.
     """
 
-    def __init__(self, folder: Path, rows: Path, links: dict[int, Link]):
+    def __init__(self, folder: Path, rows: Path):
         self.folder = folder
         self.known: dict[str, Schema] = {}
         for row in iter_rows(Row, rows):
-            name = links[row.idx].db_id
-            if row.task == "Selector" and name and name not in self.known:
-                self.known[name] = Schema.parsed(row.schema, row.foreign_keys or "")
+            if row.task == "Selector" and row.database and row.database not in self.known:
+                self.known[row.database] = Schema.parsed(row.schema, row.foreign_keys or "")
 
     def of(self, name: str) -> tuple[Path, Schema]:
         """(file, schema) of a database. Raises EssenceError when it is missing or unreadable."""
@@ -146,7 +143,6 @@ def evaluate(
     loop: Annotated[Loop, Setting("how the agents work together, as JSON")],
     questions: Annotated[int, Setting("most questions of each split")],
     rows: Annotated[Path, Input("rows.parquet, for the whole schemas")],
-    links: Annotated[Path, Input("links.parquet")],
     databases: Annotated[Path, Setting("folder of <db_id>/<db_id>.sqlite")],
     cache: Annotated[Path, Setting("folder that keeps what was executed")],
     outcomes: Annotated[Path, Output("outcomes.parquet")],
@@ -163,7 +159,6 @@ def evaluate(
     test: Annotated[Path | None, Input("rows of the split test")] = None,
     unseen: Annotated[Path | None, Input("rows of the split unseen")] = None,
     other: Annotated[Path | None, Input("rows of the split other")] = None,
-    other_links: Annotated[Path | None, Input("links of these")] = None,
     other_databases: Annotated[Path | None, Setting("databases of these")] = None,
     batch_size: Annotated[int, Setting("prompts answered at a time")] = 32,
     seconds: Annotated[float, Setting("longest query")] = Limits.seconds,
@@ -171,8 +166,8 @@ def evaluate(
 ) -> None:
     """Raises EssenceError when there is nothing to ask, or model or databases cannot be used."""
     asked = [
-        *_asked({"test": test, "unseen": unseen}, rows, links, databases, questions),
-        *_asked({"other": other}, other, other_links, other_databases, questions),
+        *_asked({"test": test, "unseen": unseen}, rows, databases, questions),
+        *_asked({"other": other}, other, other_databases, questions),
     ]
     if not any(each.row.task == ALL.task for each in asked):
         raise EssenceError("nothing to ask: no test row of the Decomposer has a known database")
@@ -206,7 +201,6 @@ def evaluate(
 def _asked(
     of_splits: dict[str, Path | None],
     rows: Path | None,
-    links: Path | None,
     databases: Path | None,
     most: int,
 ) -> list[Asked]:
@@ -214,12 +208,11 @@ def _asked(
     files = {split: file for split, file in of_splits.items() if file}
     if not files:
         return []
-    linked = {link.idx: link for link in iter_rows(Link, links)}
-    schemas = Schemas(databases, rows, linked)
+    schemas = Schemas(databases, rows)
     return [
         each
         for split, file in files.items()
-        for each in questions_of(split, read_rows(Row, file), linked, schemas, most)
+        for each in questions_of(split, read_rows(Row, file), schemas, most)
     ]
 
 

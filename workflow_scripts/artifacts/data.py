@@ -1,4 +1,4 @@
-"""What is known of the rows before any training: reading, profile, links, test set and samples.
+"""What is known of the rows before any training: reading, profile, test set and samples.
 
 Mappings by task have the names of the tasks as keys ("Selector", "Decomposer", "Refiner").
 """
@@ -67,6 +67,7 @@ class Reading(Artifact):
     quarantined: int
     quarantined_by_kind: dict[str, int]
     max_quarantine: float
+    linked: dict[str, dict[str, int]]  # task -> how its rows were linked, or why not -> rows
 
 
 class Quarantined(Artifact):
@@ -136,25 +137,6 @@ class Profile(Artifact):
     lengths: dict[str, dict[str, Box]]  # column of lengths.parquet -> "all" and each task
 
 
-class TaskLinks(Artifact):
-    """`coverage`: the share of the rows that are linked, None where there are no rows."""
-
-    rows: int
-    linked: int
-    coverage: float | None
-    how: dict[str, int]  # `Link.how` -> rows
-
-
-class Links(Artifact):
-    """links.json: how the rows were linked to the available databases."""
-
-    tasks: dict[str, TaskLinks]  # "all" and each task
-    databases: int
-    questions_of_several_databases: int
-    conflicts: list[int]  # idx
-    ambiguous: list[int]  # idx
-
-
 class SampleSettings(Artifact):
     """How one sample is drawn and split.
 
@@ -183,7 +165,8 @@ class Card(Artifact):
     tasks: dict[str, dict[str, int]]  # part -> task -> rows
     rows: dict[str, int]  # part -> rows
     databases: dict[str, int]  # part -> databases
-    database_found: dict[str, int]  # in which way -> rows of the whole input
+    database_found: dict[str, int]  # `Row.how` -> rows of the whole input
+    database_unknown: int  # rows of the whole input that may be about any
     groups: int
     largest_group: int
     shared: dict[str, Shared]  # "<part>_<part>" -> what they share

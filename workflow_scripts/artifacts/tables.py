@@ -1,6 +1,6 @@
 """The Parquet files of the pipeline, one dataclass each; `None` where a row lacks the value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # A model is judged on test rows of databases that its training rows are about too, of databases
 # that no run has seen, and of databases that another file of rows is about.
@@ -12,7 +12,8 @@ SPLITS = ("val", *TEST_SPLITS, "train")  # every split of rows that a run may be
 class Row:
     """rows.parquet, and the samples and test rows drawn from it: one line of the input.
 
-    A field is None where the prompt of that task doesn't have it.
+    A field is None where the prompt of that task doesn't have it. `database` is None where the row
+    is not linked; `how` says why, or how it was linked (`data.linking`).
     """
 
     idx: int  # the row's own number, or its line number
@@ -29,6 +30,9 @@ class Row:
     gold_sql: str | None
     source: str  # "### Input:\n" ... "### Response:\n"
     target: str  # the answer, without "</s>"
+    database: str | None = None
+    how: str = "none"
+    candidates: list[str] = field(default_factory=list)  # all databases that the schema allows
 
 
 @dataclass(slots=True)
@@ -53,16 +57,6 @@ class Lengths:
     target_words: int
     source_tokens: int
     target_tokens: int
-
-
-@dataclass(slots=True)
-class Link:
-    """links.parquet: the database of each row. `db_id` None: not linked, and `how` says why."""
-
-    idx: int
-    db_id: str | None
-    how: str
-    candidates: list[str]  # all that the schema allows
 
 
 @dataclass(slots=True)

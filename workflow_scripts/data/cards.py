@@ -1,51 +1,37 @@
 """The cards that go with a test set or a sample: counts, and what the parts share, measured."""
 
-from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
+import pandas as pd
+
 from workflow_scripts.artifacts.data import Card, Shared
-from workflow_scripts.data.linking import QUESTION, SCHEMA, STATED
-from workflow_scripts.data.pool import Pool
-from workflow_scripts.formats.prompts import TASKS
-
-DATABASE_FOUND = {
-    STATED: "stated in the prompt",
-    QUESTION: "same question as a row that states it",
-    SCHEMA: "schema is part of one stated database only",
-    None: "not placed: grouped by its table names",
-}
+from workflow_scripts.data.sampling import task_counts
 
 
-def describe(pool: Pool, parts: dict[str, set[int]]) -> dict[str, Any]:
+def describe(pool: pd.DataFrame, parts: Mapping[str, set[int]]) -> dict[str, Any]:
     """The keys of every `Card` that follow from the rows drawn; part -> idx comes in."""
-    pairs = [(one, two) for place, one in enumerate(parts) for two in list(parts)[place + 1 :]]
-    ways, groups = Counter(pool.linked.values()), Counter(pool.group.values())
+    rows = {name: pool.loc[list(part)] for name, part in parts.items()}
+    groups = pool.group.value_counts()
     return {
-        "tasks": {
-            name: {task: sum(pool.task[idx] == task for idx in part) for task in TASKS}
-            for name, part in parts.items()
-        },
-        "rows": {name: len(part) for name, part in parts.items()},
-        "databases": {name: len({pool.database[i] for i in part}) for name, part in parts.items()},
-        "database_found": {words: ways[way] for way, words in DATABASE_FOUND.items()},
+        "tasks": {name: task_counts(part) for name, part in rows.items()},
+        "rows": {name: len(part) for name, part in rows.items()},
+        "databases": {name: part.database.nunique() for name, part in rows.items()},
+        "database_found": pool.how.value_counts().sort_index().to_dict(),
+        "database_unknown": int((~pool.known).sum()),
         "groups": len(groups),
-        "largest_group": max(groups.values()),
-        "shared": {f"{one}_{two}": shared(pool, parts[one], parts[two]) for one, two in pairs},
+        "largest_group": int(groups.max()),
+        "shared": {f"{a}_{b}": shared(rows[a], rows[b]) for a, b in combinations(rows, 2)},
     }
 
 
-def shared(pool: Pool, one: set[int], other: set[int]) -> Shared:
-    few, many = sorted((one, other), key=len)
-
-    def common(column: dict[int, Hashable]) -> int:
-        known = {column[idx] for idx in few} - {0}
-        return len({column[idx] for idx in many if column[idx] in known})
+def shared(one: pd.DataFrame, other: pd.DataFrame) -> Shared:
+    def common(column: str) -> int:
+        return len((set(one[column]) & set(other[column])) - {""})
 
     return Shared(
-        questions=common(pool.question),
-        gold_sql=common(pool.gold_sql),
-        databases=common(pool.database),
+        questions=common("question"), gold_sql=common("gold_sql"), databases=common("database")
     )
 
 
@@ -56,5 +42,5 @@ def print_counts(card: Card) -> None:
     for reason, rows in card.set_aside.items():
         if rows:
             print(f"set aside: {rows} rows {reason}")
-    if lost := card.database_found[DATABASE_FOUND[None]]:
-        print(f"{lost} rows have no database that could be found")
+    if card.database_unknown:
+        print(f"{card.database_unknown} rows have no database that is known by name")

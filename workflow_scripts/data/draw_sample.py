@@ -11,7 +11,7 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.data import SampleCard, SampleSettings
 from workflow_scripts.data.cards import describe, print_counts
-from workflow_scripts.data.pool import copy_rows, idx_in, load_pool
+from workflow_scripts.data.pool import copy_rows, load_pool
 from workflow_scripts.data.sampling import (
     choose_sample,
     choose_validation,
@@ -21,6 +21,7 @@ from workflow_scripts.data.sampling import (
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.tables import COUNT, read_table
 
 
 def draw_sample(
@@ -33,8 +34,8 @@ def draw_sample(
     unseen_databases: Annotated[list[str], Setting("databases to stay away from")] = (),
 ) -> None:
     pool = load_pool(rows)
-    held_out = idx_in(test) if test else set()
-    if not held_out <= set(pool.task):
+    held_out = set(read_table(test, {"idx": COUNT}).idx) if test else set()
+    if not held_out <= set(pool.index):
         raise EssenceError(f"{test} was not drawn from {rows}; draw the test set again")
     aside = set_aside(pool, held_out, unseen_databases)
     sample = choose_sample(pool, held_out.union(*aside.values()), settings)

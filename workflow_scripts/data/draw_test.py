@@ -40,7 +40,7 @@ def draw_test(
         copy_rows(rows, parts[name], path)
     drawn = parts["test"] | parts["unseen"]
     aside = set_aside(pool, parts["test"], unseen_databases)
-    parts["rest"] = set(pool.task) - drawn.union(*aside.values())
+    parts["rest"] = set(pool.index) - drawn.union(*aside.values())
     found = TestCard(
         **describe(pool, parts),
         set_aside={reason: len(idx - drawn) for reason, idx in aside.items()},

@@ -1,8 +1,11 @@
 """Which rows belong together: the same question or the same gold SQL."""
 
-from array import array
-from collections.abc import Hashable, Sequence
 from hashlib import blake2b
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 
 def comparable_text(text: str | None) -> str:
@@ -15,34 +18,20 @@ def digest64(data: bytes) -> int:
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
 
 
-def text_key(text: str | None) -> int:
-    """Stands for a text where millions are compared: equal where `comparable_text` is; 0: none."""
-    comparable = comparable_text(text)
-    return digest64(comparable.encode()) if comparable else 0
+def group_rows(keys: pd.DataFrame) -> pd.Series:
+    """The group of each row, named by the smallest label of the index in it.
 
-
-def group_rows(
-    idx: Sequence[int], questions: Sequence[Hashable], gold_sql: Sequence[Hashable]
-) -> list[int]:
-    """The group of each row, named by the smallest idx in it.
-
-    Two rows are in one group when they share their question or their final gold SQL (`text_key`),
-    directly or through other rows. The order of the rows doesn't matter.
+    Two rows are in one group when they share a value of a column, directly or through other rows;
+    an empty text is no value. The order of the rows doesn't matter.
     """
-    # Rows by place; each points to an earlier row of its group, or to itself.
-    above = array("q", range(len(idx)))
-
-    def top(place: int) -> int:
-        while above[place] != place:
-            above[place] = place = above[above[place]]
-        return place
-
-    for keys in (questions, gold_sql):
-        first_with: dict[Hashable, int] = {}
-        for place, key in enumerate(keys):
-            if key:
-                above[top(place)] = top(first_with.setdefault(key, place))
-    smallest = list(idx)  # of the rows below each; at the top of a group, of all its rows
-    for place, number in enumerate(idx):
-        smallest[top(place)] = min(number, smallest[top(place)])
-    return [smallest[top(place)] for place in range(len(above))]
+    size = len(keys)  # a graph: the rows, then the values that they are linked through
+    rows, values = [], []
+    for name in keys:
+        codes, texts = pd.factorize(keys[name].where(keys[name] != ""))
+        rows.append(np.flatnonzero(codes >= 0))
+        values.append(size + codes[codes >= 0])
+        size += len(texts)
+    ends = np.concatenate(rows), np.concatenate(values)
+    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(size, size))
+    _, group = connected_components(graph, directed=False)
+    return keys.index.to_series().groupby(group[: len(keys)]).transform("min")

@@ -1,4 +1,6 @@
-"""Which database each row is about: stated in its prompt, or inferred. No link beats a wrong one.
+"""Which database each row is about: stated in its prompt, or inferred.
+
+Better unlinked than wrongly linked.
 
 Tried in turn: the id that the prompt states; the id that a row with the same question states; the
 only database that has all tables and columns of the prompt's schema (prompts may show part of it).
@@ -11,10 +13,10 @@ import functools
 import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from workflow_scripts.artifacts.tables import Link, RowSubject
-from workflow_scripts.data.groups import text_key
+from workflow_scripts.artifacts.tables import RowSubject
+from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.formats.schema import SchemaError, Table
 from workflow_scripts.formats.schema_text import parse_schema
 
@@ -33,6 +35,14 @@ Columns = frozenset[tuple[str, str]]  # (table, column), case folded
 Tables = tuple[Table, ...]
 
 
+class Link(NamedTuple):
+    """The columns of `Row` of the same names; `how` says why where there is no database."""
+
+    database: str | None
+    how: str
+    candidates: list[str]
+
+
 class Databases(Protocol):
     """The databases at hand; `data.catalog.Catalog` is one."""
 
@@ -49,11 +59,11 @@ class Linker:
     def __init__(self, rows: Iterable[RowSubject], databases: Databases | None = None):
         self.databases = databases
         at_hand = dict(databases.columns) if databases else {}
-        self.stated: dict[int, tuple[str, ...]] = {}  # key of a question -> databases
+        self.stated: dict[str, tuple[str, ...]] = {}  # question -> databases
         shown: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         for row in rows:
             if row.db_id:
-                question, name = text_key(row.question), sys.intern(row.db_id)
+                question, name = comparable_text(row.question), sys.intern(row.db_id)
                 named = self.stated.get(question, ())
                 self.stated[question] = named if name in named else (*named, name)
                 if row.db_id not in at_hand:
@@ -63,14 +73,14 @@ class Linker:
     def link(self, row: RowSubject) -> Link:
         tables, columns = read_schema(row.schema)
         if row.db_id:
-            return self._named(row.idx, row.db_id, STATED, tables, columns)
-        stated = self.stated.get(text_key(row.question), ())
+            return self._named(row.db_id, STATED, tables, columns)
+        stated = self.stated.get(comparable_text(row.question), ())
         fitting = self._containing(columns, stated)
         if len(fitting) == 1:
-            link = self._named(row.idx, fitting[0], QUESTION, tables, columns)
+            link = self._named(fitting[0], QUESTION, tables, columns)
             if link.how != CONFLICT:
                 return link
-        return self._by_schema(row.idx, tables, columns)
+        return self._by_schema(tables, columns)
 
     def _containing(self, columns: Columns, names: Collection[str]) -> list[str]:
         return sorted(name for name in names if columns and columns <= self._known[name])
@@ -79,36 +89,34 @@ class Linker:
         found, shown = self.databases.agreement(db_id, tables)
         return found >= AGREES * shown
 
-    def _named(self, idx: int, db_id: str, how: str, tables: Tables, columns: Columns) -> Link:
+    def _named(self, db_id: str, how: str, tables: Tables, columns: Columns) -> Link:
         """A database known by name: a file of that name with another content is not it."""
         if self.databases is None:
-            return Link(idx, db_id, how, [db_id])
+            return Link(db_id, how, [db_id])
         if db_id not in self.databases.columns:
-            return Link(idx, None, NO_FILE, [db_id])
+            return Link(None, NO_FILE, [db_id])
         if columns <= self._known[db_id] and self._agrees(db_id, tables):
-            return Link(idx, db_id, how, [db_id])
-        return Link(idx, None, CONFLICT, [db_id])
+            return Link(db_id, how, [db_id])
+        return Link(None, CONFLICT, [db_id])
 
-    def _by_schema(self, idx: int, tables: Tables, columns: Columns) -> Link:
+    def _by_schema(self, tables: Tables, columns: Columns) -> Link:
         candidates = self._containing(columns, self._known)
         if not candidates:
-            return Link(idx, None, NONE, [])
+            return Link(None, NONE, [])
         if self.databases is None:
             one = len(candidates) == 1
-            return Link(
-                idx, candidates[0] if one else None, SCHEMA if one else AMBIGUOUS, candidates
-            )
+            return Link(candidates[0] if one else None, SCHEMA if one else AMBIGUOUS, candidates)
         at_hand = [name for name in candidates if name in self.databases.columns]
         if not at_hand:
-            return Link(idx, None, NO_FILE, candidates)
+            return Link(None, NO_FILE, candidates)
         if len(at_hand) < len(candidates):  # the row may be about the database that isn't here
-            return Link(idx, None, AMBIGUOUS, candidates)
+            return Link(None, AMBIGUOUS, candidates)
         fitting = [name for name in at_hand if self._agrees(name, tables)]
         if len(fitting) != 1:
-            return Link(idx, None, AMBIGUOUS if fitting else CONFLICT, candidates)
+            return Link(None, AMBIGUOUS if fitting else CONFLICT, candidates)
         if len(columns) <= FEW_COLUMNS and not self.databases.agreement(fitting[0], tables)[1]:
-            return Link(idx, None, WEAK, candidates)
-        return Link(idx, fitting[0], SCHEMA if len(at_hand) == 1 else VALUES, candidates)
+            return Link(None, WEAK, candidates)
+        return Link(fitting[0], SCHEMA if len(at_hand) == 1 else VALUES, candidates)
 
 
 @functools.lru_cache(maxsize=4096)  # many rows show the same schema

@@ -1,16 +1,21 @@
 """Read a file of Agent-Instruct rows; every line becomes a row or goes to quarantine.
 
+Each row is linked to its database (`data.linking`), whose file must agree where `--databases` is
+given.
+
 In: JSON lines, raw (`idx`, `messages`) or processed (`source`, `target`), or a JSON array of the
 same, whose entries then count as lines.
 Out: rows.parquet, quarantine.jsonl (one line per refused line, with its number and reason) and a
-summary. Memory doesn't grow with the file, but for the idx seen; an array is held whole.
+summary. Of a row only idx and question stay in memory; an array is held whole.
 
     python -m workflow_scripts.data.read --raw FILE --rows results/data/rows.parquet \\
         --quarantine results/data/quarantine.jsonl --summary results/data/reading.json
 """
 
+import contextlib
 import json
-from collections import Counter
+import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +24,12 @@ from typing import Annotated, Any
 import pyarrow.parquet as pq
 
 from workflow_scripts.artifacts.data import Quarantined, Reading
-from workflow_scripts.artifacts.parquet import schema_of, table_of
-from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.artifacts.parquet import iter_rows, schema_of, table_of
+from workflow_scripts.artifacts.tables import Row, RowSubject
+from workflow_scripts.data.catalog import Catalog
 from workflow_scripts.data.checksums import is_the_reports_file
 from workflow_scripts.data.lines import Lines, RowError, excerpt, record_in
+from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.rows import idx_of, row_from
 from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, written_whole
@@ -40,6 +47,7 @@ class Tally:
     tasks: Counter = field(default_factory=Counter)
     kinds: Counter = field(default_factory=Counter)
     first: list[str] = field(default_factory=list)
+    linked: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
     without_idx: int = 0
 
     @property
@@ -88,20 +96,28 @@ def read(
     max_quarantine: Annotated[
         float, Setting("share of the lines that may be refused before this is a failure")
     ] = 0.01,
+    databases: Annotated[
+        Path | None, Setting("folder of <db_id>/<db_id>.sqlite, which links must agree with")
+    ] = None,
 ) -> None:
     """Read `raw` into the three files.
 
-    Raises EssenceError when the file is missing, empty or not text, and, after quarantine and
-    summary were written, when a larger share of the lines than `max_quarantine` was refused or
-    no row is left; rows.parquet is then not written.
+    Raises EssenceError when the file is missing, empty or not text, when a database can't be read,
+    and, after quarantine and summary were written, when a larger share of the lines than
+    `max_quarantine` was refused or no row is left; rows.parquet is then not written.
     """
     check_share("--max-quarantine", max_quarantine)
     for out in (rows, quarantine, summary):
         check_output(out, raw)
     lines, tally = Lines(raw), Tally()
-    with written_whole(rows) as rows_part:
+    with (
+        written_whole(rows) as rows_part,
+        tempfile.TemporaryDirectory(dir=Path(rows).parent, prefix=".unlinked.") as folder,
+    ):
+        unlinked = Path(folder, "rows.parquet")
         with written_whole(quarantine) as quarantine_part:
-            _stream(read_rows(lines, tally), rows_part, quarantine_part)
+            _stream(read_rows(lines, tally), unlinked, quarantine_part)
+        _link(unlinked, databases, rows_part, tally)
         reading = _summary(lines, tally, max_quarantine)
         reading.write(summary)
         _refuse_too_much_quarantine(raw, quarantine, tally, max_quarantine)
@@ -130,6 +146,22 @@ def _stream(results: Iterator[Row | Quarantined], rows_part: Path, quarantine_pa
             writer.write_table(table_of(Row, batch))
 
 
+def _link(unlinked: Path, databases: Path | None, out: Path, tally: Tally) -> None:
+    """Copy the rows, each with its link; which ones state a database is known once all are read."""
+    with (
+        Catalog(databases) if databases else contextlib.nullcontext() as catalog,
+        pq.ParquetFile(unlinked) as file,
+        pq.ParquetWriter(out, schema_of(Row), compression="zstd") as writer,
+    ):
+        linker = Linker(iter_rows(RowSubject, unlinked), catalog)
+        for group in range(file.num_row_groups):
+            rows = [Row(**values) for values in file.read_row_group(group).to_pylist()]
+            for row in rows:
+                row.database, row.how, row.candidates = linker.link(row)
+                tally.linked[row.task][row.how] += 1
+            writer.write_table(table_of(Row, rows))
+
+
 def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> Reading:
     known, sentence = is_the_reports_file(lines.facts)
     notes = []
@@ -154,6 +186,7 @@ def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> Reading:
         quarantined=tally.refused,
         quarantined_by_kind=dict(sorted(tally.kinds.items())),
         max_quarantine=max_quarantine,
+        linked={task: dict(sorted(tally.linked[task].items())) for task in TASKS},
     )
 
 

@@ -57,8 +57,10 @@ PREDICTED = {  # the columns of predictions.parquet
     if name in ("split", "idx", "task", "db_id", "question", "gold", "gold_decoded", "prediction")
     or name in ("prediction_tokens", "cut", "input", "reachable")
 }
-SUBJECT = {"idx": COUNT, "question": TEXT, "schema": TEXT, "gold_sql": TEXT, "old_sql": TEXT}
-LINK = {"idx": COUNT, "db_id": TEXT, "how": TEXT}
+SUBJECT = {
+    **{"idx": COUNT, "question": TEXT, "schema": TEXT, "gold_sql": TEXT, "old_sql": TEXT},
+    **{"database": TEXT, "how": TEXT},
+}
 
 
 def address_of(folder: Path) -> dict[str, Any]:
@@ -102,15 +104,12 @@ def add_seen(answers: pd.DataFrame, training_rows: dict[Path, Path]) -> None:
             answers.loc[rows.index, SEEN] = seen.astype(float)
 
 
-def read_subjects(rows: Path, links: Path, databases: Path) -> pd.DataFrame:
+def read_subjects(rows: Path, databases: Path) -> pd.DataFrame:
     """What each row is about, by idx: its schema, gold SQL and database.
 
     `asked_sql`: the gold SQL of the question, from any row that has one (a Selector's has none).
     """
     subjects = read_table(rows, SUBJECT)
-    subjects = subjects.merge(
-        read_table(links, LINK).rename(columns={"db_id": "database"}), how="left", on="idx"
-    )
     files = {name: find_database(databases, name) for name in subjects.database.dropna().unique()}
     subjects["file"] = subjects.database.map(files).astype(object)
     question = subjects.question.map(comparable_text)
@@ -121,12 +120,11 @@ def read_subjects(rows: Path, links: Path, databases: Path) -> pd.DataFrame:
 
 def subjects_of(answers: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
     """The subject of each answer. Raises EssenceError for a row that is not among them."""
-    linked = subjects.index[subjects.how.notna()]
-    unknown = answers.idx[~answers.idx.isin(linked)]
+    unknown = answers.idx[~answers.idx.isin(subjects.index)]
     if len(unknown):
         raise EssenceError(
-            f"predictions: row idx {unknown.iloc[0]} is not among the rows and links; predict "
-            "and link again from the same rows.parquet"
+            f"predictions: row idx {unknown.iloc[0]} is not among the rows; predict again from the "
+            "same rows.parquet"
         )
     return subjects.loc[answers.idx].set_axis(answers.index)
 
@@ -244,10 +242,10 @@ def score_runs(
     answers: Annotated[Path, Output("answers.parquet")],
     scores: Annotated[Path, Output("scores.parquet")],
     train: Annotated[list[Path], Input("train.parquet of each run, in their order")] = [],  # noqa: B006
-    links: Annotated[Path | None, Input("links.parquet, where SQL is to be executed")] = None,
-    databases: Annotated[Path | None, Setting("folder of <db_id>/<db_id>.sqlite")] = None,
+    databases: Annotated[
+        Path | None, Setting("folder of <db_id>/<db_id>.sqlite, where SQL is to be executed")
+    ] = None,
     other_rows: Annotated[Path | None, Input("rows of the split other")] = None,
-    other_links: Annotated[Path | None, Input("their links")] = None,
     other_databases: Annotated[Path | None, Setting("folder of their databases")] = None,
     cache: Annotated[Path | None, Setting("folder that keeps what was executed")] = None,
     seconds: Annotated[float, Setting("longest query")] = Limits.seconds,
@@ -261,14 +259,13 @@ def score_runs(
     add_seen(table, dict(zip(trained, train, strict=True)))
     if databases:
         of_other = table.split == "other"
-        if of_other.any() and not (other_rows and other_links and other_databases):
+        if of_other.any() and not (other_rows and other_databases):
             raise EssenceError(
-                "the predictions have the split other: give --other-rows, --other-links and "
-                "--other-databases"
+                "the predictions have the split other: give --other-rows and --other-databases"
             )
-        subjects = [subjects_of(table[~of_other], read_subjects(rows, links, databases))]
+        subjects = [subjects_of(table[~of_other], read_subjects(rows, databases))]
         if of_other.any():
-            other = read_subjects(other_rows, other_links, other_databases)
+            other = read_subjects(other_rows, other_databases)
             subjects.append(subjects_of(table[of_other], other))
         table = table.join(pd.concat(subjects).drop(columns="question"))
         with Sandbox(Limits(seconds=seconds), threads) as sandbox:
