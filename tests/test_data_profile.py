@@ -13,7 +13,7 @@ from workflow_scripts.artifacts.data import Example, Profile, Questions
 from workflow_scripts.artifacts.tables import Lengths
 from workflow_scripts.data import profile
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
-from workflow_scripts.data.lengths import TokenCounter, box, count_words, read_tokenizer
+from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
@@ -164,14 +164,13 @@ def test_box_is_tukeys():
 def test_words_and_tokens_are_counted_whole(model):
     texts = ["SELECT  a\nFROM b", ""]
     assert count_words(texts) == [4, 0]
-    counter = TokenCounter(read_tokenizer(model))
-    assert counter.count(texts) == counter.count(texts) == [4, 0]  # no cut, no padding
+    assert count_tokens(texts, read_tokenizer(model)) == [5, 1]  # no cut, no padding, an end mark
 
 
 def test_lengths_of_every_row_and_their_boxes(tmp_path, model):
     rows = made.rows_parquet(tmp_path, [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
     found, table = profile.profile_rows(rows, model)
-    lengths = [Lengths(**row) for row in table.to_pylist()]
+    lengths = [Lengths(*row) for row in table.itertuples(index=False)]
     assert [row.idx for row in lengths] == list(range(1, 10))
     assert {row.source_tokens - row.source_words for row in lengths} == {1}
     assert found.lengths["source_words"]["all"].n == 9
@@ -191,7 +190,7 @@ def test_batches_make_no_difference(tmp_path, model, monkeypatch):
     whole = profile.profile_rows(path, model)
     monkeypatch.setattr(profile, "BATCH", 7)
     parts = profile.profile_rows(path, model)
-    assert whole == parts
+    assert whole[0] == parts[0] and whole[1].equals(parts[1])
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "no such file"), ("{}", "can be read")])

@@ -22,9 +22,9 @@ from workflow_scripts.config_check import checked
 from workflow_scripts.data import linking, sampling
 from workflow_scripts.data.draw_sample import draw_sample
 from workflow_scripts.data.draw_test import draw_test
-from workflow_scripts.data.groups import comparable_text, group_rows
+from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.linking import Linker
-from workflow_scripts.data.pool import copy_rows, load_pool
+from workflow_scripts.data.pool import copy_rows, group_rows, load_pool
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256

@@ -1,11 +1,6 @@
-"""Which rows belong together: the same question or the same gold SQL."""
+"""How questions and SQL are compared: rows with equal ones belong together."""
 
 from hashlib import blake2b
-
-import numpy as np
-import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 
 def comparable_text(text: str | None) -> str:
@@ -16,22 +11,3 @@ def comparable_text(text: str | None) -> str:
 def digest64(data: bytes) -> int:
     """Eight bytes: two texts of a million share them by chance once in 40 million files."""
     return int.from_bytes(blake2b(data, digest_size=8).digest(), "little")
-
-
-def group_rows(keys: pd.DataFrame) -> pd.Series:
-    """The group of each row, named by the smallest label of the index in it.
-
-    Two rows are in one group when they share a value of a column, directly or through other rows;
-    an empty text is no value. The order of the rows doesn't matter.
-    """
-    size = len(keys)  # a graph: the rows, then the values that they are linked through
-    rows, values = [], []
-    for name in keys:
-        codes, texts = pd.factorize(keys[name].where(keys[name] != ""))
-        rows.append(np.flatnonzero(codes >= 0))
-        values.append(size + codes[codes >= 0])
-        size += len(texts)
-    ends = np.concatenate(rows), np.concatenate(values)
-    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(size, size))
-    _, group = connected_components(graph, directed=False)
-    return keys.index.to_series().groupby(group[: len(keys)]).transform("min")

@@ -83,6 +83,11 @@ def encodes_words_alone(tokenizer: Tokenizer) -> bool:
     )
 
 
+def count_tokens(texts: Sequence[str], tokenizer: Tokenizer) -> list[int]:
+    """Tokens of each text, with the end mark."""
+    return list(map(len, tokenizer.encode_batch_fast(texts)))
+
+
 def count_words(texts: Sequence[str]) -> list[int]:
     """Words as the report counts them: what white space separates."""
     return [len(text.split()) for text in texts]

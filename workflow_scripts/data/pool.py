@@ -3,14 +3,17 @@
 from collections.abc import Collection
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from workflow_scripts.artifacts.parquet import open_table, write_parquet
 from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.data.groups import comparable_text, group_rows
+from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.linking import read_schema
 from workflow_scripts.tables import COUNT, TEXT, read_table
 
@@ -37,6 +40,25 @@ def load_pool(path: Path | str) -> pd.DataFrame:
     pool["known"] = pool.database.notna()
     pool["database"] = pool.database.fillna(pool.schema[~pool.known].map(tables_shown))
     return pool.drop(columns="schema")
+
+
+def group_rows(keys: pd.DataFrame) -> pd.Series:
+    """The group of each row, named by the smallest label of the index in it.
+
+    Two rows are in one group when they share a value of a column, directly or through other rows;
+    an empty text is no value. The order of the rows doesn't matter.
+    """
+    size = len(keys)  # a graph: the rows, then the values that they are linked through
+    rows, values = [], []
+    for name in keys:
+        codes, texts = pd.factorize(keys[name].where(keys[name] != ""))
+        rows.append(np.flatnonzero(codes >= 0))
+        values.append(size + codes[codes >= 0])
+        size += len(texts)
+    ends = np.concatenate(rows), np.concatenate(values)
+    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(size, size))
+    _, group = connected_components(graph, directed=False)
+    return keys.index.to_series().groupby(group[: len(keys)]).transform("min")
 
 
 def tables_shown(schema: str) -> str:

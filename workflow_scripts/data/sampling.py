@@ -81,7 +81,7 @@ def choose_test(
 ) -> set[int]:
     """The test set: for each task the first n rows, in a random order of the groups.
 
-    Whole groups (see `groups.group_rows`) are thereby set aside: `reserved` gives all rows that
+    Whole groups (see `pool.group_rows`) are thereby set aside: `reserved` gives all rows that
     no sample may use. A task of which 0 rows are wanted keeps all of its rows for training: groups
     that hold one are passed over.
 
