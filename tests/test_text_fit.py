@@ -8,13 +8,10 @@ from rouge_score.rouge_scorer import RougeScorer
 from sample_rows import answer, pottery, rows, write_rows
 from shell import run_module
 from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
-from tokenizers import AddedToken, Tokenizer
 
 from workflow_scripts.artifacts.parquet import write_rows as write_parquet_rows
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.data.lengths import encodes_words_alone
-from workflow_scripts.data.source_tokens import SourceEncoder
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.text.fit import RowFile, audit, read_recipe
@@ -203,58 +200,6 @@ def test_recipes_of_the_configuration_and_wrong_ones(tmp_path):
             read_recipe(json.dumps(good | change), tmp_path / "none.yaml")
     with pytest.raises(EssenceError, match=r"none\.yaml: no such"):
         read_recipe("repaired", tmp_path / "none.yaml")
-
-
-@pytest.mark.parametrize("kind", ["stock", "lossless"])
-def test_prompts_are_encoded_in_parts_as_they_are_whole(model_dir, kind):  # noqa: F811
-    """Token by token, with the characters that each stands for, for the rows of all tasks."""
-    texts = [source for _, source, _ in rows(20, *TASKS)]
-    backend = load_tokenizer(model_dir, kind, texts).backend_tokenizer
-    whole = backend.encode_batch(texts, add_special_tokens=False)
-    in_parts = SourceEncoder(backend).encode(texts)
-    assert encodes_words_alone(backend) == (kind == "stock")
-    for tokens, expected in zip(in_parts, whole, strict=True):
-        assert bool(tokens.cut) == (kind == "stock")
-        assert len(tokens) == len(expected)
-        for first in (0, 1, tokens.cut // 9, len(tokens) - 1, len(tokens), len(tokens) + 1):
-            assert tokens.ids(first) == expected.ids[:first]
-        ends = [tokens.end(place) for place in range(len(tokens))]
-        assert ends == [end for _, end in expected.offsets]
-
-
-def test_parts_that_make_another_whole_are_not_used(model_dir):  # noqa: F811
-    """Here a token reaches over the place where the prompt is cut."""
-    ((_, text, _),) = rows(1, "Refiner")
-    before, own = text[: text.index("\n【Query】")], text[text.index("\n【Query】") :]
-    backend = Tokenizer.from_str(load_tokenizer(model_dir, "stock").backend_tokenizer.to_str())
-    backend.add_tokens([AddedToken(before[-3:] + own[:3], normalized=False)])
-    (tokens,) = SourceEncoder(backend).encode([text])
-    assert tokens.cut == 0
-    assert tokens.own.ids == backend.encode(text, add_special_tokens=False).ids
-
-
-class Counting:
-    """A tokenizer that counts the characters which it is given."""
-
-    def __init__(self, backend):
-        self.backend, self.characters = backend, 0
-
-    def __getattr__(self, name):
-        return getattr(self.backend, name)
-
-    def encode_batch(self, texts, **options):
-        self.characters += sum(map(len, texts))
-        return self.backend.encode_batch(texts, **options)
-
-
-def test_the_constant_part_of_the_prompts_is_tokenised_once(model_dir):  # noqa: F811
-    """It is most of their text. The first prompt of a task is read both whole and in parts."""
-    texts = [source for _, source, _ in rows(60, *TASKS)]
-    backend = Counting(load_tokenizer(model_dir, "stock").backend_tokenizer)
-    tokens = SourceEncoder(backend).encode(texts)
-    own = sum(len(text) - found.cut for text, found in zip(texts, tokens, strict=True))
-    assert own <= backend.characters <= own + 2 * len(TASKS) * max(map(len, texts))
-    assert backend.characters < sum(map(len, texts)) / 3
 
 
 def test_real_rows_with_a_real_tokenizer(real_rows):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers import Tokenizer
 
 from workflow_scripts.artifacts.data import Box
 from workflow_scripts.errors import EssenceError
@@ -26,61 +26,6 @@ def read_tokenizer(path: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-class TokenCounter:
-    """Counts the tokens of many texts, special ones left out.
-
-    Texts repeat their words, so where a tokenizer encodes words one by one, each word is encoded
-    once. The first texts are encoded both ways; where that makes a difference, all are encoded
-    whole.
-    """
-
-    LARGEST = 1_000_000  # words that are remembered
-
-    def __init__(self, tokenizer: Tokenizer):
-        self._tokenizer = tokenizer
-        self._by_word, self._checked = encodes_words_alone(tokenizer), False
-        self._of_word: dict[str, int] = {}
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        if not self._by_word:
-            return self._encoded(texts)
-        if len(self._of_word) > self.LARGEST:
-            self._of_word.clear()
-        words = [_spaced(text).split(" ") for text in texts]
-        new = list({word for of_text in words for word in of_text} - self._of_word.keys())
-        self._of_word.update(zip(new, self._encoded(new), strict=True))
-        counts = [sum(map(self._of_word.__getitem__, of_text)) for of_text in words]
-        if not self._checked:
-            self._checked, whole = True, self._encoded(texts)
-            self._by_word = counts == whole
-            return whole
-        return counts
-
-    def _encoded(self, texts: Sequence[str]) -> list[int]:
-        encoded = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-        return list(map(len, encoded))
-
-
-def _spaced(text: str) -> str:
-    """With one kind of white space; what else may be some is left to the tokenizer."""
-    return text.replace("\n", " ").replace("\t", " ").replace("\r", " ")
-
-
-def encodes_words_alone(tokenizer: Tokenizer) -> bool:
-    """Whether words that white space separates are encoded one by one, as T5 does."""
-    steps = tokenizer.pre_tokenizer
-    steps = list(steps) if isinstance(steps, pre_tokenizers.Sequence) else [steps]
-    return any(
-        isinstance(step, pre_tokenizers.WhitespaceSplit)
-        or (
-            isinstance(step, pre_tokenizers.Metaspace)
-            and step.split
-            and step.prepend_scheme == "always"
-        )
-        for step in steps
-    )
 
 
 def count_tokens(texts: Sequence[str], tokenizer: Tokenizer) -> list[int]:

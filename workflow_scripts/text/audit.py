@@ -12,8 +12,6 @@ import numpy as np
 from workflow_scripts.artifacts.fit import LengthSummary, TaskFit
 from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.data.groups import digest64
-from workflow_scripts.data.source_tokens import SourceEncoder
 from workflow_scripts.formats.compact import compact_parts
 from workflow_scripts.formats.prompts import parse_prompt, sections
 from workflow_scripts.text.preprocessing import ModelInput, source_text
@@ -25,7 +23,7 @@ _BATCH = 256  # rows encoded together
 
 @dataclass(frozen=True, slots=True)
 class SourceFit:
-    """What is left of one source; texts as digests, so that millions of rows can be counted."""
+    """What is left of one source; texts as hashes, which is enough to count different ones."""
 
     text: int
     input: int  # the token ids after truncation
@@ -54,35 +52,28 @@ def fit_rows(
 
     Raises PromptError or SchemaError where a source is no prompt that can be read.
     """
-    rows, recipe = iter(rows), model_input.recipe
-    # The other prompts leave nothing of the constant part.
-    encoder = SourceEncoder(
-        model_input.tokenizer.backend_tokenizer,
-        parts=recipe.prompt == "full",
-        room=model_input.source_room,
-    )
+    rows = iter(rows)
     while batch := list(islice(rows, _BATCH)):
-        sources = _fit_sources(model_input, encoder, batch)
+        sources = _fit_sources(model_input, batch)
         targets = _fit_targets(model_input, [row.target for row in batch])
         yield from zip([row.task for row in batch], sources, targets, strict=True)
 
 
-def _fit_sources(
-    model_input: ModelInput, encoder: SourceEncoder, rows: list[Row]
-) -> Iterator[SourceFit]:
-    recipe, room = model_input.recipe, encoder.room
+def _fit_sources(model_input: ModelInput, rows: list[Row]) -> Iterator[SourceFit]:
+    recipe, room = model_input.recipe, model_input.source_room
     texts = [source_text(recipe, row.source) for row in rows]
-    for row, text, tokens in zip(rows, texts, encoder.encode(texts), strict=True):
+    encoded = model_input.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+    for row, text, tokens in zip(rows, texts, encoded, strict=True):
         required = REQUIRED if row.task == "Refiner" else REQUIRED[:2]
         cut_in, kept = None, dict.fromkeys(required, True)
         if len(tokens) > room:
-            end = tokens.end(room - 1) if room > 0 else 0
+            end = tokens.token_to_chars(room - 1)[1] if room > 0 else 0
             spans = _spans(recipe, row.source)
             cut_in = _section_at(spans, end)
             kept = {name: spans[name][1] <= end for name in required}
         yield SourceFit(
-            text=digest64(text.encode()),
-            input=digest64(array("I", tokens.ids(room)).tobytes()),
+            text=hash(text),
+            input=hash(tuple(tokens.ids[:room])),
             tokens=len(tokens) + model_input.around_source,
             cut_in=cut_in,
             kept=kept,
@@ -127,7 +118,7 @@ def _fit_targets(model_input: ModelInput, targets: list[str]) -> Iterator[Target
     for place, (target, ids, text) in enumerate(zip(targets, encoded, decoded, strict=True)):
         label, answer = labels.get(place, text), answers.get(place, text)
         yield TargetFit(
-            text=digest64(target.strip().encode()),  # as exact match compares
+            text=hash((target.strip(),)),  # as exact match compares
             tokens=len(ids) + special,
             cut=len(ids) > label_room,
             survives=text == target,
@@ -147,9 +138,9 @@ class FitCounts:
     """The rows of one task, or of all tasks, added up."""
 
     rows: int = 0
-    sources: array = field(default_factory=lambda: array("Q"))  # of each row
-    inputs: array = field(default_factory=lambda: array("Q"))
-    answers: array = field(default_factory=lambda: array("Q"))  # 0: no model could write it exactly
+    sources: array = field(default_factory=lambda: array("q"))  # of each row
+    inputs: array = field(default_factory=lambda: array("q"))
+    answers: array = field(default_factory=lambda: array("q"))  # 0: no model could write it exactly
     source_tokens: Counter = field(default_factory=Counter)  # length -> rows
     target_tokens: Counter = field(default_factory=Counter)
     cut_in: Counter = field(default_factory=Counter)
