@@ -115,7 +115,7 @@ def write_report(
     )
     values = front_page(
         read_table(scores, SCORES),
-        read_csv(tables / "claims.csv").fillna(""),
+        read_csv(tables / "claims.csv").astype(object).fillna(""),
         {recipe: run["run"] for recipe, run in sources.best().items()},
         fit,
         recipes,

@@ -135,7 +135,7 @@ def models(sources: Sources) -> Markup:
         ).format(quoted.source),
         {
             "What the report quotes": Table(["feature", *quoted.columns], quoted.rows),
-            "Measured here": Table(list(measured), measured.fillna("").to_numpy().tolist()),
+            "Measured here": Table(list(measured), measured.astype(object).fillna("").to_numpy().tolist()),
         },
     )
 
@@ -151,7 +151,7 @@ def differences(sources: Sources) -> Markup:
             cell=[marked(line.difference, line.low, line.high) for line in own.itertuples()]
         ).pivot_table(index=["first", "second"], columns="task", values="cell", aggfunc="first",
                       sort=False)  # fmt: skip
-        cells = cells.reindex(columns=["all", *TASKS]).fillna("")
+        cells = cells.reindex(columns=["all", *TASKS]).astype(object).fillna("")
         rows = [[*line.Index, *line[1:]] for line in cells.itertuples()]
         shown[words] = Table(["first", "second", "all tasks", *TASKS], rows)
     return html.tables("", shown)
@@ -199,7 +199,7 @@ def runs(sources: Sources) -> Markup:
 
 def claims(sources: Sources) -> Markup:
     """One table for each group of claims that has lines."""
-    table = sources.table("claims").fillna("")
+    table = sources.table("claims").astype(object).fillna("")
     heads = ["claim", "published", *(column.replace("_", " ") for column in COLUMNS), "verdict"]
     return html.tables(
         "",
