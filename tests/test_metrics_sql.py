@@ -363,6 +363,13 @@ def test_selector_answer_that_is_no_json_keeps_nothing():
     assert set(row.values()) == {0.0}
 
 
+def test_backticks_and_case_are_no_part_of_a_name():
+    schema = SCHEMA.replace("# Table: item", "# Table: `Item`")
+    assert schema_names(schema) == schema_names(SCHEMA)
+    gold, quoted = (render_selector({name: "keep_all"}) for name in ("item", "`ITEM`"))
+    assert selector_metrics(quoted, gold, schema)["column_f1"] == 1
+
+
 def test_names_that_are_not_in_the_schema():
     schema = schema_names(SCHEMA)
     assert unknown_names(GOLD_SQL, schema) == set()

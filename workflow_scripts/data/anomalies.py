@@ -3,14 +3,14 @@
 import logging
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
 
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.answers import parse_selector
-from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.formats.schema import fold_name
+from workflow_scripts.sql.schema_names import Schema, schema_names
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # its doubts are counted here, not printed
 
@@ -36,7 +36,7 @@ def anomalies_of(row: Row) -> Iterator[tuple[str, str]]:
     """Yield (a key of `KINDS`, detail) for everything odd about a row."""
     if not row.question.strip():
         yield "blank question", ""
-    tables = _tables_shown(row.schema)
+    tables = schema_names(row.schema)
     yield from _selection(row, tables) if row.task == "Selector" else _sql(row, tables)
     if not row.target.rstrip().endswith(ENDS[row.task]):
         yield "unusual end", f"...{row.target.rstrip()[-40:]!r}"
@@ -48,20 +48,20 @@ def anomalies_of(row: Row) -> Iterator[tuple[str, str]]:
             yield "odd character", f"{', '.join(found)} in {field}"
 
 
-def _selection(row: Row, tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+def _selection(row: Row, tables: Schema) -> Iterator[tuple[str, str]]:
     selection = parse_selector(row.target)
     for table, kept in selection.items():
-        if table.casefold() not in tables:
+        if fold_name(table) not in tables:
             yield "unknown table", table
             continue
         for column in kept if isinstance(kept, list) else ():
-            if column.casefold() not in tables[table.casefold()]:
+            if fold_name(column) not in tables[fold_name(table)]:
                 yield "unknown column", f"{table}.{column}"
     if all(kept == "drop_all" for kept in selection.values()):
         yield "nothing kept", ""
 
 
-def _sql(row: Row, tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+def _sql(row: Row, tables: Schema) -> Iterator[tuple[str, str]]:
     if row.old_sql and row.old_sql.split() == row.gold_sql.split():
         yield "unchanged SQL", row.gold_sql[:80]
     try:
@@ -73,19 +73,8 @@ def _sql(row: Row, tables: dict[str, frozenset[str]]) -> Iterator[tuple[str, str
         yield "unknown table", table
 
 
-@lru_cache(maxsize=1024)  # many rows show the same schema
-def _tables_shown(schema: str) -> dict[str, frozenset[str]]:
-    """Table -> columns, all in lower case."""
-    return {
-        table.name.strip("`").casefold(): frozenset(
-            column.name.strip("`").casefold() for column in table.columns
-        )
-        for table in parse_schema(schema)
-    }
-
-
 def _tables_used(sql: str) -> set[str]:
     found = list(sqlglot.parse_one(sql, read="sqlite").find_all(exp.CTE, exp.Table))
-    defined = {each.alias.casefold() for each in found if isinstance(each, exp.CTE)}
-    named = {each.name.casefold() for each in found if isinstance(each, exp.Table) and each.name}
+    defined = {fold_name(each.alias) for each in found if isinstance(each, exp.CTE)}
+    named = {fold_name(each.name) for each in found if isinstance(each, exp.Table) and each.name}
     return named - defined - {"sqlite_master"}

@@ -6,13 +6,15 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.data.linking import Columns, Tables
+from workflow_scripts.data.linking import Tables
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.schema import fold_name
 from workflow_scripts.sql.databases import list_databases
+from workflow_scripts.sql.schema_names import Columns
 
 
 class Catalog:
-    """Tables and columns (case folded) of every SQLite file in a folder. Use as a context manager.
+    """Tables and columns (`fold_name`) of every SQLite file in a folder. Use as a context manager.
 
     Raises EssenceError when the folder or a file in it can't be read.
     """
@@ -59,7 +61,7 @@ class Catalog:
             raise EssenceError(
                 f"{self.files[db_id]}: not a readable SQLite database ({error}); remove it"
             ) from error
-        return frozenset((table.casefold(), column.casefold()) for table, column in rows)
+        return frozenset((fold_name(table), fold_name(column)) for table, column in rows)
 
     def _occurs(self, db_id: str, table: str, column: str, value: Any) -> bool:
         name, of = (text.replace('"', '""') for text in (column, table))

@@ -19,6 +19,7 @@ from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.formats.schema import SchemaError, Table
 from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.sql.schema_names import Columns, columns_of, names_of
 
 STATED, QUESTION, SCHEMA, VALUES = "stated", "question", "schema", "values"
 # Why there is no link
@@ -31,7 +32,6 @@ WEAK = "weak"  # one has, but so little is shown that it may be chance
 AGREES = 0.9  # least share of the value examples that must occur (a database may have grown since)
 FEW_COLUMNS = 12  # a schema as small as this, without value examples, proves nothing by itself
 
-Columns = frozenset[tuple[str, str]]  # (table, column), case folded
 Tables = tuple[Table, ...]
 
 
@@ -126,5 +126,4 @@ def read_schema(text: str) -> tuple[Tables, Columns]:
         tables = tuple(parse_schema(text))
     except SchemaError:
         return (), frozenset()
-    columns = frozenset((t.name.casefold(), c.name.casefold()) for t in tables for c in t.columns)
-    return tables, columns
+    return tables, columns_of(names_of(tables))

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from workflow_scripts.artifacts.parquet import open_table, write_parquet
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.groups import comparable_text
-from workflow_scripts.data.linking import read_schema
+from workflow_scripts.sql.schema_names import schema_names
 from workflow_scripts.tables import COUNT, TEXT, read_table
 
 POOL = {
@@ -62,7 +62,7 @@ def group_rows(keys: pd.DataFrame) -> pd.Series:
 
 
 def tables_shown(schema: str) -> str:
-    return "tables: " + ", ".join(sorted({table for table, _ in read_schema(schema)[1]}))
+    return "tables: " + ", ".join(sorted(schema_names(schema)))
 
 
 def copy_rows(path: Path | str, wanted: Collection[int], out: Path | str) -> None:

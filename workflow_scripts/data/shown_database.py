@@ -17,7 +17,7 @@ from workflow_scripts.formats.schema_text import (
 )
 from workflow_scripts.formats.selection import is_large, select
 from workflow_scripts.sql.parse import names_in
-from workflow_scripts.sql.schema_names import needed_columns
+from workflow_scripts.sql.schema_names import Schema, names_of, needed_columns
 
 KEEP_UP_TO = 10  # columns of a table that the Selector's instructions keep whole
 
@@ -35,9 +35,8 @@ class ShownDatabase:
         return is_large(self.tables)
 
     @functools.cached_property
-    def schema(self) -> dict[str, tuple[str, ...]]:
-        """Table -> columns, in lower case."""
-        return {t.name.lower(): tuple(c.name.lower() for c in t.columns) for t in self.tables}
+    def schema(self) -> Schema:
+        return names_of(self.tables)
 
     @functools.cached_property
     def words(self) -> Mapping[tuple[str, str], str]:

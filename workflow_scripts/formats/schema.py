@@ -33,6 +33,11 @@ class Table:
     columns: tuple[Column, ...]
 
 
+def fold_name(name: str) -> str:
+    """A table's or column's name as names are compared: as SQLite does, and without backticks."""
+    return name.strip("`").lower()
+
+
 def quoted(name: str) -> bool:
     """Whether SQLite needs this name in quotes or backticks."""
     return not name.replace("_", "").isalnum() or name.lower() in RESERVED or name[0].isdigit()

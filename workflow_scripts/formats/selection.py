@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from workflow_scripts.formats.answers import Selection
-from workflow_scripts.formats.schema import Table
+from workflow_scripts.formats.schema import Table, fold_name
 
 MOST_COLUMNS = 6  # an answer lists this many of a table, and so many stay of one that it drops
 MEAN_COLUMNS = 6  # of a table, up to which a schema is small ...
@@ -21,12 +21,12 @@ def is_large(
 def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
     """The schema that the other agents see after a Selector's answer.
 
-    Names are compared as SQLite does. A table that is dropped, that the answer leaves out or of
+    Names are compared by `fold_name`. A table that is dropped, that the answer leaves out or of
     which it names no column that is there, keeps its first columns.
     """
-    choices = {name.lower(): choice for name, choice in answer.items()}
+    choices = {fold_name(name): choice for name, choice in answer.items()}
     return [
-        Table(table.name, _kept(table, choices.get(table.name.lower(), "drop_all")))
+        Table(table.name, _kept(table, choices.get(fold_name(table.name), "drop_all")))
         for table in tables
     ]
 
@@ -34,8 +34,8 @@ def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
 def _kept(table: Table, choice: str | Sequence[str]) -> tuple:
     if choice == "keep_all":
         return table.columns
-    names = {name.lower() for name in choice} if choice != "drop_all" else ()
-    listed = tuple(column for column in table.columns if column.name.lower() in names)
+    names = {fold_name(name) for name in choice} if choice != "drop_all" else ()
+    listed = tuple(column for column in table.columns if fold_name(column.name) in names)
     return listed or table.columns[:MOST_COLUMNS]
 
 

@@ -7,6 +7,7 @@ metric of its own there. Precision and recall are those of schema linking (Lei e
 """
 
 from workflow_scripts.formats.answers import AnswerError, Selection, parse_selector
+from workflow_scripts.formats.schema import fold_name
 from workflow_scripts.sql.schema_names import (
     Columns,
     Schema,
@@ -20,11 +21,11 @@ def kept(selection: Selection, schema: Schema) -> Columns:
     """Columns that an answer keeps; those of tables that don't exist count as (table, "*")."""
     chosen = set()
     for table, choice in selection.items():
-        table = table.lower()
+        table = fold_name(table)
         if choice == "keep_all":
             chosen |= {(table, column) for column in schema.get(table, ("*",))}
         elif choice != "drop_all":
-            chosen |= {(table, column.lower()) for column in choice}
+            chosen |= {(table, fold_name(column)) for column in choice}
     return frozenset(chosen)
 
 

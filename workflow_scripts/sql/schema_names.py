@@ -1,12 +1,12 @@
 """What a schema offers, what an answer keeps of it, what a query needs: sets of names.
 
-Names are compared in lower case, as SQLite does. A column is (table, column).
+Names are folded (`fold_name`). A column is (table, column).
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from workflow_scripts.formats.schema import SchemaError
+from workflow_scripts.formats.schema import SchemaError, Table, fold_name
 from workflow_scripts.formats.schema_text import parse_schema
 from workflow_scripts.sql.parse import names_in
 
@@ -19,10 +19,13 @@ ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})  # SQLite's, which every table 
 def schema_names(schema: str) -> Schema:
     """Table -> columns of a prompt's schema text; empty when it can't be read."""
     try:
-        tables = parse_schema(schema)
+        return names_of(parse_schema(schema))
     except SchemaError:
         return {}
-    return {t.name.lower(): tuple(c.name.lower() for c in t.columns) for t in tables}
+
+
+def names_of(tables: Iterable[Table]) -> Schema:
+    return {fold_name(t.name): tuple(fold_name(c.name) for c in t.columns) for t in tables}
 
 
 def columns_of(schema: Schema) -> Columns:
