@@ -126,7 +126,7 @@ def _by_task(means: pd.DataFrame) -> Table:
 
 def models(sources: Sources) -> Markup:
     """What the report quotes of other models, and what was measured here: two tables."""
-    quoted, measured = sources.published.models, sources.table("models")
+    quoted, measured = sources.published.models, sources.table("models").astype(object).fillna("")
     return html.tables(
         Markup(
             "Quoted accuracies are execution accuracies of the three agents at work together, on "
@@ -135,7 +135,7 @@ def models(sources: Sources) -> Markup:
         ).format(quoted.source),
         {
             "What the report quotes": Table(["feature", *quoted.columns], quoted.rows),
-            "Measured here": Table(list(measured), measured.astype(object).fillna("").to_numpy().tolist()),
+            "Measured here": Table(list(measured), measured.to_numpy().tolist()),
         },
     )
 
