@@ -155,6 +155,7 @@ def _named(part):
         ("runs.exp1_natural.learning_rate", "1e-4", "Write 1.0e-04"),
         ("training.warmup_steps", "12", "a number belongs here"),
         ("training.sheduler", "linear", "training: unknown key sheduler"),
+        ("training.checkpoint_steps", 50, "is gone: a training is saved at the end of each epoch"),
         ("training.scheduler", "lineer", "one of linear, cosine, constant"),
         ("data.max_quarantine", 2, "at most 1"),
         ("runs.exp1_natural.epochs", 0, "at least 1"),

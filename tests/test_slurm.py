@@ -130,7 +130,7 @@ def test_a_training_past_its_time_limit_goes_on_in_the_next_try(cluster, project
 
 
 def ends_as_if_alone(project, disturb) -> str:
-    """A training on Slurm, `disturb`ed after its first step, has an undisturbed one's bytes."""
+    """A training on Slurm, `disturb`ed after its first epoch, has an undisturbed one's bytes."""
     run = RUN.format("exp3_bs8_lr1e-4")
     target = f"{run}/training.json"
     project.edit("configs/smoke.yaml", "epochs: 1}", "epochs: 20, patience: null}")
@@ -150,7 +150,7 @@ def ends_as_if_alone(project, disturb) -> str:
         stderr=subprocess.STDOUT,
         text=True,
     ) as main:
-        wait_for_step(log)
+        wait_for_checkpoint(log)
         disturb(log)
         said = main.communicate(timeout=400)[0]
     assert main.returncode == 0, said
@@ -161,13 +161,13 @@ def ends_as_if_alone(project, disturb) -> str:
     return said
 
 
-def wait_for_step(log):
-    """Until a training writes its first progress line."""
+def wait_for_checkpoint(log):
+    """Until a training says a step of its second epoch."""
     for _ in range(1200):
-        if log.exists() and "step" in log.read_text():
+        if log.exists() and "\nstep " in log.read_text().partition("eval_loss")[2]:
             return
         time.sleep(0.1)
-    pytest.fail(f"{log}: no training started")
+    pytest.fail(f"{log}: no checkpoint")
 
 
 def facts(line: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ from workflow_scripts.errors import EssenceError
 
 SCHEMA = ROOT / "rules" / "config.schema.yaml"
 RUN_KEYS = list(Run.model_fields)  # all of them are needed, in the run or in run_defaults
+REMOVED = {"training.checkpoint_steps": "a training is saved at the end of each epoch"}
 BASES = ("base", "random")  # what a run starts from, unless from another run
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
 # What belongs in the place of a value, by what pydantic calls the fault.
@@ -133,6 +134,8 @@ def _describe(error: Any) -> str:
     """One breach of the model: key, value, what belongs there, and what the key means."""
     kind, place, value = error["type"], error["loc"], error["input"]
     key = _name(place)
+    if key in REMOVED:
+        return f"{key} is gone: {REMOVED[key]}. Take it out."
     if kind == "extra_forbidden":
         known = ", ".join(sorted(_at_schema(place[:-1])["properties"]))
         return f"{_name(place[:-1])}: unknown key {place[-1]}. Known here: {known}."

@@ -72,11 +72,6 @@ class TrainingSettings(Artifact):
     max_grad_norm: Number = setting("Gradients are clipped to this norm.", gt=0)
     eval_batch_size: Rows
     log_every: int = setting("Optimiser steps in a point of the training loss.", ge=1)
-    checkpoint_steps: Annotated[int, Field(ge=1)] | None = setting(
-        "Steps between checkpoints within an epoch; null: each epoch's end alone.",
-        None,
-        exclude_if=lambda steps: steps is None,
-    )
     best_metric: Literal["eval_loss", "loss_per_token"] = setting("Its lowest chooses the epoch.")
 
 

@@ -1,11 +1,7 @@
-"""What happens between the steps of a training: the log, the progress, saves within an epoch."""
+"""What happens between the steps of a training: the log and the progress."""
 
-import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from transformers import TrainerCallback
 
@@ -50,39 +46,3 @@ class StepRecorder(TrainerCallback):
             f"learning rate {rate:.2e}, {rows / (time.monotonic() - self.started):.1f} rows/s, "
             f"ETA {time_left(self.started, done, state.max_steps - step)}"
         )
-
-
-class SaveWithinEpochs(TrainerCallback):
-    """Saves every so many steps, and once more when the process is asked to end."""
-
-    def __init__(self, every: int | None):
-        self.every = every
-        self.signal: int | None = None
-
-    def on_step_end(self, args, state, control, **kwargs):
-        step = state.global_step
-        # The last step of an epoch is saved after its evaluation, which a resumed run would skip.
-        if step % (state.max_steps // args.num_train_epochs) and (
-            self.signal or (self.every and step % self.every == 0)
-        ):
-            control.should_save = True
-
-    def on_save(self, args, state, control, **kwargs):
-        if self.signal:
-            say(f"asked to stop: saved at step {state.global_step}, where the same command resumes")
-            sys.exit(128 + self.signal)
-
-    @contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """SIGTERM and SIGINT save a checkpoint and end the process; a second one ends it now."""
-
-        def note(number: int, frame: Any) -> None:
-            self.signal = number
-            signal.signal(number, before[number])
-
-        before = {each: signal.signal(each, note) for each in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)

@@ -1,4 +1,4 @@
-"""Checkpoints that a training can be resumed from: sealed when whole, put aside when broken."""
+"""Checkpoints, one at the end of each epoch, that a training can be resumed from."""
 
 import contextlib
 import errno
@@ -12,11 +12,8 @@ from typing import Any
 
 from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, sha256, write_json
-from workflow_scripts.model.progress import say
 
-MANIFEST = "manifest.json"  # checksums, written last: a checkpoint without it is not whole
-NOTES = "essence.json"  # Notes, in each checkpoint
+NOTES = "essence.json"  # Notes, written last: a checkpoint without it is not whole
 LOG = "training_log.jsonl"
 ALMOST_NOTHING = 2**20  # bytes; a failed write that leaves less than this had no room
 
@@ -38,65 +35,32 @@ class Resume:
 
     @classmethod
     def newest(cls, folder: Path) -> "Resume":
-        checkpoint = last_good(folder)
-        return cls(checkpoint, Notes.read(checkpoint / NOTES) if checkpoint else Notes())
+        whole = all_whole(folder)
+        return cls(whole[-1], Notes.read(whole[-1] / NOTES)) if whole else cls(None, Notes())
 
 
-def seal(checkpoint: Path) -> None:
-    """Sync every file of a checkpoint and list their checksums; only then does it count."""
-    files = sorted(path for path in checkpoint.iterdir() if path.name != MANIFEST)
-    for path in files:
+def seal(checkpoint: Path, notes: Notes) -> None:
+    """Sync every file of a checkpoint, and only then write what makes it count."""
+    for path in checkpoint.iterdir():
         sync(path)
-    write_json(checkpoint / MANIFEST, {path.name: sha256(path) for path in files})
+    notes.write(checkpoint / NOTES)
     sync(checkpoint)
-
-
-def is_whole(checkpoint: Path) -> bool:
-    """Whether every file of a checkpoint has the checksum that it was sealed with."""
-    try:
-        manifest = read_json(checkpoint / MANIFEST)
-        return bool(manifest) and all(
-            sha256(checkpoint / name) == checksum for name, checksum in manifest.items()
-        )
-    except (EssenceError, OSError, UnicodeDecodeError):
-        return False
 
 
 def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
-def all_checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints in a folder by step, whole or not."""
-    found = [path for path in folder.glob("checkpoint-*") if path.suffix != ".broken"]
-    return sorted(found, key=step_of)
+def all_whole(folder: Path) -> list[Path]:
+    """The whole checkpoints in a folder by step; a resumed training writes the others again."""
+    return sorted((path.parent for path in folder.glob(f"checkpoint-*/{NOTES}")), key=step_of)
 
 
-def last_good(folder: Path) -> Path | None:
-    """The newest checkpoint that a training can be resumed from; unusable ones are put aside.
-
-    A checkpoint is of use only together with the best one so far, which will be published if no
-    later one is better.
-    """
-    whole = {step_of(path): path for path in all_checkpoints(folder) if is_whole(path)}
-    for path in reversed(all_checkpoints(folder)):
-        step = step_of(path)
-        if step in whole:
-            best = trainer_state(path)["best_global_step"]
-            if not best or best in whole:
-                return path
-        aside = path.with_name(f"{path.name}.broken")
-        shutil.rmtree(aside, ignore_errors=True)  # of an earlier start
-        path.rename(aside)
-        whole.pop(step, None)
-        say(f"{path} is broken: put aside as {aside.name}")
-    return None
-
-
-def keep(folder: Path, best_step: int | None, last: int = 2) -> None:
-    """Delete all checkpoints but the `last` newest and the best."""
-    for path in all_checkpoints(folder)[:-last]:
+def keep(folder: Path, best_step: int | None) -> None:
+    """Delete all checkpoints but the newest and the best, which may be published."""
+    for path in all_whole(folder)[:-1]:
         if step_of(path) != best_step:
+            (path / NOTES).unlink()
             shutil.rmtree(path)
 
 

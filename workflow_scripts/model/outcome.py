@@ -5,7 +5,7 @@ from pathlib import Path
 from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.runs import LOG_EVENT, End, Training
 from workflow_scripts.artifacts.settings import Settings
-from workflow_scripts.model.checkpoints import LOG, NOTES, Notes, all_checkpoints, trainer_state
+from workflow_scripts.model.checkpoints import LOG, NOTES, Notes, all_whole, trainer_state
 from workflow_scripts.model.training_log import epochs_of
 
 
@@ -13,7 +13,7 @@ class Outcome:
     """`best` is the checkpoint whose weights are published."""
 
     def __init__(self, folder: Path):
-        last = all_checkpoints(folder)[-1]
+        last = all_whole(folder)[-1]
         self.state = trainer_state(last)
         self.notes = Notes.read(last / NOTES)
         self.log = list(read_lines(LOG_EVENT, last / LOG))

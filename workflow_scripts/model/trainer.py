@@ -18,8 +18,8 @@ from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model import checkpoints
 from workflow_scripts.model.batches import IGNORED, TrainingData
-from workflow_scripts.model.callbacks import SaveWithinEpochs, StepRecorder
-from workflow_scripts.model.checkpoints import LOG, NOTES, Notes, Resume
+from workflow_scripts.model.callbacks import StepRecorder
+from workflow_scripts.model.checkpoints import LOG, Notes, Resume
 from workflow_scripts.model.logits import token_losses
 from workflow_scripts.model.progress import say
 from workflow_scripts.model.training_log import TrainingLog, eval_event, step_event
@@ -98,10 +98,8 @@ class TaskLossTrainer(Seq2SeqTrainer):
         self.log_file = TrainingLog(self.folder / LOG)
         self.task_sums = self._no_sums()  # of the batch that is being computed
         self.pending: list[tuple[int, float, float, torch.Tensor]] = []  # steps yet to be logged
-        self.saves = SaveWithinEpochs(settings.training.checkpoint_steps)
         self.remove_callback(PrinterCallback)
         self.add_callback(StepRecorder(self, settings.log_every))
-        self.add_callback(self.saves)
         if settings.run.patience is not None:
             self.add_callback(EarlyStoppingCallback(settings.run.patience))
 
@@ -114,7 +112,7 @@ class TaskLossTrainer(Seq2SeqTrainer):
             return
         if last:
             say(f"resuming from {last}")
-        with checkpoints.explaining_full_disk(self.folder), self.saves.on_signals():
+        with checkpoints.explaining_full_disk(self.folder):
             self.train(resume_from_checkpoint=str(last) if last else None)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
@@ -173,12 +171,12 @@ class TaskLossTrainer(Seq2SeqTrainer):
             with checkpoints.explaining_full_disk(folder):
                 super()._save_checkpoint(model, trial)
                 (folder / LOG).write_bytes(self.log_file.path.read_bytes())
-                Notes(
+                notes = Notes(
                     finished=self.control.should_training_stop,
                     seconds=before.seconds + time.monotonic() - self.started,
                     starts=before.starts + 1,
-                ).write(folder / NOTES)
-                checkpoints.seal(folder)
+                )
+                checkpoints.seal(folder, notes)
         except Exception:
             shutil.rmtree(folder, ignore_errors=True)  # gives its space back
             raise
