@@ -16,8 +16,10 @@ from pydantic_core import PydanticCustomError
 
 from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.artifacts.settings import (
+    EndpointKeys,
     ModelSettings,
     Rows,
+    Text,
     TrainingSettings,
     setting,
 )
@@ -50,7 +52,6 @@ Seed = Annotated[int, setting("Of random numbers.", ge=0, le=2**32 - 1)]
 TaskRows = Annotated[int, setting("Rows of this task.", ge=0, le=10_000_000)]
 Name = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Word = Annotated[str, Field(pattern="^[a-z_]+$")]
-Text = Annotated[str, Filled]
 Prompt = Annotated[
     Literal["full", "own", "compact"],
     setting("full: cut at source_tokens. own: no constant part. compact: own, on one line."),
@@ -195,45 +196,6 @@ class Model(BaseModelKeys):
     precision: Literal["auto", "fp32", "bf16"] = setting("auto takes bf16 where there is such.")
 
 
-class Prices(Section):
-    input: float = setting("Of prompts.", ge=0)
-    output: float = setting("Of answers.", ge=0)
-
-
-class Endpoint(Section):
-    """A model behind OpenAI's API. Defaults: `Endpoint` in workflow_scripts/artifacts."""
-
-    base_url: str = setting(
-        "The server, with http:// or https://; usually ends in /v1.",
-        pattern=r"^https?://[^\s@?#]+$",
-    )
-    model: Text = setting("The model's name, as the server knows it.")
-    key: str | None = setting(
-        "NAME of the environment variable with the key, such as OPENAI_API_KEY; never the key "
-        "itself. null: none is sent.",
-        None,
-        pattern="^[A-Z_][A-Z0-9_]*$",
-        json_schema_extra={"writeOnly": True},  # what stands here by mistake is not shown
-    )
-    at_once: int = setting("Requests in flight at most.", None, ge=1, le=256)
-    temperature: float | None = setting("0: the likeliest; null: not sent.", None, ge=0, le=2)
-    answer_tokens: int = setting("Most tokens of an answer.", None, ge=1, le=1_000_000)
-    limit_name: Literal["max_completion_tokens", "max_tokens"] = setting(
-        "The server's name for that limit; older servers know max_tokens alone.", None
-    )
-    timeout: float = setting("Seconds for one answer.", None, gt=0, le=36_000)
-    retries: int = setting("Attempts after the first, with growing waits.", None, ge=0, le=1000)
-    prices: Prices | None = setting("Of a million tokens; null: nothing is counted.", None)
-    budget: float | None = setting("Most that all its answers may cost; null: any.", None, gt=0)
-
-    def faults(self, key: str) -> Iterator[str]:
-        if self.budget and not self.prices:
-            yield (
-                f"{key}.budget is set, but {key}.prices is not. Set the prices of a million "
-                "tokens: {input: ..., output: ...}."
-            )
-
-
 class ComparedModel(BaseModelKeys):
     """Another model that is asked what the best run is asked: fine-tuned here, or an endpoint."""
 
@@ -241,7 +203,7 @@ class ComparedModel(BaseModelKeys):
     recipe: str = setting("Of a base: how text meets it, if not by agents.recipe.", None)
     run: str = setting("Of a base: the run whose rows and settings it is given.", None)
     learning_rate_scale: float = setting("Times its run's learning rate.", None, gt=0, le=1000)
-    endpoint: Endpoint = setting("A model behind a server that speaks OpenAI's API.", None)
+    endpoint: EndpointKeys = setting("A model behind a server that speaks OpenAI's API.", None)
 
 
 class OtherTest(Section):

@@ -4,9 +4,10 @@ They come from the configuration (`config.run_settings`), stand on the command l
 that train and answer, and are kept in training.json.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AllowInfNan, Field, NonNegativeInt, PositiveInt
+from pydantic import AllowInfNan, Field, PositiveInt
 
 from workflow_scripts.artifacts.base import Artifact
 
@@ -19,6 +20,7 @@ def setting(meaning: str, default: Any = ..., **bounds: Any) -> Any:
     return Field(default, description=meaning, **bounds)
 
 
+Text = Annotated[str, Field(min_length=1)]
 Rows = Annotated[int, setting("Rows at a time.", ge=1, le=1024)]
 
 
@@ -122,28 +124,52 @@ class Settings(Artifact):
 class Prices(Artifact):
     """For a million tokens, in any currency."""
 
-    input: Number
-    output: Number
+    input: Number = setting("Of prompts.", ge=0)
+    output: Number = setting("Of answers.", ge=0)
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
         return (input_tokens * self.input + output_tokens * self.output) / 1e6
 
 
-class Endpoint(Artifact):
-    """An entry of `models:` that is asked over OpenAI's API; the schema explains the keys."""
+class EndpointKeys(Artifact):
+    """A model behind OpenAI's API."""
+
+    base_url: str = setting(
+        "The server, with http:// or https://; usually ends in /v1.",
+        pattern=r"^https?://[^\s@?#]+$",
+    )
+    model: Text = setting("The model's name, as the server knows it.")
+    key: str | None = setting(
+        "NAME of the environment variable with the key, such as OPENAI_API_KEY; never the key "
+        "itself. null: none is sent.",
+        None,
+        pattern="^[A-Z_][A-Z0-9_]*$",
+        json_schema_extra={"writeOnly": True},  # what stands here by mistake is not shown
+    )
+    at_once: int = setting("Requests in flight at most.", 4, ge=1, le=256)
+    temperature: Number | None = setting("0: the likeliest; null: not sent.", 0, ge=0, le=2)
+    answer_tokens: int = setting("Most tokens of an answer.", 1024, ge=1, le=1_000_000)
+    limit_name: Literal["max_completion_tokens", "max_tokens"] = setting(
+        "The server's name for that limit; older servers know max_tokens alone.",
+        "max_completion_tokens",
+    )
+    timeout: Number = setting("Seconds for one answer.", 120, gt=0, le=36_000)
+    retries: int = setting("Attempts after the first, with growing waits.", 8, ge=0, le=1000)
+    prices: Prices | None = setting("Of a million tokens; null: nothing is counted.", None)
+    budget: Number | None = setting("Most that all its answers may cost; null: any.", None, gt=0)
+
+    def faults(self, key: str) -> Iterator[str]:
+        if self.budget and not self.prices:
+            yield (
+                f"{key}.budget is set, but {key}.prices is not. Set the prices of a million "
+                "tokens: {input: ..., output: ...}."
+            )
+
+
+class Endpoint(EndpointKeys):
+    """An entry of `models:` that is asked over OpenAI's API."""
 
     name: str
-    base_url: str
-    model: str
-    key: str | None = None  # the name of an environment variable, never the key itself
-    at_once: PositiveInt = 4
-    temperature: Number | None = 0
-    answer_tokens: PositiveInt = 1024
-    limit_name: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
-    timeout: Number = 120
-    retries: NonNegativeInt = 8
-    prices: Prices | None = None
-    budget: Number | None = None
 
     @property
     def folder(self) -> str:
