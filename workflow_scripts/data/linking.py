@@ -4,7 +4,7 @@ Better unlinked than wrongly linked.
 
 Tried in turn: the id that the prompt states; the id that a row with the same question states; the
 only database that has all tables and columns of the prompt's schema (prompts may show part of it).
-Where the databases are at hand, every link must agree with them, and of several whose schemas fit,
+Where there are databases, every link must agree with them, and of several whose schemas fit,
 the only one in which the prompt's value examples occur is taken. Where they are not, a database is
 known by the schemas of the rows that state its id.
 """
@@ -23,7 +23,7 @@ from workflow_scripts.sql.schema_names import Columns, columns_of, names_of
 
 STATED, QUESTION, SCHEMA, VALUES = "stated", "question", "schema", "values"
 # Why there is no link
-NO_FILE = "no file"  # the database is known by name and not at hand
+NO_FILE = "no file"  # the database is known by name, and there is none of it
 CONFLICT = "conflict"  # the named database has another schema or other values
 AMBIGUOUS = "ambiguous"  # several databases fit equally well
 NONE = "none"  # no known database has these tables and columns
@@ -44,7 +44,7 @@ class Link(NamedTuple):
 
 
 class Databases(Protocol):
-    """The databases at hand; `data.catalog.Catalog` is one."""
+    """The databases that there are; `data.catalog.Catalog` is one."""
 
     columns: Mapping[str, Columns]
 
@@ -54,7 +54,7 @@ class Databases(Protocol):
 
 
 class Linker:
-    """Links rows, given all rows that state a database and, perhaps, the databases at hand."""
+    """Links rows, given all rows that state a database and, perhaps, the databases."""
 
     def __init__(self, rows: Iterable[RowSubject], databases: Databases | None = None):
         self.databases = databases
