@@ -33,7 +33,7 @@ from workflow_scripts.data.sampling import task_counts
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Output, run_stage
 
-BATCH = 1024
+BATCH = 256  # what encoding needs beside the texts grows with it
 EXAMPLES = 5
 # The texts that a row of each task should carry; evidence may well be empty.
 PROMPT_TEXTS = ("question", "evidence", "schema", "foreign_keys", "source", "target")
