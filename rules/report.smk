@@ -32,7 +32,7 @@ rule make_report:
         REPORT_PARTS,
         f"{TABLES}/over_seeds.csv",
         f"{TABLES}/best_runs.json",
-        **OF_RUNS,
+        answers=OF_RUNS["answers"],
         published=PUBLISHED,
         fit=FIT,
         picture=f"{FIGURES}/fit.svg",

@@ -66,6 +66,8 @@ rule tabulate_models:
         ),
         scores=["results/scores.parquet"]
         + ["results/models/scores.parquet"] * bool(COMPARED_DIRS + ENDPOINT_DIRS),
+        answers=["results/answers.parquet"]
+        + ["results/models/answers.parquet"] * bool(COMPARED_DIRS + ENDPOINT_DIRS),
         outcomes=list(OUTCOMES.values()),
     output:
         models=table("models", "results", "2 Comparison of models"),

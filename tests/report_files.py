@@ -143,6 +143,7 @@ def make_data(folder: Path) -> None:
         quarantined=0,
         quarantined_by_kind={},
         max_quarantine=0.01,
+        linked={},
     ).write(folder / "reading.json")
 
 

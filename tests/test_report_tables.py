@@ -15,12 +15,13 @@ from workflow_scripts.artifacts.tables import AgentOutcome, BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.intervals import wilson
 from workflow_scripts.report.choose_best import choose_best
 from workflow_scripts.report.frames import logged_losses, read_epochs, read_runs, read_steps
 from workflow_scripts.report.means import (
     best_runs,
     held_out,
-    mean_score,
+    mean_of_answers,
     means_over_seeds,
     ranked,
 )
@@ -83,21 +84,41 @@ def test_results_hold_every_number_and_means_over_seeds(tables, runs):
     assert {"eval_loss", "eval_loss_low", "execution_accuracy_test"} <= set(summary)
 
 
-def test_seeds_that_do_not_differ_have_the_widest_interval_over_rows():
-    scores = pd.DataFrame(
-        {"value": [0.5, 0.5], "low": [0.4, 0.3], "high": [0.6, 0.7], "n": [20, 10]}
-    )
-    mean = mean_score(scores)
-    assert (mean.value, mean.low, mean.high, mean.over, mean.rows) == (0.5, 0.3, 0.7, "rows", 10)
-    assert str(mean) == "0.500 [0.300, 0.700]"
-    assert mean_score(scores[:0]) is None
-    lonely = mean_score(pd.DataFrame({"value": [0.5], "low": [None], "high": [None], "n": [3]}))
-    assert not lonely.has_interval and str(lonely) == "0.500"
+def answers_of(values: list[list[float]], split: str = "test", **more) -> pd.DataFrame:
+    """Answers of one run: a list of values per seed."""
+    lines = [
+        {"seed": seed, "idx": idx, "exact_match": value, "db_id": f"db{idx % 3}"}
+        for seed, own in enumerate(values)
+        for idx, value in enumerate(own)
+    ]
+    return pd.DataFrame(lines).assign(split=split, **more)
+
+
+def test_a_mean_of_answers_says_what_it_is_over():
+    seeds = [[1.0, 1.0, 0.0, 0.0] * 5, [1.0, 0.0, 0.0, 0.0] * 5]
+    one, several = answers_of(seeds[:1]), answers_of(seeds)
+    mean = mean_of_answers(several, "exact_match")
+    assert (mean.value, mean.over, mean.rows) == (0.375, "rows and seeds", 20)
+    lonely = mean_of_answers(one, "exact_match")
+    assert (lonely.low, lonely.high) == wilson(10, 20) and lonely.over == "rows"
+    unseen = mean_of_answers(one.assign(split="unseen"), "exact_match")
+    assert unseen.over == "3 databases" and unseen.high - unseen.low > lonely.high - lonely.low
+    # seeds that agree tell as much as one
+    assert mean_of_answers(answers_of(seeds[:1] * 5), "exact_match").low == lonely.low
+    assert mean_of_answers(one[:0], "exact_match") is None
+
+
+def test_one_hit_of_one_of_five_seeds_bounds_no_tighter_than_none():
+    none = [[0.0] * 90] * 5
+    once = [[1.0, *[0.0] * 89], *none[1:]]
+    limits = [mean_of_answers(answers_of(each), "exact_match").high for each in (none, once)]
+    assert 0.04 < limits[0] < limits[1] < 0.07
 
 
 def test_what_was_not_measured_has_no_column(runs):
     scores = read_table(runs[0].parents[2] / "scores.parquet", SCORES)
-    means = means_over_seeds(scores[(scores.split == "val") & (scores.metric != "soft_f1")])
+    answers = read_table(runs[0].parents[2] / "answers.parquet", ANSWERS)
+    means = means_over_seeds(scores[scores.split == "val"], answers)
     summary = summarise(read_runs(runs), means)
     assert not [name for name in summary if "test" in name]
     assert "exact_match_val_low" in summary
@@ -323,8 +344,15 @@ def test_models_stand_beside_one_another(tmp_path, runs):
     of_endpoint = own[(own.recipe == "repaired") & (own.run == "exp1_natural") & (own.seed == 1)]
     of_endpoint = of_endpoint.assign(recipe="endpoint", run="gpt", seed=0)
     write_table(tmp_path / "scores.parquet", of_endpoint, SCORES)
+    answers = read_table(root / "answers.parquet", ANSWERS)
+    own = answers[
+        (answers.recipe == "repaired") & (answers.run == "exp1_natural") & (answers.seed == 1)
+    ]
+    own = own.assign(recipe="endpoint", run="gpt", seed=0)
+    write_table(tmp_path / "answers.parquet", own, ANSWERS)
     tabulate_models(
         runs, [root / "scores.parquet", tmp_path / "scores.parquet"],
+        [root / "answers.parquet", tmp_path / "answers.parquet"],
         dict.fromkeys(made.RECIPES, "standin"), "repaired", tmp_path / "models.csv",
         ["repaired"], [outcomes(tmp_path / "outcomes.parquet", right=1)],
         {str(remote): None}, tmp_path / "agents.csv",

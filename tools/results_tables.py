@@ -52,7 +52,7 @@ def lookup(table: pd.DataFrame, keys: list[str]) -> dict[tuple, pd.Series]:
 def runs(tables: Path) -> str:
     """Every run: losses, and scores on the rows that no run of its recipe was trained on."""
     means = read_csv(tables / "over_seeds.csv")
-    means[["low", "high"]] = means[["low", "high"]].where(means.over == "seeds")
+    means[["low", "high"]] = means[["low", "high"]].where(means.seeds > 1)
     of = lookup(means[means.task == "all"], [*ADDRESS, "split", "metric"])
     columns = [("val", each, each.replace("_", " ")) for each in ("eval_loss", "loss_per_token")]
     columns += [

@@ -83,6 +83,16 @@ SCORES = {
 Columns = dict[str, pa.DataType]
 
 
+def clusters_of(answers: pd.DataFrame) -> pd.Series | None:
+    """The databases of rows that were drawn as whole databases (`unseen`); None for other rows."""
+    if not len(answers) or (answers.split != "unseen").any():
+        return None
+    databases = answers.db_id
+    if "database" in answers:
+        databases = answers.database.fillna(databases)
+    return databases.fillna("").astype(str)
+
+
 def read_table(path: Path | str, columns: Columns) -> pd.DataFrame:
     """The declared columns of a file. Raises EssenceError naming the file and the wrong column."""
     try:

@@ -44,6 +44,7 @@ from workflow_scripts.tables import (
     TASK_METRICS,
     TEXT,
     TEXT_METRICS,
+    clusters_of,
     read_table,
     write_table,
 )
@@ -208,9 +209,9 @@ def scores_of(answers: pd.DataFrame) -> Iterator[dict[str, Any]]:
             line = dict(zip(RUN, address, strict=True)) | {"split": split, "task": task}
             own = TASK_METRICS.get(task, ())
             for metric in (*TEXT_METRICS, SEEN, *SQL_METRICS, *own):
-                values = of_task[metric].dropna() if metric in of_task else ()
-                if len(values):
-                    value, low, high = mean_over_rows(values)
+                known = of_task[of_task[metric].notna()] if metric in of_task else of_task[:0]
+                if len(values := known[metric] if len(known) else ()):
+                    value, low, high = mean_over_rows(values, clusters_of(known))
                     if metric == SEEN:  # counted, not estimated
                         low = high = None
                     yield line | _number(metric, value, low, high, len(values))

@@ -15,12 +15,12 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.intervals import difference_over_rows, mean_over_rows, mean_over_seeds
+from workflow_scripts.intervals import difference_over_rows, mean_over_seeds
 from workflow_scripts.report.artefacts import Artefact, repairs
 from workflow_scripts.report.figures.ablation import draw_ablation
 from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.frames import read_runs, read_trainings
-from workflow_scripts.report.means import TEST_SPLITS, row_means
+from workflow_scripts.report.means import TEST_SPLITS, mean_of_answers, row_means
 from workflow_scripts.report.tabulate import COMPARED
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
@@ -111,13 +111,15 @@ def effects_of(
     """
     lines = []
     for split in TEST_SPLITS:
+        of_split = answers[answers.split == split]
         for metric in COMPARED:
             means = row_means(answers, metric, split).set_index(["recipe", "idx"]).value
             most = _ceilings(scores, metric, split)
             for variant in variants:
                 if variant.recipe in means.index.get_level_values(0):  # else nothing was measured
                     own = means[variant.recipe]
-                    mean, effect = mean_over_rows(own), None
+                    whole = mean_of_answers(of_split[of_split.recipe == variant.recipe], metric)
+                    mean, effect = (whole.value, whole.low, whole.high), None
                     both = own.index.intersection(means[variant.end].index)
                     if variant.change and len(both):
                         effect = difference_over_rows(own[both], means[variant.end][both])

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.intervals import mean_over_rows, mean_over_seeds, one_more_seed
+from workflow_scripts.tables import METRICS, SEEN, clusters_of
 
 # A model is judged on test rows of databases that its training rows are about too, of databases
 # that no run has seen, and of databases that another file of rows is about.
@@ -26,7 +27,7 @@ class Mean:
     value: float
     low: float = math.nan
     high: float = math.nan
-    over: Literal["seeds", "rows", ""] = ""
+    over: str = ""
     rows: int | None = None
 
     @property
@@ -46,22 +47,45 @@ def over_seeds(values: Sequence[float]) -> Mean | None:
     return Mean(mean.value, mean.low, mean.high, "seeds") if mean.has_interval else mean
 
 
-def mean_score(scores: pd.DataFrame) -> Mean | None:
-    """Mean of one score per seed (rows of `scores`), over seeds.
+def mean_of_answers(answers: pd.DataFrame, metric: str) -> Mean | None:
+    """The mean of a metric of one run's answers to one split, of all its seeds, or of one.
 
-    Where no two seeds differ the interval is the widest one over rows.
+    The interval is over rows and seeds, and for `unseen` over databases.
+    """
+    known = answers[answers[metric].notna()] if metric in answers else answers[:0]
+    if known.empty:
+        return None
+    (row, rows), (seed, seeds) = (pd.factorize(known[name]) for name in ("idx", "seed"))
+    table = np.full((len(rows), len(seeds)), np.nan)
+    table[row, seed] = known[metric]
+    databases = clusters_of(known)
+    over = "rows and seeds" if len(seeds) > 1 else "rows"
+    if databases is not None:
+        databases = databases.groupby(row).first().to_numpy()
+        over = over.replace("rows", f"{len(set(databases))} databases")
+    least = int((~np.isnan(table)).sum(axis=0).min())
+    return Mean(*mean_over_rows(table, databases), over, least)
+
+
+def mean_score(scores: pd.DataFrame, answers: pd.DataFrame) -> Mean | None:
+    """Mean of one score per seed (rows of `scores` that differ in nothing but the seed).
+
+    A metric of answers has the interval of `mean_of_answers`, anything else one over seeds.
     """
     scores = scores[scores.value.notna()]
-    mean = over_seeds(scores.value.tolist())
-    if mean is None:
+    if scores.empty:
         return None
-    low, high, over = mean.low, mean.high, mean.over
-    known = scores[scores.low.notna()]
-    if not mean.has_interval and len(known):
-        widest = known.loc[(known.high - known.low).idxmax()]
-        low, high, over = float(widest.low), float(widest.high), "rows"
+    line = scores.iloc[0]
+    if line.metric in METRICS and line.metric != SEEN:
+        own = answers[
+            (answers.recipe == line.recipe)
+            & (answers.run == line.run)
+            & (answers.split == line.split)
+            & ((answers.task == line.task) | (line.task == "all"))
+        ]
+        return mean_of_answers(own, line.metric)
     rows = None if scores.n.isna().all() else int(scores.n.min())
-    return Mean(mean.value, low, high, over, rows)
+    return replace(over_seeds(scores.value.tolist()), rows=rows)
 
 
 def one_more_run(scores: pd.DataFrame) -> Mean | None:
@@ -70,23 +94,28 @@ def one_more_run(scores: pd.DataFrame) -> Mean | None:
     Where no two seeds differ it is made from the interval over rows: a run that is asked as many
     other rows errs as much as this one, so the half-widths add as squares.
     """
-    mean = mean_score(scores)
-    if mean is None or not mean.has_interval:
-        return mean
-    if mean.over == "rows":
-        ends = (mean.value + math.sqrt(2) * (end - mean.value) for end in (mean.low, mean.high))
-        low, high = (min(max(end, 0.0), 1.0) for end in ends)
-    else:
-        _, low, high = one_more_seed(scores.value.dropna().tolist())
-    return replace(mean, low=low, high=high)
+    known = scores[scores.value.notna()]
+    if known.empty:
+        return None
+    mean = Mean(*one_more_seed(known.value.tolist()), "seeds")
+    rows = None if known.n.isna().all() else int(known.n.min())
+    of_rows = known[known.low.notna()]
+    if mean.has_interval and len(of_rows):  # a share of rows
+        return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0), rows=rows)
+    if mean.has_interval or of_rows.empty:
+        return replace(mean, rows=rows)
+    widest = of_rows.loc[(of_rows.high - of_rows.low).idxmax()]
+    ends = (mean.value + math.sqrt(2) * (end - mean.value) for end in (widest.low, widest.high))
+    return Mean(mean.value, *(min(max(end, 0.0), 1.0) for end in ends), "rows", rows)
 
 
-def means_over_seeds(scores: pd.DataFrame) -> pd.DataFrame:
+def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
     """over_seeds.csv: the table `scores` with one row per run in place of one per seed."""
     keys = [*ADDRESS, "split", "task", "metric"]
+    of_split = dict(list(answers.groupby([*ADDRESS, "split"], sort=False)))
     lines = []
     for key, seeds in scores.groupby(keys, sort=False):
-        if mean := mean_score(seeds):
+        if mean := mean_score(seeds, of_split.get(key[:3], answers[:0])):
             numbers = {"mean": mean.value, "low": mean.low, "high": mean.high}
             lines.append(
                 dict(zip(keys, key, strict=True))
@@ -106,13 +135,6 @@ def row_means(answers: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
     known = answers[(answers.split == split) & answers[metric].notna()]
     values = known.groupby([*ADDRESS, "idx", "task"], sort=False)[metric].mean()
     return values.rename("value").reset_index()
-
-
-def mean_of_rows(rows: pd.DataFrame) -> Mean | None:
-    """The mean of `row_means` of one run; a row counts once."""
-    if rows.empty:
-        return None
-    return Mean(*mean_over_rows(rows.value.to_numpy()), "rows", len(rows))
 
 
 def held_out(splits: Sequence[str]) -> str:

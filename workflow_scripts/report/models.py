@@ -15,7 +15,16 @@ from workflow_scripts.intervals import difference_over_rows, mean_over_rows
 from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.means import TEST_SPLITS, best_runs, mean_score
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import COUNT, FLAG, NUMBER, SCORES, TEXT, read_table, write_csv
+from workflow_scripts.tables import (
+    ANSWERS,
+    COUNT,
+    FLAG,
+    NUMBER,
+    SCORES,
+    TEXT,
+    read_table,
+    write_csv,
+)
 
 OUTCOMES = {"setup": TEXT, "split": TEXT, "idx": COUNT, "verdict": TEXT, "selected": FLAG,
             "repairs": COUNT, "right": NUMBER}  # fmt: skip
@@ -67,7 +76,11 @@ def end_to_end(outcomes: Path) -> dict[str, str]:
 
 
 def run_features(
-    folders: list[Path], base: str, scores: pd.DataFrame, together: dict[str, str] | str
+    folders: list[Path],
+    base: str,
+    scores: pd.DataFrame,
+    answers: pd.DataFrame,
+    together: dict[str, str] | str,
 ) -> dict[str, str]:
     """Feature -> text of a run, given the folders of its seeds and their scores.
 
@@ -87,11 +100,13 @@ def run_features(
         "Training device": f"{facts.device.kind}, {facts.device.precision}",
         "Answers cut, empty or refused": _ended(answered),
         "Cost of the answers": "none: it runs here",
-        **_results(scores, together),
+        **_results(scores, answers, together),
     }
 
 
-def endpoint_features(folder: Path, size: str | None, scores: pd.DataFrame) -> dict[str, str]:
+def endpoint_features(
+    folder: Path, size: str | None, scores: pd.DataFrame, answers: pd.DataFrame
+) -> dict[str, str]:
     """The same of a model behind an endpoint, from its folder results/models/<name>."""
     rows = Answering.read(folder / "answering.json")
     answered = [rows]
@@ -108,11 +123,13 @@ def endpoint_features(folder: Path, size: str | None, scores: pd.DataFrame) -> d
         "Training device": "not trained here",
         "Answers cut, empty or refused": _ended(answered),
         "Cost of the answers": _cost(answered),
-        **_results(scores, together),
+        **_results(scores, answers, together),
     }
 
 
-def _results(scores: pd.DataFrame, together: dict[str, str] | str) -> dict[str, str]:
+def _results(
+    scores: pd.DataFrame, answers: pd.DataFrame, together: dict[str, str] | str
+) -> dict[str, str]:
     features = {}
     for split, words in SPLITS.items():
         of_split = scores[scores.split == split]
@@ -120,7 +137,7 @@ def _results(scores: pd.DataFrame, together: dict[str, str] | str) -> dict[str, 
             continue
         for feature, (task, metric) in MEASURED.items():
             own = of_split[(of_split.task == task) & (of_split.metric == metric)]
-            mean = mean_score(own)
+            mean = mean_score(own, answers)
             features[f"{feature} ({words})"] = (
                 _estimate(mean.value, mean.low, mean.high, mean.rows) if mean else NO_DATABASE
             )
@@ -160,6 +177,7 @@ def _cost(answered: list[Answering]) -> str:
 def compare_models(
     best: dict[str, list[Path]],
     scores: pd.DataFrame,
+    answers: pd.DataFrame,
     bases: dict[str, str],
     outcomes: dict[str, Path],
     recipe: str,
@@ -177,10 +195,10 @@ def compare_models(
         together: dict[str, str] | str = f"asked of the best run of {recipe} alone"
         if name in outcomes:
             together = end_to_end(outcomes[name])
-        columns[f"{name}: {run}"] = run_features(folders, bases[name], own, together)
+        columns[f"{name}: {run}"] = run_features(folders, bases[name], own, answers, together)
     for folder, size in endpoints.items():
         own = scores[(scores.recipe == "endpoint") & (scores.run == folder.name)]
-        columns[folder.name] = endpoint_features(folder, size, own)
+        columns[folder.name] = endpoint_features(folder, size, own, answers)
     table = pd.DataFrame(columns).fillna("not asked these rows")
     return table.rename_axis("feature").reset_index()
 
@@ -188,6 +206,7 @@ def compare_models(
 def tabulate_models(
     runs: Annotated[list[Path], Setting("run folders of all recipes, compared models' too")],
     scores: Annotated[list[Path], Input("scores.parquet of these runs and of endpoints")],
+    answers: Annotated[list[Path], Input("answers.parquet of the same")],
     bases: Annotated[dict, Setting("recipe -> name of its base model")],
     recipe: Annotated[str, Setting("of the run in the agents' place")],
     models: Annotated[Path, Output("models.csv")],
@@ -203,8 +222,9 @@ def tabulate_models(
     }
     of_agents = dict(zip(outcome_recipes, outcomes, strict=True))
     numbers = pd.concat([read_table(path, SCORES) for path in scores])
+    of_answers = pd.concat([read_table(path, ANSWERS) for path in answers])
     sizes = {Path(folder): size for folder, size in endpoints.items()}
-    write_csv(models, compare_models(best, numbers, bases, of_agents, recipe, sizes))
+    write_csv(models, compare_models(best, numbers, of_answers, bases, of_agents, recipe, sizes))
     if agents:
         write_csv(agents, agent_scores(read_table(of_agents[recipe], OUTCOMES)))
 

@@ -25,7 +25,7 @@ from workflow_scripts.report.front import front_page
 from workflow_scripts.report.html import linked
 from workflow_scripts.report.sections import SECTIONS, Sources
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import SCORES, read_csv, read_table
+from workflow_scripts.tables import read_csv
 
 TITLE = "Fine-Tuning On Essence, reproduced and examined"
 MIME = {".svg": "image/svg+xml", ".png": "image/png", ".csv": "text/csv"}
@@ -91,7 +91,6 @@ def write_report(
     sections: Annotated[dict, Setting('what is shown, in order: {"sections": [...]}')],
     tables: Annotated[Path, Setting("results/tables")],
     answers: Annotated[Path, Input("answers.parquet")],
-    scores: Annotated[Path, Input("scores.parquet")],
     published: Annotated[Published, Input("resources/published.json")],
     fit: Annotated[list[FitAudit], Input("the fit audits")],
     picture: Annotated[Path, Input("the figure of the fit audits")],
@@ -114,7 +113,7 @@ def write_report(
         tables, answers, published, of_examples, test, outcomes, traces, agents_recipe
     )
     values = front_page(
-        read_table(scores, SCORES),
+        sources.table("over_seeds"),
         read_csv(tables / "claims.csv").astype(object).fillna(""),
         {recipe: run["run"] for recipe, run in sources.best().items()},
         fit,

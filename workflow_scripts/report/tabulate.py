@@ -272,10 +272,10 @@ def tabulate(
 ) -> None:
     frame, epochs = read_runs(runs), read_epochs(runs)
     of_answers, numbers = read_table(answers, ANSWERS), read_table(scores, SCORES)
-    means = means_over_seeds(numbers)
+    means = means_over_seeds(numbers, of_answers)
     tables = {
         "results": numbers,
-        "over_seeds": means.drop(columns="rows"),
+        "over_seeds": means,
         "summary": summarise(frame, means),
         "differences": differences(of_answers, published.chosen),
         "equal_steps": equal_steps(frame, epochs),

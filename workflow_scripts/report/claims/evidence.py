@@ -14,7 +14,7 @@ import pandas as pd
 from workflow_scripts.artifacts.data import Profile
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.report.means import Mean, held_out, mean_of_rows, mean_score, row_means
+from workflow_scripts.report.means import Mean, held_out, mean_of_answers, mean_score
 
 # What a claim is measured under; the configuration's `claims` says which recipe each one is.
 COLUMNS = ("as_run", "as_written", "repaired")
@@ -82,13 +82,16 @@ class Evidence:
         ]
 
     def score(self, *address: str) -> Mean | None:
-        return mean_score(self.seeds(*address))
+        return mean_score(self.seeds(*address), self.answers)
 
-    def over_rows(self, recipe: str, metric: str, split: str, task: str = "all") -> dict[str, Mean]:
-        """Run of a recipe -> its mean over rows, where the metric was measured."""
-        rows = row_means(self.answers[self.answers.recipe == recipe], metric, split)
-        rows = rows if task == "all" else rows[rows.task == task]
-        return {name: mean_of_rows(of_run) for name, of_run in rows.groupby("run", sort=False)}
+    def over_answers(
+        self, recipe: str, metric: str, split: str, task: str = "all"
+    ) -> dict[str, Mean]:
+        """Run of a recipe -> the mean of its answers, where the metric was measured."""
+        own = self.answers[(self.answers.recipe == recipe) & (self.answers.split == split)]
+        own = own if task == "all" else own[own.task == task]
+        means = {run: mean_of_answers(each, metric) for run, each in own.groupby("run", sort=False)}
+        return {run: mean for run, mean in means.items() if mean}
 
     def held_out(self, recipe: str) -> str:
         return held_out(self.scores[self.scores.recipe == recipe].split.unique())

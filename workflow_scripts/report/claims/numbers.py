@@ -79,7 +79,9 @@ def number_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
 
         def epochs(recipe: str, name: str = name) -> pd.DataFrame:
             runs = evidence.named(recipe, name)
-            return runs[[]].assign(value=runs.epochs_done, low=math.nan, high=math.nan, n=pd.NA)
+            return runs[[]].assign(
+                metric="epochs_done", value=runs.epochs_done, low=math.nan, high=math.nan, n=pd.NA
+            )
 
         measured = evidence.by_column(epochs)
         yield _number_line(
@@ -101,7 +103,9 @@ def _number_line(
     evidence: Evidence,
 ) -> dict[str, str]:
     """`measured`: column -> one score per seed."""
-    texts = {column: str(mean_score(seeds) or "") for column, seeds in measured.items()}
+    texts = {
+        column: str(mean_score(seeds, evidence.answers) or "") for column, seeds in measured.items()
+    }
     expected = {column: one_more_run(seeds) for column, seeds in measured.items()}
     verdict = judge_number(published, expected, possible, evidence.missing)
     return line_of(NUMBERS, claim, f"{published:.4g}", texts, verdict)

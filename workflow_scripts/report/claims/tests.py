@@ -226,7 +226,7 @@ def compare_best(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outc
 def exact_match_is_zero(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     """Exact match as the notebooks compared: with what the tokenizer can write of the answer."""
     split = evidence.held_out(recipe)
-    scores = evidence.over_rows(recipe, "exact_match_decoded", split)
+    scores = evidence.over_answers(recipe, "exact_match_decoded", split)
     if not scores:
         return NOTHING
     best = max(scores, key=lambda name: (scores[name].value, scores[name].high))
@@ -253,7 +253,7 @@ def answers_are_usable(evidence: Evidence, recipe: str, entry: dict[str, Any]) -
         ("execution_accuracy_lenient", "execution accuracy, the SQL taken in any form"),
         ("exact_match", "exact match"),
     ):
-        score = evidence.over_rows(recipe, metric, split, "Decomposer").get(name)
+        score = evidence.over_answers(recipe, metric, split, "Decomposer").get(name)
         if score:
             text = f"{words}: {score} ({name}, {score.rows} Decomposer {split} rows)"
             return above(f"{text}; usable above {USABLE}", score, USABLE)

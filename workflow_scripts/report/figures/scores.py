@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.intervals import mean_over_rows
 from workflow_scripts.report.figures import style
 from workflow_scripts.report.figures.losses import UNFINISHED
 from workflow_scripts.report.frames import read_runs
-from workflow_scripts.report.means import LOWER_IS_BETTER, best_runs, held_out
+from workflow_scripts.report.means import LOWER_IS_BETTER, best_runs, held_out, mean_of_answers
 from workflow_scripts.report.models import ALL_AGENTS
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.stage import Input, Output, Setting, run_stage
@@ -32,7 +31,8 @@ CELL = ["rate", "batch_size"]
 EQUAL = "#E9E9E9"  # a panel whose cells are all equal
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # what red, green and blue weigh (Rec. 709)
 ROUNDING = 1e-9
-JUDGED = ("recipe", "run", "split", "idx", "task", "hardness", "execution_accuracy")
+JUDGED = ("recipe", "run", "seed", "split", "idx", "task", "db_id", "database", "hardness")
+JUDGED += ("execution_accuracy",)
 GROUPS = {  # words -> column, value; the hardness of the gold SQL is in Spider's levels
     **{task: ("task", task) for task in ("Decomposer", "Refiner")},
     **{f"{level} SQL": ("hardness", level) for level in ("easy", "medium", "hard", "extra")},
@@ -171,17 +171,15 @@ def _draw_grid(axes: Axes, cells: pd.DataFrame, metric: str) -> None:
 
 
 def executed_rows(answers: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame:
-    """One row per held-out row whose gold SQL was executed, of each recipe's chosen run.
+    """The answers to held-out rows whose gold SQL was executed, of each recipe's chosen run.
 
-    `execution_accuracy` is the mean over seeds. Test rows, or the run's validation rows where it
+    Test rows, or the run's validation rows where it
     was asked no test rows, and rows of databases that no run saw and of another file.
     """
     own = answers[answers.run == answers.recipe.map(chosen)]
     splits = own.groupby("recipe").split.transform(held_out)
     own = own[(own.split == splits) | own.split.isin(["unseen", "other"])]
     rows = own.dropna(subset=["hardness", "execution_accuracy"])
-    keys = ["recipe", "run", "split", "idx", "task", "hardness"]
-    rows = rows.groupby(keys, as_index=False).execution_accuracy.mean()
     return rows.sort_values("recipe", key=lambda names: names.map(list(chosen).index))
 
 
@@ -217,8 +215,9 @@ def _draw_recipe(
     look |= {"label": f"{rows.recipe.iloc[0]}: {rows.run.iloc[0]}{its}"}
     for start, group in zip(range(place, step * len(by_group), step), by_group, strict=True):
         if len(group):
-            mean = mean_over_rows(group.execution_accuracy)
-            style.draw_interval(axes, start, mean, f"{mean[0]:.2f}, n = {len(group)}", **look)
+            mean = mean_of_answers(group, "execution_accuracy")
+            limits, text = (mean.value, mean.low, mean.high), f"{mean.value:.2f}, n = {mean.rows}"
+            style.draw_interval(axes, start, limits, text, **look)
 
 
 # --- the agents
