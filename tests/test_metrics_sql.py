@@ -99,6 +99,16 @@ def test_gold_against_gold_is_perfect_on_real_databases(sandbox, real_databases)
     assert scores["execution_accuracy_empty_gold"].n > 0
 
 
+@pytest.mark.parametrize("ending", ["", ";", " ;\n", ";;"])
+def test_gold_against_gold_is_perfect_however_it_ends(sandbox, shop, ending):
+    """Some golds of Spider end in a semicolon; extracting SQL from an answer takes it away."""
+    gold = f"SELECT name FROM item{ending}"
+    for prediction in (gold, "SELECT name FROM item", "SELECT name FROM item;"):
+        metrics = verdict(sandbox, shop, gold, prediction).metrics
+        known = {name: value for name, value in metrics.items() if value is not None}
+        assert set(known.values()) == {1.0}, known
+
+
 def test_gold_against_gold_is_perfect_on_the_twin(sandbox, twin):
     truth = [json.loads(line) for line in (twin / "truth.jsonl").read_text().splitlines()]
     truth = random.Random(2).sample([row for row in truth if row.get("gold_sql")], 300)

@@ -7,11 +7,12 @@ from workflow_scripts.text.similarity import exact_match
 def sql_match(prediction: str, reference: str) -> dict[str, float]:
     """Metrics of one prediction, each 0 or 1.
 
-    `exact_match`: the same text; `exact_match_normalised`: the same once sqlglot has written both
+    `exact_match`: the same text, final semicolons aside, which golds of Spider and BIRD have or
+    lack; `exact_match_normalised`: the same once sqlglot has written both
     alike (`sql.parse.canonical` says what counts as equal); `parse_rate`: sqlglot can parse it.
     """
     return {
-        "exact_match": exact_match(prediction, reference),
+        "exact_match": exact_match(prediction.rstrip("; \t\n"), reference.rstrip("; \t\n")),
         "exact_match_normalised": float(same_query(prediction, reference)),
         "parse_rate": float(parse(prediction.strip()) is not None),
     }
