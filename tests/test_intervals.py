@@ -150,3 +150,16 @@ def test_scipy_gives_the_same_intervals():
 def test_one_seed_has_no_interval():
     mean, low, high = mean_over_seeds([1.0])
     assert mean == 1 and math.isnan(low) and math.isnan(high)
+
+
+def test_the_best_of_five_equal_rivals_is_seldom_taken_for_better():
+    generator = np.random.default_rng(4)
+    wrong = {1: 0, 5: 0}
+    for _ in range(400):
+        losses = generator.normal(1, 0.1, (6, 5))
+        for comparisons in wrong:
+            limits = [
+                mean_over_seeds((rival - losses[0]).tolist(), comparisons) for rival in losses[1:]
+            ]
+            wrong[comparisons] += min(high for *_, high in limits) < 0
+    assert wrong[5] / 400 <= 0.04 and wrong[1] / 400 > 0.05

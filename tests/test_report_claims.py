@@ -494,3 +494,16 @@ def test_the_reports_own_numbers_speak_against_three_of_its_claims():
     ]
     # its log moves more once balanced; batch 8 has the lower loss three times
     assert against == ["balancing_stabilises", "smaller_batch", "chosen_is_best"]
+
+
+@pytest.mark.parametrize(("rival", "finding"), [(0.6, HOLDS), (0.2, FAILS), (None, NOT_MEASURED)])
+def test_the_choice_is_best_where_it_is_ahead_of_each_rival(tmp_path, rival, finding):
+    ends = {PUBLISHED.chosen: 0.4} | ({"exp3_bs8_lr1e-4": rival, "mine": 0.8} if rival else {})
+    runs = [
+        made.make_run(tmp_path, made.recipe("repaired"), name, seed=seed, end=end + seed / 1000)
+        for name, end in ends.items()
+        for seed in (1, 2, 3, 4, 5)
+    ]
+    outcome = outcome_of("chosen_is_best", runs, tmp_path)
+    assert outcome.finding == finding, outcome.text
+    assert not rival or "corrected for 2 comparisons, eval loss, exp3_bs8" in outcome.text

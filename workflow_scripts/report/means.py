@@ -39,11 +39,11 @@ class Mean:
         return f"{text} [{self.low:.3f}, {self.high:.3f}]" if self.has_interval else text
 
 
-def over_seeds(values: Sequence[float]) -> Mean | None:
+def over_seeds(values: Sequence[float], comparisons: int = 1) -> Mean | None:
     """Mean of one value per seed, with its interval over seeds; None without values."""
     if not len(values):
         return None
-    mean = Mean(*mean_over_seeds(list(values)))
+    mean = Mean(*mean_over_seeds(list(values), comparisons))
     return Mean(mean.value, mean.low, mean.high, "seeds") if mean.has_interval else mean
 
 
