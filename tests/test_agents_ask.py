@@ -84,7 +84,7 @@ def test_the_trace_shows_each_agents_step(asked, monkeypatch):
     back_end = Scripted(
         Selector="no json", Decomposer=decomposed("SELECT x"), Refiner=fenced("SELECT 1")
     )
-    monkeypatch.setattr(command, "usual_loop", lambda _: Loop(selector="always"))
+    monkeypatch.setattr(command, "read_loop", lambda _: Loop(selector="always"))
     code, out, _ = asked(back_end, trace=True)
     assert code == 0
     order = ["1. Selector", "no json", "2. Decomposer", "sub-question 1: Which?"]

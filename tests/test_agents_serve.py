@@ -16,7 +16,7 @@ from test_agents_loop import SHOP, Scripted, decomposed, fenced, made
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.asking import Asker
 from workflow_scripts.agents.model import Answer
-from workflow_scripts.agents.serve import databases_in, listen, make_app
+from workflow_scripts.agents.serve import list_served, listen, make_app
 from workflow_scripts.artifacts.agents import Loop
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import parse_prompt
@@ -51,7 +51,7 @@ def served(folder: Path, back_end, loop: Loop | None = None) -> Iterator[str]:
     running = asyncio.new_event_loop()
     with ThreadPoolExecutor(1) as thread, Sandbox(workers=1) as sandbox:
         asker = Asker(back_end, loop or Loop(), sandbox)
-        runner = web.AppRunner(make_app(databases_in(folder), asker, thread, at))
+        runner = web.AppRunner(make_app(list_served(folder), asker, thread, at))
         running.run_until_complete(runner.setup())
         running.run_until_complete(web.SockSite(runner, at).start())
         server = threading.Thread(target=running.run_forever)
@@ -131,10 +131,10 @@ def test_fifty_at_once_neither_mix_nor_hang(folder):
 def test_what_it_cannot_serve(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(EssenceError, match="no databases in it"):
-        databases_in(tmp_path / "empty")
+        list_served(tmp_path / "empty")
     with pytest.raises(EssenceError, match="no such file"):
-        databases_in(tmp_path / "nowhere.sqlite")
-    assert databases_in(folder / "shop.sqlite") == {"shop": folder / "shop.sqlite"}
+        list_served(tmp_path / "nowhere.sqlite")
+    assert list_served(folder / "shop.sqlite") == {"shop": folder / "shop.sqlite"}
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(EssenceError, match=f"port {port} is in use"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 from workflow_scripts.agents import show
-from workflow_scripts.agents.asking import Asked, Asker, load_back_end, usual_loop
+from workflow_scripts.agents.asking import Asker, UserQuestion, load_back_end, read_loop
 from workflow_scripts.agents.schema import read_schema
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.files import to_json
@@ -27,9 +27,9 @@ def ask(
     evidence: Annotated[str, Option("what the words of the question mean in the data")] = "",
     model: Annotated[Path | None, Option("folder of a model; the best run of the pipeline")] = None,
     endpoint: Annotated[
-        Path | None, Option("a configuration file, whose endpoint answers in the model's place")
+        Path | None, Option("a configuration file, whose endpoint answers instead of a model")
     ] = None,
-    constrained: Annotated[bool, Option("answers can name nothing but what is there")] = False,
+    constrained: Annotated[bool, Option("answers can name only what exists")] = False,
     trace: Annotated[bool, Option("show each agent's step")] = False,
     json: Annotated[bool, Option("print the whole trace as JSON")] = False,
     seconds: Annotated[float, Option("longest query, in processor time")] = Limits.seconds,
@@ -38,22 +38,25 @@ def ask(
     port: Annotated[int, Option("of the page; 0: any that is free")] = 8000,
     open: Annotated[bool, Option("open the page in a browser")] = False,
 ) -> int:
-    """Raises EssenceError when the database, the question or the model cannot be used."""
-    limits, loop = Limits(seconds=seconds), usual_loop(constrained)
+    """Answer one question, or serve a page.
+
+    Raises EssenceError when the database, the question or the model cannot be used.
+    """
+    limits, loop = Limits(seconds=seconds), read_loop(constrained)
     if serve:
         return _serve(database, model, endpoint, loop, threads, limits, port, open)
-    asked, schema = Asked(question, evidence), read_schema(database)
+    user_question, schema = UserQuestion(question, evidence), read_schema(database)
     back_end = load_back_end(model, endpoint, threads, loop.constrained)
     with Sandbox(limits, workers=1) as sandbox:
-        found = Asker(back_end, loop, sandbox).ask(database, schema, asked)
+        answer = Asker(back_end, loop, sandbox).ask(database, schema, user_question)
     if json:
-        print(to_json(found.model_dump(mode="json")), end="")
+        print(to_json(answer.model_dump(mode="json")), end="")
     else:
-        print("\n".join([*(show.trace_lines(found) if trace else ()), *show.answer_lines(found)]))
-        _warn_of_unread(found)
-        if not found.answered and not trace:
+        print("\n".join([*(show.trace_lines(answer) if trace else ()), *show.answer_lines(answer)]))
+        _warn_about_unread(answer)
+        if not answer.answered and not trace:
             print("note: --trace shows what was tried", file=sys.stderr)
-    return 0 if found.answered else 1
+    return 0 if answer.answered else 1
 
 
 def _serve(
@@ -68,20 +71,20 @@ def _serve(
 ) -> int:
     from workflow_scripts.agents import serve
 
-    databases, at = serve.databases_in(place), serve.listen(port)
-    with ThreadPoolExecutor(1) as thread, Sandbox(limits, workers=1) as sandbox, at:
+    databases, listener = serve.list_served(place), serve.listen(port)
+    with ThreadPoolExecutor(1) as thread, Sandbox(limits, workers=1) as sandbox, listener:
         loading = thread.submit(load_back_end, model, endpoint, threads, loop.constrained)
         back_end = loading.result()
-        page = "http://{}:{}".format(*at.getsockname())
+        page = "http://{}:{}".format(*listener.getsockname())
         print(f"{page} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
         if show_it:
             webbrowser.open(page)
-        serve.serve(databases, Asker(back_end, loop, sandbox), thread, at)
+        serve.serve(databases, Asker(back_end, loop, sandbox), thread, listener)
     return 0
 
 
-def _warn_of_unread(found: Trace) -> None:
-    unread = max(step.unread_tokens for step in found.steps)
+def _warn_about_unread(answer: Trace) -> None:
+    unread = max(step.unread_tokens for step in answer.steps)
     if unread:
         print(
             f"note: the schema is longer than this model reads ({unread:,} tokens were cut off), "

@@ -24,8 +24,8 @@ LONGEST = 2000  # characters of a question, and of its evidence
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question that can be asked. Raises EssenceError for one that cannot."""
+class UserQuestion:
+    """A checked question. Raises EssenceError for one that is empty, too long or no UTF-8."""
 
     question: str
     evidence: str = ""
@@ -45,13 +45,13 @@ class Asked:
 
 
 class Asker:
-    """The agents, ready to be asked about any database. One question at a time: no two threads."""
+    """The agents, loaded to answer questions about any database, in one thread at a time."""
 
     def __init__(self, back_end: BackEnd, loop: Loop, sandbox: Sandbox):
         self.back_end, self.loop, self.sandbox = back_end, loop, sandbox
 
-    def ask(self, database: Path, schema: Schema, asked: Asked) -> Trace:
-        question = Question(database, schema, asked.question, asked.evidence)
+    def ask(self, database: Path, schema: Schema, user_question: UserQuestion) -> Trace:
+        question = Question(database, schema, user_question.question, user_question.evidence)
         (trace,) = run_loop([question], self.loop, self.back_end, self._execute)
         return trace
 
@@ -60,7 +60,7 @@ class Asker:
 
 
 def find_model(folder: Path | None) -> tuple[Path, Recipe]:
-    """The folder of the model, and the recipe it is asked under.
+    """Find the folder of the model and the recipe of its prompts.
 
     Without a folder, the best run of the last pipeline under the recipe that config.yaml names for
     the agents. A run's recipe stands in its training.json; any other model has that recipe too.
@@ -86,19 +86,19 @@ def find_model(folder: Path | None) -> tuple[Path, Recipe]:
         folder = folder / "model"
     check_base(folder)
     training = folder.parent / "training.json"
-    recipe = Training.read(training).settings.recipe if training.is_file() else _usual_recipe()
+    recipe = Training.read(training).settings.recipe if training.is_file() else _default_recipe()
     return folder, recipe
 
 
-def _usual_recipe() -> Recipe:
+def _default_recipe() -> Recipe:
     name = _config()["agents"]["recipe"]
     settings = _config()["recipes"][name]
     own = {key: settings[key] for key in Recipe.model_fields if key in settings}
     return parsed(Recipe, {"name": name, **own}, f"config.yaml: recipes.{name}")
 
 
-def usual_loop(constrained: bool = False) -> Loop:
-    """As config.yaml sets the agents up; `constrained` where either says so."""
+def read_loop(constrained: bool = False) -> Loop:
+    """Read the agents' settings from config.yaml; constrained if either says so."""
     loop = Loop.of(_config()["agents"])
     return loop.model_copy(update={"constrained": constrained or loop.constrained})
 
@@ -111,7 +111,7 @@ def _config() -> dict[str, Any]:
 def load_back_end(
     folder: Path | None, endpoint: Path | None, threads: int, constrained: bool = False
 ) -> BackEnd:
-    """The model in a folder, or the one endpoint of a configuration file, which nothing constrains.
+    """Load the model in a folder, or the endpoint of a configuration file (never constrained).
 
     Raises EssenceError when there is none or it cannot be used.
     """
@@ -143,17 +143,17 @@ def _endpoint(file: Path) -> Endpoint:
 
 
 def load_model(folder: Path | None, threads: int, constrained: bool = False) -> FineTuned:
-    """Raises EssenceError when there is no model or it cannot be used."""
+    """Load a model. Raises EssenceError when there is none or it cannot be used."""
     # Imports make millions of objects that stay: to look for garbage among them takes a quarter of
     # the time to the first answer.
     gc.disable()
     try:
-        found, recipe = find_model(folder)
+        path, recipe = find_model(folder)
         import torch
 
         torch.set_num_threads(threads)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return FineTuned(found, recipe, device, constrained=constrained)
+        return FineTuned(path, recipe, device, constrained=constrained)
     finally:
         gc.freeze()
         gc.enable()

@@ -1,4 +1,4 @@
-"""Selector, Decomposer and Refiner at work on a batch of questions.
+"""Run Selector, Decomposer and Refiner on a batch of questions.
 
 As in MAC-SQL (Wang et al. 2023, https://arxiv.org/abs/2312.11242): a large schema is pruned, the
 question is decomposed, its SQL is executed, and what fails is repaired and executed again. Unlike
@@ -36,9 +36,9 @@ USUAL_EXCEPTION = "<class 'sqlite3.OperationalError'>"
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a database, whose `schema` is the whole one.
+    """A question about a database with its whole `schema`.
 
-    With `sql`, that takes the place of the Decomposer's answer.
+    `sql`, where given, replaces the Decomposer's answer.
     """
 
     database: Path
@@ -50,12 +50,12 @@ class Question:
 
 @dataclass
 class _Case:
-    """A question on its way: the steps so far and the schema that is left."""
+    """A question in progress: the steps so far and the pruned schema."""
 
-    asked: Question
-    seen: Schema
+    question: Question
+    schema: Schema
     steps: list[AgentStep] = field(default_factory=list)
-    given: Executed | None = None  # what the question's own SQL did
+    given_result: Executed | None = None  # of the question's own SQL
 
     @property
     def last(self) -> tuple[str, Executed] | None:
@@ -63,29 +63,29 @@ class _Case:
         if self.steps and self.steps[-1].agent != "Selector":
             step = self.steps[-1]
             return (step.sql, step.executed) if step.sql else None
-        return (self.asked.sql, self.given) if self.given else None
+        return (self.question.sql, self.given_result) if self.given_result else None
 
-    def prompt(self, agent: str, **own: str | None) -> str:
+    def prompt(self, agent: str, **sections: str | None) -> str:
         fields = {
             "db_id": None,
-            "question": _one_line(self.asked.text),
-            "evidence": _one_line(self.asked.evidence),
-            "schema": self.seen.text,
-            "foreign_keys": self.seen.foreign_keys_text,
+            "question": _join_lines(self.question.text),
+            "evidence": _join_lines(self.question.evidence),
+            "schema": self.schema.text,
+            "foreign_keys": self.schema.foreign_keys_text,
         }
-        return render_prompt(Prompt(agent, **(fields | own)))
+        return render_prompt(Prompt(agent, **(fields | sections)))
 
     def trace(self) -> Trace:
-        ran = [(self.asked.sql, self.given)] if self.given else []
+        ran = [(self.question.sql, self.given_result)] if self.given_result else []
         ran += [(step.sql, step.executed) for step in self.steps if step.executed]
         good = [pair for pair in ran if pair[1].status == "ok"]
         sql, executed = (good or ran or [(None, None)])[-1]
         return Trace(
-            database=self.asked.database.stem,
-            question=self.asked.text,
-            evidence=self.asked.evidence,
-            seen=self.seen.names,
-            columns_in_database=self.asked.schema.width,
+            database=self.question.database.stem,
+            question=self.question.text,
+            evidence=self.question.evidence,
+            seen=self.schema.names,
+            columns_in_database=self.question.schema.width,
             steps=self.steps,
             sql=sql,
             executed=executed,
@@ -95,22 +95,22 @@ class _Case:
 def run_loop(
     questions: Sequence[Question], loop: Loop, back_end: BackEnd, execute: Execute
 ) -> list[Trace]:
-    """A trace a question, in order. `execute` runs (database, SQL) jobs, reading only.
+    """Answer all questions: one trace per question, in order.
 
-    Each agent is asked for all questions that need it at once; the `seconds` of its step are those
-    of the whole batch.
+    `execute` runs (database, SQL) jobs, reading only. Each agent is asked for all questions that
+    need it at once; the `seconds` of its step are those of the whole batch.
     """
     cases = [_Case(question, question.schema) for question in questions]
-    _select([case for case in cases if _needs_selector(case.asked.schema, loop)], back_end)
+    _select([case for case in cases if _needs_selector(case.question.schema, loop)], back_end)
     for case, result in zip(
-        given := [case for case in cases if case.asked.sql],
-        execute([(case.asked.database, case.asked.sql) for case in given]),
+        given := [case for case in cases if case.question.sql],
+        execute([(case.question.database, case.question.sql) for case in given]),
         strict=True,
     ):
-        case.given = executed(result)
-    _decompose([case for case in cases if not case.asked.sql], loop, back_end, execute)
+        case.given_result = executed(result)
+    _decompose([case for case in cases if not case.question.sql], loop, back_end, execute)
     for _ in range(loop.repairs):
-        _refine([case for case in cases if _fault(case, loop)], loop, back_end, execute)
+        _refine([case for case in cases if _find_error(case, loop)], loop, back_end, execute)
     return [case.trace() for case in cases]
 
 
@@ -133,17 +133,19 @@ def _needs_selector(schema: Schema, loop: Loop) -> bool:
 
 
 def _select(cases: list[_Case], back_end: BackEnd) -> None:
-    prompts = [case.prompt("Selector", db_id=_one_line(case.asked.database.stem)) for case in cases]
+    prompts = [
+        case.prompt("Selector", db_id=_join_lines(case.question.database.stem)) for case in cases
+    ]
     for case, step in zip(cases, _ask("Selector", prompts, back_end), strict=True):
         case.steps.append(step)
         if step.selection:
-            case.seen = case.seen.pruned(step.selection)
+            case.schema = case.schema.pruned(step.selection)
 
 
 def _decompose(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
     prompts = [case.prompt("Decomposer") for case in cases]
     beginnings = [
-        f"\nSub question 1: {_one_line(case.asked.text)}\nSQL\n```sql\n"
+        f"\nSub question 1: {_join_lines(case.question.text)}\nSQL\n```sql\n"
         for case in cases
         if not loop.decomposer
     ]
@@ -153,29 +155,29 @@ def _decompose(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execu
 def _refine(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
     prompts = []
     for case in cases:
-        error, exception = _fault(case, loop)
-        failure = {"error": _tamed(error), "exception_class": exception}
-        prompts.append(case.prompt("Refiner", old_sql=_tamed(case.last[0]), **failure))
+        error, exception = _find_error(case, loop)
+        failure = {"error": _indent_marks(error), "exception_class": exception}
+        prompts.append(case.prompt("Refiner", old_sql=_indent_marks(case.last[0]), **failure))
     _add_executed(cases, _ask("Refiner", prompts, back_end), execute)
 
 
-def _fault(case: _Case, loop: Loop) -> tuple[str, str] | None:
-    """Return the error and its class for the Refiner; None: nothing is to be repaired.
+def _find_error(case: _Case, loop: Loop) -> tuple[str, str] | None:
+    """Return the error and its class for the Refiner, or None if nothing is to be repaired.
 
     A repair that changed nothing is not asked for again: the same prompt has the same answer.
     """
     if case.last is None:
         return None
-    sql, did = case.last
-    before = [step.sql for step in case.steps[:-1]] + [case.asked.sql]
+    sql, result = case.last
+    before = [step.sql for step in case.steps[:-1]] + [case.question.sql]
     if case.steps and case.steps[-1].agent == "Refiner" and sql in before:
         return None
-    if did.status != "ok":
-        return did.error or did.status, did.exception or USUAL_EXCEPTION
+    if result.status != "ok":
+        return result.error or result.status, result.exception or USUAL_EXCEPTION
     if loop.repair_on == "nothing":
-        if not did.row_count:
+        if not result.row_count:
             return NO_ROWS, ""
-        if any(cell is None for row in did.rows[:FIRST_ROWS] for cell in row):
+        if any(cell is None for row in result.rows[:FIRST_ROWS] for cell in row):
             return NULLS, ""
     return None
 
@@ -194,32 +196,34 @@ def _ask(
     ]
 
 
-def _step(agent: str, prompt: str, answer: Answer, found: Reading, seconds: float) -> AgentStep:
+def _step(agent: str, prompt: str, answer: Answer, reading: Reading, seconds: float) -> AgentStep:
     return AgentStep(
         agent=agent,
         prompt=prompt,
         unread_tokens=answer.unread_tokens,
         answer=answer.text,
         seconds=seconds,
-        **vars(found),
+        **vars(reading),
     )
 
 
 def _add_executed(cases: list[_Case], steps: list[AgentStep], execute: Execute) -> None:
     jobs = [
-        (case.asked.database, step.sql) for case, step in zip(cases, steps, strict=True) if step.sql
+        (case.question.database, step.sql)
+        for case, step in zip(cases, steps, strict=True)
+        if step.sql
     ]
     results = iter(execute(jobs))
     for case, step in zip(cases, steps, strict=True):
-        found = {"executed": executed(next(results))} if step.sql else {}
-        case.steps.append(step.model_copy(update=found))
+        update = {"executed": executed(next(results))} if step.sql else {}
+        case.steps.append(step.model_copy(update=update))
 
 
-def _one_line(text: str) -> str:
-    """Text of a person, in which no line can look like the mark of a section."""
+def _join_lines(text: str) -> str:
+    """Join a user's lines into one, so that none can look like the mark of a section."""
     return " ".join(text.split())
 
 
-def _tamed(text: str) -> str:
+def _indent_marks(text: str) -> str:
     """Indent lines of a model's or SQLite's text that look like the mark of a section."""
     return "\n".join(f" {line}" if line[:1] in "【=" else line for line in text.split("\n"))

@@ -1,8 +1,8 @@
-"""What stands behind the agents: prompts in, answers out.
+"""The models behind the agents: prompts in, answers out.
 
 The loop asks for a batch of prompts at a time. Here a model that was fine-tuned for the three
-tasks answers them, in remote.py one behind an endpoint; whatever else has an `answer` of this form
-can stand in their place.
+tasks answers them, in remote.py one behind an endpoint; anything with such an `answer` can replace
+them.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,11 @@ class Answer:
 
 class BackEnd(Protocol):
     def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
-        """An answer a prompt, in order; with `beginnings`, each answer is to start with its own."""
+        """Return one answer per prompt; `beginnings`: the text that each must start with."""
 
 
 class FineTuned:
-    """A model in a folder, asked as it was trained: under the recipe of its run.
+    """A model in a folder, with prompts as in its training: under the recipe of its run.
 
     Raises EssenceError when the folder holds no model that can be used.
     """
@@ -51,9 +51,9 @@ class FineTuned:
         self.recipe, self.batch_size = recipe, batch_size
         self.model: Any = load_model(folder).eval().to(device)
         # What a lossless recipe adds, a fine-tuned model's own tokenizer has.
-        self.reads = model_input(folder, recipe.model_copy(update={"tokenizer": "stock"}))
-        self.tokenizer = self.reads.tokenizer
-        self.held = Constraints(self.tokenizer) if constrained else None
+        self.model_input = model_input(folder, recipe.model_copy(update={"tokenizer": "stock"}))
+        self.tokenizer = self.model_input.tokenizer
+        self.constraints = Constraints(self.tokenizer) if constrained else None
         rows = self.model.get_input_embeddings().weight.shape[0]
         if embedding_rows_needed(self.tokenizer) > rows:
             raise EssenceError(
@@ -71,25 +71,27 @@ class FineTuned:
         ]
         answers = generate(
             self.model,
-            self.reads.sources(sources),
-            self.reads.pad,
+            self.model_input.sources(sources),
+            self.model_input.pad,
             self.recipe.generate_tokens,
             self.batch_size,
             beginnings=starts,
-            constraints=[self.held.of(*_asked(prompt)) for prompt in prompts] if self.held else (),
-            say=_nothing,
+            constraints=[self.constraints.of(*_task_and_schema(prompt)) for prompt in prompts]
+            if self.constraints
+            else (),
+            say=_ignore_progress,
         )
         return [
             Answer(decode(self.tokenizer, ids), unread)
-            for ids, unread in zip(answers, self.reads.unread(sources), strict=True)
+            for ids, unread in zip(answers, self.model_input.unread(sources), strict=True)
         ]
 
 
-def _asked(prompt: str) -> tuple[str, str]:
-    """The task of a prompt and the schema that it shows."""
+def _task_and_schema(prompt: str) -> tuple[str, str]:
+    """Read the task of a prompt and the schema that it shows."""
     read = parse_prompt(to_source(prompt))
     return read.task, read.schema
 
 
-def _nothing(_: str) -> None:
+def _ignore_progress(_: str) -> None:
     """Show no progress: an answer takes seconds, not minutes."""

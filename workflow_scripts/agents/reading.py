@@ -1,4 +1,4 @@
-"""What an agent's answer gives: never an error, whatever a model wrote."""
+"""Read an agent's answer, without ever raising, whatever a model wrote."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from workflow_scripts.formats.answers import (
 
 @dataclass(frozen=True)
 class Reading:
-    """`problem` says why there is neither a selection nor SQL."""
+    """The content of an answer; `problem` says why there is neither a selection nor SQL."""
 
     problem: str | None = None
     selection: Selection | None = None
@@ -25,10 +25,11 @@ class Reading:
 
 
 def read_answer(agent: str, text: str) -> Reading:
-    return _selection(text) if agent == "Selector" else _query(text)
+    """Read a Selector's selection, or the SQL of another agent."""
+    return _read_selection(text) if agent == "Selector" else _read_query(text)
 
 
-def _selection(text: str) -> Reading:
+def _read_selection(text: str) -> Reading:
     try:
         selection = parse_selector(text)
         # JSON can spell half a character, which no name has.
@@ -38,8 +39,8 @@ def _selection(text: str) -> Reading:
     return Reading(selection=selection)
 
 
-def _query(text: str) -> Reading:
-    """The last SQL, in a closed fence or the whole of the answer."""
+def _read_query(text: str) -> Reading:
+    """Read the last SQL, in a closed fence or as the whole answer."""
     try:
         pairs = [SubQuestion(question=ask, sql=sql) for ask, sql in parse_decomposer(text)]
     except AnswerError:

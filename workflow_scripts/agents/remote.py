@@ -1,4 +1,4 @@
-"""A model behind an endpoint in the agents' place: asked with whole prompts, as MAC-SQL asks it."""
+"""A model behind an endpoint that acts as the agents, with whole prompts as in MAC-SQL."""
 
 from collections.abc import Sequence
 

@@ -32,11 +32,11 @@ class Schema:
 
     @classmethod
     def parsed(cls, schema: str, foreign_keys: str) -> "Schema":
-        """That of a prompt. Raises SchemaError."""
+        """Parse the schema of a prompt. Raises SchemaError."""
         return cls(parse_schema(schema), parse_foreign_keys(foreign_keys))
 
     def pruned(self, selection: Selection) -> "Schema":
-        """What a Selector's answer leaves; the foreign keys all stay, as in the rows."""
+        """Prune by a Selector's answer; the foreign keys all stay, as in the rows."""
         return Schema(prune(self.tables, selection), self.foreign_keys)
 
     @property
@@ -49,17 +49,17 @@ class Schema:
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """Table -> its columns."""
+        """Table -> names of its columns."""
         return {table.name: [column.name for column in table.columns] for table in self.tables}
 
     @property
     def width(self) -> int:
-        """Columns of all tables."""
+        """The number of columns of all tables."""
         return sum(len(table.columns) for table in self.tables)
 
 
 def read_schema(database: Path) -> Schema:
-    """The schema of a SQLite file, which is read and never written, not even beside it.
+    """Read the schema of a SQLite file, without writing to it or beside it.
 
     A name that a prompt cannot carry (one with a line break, say) is left out. Raises EssenceError
     saying what is wrong with the file.
@@ -73,35 +73,35 @@ def read_schema(database: Path) -> Schema:
             end = time.process_time() + EXAMPLE_SECONDS
             db.execute("SELECT count(*) FROM sqlite_master").fetchone()
             db.set_progress_handler(lambda: time.process_time() > end, STEPS)
-            schema = _sayable(*describe(db, {}))
+            schema = _keep_writable(*describe(db, {}))
     except FileNotFoundError as error:
         raise EssenceError(f"{database}: no such file") from error
     except (OSError, sqlite3.Error) as error:
-        raise EssenceError(f"{database}: {_cause(error)}") from error
+        raise EssenceError(f"{database}: {_explain(error)}") from error
     if not schema.width:
         raise EssenceError(f"{database}: the database has no tables to ask about.")
     return schema
 
 
-def _cause(error: OSError | sqlite3.Error) -> str:
-    said = getattr(error, "strerror", None) or str(error)
-    if "locked" in said:
+def _explain(error: OSError | sqlite3.Error) -> str:
+    message = getattr(error, "strerror", None) or str(error)
+    if "locked" in message:
         return "locked by another program. Close it there and ask again."
-    if "not a database" in said:
+    if "not a database" in message:
         return "not a SQLite database, or an encrypted one."
-    if "malformed" in said:
-        return f"a damaged SQLite database ({said}). `sqlite3 FILE .recover` may save its rows."
-    return said
+    if "malformed" in message:
+        return f"a damaged SQLite database ({message}). `sqlite3 FILE .recover` may save its rows."
+    return message
 
 
-def _sayable(tables: Sequence[Table], foreign_keys: Sequence[ForeignKey]) -> Schema:
-    """What comes back when its text is read again."""
-    kept = [Table(t.name, tuple(c for c in t.columns if _reads_back(t.name, c))) for t in tables]
-    keys = [key for key in foreign_keys if _key_reads_back(key)]
+def _keep_writable(tables: Sequence[Table], foreign_keys: Sequence[ForeignKey]) -> Schema:
+    """Keep the tables, columns and keys that survive being written as text and read again."""
+    kept = [Table(t.name, tuple(c for c in t.columns if _is_reversible(t.name, c))) for t in tables]
+    keys = [key for key in foreign_keys if _is_key_reversible(key)]
     return Schema([table for table in kept if table.columns], keys)
 
 
-def _reads_back(table: str, column: Column) -> bool:
+def _is_reversible(table: str, column: Column) -> bool:
     try:
         again = parse_schema(render_schema([Table(table, (column,))]))
     except SchemaError:
@@ -109,7 +109,7 @@ def _reads_back(table: str, column: Column) -> bool:
     return [(t.name, [c.name for c in t.columns]) for t in again] == [(table, [column.name])]
 
 
-def _key_reads_back(key: ForeignKey) -> bool:
+def _is_key_reversible(key: ForeignKey) -> bool:
     try:
         return parse_foreign_keys(render_foreign_keys([key])) == [key]
     except SchemaError:

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from workflow_scripts.agents.asking import Asked, Asker
+from workflow_scripts.agents.asking import Asker, UserQuestion
 from workflow_scripts.agents.schema import read_schema
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.databases import list_databases
@@ -37,19 +37,19 @@ HEADERS = {
 }
 
 
-def databases_in(place: Path) -> dict[str, Path]:
-    """Name -> file: one SQLite file, or all in a folder. Raises EssenceError when there is none."""
+def list_served(place: Path) -> dict[str, Path]:
+    """Map names to files: one SQLite file, or all in a folder. Raises EssenceError for none."""
     if not place.is_dir():
-        read_schema(place)  # what is wrong with it is said before the page opens
+        read_schema(place)  # an unusable file is reported before the page opens
         return {place.stem: place}
-    found = dict(list_databases(place))
-    if not found:
+    databases = dict(list_databases(place))
+    if not databases:
         raise EssenceError(f"{place}: no databases in it, neither NAME.sqlite nor NAME/NAME.sqlite")
-    return found
+    return databases
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on loopback; port 0: any that is free. Raises EssenceError when it is in use."""
+    """Open a socket on loopback (port 0: any free one). Raises EssenceError when it is in use."""
     try:
         return socket.create_server((LOOPBACK, port))
     except (OSError, OverflowError) as error:
@@ -71,57 +71,57 @@ def make_app(
     databases: dict[str, Path], asker: Asker, thread: ThreadPoolExecutor, at: socket.socket
 ) -> web.Application:
     port = at.getsockname()[1]
-    app = web.Application(middlewares=[_only_from_here(port)], client_max_size=LONGEST_REQUEST)
+    app = web.Application(middlewares=[_reject_other_sites(port)], client_max_size=LONGEST_REQUEST)
     for path, name in FILES.items():
-        app.router.add_get(path, _file(Path(__file__).parent / "page" / name))
-    app.router.add_get("/databases", _names(databases))
-    app.router.add_post("/ask", _Questions(databases, asker, thread).answer)
+        app.router.add_get(path, _send_file(Path(__file__).parent / "page" / name))
+    app.router.add_get("/databases", _send_names(databases))
+    app.router.add_post("/ask", _QuestionQueue(databases, asker, thread).answer)
     return app
 
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def _only_from_here(port: int) -> Callable:
+def _reject_other_sites(port: int) -> Callable:
     hosts = {f"{name}:{port}" for name in (LOOPBACK, "localhost")}
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         origin = request.headers.get("Origin")
         if request.headers.get("Host") not in hosts:
-            return _refused(403, "this page answers on this machine alone")
+            return _refuse(403, "this page answers on this machine only")
         if origin is not None and origin.removeprefix("http://") not in hosts:
-            return _refused(403, "a page from elsewhere may not ask here")
+            return _refuse(403, "a page from another site may not ask here")
         try:
             response = await handler(request)
         except web.HTTPException as error:
-            response = _refused(error.status, error.reason)
+            response = _refuse(error.status, error.reason)
         response.headers.update(HEADERS)
         return response
 
     return check
 
 
-def _refused(status: int, why: str) -> web.Response:
+def _refuse(status: int, why: str) -> web.Response:
     return web.json_response({"error": why}, status=status, headers=HEADERS)
 
 
-def _file(path: Path) -> Handler:
+def _send_file(path: Path) -> Handler:
     async def send(_: web.Request) -> web.StreamResponse:
         return web.FileResponse(path)
 
     return send
 
 
-def _names(databases: dict[str, Path]) -> Handler:
+def _send_names(databases: dict[str, Path]) -> Handler:
     async def send(_: web.Request) -> web.StreamResponse:
         return web.json_response(sorted(databases))
 
     return send
 
 
-class _Questions:
-    """Questions in their order, answered one at a time."""
+class _QuestionQueue:
+    """A queue of questions, answered one at a time in their order."""
 
     def __init__(self, databases: dict[str, Path], asker: Asker, thread: ThreadPoolExecutor):
         self.databases, self.asker, self.thread = databases, asker, thread
@@ -129,23 +129,23 @@ class _Questions:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.content_type != "application/json":
-            return _refused(415, "a question comes as JSON")
+            return _refuse(415, "a question comes as JSON")
         if self.waiting >= MOST_WAITING:
-            return _refused(503, "too many questions are waiting; ask again in a minute")
+            return _refuse(503, "too many questions are waiting; ask again in a minute")
         self.waiting += 1
         try:
             asked = await request.json()
             work = asyncio.get_running_loop().run_in_executor(self.thread, self._ask, asked)
             return web.json_response(await work)
         except json.JSONDecodeError:
-            return _refused(400, "the question is not JSON")
+            return _refuse(400, "the question is not JSON")
         except EssenceError as error:
-            return _refused(400, str(error))
+            return _refuse(400, str(error))
         finally:
             self.waiting -= 1
 
     def _ask(self, asked: Any) -> dict[str, Any]:
-        """In the thread that owns the model."""
+        """Answer one question, in the thread that owns the model."""
         texts = asked if isinstance(asked, dict) else {}
         database, question, evidence = (
             texts.get(key, "") for key in ("database", "question", "evidence")
@@ -154,7 +154,7 @@ class _Questions:
             raise EssenceError("database, question and evidence must be texts")
         if database not in self.databases:
             raise EssenceError(f"there is no database {database!r:.60} here")
-        asked = Asked(question, evidence)
+        asked = UserQuestion(question, evidence)
         file = self.databases[database]
         trace = self.asker.ask(file, read_schema(file), asked)
         return {**trace.model_dump(mode="json"), "answered": trace.answered}

@@ -1,7 +1,7 @@
-"""The agents in different company: all of them, each left out in turn, each given gold.
+"""The setups of the evaluation: all agents, each left out in turn, each replaced by gold.
 
-The first four are the ablation of MAC-SQL's paper (table 5 there). Gold stands in for an agent to
-show what the others could do if that one were perfect.
+The first four are the ablation of MAC-SQL's paper (table 5 there). Gold in place of an agent
+shows what the others could do if that one were perfect.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from workflow_scripts.artifacts.tables import Row
 
 @dataclass(frozen=True)
 class Setup:
-    """`changes` of the loop's settings; `given` is what a question gets of its row's gold.
+    """`changes` to the loop's settings; `given` is what a question gets from its row's gold.
 
     `task`: whose rows are asked. Setups of one task are asked the same questions.
     """
@@ -28,7 +28,7 @@ class Setup:
 
 
 def _gold_schema(question: Question, row: Row) -> Question:
-    """The schema as the row's own prompt shows it: pruned by a right Selector's answer."""
+    """Return the schema of the row's own prompt: pruned by a right Selector's answer."""
     shown = Schema.parsed(row.schema, row.foreign_keys or "")
     return dataclasses.replace(question, schema=shown)
 

@@ -1,4 +1,4 @@
-"""A trace as text for a terminal."""
+"""Show a trace as text in a terminal."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ WIDEST = 40  # characters of a cell
 
 
 def answer_lines(trace: Trace) -> Iterator[str]:
-    """The SQL and its rows, or why there are none."""
+    """Show the SQL and its rows, or say why there are none."""
     if not trace.answered:
         yield refusal(trace)
         return
@@ -19,7 +19,7 @@ def answer_lines(trace: Trace) -> Iterator[str]:
 
 
 def refusal(trace: Trace) -> str:
-    """Why a trace has no answer, in one sentence."""
+    """Say in one sentence why a trace has no answer."""
     repairs = sum(step.agent == "Refiner" for step in trace.steps)
     tries = f" after {repairs} repair{'s' * (repairs > 1)}" if repairs else ""
     if trace.sql is None:
@@ -27,17 +27,17 @@ def refusal(trace: Trace) -> str:
     return f"No answer: the SQL fails{tries} ({printable(trace.executed.error or '')})."
 
 
-def table_lines(did: Executed) -> Iterator[str]:
-    """Column names and the first rows, aligned; then how many rows there are."""
-    rows = [[cell_text(cell) for cell in row] for row in did.rows[:MOST_ROWS]]
-    heads = [_cut(printable(name)) for name in did.columns]
+def table_lines(result: Executed) -> Iterator[str]:
+    """Align column names and the first rows, then count the rows."""
+    rows = [[cell_text(cell) for cell in row] for row in result.rows[:MOST_ROWS]]
+    heads = [_cut(printable(name)) for name in result.columns]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for line in (heads, ["-" * width for width in widths], *rows):
         yield "  ".join(
             text.ljust(width) for text, width in zip(line, widths, strict=True)
         ).rstrip()
-    shown = f", the first {len(rows)} of them shown" if did.row_count > len(rows) else ""
-    yield f"({did.row_count:,} row{'s' * (did.row_count != 1)}{shown})"
+    shown = f", the first {len(rows)} of them shown" if result.row_count > len(rows) else ""
+    yield f"({result.row_count:,} row{'s' * (result.row_count != 1)}{shown})"
 
 
 def cell_text(cell: Cell) -> str:
@@ -47,7 +47,7 @@ def cell_text(cell: Cell) -> str:
 
 
 def printable(text: str) -> str:
-    """Text on one line; nothing in it can steer a terminal."""
+    """Escape what is not printable, so that no text can control the terminal."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
@@ -56,7 +56,7 @@ def _cut(text: str) -> str:
 
 
 def trace_lines(trace: Trace) -> Iterator[str]:
-    """Each agent's step."""
+    """Show each agent's step."""
     if not any(step.agent == "Selector" for step in trace.steps):
         yield f"Selector: not asked, the schema has only {trace.columns_in_database} columns"
     for number, step in enumerate(trace.steps, 1):
@@ -81,6 +81,8 @@ def _step_lines(step: AgentStep, trace: Trace) -> Iterator[str]:
             yield from (f"   {printable(line)}" for line in pair.sql.splitlines())
     if step.sql:
         yield from map(printable, step.sql.splitlines())
-        did = step.executed
-        found = f"{did.row_count:,} rows" if did.status == "ok" else printable(did.error or "")
-        yield f"-> {did.status}: {found}"
+        result = step.executed
+        outcome = (
+            f"{result.row_count:,} rows" if result.status == "ok" else printable(result.error or "")
+        )
+        yield f"-> {result.status}: {outcome}"

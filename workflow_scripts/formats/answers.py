@@ -1,4 +1,4 @@
-"""The answers of the three agents: parsed, and written as in the Agent-Instruct rows."""
+"""Parse the answers of the three agents, and write them as in the Agent-Instruct rows."""
 
 import json
 import re
@@ -51,7 +51,7 @@ class AnswerError(EssenceError):
 
 
 def parse_selector(text: str) -> Selection:
-    """The JSON object of a Selector's answer, fenced or bare.
+    """Parse the JSON object of a Selector's answer, fenced or bare.
 
     Raises AnswerError unless it maps tables to "keep_all", "drop_all" or a list of columns.
     """
@@ -74,7 +74,7 @@ def parse_selector(text: str) -> Selection:
 
 
 def parse_decomposer(text: str) -> list[tuple[str, str]]:
-    """(sub-question, SQL) pairs; the SQL is "" where a sub-question has none of its own.
+    """Parse (sub-question, SQL) pairs; the SQL is "" where a sub-question has none.
 
     Raises AnswerError when there is no sub-question or the last one has no SQL.
     """
@@ -90,7 +90,7 @@ def parse_decomposer(text: str) -> list[tuple[str, str]]:
 
 
 def extract_sql(answer: str, *, lenient: bool = False) -> str | None:
-    """The SQL that an answer gives; None when it gives none. Nothing else takes SQL from answers.
+    """Extract the SQL of an answer, or None. Nothing else takes SQL from answers.
 
     Strict: what stands in the last closed fence of SQL. A fence is one of SQL when its language is
     (sql, sqlite, mysql, ...), or when it names none and begins like a statement.
@@ -104,42 +104,42 @@ def extract_sql(answer: str, *, lenient: bool = False) -> str | None:
 
     Final semicolons are left out. Two statements stay two, and are refused when they are run.
     """
-    fences = [fence for fence in _FENCE.finditer(answer) if _holds_sql(fence)]
+    fences = [fence for fence in _FENCE.finditer(answer) if _contains_sql(fence)]
     if not lenient:
         bodies = [fence["body"] for fence in fences if fence["closed"]]
     else:
         bodies = [fence["body"] for fence in fences if fence["body"].strip()]
-        bodies = bodies or [_unfenced_query(_FENCE.sub("\n", answer))]
-    return _without_semicolons(bodies[-1]) or None if bodies else None
+        bodies = bodies or [_find_unfenced_query(_FENCE.sub("\n", answer))]
+    return _strip_semicolons(bodies[-1]) or None if bodies else None
 
 
 def plain_sql(answer: str) -> str | None:
-    """An answer that is SQL and nothing else, as MAC-SQL asks for on Spider; None for any other."""
+    """Return an answer that is SQL and nothing else, as MAC-SQL asks for on Spider, or None."""
     begins = _BEGINS_AS_SQL.match(answer) and "```" not in answer
-    return _without_semicolons(answer) if begins else None
+    return _strip_semicolons(answer) if begins else None
 
 
 def sql_as_asked(answer: str, gold: str) -> str | None:
-    """The SQL of an answer in the form of its gold answer: fenced, or plain SQL where that is."""
+    """Extract SQL in the form of the gold answer: fenced, or plain SQL where that is plain."""
     return plain_sql(answer) if plain_sql(gold) else extract_sql(answer)
 
 
-def _holds_sql(fence: re.Match) -> bool:
+def _contains_sql(fence: re.Match) -> bool:
     tagged = fence["sql"] is not None
     return tagged or (fence["other"] is None and bool(_BEGINS_AS_SQL.match(fence["body"])))
 
 
-def _unfenced_query(text: str) -> str:
-    """See `extract_sql`; a text that is SQL from its start is given whole, comments and all."""
+def _find_unfenced_query(text: str) -> str:
+    """Find the query (see `extract_sql`); a text that starts as SQL is taken with its comments."""
     if not _BEGINS_AS_SQL.match(text):
-        found = (begins.search(text) for begins in _QUERY_BEGINS)
-        start = next((match.start("query") for match in found if match), 0)
+        matches = (begins.search(text) for begins in _QUERY_BEGINS)
+        start = next((match.start("query") for match in matches if match), 0)
         text = text[start:]
     ends = _QUERY_ENDS.search(text)
     return text[: ends.start()] if ends else text
 
 
-def _without_semicolons(sql: str) -> str:
+def _strip_semicolons(sql: str) -> str:
     return re.sub(r"[\s;]+\Z", "", sql.lstrip())
 
 

@@ -1,4 +1,4 @@
-"""The compact prompt: a row's own sections without the constant part, on one line.
+"""Write the compact prompt: a row's own sections without the constant part, on one line.
 
 Every table, column and value example of the schema stays; a description is left out when it only
 repeats the words of its column's name.
@@ -16,7 +16,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?")
 
 
 def compact_parts(prompt: Prompt) -> list[tuple[str, str]]:
-    """(section, text) of the compact prompt, in order; `compact_prompt` is their concatenation.
+    """List (section, text) of the compact prompt; `compact_prompt` is their concatenation.
 
     The question comes first, where truncation can't reach it, then what is short, then the
     schema. Raises SchemaError for a schema or foreign key that can't be read.
@@ -25,7 +25,7 @@ def compact_parts(prompt: Prompt) -> list[tuple[str, str]]:
     if prompt.evidence:
         parts.append(("evidence", f" | evidence: {prompt.evidence}"))
     if prompt.old_sql is not None:
-        kind = _short_class(prompt.exception_class)
+        kind = _shorten_class(prompt.exception_class)
         parts.append(("error", f" | error: {prompt.error}" + (f" ({kind})" if kind else "")))
         parts.append(("old_sql", f" | SQL: {prompt.old_sql}"))
     if prompt.db_id:
@@ -42,9 +42,9 @@ def compact_prompt(prompt: Prompt) -> str:
 
 @lru_cache(maxsize=4096)  # hundreds of rows show the same schema
 def compact_schema(schema: str) -> str:
-    """A schema text on one line: `table: col ('v1', 'v2'), col2 - description | table2: ...`."""
+    """Write a schema on one line: `table: col ('v1', 'v2'), col2 - description | table2: ...`."""
     return " | ".join(
-        f"{_quoted(table.name)}: " + ", ".join(map(_compact_column, table.columns))
+        f"{_quote(table.name)}: " + ", ".join(map(_compact_column, table.columns))
         for table in parse_schema(schema)
     )
 
@@ -52,19 +52,19 @@ def compact_schema(schema: str) -> str:
 @lru_cache(maxsize=4096)
 def compact_foreign_keys(foreign_keys: str) -> str:
     return ", ".join(
-        f"{_quoted(a)}.{_quoted(x)} = {_quoted(b)}.{_quoted(y)}"
+        f"{_quote(a)}.{_quote(x)} = {_quote(b)}.{_quote(y)}"
         for a, x, b, y in parse_foreign_keys(foreign_keys)
     )
 
 
-def _short_class(name: str | None) -> str:
+def _shorten_class(name: str | None) -> str:
     """`<class 'sqlite3.OperationalError'>` -> `OperationalError`"""
     return (name or "").removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
 
 
 def _compact_column(column: Column) -> str:
-    text = _quoted(column.name)
-    if _bare(column.description) not in ("", _bare(column.name)):
+    text = _quote(column.name)
+    if _letters_only(column.description) not in ("", _letters_only(column.name)):
         text += f" - {column.description}"
     if column.examples is not None:
         text += f" ({', '.join(map(_compact_value, column.examples))})"
@@ -72,14 +72,14 @@ def _compact_column(column: Column) -> str:
 
 
 def _compact_value(value: Any) -> str:
-    """A value as Python writes it, which is nearly SQL; dates without quotes (they are long)."""
+    """Write a value as Python does, which is nearly SQL; dates without quotes (they are long)."""
     return value if isinstance(value, str) and _DATE.fullmatch(value) else repr(value)
 
 
-def _bare(text: str) -> str:
+def _letters_only(text: str) -> str:
     return re.sub(r"[\W_]+", "", text).lower()
 
 
-def _quoted(name: str) -> str:
-    """Back quotes around a name that is more than one word of SQL, as in the answers."""
+def _quote(name: str) -> str:
+    """Quote a name that is more than one word of SQL with back quotes, as in the answers."""
     return name if re.fullmatch(r"\w+", name) else f"`{name}`"

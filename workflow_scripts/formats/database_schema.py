@@ -1,4 +1,4 @@
-"""The schema of a SQLite database as prompts show it, value examples chosen by MAC-SQL's rules."""
+"""Describe a SQLite database as prompts show it, value examples chosen by MAC-SQL's rules."""
 
 import contextlib
 import re
@@ -32,7 +32,7 @@ def describe_database(
     descriptions: Descriptions | None = None,
     more_keys: Collection[ForeignKey] = (),
 ) -> tuple[list[Table], list[ForeignKey]]:
-    """Tables and foreign keys of a SQLite file, opened for reading only.
+    """Read tables and foreign keys of a SQLite file, opened for reading only.
 
     `more_keys` are foreign keys that the file need not declare, in any case; those of columns that
     it hasn't are left out.
@@ -56,7 +56,7 @@ def describe_database(
 def describe(
     db: sqlite3.Connection, descriptions: Descriptions, more_keys: Collection[ForeignKey] = ()
 ) -> tuple[list[Table], list[ForeignKey]]:
-    """As `describe_database`, of an open connection; raises sqlite3.DatabaseError.
+    """Describe an open connection as `describe_database` does. Raises sqlite3.DatabaseError.
 
     A column whose values SQLite does not give has no examples: a progress handler that interrupts
     the connection so bounds the time that looking for them takes.
@@ -73,14 +73,14 @@ def describe(
         for name in names
     }
     keys = [key for name in names for key in _foreign_keys(db, name, columns)]
-    keys += _undeclared(more_keys, keys, columns)
+    keys += _find_undeclared(more_keys, keys, columns)
     in_keys = {(a, x) for a, x, _, _ in keys} | {(b, y) for _, _, b, y in keys}
     in_keys |= {(table, c) for table in names for c, _, pk in columns[table] if pk}
 
     def column(table: str, name: str, type_: str) -> Column:
         default = (name_words(name), "")
         description, note = descriptions.get(table, {}).get(name, default)
-        examples = None if (table, name) in in_keys else _examples(db, table, name, type_)
+        examples = None if (table, name) in in_keys else _choose_examples(db, table, name, type_)
         return Column(name, description, examples, note)
 
     tables = [
@@ -93,7 +93,7 @@ def describe(
 def _foreign_keys(
     db: sqlite3.Connection, table: str, columns: dict[str, list[tuple[str, str, int]]]
 ) -> list[ForeignKey]:
-    """In the order of declaration (SQLite counts backwards), spelled as the tables are."""
+    """List foreign keys in the order of declaration (SQLite counts backwards)."""
     rows = db.execute(
         'SELECT "from", "table", "to", seq FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq',
         (table,),
@@ -111,13 +111,15 @@ def _foreign_keys(
     return keys
 
 
-def _undeclared(
+def _find_undeclared(
     more_keys: Collection[ForeignKey],
     declared: list[ForeignKey],
     columns: dict[str, list[tuple[str, str, int]]],
 ) -> list[ForeignKey]:
-    """The keys of `more_keys` that are not declared, spelled as the file spells its columns."""
-    spelled = {(t.lower(), c.lower()): (t, c) for t, found in columns.items() for c, _, _ in found}
+    """Select the keys of `more_keys` that are not declared, spelled as in the file."""
+    spelled = {
+        (t.lower(), c.lower()): (t, c) for t, described in columns.items() for c, _, _ in described
+    }
     known = {tuple(part.lower() for part in key) for key in declared}
     added = []
     for key in more_keys:
@@ -128,7 +130,7 @@ def _undeclared(
     return added
 
 
-def _examples(
+def _choose_examples(
     db: sqlite3.Connection, table: str, column: str, type_: str
 ) -> tuple[Any, ...] | None:
     if column.lower().endswith(("id", "email", "url")):

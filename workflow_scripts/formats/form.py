@@ -1,4 +1,4 @@
-"""What a form of answers is: places in a text, and the pieces that may come next at each."""
+"""Forms of answers: places in a text, and the pieces that may come next at each."""
 
 from typing import Any, NamedTuple, Protocol
 

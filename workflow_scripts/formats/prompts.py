@@ -1,4 +1,4 @@
-"""The prompts of MAC-SQL's three agents: recognised, parsed and written.
+"""Recognise, parse and write the prompts of MAC-SQL's three agents.
 
 No other module knows their form. Section marks, their order, and the first and last sentences are
 those of the Agent-Instruct rows; the constant text between them is in `constants.py`.
@@ -78,11 +78,11 @@ class Prompt:
 
 
 def task_of(text: str) -> str:
-    """The task of a user message or a processed source, by its opening words.
+    """Recognise the task of a user message or a processed source by its opening words.
 
     Raises PromptError when they are those of none of the three.
     """
-    start = _start(text)
+    start = _find_start(text)
     for task, opening in _OPENINGS.items():
         if text.startswith(opening, start):
             return task
@@ -94,7 +94,7 @@ def task_of(text: str) -> str:
 
 
 def sections(text: str) -> dict[str, tuple[int, int]]:
-    """Where the row's own sections lie in `text`: name -> (start, end) in characters.
+    """Locate the row's own sections in `text`: name -> (start, end) in characters.
 
     The names are those of `Prompt`'s fields, plus "own": everything after the constant part.
     A mark counts at the start of a line and after the last example; its last occurrence is the
@@ -102,30 +102,30 @@ def sections(text: str) -> dict[str, tuple[int, int]]:
     """
     task = task_of(text)
     own = max(text.rfind(_SEPARATOR), 0)
-    found = {}
+    places = {}
     for name, mark in _MARKS[task].items():
-        at = text.rfind("\n" + mark, own)
-        if at >= 0:
-            found[name] = (at + 1, at + 1 + len(mark))
+        position = text.rfind("\n" + mark, own)
+        if position >= 0:
+            places[name] = (position + 1, position + 1 + len(mark))
         elif name in _REQUIRED:
             raise PromptError(f"{task} prompt without its {mark} section after the examples")
-    if "end" not in found and (bare := _SPIDER_END.search(text, own, _end(text))):
-        found["end"] = (bare.end(), len(text))
-    order = sorted(found.values())
-    if order != list(found.values()):
+    if "end" not in places and (bare := _SPIDER_END.search(text, own, _find_end(text))):
+        places["end"] = (bare.end(), len(text))
+    order = sorted(places.values())
+    if order != list(places.values()):
         raise PromptError(f"{task} prompt whose sections are not in the order of the format")
-    ends = [begin for begin, _ in order[1:]] + [_end(text)]
+    ends = [begin for begin, _ in order[1:]] + [_find_end(text)]
     spans = {"own": (order[0][0], len(text))}
-    for (name, (_, start)), end in zip(found.items(), ends, strict=True):
+    for (name, (_, start)), end in zip(places.items(), ends, strict=True):
         if name == "exception_class":  # one line, perhaps empty; the closing sentence follows
             end = start + len("\n".join(text[start:end].split("\n", 2)[:2]))
-        spans[name] = _stripped(text, start, end)
+        spans[name] = _trim_span(text, start, end)
     spans.pop("end", None)
     return spans
 
 
 def parse_prompt(text: str) -> Prompt:
-    """The row's own sections of a user message or a processed source.
+    """Parse the row's own sections of a user message or a processed source.
 
     Evidence, foreign keys and database id may be missing. Raises PromptError (see `sections`).
     """
@@ -139,14 +139,14 @@ def parse_prompt(text: str) -> Prompt:
         evidence=part.get("evidence", ""),
         schema=part["schema"],
         foreign_keys=part.get("foreign_keys", ""),
-        old_sql=_unfenced(part["old_sql"]) if refiner else None,
+        old_sql=_strip_fence(part["old_sql"]) if refiner else None,
         error=part["error"] if refiner else None,
         exception_class=part.get("exception_class", "") if refiner else None,
     )
 
 
 def render_prompt(prompt: Prompt) -> str:
-    """The user message in the real format: the constant part, then the row's own.
+    """Write the user message in the real format: the constant part, then the row's own.
 
     `parse_prompt(render_prompt(p)) == p` where the fields carry no section marks.
     """
@@ -155,36 +155,38 @@ def render_prompt(prompt: Prompt) -> str:
 
 
 def render_own(prompt: Prompt) -> str:
-    """The row's own sections alone, in the layout of the original prompts."""
+    """Write the row's own sections alone, in the layout of the original prompts."""
     return _LAYOUT[prompt.task][1](prompt)
 
 
 def to_source(user: str, system: str = "") -> str:
-    """The processed form of a row's user message, after the system message unless that is blank."""
+    """Write the processed form of a user message, after the system message unless it is blank."""
     head = f"### Instruction:\n{system}\n\n" if system.strip() else ""
     return f"{head}### Input:\n{user}\n\n### Response:\n"
 
 
 def from_source(source: str) -> tuple[str, str]:
-    """(user message, system message) of the processed form: the inverse of `to_source`."""
+    """Split the processed form into (user message, system message), as `to_source` joins them."""
     frame = _FRAME.match(source)
     head = source[: frame.end()] if frame else ""
     system = head.removeprefix("### Instruction:\n").rpartition("### Input:")[0]
-    return source[len(head) : _end(source)].removesuffix("\n\n"), system.strip()
+    return source[len(head) : _find_end(source)].removesuffix("\n\n"), system.strip()
 
 
-def _start(text: str) -> int:
-    """Where the user message starts: after the frame of the processed form, if there is one."""
+def _find_start(text: str) -> int:
+    """Find the start of the user message: after the frame of the processed form, if any."""
     frame = _FRAME.match(text)
     return frame.end() if frame else len(text) - len(text.lstrip())
 
 
-def _end(text: str) -> int:
-    at = text.rfind(_RESPONSE)
-    return at if at >= 0 and not text[at + len(_RESPONSE) :].strip() else len(text)
+def _find_end(text: str) -> int:
+    position = text.rfind(_RESPONSE)
+    return (
+        position if position >= 0 and not text[position + len(_RESPONSE) :].strip() else len(text)
+    )
 
 
-def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
+def _trim_span(text: str, start: int, end: int) -> tuple[int, int]:
     while start < end and text[start].isspace():
         start += 1
     while start < end and text[end - 1].isspace():
@@ -192,25 +194,25 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
     return start, end
 
 
-def _unfenced(text: str) -> str:
+def _strip_fence(text: str) -> str:
     return text.removeprefix("```sql").removeprefix("```").removesuffix("```").strip()
 
 
-def _selector(p: Prompt) -> str:
+def _render_selector(p: Prompt) -> str:
     return (
         f"【DB_ID】 {p.db_id or ''}\n【Schema】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
         f"【Question】\n{p.question}\n【Evidence】\n{p.evidence}\n"
     )
 
 
-def _decomposer(p: Prompt) -> str:
+def _render_decomposer(p: Prompt) -> str:
     return (
         f"【Database schema】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
         f"【Question】\n{p.question}\n【Evidence】\n{p.evidence}\n"
     )
 
 
-def _refiner(p: Prompt) -> str:
+def _render_refiner(p: Prompt) -> str:
     return (
         f"【Query】\n-- {p.question}\n【Evidence】\n{p.evidence}\n"
         f"【Database info】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
@@ -221,11 +223,11 @@ def _refiner(p: Prompt) -> str:
 
 # Task -> constant part, the row's own sections, closing.
 _LAYOUT: dict[str, tuple[str, Callable[[Prompt], str], str]] = {
-    "Selector": (constants.SELECTOR, _selector, "【Answer】\n"),
-    "Decomposer": (constants.DECOMPOSER, _decomposer, f"\n{constants.DECOMPOSER_CLOSING}\n"),
+    "Selector": (constants.SELECTOR, _render_selector, "【Answer】\n"),
+    "Decomposer": (constants.DECOMPOSER, _render_decomposer, f"\n{constants.DECOMPOSER_CLOSING}\n"),
     "Refiner": (
         constants.REFINER,
-        _refiner,
+        _render_refiner,
         f"\n{constants.REFINER_CLOSING}\n【correct SQL】\n",
     ),
 }

@@ -1,4 +1,4 @@
-"""The schema text of the prompts: read and written."""
+"""Read and write the schema text of the prompts."""
 
 import ast
 import re
@@ -36,7 +36,7 @@ def parse_schema(text: str) -> list[Table]:
 
 
 def render_schema(tables: list[Table]) -> str:
-    """The schema text as in the prompts, without a newline at the end."""
+    """Write the schema text as in the prompts, without a newline at the end."""
     return "\n".join(
         f"{_HEAD}{table.name}\n[\n" + ",\n".join(map(_render_column, table.columns)) + "\n]"
         for table in tables
@@ -44,7 +44,7 @@ def render_schema(tables: list[Table]) -> str:
 
 
 def parse_foreign_keys(text: str) -> list[ForeignKey]:
-    """Lines such as ``a.`x` = b.`y` `` as (a, x, b, y); raises SchemaError naming a bad line."""
+    """Parse lines such as ``a.`x` = b.`y` `` to (a, x, b, y). Raises SchemaError for a bad line."""
     keys = []
     for line in filter(None, map(str.strip, text.splitlines())):
         match = _KEY.fullmatch(line)
@@ -60,11 +60,11 @@ def render_foreign_keys(keys: list[ForeignKey]) -> str:
 
 def _parse_column(line: str) -> Column:
     name, _, rest = line.removesuffix(",").removeprefix("(").removesuffix(")").partition(",")
-    before, found, after = rest.partition(_EXAMPLES)
-    examples, tail = _split_examples(after) if found else (None, "")
+    before, separator, after = rest.partition(_EXAMPLES)
+    examples, tail = _split_examples(after) if separator else (None, "")
     if examples is None:
-        before, found, note = rest.partition(". And ")
-        return Column(name, before.strip() if found else _no_point(rest), None, note)
+        before, separator, note = rest.partition(". And ")
+        return Column(name, before.strip() if separator else _no_point(rest), None, note)
     return Column(name, _no_point(before), examples, tail.removeprefix(" And "))
 
 

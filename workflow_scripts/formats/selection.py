@@ -1,4 +1,4 @@
-"""When the Selector is asked, and the schema that its answer leaves: the rules of MAC-SQL."""
+"""MAC-SQL's rules: when the Selector is asked, and which schema its answer leaves."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,19 +19,19 @@ def is_large(
 
 
 def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
-    """The schema that the other agents see after a Selector's answer.
+    """Reduce a schema to what the other agents see after a Selector's answer.
 
     Names are compared by `fold_name`. A table that is dropped, that the answer leaves out or of
     which it names no column that is there, keeps its first columns.
     """
     choices = {fold_name(name): choice for name, choice in answer.items()}
     return [
-        Table(table.name, _kept(table, choices.get(fold_name(table.name), "drop_all")))
+        Table(table.name, _keep_columns(table, choices.get(fold_name(table.name), "drop_all")))
         for table in tables
     ]
 
 
-def _kept(table: Table, choice: str | Sequence[str]) -> tuple:
+def _keep_columns(table: Table, choice: str | Sequence[str]) -> tuple:
     if choice == "keep_all":
         return table.columns
     names = {fold_name(name) for name in choice} if choice != "drop_all" else ()
@@ -45,7 +45,7 @@ def select(
     references: Mapping[str, Sequence[str]],
     keep_up_to: int,
 ) -> Selection:
-    """The Selector's answer for a query; all mappings go from a table to columns of it.
+    """Build the Selector's answer for a query; all mappings go from a table to columns of it.
 
     `used` has the tables that the query reads, with the columns that it needs. Such a table is
     kept whole up to `keep_up_to` columns; of a larger one these columns are listed, then those

@@ -46,7 +46,7 @@ class Job(NamedTuple):
 
 
 class CachedSandbox:
-    """A `Sandbox` that remembers; `folder` None keeps results in memory only.
+    """A `Sandbox` with a cache of results; `folder` None keeps results in memory only.
 
     Safe to call from several threads, and several processes may share the folder.
     """
@@ -66,16 +66,16 @@ class CachedSandbox:
         repeat: int = 0,
         steps: int | None = None,
     ) -> Result:
-        """As `Sandbox.execute`. The times of a race are kept too: a report repeats its figures."""
-        asked = (sql, seconds or self.sandbox.limits.seconds, rival, repeat, steps)
+        """Execute as `Sandbox.execute` does. Times of a race are kept too, so figures repeat."""
+        arguments = (sql, seconds or self.sandbox.limits.seconds, rival, repeat, steps)
         try:
-            key = self._key(database, asked)
+            key = self._key(database, arguments)
         except OSError:  # no such file: the sandbox says so
-            return self.sandbox.execute(database, *asked)
+            return self.sandbox.execute(database, *arguments)
         result = self._memory.get(key) or self._load(key)
         if result is None:
             self.executed += 1
-            result = self.sandbox.execute(database, *asked)
+            result = self.sandbox.execute(database, *arguments)
             if any(passing in (result.error or "") for passing in PASSING):
                 return result
             if not UNSTEADY.search(sql):
@@ -84,7 +84,7 @@ class CachedSandbox:
         return result
 
     def map(self, jobs: Iterable[tuple]) -> list[Result]:
-        """Results of the jobs (see `Job`), in order; equal jobs run once.
+        """Execute jobs (see `Job`) and return results in order; equal jobs run once.
 
         SQL counts as equal in whatever case and white space it is written (see `one_spelling`); a
         message of SQLite then quotes the first of them.
@@ -100,9 +100,9 @@ class CachedSandbox:
     def _run(self, job: Job) -> Result:
         return self.execute(job.database, job.sql, steps=job.steps)
 
-    def _key(self, database: Path | str, asked: tuple) -> str:
+    def _key(self, database: Path | str, arguments: tuple) -> str:
         versions = [code_digest("workflow_scripts.sql.worker"), sqlite3.sqlite_version]
-        about = [versions, contents_digest(Path(database)), vars(self.sandbox.limits), asked]
+        about = [versions, contents_digest(Path(database)), vars(self.sandbox.limits), arguments]
         return hashlib.sha256(json.dumps(about).encode()).hexdigest()
 
     def _path(self, key: str) -> Path:
@@ -130,7 +130,7 @@ class CachedSandbox:
 
 
 def one_spelling(sql: str) -> tuple[str, ...]:
-    """Equal for statements that differ in nothing but case and white space outside quotes.
+    """Normalise case and white space outside quotes, so that equal statements are equal texts.
 
     SQLite returns the same rows for them: it folds the case of ASCII letters in names and keywords.
     """
@@ -140,15 +140,15 @@ def one_spelling(sql: str) -> tuple[str, ...]:
 
 
 def contents_digest(database: Path) -> str:
-    """sha256 of a database file and of the write-ahead log beside it, if there is one.
+    """Compute sha256 of a database file and of the write-ahead log beside it, if there is one.
 
     Raises OSError when the file can't be read.
     """
     parts = []
     for path in (database, database.with_name(database.name + "-wal")):
         with contextlib.suppress(FileNotFoundError) if parts else contextlib.nullcontext():
-            found = path.stat()
-            parts.append(_digest(path, found.st_mtime_ns, found.st_size, found.st_ino))
+            info = path.stat()
+            parts.append(_digest(path, info.st_mtime_ns, info.st_size, info.st_ino))
     return ":".join(parts)
 
 

@@ -7,9 +7,9 @@ from workflow_scripts.errors import EssenceError
 
 
 def find_database(folder: Path | str, db_id: str) -> Path:
-    """The database file of `db_id`; raises EssenceError telling where it was looked for.
+    """Find the database file of `db_id`. Raises EssenceError naming the places searched.
 
-    FOLDER/<db_id>.sqlite does as well.
+    FOLDER/<db_id>.sqlite is also accepted.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -28,16 +28,16 @@ def find_database(folder: Path | str, db_id: str) -> Path:
 
 
 def list_databases(folder: Path | str) -> Iterator[tuple[str, Path]]:
-    """(db_id, file) of every database in a folder, by name."""
-    found = {path.stem: path for path in Path(folder).glob("*.sqlite")}
+    """List (db_id, file) of every database in a folder, by name."""
+    files = {path.stem: path for path in Path(folder).glob("*.sqlite")}
     for path in Path(folder).glob("*/*.sqlite"):
         if path.stem == path.parent.name:
-            found[path.stem] = path
-    yield from sorted(found.items())
+            files[path.stem] = path
+    yield from sorted(files.items())
 
 
 def instances(database: Path) -> list[Path]:
-    """The database and, in a folder of its own, every other .sqlite file: same schema, other rows.
+    """List the database and, in its own folder, every other .sqlite file: same schema, other rows.
 
     So the Spider test suite keeps them (Zhong, Yu and Klein 2020).
     """

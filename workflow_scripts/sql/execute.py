@@ -24,7 +24,7 @@ def execute(
     result_bytes: Annotated[int, Option("largest result")] = Limits.result_bytes,
     memory_mb: Annotated[int, Option("most memory of the process")] = Limits.memory_mb,
 ) -> int:
-    """Returns 1 when the query failed and that is not said in JSON."""
+    """Run one query; return 1 when it failed and the output is not JSON."""
     limits = Limits(seconds, rows, cell_bytes, sql_bytes, result_bytes, memory_mb)
     with Sandbox(limits, workers=1) as sandbox:
         result = sandbox.execute(database, sql)
@@ -40,14 +40,14 @@ def execute(
 
 
 def as_json(result: Result) -> str:
-    """One JSON object; see `json_rows`."""
+    """Write a result as one JSON object; see `json_rows`."""
     answer = vars(result) | {"rows": result.rows and json_rows(result.rows)}
     del answer["times"]
     return json.dumps(answer, allow_nan=False)
 
 
 def json_rows(rows: list[tuple]) -> list[list[Any]]:
-    """Rows as strict JSON has them: bytes as {"hex": ...}, an infinite number as text."""
+    """Write rows as strict JSON: bytes as {"hex": ...}, an infinite number as text."""
     return [list(map(_json_cell, row)) for row in rows]
 
 

@@ -36,7 +36,7 @@ class _Agents(SQLite):
 
 
 def agents_sql(tree: exp.Query) -> str:
-    """A query as the agents write it; what it returns stays the same wherever sqlglot is right.
+    """Write a query as the agents do; what it returns stays the same wherever sqlglot is right.
 
     Raises sqlglot's errors for a tree that can't be written.
     """
@@ -51,7 +51,7 @@ def agents_sql(tree: exp.Query) -> str:
 
 
 def in_lines(sql: str) -> str:
-    """A query with a line for each clause, indented by 2, and for those of a subquery by 4 more."""
+    """Write one line per clause, indented by 2, and those of a subquery by 4 more."""
     tokens = tokens_of(sql)
     parts, end = [], 0
     inside: list[bool] = []  # of each bracket that is open: whether it holds a query
@@ -80,6 +80,6 @@ def _kind(tokens: list[Token], at: int) -> TokenType | None:
 
 
 def rewritten(sql: str) -> str | None:
-    """`agents_sql` of a text; None when it can't be parsed."""
+    """Apply `agents_sql` to a text; None when it can't be parsed."""
     tree = parse(sql)
     return agents_sql(tree) if tree else None

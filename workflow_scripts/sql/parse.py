@@ -27,7 +27,7 @@ BEFORE_VALUE = {
 
 @functools.lru_cache(maxsize=20_000)
 def parse(sql: str) -> exp.Query | None:
-    """The tree of a query, or None. Shared between callers: copy it before you change it.
+    """Parse a query to a tree, or None. Shared between callers: copy it before you change it.
 
     sqlglot is more patient than SQLite: that SQL parses doesn't say that it runs.
     """
@@ -42,7 +42,7 @@ def parse(sql: str) -> exp.Query | None:
 
 
 def _values_quoted_once(sql: str) -> str:
-    """SQL with "values" written as 'values'.
+    """Write "values" in SQL as 'values'.
 
     SQLite takes "x" for a text when no column is called x; Spider writes nearly all its values so.
     Here, what stands alone in double quotes where a value is expected (after a comparison, LIKE,
@@ -83,7 +83,7 @@ def tokens_of(sql: str) -> list[sqlglot.tokens.Token]:
 
 
 def without_distinct(sql: str) -> str:
-    """SQL with every DISTINCT left out, as the Spider test suite compares it."""
+    """Remove every DISTINCT from SQL, as the Spider test suite compares it."""
     for token in reversed(tokens_of(sql)):
         if token.token_type == TokenType.DISTINCT:
             sql = sql[: token.start] + sql[token.end + 1 :]
@@ -105,7 +105,7 @@ def orders_rows(sql: str) -> bool:
 
 
 def canonical(sql: str) -> str | None:
-    """One spelling for statements that differ in writing only; None when it doesn't parse.
+    """Normalise the spelling of a statement; None when it doesn't parse.
 
     The same: case and quotes of names, white space, `AS`, `<>` and `!=`, a final semicolon, names
     given to tables (`T1`) and, in a query over one table, the table's name before a column. Not the
@@ -131,7 +131,7 @@ def _rename_tables(tree: exp.Expr) -> None:
     for column in tree.find_all(exp.Column):
         _rename_table_of(column)
     for select in tree.find_all(exp.Select):
-        names = _own_names(select)
+        names = _unique_names(select)
         for source in _sources(select):
             name = names[_name_here(source)]
             plain = isinstance(source, exp.Table) and name == source.name.lower()
@@ -143,14 +143,14 @@ def _rename_table_of(column: exp.Column) -> None:
     """Resolve `t1.x` in the nearest SELECT that knows t1; `x` alone where there is one table."""
     prefix = column.table.lower()
     for depth, select in enumerate(_selects_around(column) if prefix else ()):
-        names = _own_names(select)
+        names = _unique_names(select)
         if prefix in names:
             alone = depth == 0 and len(_sources(select)) == 1
             column.set("table", None if alone else exp.to_identifier(names[prefix]))
             return
 
 
-def _own_names(select: exp.Select) -> dict[str, str]:
+def _unique_names(select: exp.Select) -> dict[str, str]:
     """Name of a table in a SELECT -> its own name, with a number from the second such table on."""
     names: dict[str, str] = {}
     count: Counter = Counter()
@@ -166,7 +166,7 @@ def _name_here(source: exp.Expr) -> str:
 
 
 def _sources(select: exp.Select) -> list[exp.Expr]:
-    """The tables and subqueries that a SELECT reads from."""
+    """List the tables and subqueries that a SELECT reads from."""
     first = select.args.get("from_")
     joins = [join.this for join in select.args.get("joins") or ()]
     return ([first.this] if first else []) + joins

@@ -55,7 +55,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a statement. `rows` (tuples) and `columns` are None unless status is ok.
+    """The result of a statement. `rows` (tuples) and `columns` are None unless status is ok.
 
     Text that is not UTF-8 comes with its bad bytes written as \\xNN, so that values which differ
     in the file differ here. `exception` is the class of an error that SQLite raised, as Python
@@ -79,7 +79,7 @@ class Result:
 
 
 def result_of(message: dict[str, Any]) -> Result:
-    """The result that a worker sent as JSON, where bytes are {"hex": ...}."""
+    """Read the result that a worker sent as JSON, where bytes are {"hex": ...}."""
     rows = message.get("rows")
     if rows is not None:
         rows = [
@@ -91,7 +91,7 @@ def result_of(message: dict[str, Any]) -> Result:
 
 
 def message_of(result: Result) -> dict[str, Any]:
-    """What `result_of` reads."""
+    """Write what `result_of` reads."""
     rows = result.rows
     if rows is not None:
         rows = [[{"hex": c.hex()} if isinstance(c, bytes) else c for c in row] for row in rows]
@@ -115,7 +115,7 @@ class _Worker:
             )
 
     def ask(self, request: dict) -> dict | None:
-        """None when no answer came in time or the process died."""
+        """Send a request; return None when no answer came in time or the process died."""
         try:
             self.pipe.send_bytes(json.dumps(request).encode())
             in_time = self.pipe.poll(CLOCK_FACTOR * request["seconds"] + GRACE_SECONDS)
@@ -124,7 +124,7 @@ class _Worker:
             return None
 
     def stop(self) -> int:
-        """End the process if it still runs; its exit code, negative for a signal."""
+        """End the process if it still runs, and return its exit code (negative for a signal)."""
         self.pipe.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(0.05)
@@ -201,7 +201,7 @@ class Sandbox:
 
 
 def _last_words(code: int, request: dict) -> dict:
-    """The answer in the name of a worker that can't give one any more."""
+    """Answer for a worker that died."""
     if code in (-signal.SIGPROF, -signal.SIGKILL):
         error = f"no answer within {request['seconds']:g} s of processor time"
         return {"status": "timeout", "error": error, "seconds": request["seconds"]}

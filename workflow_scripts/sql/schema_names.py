@@ -1,4 +1,4 @@
-"""What a schema offers, what an answer keeps of it, what a query needs: sets of names.
+"""Sets of names: those of a schema, those that an answer keeps, those that a query needs.
 
 Names are folded (`fold_name`). A column is (table, column).
 """
@@ -17,7 +17,7 @@ ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})  # SQLite's, which every table 
 
 @functools.lru_cache(maxsize=4096)
 def schema_names(schema: str) -> Schema:
-    """Table -> columns of a prompt's schema text; empty when it can't be read."""
+    """Read table -> columns of a prompt's schema text; empty when it can't be read."""
     try:
         return names_of(parse_schema(schema))
     except SchemaError:
@@ -33,7 +33,7 @@ def columns_of(schema: Schema) -> Columns:
 
 
 def needed_columns(sql: str, schema: Schema) -> list[Columns]:
-    """What a query takes from the schema: for each column it names, the columns that can be meant.
+    """Collect the columns that a query needs: for each name, the columns that it can mean.
 
     Usually one; several where a name without prefix stands in more than one of the query's tables.
     `SELECT *` needs every column of its tables. Names that the schema hasn't are left out.
@@ -55,7 +55,7 @@ def needed_columns(sql: str, schema: Schema) -> list[Columns]:
 
 
 def unknown_names(sql: str, schema: Schema) -> set[str]:
-    """Tables and columns that a query names and the schema hasn't."""
+    """List the tables and columns of a query that are missing from the schema."""
     names = names_in(sql)
     if names is None:
         return set()

@@ -70,10 +70,10 @@ class TooMuch(Exception):
     """The result is larger than the limits allow."""
 
 
-class Watch:
-    """Counts the steps of a statement, by thousands, and says when it must stop.
+class StepCounter:
+    """Count the steps of a statement, by thousands, and say when it must stop.
 
-    Where steps are limited, `call_seconds` from one look to the next end the process.
+    Where steps are limited, `call_seconds` between two calls of `must_stop` end the process.
     """
 
     def __init__(self, seconds: float, most_steps: int | None, call_seconds: float):
@@ -84,7 +84,7 @@ class Watch:
         self.next_start = 0.0
 
     def start_call_timer(self) -> None:
-        """Set the timer back, but not at each look: it is a call of the operating system."""
+        """Set the timer back, but not at each call: it is a call of the operating system."""
         if self.call_seconds and (now := time.process_time()) >= self.next_start:
             signal.setitimer(signal.ITIMER_VIRTUAL, self.call_seconds)
             self.next_start = now + self.call_seconds / 5
@@ -95,14 +95,17 @@ class Watch:
     def out_of_time(self) -> bool:
         return time.process_time() > self.end
 
-    def look(self) -> bool:
+    def must_stop(self) -> bool:
         self.steps += STEPS
         self.start_call_timer()
         return self.out_of_steps() or self.out_of_time()
 
 
-def first_word_allowed(sql: str) -> None:
-    """Raises Refused for a statement other than SELECT, WITH and VALUES, ValueError for no SQL."""
+def check_first_word(sql: str) -> None:
+    """Check that a statement is SELECT, WITH or VALUES.
+
+    Raises Refused for another statement, ValueError for no SQL.
+    """
     if "\0" in sql:
         raise Refused("the SQL holds a NUL byte")
     statement = sql[LEADING.match(sql).end() :]
@@ -116,16 +119,16 @@ def first_word_allowed(sql: str) -> None:
 
 
 def address(path: str) -> str:
-    """The URI that opens a database for reading and leaves no file beside it.
+    """Build the URI that opens a database for reading and leaves no file beside it.
 
     A database in WAL mode whose log is gone can't be opened read-only in a folder that is not
     writable, unless SQLite may assume that nobody will change it (`immutable`).
     """
     file = Path(path)
-    found = file.stat()
-    if not stat.S_ISREG(found.st_mode):
+    info = file.stat()
+    if not stat.S_ISREG(info.st_mode):
         raise OSError("not a regular file")
-    if found.st_size == 0:
+    if info.st_size == 0:
         raise OSError("the database is empty (0 bytes)")
     with open(file, "rb") as handle:
         header = handle.read(20)
@@ -200,7 +203,7 @@ def size_of(row: tuple) -> int:
 
 
 def fetch(cursor: sqlite3.Cursor, limits: dict) -> list[list]:
-    """Raises TooMuch at the first row beyond the limits on rows, cells or bytes."""
+    """Fetch all rows. Raises TooMuch at the first row beyond the limits on rows or bytes."""
     rows, size = [], 0
     for row in cursor:
         size += size_of(row)
@@ -212,14 +215,14 @@ def fetch(cursor: sqlite3.Cursor, limits: dict) -> list[list]:
     return rows
 
 
-def run(request: dict, watch: Watch) -> dict:
-    """One statement: {database, sql, limits} -> {status, columns, rows, seconds}.
+def run(request: dict, counter: StepCounter) -> dict:
+    """Run one statement: {database, sql, limits} -> {status, columns, rows, seconds}.
 
     With `rival` (another SQL) and `repeat`, the two are run by turns that many times more and
     `times` holds the pairs of seconds: what VES needs, measured in one process.
     """
     limits, sql = request["limits"], request["sql"]
-    first_word_allowed(sql)
+    check_first_word(sql)
     if len(sql.encode("utf-8")) > limits["sql_bytes"]:
         raise Refused(f"the SQL is longer than {limits['sql_bytes']:,} bytes")
     connection = connect(request["database"], limits)
@@ -227,14 +230,14 @@ def run(request: dict, watch: Watch) -> dict:
     try:
         denied = guard(connection)
         started = time.perf_counter()
-        connection.set_progress_handler(watch.look, STEPS)
+        connection.set_progress_handler(counter.must_stop, STEPS)
         cursor = connection.execute(sql)
         rows = fetch(cursor, limits)
         seconds = time.perf_counter() - started
         columns = [name for name, *_ in cursor.description or ()]
         answer = {"status": "ok", "columns": columns, "rows": rows, "seconds": seconds}
         if request.get("rival"):
-            connection.set_progress_handler(watch.out_of_time, STEPS)
+            connection.set_progress_handler(counter.out_of_time, STEPS)
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
             answer["times"] = race(connection, request, limits)
         return answer
@@ -247,7 +250,7 @@ def run(request: dict, watch: Watch) -> dict:
 
 
 def race(connection: sqlite3.Connection, request: dict, limits: dict) -> list[list[float]]:
-    """Seconds of (sql, rival), run by turns; fewer pairs than asked when the time is up."""
+    """Time (sql, rival), run by turns; fewer pairs than requested when the time is up."""
     times: list[list[float]] = []
     for _ in range(request["repeat"]):
         pair = []
@@ -262,13 +265,13 @@ def race(connection: sqlite3.Connection, request: dict, limits: dict) -> list[li
     return times
 
 
-def status_of(error: Exception, request: dict, watch: Watch) -> tuple[str, str]:
-    """(status, message) of what a statement raised."""
+def status_of(error: Exception, request: dict, counter: StepCounter) -> tuple[str, str]:
+    """Describe an exception of a statement as (status, message)."""
     message = str(error)
     if isinstance(error, Refused):
         return "refused", message
-    if message == "interrupted" and watch.out_of_steps():
-        return "step limit", f"no answer within {watch.most_steps:,} steps of SQLite"
+    if message == "interrupted" and counter.out_of_steps():
+        return "step limit", f"no answer within {counter.most_steps:,} steps of SQLite"
     if message == "interrupted":
         return "timeout", f"no answer within {request['seconds']:g} s of processor time"
     if "one statement at a time" in message:
@@ -282,19 +285,21 @@ def status_of(error: Exception, request: dict, watch: Watch) -> tuple[str, str]:
     return "error", message or type(error).__name__
 
 
-def answer_to(request: dict) -> dict:
+def handle_request(request: dict) -> dict:
     started = time.perf_counter()
-    watch = Watch(request["seconds"], request.get("steps"), request["limits"]["call_seconds"])
+    counter = StepCounter(
+        request["seconds"], request.get("steps"), request["limits"]["call_seconds"]
+    )
     signal.setitimer(signal.ITIMER_PROF, request["seconds"] + KILL_AFTER)
-    watch.start_call_timer()
+    counter.start_call_timer()
     try:
-        return run(request, watch) | {"steps": watch.steps}
+        return run(request, counter) | {"steps": counter.steps}
     except Exception as error:
-        status, message = status_of(error, request, watch)
+        status, message = status_of(error, request, counter)
         return {
             "status": status,
             "error": message,
-            "steps": watch.steps,
+            "steps": counter.steps,
             "exception": str(type(error)) if isinstance(error, sqlite3.Error) else None,
             "seconds": time.perf_counter() - started,
             # Memory that Python took may not come back: the next statement gets a new process.
@@ -328,7 +333,7 @@ def main() -> None:
     lock_down(int(sys.argv[2]))
     with contextlib.suppress(EOFError):
         while True:
-            answer = answer_to(json.loads(pipe.recv_bytes()))
+            answer = handle_request(json.loads(pipe.recv_bytes()))
             try:
                 data = json.dumps(answer).encode()
             except MemoryError:

@@ -83,9 +83,9 @@ def _fit_sources(model_input: ModelInput, rows: list[Row]) -> Iterator[SourceFit
 def _spans(recipe: Recipe, source: str) -> dict[str, tuple[int, int]]:
     """Section -> (start, end) in the text that the recipe makes of a source."""
     if recipe.prompt in ("full", "own"):
-        found = sections(source)
-        before = 0 if recipe.prompt == "full" else found["own"][0]
-        return {name: (start - before, end - before) for name, (start, end) in found.items()}
+        spans = sections(source)
+        before = 0 if recipe.prompt == "full" else spans["own"][0]
+        return {name: (start - before, end - before) for name, (start, end) in spans.items()}
     spans, at = {"own": (0, 0)}, 0
     for name, text in compact_parts(parse_prompt(source)):
         spans[name] = (at, at := at + len(text))

@@ -56,7 +56,7 @@ class RowFile:
 
 
 def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
-    """Raises EssenceError when no row can be read."""
+    """Audit all rows. Raises EssenceError when none can be read."""
     lossless = recipe.tokenizer == "lossless"
     targets = (row.target for row in rows) if lossless else ()
     reads = model_input(model_dir, recipe, targets)
@@ -64,7 +64,7 @@ def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
     if not counts["all"].rows:
         first = f" The first: {rows.unreadable[0]}" if rows.unreadable else ""
         raise EssenceError(f"{rows.path}: no row can be read.{first}")
-    found = FitAudit(
+    result = FitAudit(
         recipe=recipe.name,
         settings=recipe,
         tokenizer=str(model_dir),
@@ -79,14 +79,14 @@ def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
         learning_possible=True,
         warnings=[],
     )
-    fatal = fatal_warnings(found)
-    return found.model_copy(
-        update={"learning_possible": not fatal, "warnings": fatal + other_warnings(found)}
+    fatal = fatal_warnings(result)
+    return result.model_copy(
+        update={"learning_possible": not fatal, "warnings": fatal + other_warnings(result)}
     )
 
 
 def count(rows: Iterable[Row], reads: ModelInput) -> dict[str, FitCounts]:
-    """The counts of each task that occurs, and of "all"."""
+    """Count the rows of each task that occurs, and of "all"."""
     counts = {"all": FitCounts()}
     for task, source, target in fit_rows(rows, reads):
         for name in ("all", task):
@@ -95,13 +95,13 @@ def count(rows: Iterable[Row], reads: ModelInput) -> dict[str, FitCounts]:
 
 
 def _embedding_rows(model_dir: Path) -> int | None:
-    """`vocab_size` of config.json; None where there is none."""
+    """Read `vocab_size` of config.json, or None."""
     config = model_dir / "config.json"
     return read_json(config).get("vocab_size") if config.is_file() else None
 
 
 def read_recipe(text: str, config: Path) -> Recipe:
-    """A recipe from its settings as JSON, or from its name under `recipes` of a configuration.
+    """Read a recipe from its settings as JSON, or from its name under `recipes` of a configuration.
 
     Raises EssenceError when file, name or JSON are wrong.
     """
@@ -131,13 +131,13 @@ def fit(
     config: Annotated[Path, Option("configuration that has the recipe")] = Path("config.yaml"),
     json: Annotated[bool, Option("print JSON instead of a table")] = False,
 ) -> None:
-    found = audit(RowFile(rows), tokenizer, read_recipe(recipe, config))
+    result = audit(RowFile(rows), tokenizer, read_recipe(recipe, config))
     if out:
-        found.write(out)
-    print(to_json(found.model_dump(mode="json")) if json else as_table(found))
-    if fatal := fatal_warnings(found):
-        print(framed(found, fatal), file=sys.stderr)
-    for sentence in other_warnings(found):
+        result.write(out)
+    print(to_json(result.model_dump(mode="json")) if json else as_table(result))
+    if fatal := fatal_warnings(result):
+        print(framed(result, fatal), file=sys.stderr)
+    for sentence in other_warnings(result):
         print(f"warning: {sentence}", file=sys.stderr)
 
 

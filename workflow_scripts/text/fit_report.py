@@ -1,4 +1,4 @@
-"""The fit audit in words: a table, warnings, and a frame around what makes learning impossible."""
+"""Write the fit audit in words: a table, warnings, a frame around fatal ones."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from workflow_scripts.artifacts.fit import FitAudit, LengthSummary, TaskFit
 
 
 def fatal_warnings(audit: FitAudit) -> list[str]:
-    """What makes learning impossible, a sentence for each."""
+    """List what makes learning impossible, one sentence each."""
     sentences = []
     limit = audit.settings.source_tokens
     for task, fit in audit.tasks.items():
@@ -29,7 +29,7 @@ def fatal_warnings(audit: FitAudit) -> list[str]:
 
 
 def other_warnings(audit: FitAudit) -> list[str]:
-    """What costs some rows, a sentence for each."""
+    """List what loses some rows, one sentence each."""
     sentences = [
         f"{task}: {sentence}" for task, fit in audit.tasks.items() for sentence in _losses(fit)
     ]
@@ -70,14 +70,14 @@ def _losses(fit: TaskFit) -> list[str]:
 
 
 def framed(audit: FitAudit, sentences: list[str]) -> str:
-    """The sentences in a frame that nobody overlooks in a log."""
+    """Put the sentences into a frame that is easy to see in a log."""
     bar = "!" * 78
     title = f"The recipe {audit.recipe} makes learning impossible on these rows:"
     return "\n".join([bar, title, *(f"  - {sentence}" for sentence in sentences), bar])
 
 
 def as_table(audit: FitAudit) -> str:
-    """The audit as text: a line a fact, a column a task; of lengths median, p95 and maximum."""
+    """Write the audit as text: one line per fact, one column per task."""
     columns = {**audit.tasks, "all": audit.all}
     facts = [key for key in TaskFit.model_fields if key not in ("cut_in", "lost_characters")]
     width = max(map(len, facts)) + 2

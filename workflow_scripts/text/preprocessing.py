@@ -1,4 +1,4 @@
-"""How rows become what a model reads and writes, for each architecture: nothing else knows it."""
+"""Turn rows into what a model reads and writes, for each architecture; nothing else does."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ TEMPLATE_DATE = "01 Jan 2024"
 
 
 def source_text(recipe: Recipe, source: str) -> str:
-    """The model's text: the whole source, its own sections, or the compact prompt made of it.
+    """Choose the model's text: the whole source, its own sections, or its compact prompt.
 
     Raises PromptError or SchemaError when the source is no prompt that can be read.
     """
@@ -45,15 +45,15 @@ class ModelInput:
         self.longest = max(recipe.source_tokens, recipe.target_tokens, recipe.generate_tokens)
 
     def sources(self, sources: Sequence[str]) -> list[list[int]]:
-        """Token ids of what the model reads of each source."""
+        """Encode sources to the token ids that the model reads."""
         return self._cut(self._texts(sources), self.recipe.source_tokens)
 
     def targets(self, targets: Sequence[str]) -> list[list[int]]:
-        """Token ids of the answers that it is to write, with the end token."""
+        """Encode the answers to be learned, with the end token."""
         return self._cut(targets, self.recipe.target_tokens)
 
     def unread(self, sources: Sequence[str]) -> list[int]:
-        """How many tokens of each source the model does not read, for its length."""
+        """Count the tokens of each source beyond the model's limit."""
         own = self.tokenizer(self._texts(sources), add_special_tokens=False)["input_ids"]
         return [max(0, len(ids) - self.source_room) for ids in own]
 

@@ -1,4 +1,4 @@
-"""How near a text comes to its reference: exact match and ROUGE-L, each defined once.
+"""Compare a text with its reference: exact match and ROUGE-L, each defined once.
 
 The audit of what fits, the scores of runs, the comparisons row by row and the `evaluate` metrics
 all call these two.
@@ -11,12 +11,12 @@ from rouge_score.scoring import fmeasure
 
 
 def exact_match(prediction: str, reference: str) -> float:
-    """1.0 where the two are equal to the letter, outer white space aside, else 0.0."""
+    """Return 1.0 where the two are equal to the letter, outer white space aside, else 0.0."""
     return float(prediction.strip() == reference.strip())
 
 
 def rouge_l(prediction: str, reference: str) -> float:
-    """ROUGE-L: F1 over the longest common subsequence of words, 0 to 1.
+    """Compute ROUGE-L: F1 over the longest common subsequence of words, 0 to 1.
 
     Words are runs of [a-z0-9] after lower-casing and Porter stemming: brackets, backticks and
     newlines never count. Definition: Lin 2004, "ROUGE: A Package for Automatic Evaluation of
@@ -32,7 +32,7 @@ def rouge_l(prediction: str, reference: str) -> float:
 
 
 def common_subsequence(first: list[str], second: list[str]) -> int:
-    """Length of the longest common subsequence, a whole row of the usual table at a time.
+    """Compute the length of the longest common subsequence, one row of the table at a time.
 
     Definition: Hyyrö 2004, "Bit-Parallel LCS-length Computation Revisited". Bit i of `row` is 0
     where the subsequence grows by one at the word i of `first`.
@@ -49,7 +49,7 @@ def common_subsequence(first: list[str], second: list[str]) -> int:
 
 
 class _Stemmer:
-    """Porter's, with a memory: SQL repeats its words."""
+    """Porter's stemmer with a cache, since SQL repeats its words."""
 
     def __init__(self) -> None:
         from nltk.stem.porter import PorterStemmer  # here: half a second, for ROUGE alone

@@ -45,7 +45,7 @@ _NO_LIMIT = 10**9  # the recipe sets the lengths; the tokenizer's own limit woul
 def load_tokenizer(
     model_dir: Path | str, kind: str, targets: Iterable[str] = ()
 ) -> PreTrainedTokenizerFast:
-    """The tokenizer in `model_dir` (tokenizer.json), `kind` being stock or lossless.
+    """Load the tokenizer in `model_dir` (tokenizer.json), `kind` being stock or lossless.
 
     Lossless also adds, in the order of their code points, the characters that `targets` need and
     that the vocabulary lacks or folds; so the same targets give the same ids. A folder in which a
@@ -65,24 +65,24 @@ def load_tokenizer(
 
 
 def decode(tokenizer: PreTrainedTokenizerFast, ids: Iterable[int]) -> str:
-    """The text of generated ids or of a label, without special tokens and otherwise as it is."""
+    """Decode generated ids or a label, without special tokens and otherwise unchanged."""
     return tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
 def round_trips(tokenizer: PreTrainedTokenizerFast, text: str) -> bool:
-    """Whether decode(encode(text)) is the text, to the byte."""
+    """Check whether decode(encode(text)) is the text, to the byte."""
     return decode(tokenizer, tokenizer.encode(text)) == text
 
 
 def embedding_rows_needed(tokenizer: PreTrainedTokenizerFast) -> int:
-    """The highest token id plus one: a smaller embedding must be resized."""
+    """Return the highest token id plus one: a smaller embedding must be resized."""
     return max(tokenizer.get_vocab().values()) + 1
 
 
 def added_tokens(
     model_dir: Path | str, tokenizer: PreTrainedTokenizerFast
 ) -> dict[int, int | None]:
-    """Ids of the tokens that `tokenizer` has and the one in `model_dir` lacks, in ascending order.
+    """List ids of tokens that `tokenizer` adds to the one in `model_dir`, in ascending order.
 
     Each with the id of the token whose embedding initialises it; None: the mean embedding does.
     """
