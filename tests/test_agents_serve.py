@@ -82,7 +82,7 @@ def test_what_it_offers_and_to_whom(folder):
             assert request(page, "GET", path)[0] in (404, 405), path
         for host in ("evil.example", f"evil.example:{port}", "127.0.0.1:1"):
             status, found, _ = request(page, "GET", "/databases", headers={"Host": host})
-            assert status == 403 and "this machine alone" in found["error"]
+            assert status == 403 and "this machine only" in found["error"]
         asked = {"database": "shop", "question": "hello"}
         for origin in ("http://evil.example", "null", f"https://127.0.0.1:{port}"):
             given = {"json": asked, "headers": {"Origin": origin}}
