@@ -7,7 +7,7 @@ from workflow_scripts.text.similarity import exact_match
 def sql_match(prediction: str, reference: str) -> dict[str, float]:
     """Metrics of one prediction, each 0 or 1.
 
-    `exact_match`: the same text, final semicolons aside, which golds of Spider and BIRD have or
+    `exact_match`: the same text, final semicolons aside, which gold SQL of Spider and BIRD has or
     lack; `exact_match_normalised`: the same once sqlglot has written both
     alike (`sql.parse.canonical` says what counts as equal); `parse_rate`: sqlglot can parse it.
     """
