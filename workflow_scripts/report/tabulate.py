@@ -51,7 +51,7 @@ HELD_OUT = (*TEST_SPLITS, "val")  # the splits that predictions.csv shows
 def summarise(runs: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     """summary.csv: one row per run, epochs and scores means over seeds.
 
-    An interval is over seeds, so one seed has none. Columns without a value are left out.
+    One seed has no intervals here. Columns without a value are left out.
     """
     settings = ["sampling", "rows", "batch_size", "learning_rate"]
     of_run = runs.groupby(ADDRESS, sort=False)
