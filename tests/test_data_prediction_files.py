@@ -84,7 +84,7 @@ def test_the_pair_of_bird(tmp_path, golds):
     [
         ("p.txt", "SELECT 1", None, "needs --gold"),
         ("p.json", '{"0": "SELECT 1"}', None, "need --gold"),
-        ("p.txt", "SELECT 1\nSELECT 2", "SELECT 1\tshop", "2 predictions and .* 1 golds"),
+        ("p.txt", "SELECT 1\nSELECT 2", "SELECT 1\tshop", "2 predictions and .* 1 gold"),
         ("p.txt", "SELECT 1", "SELECT 1 shop", "line 1: no tab"),
         ("p.txt", "SELECT 1\nSELECT 2", "\nSELECT 1\tshop", "line 1: no gold SQL"),
         ("p.csv", "db_id,gold\nshop,SELECT 1", None, "line 2: prediction: "),

@@ -13,7 +13,11 @@ def test_a_job_counts_with_the_processes_it_started(tmp_path):
     )
     for name in ("busy", "twice", "twice"):
         subprocess.run(
-            ["bash", "-c", f"set -euo pipefail; PATH={sys.prefix}/bin:$PATH; PYTHONPATH=. python -P -m {name}"],
+            [
+                "bash",
+                "-c",
+                f"set -euo pipefail; PATH={sys.prefix}/bin:$PATH; PYTHONPATH=. python -P -m {name}",
+            ],
             env=environment(tmp_path),
             cwd=tmp_path,
             check=True,

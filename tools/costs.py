@@ -27,7 +27,8 @@ log() { times > "$COSTS.$$"; echo "$(tail -n 1 "$COSTS.$$") $BASH_EXECUTION_STRI
 trap log EXIT
 """
 LINE = re.compile(
-    r"^(\d+)m([\d.]+)s (\d+)m([\d.]+)s .*?python (?:-P )?-m (?:workflow_scripts\.)?(?:warm )?(\S+)", re.M
+    r"^(\d+)m([\d.]+)s (\d+)m([\d.]+)s .*?python (?:-P )?-m (?:workflow_scripts\.)?(?:warm )?(\S+)",
+    re.M,
 )
 # Stages that ran in a fork of the warm process are not among what a job has run: it writes these.
 WARM_LINE = re.compile(r"^(?:workflow_scripts\.)?(\S+) ([\d.]+)$", re.M)

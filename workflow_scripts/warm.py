@@ -84,7 +84,12 @@ def start(root: Path = ROOT) -> subprocess.Popen | None:
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     # In a session of its own: Ctrl-C at the terminal reaches a stage once, through its caller.
     environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, env=environment)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, start_new_session=True, env=environment
+    )
+    while process.poll() is None and not Path(os.environ[SOCKET]).exists():
+        time.sleep(0.01)  # or the first job may ask before anybody answers
+    return process
 
 
 def this_python() -> list[str]:
