@@ -3,8 +3,8 @@
     python -m tools.scoring_agreement --questions FILE --databases DIR \\
         [--spider FOLDER --spider-python PYTHON]
 
-FILE holds rows with db_id and query or gold_sql (JSON or JSON lines). The predictions are golds
-changed in one place or another, other golds of the same database, and other spellings of a gold.
+FILE holds rows with db_id and query or gold_sql (JSON or JSON lines). The predictions are gold queries
+changed in one place or another, others of the same database, and other spellings of a gold.
 Ours are compared with BIRD's definition, which is written out below, and, where there is a copy of
 https://github.com/taoyds/test-suite-sql-eval, with that script: FOLDER is the copy, PYTHON an
 interpreter that has its packages (sqlparse, tqdm). Prints counts and every difference.
