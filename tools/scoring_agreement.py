@@ -3,7 +3,7 @@
     python -m tools.scoring_agreement --questions FILE --databases DIR \\
         [--spider FOLDER --spider-python PYTHON]
 
-FILE holds rows with db_id and query or gold_sql (JSON or JSON lines). The predictions are gold queries
+FILE holds rows with db_id and query or gold_sql (JSON or JSON lines). The predictions are gold SQL
 changed in one place or another, others of the same database, and other spellings of a gold.
 Ours are compared with BIRD's definition, which is written out below, and, where there is a copy of
 https://github.com/taoyds/test-suite-sql-eval, with that script: FOLDER is the copy, PYTHON an

@@ -243,6 +243,6 @@ class BuiltCard(Artifact):
     large_databases: int  # whose schema the Selector prunes
     rows: dict[str, int]  # task -> rows
     sub_questions: dict[str, int]  # sub-questions of an answer -> Decomposer rows
-    sql_as_given: int  # gold queries that rewriting in the agents' style would have changed or broken
+    sql_as_given: int  # gold SQL that rewriting in the agents' style would change or break
     failing_sql: dict[str, int]  # "prediction", or the way in which gold SQL was broken -> rows
     sha256: dict[str, str]  # questions, rows -> checksum of the file
