@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.base import write_lines
 from workflow_scripts.artifacts.data import (
     FileFacts,
     Finding,
@@ -39,6 +38,7 @@ from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, T
 from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.score_runs import add_text_metrics, losses_of, read_answers, scores_of
+from workflow_scripts.records import write_lines
 from workflow_scripts.tables import ANSWERS, SCORES, write_table
 
 GRID = {

@@ -11,13 +11,13 @@ from workflow_scripts.agents.model import Answer
 from workflow_scripts.agents.schema import read_schema
 from workflow_scripts.agents.setups import ALL, SETUPS
 from workflow_scripts.artifacts.agents import Loop, Trace
-from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.tables import AgentOutcome, Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_json
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt, task_of, to_source
+from workflow_scripts.records import read_lines
 from workflow_scripts.report import sections
 from workflow_scripts.report.figures.scores import draw_agents
 from workflow_scripts.report.models import OUTCOMES, agent_scores

@@ -12,7 +12,6 @@ import pytest
 import sample_rows as made
 from shell import run_module
 
-from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.data import ProcessedFile, Quarantined, Reading
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import Row
@@ -21,6 +20,7 @@ from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats.prompts import TASKS, parse_prompt
+from workflow_scripts.records import read_lines
 
 GOOD = [made.raw(number, task, 1, number) for number, task in enumerate(TASKS)]
 

@@ -13,7 +13,6 @@ from conftest import overlaid
 from shell import run_module
 
 from workflow_scripts.artifacts import data as shapes
-from workflow_scripts.artifacts.base import parsed
 from workflow_scripts.artifacts.data import SampleCard, SampleSettings
 from workflow_scripts.artifacts.parquet import write_parquet
 from workflow_scripts.artifacts.tables import RowSubject
@@ -30,6 +29,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.formats.schema_text import render_schema
+from workflow_scripts.records import parsed
 
 PER_TASK = {"Selector": 40, "Decomposer": 50, "Refiner": 30}
 

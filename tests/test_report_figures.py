@@ -9,13 +9,13 @@ import report_files as made
 from figure_faults import faults
 from report_files import pick
 
-from workflow_scripts.artifacts.base import write_lines
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.runs import Provenance, Step, StepSums
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.records import write_lines
 from workflow_scripts.report.figures import data, losses, scores, style
 from workflow_scripts.report.figures.ablation import draw_ablation
 from workflow_scripts.report.figures.catalogue import (

@@ -6,11 +6,11 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tools.endpoint_cost import endpoint_cost
 from workflow_scripts.artifacts.agents import AgentStep, Trace
-from workflow_scripts.artifacts.base import write_lines
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.formats.prompts import Prompt, render_prompt, to_source
+from workflow_scripts.records import write_lines
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from collections import Counter, defaultdict
 
 import pytest
 
-from workflow_scripts.artifacts.base import parsed
 from workflow_scripts.artifacts.data import TwinRows, TwinSettings
 from workflow_scripts.data.twin import rows as rows_module
 from workflow_scripts.data.twin.build import build
@@ -17,6 +16,7 @@ from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats import answers
 from workflow_scripts.formats.prompts import parse_prompt
 from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.records import parsed
 
 SMALL = TwinSettings(rows=TwinRows(Selector=20, Decomposer=40, Refiner=30), rows_per_table=20)
 

@@ -14,10 +14,10 @@ from typing import Annotated
 from tokenizers import Tokenizer
 
 from workflow_scripts.artifacts.agents import Trace
-from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import TEST_SPLITS, Row
 from workflow_scripts.endpoint import messages_of
+from workflow_scripts.records import read_lines
 from workflow_scripts.stage import Option, run_stage
 
 Texts = list[tuple[str, str]]  # a prompt and its answer

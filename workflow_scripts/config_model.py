@@ -14,7 +14,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
-from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.artifacts.settings import (
     EndpointKeys,
     ModelSettings,
@@ -27,6 +26,7 @@ from workflow_scripts.artifacts.tables import SPLITS
 from workflow_scripts.config import BUILT, SOURCE_KEYS, STANDIN, TWIN_ROWS
 from workflow_scripts.digest import ROOT
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.records import Record
 from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.text.architecture import architecture_of
 
@@ -74,7 +74,7 @@ Patience = Annotated[
 ]
 
 
-class Section(Artifact):
+class Section(Record):
     model_config = ConfigDict(allow_inf_nan=False, defer_build=True)
 
 

@@ -21,7 +21,6 @@ import openai
 from pydantic import BaseModel, Field, ValidationError
 from tqdm import tqdm
 
-from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.runs import STOP, Answering
 from workflow_scripts.artifacts.settings import Endpoint
@@ -30,12 +29,13 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of
 from workflow_scripts.formats.prompts import from_source
 from workflow_scripts.locks import take
+from workflow_scripts.records import Record
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 LONGEST_WAIT = 7 * 24 * 3600.0  # seconds for another process that asks the same endpoint
 
 
-class Answered(Artifact):
+class Answered(Record):
     """One answer, as it is kept.
 
     `finish`: why it ended, in the server's words ("stop", "length", "content_filter"), or

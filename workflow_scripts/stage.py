@@ -168,7 +168,7 @@ def _reader(kind: Any) -> tuple[Callable[[str], Any], str]:
     Mappings and typed settings come as JSON, or in a file; what has a `read` by its path.
     """
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        from workflow_scripts.artifacts.base import parsed
+        from workflow_scripts.records import parsed
 
         def read(text: str) -> Any:
             inline = text.lstrip().startswith("{")

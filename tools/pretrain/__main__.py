@@ -31,17 +31,17 @@ from transformers import (
 from tools.pretrain import corpus
 from tools.pretrain.initialisation import initialise
 from tools.pretrain.measure import measure
-from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.files import write_json
 from workflow_scripts.model.device import keep_freed_memory
 from workflow_scripts.model.t5_tokenizer import make_tokenizer, most_frequent
+from workflow_scripts.records import Record
 from workflow_scripts.stage import Option, run_stage
 
 SHAPE = {"d_model": 192, "d_ff": 768, "num_heads": 4, "d_kv": 48, "num_layers": 2}
 CHUNK = 40  # batches that are sorted by length together
 
 
-class Settings(Artifact):
+class Settings(Record):
     """`steps` are those of one cycle: each warms up and decays again, from the weights before.
 
     `free_rows` are unused rows of the embedding; `measure` questions are asked of each kind.

@@ -8,12 +8,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from workflow_scripts.artifacts.base import Artifact
+from workflow_scripts.records import Record
 
 Cell = str | int | float | dict[str, str] | None  # bytes are {"hex": ...}
 
 
-class Loop(Artifact):
+class Loop(Record):
     """How the agents work together; the defaults are MAC-SQL's.
 
     `selector`: whether the schema is pruned, `large` meaning that its tables have more than
@@ -38,7 +38,7 @@ class Loop(Artifact):
         return cls(**{key: agents[key] for key in cls.model_fields if key in agents})
 
 
-class Executed(Artifact):
+class Executed(Record):
     """What became of a statement; `rows` are the first of `row_count`, none unless it ran.
 
     `exception` is the class of an error that SQLite raised, as Python writes it.
@@ -53,14 +53,14 @@ class Executed(Artifact):
     seconds: float | None
 
 
-class SubQuestion(Artifact):
+class SubQuestion(Record):
     """`sql` is empty where the sub-question has none of its own."""
 
     question: str
     sql: str
 
 
-class AgentStep(Artifact):
+class AgentStep(Record):
     """One agent's prompt and answer, what was read in the answer, and what its SQL did.
 
     `problem`: why nothing could be read in it. `unread_tokens`: how much of the prompt lies beyond
@@ -79,7 +79,7 @@ class AgentStep(Artifact):
     seconds: float | None = None
 
 
-class Trace(Artifact):
+class Trace(Record):
     """A question on its way through the agents.
 
     `seen`: the tables and columns that the Decomposer and the Refiner were shown, of

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt
 
-from workflow_scripts.artifacts.base import Artifact
+from workflow_scripts.records import Record
 
 
-class RawFile(Artifact):
+class RawFile(Record):
     """The report's rows in the form of chat messages, as their authors share them in an archive."""
 
     name: str
@@ -19,14 +19,14 @@ class RawFile(Artifact):
     git_blob_sha1: str
 
 
-class ProcessedFile(Artifact):
+class ProcessedFile(Record):
     """The same rows as pairs of source and target."""
 
     bytes: int
     sha256: str
 
 
-class BaseModelFile(Artifact):
+class BaseModelFile(Record):
     """The weights of the model that the report fine-tuned; `name` is its name on the model hub."""
 
     name: str
@@ -36,7 +36,7 @@ class BaseModelFile(Artifact):
     sha256: str
 
 
-class ReportFiles(Artifact):
+class ReportFiles(Record):
     """resources/report_files.json: how to recognise the files behind the report."""
 
     about: str
@@ -45,7 +45,7 @@ class ReportFiles(Artifact):
     base_model: BaseModelFile
 
 
-class FileFacts(Artifact):
+class FileFacts(Record):
     """A file's size and checksums; `git_blob_sha1` is what `git hash-object` prints."""
 
     name: str
@@ -54,7 +54,7 @@ class FileFacts(Artifact):
     git_blob_sha1: str
 
 
-class Reading(Artifact):
+class Reading(Record):
     """reading.json: what became of the lines of the raw file."""
 
     file: FileFacts
@@ -70,7 +70,7 @@ class Reading(Artifact):
     linked: dict[str, dict[str, int]]  # task -> how its rows were linked, or why not -> rows
 
 
-class Quarantined(Artifact):
+class Quarantined(Record):
     """A line of quarantine.jsonl: a line of the raw file that could not become a row."""
 
     line: int
@@ -80,7 +80,7 @@ class Quarantined(Artifact):
     excerpt: str
 
 
-class Example(Artifact):
+class Example(Record):
     """A row with a finding."""
 
     idx: int
@@ -88,7 +88,7 @@ class Example(Artifact):
     detail: str
 
 
-class Finding(Artifact):
+class Finding(Record):
     """How many rows have something, and the first few of them."""
 
     meaning: str
@@ -97,7 +97,7 @@ class Finding(Artifact):
     examples: list[Example]
 
 
-class Box(Artifact):
+class Box(Record):
     """What a box plot shows of `n` numbers; outliers lie beyond the whiskers."""
 
     n: int
@@ -113,17 +113,17 @@ class Box(Artifact):
     outliers_high: int
 
 
-class Questions(Artifact):
+class Questions(Record):
     different: int
     asked_in_several_tasks: int
 
 
-class TokenizerFacts(Artifact):
+class TokenizerFacts(Record):
     vocabulary: int
     counts_end_mark: bool
 
 
-class Profile(Artifact):
+class Profile(Record):
     """profile.json: the analysis of the rows in section 3.1 of the report."""
 
     rows: int
@@ -137,7 +137,7 @@ class Profile(Artifact):
     lengths: dict[str, dict[str, Box]]  # column of lengths.parquet -> "all" and each task
 
 
-class SampleSettings(Artifact):
+class SampleSettings(Record):
     """How one sample is drawn and split.
 
     `draw` numbers the samples that one seed gives, so that two runs can have different rows.
@@ -151,7 +151,7 @@ class SampleSettings(Artifact):
     seed: int = 42
 
 
-class Shared(Artifact):
+class Shared(Record):
     """How many different ones two sets of rows have in common."""
 
     questions: int
@@ -159,7 +159,7 @@ class Shared(Artifact):
     databases: int
 
 
-class Card(Artifact):
+class Card(Record):
     """What was drawn. A part is a set of rows: train, val, test, unseen, or the rest."""
 
     tasks: dict[str, dict[str, int]]  # part -> task -> rows
@@ -190,7 +190,7 @@ class SampleCard(Card):
     missing: dict[str, int]  # task -> rows that were wanted and are not there
 
 
-class TwinRows(Artifact):
+class TwinRows(Record):
     """How many rows of each task the twin has."""
 
     Selector: NonNegativeInt = 1009
@@ -198,7 +198,7 @@ class TwinRows(Artifact):
     Refiner: NonNegativeInt = 337
 
 
-class TwinSettings(Artifact):
+class TwinSettings(Record):
     """What the twin is made from; see rules/config.schema.yaml."""
 
     seed: int = 7
@@ -207,14 +207,14 @@ class TwinSettings(Artifact):
     domains_per_database: int = Field(default=1, ge=1, le=7)
 
 
-class TwinDatabase(Artifact):
+class TwinDatabase(Record):
     tables: int
     columns: int
     rows: int
     sha256: str
 
 
-class TwinCard(Artifact):
+class TwinCard(Record):
     """card.json of the twin."""
 
     what: str
@@ -224,14 +224,14 @@ class TwinCard(Artifact):
     sha256: dict[str, str]
 
 
-class Dropped(Artifact):
+class Dropped(Record):
     """Questions that gave no row, for one reason; `examples` are the first few, in words."""
 
     questions: int
     examples: list[str]
 
 
-class BuiltCard(Artifact):
+class BuiltCard(Record):
     """The card of rows that were built from questions and databases."""
 
     format: str

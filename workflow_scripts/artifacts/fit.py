@@ -1,10 +1,10 @@
 """The fit audit, results/fit/<recipe>.json: what a recipe leaves of the rows, before training."""
 
-from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.artifacts.settings import Recipe
+from workflow_scripts.records import Record
 
 
-class LengthSummary(Artifact):
+class LengthSummary(Record):
     """Tokens with the end token and those of a chat template.
 
     `p95` is the 95th percentile by nearest rank.
@@ -15,7 +15,7 @@ class LengthSummary(Artifact):
     max: int
 
 
-class TaskFit(Artifact):
+class TaskFit(Record):
     """The rows of one task, or of all tasks.
 
     Counts of rows, but for `longer_than_generation` (a share, 0 to 1) and `max_*`: the highest mean
@@ -45,12 +45,12 @@ class TaskFit(Artifact):
     max_exact_match_given_inputs: float
 
 
-class EmbeddingRows(Artifact):
+class EmbeddingRows(Record):
     model: int | None  # None: config.json does not say
     needed: int  # by the ids of the recipe's tokenizer
 
 
-class FitAudit(Artifact):
+class FitAudit(Record):
     recipe: str
     settings: Recipe
     tokenizer: str  # folder

@@ -1,9 +1,9 @@
 """resources/published.json: what the report's text says and its notebooks printed."""
 
-from workflow_scripts.artifacts.base import Artifact
+from workflow_scripts.records import Record
 
 
-class LoggedEpoch(Artifact):
+class LoggedEpoch(Record):
     """A line of a notebook's log; `train_loss` is the running mean that was logged last."""
 
     epoch: int
@@ -11,7 +11,7 @@ class LoggedEpoch(Artifact):
     eval_loss: float
 
 
-class PublishedRun(Artifact):
+class PublishedRun(Record):
     """One training of the notebooks.
 
     `starts_from` ("base" or a run) and `scored_on` ("self" or a run) say what its weights came from
@@ -37,7 +37,7 @@ class PublishedRun(Artifact):
     log: list[LoggedEpoch]
 
 
-class DatasetFacts(Artifact):
+class DatasetFacts(Record):
     """Section 3.1; `tasks`: task -> rows, `validation_rows`: of the 1,011 of each run."""
 
     rows: int
@@ -45,14 +45,14 @@ class DatasetFacts(Artifact):
     tasks: dict[str, int]
 
 
-class TextFacts(Artifact):
+class TextFacts(Record):
     """What the running text says of single runs: the losses it quotes, and its choice."""
 
     best_eval_loss: dict[str, float]
     chosen_run: str
 
 
-class QuotedModels(Artifact):
+class QuotedModels(Record):
     """Annex II: a row is a feature, then its value for each of the `columns`."""
 
     source: str
@@ -60,7 +60,7 @@ class QuotedModels(Artifact):
     rows: list[list[str]]
 
 
-class Published(Artifact):
+class Published(Record):
     source: str
     dataset: DatasetFacts
     runs: dict[str, PublishedRun]

@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.artifacts.settings import Settings
+from workflow_scripts.records import Record
 
 STOP = "stop"  # how an answer ends that its model ended
 
 
-class StepSums(Artifact):
+class StepSums(Record):
     """The loss of one task in the batch of a step, summed, and the tokens it was summed over."""
 
     loss_sum: float
@@ -25,7 +25,7 @@ class EvalSums(StepSums):
     real_tokens: int
 
 
-class Step(Artifact):
+class Step(Record):
     """A line of training_log.jsonl: one optimiser step."""
 
     event: Literal["step"] = "step"
@@ -36,7 +36,7 @@ class Step(Artifact):
     tasks: dict[str, StepSums]
 
 
-class Evaluation(Artifact):
+class Evaluation(Record):
     """A line of training_log.jsonl: the validation rows after an epoch."""
 
     event: Literal["eval"] = "eval"
@@ -47,7 +47,7 @@ class Evaluation(Artifact):
     tasks: dict[str, EvalSums]
 
 
-class End(Artifact):
+class End(Record):
     """The last line of training_log.jsonl."""
 
     event: Literal["end"] = "end"
@@ -63,7 +63,7 @@ LogEvent = Annotated[Step | Evaluation | End, Field(discriminator="event")]
 LOG_EVENT: TypeAdapter[LogEvent] = TypeAdapter(LogEvent)
 
 
-class Losses(Artifact):
+class Losses(Record):
     """Means over tokens; `train_loss` None where no training row is of the task."""
 
     train_loss: float | None
@@ -77,7 +77,7 @@ class Epoch(Losses):
     tasks: dict[str, Losses]
 
 
-class Training(Artifact):
+class Training(Record):
     """training.json: the epochs of a run, and which of them was best by training.best_metric."""
 
     recipe: str
@@ -100,12 +100,12 @@ class Training(Artifact):
         return next(epoch for epoch in self.epochs if epoch.step == self.best_step)
 
 
-class Git(Artifact):
+class Git(Record):
     commit: str | None
     dirty: bool | None
 
 
-class ModelSource(Artifact):
+class ModelSource(Record):
     """source.json beside a downloaded model: what it is and what it was made from."""
 
     name: str  # on the hub
@@ -115,7 +115,7 @@ class ModelSource(Artifact):
     sentence: str | None  # how the weights compare with the report's
 
 
-class Base(Artifact):
+class Base(Record):
     """The model that a run started from; `source`: where it was downloaded from, if it was."""
 
     folder: str
@@ -129,7 +129,7 @@ class Base(Artifact):
         return parts[3] if parts[:2] == ("results", "runs") else None
 
 
-class Batch(Artifact):
+class Batch(Record):
     """`effective` rows an optimiser step, `micro` of them at a time, `accumulation` times."""
 
     effective: int
@@ -137,7 +137,7 @@ class Batch(Artifact):
     accumulation: int
 
 
-class Weights(Artifact):
+class Weights(Record):
     sha256: str
     bytes: int
     parameters: int
@@ -148,7 +148,7 @@ class Weights(Artifact):
     )
 
 
-class DeviceFacts(Artifact):
+class DeviceFacts(Record):
     kind: str  # cpu | cuda
     name: str
     precision: str  # fp32 | bf16
@@ -156,7 +156,7 @@ class DeviceFacts(Artifact):
     notes: list[str]
 
 
-class Provenance(Artifact):
+class Provenance(Record):
     """provenance.json: what a run was made from and on."""
 
     recipe: str
@@ -179,7 +179,7 @@ class Provenance(Artifact):
     model: Weights
 
 
-class Estimate(Artifact):
+class Estimate(Record):
     """One number over `n` rows; `low` and `high` are None where it has no interval, as losses."""
 
     value: float | None
@@ -188,12 +188,12 @@ class Estimate(Artifact):
     n: int
 
 
-class Ranked(Artifact):
+class Ranked(Record):
     run: str
     value: float
 
 
-class BestRun(Artifact):
+class BestRun(Record):
     """A recipe's best run, its first seed, and all runs of the recipe by evaluation loss."""
 
     recipe: str
@@ -202,13 +202,13 @@ class BestRun(Artifact):
     ranking: list[Ranked]
 
 
-class BestRuns(Artifact):
+class BestRuns(Record):
     """best_runs.json: recipe -> its run with the lowest mean evaluation loss."""
 
     recipes: dict[str, BestRun]
 
 
-class Answering(Artifact):
+class Answering(Record):
     """answering.json: what the answers to some rows or questions took, each counted once.
 
     `asked` rows or questions led to `answers` that differ in what was sent, of each `ended` (kind

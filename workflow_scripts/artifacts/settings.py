@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AllowInfNan, Field, PositiveInt
 
-from workflow_scripts.artifacts.base import Artifact
+from workflow_scripts.records import Record
 
 LONGEST_WINDOW = 50  # steps between two looks at the loss: a run that broke must not go on
 Number = Annotated[float, AllowInfNan(False)]
@@ -24,14 +24,14 @@ Text = Annotated[str, Field(min_length=1)]
 Rows = Annotated[int, setting("Rows at a time.", ge=1, le=1024)]
 
 
-class Origin(Artifact):
+class Origin(Record):
     """origin.json: the rows and the base model that results come from, in words."""
 
     rows: str
     model: str
 
 
-class Recipe(Artifact):
+class Recipe(Record):
     """How text meets the model: nothing but settings; no code asks for its name.
 
     `source_tokens` and `target_tokens` include the end token; `generate_tokens` is the limit on
@@ -47,7 +47,7 @@ class Recipe(Artifact):
     generate_tokens: PositiveInt
 
 
-class RunSettings(Artifact):
+class RunSettings(Record):
     """One run of the configuration; `learning_rate` is before `learning_rate_scale`.
 
     `sources`: own, or other: each row is given the source of another row of its task.
@@ -64,7 +64,7 @@ class RunSettings(Artifact):
     sources: Literal["own", "other"] = "own"
 
 
-class TrainingSettings(Artifact):
+class TrainingSettings(Record):
     """What all runs share: the section `training` of the configuration."""
 
     learning_rate_scale: Number = setting("Times every run's learning rate.", gt=0, le=1000)
@@ -77,7 +77,7 @@ class TrainingSettings(Artifact):
     best_metric: Literal["eval_loss", "loss_per_token"] = setting("Its lowest chooses the epoch.")
 
 
-class Lora(Artifact):
+class Lora(Record):
     """Adapters of low rank that are trained in place of the weights (Hu et al. 2021)."""
 
     rank: int = setting("Of the adapters.", ge=1, le=1024)
@@ -88,7 +88,7 @@ class Lora(Artifact):
     )
 
 
-class ModelSettings(Artifact):
+class ModelSettings(Record):
     """What kind of model is trained, and how it is held in memory while it is."""
 
     architecture: Literal["encoder-decoder", "causal"] = setting("The base's.", "encoder-decoder")
@@ -101,7 +101,7 @@ class ModelSettings(Artifact):
 PLAIN_MODEL = ModelSettings()
 
 
-class Settings(Artifact):
+class Settings(Record):
     """All that decides a fine-tuning besides its rows and its first weights."""
 
     recipe: Recipe
@@ -121,7 +121,7 @@ class Settings(Artifact):
         return min(self.training.log_every, LONGEST_WINDOW)
 
 
-class Prices(Artifact):
+class Prices(Record):
     """For a million tokens, in any currency."""
 
     input: Number = setting("Of prompts.", ge=0)
@@ -131,7 +131,7 @@ class Prices(Artifact):
         return (input_tokens * self.input + output_tokens * self.output) / 1e6
 
 
-class EndpointKeys(Artifact):
+class EndpointKeys(Record):
     """A model behind OpenAI's API."""
 
     base_url: str = setting(

@@ -3,17 +3,17 @@
 The report shows them, labelled, where a run has fewer seeds or no ablation of its own.
 """
 
-from workflow_scripts.artifacts.base import Artifact
+from workflow_scripts.records import Record
 
 
-class Measured(Artifact):
+class Measured(Record):
     """When and with what code: the date of the commit, and the commit."""
 
     date: str
     commit: str
 
 
-class ShippedClaim(Artifact):
+class ShippedClaim(Record):
     """A claim of the report in words; `kind` is a value of artifacts.claims.Kind."""
 
     claim: str
@@ -21,7 +21,7 @@ class ShippedClaim(Artifact):
     verdict: str
 
 
-class ShippedScore(Artifact):
+class ShippedScore(Record):
     """A score of a recipe's best run over all tasks: a mean, and its 95 % interval over seeds."""
 
     recipe: str
@@ -33,14 +33,14 @@ class ShippedScore(Artifact):
     high: float | None
 
 
-class ShippedSeeds(Artifact):
+class ShippedSeeds(Record):
     measured: Measured
     seeds: int
     claims: list[ShippedClaim]
     scores: list[ShippedScore]
 
 
-class ShippedEffect(Artifact):
+class ShippedEffect(Record):
     """A line of ablation.csv, without its effects."""
 
     recipe: str
@@ -53,13 +53,13 @@ class ShippedEffect(Artifact):
     high: float | None
 
 
-class ShippedAblation(Artifact):
+class ShippedAblation(Record):
     measured: Measured
     run: str
     seeds: int
     effects: list[ShippedEffect]
 
 
-class Shipped(Artifact):
+class Shipped(Record):
     seeds: ShippedSeeds
     ablation: ShippedAblation

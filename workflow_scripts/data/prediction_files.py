@@ -21,15 +21,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AliasChoices, ConfigDict, Field
 
-from workflow_scripts.artifacts.base import Artifact, parsed
 from workflow_scripts.data.lines import Lines, RowError, record_in
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import NotJson, check_text_file, parse_json, read_json, read_text
+from workflow_scripts.records import Record, parsed
 
 BIRD_SEPARATOR = "\t----- bird -----\t"
 
 
-class Gold(Artifact):
+class Gold(Record):
     """A question's gold SQL and its database; what else stands in the record is left alone."""
 
     model_config = ConfigDict(extra="ignore")

@@ -6,18 +6,18 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from workflow_scripts.artifacts.base import Artifact, parsed
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.prediction_files import records
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import extract_sql, plain_sql
 from workflow_scripts.formats.schema import ForeignKey
+from workflow_scripts.records import Record, parsed
 
 _LENIENT = ConfigDict(extra="ignore", populate_by_name=True)
 
 
-class Question(Artifact):
+class Question(Record):
     """A question of Spider; what else stands in its record is left alone."""
 
     model_config = _LENIENT
@@ -35,7 +35,7 @@ class BirdQuestion(Question):
 FORMATS: dict[str, type[Question]] = {"spider": Question, "bird": BirdQuestion}
 
 
-class TablesEntry(Artifact):
+class TablesEntry(Record):
     """An entry of tables.json; columns are numbered over all tables, number 0 being `*`."""
 
     model_config = ConfigDict(extra="ignore", strict=False)
@@ -65,7 +65,7 @@ class TablesEntry(Artifact):
         return self.table_names_original[table], column
 
 
-class Answered(Artifact):
+class Answered(Record):
     """A model's answer to a question; `db_id` is None where its row didn't state it."""
 
     model_config = ConfigDict(extra="ignore")

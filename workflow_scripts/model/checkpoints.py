@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artifacts.base import Artifact
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.records import Record
 
 NOTES = "essence.json"  # Notes, written last: a checkpoint without it is not whole
 LOG = "training_log.jsonl"
 ALMOST_NOTHING = 2**20  # bytes; a failed write that leaves less than this had no room
 
 
-class Notes(Artifact):
+class Notes(Record):
     """What a checkpoint knows of its training beyond the trainer's own state."""
 
     finished: bool = False

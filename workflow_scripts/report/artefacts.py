@@ -10,20 +10,20 @@ from typing import Literal
 import yaml
 from pydantic import Field
 
-from workflow_scripts.artifacts.base import Artifact, parsed
+from workflow_scripts.records import Record, parsed
 
 USES_FILES = ["../../resources/artefacts.yaml"]
 FILE = Path(__file__).parents[2] / "resources" / "artefacts.yaml"
 
 
-class Repair(Artifact):
+class Repair(Record):
     """A repair of the ablation: its name in the configuration, and what it does in words."""
 
     name: str
     words: str
 
 
-class Artefact(Artifact):
+class Artefact(Record):
     """See the head of resources/artefacts.yaml; `id` is the key, "A1" to "A12"."""
 
     id: str

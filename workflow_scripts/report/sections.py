@@ -9,10 +9,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from workflow_scripts.artifacts.agents import Trace
-from workflow_scripts.artifacts.base import read_lines
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.records import read_lines
 from workflow_scripts.report import html
 from workflow_scripts.report.claims.evidence import COLUMNS
 from workflow_scripts.report.claims.verdict import ARTEFACT, NOT_REPRODUCED, REPRODUCED

@@ -10,7 +10,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import numbered_jsonl, read_json, write_json, write_jsonl
 
 
-class Artifact(BaseModel):
+class Record(BaseModel):
     """A JSON object that stages exchange: no unknown keys, no silent conversions, never changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
