@@ -17,7 +17,11 @@ from workflow_scripts.artifacts.data import (
 )
 from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.runs import (
+from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.metrics.score_runs import add_text_metrics, losses_of, read_answers, scores_of
+from workflow_scripts.records import write_lines
+from workflow_scripts.runs import (
     Answering,
     Base,
     Batch,
@@ -34,11 +38,7 @@ from workflow_scripts.artifacts.runs import (
     Training,
     Weights,
 )
-from workflow_scripts.artifacts.settings import Recipe, RunSettings, Settings, TrainingSettings
-from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
-from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.metrics.score_runs import add_text_metrics, losses_of, read_answers, scores_of
-from workflow_scripts.records import write_lines
+from workflow_scripts.settings import Recipe, RunSettings, Settings, TrainingSettings
 from workflow_scripts.tables import ANSWERS, SCORES, write_table
 
 GRID = {

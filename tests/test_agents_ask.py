@@ -13,8 +13,8 @@ from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced, made
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.asking import LONGEST, find_model
 from workflow_scripts.artifacts.agents import Loop, Trace
-from workflow_scripts.artifacts.runs import BestRun, BestRuns, Training
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.runs import BestRun, BestRuns, Training
 
 STANDIN = ROOT / "resources/models/standin"
 

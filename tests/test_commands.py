@@ -20,7 +20,7 @@ STAGES = {
 """Writes down what it is told."""
 from pathlib import Path
 from typing import Annotated
-from workflow_scripts.artifacts.settings import RunSettings
+from workflow_scripts.settings import RunSettings
 from workflow_scripts.files import write_json
 from workflow_scripts.helper import ANSWER
 from workflow_scripts.stage import Input, Log, Option, Output, Setting, run_stage

@@ -13,7 +13,6 @@ import yaml
 from conftest import merged, overlaid
 from snakemake.cli import parse_config
 
-from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.config import (
     local_gpus,
     run_settings,
@@ -27,6 +26,7 @@ from workflow_scripts.config_check import SCHEMA, at, check_files, checked, read
 from workflow_scripts.config_model import schema_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.origin import keep_apart, origin_note, origin_of
+from workflow_scripts.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 REPAIRED = "recipes.repaired.runs"

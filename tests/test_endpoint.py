@@ -19,12 +19,12 @@ from served_model import LATE, RETRY_AFTER, Proxy, Server
 from test_agents_loop import decomposed
 
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.settings import Endpoint, Prices
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.endpoint import Answered, Client, answer_rows, messages_of
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import Prompt, from_source, render_prompt, to_source
+from workflow_scripts.settings import Endpoint, Prices
 
 pytestmark = pytest.mark.skipif(bool(served_model.MISSING), reason=served_model.WHY)
 

@@ -9,9 +9,9 @@ import yaml
 from conftest import fresh_clone
 from lookalike_hub import Hub, serving
 
-from workflow_scripts.artifacts.runs import Provenance
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.model.fetch import SOURCE
+from workflow_scripts.runs import Provenance
 from workflow_scripts.tables import SCORES, read_table
 
 pytestmark = pytest.mark.pipeline

@@ -13,11 +13,11 @@ import report_files as made
 from rouge_score.rouge_scorer import RougeScorer
 
 from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.runs import Training
 from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics.score_runs import highest_exact_match, score_runs
+from workflow_scripts.runs import Training
 from workflow_scripts.tables import SCORES, TEXT, read_table, write_table
 from workflow_scripts.text.similarity import exact_match, rouge_l
 

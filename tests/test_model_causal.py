@@ -14,8 +14,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.runs import DeviceFacts
-from workflow_scripts.artifacts.settings import Lora, ModelSettings
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
@@ -28,6 +26,8 @@ from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.model.load import load_model
 from workflow_scripts.model.trainer import TaskLossTrainer
+from workflow_scripts.runs import DeviceFacts
+from workflow_scripts.settings import Lora, ModelSettings
 from workflow_scripts.tables import SCORES, read_table
 from workflow_scripts.text.fit import RowFile, audit
 from workflow_scripts.text.preprocessing import SEPARATOR, model_input

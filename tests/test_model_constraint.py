@@ -9,7 +9,6 @@ from material import ROOT
 from transformers import T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.agents.model import FineTuned
-from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.formats.answers import extract_sql, parse_selector
@@ -21,6 +20,7 @@ from workflow_scripts.formats.sql_form import FUNCTIONS, KEYWORDS, SqlForm
 from workflow_scripts.formats.sql_form import Place as SqlPlace
 from workflow_scripts.model.constraint import Constraint, Constraints, Vocabulary
 from workflow_scripts.model.predict import answer_rows
+from workflow_scripts.settings import Recipe
 from workflow_scripts.text.preprocessing import ModelInput
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
 

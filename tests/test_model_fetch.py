@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save
 from shell import run_module
 from transformers import AutoTokenizer
 
-from workflow_scripts.artifacts.runs import ModelSource
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.model.fetch import FILES, SOURCE, WEIGHTS, fetch
+from workflow_scripts.runs import ModelSource
 from workflow_scripts.text.tokenizers import load_tokenizer
 
 NAME = report_files().base_model.name

@@ -12,7 +12,6 @@ from transformers import AutoTokenizer
 
 from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.settings import Lora, ModelSettings
 from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
@@ -23,6 +22,7 @@ from workflow_scripts.model import train as training
 from workflow_scripts.model.convert import convert, with_tokenizer_json
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import check_base, load_model
+from workflow_scripts.settings import Lora, ModelSettings
 from workflow_scripts.text.fit import RowFile, audit
 from workflow_scripts.text.preprocessing import model_input
 from workflow_scripts.text.tokenizers import decode, round_trips

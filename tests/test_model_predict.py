@@ -10,7 +10,6 @@ import tiny_model
 import torch
 
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.runs import Answering
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
@@ -19,6 +18,7 @@ from workflow_scripts.model import predict as stage
 from workflow_scripts.model.batches import pad_sources
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import load_model
+from workflow_scripts.runs import Answering
 
 ROOT = Path(__file__).resolve().parent.parent
 

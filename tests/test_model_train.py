@@ -13,7 +13,6 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
 
-from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import TASKS
@@ -23,6 +22,7 @@ from workflow_scripts.model import train as stage
 from workflow_scripts.model.batches import Collator, make_examples, read_sample
 from workflow_scripts.model.trainer import TaskLossTrainer
 from workflow_scripts.records import parsed
+from workflow_scripts.settings import Settings
 from workflow_scripts.text.preprocessing import model_input
 from workflow_scripts.text.tokenizers import load_tokenizer
 

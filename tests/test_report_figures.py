@@ -11,7 +11,6 @@ from report_files import pick
 
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.runs import Provenance, Step, StepSums
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
@@ -27,6 +26,7 @@ from workflow_scripts.report.figures.catalogue import (
 )
 from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
 from workflow_scripts.report.means import best_runs
+from workflow_scripts.runs import Provenance, Step, StepSums
 from workflow_scripts.tables import ANSWERS, COUNT, SCORES, TEXT, read_table
 
 PUBLISHED = Published.read(Path(__file__).resolve().parent.parent / "resources/published.json")

@@ -13,13 +13,13 @@ from huggingface_hub import ModelCard
 from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.artifacts import tables
 from workflow_scripts.artifacts.data import Reading
-from workflow_scripts.artifacts.runs import Provenance, Training
-from workflow_scripts.artifacts.settings import Lora, ModelSettings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import base_digest, load_model
 from workflow_scripts.report.export import export
 from workflow_scripts.report.model_card import METRICS, SPLITS, write_model_cards
+from workflow_scripts.runs import Provenance, Training
+from workflow_scripts.settings import Lora, ModelSettings
 from workflow_scripts.tables import SCORES, read_table, write_table
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
 

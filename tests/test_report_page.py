@@ -14,7 +14,6 @@ from tools import ship_results
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.settings import Origin
 from workflow_scripts.artifacts.shipped import Shipped
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
@@ -29,6 +28,7 @@ from workflow_scripts.report.html import Table, marked, tables
 from workflow_scripts.report.page import anchor, chapters, write_report
 from workflow_scripts.report.sections import Sources, collect, verdict_tag
 from workflow_scripts.report.tabulate import tabulate
+from workflow_scripts.settings import Origin
 from workflow_scripts.tables import ANSWERS, read_csv, read_table, write_csv
 
 ROOT = Path(__file__).resolve().parent.parent

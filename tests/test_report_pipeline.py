@@ -24,7 +24,7 @@ PREDICT = """
 from pathlib import Path
 from typing import Annotated
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.settings import Settings
+from workflow_scripts.settings import Settings
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 

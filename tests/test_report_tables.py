@@ -10,7 +10,6 @@ import report_files as made
 
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.runs import Training
 from workflow_scripts.artifacts.tables import AgentOutcome, BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
@@ -37,6 +36,7 @@ from workflow_scripts.report.tabulate import (
     summarise,
     tabulate,
 )
+from workflow_scripts.runs import Training
 from workflow_scripts.tables import ANSWERS, SCORES, read_csv, read_table, write_table
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,8 +10,8 @@ from material import ROOT
 from shell import run_module
 
 from workflow_scripts import stage
-from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Log, Operand, Option, Output, Setting
 
 RECIPE = (

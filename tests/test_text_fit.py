@@ -10,10 +10,10 @@ from shell import run_module
 from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
 
 from workflow_scripts.artifacts.parquet import write_rows as write_parquet_rows
-from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.settings import Recipe
 from workflow_scripts.text.fit import RowFile, audit, read_recipe
 from workflow_scripts.text.preprocessing import source_text
 from workflow_scripts.text.tokenizers import decode, embedding_rows_needed, load_tokenizer

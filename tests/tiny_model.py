@@ -18,7 +18,9 @@ from transformers import (
 )
 
 from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.settings import (
+from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.settings import (
     PLAIN_MODEL,
     ModelSettings,
     Recipe,
@@ -26,8 +28,6 @@ from workflow_scripts.artifacts.settings import (
     Settings,
     TrainingSettings,
 )
-from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.formats.prompts import TASKS
 
 WORDS = 40
 SHAPE = {

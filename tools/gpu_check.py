@@ -31,8 +31,6 @@ from snakemake.utils import update_config
 from tools.procedure import answer_one_by_one, mean_loss, seconds, stepper
 from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.runs import DeviceFacts, Provenance, Training
-from workflow_scripts.artifacts.settings import Recipe, Settings
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.config import Config, run_settings, runs_of
 from workflow_scripts.config_check import checked
@@ -41,6 +39,8 @@ from workflow_scripts.data.twin.build import build
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.progress import say
 from workflow_scripts.model.random_t5_small import random_t5_small
+from workflow_scripts.runs import DeviceFacts, Provenance, Training
+from workflow_scripts.settings import Recipe, Settings
 from workflow_scripts.stage import Option, run_stage
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.runs import Training
 from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.runs import Training
 from workflow_scripts.stage import Option, run_stage
 
 

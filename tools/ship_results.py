@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.settings import Origin
 from workflow_scripts.artifacts.shipped import (
     Measured,
     Shipped,
@@ -31,6 +30,7 @@ from workflow_scripts.report.claims.verdict import NUMBERS
 from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.front import EFFECTS, SCORES
 from workflow_scripts.report.means import TEST_SPLITS, best_runs, held_out
+from workflow_scripts.settings import Origin
 from workflow_scripts.stage import Option, run_stage
 from workflow_scripts.tables import read_csv
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.artifacts.data import SampleSettings
-from workflow_scripts.artifacts.settings import (
+from workflow_scripts.artifacts.tables import TEST_SPLITS
+from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
+from workflow_scripts.settings import (
     Endpoint,
     ModelSettings,
     Recipe,
@@ -16,8 +18,6 @@ from workflow_scripts.artifacts.settings import (
     Settings,
     TrainingSettings,
 )
-from workflow_scripts.artifacts.tables import TEST_SPLITS
-from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
 
 Config = dict[str, Any]
 

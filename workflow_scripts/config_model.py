@@ -14,7 +14,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
-from workflow_scripts.artifacts.settings import (
+from workflow_scripts.artifacts.tables import SPLITS
+from workflow_scripts.config import BUILT, SOURCE_KEYS, STANDIN, TWIN_ROWS
+from workflow_scripts.digest import ROOT
+from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.records import Record
+from workflow_scripts.settings import (
     EndpointKeys,
     ModelSettings,
     Rows,
@@ -22,11 +27,6 @@ from workflow_scripts.artifacts.settings import (
     TrainingSettings,
     setting,
 )
-from workflow_scripts.artifacts.tables import SPLITS
-from workflow_scripts.config import BUILT, SOURCE_KEYS, STANDIN, TWIN_ROWS
-from workflow_scripts.digest import ROOT
-from workflow_scripts.model.fetch import FILES as MODEL_FILES
-from workflow_scripts.records import Record
 from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.text.architecture import architecture_of
 

@@ -22,14 +22,14 @@ from pydantic import BaseModel, Field, ValidationError
 from tqdm import tqdm
 
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.runs import STOP, Answering
-from workflow_scripts.artifacts.settings import Endpoint
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of
 from workflow_scripts.formats.prompts import from_source
 from workflow_scripts.locks import take
 from workflow_scripts.records import Record
+from workflow_scripts.runs import STOP, Answering
+from workflow_scripts.settings import Endpoint
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 LONGEST_WAIT = 7 * 24 * 3600.0  # seconds for another process that asks the same endpoint

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from workflow_scripts.artifacts.settings import Origin
 from workflow_scripts.config import RANDOM_T5_SMALL, STANDIN, TWIN_ROWS, Config, source_of
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.settings import Origin
 
 
 def origin_of(config: Config) -> Origin:

@@ -12,10 +12,10 @@ from workflow_scripts.agents.loop import Question, run_loop
 from workflow_scripts.agents.model import BackEnd, FineTuned
 from workflow_scripts.agents.schema import Schema
 from workflow_scripts.artifacts.agents import Loop, Trace
-from workflow_scripts.artifacts.runs import BestRuns, Training
-from workflow_scripts.artifacts.settings import Endpoint, Recipe
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.records import parsed
+from workflow_scripts.runs import BestRuns, Training
+from workflow_scripts.settings import Endpoint, Recipe
 from workflow_scripts.sql.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,11 +17,11 @@ from workflow_scripts.agents.schema import Schema, read_schema
 from workflow_scripts.agents.setups import ALL, SETUPS, Setup
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.parquet import iter_rows, read_rows, write_rows
-from workflow_scripts.artifacts.settings import Endpoint, Settings
 from workflow_scripts.artifacts.tables import AgentOutcome, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.metrics.execution_verdicts import Case, Verdict, verdicts_on
 from workflow_scripts.records import write_lines
+from workflow_scripts.settings import Endpoint, Settings
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox

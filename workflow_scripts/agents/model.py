@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import parse_prompt, to_source
+from workflow_scripts.settings import Recipe
 from workflow_scripts.text.preprocessing import model_input
 
 

@@ -1,7 +1,7 @@
 """The fit audit, results/fit/<recipe>.json: what a recipe leaves of the rows, before training."""
 
-from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.records import Record
+from workflow_scripts.settings import Recipe
 
 
 class LengthSummary(Record):

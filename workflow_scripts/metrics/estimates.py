@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from workflow_scripts.artifacts.runs import Estimate
 from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.runs import Estimate
 
 
 def columns(rows: Iterable[Mapping[str, float]]) -> dict[str, list[float]]:

@@ -21,7 +21,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.artifacts.runs import Estimate
 from workflow_scripts.data.prediction_files import SqlPrediction, read_predictions
 from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, to_json, write_jsonl
@@ -36,6 +35,7 @@ from workflow_scripts.metrics.execution_verdicts import (
 )
 from workflow_scripts.metrics.failing_golds import failing_golds, warning
 from workflow_scripts.metrics.hardness import LEVELS
+from workflow_scripts.runs import Estimate
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.runs import Training
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import extract_sql, sql_as_asked
@@ -30,6 +29,7 @@ from workflow_scripts.metrics.failing_golds import failing_golds, warning
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.metrics.refiner import refiner_metrics
 from workflow_scripts.metrics.selector import selector_metrics
+from workflow_scripts.runs import Training
 from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox

@@ -8,11 +8,11 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artifacts.runs import DeviceFacts
-from workflow_scripts.artifacts.settings import Lora, ModelSettings, Settings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.load import initial_model, load_model
 from workflow_scripts.model.progress import say
+from workflow_scripts.runs import DeviceFacts
+from workflow_scripts.settings import Lora, ModelSettings, Settings
 from workflow_scripts.text.preprocessing import ModelInput
 
 ADAPTERS = "adapter_config.json"  # a checkpoint with this file holds adapters

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.settings import Settings
 from workflow_scripts.text.preprocessing import ModelInput, model_input
 
 IGNORED = -100  # the label that no loss counts

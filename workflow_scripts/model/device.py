@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from workflow_scripts.artifacts.runs import DeviceFacts
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.progress import say
+from workflow_scripts.runs import DeviceFacts
 
 # Asks the driver's library for the GPUs instead of opening them: they must not be opened before
 # the one to use is chosen.

@@ -13,12 +13,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.runs import ModelSource
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError, one_line
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.files import sha256 as sha256_of
 from workflow_scripts.model.publish import published, save_model
+from workflow_scripts.runs import ModelSource
 from workflow_scripts.stage import Setting, run_stage
 
 WEIGHTS = "model.safetensors"

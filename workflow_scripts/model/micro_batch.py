@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from workflow_scripts.artifacts.runs import Batch
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.model.progress import say
+from workflow_scripts.runs import Batch
 
 Fitted = TypeVar("Fitted")
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from workflow_scripts.artifacts.runs import LOG_EVENT, End, Training
-from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.model.checkpoints import LOG, NOTES, Notes, all_whole, trainer_state
 from workflow_scripts.model.training_log import epochs_of
 from workflow_scripts.records import read_lines
+from workflow_scripts.runs import LOG_EVENT, End, Training
+from workflow_scripts.settings import Settings
 
 
 class Outcome:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.runs import STOP, Answering
-from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.artifacts.tables import SPLITS, TEST_SPLITS, BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.batches import read_sample
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.load import check_base, load_model
+from workflow_scripts.runs import STOP, Answering
+from workflow_scripts.settings import Settings
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.text.architecture import architecture_of
 from workflow_scripts.text.preprocessing import ModelInput, model_input

@@ -8,7 +8,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from workflow_scripts.artifacts.runs import (
+from workflow_scripts.digest import code_digest
+from workflow_scripts.files import digest_of, sha256
+from workflow_scripts.model.fetch import SOURCE
+from workflow_scripts.model.load import base_digest
+from workflow_scripts.model.micro_batch import MicroBatch
+from workflow_scripts.runs import (
     Base,
     DeviceFacts,
     Git,
@@ -16,12 +21,7 @@ from workflow_scripts.artifacts.runs import (
     Provenance,
     Weights,
 )
-from workflow_scripts.artifacts.settings import Settings
-from workflow_scripts.digest import code_digest
-from workflow_scripts.files import digest_of, sha256
-from workflow_scripts.model.fetch import SOURCE
-from workflow_scripts.model.load import base_digest
-from workflow_scripts.model.micro_batch import MicroBatch
+from workflow_scripts.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "safetensors", "numpy", "pyarrow")

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artifacts.runs import Provenance, Weights
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.model.checkpoints import explaining_full_disk, sync
+from workflow_scripts.runs import Provenance, Weights
 
 STAGE = ".publishing"
 OLD = ".replaced"

@@ -9,7 +9,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.locks import take
 from workflow_scripts.model.adapters import (
     check_extras,
@@ -27,6 +26,7 @@ from workflow_scripts.model.progress import say
 from workflow_scripts.model.provenance import Clock, Sources, provenance
 from workflow_scripts.model.publish import is_published, published, save_model
 from workflow_scripts.records import write_lines
+from workflow_scripts.settings import Settings
 from workflow_scripts.stage import Input, Setting, run_stage
 
 if TYPE_CHECKING:

@@ -13,8 +13,6 @@ from transformers import (
     Seq2SeqTrainingArguments,
 )
 
-from workflow_scripts.artifacts.runs import DeviceFacts
-from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model import checkpoints
 from workflow_scripts.model.batches import IGNORED, TrainingData
@@ -23,6 +21,8 @@ from workflow_scripts.model.checkpoints import LOG, Notes, Resume
 from workflow_scripts.model.logits import token_losses
 from workflow_scripts.model.progress import say
 from workflow_scripts.model.training_log import TrainingLog, eval_event, step_event
+from workflow_scripts.runs import DeviceFacts
+from workflow_scripts.settings import Settings
 
 # Its losses are means over all tasks; ours are sums by task, so of its kernels the others are used.
 LIGER = {"cross_entropy": False, "fused_linear_cross_entropy": False}

@@ -5,7 +5,9 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from workflow_scripts.artifacts.runs import (
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.runs import (
     Epoch,
     EvalSums,
     Evaluation,
@@ -14,8 +16,6 @@ from workflow_scripts.artifacts.runs import (
     Step,
     StepSums,
 )
-from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.prompts import TASKS
 
 
 class TrainingLog:

@@ -13,13 +13,13 @@ from typing import Annotated
 
 from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.artifacts.parquet import iter_rows
-from workflow_scripts.artifacts.runs import Training
-from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json, write_text, written_whole
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.model_card import model_card
+from workflow_scripts.runs import Training
+from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import SCORES, read_table
 from workflow_scripts.text.preprocessing import source_text

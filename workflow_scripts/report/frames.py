@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.runs import LOG_EVENT, Provenance, Step, Training
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.records import read_lines
+from workflow_scripts.runs import LOG_EVENT, Provenance, Step, Training
 from workflow_scripts.tables import RUN
 
 STEPS = [*RUN, "step", "epoch", "task", "loss", "loss_sum", "tokens"]

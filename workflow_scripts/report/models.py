@@ -10,10 +10,10 @@ from typing import Annotated
 
 import pandas as pd
 
-from workflow_scripts.artifacts.runs import STOP, Answering, Provenance, Training
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows
 from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.means import TEST_SPLITS, best_runs, mean_score
+from workflow_scripts.runs import STOP, Answering, Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import (
     ANSWERS,

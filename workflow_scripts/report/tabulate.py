@@ -11,7 +11,6 @@ from typing import Annotated
 import pandas as pd
 
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.runs import Provenance
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import difference_over_rows
 from workflow_scripts.report.frames import read_epochs, read_runs
@@ -23,6 +22,7 @@ from workflow_scripts.report.means import (
     row_means,
 )
 from workflow_scripts.report.numbers import rate
+from workflow_scripts.runs import Provenance
 from workflow_scripts.stage import Input, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 

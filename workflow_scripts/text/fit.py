@@ -16,7 +16,6 @@ import yaml
 
 from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit
 from workflow_scripts.artifacts.parquet import iter_rows
-from workflow_scripts.artifacts.settings import Recipe
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.lines import Lines, RowError, record_in
 from workflow_scripts.data.rows import row_from
@@ -24,6 +23,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, to_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.records import parsed
+from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 from workflow_scripts.text.audit import FitCounts, fit_rows
 from workflow_scripts.text.fit_report import as_table, fatal_warnings, framed, other_warnings

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from workflow_scripts.artifacts.settings import Settings
 from workflow_scripts.records import Record
+from workflow_scripts.settings import Settings
 
 STOP = "stop"  # how an answer ends that its model ended
 
