@@ -152,8 +152,9 @@ def finished(tmp_path_factory) -> Workflow:
     """The workflow after a run. Do not edit it."""
     workflow = Workflow(tmp_path_factory.mktemp("workflow") / "first")
     package = workflow.folder / "workflow_scripts"
-    shutil.copytree(ROOT / "workflow_scripts/artifacts", package / "artifacts")
-    for name in ("__init__", "stage", "commands", "digest", "errors", "files", "imports"):
+    package.mkdir(parents=True)
+    used = ("__init__", "commands", "digest", "errors", "files", "imports")
+    for name in (*used, "records", "settings", "stage"):
         shutil.copy(ROOT / f"workflow_scripts/{name}.py", package)
     for name, text in STAGES.items():
         workflow.write(name, text)
