@@ -15,7 +15,7 @@ include: "rules/export.smk"
 
 
 onstart:
-    let_scheduler_rest()
+    disable_job_rate_limit()
     # Dies with this process, unlike Snakemake's own lock, which outlives a kill (see nolock in
     # profiles/). Held by the main process only; jobs on a cluster do not come here.
     OWNED.append(take(".snakemake/essence.lock", f"The folder {os.getcwd()}"))

@@ -10,7 +10,7 @@ def limit_gpus(count):
         workflow.register_resource("gpu", count)
 
 
-def let_scheduler_rest():
+def disable_job_rate_limit():
     """No limit on how many jobs start in a second, where jobs run on this machine.
 
     To keep its limit, Snakemake looks for jobs again a second after each look. So each job that
@@ -23,7 +23,7 @@ def let_scheduler_rest():
 def warm_up():
     """Start the process that stages which need torch are forks of, where jobs run on this machine.
 
-    Where Snakemake has installed environments, the jobs' Python is another one, which it turns down.
+    Where Snakemake has installed environments, the jobs' Python is another one, which ignores it.
     """
     if workflow.local_exec:
         OWNED.append(warm.start())

@@ -12,28 +12,32 @@ from pathlib import Path
 import pytest
 from material import ROOT
 
-from workflow_scripts import commands, digest, stage
+from workflow_scripts import commands, stage
 from workflow_scripts.errors import EssenceError
 
 STAGES = {
-    "told.py": '''
-"""Writes down what it is told."""
+    "note.py": '''
+"""Writes down its arguments."""
 from pathlib import Path
 from typing import Annotated
-from workflow_scripts.settings import RunSettings
+from pydantic import BaseModel
 from workflow_scripts.files import write_json
 from workflow_scripts.helper import ANSWER
 from workflow_scripts.stage import Input, Log, Option, Output, Setting, run_stage
 
 
-def told(
+class Run(BaseModel):
+    name: str
+
+
+def note(
     rows: Annotated[list[Path], Input("files")],
-    out: Annotated[Path, Output("what was told")],
+    out: Annotated[Path, Output("what was given")],
     refused: Annotated[Path, Log("what was refused")],
-    note: Annotated[str, Setting("a text")],
+    words: Annotated[str, Setting("a text")],
     names: Annotated[list[str], Setting("some texts")],
     style: Annotated[dict, Setting("a mapping")],
-    run: Annotated[RunSettings, Setting("typed settings")],
+    run: Annotated[Run, Setting("typed settings")],
     timed: Annotated[bool, Setting("yes or no")],
     threads: Annotated[int, Setting("threads")],
     test: Annotated[Path | None, Input("may be missing")] = None,
@@ -50,38 +54,26 @@ def told(
 
 
 if __name__ == "__main__":
-    run_stage(told)
+    run_stage(note)
 ''',
     "copy.py": '''
 """Copies a file."""
 import shutil
 from pathlib import Path
 from typing import Annotated
-from workflow_scripts.saving import save
-from workflow_scripts.stage import Input, run_stage
+from workflow_scripts.stage import Input, Output, run_stage
 
 
-def copy(a: Annotated[Path, Input("from")]):
-    return lambda b: shutil.copyfile(a, b)
+def copy(a: Annotated[Path, Input("from")], b: Annotated[Path, Output("to")]):
+    shutil.copyfile(a, b)
 
 
 if __name__ == "__main__":
-    run_stage(copy, save)
+    run_stage(copy)
 ''',
-    "saving.py": """
-from typing import Annotated
-from workflow_scripts.stage import Output
-
-
-def save(make, b: Annotated[str, Output("to")]):
-    make()(b)
-""",
     "helper.py": "ANSWER = 42\n",
 }
-RUN = {
-    "name": "it's", "experiment": 1, "sampling": "natural", "rows": 2, "batch_size": 1,
-    "learning_rate": 1e-4, "epochs": 1, "patience": None,
-}  # fmt: skip
+RUN = {"name": "it's"}
 SNAKEFILE = f"""
 import json, sys
 from workflow_scripts.commands import stage_command
@@ -90,33 +82,31 @@ shell.prefix("PATH={Path(sys.executable).parent}:$PATH; ")
 rule all:
     input: "copied.json"
 
-rule told:
+rule note:
     input: rows=["a b.txt", "it's.txt"], test=[]
-    output: out="told {{kind}}.json"
-    log: "told {{kind}}.log", refused="refused {{kind}}.txt"
+    output: out="note {{kind}}.json"
+    log: "note {{kind}}.log", refused="refused {{kind}}.txt"
     params:
-        note=lambda wildcards: 'two  spaces, "quotes" & $HOME; {{braces}}',
+        words=lambda wildcards: 'two  spaces, "quotes" & $HOME; {{braces}}',
         names=["a b", "it's", "*"],
         style=json.dumps({{"font.size": 9, "a b": "it's"}}), run={json.dumps(RUN)!r},
         timed=False, share=0.25, revision=None, nobody=[],
     threads: 1
-    shell: stage_command("told")
+    shell: stage_command("note")
 
 rule copy:
-    input: a="told one.json"
+    input: a="note one.json"
     output: b="copied.json"
     log: "copy.log"
     shell: stage_command("copy")
 """
 
 
-# Every module of the project that is a stage: (its name, its function, what that ends in)
+# Every module of the project that is a stage: (its name, its function)
 OF_THE_PROJECT = [
-    (".".join(path.relative_to(ROOT).with_suffix("").parts), name, ending)
+    (".".join(path.relative_to(ROOT).with_suffix("").parts), name)
     for path in sorted([*ROOT.glob("workflow_scripts/**/*.py"), *ROOT.glob("tools/*.py")])
-    for name, ending in re.findall(
-        r"^    run_stage\((\w+)(?:, (\w+))?\)$", path.read_text(), re.MULTILINE
-    )
+    for name in re.findall(r"^    run_stage\((\w+)\)$", path.read_text(), re.MULTILINE)
 ]
 
 
@@ -153,8 +143,7 @@ def finished(tmp_path_factory) -> Workflow:
     workflow = Workflow(tmp_path_factory.mktemp("workflow") / "first")
     package = workflow.folder / "workflow_scripts"
     package.mkdir(parents=True)
-    used = ("__init__", "commands", "digest", "errors", "files", "imports")
-    for name in (*used, "records", "settings", "stage"):
+    for name in ("__init__", "stage", "commands", "digest", "errors", "files", "records"):
         shutil.copy(ROOT / f"workflow_scripts/{name}.py", package)
     for name, text in STAGES.items():
         workflow.write(name, text)
@@ -172,14 +161,14 @@ def workflow(finished, tmp_path) -> Workflow:
     return Workflow(tmp_path / "copy")
 
 
-def test_a_stage_is_told_what_its_rule_has(finished):
-    assert json.loads((finished.folder / "told one.json").read_text()) == {
+def test_a_stage_gets_what_its_rule_has(finished):
+    assert json.loads((finished.folder / "note one.json").read_text()) == {
         "rows": ["a b.txt", "it's.txt"], "test": None, "timed": False, "threads": 1,
-        "note": 'two  spaces, "quotes" & $HOME; {braces}', "names": ["a b", "it's", "*"],
+        "words": 'two  spaces, "quotes" & $HOME; {braces}', "names": ["a b", "it's", "*"],
         "style": {"font.size": 9, "a b": "it's"}, "run": "it's",
         "share": 0.25, "revision": None, "nobody": [], "json": False,
     }  # fmt: skip
-    assert (finished.folder / "told one.log").read_text() == "answer 42\n"
+    assert (finished.folder / "note one.log").read_text() == "answer 42\n"
     assert (finished.folder / "refused one.txt").read_text() == "nothing"
 
 
@@ -195,7 +184,7 @@ def test_a_copy_a_touch_and_a_comment_rerun_nothing(workflow):
 @pytest.mark.parametrize(
     ("module", "text", "stale"),
     [
-        ("helper.py", "ANSWER = 43\n", {"told"}),
+        ("helper.py", "ANSWER = 43\n", {"note"}),
         ("copy.py", STAGES["copy.py"].replace("copyfile(a, b)", "copy(a, b)"), {"copy"}),
     ],
 )
@@ -205,28 +194,30 @@ def test_an_edit_reruns_exactly_the_rules_that_use_it(workflow, module, text, st
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("def f(rows: Path): pass\nrun_stage(f)", "argument rows needs one of"),
         ("def f(rows): pass\nrun_stage(f)", "argument rows needs one of"),
         ("def f(): pass", "ends in one call run_stage"),
     ],
 )
-def test_a_module_that_declares_no_stage_is_told(tmp_path, monkeypatch, text, said):
-    (tmp_path / "workflow_scripts").mkdir()
-    (tmp_path / "workflow_scripts/one.py").write_text(text)
-    monkeypatch.setattr(digest, "ROOT", tmp_path)
-    with pytest.raises(EssenceError, match=said):
-        commands.stage_command("one")
-    with pytest.raises(EssenceError, match="no module workflow_scripts"):
+def test_a_module_that_declares_no_stage_is_named(tmp_path, monkeypatch, text, message):
+    path = tmp_path / "one.py"
+    path.write_text(text)
+    monkeypatch.setattr(commands, "module_path", lambda _: path)
+    with pytest.raises(EssenceError, match=message):
+        commands.declared_arguments("workflow_scripts.one")
+
+
+def test_a_module_that_is_not_there_is_named():
+    with pytest.raises(EssenceError, match=r"no module workflow_scripts\.other"):
         commands.stage_command("other")
 
 
-@pytest.mark.parametrize(("module", "function", "ending"), OF_THE_PROJECT)
-def test_every_stage_of_the_project_tells_its_arguments(module, function, ending, capsys):
-    functions = vars(importlib.import_module(module))
+@pytest.mark.parametrize(("module", "function"), OF_THE_PROJECT)
+def test_every_stage_of_the_project_explains_its_arguments(module, function, capsys):
     with pytest.raises(SystemExit) as end:
-        stage.arguments(functions[function], ["--help"], functions.get(ending))
+        stage.arguments(getattr(importlib.import_module(module), function), ["--help"])
     said = capsys.readouterr().out
     assert end.value.code == 0 and f"python -m {module}" in said
     for name, role in commands.declared_arguments(module).items():

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.report.ablation import tabulate_ablation, variants_of
-from workflow_scripts.report.figures.ablation import CONTROLS
-from workflow_scripts.tables import read_csv
+from workflow_scripts.report.ablation import measure, variants_of
+from workflow_scripts.report.figures.ablation import CONTROLS, draw_ablation
+from workflow_scripts.tables import read_csv, write_csv
 
 ENDS = ("as_written", "repaired")
 
@@ -31,8 +31,9 @@ def tabulated(
     runs += more
     made.make_tables(root, runs)
     parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    figure = tabulate_ablation(runs, *parquet, *ENDS, root / "ablation.csv", list(fit))
-    return read_csv(root / "ablation.csv"), figure
+    effects, labels = measure(runs, *parquet, *ENDS, list(fit))
+    write_csv(root / "ablation.csv", effects)
+    return read_csv(root / "ablation.csv"), draw_ablation(effects, labels)
 
 
 def of(table: pd.DataFrame, recipe: str, metric: str = "exact_match") -> pd.Series:

@@ -45,7 +45,7 @@ include: "{INTERNALS}"
 
 onstart:
     if config.get("rest"):
-        let_scheduler_rest()
+        disable_job_rate_limit()
 
 onsuccess:
     print("looks to come:", sum(type(each) is threading.Timer for each in threading.enumerate()))
@@ -69,7 +69,7 @@ def test_the_scheduler_does_not_look_for_jobs_again_and_again(tmp_path):
         return int(done.stdout.rsplit(":")[-1])
 
     assert looks("--config", "rest=yes") == 0, "rules/internals.smk: the limit is elsewhere"
-    assert looks(), "Snakemake has mended this: let_scheduler_rest in internals.smk can go"
+    assert looks(), "Snakemake has mended this: disable_job_rate_limit in internals.smk can go"
 
 
 SIZES = """

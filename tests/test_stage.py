@@ -1,12 +1,9 @@
 """A stage's signature is its command line and its rule's command."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import pytest
-from material import ROOT
 from shell import run_module
 
 from workflow_scripts import stage
@@ -52,17 +49,6 @@ def test_arguments_have_the_types_of_the_signature():
     assert given("--timed", "False")["timed"] is False
 
 
-def test_an_ending_adds_its_arguments_and_gets_the_stage_ready_to_be_called():
-    def count(recipes: Annotated[list[Recipe], Input("read whole")]) -> int: ...
-
-    def show(make, page: Annotated[Path, Output("a page")], note: Annotated[str, Setting("")] = ""):
-        """Not called here: tests/test_commands.py runs one."""
-
-    found = stage.arguments(count, ["--page", "p", "--recipes", RECIPE, RECIPE], show)
-    assert found["page"] == Path("p") and found["note"] == ""
-    assert [recipe.source_tokens for recipe in found["recipes"]] == [5, 5]
-
-
 def test_what_is_read_whole_is_named_by_its_file_when_it_is_wrong(tmp_path):
     file = tmp_path / "recipe.json"
     file.write_text(RECIPE.replace("full", "half"))
@@ -89,13 +75,13 @@ def test_an_argument_with_a_default_may_stand_there_empty():
         (["--sha", "0.1"], "unrecognized arguments"),
     ],
 )
-def test_a_wrong_command_line_is_told(arguments, said, capsys):
+def test_a_wrong_command_line_is_refused(arguments, said, capsys):
     with pytest.raises(SystemExit):
         given(*arguments)
     assert said in capsys.readouterr().err
 
 
-def test_wrong_settings_are_told_by_key():
+def test_wrong_settings_are_named_by_key():
     with pytest.raises(EssenceError, match="prompt: Input should be 'full', 'own' or 'compact'"):
         given("--recipe", RECIPE.replace("full", "half"))
     with pytest.raises(EssenceError, match="not JSON"):
@@ -107,23 +93,3 @@ def test_help_says_what_a_stage_and_its_arguments_are():
     done = run_module("workflow_scripts.data.read", "--help")
     assert done.returncode == 0, done.stderr
     assert "--raw PATH" in done.stdout and "(default: 0.01)" in done.stdout
-
-
-def test_a_stage_does_not_wait_for_libraries_that_it_does_not_use():
-    """pyarrow and nltk import them where they are installed, and the values are the same."""
-    code = """
-import sys
-from workflow_scripts.stage import run_stage
-
-def stage():
-    import pyarrow
-    from nltk.stem.porter import PorterStemmer
-
-    print(pyarrow.array(["a"]).to_pylist(), PorterStemmer().stem("stages"))
-    print(sorted({"nltk", "pandas", "scipy.stats"} & sys.modules.keys()))
-
-run_stage(stage)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "['a'] stage\n['nltk']\n"

@@ -12,7 +12,7 @@ an argument's default, and a mapping is written as JSON (`settings_json` in comm
 """
 
 import ast
-from pathlib import Path
+import re
 
 from workflow_scripts.digest import PACKAGE, code_digest, module_path
 from workflow_scripts.errors import EssenceError
@@ -21,6 +21,7 @@ from workflow_scripts.stage import ROLES
 ROOT_VARIABLE = "ESSENCE"  # in a command's environment: the folder that this package lies in
 # Not from the working directory, where another package may have the same name.
 PYTHON = f'PYTHONPATH="${ROOT_VARIABLE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}" python -P -m {PACKAGE}'
+ROLE = re.compile(rf"\b({'|'.join(ROLES)})\(")
 
 
 def stage_command(name: str, warm: bool = False) -> str:
@@ -33,14 +34,14 @@ def stage_command(name: str, warm: bool = False) -> str:
     declares no stage.
     """
     module = f"{PACKAGE}.{name}"
+    digest = code_digest(module)
     parts = [f"{PYTHON}.warm {name}" if warm else f"{PYTHON}.{name}"]
     for argument, role in declared_arguments(module).items():
-        source = ROLES[role].source
         if argument == "threads":
             parts.append("--threads {threads}")
-        elif source:
+        elif source := ROLES[role].source:
             parts.append(f"--{argument.replace('_', '-')} {{{source}.{argument}:q}}")
-    return f"{' '.join(parts)} > {{log[0]:q}} 2>&1  # code {code_digest(module)}"
+    return f"{' '.join(parts)} > {{log[0]:q}} 2>&1  # code {digest}"
 
 
 def declared_arguments(module: str) -> dict[str, str]:
@@ -49,38 +50,17 @@ def declared_arguments(module: str) -> dict[str, str]:
     Raises EssenceError when the module runs no stage, or an argument has no role.
     """
     path = module_path(module)
-    if path is None:
-        raise EssenceError(f"no module {module} in this project")
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    run = [[name.id for name in call.args] for call in _calls(tree, {"run_stage"})]
-    if len(run) != 1 or not (stage := _function(run[0][0], tree)):
+    text = path.read_text(encoding="utf-8")
+    run = re.search(r"^ *run_stage\((\w+)\)$", text, re.MULTILINE)
+    functions = (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef))
+    stage = next((each for each in functions if run and each.name == run[1]), None)
+    if stage is None:
         raise EssenceError(f"{path}: a stage ends in one call run_stage(<function>)")
-    declared = [*stage.args.args, *stage.args.kwonlyargs]
-    for ending in run[0][1:]:
-        declared += _function(ending, tree).args.args[1:]  # the first is the stage itself
-    return {each.arg: _role(each, path) for each in declared}
-
-
-def _function(name: str, tree: ast.Module) -> ast.FunctionDef | None:
-    """The function of a name, where the module defines it or imports it from this package."""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return node
-        if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
-            other = module_path(node.module)
-            return _function(name, ast.parse(other.read_text(encoding="utf-8"))) if other else None
-    return None
-
-
-def _role(argument: ast.arg, path: Path) -> str:
-    roles = [call.func.id for call in _calls(argument, set(ROLES))]
-    if len(roles) != 1:
-        known = ", ".join(ROLES)
-        raise EssenceError(f"{path}: argument {argument.arg} needs one of {known}")
-    return roles[0]
-
-
-def _calls(tree: ast.AST, names: set[str]) -> list[ast.Call]:
-    """The calls of functions with these names."""
-    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
-    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id in names]
+    declared = {}
+    for argument in (*stage.args.args, *stage.args.kwonlyargs):
+        role = ROLE.search(ast.unparse(argument))
+        if not role:
+            known = ", ".join(ROLES)
+            raise EssenceError(f"{path}: argument {argument.arg} needs one of {known}")
+        declared[argument.arg] = role[1]
+    return declared

@@ -2,14 +2,13 @@
 
     python -m workflow_scripts.warm model.train --settings ...
 
-does what `python -m workflow_scripts.model.train --settings ...` does. Where ESSENCE_WARM names the
-socket of a warm process, that forks itself: the stage then starts in hundredths of a second instead
-of three seconds, with the caller's arguments, environment, folder, input and output. It gets
-the signals that the caller gets and dies with it, and the caller ends with its exit code. Without
-ESSENCE_WARM, or when nobody answers there, the stage runs in the calling process.
+does what `python -m workflow_scripts.model.train --settings ...` does, in hundredths of a second
+instead of several seconds before the stage begins, where ESSENCE_WARM names a server. The stage
+gets the caller's arguments, environment, folder, input, output and signals, dies with the caller,
+and the caller ends with its exit code. Where no server answers, it runs in the calling process.
 
-The Snakefile starts the warm process (`start`), which ends with Snakemake. It imports libraries
-only, and only once a stage asks: every stage reads this project's code again.
+The Snakefile starts the server (`start`), which ends with Snakemake. It imports libraries only,
+once the first stage asks: every stage reads this project's code again.
 """
 
 import contextlib
@@ -19,22 +18,23 @@ import importlib
 import json
 import os
 import runpy
-import selectors
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from workflow_scripts.imports import import_less
-
-SOCKET = "ESSENCE_WARM"  # path of the warm process's socket
+SERVER = "ESSENCE_WARM"  # "<socket> <prefix of its Python>"
 COSTS = "ESSENCE_COSTS"  # names a file for processor time, a line for each stage (tools.costs)
 LIBRARIES = (
+    "pandas",
     "pydantic",
     "pyarrow.parquet",
     "torch",
@@ -51,11 +51,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def main() -> None:
     if sys.argv[1] == "--serve":
-        if request := Server(Path(sys.argv[2])).serve():
-            request.run()
+        if request := serve(Path(sys.argv[2])):
+            take_over(request)
+            run(request["module"], request["arguments"])
         return
     module, arguments = f"{PACKAGE}.{sys.argv[1]}", sys.argv[2:]
-    code = hand_over(module, arguments) if os.environ.get(SOCKET) else None
+    code = hand_over(module, arguments)
     if code is None:
         run(module, arguments)
     else:
@@ -68,185 +69,123 @@ def run(module: str, arguments: list[str]) -> None:
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
-def start(root: Path = ROOT) -> subprocess.Popen | None:
-    """Start the warm process for all that this process starts; it ends with this process.
+def start(root: Path = ROOT) -> subprocess.Popen:
+    """Start the server for all that this process starts; it ends with this process.
 
     `root`: the folder that the package lies in.
-    None where the system cannot watch a process by a descriptor (Linux before 5.3).
     """
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):
-        return None
-    folder = tempfile.mkdtemp(prefix="essence-")  # nobody else can enter it
-    os.environ[SOCKET] = f"{folder}/socket"
-    command = [sys.executable, "-P", "-m", "workflow_scripts.warm", "--serve", os.environ[SOCKET]]
+    address = Path(tempfile.mkdtemp(prefix="essence-")) / "socket"  # nobody else can enter it
+    os.environ[SERVER] = f"{address} {sys.prefix}"
+    command = [sys.executable, "-P", "-m", f"{PACKAGE}.warm", "--serve", str(address)]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     # In a session of its own: Ctrl-C at the terminal reaches a stage once, through its caller.
-    environment = {**os.environ, "PYTHONPATH": path}
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, start_new_session=True, env=environment
+    server = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": path},
     )
-    while process.poll() is None and not Path(os.environ[SOCKET]).exists():
+    while server.poll() is None and not address.exists():
         time.sleep(0.01)  # or the first job may ask before anybody answers
-    return process
-
-
-def this_python() -> list[str]:
-    """Its environment and version: `snakemake` says python3 where a job says python."""
-    return [sys.prefix, sys.version]
+    return server
 
 
 def hand_over(module: str, arguments: list[str]) -> int | None:
-    """The exit code of a stage that the warm process ran; None when there is none to run it."""
+    """The exit code of a stage that the server ran; None when there is none to run it."""
+    address, _, prefix = os.environ.get(SERVER, "").partition(" ")
+    if prefix != sys.prefix:  # no server, or one with the libraries of another environment
+        return None
     request = {
         "module": module,
         "arguments": arguments,
-        "python": this_python(),
         "path": sys.path,
         "folder": str(Path.cwd()),
         "environment": dict(os.environ),
     }
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
         try:
-            connection.connect(os.environ[SOCKET])
+            connection.connect(address)
             socket.send_fds(connection, [json.dumps(request).encode()], [0, 1, 2])
-        except OSError:
+            if not connection.recv(100):
+                return None
+        except OSError:  # nobody listens, or there is no memory for a fork
             return None
         for number in FORWARDED:
             signal.signal(number, lambda number, _: connection.send(bytes([number])))
         answer = connection.recv(100)
-    if not answer:
-        print("error: the warm process of this Snakemake was killed", file=sys.stderr)
-        return 128 + signal.SIGKILL
-    return json.loads(answer)
+    return int(answer) if answer else 128 + signal.SIGKILL
 
 
-class Request:
-    """A stage that a caller wants run, and the two descriptors that tell of its end."""
+def serve(address: Path) -> dict[str, Any] | None:
+    """Fork for each caller until the process that started this one ends; then return None.
 
-    def __init__(self, caller: socket.socket):
-        """Raises OSError or ValueError when the caller was killed before it could ask."""
-        self.caller = caller
-        message, self.files, _, _ = socket.recv_fds(caller, LARGEST, 3)
-        self.wanted = json.loads(message)
-        self.process = 0
-        self.end: int | None = None  # readable once the process has ended
-
-    def run(self) -> None:
-        """In a fork: become what the caller would have become, and die with the warm process."""
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        for number, file in enumerate(self.files):
-            os.dup2(file, number)
-        self.close()
-        os.environ.clear()
-        os.environ.update(self.wanted["environment"])
-        os.chdir(self.wanted["folder"])
-        sys.path[:] = self.wanted["path"]
-        run(self.wanted["module"], self.wanted["arguments"])
-
-    def pass_signal(self) -> None:
-        """On to the process; a caller that is gone takes it along."""
-        number = b""
-        with contextlib.suppress(OSError):
-            number = self.caller.recv(1)
-        os.kill(self.process, number[0] if number else signal.SIGKILL)
-
-    def answer(self) -> None:
-        """Tell the caller how its stage ended, and note what it took."""
-        _, status, usage = os.wait4(self.process, 0)
-        code = os.waitstatus_to_exitcode(status)
-        self.reply(code if code >= 0 else 128 - code)
-        note_costs(self.wanted["module"], usage.ru_utime + usage.ru_stime)
-
-    def reply(self, code: int | None) -> None:
-        with contextlib.suppress(OSError):  # the caller was killed
-            self.caller.send(json.dumps(code).encode())
-
-    def close(self) -> None:
-        self.caller.close()
-        for file in filter(None, [*self.files, self.end]):
-            os.close(file)
-
-
-class Server:
-    """Forks for each request until the process that started it has ended, and its stages have."""
-
-    def __init__(self, address: Path):
-        self.address = address
-        self.running: set[Request] = set()
-        self.listening = True
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.listener.bind(str(address))
-        self.listener.listen(128)
-        self.watched = selectors.DefaultSelector()
-        self.watched.register(self.listener, selectors.EVENT_READ, self.accept)
-        self.watched.register(sys.stdin, selectors.EVENT_READ, self.stop)
-
-    def serve(self) -> Request | None:
-        """Returns the request that is to be run, in its fork; None in the server, in the end."""
-        while self.listening or self.running:
-            for key, _ in self.watched.select():
-                if key.fileobj in self.watched.get_map() and (request := key.data()):
-                    return request
-        shutil.rmtree(self.address.parent, ignore_errors=True)
-        return None
-
-    def accept(self) -> Request | None:
-        caller, _ = self.listener.accept()
-        try:
-            request = Request(caller)
-        except (OSError, ValueError):
+    In the fork that is to become a stage, return the caller's request.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(address))
+        listener.listen(128)
+        while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
+            caller, _ = listener.accept()
+            import_libraries()
+            try:
+                watcher = os.fork()
+            except OSError:  # no memory: the caller runs the stage itself
+                watcher = None
+            if watcher == 0:
+                listener.close()
+                return watch_stage(caller)
             caller.close()
-            return None
-        if request.wanted["python"] != this_python() or not self.fork(request):
-            request.reply(None)  # it runs the stage itself
-            request.close()
-        elif not request.process:
-            self.forget_all()
-            return request
-        return None
+    shutil.rmtree(address.parent, ignore_errors=True)
+    return None
 
-    def fork(self, request: Request) -> bool:
-        """Whether there was memory for one more process; `request.process` is 0 in the fork."""
-        import_libraries()
-        try:
-            request.process = os.fork()
-        except OSError:
-            return False
-        if request.process:
-            request.end = os.pidfd_open(request.process)
-            self.running.add(request)
-            self.watched.register(request.caller, selectors.EVENT_READ, request.pass_signal)
-            self.watched.register(request.end, selectors.EVENT_READ, partial(self.ended, request))
-        return True
 
-    def ended(self, request: Request) -> None:
-        request.answer()
-        self.watched.unregister(request.caller)
-        self.watched.unregister(request.end)
-        self.running.remove(request)
-        request.close()
+def watch_stage(caller: socket.socket) -> dict[str, Any]:
+    """Fork once more for the stage, pass on the caller's signals, and answer with its exit code.
 
-    def stop(self) -> None:
-        """The process that started this one has ended: nobody new will come."""
-        self.watched.unregister(sys.stdin)
-        self.watched.unregister(self.listener)
-        self.listener.close()
-        self.listening = False
+    Only the second fork returns, with the request.
+    """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    message, files, _, _ = socket.recv_fds(caller, LARGEST, 3)
+    request = json.loads(message)
+    stage = os.fork()
+    if stage == 0:
+        caller.close()
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        return request | {"files": files}
+    caller.send(b"started")
+    threading.Thread(target=pass_signals, args=(caller, stage), daemon=True).start()
+    _, status, usage = os.wait4(stage, 0)
+    code = os.waitstatus_to_exitcode(status)
+    note_costs(request["module"], usage.ru_utime + usage.ru_stime)
+    with contextlib.suppress(OSError):  # the caller was killed
+        caller.send(str(code if code >= 0 else 128 - code).encode())
+    os._exit(0)
 
-    def forget_all(self) -> None:
-        """In a fork: close what is the server's."""
-        self.watched.close()
-        self.listener.close()
-        for other in self.running:
-            other.close()
+
+def pass_signals(caller: socket.socket, stage: int) -> None:
+    """On to the stage; a caller that is gone takes it along."""
+    with contextlib.suppress(OSError):
+        while number := caller.recv(1):
+            os.kill(stage, number[0])
+    os.kill(stage, signal.SIGKILL)
+
+
+def take_over(request: dict[str, Any]) -> None:
+    """Become what the caller would have become."""
+    for number, file in enumerate(request["files"]):
+        os.dup2(file, number)
+        os.close(file)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.path[:] = request["path"]
 
 
 @cache
 def import_libraries() -> None:
-    import_less()
-    with contextlib.suppress(Exception):  # what is amiss, the stage will say
+    gc.set_threshold(100_000)  # imports make hundreds of thousands of objects that stay
+    with contextlib.suppress(Exception):  # the stage will report what is wrong
         for name in LIBRARIES:
             importlib.import_module(name)
     gc.freeze()  # so that a fork's garbage collector leaves the pages shared

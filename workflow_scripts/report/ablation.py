@@ -7,11 +7,11 @@ effect only where both recipes count the same tokens.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.errors import EssenceError
@@ -163,15 +163,15 @@ def _line(
     return line | {"reach": variant.reach}
 
 
-def tabulate_ablation(
-    runs: Annotated[list[Path], Setting("one run's folders under all recipes of the ablation")],
-    answers: Annotated[Path, Input("answers.parquet of these runs")],
-    scores: Annotated[Path, Input("scores.parquet of these runs")],
-    unrepaired: Annotated[str, Setting("the recipe to which repairs are added")],
-    repaired: Annotated[str, Setting("the recipe from which repairs are taken back")],
-    table: Annotated[Path, Output("ablation.csv")],
-    fit: Annotated[list[FitAudit], Input("audits of recipes that generate too few tokens")] = [],  # noqa: B006
-) -> Figure:
+def measure(
+    runs: list[Path],
+    answers: Path,
+    scores: Path,
+    unrepaired: str,
+    repaired: str,
+    fit: list[FitAudit],
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The lines of ablation.csv, and recipe -> its label in the figure."""
     settings = {
         training.recipe: dict(training.settings.recipe)
         for training in read_trainings(runs).values()
@@ -181,10 +181,27 @@ def tabulate_ablation(
     effects = effects_of(
         variants, read_runs(runs), read_table(answers, ANSWERS), read_table(scores, SCORES)
     )
+    return effects, {variant.recipe: variant.label for variant in variants}
+
+
+def tabulate_ablation(
+    runs: Annotated[list[Path], Setting("one run's folders under all recipes of the ablation")],
+    answers: Annotated[Path, Input("answers.parquet of these runs")],
+    scores: Annotated[Path, Input("scores.parquet of these runs")],
+    unrepaired: Annotated[str, Setting("the recipe to which repairs are added")],
+    repaired: Annotated[str, Setting("the recipe from which repairs are taken back")],
+    table: Annotated[Path, Output("ablation.csv")],
+    svg: Annotated[Path, Output("the figure")],
+    png: Annotated[Path, Output("the same, for a screen")],
+    fit: Annotated[list[FitAudit], Input("audits of recipes that generate too few tokens")] = [],  # noqa: B006
+    note: Annotated[str, Setting("small print: the rows, the model and the seeds used")] = "",
+    style: Annotated[dict | None, Setting("matplotlib settings over ours")] = None,
+) -> None:
+    """Write the ablation's table and its figure."""
+    effects, labels = measure(runs, answers, scores, unrepaired, repaired, fit)
     write_csv(table, effects)
-    labels = {variant.recipe: variant.label for variant in variants}
-    return draw_ablation(effects, labels)
+    save_figure(partial(draw_ablation, effects, labels), svg, png, note, style)
 
 
 if __name__ == "__main__":
-    run_stage(tabulate_ablation, save_figure)
+    run_stage(tabulate_ablation)

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import matplotlib
 from matplotlib.artist import Artist
@@ -19,7 +19,6 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import written_whole
-from workflow_scripts.stage import Output, Setting
 
 BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "#767676"
 TASK_COLOURS = {"Selector": BLUE, "Decomposer": ORANGE, "Refiner": GREEN}
@@ -52,14 +51,15 @@ BASE_STYLE = {
 
 def save_figure(
     draw: Callable[[], Figure],
-    svg: Annotated[Path, Output("the figure")],
-    png: Annotated[Path, Output("the same, for a screen")],
-    note: Annotated[str, Setting("small print: the rows, the model and the seeds used")] = "",
-    style: Annotated[
-        dict | None, Setting('matplotlib settings over ours, e.g. {"font.size": 9}')
-    ] = None,
+    svg: Path,
+    png: Path,
+    note: str = "",
+    style: dict | None = None,
 ) -> None:
-    """Draw a figure and write it: no dates, no versions, no random ids in its files."""
+    """Draw a figure and write it: no dates, no versions, no random ids in its files.
+
+    `note`: small print. `style`: matplotlib settings over ours, e.g. {"font.size": 9}.
+    """
     with drawn_with(style):
         figure = draw()
         add_note(figure, note)
