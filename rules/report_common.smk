@@ -1,5 +1,4 @@
 # What the rules of the report share: names, categories, and which runs a result is made from.
-from workflow_scripts.config import generating_less
 
 
 def seeds_used(seeds):

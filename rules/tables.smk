@@ -135,7 +135,6 @@ rule tabulate_ablation:
         files_of(ablation_dirs(), "training.json"),
         answers="results/ablation/answers.parquet",
         scores="results/ablation/scores.parquet",
-        fit=[f"results/fit/{recipe}.json" for recipe in generating_less(config)],
     output:
         table=f"{TABLES}/ablation.csv",
         svg=figure_files("ablation")[:1] or f"{FIGURES}/ablation.svg",

@@ -8,7 +8,6 @@ import report_files as made
 from conftest import fresh_clone
 from matplotlib.figure import Figure
 
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.report.ablation import measure, variants_of
 from workflow_scripts.report.figures.ablation import CONTROLS, draw_ablation
@@ -20,18 +19,15 @@ ENDS = ("as_written", "repaired")
 def tabulated(
     root: Path,
     shares: dict[str, float],
-    more: tuple[Path, ...] = (),
-    fit: tuple[FitAudit, ...] = (),
 ) -> tuple[pd.DataFrame, Figure]:
     """ablation.csv and the figure of a run under each recipe, with its share of right answers."""
     runs = [
         made.make_run(root, made.recipe(name), "r", exact_match=share)
         for name, share in shares.items()
     ]
-    runs += more
     made.make_tables(root, runs)
     parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    effects, labels = measure(runs, *parquet, *ENDS, list(fit))
+    effects, labels = measure(runs, *parquet, *ENDS)
     write_csv(root / "ablation.csv", effects)
     return read_csv(root / "ablation.csv"), draw_ablation(effects, labels)
 
@@ -46,8 +42,7 @@ def of(table: pd.DataFrame, recipe: str, metric: str = "exact_match") -> pd.Seri
 def test_the_ablation_measures_paired_effects(tmp_path):
     shares = {"as_written": 0, "as_written+tokenizer": 0.25, "repaired-tokenizer": 0}
     table, _ = tabulated(tmp_path, shares | {"repaired": 0.5})
-    settings = {name: dict(made.recipe(name)) for name in (*shares, "repaired")}
-    assert [each.label for each in variants_of(settings, *ENDS)] == [
+    assert [each.label for each in variants_of([*shares, "repaired"], *ENDS)] == [
         "as_written",
         "+ lossless tokenizer (A2)",
         "\N{MINUS SIGN} lossless tokenizer (A2)",
@@ -86,24 +81,6 @@ def test_a_loss_has_an_effect_where_both_recipes_count_the_same_tokens(tmp_path)
         tmp_path / "other", {"as_written": 0, "repaired-tokenizer": 0, "repaired": 0.5}
     )
     assert pd.isna(of(table, "repaired-tokenizer", "loss_per_token").effect)
-
-
-@pytest.mark.parametrize(("share", "words"), [(0.0, "none is longer"), (0.025, "2.5% are longer")])
-def test_an_effect_that_is_0_by_construction_says_so(tmp_path, share, words):
-    """Where no answer is longer than the limit, a higher one changes nothing."""
-    longer = made.recipe("as_written+generation").model_copy(update={"generate_tokens": 512})
-    run = made.make_run(tmp_path, longer, "r")
-    audit = FitAudit.read(made.make_fit(tmp_path / "fit.json", made.recipe("as_written")))
-    counts = audit.all.model_copy(update={"longer_than_generation": share})
-    audit = audit.model_copy(update={"all": counts})
-    shares = {"as_written": 0, "repaired": 0.5, "as_written+prompt": 0}
-    table, figure = tabulated(tmp_path, shares, (run,), (audit,))
-    reach = table.groupby("recipe").reach.first().dropna().to_dict()
-    assert reach == {"as_written+generation": share}
-    labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert [label for label in labels if "longer" in label] == [
-        f"+ answers as long as needed (A5):\n{words}, by the fit audit"
-    ]
 
 
 @pytest.mark.pipeline

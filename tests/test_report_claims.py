@@ -178,18 +178,18 @@ def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path)
         published = published_of(entry, PUBLISHED)
         return judge_claim(name, outcomes_of(entry, evidence), published, evidence)
 
-    assert str(verdict()) == "artefact of A1 or A2 or A5: gone when repaired"
+    assert str(verdict()) == "artefact of A1 or A2: gone when repaired"
     limit = entry["ablated"]["limit"]
     assert limit == tests_of_claims.NEGLIGIBLE
     effects = [
         # with the raw answer nothing matches without A2, as the notebooks compared it may
         effect("exact_match", "-tokenizer", "A2", limit - 0.01),
         effect("exact_match_decoded", "-tokenizer", "A2", limit + 0.01),
-        effect("exact_match_decoded", "-generation", "A5", limit - 0.01, n=LEAST_ROWS - 1),
+        effect("exact_match_decoded", "-prompt", "A1", limit - 0.01, n=LEAST_ROWS - 1),
         effect("exact_match_decoded", "+prompt", "A1", limit - 0.01),
     ]
     several = verdict(*effects)
-    assert several.artefacts == ("A1", "A2", "A5") and not several.singled_out
+    assert several.artefacts == ("A1", "A2") and not several.singled_out
     one = verdict(*effects, effect("exact_match_decoded", "-prompt", "A1", limit - 0.01))
     assert one.kind == ARTEFACT and one.artefacts == ("A1",) and one.singled_out
     suffices = "on these rows A1 suffices to explain it, by the ablation"

@@ -218,14 +218,6 @@ def ablation_recipes(config: Config) -> dict[str, Config]:
     return derived
 
 
-def generating_less(config: Config) -> list[str]:
-    """The recipes of the ablation that differ from one beside them in that alone."""
-    ablation = config["ablation"]
-    repairs = [name for name, keys in ablation["repairs"].items() if keys == ["generate_tokens"]]
-    taken_back = [f"{ablation['repaired']}-{name}" for name in repairs]
-    return [ablation["unrepaired"], *taken_back] if repairs else []
-
-
 def _control(recipe: Config, run: str, changed: Config) -> Config:
     """`recipe` with some settings changed: its own, and those of the one run."""
     of_recipe = {key: value for key, value in changed.items() if key in recipe}

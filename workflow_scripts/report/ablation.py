@@ -6,6 +6,7 @@ score being the mean over seeds. A loss has no rows; its interval is over seeds,
 effect only where both recipes count the same tokens.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,37 +14,32 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.intervals import difference_over_rows, mean_over_seeds
 from workflow_scripts.report.artefacts import Artefact, repairs
 from workflow_scripts.report.figures.ablation import draw_ablation
 from workflow_scripts.report.figures.style import save_figure
-from workflow_scripts.report.frames import read_runs, read_trainings
+from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.means import TEST_SPLITS, mean_of_answers, row_means
 from workflow_scripts.report.tabulate import COMPARED
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 
 COLUMNS = ["recipe", "end", "change", "artefact", "split", "metric", "n", "value", "low", "high"]
-COLUMNS += ["effect", "effect_low", "effect_high", "reach", "at_most"]
+COLUMNS += ["effect", "effect_low", "effect_high", "at_most"]
 
 
 @dataclass(frozen=True)
 class Variant:
     """A recipe of the ablation, and the end that it differs from by one change (none: an end).
 
-    `sign`: "+" where a repair was added, "-" where it was taken back, "~" for a control. `reach`,
-    of a change in nothing but the number of tokens that are generated: the share of the answers
-    that are longer than the smaller number. No more of them can come to equal the right answer, or
-    cease to.
+    `sign`: "+" where a repair was added, "-" where it was taken back, "~" for a control.
     """
 
     recipe: str
     end: str
     sign: str = ""
     change: str = ""
-    reach: float | None = None
 
     @property
     def artefact(self) -> Artefact | None:
@@ -56,39 +52,27 @@ class Variant:
         sign = {"+": "+ ", "-": "\N{MINUS SIGN} ", "~": ""}[self.sign]
         words = self.change.replace("_", " ")
         words = f"{self.artefact.repair.words} ({self.artefact.id})" if self.artefact else words
-        if self.reach is None:
-            return sign + words
-        longer = f"{self.reach:.1%} are" if self.reach else "none is"
-        return f"{sign}{words}:\n{longer} longer, by the fit audit"
+        return sign + words
 
 
 def variants_of(
-    settings: dict[str, dict[str, Any]],
+    recipes: Iterable[str],
     unrepaired: str,
     repaired: str,
-    longer: dict[str, float] | None = None,
 ) -> list[Variant]:
     """The unrepaired end, repairs added, repairs taken back, the repaired end, controls.
 
-    `settings`: recipe -> its settings; `longer`: recipe -> share of the answers that are longer
-    than what it generates. Raises EssenceError when one of the ends is not among the recipes.
+    Raises EssenceError when one of the ends is not among the recipes.
     """
     for end in (unrepaired, repaired):
-        if end not in settings:
+        if end not in recipes:
             raise EssenceError(f"--runs: no run of the recipe {end}. Train it first.")
 
-    def reach(recipe: str, end: str) -> float | None:
-        own, base = settings[recipe], settings[end]
-        if {key for key in own if own[key] != base[key]} != {"name", "generate_tokens"}:
-            return None
-        shorter = min(own, base, key=lambda each: each["generate_tokens"])
-        return (longer or {}).get(shorter["name"])
-
     def changed(end: str, sign: str) -> list[Variant]:
-        names = [recipe for recipe in settings if recipe.startswith(f"{end}{sign}")]
         return [
-            Variant(name, end, sign, name.removeprefix(f"{end}{sign}"), reach(name, end))
-            for name in names
+            Variant(name, end, sign, name.removeprefix(f"{end}{sign}"))
+            for name in recipes
+            if name.startswith(f"{end}{sign}")
         ]
 
     return [
@@ -160,7 +144,7 @@ def _line(
     }
     if effect:
         line |= dict(zip(("effect", "effect_low", "effect_high"), effect, strict=True))
-    return line | {"reach": variant.reach}
+    return line
 
 
 def measure(
@@ -169,17 +153,12 @@ def measure(
     scores: Path,
     unrepaired: str,
     repaired: str,
-    fit: list[FitAudit],
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """The lines of ablation.csv, and recipe -> its label in the figure."""
-    settings = {
-        training.recipe: dict(training.settings.recipe)
-        for training in read_trainings(runs).values()
-    }
-    longer = {audit.recipe: audit.all.longer_than_generation for audit in fit}
-    variants = variants_of(settings, unrepaired, repaired, longer)
+    trainings = read_runs(runs)
+    variants = variants_of(trainings.recipe.unique(), unrepaired, repaired)
     effects = effects_of(
-        variants, read_runs(runs), read_table(answers, ANSWERS), read_table(scores, SCORES)
+        variants, trainings, read_table(answers, ANSWERS), read_table(scores, SCORES)
     )
     return effects, {variant.recipe: variant.label for variant in variants}
 
@@ -193,12 +172,11 @@ def tabulate_ablation(
     table: Annotated[Path, Output("ablation.csv")],
     svg: Annotated[Path, Output("the figure")],
     png: Annotated[Path, Output("the same, for a screen")],
-    fit: Annotated[list[FitAudit], Input("audits of recipes that generate too few tokens")] = [],  # noqa: B006
     note: Annotated[str, Setting("small print: the rows, the model and the seeds used")] = "",
     style: Annotated[dict | None, Setting("matplotlib settings over ours")] = None,
 ) -> None:
     """Write the ablation's table and its figure."""
-    effects, labels = measure(runs, answers, scores, unrepaired, repaired, fit)
+    effects, labels = measure(runs, answers, scores, unrepaired, repaired)
     write_csv(table, effects)
     save_figure(partial(draw_ablation, effects, labels), svg, png, note, style)
 
