@@ -13,8 +13,7 @@ from typing import Any
 
 from workflow_scripts.data.read import read
 from workflow_scripts.formats import answers, prompts
-from workflow_scripts.formats.schema import Column, Table
-from workflow_scripts.formats.schema_text import render_schema
+from workflow_scripts.formats.schema import Column, Table, render_schema
 
 SCHEMA = """\
 # Table: kiln

@@ -7,8 +7,8 @@ from test_agents_loop import SHOP, decomposed, fenced, made
 
 from workflow_scripts.agents import evaluate as stage
 from workflow_scripts.agents.evaluate import Remembering
+from workflow_scripts.agents.loop import read_schema
 from workflow_scripts.agents.model import Answer
-from workflow_scripts.agents.schema import read_schema
 from workflow_scripts.agents.setups import ALL, SETUPS
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.parquet import read_rows, write_rows

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.agents.loop import NO_ROWS, NULLS, Question, run_loop
+from workflow_scripts.agents.loop import NO_ROWS, NULLS, Question, read_schema, run_loop
 from workflow_scripts.agents.model import Answer
-from workflow_scripts.agents.schema import Schema, read_schema
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
 from workflow_scripts.formats.prompts import parse_prompt, task_of
-from workflow_scripts.formats.schema import Column, Table
+from workflow_scripts.formats.schema import Column, Schema, Table
 from workflow_scripts.sql.sandbox import Sandbox
 
 SHOP = """

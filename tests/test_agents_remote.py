@@ -4,9 +4,8 @@ import pytest
 from test_agents_loop import SHOP, decomposed, fenced, made
 
 from workflow_scripts.agents.asking import load_back_end
-from workflow_scripts.agents.loop import Question, run_loop
+from workflow_scripts.agents.loop import Question, read_schema, run_loop
 from workflow_scripts.agents.remote import BEGIN_WITH, Remote
-from workflow_scripts.agents.schema import read_schema
 from workflow_scripts.artifacts.agents import Loop
 from workflow_scripts.endpoint import Answered, Client
 from workflow_scripts.errors import EssenceError

@@ -28,7 +28,7 @@ from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.formats.schema_text import render_schema
+from workflow_scripts.formats.schema import render_schema
 from workflow_scripts.records import parsed
 
 PER_TASK = {"Selector": 40, "Decomposer": 50, "Refiner": 30}

@@ -6,19 +6,20 @@ import pytest
 from sample_rows import KEYS, prompt
 from tokenizers import Tokenizer
 
-from workflow_scripts.formats import constants
-from workflow_scripts.formats.compact import compact_parts, compact_prompt
 from workflow_scripts.formats.prompts import (
+    CLOSING,
+    CONSTANT,
     TASKS,
     PromptError,
+    compact_parts,
+    compact_prompt,
     parse_prompt,
     render_prompt,
     sections,
     task_of,
     to_source,
 )
-from workflow_scripts.formats.schema import SchemaError
-from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.formats.schema import SchemaError, parse_schema
 
 each_task = pytest.mark.parametrize("task", TASKS)
 
@@ -43,7 +44,7 @@ def test_empty_fields_survive(task):
 @pytest.mark.parametrize("name", ["", "<class 'sqlite3.OperationalError'>", "TimeoutError"])
 def test_the_exception_class_is_one_line_whatever_closes_the_prompt(name):
     made = prompt("Refiner", exception_class=name)
-    user = render_prompt(made).replace(constants.REFINER_CLOSING, "Now write it again.")
+    user = render_prompt(made).replace(CLOSING["Refiner"], "Now write it again.")
     assert parse_prompt(user) == made
     assert parse_prompt(user.replace("【correct SQL】\n", "")) == made
 
@@ -93,7 +94,7 @@ def test_sections_lie_where_they_are_said_to(task):
 def test_the_compact_prompt_starts_with_task_and_question(task):
     made = prompt(task)
     assert compact_prompt(made).startswith(f"{task}: {made.question} | evidence: {made.evidence}")
-    assert constants.SELECTOR[:40] not in compact_prompt(made)
+    assert CONSTANT["Selector"][:40] not in compact_prompt(made)
     assert "".join(text for _, text in compact_parts(made)) == compact_prompt(made)
 
 
@@ -154,6 +155,6 @@ def test_the_constant_parts_are_as_long_as_the_originals(real_rows):
 
 
 def test_the_constant_parts_are_longer_than_512_for_any_tokenizer_of_words():
-    assert len(constants.SELECTOR.split()) > 512
-    assert len(constants.DECOMPOSER.split()) > 512
-    assert len(constants.REFINER.split()) < 250
+    assert len(CONSTANT["Selector"].split()) > 512
+    assert len(CONSTANT["Decomposer"].split()) > 512
+    assert len(CONSTANT["Refiner"].split()) < 250

@@ -5,15 +5,16 @@ import sqlite3
 import pytest
 from sample_rows import KEYS, SCHEMA
 
-from workflow_scripts.formats.compact import compact_foreign_keys, compact_schema
-from workflow_scripts.formats.database_schema import describe_database
-from workflow_scripts.formats.schema import Column, SchemaError
-from workflow_scripts.formats.schema_text import (
+from workflow_scripts.formats.prompts import compact_foreign_keys, compact_schema
+from workflow_scripts.formats.schema import (
+    Column,
+    SchemaError,
     parse_foreign_keys,
     parse_schema,
     render_foreign_keys,
     render_schema,
 )
+from workflow_scripts.sql.describe import describe_database
 
 
 def test_the_parts_of_column_lines():
@@ -112,12 +113,3 @@ def test_describing_does_not_write(database):
     describe_database(database)
     assert database.read_bytes() == before
     assert [p.name for p in database.parent.iterdir()] == [database.name]
-
-
-def test_no_database_is_an_error_that_names_the_file(tmp_path):
-    with pytest.raises(SchemaError, match=r"none\.sqlite: no such"):
-        describe_database(tmp_path / "none.sqlite")
-    text = tmp_path / "text.sqlite"
-    text.write_text("this is no database, but long enough to be looked at as one " * 20)
-    with pytest.raises(SchemaError, match=r"text\.sqlite: not a readable SQLite"):
-        describe_database(text)

@@ -1,4 +1,4 @@
-"""Constrained answers: whatever the weights, JSON and SQL name nothing but what the schema has."""
+"""Constrained answers: whatever the weights, JSON and SQL have no name but the schema's."""
 
 import random
 import re
@@ -11,13 +11,17 @@ from transformers import T5Config, T5ForConditionalGeneration
 from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
+from workflow_scripts.formats.answer_forms import (
+    FUNCTIONS,
+    KEYWORDS,
+    SelectorForm,
+    SelectorPlace,
+    SqlForm,
+    SqlPlace,
+)
 from workflow_scripts.formats.answers import extract_sql, parse_selector
 from workflow_scripts.formats.prompts import Prompt, render_prompt
-from workflow_scripts.formats.schema import Column, Table
-from workflow_scripts.formats.schema_text import parse_schema, render_schema
-from workflow_scripts.formats.selector_form import Place, SelectorForm
-from workflow_scripts.formats.sql_form import FUNCTIONS, KEYWORDS, SqlForm
-from workflow_scripts.formats.sql_form import Place as SqlPlace
+from workflow_scripts.formats.schema import Column, Table, parse_schema, render_schema
 from workflow_scripts.model.constraint import Constraint, Constraints, Vocabulary
 from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.settings import Recipe
@@ -84,7 +88,7 @@ def test_the_answers_of_the_data_pass_in_the_tokens_of_the_tokenizer(rows, token
 
 
 def test_other_names_repeated_columns_and_tables_left_out_do_not_pass(tokenizer, vocabulary):
-    constraint = Constraint(SelectorForm(SCHEMA), Place(), vocabulary)
+    constraint = Constraint(SelectorForm(SCHEMA), SelectorPlace(), vocabulary)
     good = (
         '\n```json\n{\n  "zoo": ["animal name", "id"],\n  "a \\"b\\"": ["idx"],\n'
         '  "größe": "drop_all"\n}\n```\n'
@@ -112,7 +116,7 @@ def test_any_walk_through_the_tokens_allowed_ends_in_json_of_the_schema(
     tokenizer, vocabulary, seed
 ):
     rng = random.Random(seed)
-    constraint = Constraint(SelectorForm(SCHEMA), Place(), vocabulary)
+    constraint = Constraint(SelectorForm(SCHEMA), SelectorPlace(), vocabulary)
     state, tokens = constraint.start, []
     while not tokens or tokens[-1] != tokenizer.eos_token_id:
         tokens.append(rng.choice(constraint.allowed(state)))

@@ -17,9 +17,8 @@ from workflow_scripts.data.twin.database import in_memory
 from workflow_scripts.data.twin.domains import KNOWN_DOMAINS, UNSEEN_DOMAINS
 from workflow_scripts.data.twin.query import plain_sql
 from workflow_scripts.files import read_json, sha256
-from workflow_scripts.formats import constants
-from workflow_scripts.formats.prompts import parse_prompt
-from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.formats.prompts import CONSTANT, TASKS, parse_prompt
+from workflow_scripts.formats.schema import parse_schema
 
 MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"
 TINY = Settings(
@@ -54,12 +53,12 @@ def test_tokenizer_has_what_t5_has(tokenizer):
 
 def test_constant_parts_are_as_long_as_they_are_for_t5(tokenizer):
     lengths = {
-        name: len(tokenizer(getattr(constants, name), add_special_tokens=False)["input_ids"])
-        for name in ("SELECTOR", "DECOMPOSER", "REFINER")
+        task: len(tokenizer(CONSTANT[task], add_special_tokens=False)["input_ids"])
+        for task in TASKS
     }
-    assert lengths["SELECTOR"] > 1100
-    assert lengths["DECOMPOSER"] > 1900
-    assert 200 < lengths["REFINER"] < 400
+    assert lengths["Selector"] > 1100
+    assert lengths["Decomposer"] > 1900
+    assert 200 < lengths["Refiner"] < 400
 
 
 def test_committed_model_loads_and_is_small():
@@ -138,10 +137,7 @@ def test_original_layout_is_read_as_a_prompt():
         for layout, example in _examples(kind):
             if layout == "original":
                 own = example.source.split(": ", 1)[1]
-                constant = {"Selector": constants.SELECTOR, "Decomposer": constants.DECOMPOSER}[
-                    task
-                ]
-                prompt = parse_prompt(constant + own)
+                prompt = parse_prompt(CONSTANT[task] + own)
                 assert (prompt.task, prompt.question) == (task, example.draft.question)
                 assert len(parse_schema(prompt.schema)) == len(example.world.tables)
 

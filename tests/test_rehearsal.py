@@ -9,8 +9,13 @@ from conftest import overlaid
 from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.twin.build import build
 from workflow_scripts.files import read_jsonl
-from workflow_scripts.formats.compact import compact_prompt
-from workflow_scripts.formats.prompts import TASKS, parse_prompt, render_own, to_source
+from workflow_scripts.formats.prompts import (
+    TASKS,
+    compact_prompt,
+    parse_prompt,
+    render_own,
+    to_source,
+)
 from workflow_scripts.model.random_t5_small import random_t5_small
 from workflow_scripts.records import parsed
 from workflow_scripts.text.tokenizers import embedding_rows_needed, load_tokenizer

@@ -15,7 +15,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats import answers
 from workflow_scripts.formats.prompts import parse_prompt
-from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.formats.schema import parse_schema
 from workflow_scripts.records import parsed
 
 SMALL = TwinSettings(rows=TwinRows(Selector=20, Decomposer=40, Refiner=30), rows_per_table=20)

@@ -17,10 +17,9 @@ from workflow_scripts.data.catalog import Catalog
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
-from workflow_scripts.formats.database_schema import describe_database
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
-from workflow_scripts.formats.schema import Table
-from workflow_scripts.formats.schema_text import render_schema
+from workflow_scripts.formats.schema import Table, render_schema
+from workflow_scripts.sql.describe import describe_database
 from workflow_scripts.stage import Option, run_stage
 
 KEPT_COLUMNS = 6

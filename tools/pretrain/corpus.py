@@ -25,7 +25,7 @@ from workflow_scripts.data.twin.questions import draft
 from workflow_scripts.data.twin.schema import World, parse_domain
 from workflow_scripts.data.twin.selection import select
 from workflow_scripts.data.twin.vague_questions import vague_question
-from workflow_scripts.formats import constants
+from workflow_scripts.formats.prompts import CLOSING, CONSTANT
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def vocabulary_texts(count: int, seed: int = 1) -> Iterator[str]:
         rng.shuffle(words)
         yield " ".join(f"{word} '{word}' {_keywords()}" for word in words)
         yield ANSWER_WORDS
-    yield from (constants.SELECTOR, constants.DECOMPOSER, constants.DECOMPOSER_CLOSING) * 2
-    yield from (constants.REFINER, constants.REFINER_CLOSING) * 3
+    yield from (CONSTANT["Selector"], CONSTANT["Decomposer"], CLOSING["Decomposer"]) * 2
+    yield from (CONSTANT["Refiner"], CLOSING["Refiner"]) * 3
 
 
 def _keywords() -> str:

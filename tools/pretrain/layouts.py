@@ -11,8 +11,7 @@ from workflow_scripts.data.twin.schema import TEXT_KINDS, World
 from workflow_scripts.data.twin.schema import Column as WorldColumn
 from workflow_scripts.data.twin.schema import Table as WorldTable
 from workflow_scripts.formats.prompts import Prompt, render_own
-from workflow_scripts.formats.schema import Column, Table
-from workflow_scripts.formats.schema_text import render_foreign_keys, render_schema
+from workflow_scripts.formats.schema import Column, Table, render_foreign_keys, render_schema
 
 Layout = Callable[[World, "Request", int], str]
 

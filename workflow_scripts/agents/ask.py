@@ -14,7 +14,7 @@ from typing import Annotated
 
 from workflow_scripts.agents import show
 from workflow_scripts.agents.asking import Asker, UserQuestion, load_back_end, read_loop
-from workflow_scripts.agents.schema import read_schema
+from workflow_scripts.agents.loop import read_schema
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.files import to_json
 from workflow_scripts.sql.sandbox import Limits, Sandbox

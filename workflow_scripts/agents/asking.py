@@ -10,9 +10,9 @@ import yaml
 
 from workflow_scripts.agents.loop import Question, run_loop
 from workflow_scripts.agents.model import BackEnd, FineTuned
-from workflow_scripts.agents.schema import Schema
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.schema import Schema
 from workflow_scripts.records import parsed
 from workflow_scripts.runs import BestRuns, Training
 from workflow_scripts.settings import Endpoint, Recipe

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.agents.loop import Question, run_loop
+from workflow_scripts.agents.loop import Question, read_schema, run_loop
 from workflow_scripts.agents.model import Answer, BackEnd, FineTuned
-from workflow_scripts.agents.schema import Schema, read_schema
 from workflow_scripts.agents.setups import ALL, SETUPS, Setup
 from workflow_scripts.artifacts.agents import Loop, Trace
 from workflow_scripts.artifacts.parquet import iter_rows, read_rows, write_rows
 from workflow_scripts.artifacts.tables import AgentOutcome, Row
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.schema import Schema
 from workflow_scripts.metrics.execution_verdicts import Case, Verdict, verdicts_on
 from workflow_scripts.records import write_lines
 from workflow_scripts.settings import Endpoint, Settings

@@ -16,15 +16,18 @@ from pathlib import Path
 
 from workflow_scripts.agents.model import Answer, BackEnd
 from workflow_scripts.agents.reading import Reading, read_answer
-from workflow_scripts.agents.schema import Schema
 from workflow_scripts.artifacts.agents import AgentStep, Executed, Loop, Trace
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.answers import is_large, prune
 from workflow_scripts.formats.prompts import Prompt, render_prompt
-from workflow_scripts.formats.selection import is_large
+from workflow_scripts.formats.schema import Schema
+from workflow_scripts.sql.describe import describe_database
 from workflow_scripts.sql.execute import json_rows
 from workflow_scripts.sql.sandbox import Result
 
 Execute = Callable[[list[tuple[Path, str]]], Sequence[Result]]
 
+EXAMPLE_SECONDS = 10.0  # of processor time, to look for value examples; then columns have none
 SHOWN_ROWS = 1000  # of a result, in a trace
 FIRST_ROWS = 5  # among which a NULL makes the Refiner begin, where `repair_on` is nothing
 # In the original's words, which its Refiner was shown for SQL that ran.
@@ -46,6 +49,17 @@ class Question:
     text: str
     evidence: str = ""
     sql: str | None = None
+
+
+def read_schema(database: Path) -> Schema:
+    """Read the schema of a SQLite file as prompts show it, without names that they cannot carry.
+
+    Raises EssenceError saying what is wrong with the file.
+    """
+    schema = Schema(*describe_database(database, seconds=EXAMPLE_SECONDS)).without_unwritable()
+    if not schema.width:
+        raise EssenceError(f"{database}: the database has no tables to ask about.")
+    return schema
 
 
 @dataclass
@@ -139,7 +153,9 @@ def _select(cases: list[_Case], back_end: BackEnd) -> None:
     for case, step in zip(cases, _ask("Selector", prompts, back_end), strict=True):
         case.steps.append(step)
         if step.selection:
-            case.schema = case.schema.pruned(step.selection)
+            case.schema = Schema(
+                prune(case.schema.tables, step.selection), case.schema.foreign_keys
+            )
 
 
 def _decompose(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from workflow_scripts.agents.asking import Asker, UserQuestion
-from workflow_scripts.agents.schema import read_schema
+from workflow_scripts.agents.loop import read_schema
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.databases import list_databases
 

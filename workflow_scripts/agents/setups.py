@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflow_scripts.agents.loop import Question
-from workflow_scripts.agents.schema import Schema
 from workflow_scripts.artifacts.tables import Row
+from workflow_scripts.formats.schema import Schema
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from workflow_scripts.data.shown_database import ShownDatabase
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import (
     Selection,
+    prune,
     render_decomposer,
     render_refiner,
     render_selector,
 )
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
-from workflow_scripts.formats.schema_text import render_schema
-from workflow_scripts.formats.selection import prune
+from workflow_scripts.formats.schema import render_schema
 from workflow_scripts.sql.parse import parse
 
 

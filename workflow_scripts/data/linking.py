@@ -17,8 +17,7 @@ from typing import NamedTuple, Protocol
 
 from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.data.groups import comparable_text
-from workflow_scripts.formats.schema import SchemaError, Table
-from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.formats.schema import SchemaError, Table, parse_schema
 from workflow_scripts.sql.schema_names import Columns, columns_of, names_of
 
 STATED, QUESTION, SCHEMA, VALUES = "stated", "question", "schema", "values"

@@ -10,7 +10,8 @@ from typing import Any
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.lines import RowError
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats import answers, prompts, schema_text
+from workflow_scripts.formats import answers, prompts
+from workflow_scripts.formats.schema import parse_foreign_keys, parse_schema
 
 END_MARK = "</s>"
 INT64 = 2**63
@@ -138,9 +139,9 @@ def _text(value: Any, what: str) -> str:
 
 
 @lru_cache(maxsize=1024)  # many rows show the same database
-def _check_schema(schema: str, foreign_keys: str) -> None:
-    schema_text.parse_schema(schema)
-    schema_text.parse_foreign_keys(foreign_keys)
+def _check_schema(schema_text: str, foreign_keys: str) -> None:
+    parse_schema(schema_text)
+    parse_foreign_keys(foreign_keys)
 
 
 def _gold_sql(task: str, target: str) -> str | None:

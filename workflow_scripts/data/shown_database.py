@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workflow_scripts.data.questions import TablesEntry
-from workflow_scripts.formats.answers import Selection
-from workflow_scripts.formats.database_schema import describe_database
-from workflow_scripts.formats.schema import SchemaError, Table
-from workflow_scripts.formats.schema_text import (
+from workflow_scripts.formats.answers import Selection, is_large, select
+from workflow_scripts.formats.schema import (
+    SchemaError,
+    Table,
     parse_foreign_keys,
     parse_schema,
     render_foreign_keys,
     render_schema,
 )
-from workflow_scripts.formats.selection import is_large, select
+from workflow_scripts.sql.describe import describe_database
 from workflow_scripts.sql.parse import names_in
 from workflow_scripts.sql.schema_names import Schema, names_of, needed_columns
 

@@ -1,50 +1,71 @@
 """Recognise, parse and write the prompts of MAC-SQL's three agents.
 
 No other module knows their form. Section marks, their order, and the first and last sentences are
-those of the Agent-Instruct rows; the constant text between them is in `constants.py`.
+those of the Agent-Instruct rows. The rules and worked examples before a row's own sections, with
+their databases, are this project's own. Their lengths matter: like the originals, the Selector's
+and the Decomposer's are far longer than 512 tokens, so a source of 512 tokens tells nothing of its
+row.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats import constants
+from workflow_scripts.formats.schema import Column, parse_foreign_keys, parse_schema
 
 TASKS = ("Selector", "Decomposer", "Refiner")
+USES_FILES = ["selector.txt", "decomposer.txt", "refiner.txt"]
+CONSTANT = {  # the text before a row's own sections
+    task: Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for task, name in zip(TASKS, USES_FILES, strict=True)
+}
+CLOSING = {  # the sentence after them
+    "Decomposer": (
+        "Decompose the question into sub questions, considering 【Constraints】, and generate the "
+        "SQL after thinking step by step:"
+    ),
+    "Refiner": "Now please fix up the old SQL and write the new SQL in full.",
+}
 
 _OPENINGS = {
     "Selector": "As an experienced and professional database administrator",
     "Decomposer": "Given a 【Database schema】 description",
     "Refiner": "【Instruction】\nWhen executing SQL below, some errors occurred",
 }
-# A row's own sections in their order; "end" starts what follows the last of them.
-_MARKS = {
-    "Selector": {
-        "db_id": "【DB_ID】",
-        "schema": "【Schema】",
-        "foreign_keys": "【Foreign keys】",
-        "question": "【Question】",
-        "evidence": "【Evidence】",
-        "end": "【Answer】",
-    },
-    "Decomposer": {
-        "schema": "【Database schema】",
-        "foreign_keys": "【Foreign keys】",
-        "question": "【Question】",
-        "evidence": "【Evidence】",
-        "end": "Decompose the question into sub questions",
-    },
-    "Refiner": {
-        "question": "【Query】",
-        "evidence": "【Evidence】",
-        "schema": "【Database info】",
-        "foreign_keys": "【Foreign keys】",
-        "old_sql": "【old SQL】",
-        "error": "【SQLite error】",
-        "exception_class": "【Exception class】",
-        "end": "【correct SQL】",
-    },
+# A row's own sections; the last ends where `_END` begins a line.
+_OWN = {
+    "Selector": (
+        "【DB_ID】 {db_id}\n【Schema】\n{schema}\n【Foreign keys】\n{foreign_keys}\n"
+        "【Question】\n{question}\n【Evidence】\n{evidence}\n"
+    ),
+    "Decomposer": (
+        "【Database schema】\n{schema}\n【Foreign keys】\n{foreign_keys}\n"
+        "【Question】\n{question}\n【Evidence】\n{evidence}\n"
+    ),
+    "Refiner": (
+        "【Query】\n-- {question}\n【Evidence】\n{evidence}\n"
+        "【Database info】\n{schema}\n【Foreign keys】\n{foreign_keys}\n"
+        "【old SQL】\n```sql\n{old_sql}\n```\n【SQLite error】 \n{error}\n"
+        "【Exception class】\n{exception_class}\n"
+    ),
+}
+_END = {
+    "Selector": "【Answer】",
+    "Decomposer": "Decompose the question into sub questions",
+    "Refiner": "【correct SQL】",
+}
+_AFTER = {
+    "Selector": "【Answer】\n",
+    "Decomposer": f"\n{CLOSING['Decomposer']}\n",
+    "Refiner": f"\n{CLOSING['Refiner']}\n【correct SQL】\n",
+}
+_MARKS = {  # task -> section -> its mark, in order
+    task: {name: mark for mark, name in re.findall(r"(【[^】]+】)[^【]*?\{(\w+)\}", own)}
+    | {"end": _END[task]}
+    for task, own in _OWN.items()
 }
 _REQUIRED = {"question", "schema", "old_sql", "error"}
 _SEPARATOR = "\n=========="  # stands between the few-shot examples and the row's own text
@@ -52,6 +73,7 @@ _SEPARATOR = "\n=========="  # stands between the few-shot examples and the row'
 _SPIDER_END = re.compile(r"\n(?=(?:SQL|【SQL】|【Answer】)\s*\Z)")
 _FRAME = re.compile(r"\s*(?:### Instruction:\n.*?)?### Input:\s*", re.DOTALL)
 _RESPONSE = "### Response:"
+_DATE = re.compile(r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d)?)?")
 
 
 class PromptError(EssenceError):
@@ -150,13 +172,12 @@ def render_prompt(prompt: Prompt) -> str:
 
     `parse_prompt(render_prompt(p)) == p` where the fields carry no section marks.
     """
-    constant, own, closing = _LAYOUT[prompt.task]
-    return constant + own(prompt) + closing
+    return CONSTANT[prompt.task] + render_own(prompt) + _AFTER[prompt.task]
 
 
 def render_own(prompt: Prompt) -> str:
     """Write the row's own sections alone, in the layout of the original prompts."""
-    return _LAYOUT[prompt.task][1](prompt)
+    return _OWN[prompt.task].format(**vars(prompt) | {"db_id": prompt.db_id or ""})
 
 
 def to_source(user: str, system: str = "") -> str:
@@ -198,36 +219,73 @@ def _strip_fence(text: str) -> str:
     return text.removeprefix("```sql").removeprefix("```").removesuffix("```").strip()
 
 
-def _render_selector(p: Prompt) -> str:
-    return (
-        f"【DB_ID】 {p.db_id or ''}\n【Schema】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
-        f"【Question】\n{p.question}\n【Evidence】\n{p.evidence}\n"
+def compact_parts(prompt: Prompt) -> list[tuple[str, str]]:
+    """List (section, text) of the compact prompt: the row's own sections on one line.
+
+    The question comes first, where truncation can't reach it, then what is short, then the
+    schema with every table, column and value example; a description is left out when it only
+    repeats the words of its column's name. Raises SchemaError for a schema or foreign key that
+    can't be read.
+    """
+    parts = [("question", f"{prompt.task}: {prompt.question}")]
+    if prompt.evidence:
+        parts.append(("evidence", f" | evidence: {prompt.evidence}"))
+    if prompt.old_sql is not None:
+        kind = _shorten_class(prompt.exception_class)
+        parts.append(("error", f" | error: {prompt.error}" + (f" ({kind})" if kind else "")))
+        parts.append(("old_sql", f" | SQL: {prompt.old_sql}"))
+    if prompt.db_id:
+        parts.append(("db_id", f" | database: {prompt.db_id}"))
+    parts.append(("schema", f" | tables: {compact_schema(prompt.schema)}"))
+    if prompt.foreign_keys:
+        parts.append(("foreign_keys", f" | keys: {compact_foreign_keys(prompt.foreign_keys)}"))
+    return parts
+
+
+def compact_prompt(prompt: Prompt) -> str:
+    return "".join(text for _, text in compact_parts(prompt))
+
+
+@lru_cache(maxsize=4096)  # hundreds of rows show the same schema
+def compact_schema(schema: str) -> str:
+    """Write a schema on one line: `table: col ('v1', 'v2'), col2 - description | table2: ...`."""
+    return " | ".join(
+        f"{_quote(table.name)}: " + ", ".join(map(_compact_column, table.columns))
+        for table in parse_schema(schema)
     )
 
 
-def _render_decomposer(p: Prompt) -> str:
-    return (
-        f"【Database schema】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
-        f"【Question】\n{p.question}\n【Evidence】\n{p.evidence}\n"
+@lru_cache(maxsize=4096)
+def compact_foreign_keys(foreign_keys: str) -> str:
+    return ", ".join(
+        f"{_quote(a)}.{_quote(x)} = {_quote(b)}.{_quote(y)}"
+        for a, x, b, y in parse_foreign_keys(foreign_keys)
     )
 
 
-def _render_refiner(p: Prompt) -> str:
-    return (
-        f"【Query】\n-- {p.question}\n【Evidence】\n{p.evidence}\n"
-        f"【Database info】\n{p.schema}\n【Foreign keys】\n{p.foreign_keys}\n"
-        f"【old SQL】\n```sql\n{p.old_sql}\n```\n【SQLite error】 \n{p.error}\n"
-        f"【Exception class】\n{p.exception_class}\n"
-    )
+def _shorten_class(name: str | None) -> str:
+    """`<class 'sqlite3.OperationalError'>` -> `OperationalError`"""
+    return (name or "").removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
 
 
-# Task -> constant part, the row's own sections, closing.
-_LAYOUT: dict[str, tuple[str, Callable[[Prompt], str], str]] = {
-    "Selector": (constants.SELECTOR, _render_selector, "【Answer】\n"),
-    "Decomposer": (constants.DECOMPOSER, _render_decomposer, f"\n{constants.DECOMPOSER_CLOSING}\n"),
-    "Refiner": (
-        constants.REFINER,
-        _render_refiner,
-        f"\n{constants.REFINER_CLOSING}\n【correct SQL】\n",
-    ),
-}
+def _compact_column(column: Column) -> str:
+    text = _quote(column.name)
+    if _letters_only(column.description) not in ("", _letters_only(column.name)):
+        text += f" - {column.description}"
+    if column.examples is not None:
+        text += f" ({', '.join(map(_compact_value, column.examples))})"
+    return text + (f" - {column.note}" if column.note else "")
+
+
+def _compact_value(value: Any) -> str:
+    """Write a value as Python does, which is nearly SQL; dates without quotes (they are long)."""
+    return value if isinstance(value, str) and _DATE.fullmatch(value) else repr(value)
+
+
+def _letters_only(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text).lower()
+
+
+def _quote(name: str) -> str:
+    """Quote a name that is more than one word of SQL with back quotes, as in the answers."""
+    return name if re.fullmatch(r"\w+", name) else f"`{name}`"

@@ -10,12 +10,15 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflow_scripts.formats.form import AnyBut, Form
-from workflow_scripts.formats.schema_text import parse_schema
-from workflow_scripts.formats.selector_form import Place as SelectorPlace
-from workflow_scripts.formats.selector_form import SelectorForm
-from workflow_scripts.formats.sql_form import Place as SqlPlace
-from workflow_scripts.formats.sql_form import SqlForm
+from workflow_scripts.formats.answer_forms import (
+    AnyBut,
+    Form,
+    SelectorForm,
+    SelectorPlace,
+    SqlForm,
+    SqlPlace,
+)
+from workflow_scripts.formats.schema import parse_schema
 from workflow_scripts.text.tokenizers import decode
 
 

@@ -11,7 +11,7 @@ from string import ascii_lowercase, ascii_uppercase
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
-from workflow_scripts.formats import constants
+from workflow_scripts.formats.prompts import CONSTANT
 from workflow_scripts.model.random_weights import random_weights
 from workflow_scripts.model.t5_tokenizer import (
     CHARACTERS,
@@ -48,8 +48,7 @@ def random_t5_small(
 
 def pieces() -> list[str]:
     """As many as T5 has, special tokens aside: the likeliest first."""
-    prompts = [getattr(constants, task) for task in ("SELECTOR", "DECOMPOSER", "REFINER")]
-    known = most_frequent(prompts, size=TOKENS, rare=1)
+    known = most_frequent(CONSTANT.values(), size=TOKENS, rare=1)
     pairs = [*letters(ascii_lowercase, 2), *letters(ascii_uppercase, 2)]
     triples = letters(ascii_lowercase, 3)
     starts = [SPACE + group for group in (*letters(ascii_lowercase, 2), *triples)]

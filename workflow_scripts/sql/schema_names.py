@@ -6,8 +6,7 @@ Names are folded (`fold_name`). A column is (table, column).
 import functools
 from collections.abc import Iterable, Mapping
 
-from workflow_scripts.formats.schema import SchemaError, Table, fold_name
-from workflow_scripts.formats.schema_text import parse_schema
+from workflow_scripts.formats.schema import SchemaError, Table, fold_name, parse_schema
 from workflow_scripts.sql.parse import names_in
 
 Schema = Mapping[str, tuple[str, ...]]

@@ -11,8 +11,7 @@ import numpy as np
 
 from workflow_scripts.artifacts.fit import LengthSummary, TaskFit
 from workflow_scripts.artifacts.tables import Row
-from workflow_scripts.formats.compact import compact_parts
-from workflow_scripts.formats.prompts import parse_prompt, sections
+from workflow_scripts.formats.prompts import compact_parts, parse_prompt, sections
 from workflow_scripts.settings import Recipe
 from workflow_scripts.text.preprocessing import ModelInput, source_text
 from workflow_scripts.text.similarity import exact_match, rouge_l

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.compact import compact_prompt
-from workflow_scripts.formats.prompts import parse_prompt, sections
+from workflow_scripts.formats.prompts import compact_prompt, parse_prompt, sections
 from workflow_scripts.settings import Recipe
 from workflow_scripts.text.architecture import architecture_of, model_config
 from workflow_scripts.text.tokenizers import load_tokenizer, round_trips

@@ -16,12 +16,15 @@ from workflow_scripts.data.twin.schema import World, fill, join, parse_domain
 from workflow_scripts.data.twin.selection import select
 from workflow_scripts.data.twin.vague_questions import vague_question
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
-from workflow_scripts.formats.database_schema import describe_database
+from workflow_scripts.formats.answers import (
+    prune,
+    render_decomposer,
+    render_refiner,
+    render_selector,
+)
 from workflow_scripts.formats.prompts import Prompt, render_prompt
-from workflow_scripts.formats.schema import Column, Table
-from workflow_scripts.formats.schema_text import render_foreign_keys, render_schema
-from workflow_scripts.formats.selection import prune
+from workflow_scripts.formats.schema import Column, Table, render_foreign_keys, render_schema
+from workflow_scripts.sql.describe import describe_database
 
 EXAMPLE_LETTERS = 40  # text examples of a column together, to keep schemas short
 TRIES = 400  # questions that may fail in a row before a database counts as exhausted

@@ -2,7 +2,7 @@
 
 from workflow_scripts.data.twin.query import Query
 from workflow_scripts.data.twin.schema import Table, World
-from workflow_scripts.formats import selection
+from workflow_scripts.formats import answers
 from workflow_scripts.formats.answers import Selection
 
 
@@ -13,7 +13,7 @@ def select(world: World, query: Query, keep_up_to: int) -> Selection:
     that number, so it differs between the twin's databases.
     """
     tables = world.tables
-    return selection.select(
+    return answers.select(
         columns={name: _names(table) for name, table in tables.items()},
         used={name: _needed(tables[name], query) for name in query.tables},
         references={name: [c.name for c in t.of_kind("ref")] for name, t in tables.items()},

@@ -1,19 +1,16 @@
 """Describe a SQLite database as prompts show it, value examples chosen by MAC-SQL's rules."""
 
-import contextlib
+import math
 import re
 import sqlite3
+import time
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.formats.schema import (
-    Column,
-    ForeignKey,
-    SchemaError,
-    Table,
-    name_words,
-)
+from workflow_scripts.formats.schema import Column, ForeignKey, SchemaError, Table, name_words
+from workflow_scripts.sql.worker import BUSY_SECONDS, STEPS, address
 
 # Table -> column -> (description, note); a missing description is made from the column's name
 Descriptions = Mapping[str, Mapping[str, tuple[str, str]]]
@@ -28,54 +25,60 @@ _ADDRESS = re.compile(r"https?://|^\S+@\S+\.\S+$")
 
 
 def describe_database(
-    sqlite_path: Path | str,
+    file: Path | str,
     descriptions: Descriptions | None = None,
     more_keys: Collection[ForeignKey] = (),
+    seconds: float = math.inf,
 ) -> tuple[list[Table], list[ForeignKey]]:
-    """Read tables and foreign keys of a SQLite file, opened for reading only.
+    """Read tables and foreign keys of a SQLite file, writing nothing to it or beside it.
 
     `more_keys` are foreign keys that the file need not declare, in any case; those of columns that
-    it hasn't are left out.
+    it lacks are left out. After `seconds` of processor time, columns get no more value examples.
 
     Value examples: none for keys, for names ending in id, email or url, for numeric columns with
     more than 10 values, and for text that holds addresses or runs over 50 characters; one for
     dates; at most 6 otherwise, the most frequent first (ties by value), after None where the
-    column has NULLs. Raises SchemaError when the file is missing or no SQLite database.
+    column has NULLs. Raises SchemaError saying what is wrong with the file.
     """
-    path = Path(sqlite_path)
-    if not path.is_file():
-        raise SchemaError(f"{path}: no such database file")
-    with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
-        db.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        try:
-            return describe(db, descriptions or {}, more_keys)
-        except sqlite3.DatabaseError as error:
-            raise SchemaError(f"{path}: not a readable SQLite database ({error})") from error
+    if Path(file).is_dir():
+        raise SchemaError(f"{file}: a folder. Give the SQLite file in it.")
+    end = time.process_time() + seconds
+    try:
+        with closing(sqlite3.connect(address(str(file)), uri=True, timeout=BUSY_SECONDS)) as db:
+            db.execute("PRAGMA query_only = ON")
+            db.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            db.set_progress_handler(lambda: time.process_time() > end, STEPS)
+            return _describe(db, descriptions or {}, more_keys)
+    except FileNotFoundError as error:
+        raise SchemaError(f"{file}: no such file") from error
+    except (OSError, sqlite3.Error) as error:
+        raise SchemaError(f"{file}: {_explain(error)}") from error
 
 
-def describe(
-    db: sqlite3.Connection, descriptions: Descriptions, more_keys: Collection[ForeignKey] = ()
+def _explain(error: OSError | sqlite3.Error) -> str:
+    message = getattr(error, "strerror", None) or str(error)
+    if "locked" in message:
+        return "locked by another program. Close it there and ask again."
+    if "not a database" in message:
+        return "not a SQLite database, or an encrypted one."
+    if "malformed" in message:
+        return f"a damaged SQLite database ({message}). `sqlite3 FILE .recover` may save its rows."
+    return message
+
+
+def _describe(
+    db: sqlite3.Connection, descriptions: Descriptions, more_keys: Collection[ForeignKey]
 ) -> tuple[list[Table], list[ForeignKey]]:
-    """Describe an open connection as `describe_database` does. Raises sqlite3.DatabaseError.
-
-    A column whose values SQLite does not give has no examples: a progress handler that interrupts
-    the connection so bounds the time that looking for them takes.
-    """
-    names = [
-        name
-        for (name,) in db.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-            " ORDER BY rowid"
-        )
-    ]
+    sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     columns = {
         name: db.execute("SELECT name, type, pk FROM pragma_table_info(?)", (name,)).fetchall()
-        for name in names
+        for (name,) in db.execute(f"{sql} ORDER BY rowid").fetchall()
     }
-    keys = [key for name in names for key in _foreign_keys(db, name, columns)]
+    keys = [key for name in columns for key in _foreign_keys(db, name, columns)]
     keys += _find_undeclared(more_keys, keys, columns)
     in_keys = {(a, x) for a, x, _, _ in keys} | {(b, y) for _, _, b, y in keys}
-    in_keys |= {(table, c) for table in names for c, _, pk in columns[table] if pk}
+    in_keys |= {(table, c) for table in columns for c, _, pk in columns[table] if pk}
 
     def column(table: str, name: str, type_: str) -> Column:
         default = (name_words(name), "")
@@ -85,7 +88,7 @@ def describe(
 
     tables = [
         Table(table, tuple(column(table, name, type_) for name, type_, _ in columns[table]))
-        for table in names
+        for table in columns
     ]
     return tables, keys
 
@@ -117,9 +120,7 @@ def _find_undeclared(
     columns: dict[str, list[tuple[str, str, int]]],
 ) -> list[ForeignKey]:
     """Select the keys of `more_keys` that are not declared, spelled as in the file."""
-    spelled = {
-        (t.lower(), c.lower()): (t, c) for t, described in columns.items() for c, _, _ in described
-    }
+    spelled = {(t.lower(), c.lower()): (t, c) for t in columns for c, _, _ in columns[t]}
     known = {tuple(part.lower() for part in key) for key in declared}
     added = []
     for key in more_keys:
