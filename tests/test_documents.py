@@ -19,6 +19,7 @@ from conftest import fresh_clone
 from material import ROOT
 
 from workflow_scripts.commands import declared_arguments
+from workflow_scripts.config_check import at
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIGURATIONS = sorted([*(ROOT / "configs").glob("*.yaml"), *ROOT.glob("profiles/*/*.yaml")])
@@ -27,14 +28,6 @@ RULES = {
     for file in (ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk"))
     for name in re.findall(r"^\s*(?:rule|checkpoint) (\w+):", file.read_text(), re.MULTILINE)
 }
-
-
-FOLDERS = {
-    "{TABLES}": "results/tables",
-    "{FIGURES}": "results/figures",
-    "{RUN}": "results/runs/{recipe}/{run}/seed{seed}",
-}
-WILDCARDS = {"<recipe>": "recipe", "<run>": "run", "<k>": "seed"}
 
 
 def code_of(page: Path) -> Iterator[str]:
@@ -210,15 +203,34 @@ def test_every_file_that_a_link_names_exists():
             assert not anchor or f'<a id="{anchor}">' in (page.parent / target).read_text(), anchor
 
 
-def test_every_file_of_results_that_the_readme_names_is_made():
-    """The table of files: each path is a promise of a rule, or a folder of such."""
-    made = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    made = re.sub(r'\btable\(\s*"(\w+)"', r'"{TABLES}/\1.csv"', made)
-    made = re.sub(r"{(?:TABLES|FIGURES|RUN)}", lambda name: FOLDERS[name[0]], made)
-    named = re.findall(r"^\| `(results/[^`]+)`", PAGES[0].read_text(), re.MULTILINE)
-    paths = [re.sub(r"<\w+>", lambda name: f"{{{WILDCARDS[name[0]]}}}", each) for each in named]
-    assert len(paths) > 8
-    assert [path for path in paths if path not in made] == []
+def spans_of(page: str) -> list[str]:
+    """What stands between back quotes in the tables of a page."""
+    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+    return [span for line in lines if line[:1] == "|" for span in re.findall("`([^`]+)`", line)]
+
+
+def test_every_file_of_results_that_a_page_names_is_made(clone):
+    spans = [*spans_of("README.md"), *spans_of("docs/coverage.md")]
+    files = {span.replace("<recipe>", "repaired") for span in spans if span[:8] == "results/"}
+    files = {name for name in files if not name.endswith("/")}  # of folders the files are named
+    assert len(files) > 20
+    options = ("--quiet", "all", "--cores", "1", "--dry-run")
+    done = run(clone, f"{sys.prefix}/bin/snakemake", *sorted(files), *options)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+
+
+def test_what_is_said_of_the_reports_parts_is_there():
+    """Files and settings; each figure of the report, and each claim, by its number."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    names = [span for span in spans_of("docs/coverage.md") if re.fullmatch(r"\w+[./][\w./-]+", span)]
+    missing = [
+        name
+        for name in names
+        if name[:8] != "results/"
+        and not (ROOT / name).exists()
+        and at(config, name.split(".")) is None
+    ]
+    assert names and missing == []
 
 
 def test_every_module_that_the_architecture_names_exists():
