@@ -35,18 +35,10 @@ rule run_agents:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory_to_answer(lambda wildcards: settings_of_best(AGENTS["recipe"])),
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        settings=lambda w: settings_json(
-            run_settings(
-                config,
-                *(
-                    best_run(AGENTS["recipe"])[key]
-                    for key in ("recipe", "run", "seed")
-                ),
-            )
-        ),
+        settings=lambda wildcards: settings_json(settings_of_best(AGENTS["recipe"])),
         model=lambda w: f"{RUN.format(**best_run(AGENTS['recipe']))}/model",
         endpoint=None,
         answers=None,

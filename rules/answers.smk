@@ -60,14 +60,10 @@ rule answer_examples:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=4000,
+        mem_mb=memory_to_answer(lambda w: settings_of_best(w.recipe)),
         runtime=30,
     params:
-        settings=lambda w: settings_json(
-            run_settings(
-                config, *(best_run(w.recipe)[key] for key in ("recipe", "run", "seed"))
-            )
-        ),
+        settings=lambda w: settings_json(settings_of_best(w.recipe)),
         model=lambda w: f"{RUN.format(**best_run(w.recipe))}/model",
         splits=["test", "val"],
         batch_size=config["prediction"]["batch_size"],

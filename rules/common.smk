@@ -22,6 +22,7 @@ from workflow_scripts.config import (
     STANDIN,
     TWIN_ROWS,
     ablation_names,
+    answering_memory,
     agents_are_evaluated,
     compared_recipes,
     endpoints,
@@ -164,6 +165,28 @@ def training_inputs(wildcards):
         **sample_files(wildcards.recipe, wildcards.run, wildcards.seed),
         "base": [f"{folder}/{name}" for name in MODEL_FILES] + source,
     }
+
+
+def settings_of(wildcards):
+    """All that decides the fine-tuning of a run."""
+    return run_settings(config, wildcards.recipe, wildcards.run, int(wildcards.seed))
+
+
+def settings_of_best(recipe):
+    best = best_run(recipe)
+    return run_settings(config, best["recipe"], best["run"], best["seed"])
+
+
+def memory_to_answer(settings):
+    """mem_mb of a job that answers with a model trained like that; `settings` of wildcards."""
+
+    def memory(wildcards, input, attempt):
+        weights = sum(Path(name).stat().st_size for name in input if "/model/" in name)
+        rows = config["prediction"]["batch_size"]
+        once = answering_memory(settings(wildcards), rows, weights / 1e6, bool(GPUS))
+        return once * attempt
+
+    return memory
 
 
 def prediction_inputs(wildcards):

@@ -26,12 +26,10 @@ rule predict:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=memory_to_answer(settings_of),
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        settings=lambda w: settings_json(
-            run_settings(config, w.recipe, w.run, int(w.seed))
-        ),
+        settings=lambda w: settings_json(settings_of(w)),
         model=f"{RUN}/model",
         # The ablation compares held-out rows; answers to training rows would be for nothing.
         splits=lambda w: [

@@ -68,10 +68,12 @@ use rule run_agents as run_agents_of_run with:
         "logs/runs/{recipe}/{run}/seed{seed}/agents.log",
     benchmark:
         "results/benchmarks/runs/{recipe}/{run}/seed{seed}/agents.jsonl"
+    resources:
+        gpu=GPUS,
+        mem_mb=memory_to_answer(settings_of),
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        settings=lambda w: settings_json(
-            run_settings(config, w.recipe, w.run, int(w.seed))
-        ),
+        settings=lambda w: settings_json(settings_of(w)),
         model=lambda wildcards, input: str(Path(input[0]).parent),
     message:
         "{wildcards.run} ({wildcards.recipe}, seed {wildcards.seed}) in the agents' place"

@@ -58,15 +58,13 @@ rule train:
         gpu=GPUS,
         mem_mb=lambda w, input, attempt: attempt
         * training_memory(
-            run_settings(config, w.recipe, w.run, int(w.seed)),
+            settings_of(w),
             sum(Path(path).stat().st_size for path in input.base) / 1e6,
             on_gpu=bool(GPUS),
         ),
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
-        settings=lambda w: settings_json(
-            run_settings(config, w.recipe, w.run, int(w.seed))
-        ),
+        settings=lambda w: settings_json(settings_of(w)),
         base=lambda wildcards, input: str(Path(input.base[0]).parent),
         out=RUN,
         work="work/runs/{recipe}/{run}/seed{seed}",

@@ -14,6 +14,7 @@ from conftest import merged, overlaid
 from snakemake.cli import parse_config
 
 from workflow_scripts.config import (
+    answering_memory,
     local_gpus,
     run_settings,
     runs_of,
@@ -397,3 +398,10 @@ def test_a_training_asks_for_the_memory_that_was_measured_and_more(size, measure
     asked = training_memory(settings, weights=243.6, on_gpu=False) / 1.048576
     assert 1.1 < asked / measured < 2.3
     assert 3000 < training_memory(settings, weights=243.6, on_gpu=True) < asked
+
+
+def test_a_job_that_answers_asks_for_the_memory_that_was_measured_and_more():
+    settings = run_settings(checked(overlaid("rehearsal.yaml")), "repaired", "exp1_natural", 42)
+    asked = answering_memory(settings, 13, weights=243.6, on_gpu=False) / 1.048576
+    assert 1.1 < asked / 3789 < 2.3  # 13 rows of the rehearsal
+    assert answering_memory(settings, 13, weights=243.6, on_gpu=True) < 3000

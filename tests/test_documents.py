@@ -222,7 +222,8 @@ def test_every_file_of_results_that_a_page_names_is_made(clone):
 def test_what_is_said_of_the_reports_parts_is_there():
     """Files and settings; each figure of the report, and each claim, by its number."""
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    names = [span for span in spans_of("docs/coverage.md") if re.fullmatch(r"\w+[./][\w./-]+", span)]
+    named = re.compile(r"\w+[./][\w./-]+")
+    names = [span for span in spans_of("docs/coverage.md") if named.fullmatch(span)]
     missing = [
         name
         for name in names

@@ -152,6 +152,15 @@ def training_memory(settings: Settings, weights: float, on_gpu: bool) -> int:
     return round(memory)
 
 
+def answering_memory(settings: Settings, rows: int, weights: float, on_gpu: bool) -> int:
+    """MB of main memory for answering `rows` prompts at a time; `weights` as in training_memory."""
+    memory = 2000 + 2 * weights
+    if not on_gpu:
+        tokens = settings.recipe.source_tokens + settings.recipe.generate_tokens
+        memory += rows * tokens * weights / 2000
+    return round(memory)
+
+
 def model_of(config: Config, recipe: str) -> Config:
     """The base model of a recipe's runs: the configuration's, or that of a compared model."""
     return config["recipes"][recipe].get("model") or config["model"]
