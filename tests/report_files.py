@@ -18,23 +18,17 @@ from workflow_scripts.artifacts.data import (
 from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
+from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.score_runs import add_text_metrics, losses_of, read_answers, scores_of
-from workflow_scripts.records import write_lines
 from workflow_scripts.runs import (
     Answering,
     Base,
-    Batch,
     DeviceFacts,
-    End,
     Epoch,
-    EvalSums,
-    Evaluation,
     Git,
     Losses,
     Provenance,
-    Step,
-    StepSums,
     Training,
     Weights,
 )
@@ -249,7 +243,7 @@ def make_run(
     key = {"recipe": recipe.name, "run": name, "seed": seed}
     training, log = _training(settings, key, epochs, end, stopped_early)
     training.write(folder / "training.json")
-    write_lines(folder / "training_log.jsonl", log)
+    write_jsonl(folder / "training_log.jsonl", log)
     _provenance(settings, key).write(folder / "provenance.json")
     answers = _predictions(test_rows, exact_match, recipe.tokenizer)
     write_rows(folder / "predictions.parquet", BoundedPrediction, answers)
@@ -267,10 +261,10 @@ def answering(asked: int, **known: Any) -> Answering:
 
 def _training(
     settings: Settings, key: dict[str, Any], epochs: int, end: float, stopped_early: bool
-) -> tuple[Training, list[Step | Evaluation | End]]:
+) -> tuple[Training, list[dict[str, Any]]]:
     """The epochs and the log of a run; one that stopped early ends in a bad epoch."""
     rng = random.Random(f"{settings.run.name} {settings.seed}")
-    log: list[Step | Evaluation | End] = []
+    log: list[dict[str, Any]] = []
     kept: list[Epoch] = []
     steps = epochs * STEPS_PER_EPOCH
     for step in range(1, steps + 1):
@@ -278,15 +272,12 @@ def _training(
         loss = fresh * (1 + rng.uniform(-0.05, 0.05))
         tasks = sorted({rng.choice(TASKS) for _ in range(settings.run.batch_size)})
         at = {"step": step, "epoch": step / STEPS_PER_EPOCH}
-        sums = {task: StepSums(loss_sum=loss * 50, tokens=50) for task in tasks}
-        log.append(Step(**at, loss=loss, learning_rate=settings.learning_rate, tasks=sums))
+        sums = {task: {"loss_sum": loss * 50, "tokens": 50} for task in tasks}
+        log.append({"event": "step", **at, "loss": loss, "tasks": sums})
         if step % STEPS_PER_EPOCH == 0:
             value = fresh * (1.5 if stopped_early and step == steps else rng.uniform(1.01, 1.03))
             losses = {"eval_loss": value, "loss_per_token": value * 3.75}
-            of_task = EvalSums(
-                loss_sum=value * 100, tokens=100, real_loss_sum=value * 150, real_tokens=40
-            )
-            log.append(Evaluation(**at, **losses, tasks=dict.fromkeys(TASKS, of_task)))
+            log.append({"event": "eval", **at, "loss": value})
             by_task = dict.fromkeys(TASKS, Losses(train_loss=loss, **losses))
             number = step // STEPS_PER_EPOCH
             kept.append(Epoch(epoch=number, step=step, train_loss=loss, **losses, tasks=by_task))
@@ -302,11 +293,10 @@ def _training(
         steps_planned=steps * 2,
         rows=dict.fromkeys(("train", "val"), dict.fromkeys(("all", *TASKS), 12)),
     )
-    return training, [*log, End(**ending)]
+    return training, log
 
 
 def _provenance(settings: Settings, key: dict[str, Any]) -> Provenance:
-    batch = settings.run.batch_size
     return Provenance(
         **key,
         settings=settings,
@@ -315,12 +305,10 @@ def _provenance(settings: Settings, key: dict[str, Any]) -> Provenance:
         base=Base(folder="base", digest="3" * 64),
         code="c" * 16,
         lock="4" * 64,
-        device=DeviceFacts(kind="cpu", name="a CPU", precision="fp32", threads=1, notes=[]),
+        device=DeviceFacts(kind="cpu", name="a CPU", precision="fp32", threads=1),
         versions={"torch": "2.13.0", "transformers": "5.23.0"},
         git=Git(commit="f" * 40, dirty=False),
-        platform="Linux",
-        batch=Batch(effective=batch, micro=batch, accumulation=1),
-        starts=1,
+        rows_at_once=settings.run.batch_size,
         seconds={"train": 12.5, "load": 1.0},
         peak_memory_mib=900,
         model=Weights(sha256="5" * 64, bytes=1, parameters=2_700_000),

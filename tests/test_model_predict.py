@@ -134,22 +134,6 @@ def test_an_answer_starts_with_its_beginning_and_goes_on_greedily(wild):
         assert answer == expected[1:]
 
 
-def test_finished_rows_are_no_longer_computed(wild, monkeypatch):
-    computed = []
-    forward = wild.decoder.forward
-    monkeypatch.setattr(
-        wild.decoder,
-        "forward",
-        lambda input_ids, **more: computed.append(len(input_ids)) or forward(input_ids, **more),
-    )
-    sources = many_sources()
-    answers = generate(wild, sources, 0, 20, 64)
-    distinct = {tuple(source): answer for source, answer in zip(sources, answers, strict=True)}
-    assert computed[0] == len(distinct) and computed == sorted(computed, reverse=True)
-    needed = sum(map(len, distinct.values()))
-    assert needed <= sum(computed) <= needed / (1 - decoding.WORTH_COPYING) < 20 * len(distinct)
-
-
 def test_settings_of_a_models_own_generation_are_kept(wild):
     wild.generation_config.no_repeat_ngram_size = 1
     answers = generate(wild, [[5, 6, 1], [7, 1]], 0, 12, 2)

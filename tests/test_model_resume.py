@@ -8,14 +8,11 @@ import shutil
 import sys
 
 import pytest
-import safetensors.torch
 import tiny_model
 
-from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
-from workflow_scripts.model import checkpoints
 from workflow_scripts.model import train as stage
-from workflow_scripts.model.trainer import TaskLossTrainer
+from workflow_scripts.model.trainer import STATE, TaskLossTrainer, whole_checkpoints
 
 # The last two of the epochs, of five steps each, bring no gain.
 CHOSEN = tiny_model.settings(run={"learning_rate": 0.2, "epochs": 9, "patience": 2})
@@ -34,10 +31,6 @@ def expected(tiny, tmp_path_factory):
     return tiny_model.contents(folder / "out")
 
 
-def steps_of(expected):
-    return json.loads(expected["training.json"])["steps_done"]
-
-
 def in_a_process(arguments):
     """Start a training of its own; a fork, so that torch need not be imported again."""
 
@@ -51,20 +44,24 @@ def in_a_process(arguments):
     return process
 
 
-def run_folder(work):
-    return next(path for path in work.iterdir() if path.is_dir())
+def killed(*_, **__):
+    raise Killed
 
 
-def die_at(monkeypatch, step):
-    """Make the process die within the given step, before it is learned from."""
+def stopped_at(step, arguments, monkeypatch):
+    """Die within the given step, before it is learned from; return the folder of checkpoints."""
     original = TaskLossTrainer.training_step
 
-    def training_step(self, *arguments, **options):
+    def training_step(self, *given, **options):
         if self.state.global_step + 1 == step:
             raise Killed
-        return original(self, *arguments, **options)
+        return original(self, *given, **options)
 
-    monkeypatch.setattr(TaskLossTrainer, "training_step", training_step)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(TaskLossTrainer, "training_step", training_step)
+        stage.train(**arguments)
+    assert not arguments["out"].exists()
+    return next(path for path in arguments["work"].iterdir() if path.is_dir())
 
 
 @pytest.mark.parametrize("tries", [4, pytest.param(20, marks=pytest.mark.slow)])
@@ -72,43 +69,33 @@ def test_killed_at_random_moments(tiny, expected, tmp_path, tries):
     """SIGKILL after a random time, again and again, until a training comes to its end."""
     generator = random.Random(tries)
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-    killed, starts = 0, []
-    while killed < tries:
+    kills = 0
+    while kills < tries:
         process = in_a_process(arguments)
         process.join(generator.uniform(0.2, 2.0))
         if process.exitcode is None:
             process.kill()
-            killed += 1
+            kills += 1
         process.join()
         if process.exitcode == 0:
             assert tiny_model.contents(arguments["out"]) == expected
-            starts.append(read_json(arguments["out"] / "provenance.json")["starts"])
             shutil.rmtree(arguments["out"])
     stage.train(**arguments)
     assert tiny_model.contents(arguments["out"]) == expected
-    starts.append(read_json(arguments["out"] / "provenance.json")["starts"])
-    assert tries < 20 or max(starts) > 1  # some went on from a checkpoint
 
 
 @pytest.mark.parametrize("step", [1, 2, 6, 8, 13])
-def test_killed_within_a_step(tiny, expected, tmp_path, monkeypatch, step):
+def test_killed_within_a_step(tiny, expected, tmp_path, monkeypatch, capfd, step):
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        die_at(patch, step)
-        stage.train(**arguments)
-    assert not arguments["out"].exists()
+    stopped_at(step, arguments, monkeypatch)
     stage.train(**arguments)
     assert tiny_model.contents(arguments["out"]) == expected
-    assert read_json(arguments["out"] / "provenance.json")["starts"] == (1 if step < 6 else 2)
+    assert ("resuming from" in capfd.readouterr().err) == (step >= 6)
 
 
 def test_killed_between_the_last_save_and_publishing(tiny, expected, tmp_path, monkeypatch):
     """Early stopping had ended the training: not one step may be added to it."""
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-
-    def killed(*_):
-        raise Killed
-
     with monkeypatch.context() as patch, pytest.raises(Killed):
         patch.setattr(stage, "save_model", killed)
         stage.train(**arguments)
@@ -118,73 +105,36 @@ def test_killed_between_the_last_save_and_publishing(tiny, expected, tmp_path, m
     assert tiny_model.contents(arguments["out"]) == expected
 
 
-def stopped_at(step, arguments, monkeypatch):
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        die_at(patch, step)
-        stage.train(**arguments)
-    return run_folder(arguments["work"])
+@pytest.mark.parametrize("cut", [None, b'{"epoch": 2.0, "glo'])
+def test_a_checkpoint_that_is_not_whole_is_made_again(tiny, expected, tmp_path, monkeypatch, cut):
+    """Killed while the second was written: the first is resumed from."""
+    arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
+    second = stopped_at(13, arguments, monkeypatch) / "checkpoint-10"
+    (second / "model.safetensors").write_bytes(b"cut")
+    (second / STATE).unlink() if cut is None else (second / STATE).write_bytes(cut)
+    stage.train(**arguments)
+    assert tiny_model.contents(arguments["out"]) == expected
 
 
 def test_the_newest_and_the_best_checkpoint_are_kept(tiny, expected, tmp_path, monkeypatch):
-    folder = stopped_at(
-        steps_of(expected), tiny_model.arguments(tmp_path, tiny, CHOSEN), monkeypatch
-    )
-    kept = [checkpoints.step_of(path) for path in checkpoints.all_whole(folder)]
-    best = json.loads(expected["training.json"])["best_step"]
-    assert kept == [best, steps_of(expected) - 5]
-
-
-def test_a_checkpoint_that_is_not_whole_is_made_again(tiny, expected, tmp_path, monkeypatch):
-    """Killed while the second was written: the first is resumed from."""
+    """By step, whatever the clock says; the newest is resumed from."""
+    summary = json.loads(expected["training.json"])
+    last, best = summary["steps_done"], summary["best_step"]
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-
-    def killed(*_):
-        raise Killed
-
-    seal = checkpoints.seal
-
-    def killed_at_the_second(folder, notes):
-        (killed if checkpoints.step_of(folder) == 10 else seal)(folder, notes)
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(checkpoints, "seal", killed_at_the_second)
-        stage.train(**arguments)
-    second = run_folder(arguments["work"]) / "checkpoint-10"
-    (second / "model.safetensors").write_bytes(b"cut")
-    stage.train(**arguments)
-    assert tiny_model.contents(arguments["out"]) == expected
-    assert read_json(arguments["out"] / "provenance.json")["starts"] == 2
-
-
-def test_checkpoints_of_other_settings_are_not_touched(tiny, tmp_path, monkeypatch):
-    arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-    other = stopped_at(8, arguments, monkeypatch)
-    before = {path: path.stat().st_mtime_ns for path in other.rglob("*")}
-    arguments["settings"] = tiny_model.settings(run={"epochs": 1})
-    stage.train(**arguments)
-    assert read_json(arguments["out"] / "provenance.json")["starts"] == 1
-    assert {path: path.stat().st_mtime_ns for path in other.rglob("*")} == before
-
-
-def test_a_clock_that_jumps_changes_nothing(tiny, expected, tmp_path, monkeypatch):
-    arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-    folder = stopped_at(13, arguments, monkeypatch)
-    for place, path in enumerate(checkpoints.all_whole(folder)):
+    folder = stopped_at(last, arguments, monkeypatch)
+    kept = whole_checkpoints(folder)
+    assert [state["global_step"] for _, state in kept] == [best, last - 5]
+    for place, (path, _) in enumerate(kept):
         os.utime(path, (10**9 - place, 10**9 - place))  # newest first, and long ago
     stage.train(**arguments)
     assert tiny_model.contents(arguments["out"]) == expected
 
 
-def test_a_disk_that_gives_back_other_weights_is_noticed(tiny, tmp_path, monkeypatch):
-    read = safetensors.torch.load_file
-
-    def read_wrongly(*arguments, **options):
-        tensors = read(*arguments, **options)
-        next(iter(tensors.values())).view(-1)[0] += 1
-        return tensors
-
-    monkeypatch.setattr(safetensors.torch, "load_file", read_wrongly)
-    arguments = tiny_model.arguments(tmp_path, tiny, tiny_model.settings(run={"epochs": 1}))
-    with pytest.raises(EssenceError, match="gave back other weights"):
-        stage.train(**arguments)
-    assert not list(arguments["out"].iterdir())
+def test_checkpoints_of_other_settings_are_not_touched(tiny, tmp_path, monkeypatch, capfd):
+    arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
+    other = stopped_at(8, arguments, monkeypatch)
+    before = {path: path.stat().st_mtime_ns for path in other.rglob("*")}
+    arguments["settings"] = tiny_model.settings(run={"epochs": 1})
+    stage.train(**arguments)
+    assert "resuming" not in capfd.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in other.rglob("*")} == before

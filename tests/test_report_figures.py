@@ -12,9 +12,9 @@ from report_files import pick
 from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.records import write_lines
 from workflow_scripts.report.figures import data, losses, scores, style
 from workflow_scripts.report.figures.ablation import draw_ablation
 from workflow_scripts.report.figures.catalogue import (
@@ -26,7 +26,7 @@ from workflow_scripts.report.figures.catalogue import (
 )
 from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
 from workflow_scripts.report.means import best_runs
-from workflow_scripts.runs import Provenance, Step, StepSums
+from workflow_scripts.runs import Provenance
 from workflow_scripts.tables import ANSWERS, COUNT, SCORES, TEXT, read_table
 
 PUBLISHED = Published.read(Path(__file__).resolve().parent.parent / "resources/published.json")
@@ -242,13 +242,13 @@ def test_task_curves_as_the_notebooks_drew_them_are_one_curve(long_runs):
 def test_true_task_curves_pool_token_losses(tmp_path):
     folder = made.make_run(tmp_path, made.recipe("as_written"), "exp1_natural", batch_size=1)
     lines = [
-        Step(step=step, epoch=0.1, loss=9, learning_rate=1, tasks={"Selector": sums})
+        {"event": "step", "step": step, "epoch": 0.1, "loss": 9, "tasks": {"Selector": sums}}
         for step, sums in (
-            (1, StepSums(loss_sum=10, tokens=5)),
-            (2, StepSums(loss_sum=2, tokens=1)),
+            (1, {"loss_sum": 10, "tokens": 5}),
+            (2, {"loss_sum": 2, "tokens": 1}),
         )
     ]
-    write_lines(folder / "training_log.jsonl", lines)
+    write_jsonl(folder / "training_log.jsonl", lines)
     drawn = losses.true_losses(read_steps([folder]), window=5)
     assert drawn.to_dict("list") == {"task": ["Selector"] * 2, "step": [1, 2], "loss": [2.0, 2.0]}
 

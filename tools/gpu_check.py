@@ -37,7 +37,7 @@ from workflow_scripts.config_check import checked
 from workflow_scripts.data.read import read
 from workflow_scripts.data.twin.build import build
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.model.progress import say
+from workflow_scripts.model import say
 from workflow_scripts.model.random_t5_small import random_t5_small
 from workflow_scripts.runs import DeviceFacts, Provenance, Training
 from workflow_scripts.settings import Recipe, Settings
@@ -245,7 +245,7 @@ def cell(work: Work | None) -> str:
 
 
 def machine(bench: Bench) -> str:
-    from workflow_scripts.model.provenance import package_versions
+    from workflow_scripts.model.train import package_versions
 
     git = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True).stdout.strip()

@@ -40,7 +40,7 @@ def mean_loss(model: Any, batch: dict[str, Any], bf16: bool, pad: int | None = N
     import torch
 
     from workflow_scripts.model.batches import IGNORED
-    from workflow_scripts.model.logits import token_losses
+    from workflow_scripts.model.trainer import token_losses
 
     autocast = partial(torch.autocast, model.device.type, torch.bfloat16, enabled=bf16)
     with autocast():

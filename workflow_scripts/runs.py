@@ -1,66 +1,13 @@
 """What a fine-tuning leaves in results/runs/<recipe>/<run>/seed<k>/, and its scores."""
 
 from pathlib import PurePath
-from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 
 from workflow_scripts.records import Record
 from workflow_scripts.settings import Settings
 
 STOP = "stop"  # how an answer ends that its model ended
-
-
-class StepSums(Record):
-    """The loss of one task in the batch of a step, summed, and the tokens it was summed over."""
-
-    loss_sum: float
-    tokens: int
-
-
-class EvalSums(StepSums):
-    """`real_`: padding left out."""
-
-    real_loss_sum: float
-    real_tokens: int
-
-
-class Step(Record):
-    """A line of training_log.jsonl: one optimiser step."""
-
-    event: Literal["step"] = "step"
-    step: int
-    epoch: float
-    loss: float
-    learning_rate: float
-    tasks: dict[str, StepSums]
-
-
-class Evaluation(Record):
-    """A line of training_log.jsonl: the validation rows after an epoch."""
-
-    event: Literal["eval"] = "eval"
-    step: int
-    epoch: float
-    eval_loss: float
-    loss_per_token: float
-    tasks: dict[str, EvalSums]
-
-
-class End(Record):
-    """The last line of training_log.jsonl."""
-
-    event: Literal["end"] = "end"
-    best_epoch: int
-    best_step: int
-    best_eval_loss: float
-    epochs_done: int
-    steps_done: int
-    stopped_early: bool
-
-
-LogEvent = Annotated[Step | Evaluation | End, Field(discriminator="event")]
-LOG_EVENT: TypeAdapter[LogEvent] = TypeAdapter(LogEvent)
 
 
 class Losses(Record):
@@ -129,14 +76,6 @@ class Base(Record):
         return parts[3] if parts[:2] == ("results", "runs") else None
 
 
-class Batch(Record):
-    """`effective` rows an optimiser step, `micro` of them at a time, `accumulation` times."""
-
-    effective: int
-    micro: int
-    accumulation: int
-
-
 class Weights(Record):
     sha256: str
     bytes: int
@@ -153,7 +92,6 @@ class DeviceFacts(Record):
     name: str
     precision: str  # fp32 | bf16
     threads: int
-    notes: list[str]
 
 
 class Provenance(Record):
@@ -171,10 +109,8 @@ class Provenance(Record):
     device: DeviceFacts
     versions: dict[str, str]
     git: Git
-    platform: str
-    batch: Batch
-    starts: int
-    seconds: dict[str, float]
+    rows_at_once: int  # of the batch, that were computed together
+    seconds: dict[str, float]  # train: in all starts; all: in the last one
     peak_memory_mib: int
     model: Weights
 

@@ -11,7 +11,6 @@ from pydantic import AllowInfNan, Field, PositiveInt
 
 from workflow_scripts.records import Record
 
-LONGEST_WINDOW = 50  # steps between two looks at the loss: a run that broke must not go on
 Number = Annotated[float, AllowInfNan(False)]
 
 
@@ -115,10 +114,6 @@ class Settings(Record):
     @property
     def learning_rate(self) -> float:
         return self.run.learning_rate * self.training.learning_rate_scale
-
-    @property
-    def log_every(self) -> int:
-        return min(self.training.log_every, LONGEST_WINDOW)
 
 
 class Prices(Record):

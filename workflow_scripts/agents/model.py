@@ -79,7 +79,6 @@ class FineTuned:
             constraints=[self.constraints.of(*_task_and_schema(prompt)) for prompt in prompts]
             if self.constraints
             else (),
-            say=_ignore_progress,
         )
         return [
             Answer(decode(self.tokenizer, ids), unread)
@@ -91,7 +90,3 @@ def _task_and_schema(prompt: str) -> tuple[str, str]:
     """Read the task of a prompt and the schema that it shows."""
     read = parse_prompt(to_source(prompt))
     return read.task, read.schema
-
-
-def _ignore_progress(_: str) -> None:
-    """Show no progress: an answer takes seconds, not minutes."""

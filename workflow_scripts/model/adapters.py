@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.model import say
 from workflow_scripts.model.load import initial_model, load_model
-from workflow_scripts.model.progress import say
 from workflow_scripts.runs import DeviceFacts
 from workflow_scripts.settings import Lora, ModelSettings, Settings
 from workflow_scripts.text.preprocessing import ModelInput
@@ -73,28 +73,32 @@ def with_adapters(model: Any, lora: Lora, seed: int) -> Any:
         adapted = get_peft_model(model, config)
     except ValueError as error:
         raise EssenceError(f"model.lora.targets: {error}") from error
-    say(f"training {trained_parameters(adapted):,} weights of adapters")
+    say(f"training {_adapter_weights(adapted):,} weights of adapters")
     return adapted
 
 
-def trained_parameters(model: Any) -> int | None:
-    """How many parameters are trained, where not all are."""
-    counts = [each.numel() for each in model.parameters() if each.requires_grad]
-    return sum(counts) if len(counts) < len(list(model.parameters())) else None
+def trained_model(base: Path, checkpoint: Path, reads: ModelInput) -> tuple[Any, int | None]:
+    """The model of a checkpoint in float32, and how many weights its adapters have.
 
-
-def trained_model(base: Path, checkpoint: Path, reads: ModelInput) -> Any:
-    """The model of a checkpoint in float32, adapters merged into the weights of `base`."""
+    Adapters are merged into the weights of `base`; None: it has none, and all weights were trained.
+    """
+    adapters = None
     if (checkpoint / ADAPTERS).is_file():
         from peft import PeftModel
 
-        model = PeftModel.from_pretrained(load_model(base), checkpoint).merge_and_unload()
+        adapted = PeftModel.from_pretrained(load_model(base), checkpoint)
+        adapters = _adapter_weights(adapted)
+        model = adapted.merge_and_unload()
     else:
         model = load_model(checkpoint)
     if not model.config.is_encoder_decoder:
         # What its training answers end in; chat models have several end tokens.
         model.generation_config.update(eos_token_id=reads.end, pad_token_id=reads.pad)
-    return model
+    return model, adapters
+
+
+def _adapter_weights(model: Any) -> int:
+    return sum(each.numel() for name, each in model.named_parameters() if "lora_" in name)
 
 
 def _as_held(model: ModelSettings, device: DeviceFacts) -> dict[str, Any]:

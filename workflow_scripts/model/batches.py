@@ -5,7 +5,6 @@ attention mask the model gives the same answer, and sooner. Those of a decoder-o
 on the left, so that the answers of a batch begin at one place.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
@@ -36,10 +35,6 @@ class TrainingData:
     val: list[Example]
 
     @property
-    def tokenizer(self) -> Any:
-        return self.reads.tokenizer
-
-    @property
     def collator(self) -> "Collator":
         recipe = self.reads.recipe
         return Collator(
@@ -55,14 +50,6 @@ class TrainingData:
         targets = (row.target for part in rows for row in part)
         reads = model_input(base, settings.recipe, targets)
         return cls(reads, *(make_examples(part, reads) for part in rows))
-
-    def row_counts(self) -> dict[str, dict[str, int]]:
-        """Rows of each split: all of them, and those of each task."""
-        counts = {}
-        for name, examples in (("train", self.train), ("val", self.val)):
-            by_task = Counter(TASKS[example["task"]] for example in examples)
-            counts[name] = {"all": len(examples), **{task: by_task[task] for task in TASKS}}
-        return counts
 
 
 def read_sample(path: Path, settings: Settings) -> list[Row]:
@@ -103,13 +90,12 @@ class Collator:
     def __call__(self, batch: list[Example]) -> dict[str, Any]:
         import torch
 
-        sources = [row["input_ids"] for row in batch]
         targets = [row["labels"] for row in batch]
         width = self.padded_target or max(map(len, targets))
         fill = self.pad if self.padded_target else IGNORED
-        input_ids, mask = pad_sources(sources, self.pad, self.side)
+        ids, mask = pad_sources([row["input_ids"] for row in batch], self.pad, self.side)
         return {
-            "input_ids": input_ids,
+            "input_ids": ids,
             "attention_mask": mask,
             "labels": torch.tensor([ids + [fill] * (width - len(ids)) for ids in targets]),
             "task": torch.tensor([row["task"] for row in batch]),
@@ -120,13 +106,9 @@ class Collator:
 def pad_sources(sources: list[list[int]], pad: int, side: str = "right") -> tuple[Any, Any]:
     """(input_ids, attention_mask), each batch x longest."""
     import torch
+    from torch.nn.utils.rnn import pad_sequence
 
-    width = max(map(len, sources))
-    if side == "left":
-        ids = torch.tensor([[pad] * (width - len(source)) + source for source in sources])
-        places = torch.arange(width).flip(0)
-    else:
-        ids = torch.tensor([source + [pad] * (width - len(source)) for source in sources])
-        places = torch.arange(width)
-    lengths = torch.tensor([len(source) for source in sources])
-    return ids, (places < lengths[:, None]).long()
+    rows = [torch.tensor(source) for source in sources]
+    ids = pad_sequence(rows, True, pad, side)
+    mask = pad_sequence([torch.ones_like(row) for row in rows], True, 0, side)
+    return ids, mask

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from workflow_scripts.errors import EssenceError, one_line
 from workflow_scripts.model.load import silence_library
-from workflow_scripts.model.publish import published, save_model
+from workflow_scripts.model.saving import published, save_model
 from workflow_scripts.stage import Setting, run_stage
 
 

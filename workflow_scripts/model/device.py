@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.model.progress import say
+from workflow_scripts.model import say
 from workflow_scripts.runs import DeviceFacts
 
 # Asks the driver's library for the GPUs instead of opening them: they must not be opened before
@@ -30,14 +30,13 @@ _held: list[FileLock | None] = []  # the lock of this process's GPU, until the p
 def choose_device(wanted: str, precision: str, threads: int = 1) -> DeviceFacts:
     """Choose the device and make torch deterministic on it.
 
-    `wanted` is auto, cpu or cuda; `precision` is auto, fp32 or bf16. The `notes` of the device say
-    what was asked for and is not there. Raises EssenceError for `cuda` without a GPU.
+    `wanted` is auto, cpu or cuda; `precision` is auto, fp32 or bf16. Raises EssenceError for `cuda`
+    without a GPU.
     """
     import torch
 
     torch.set_num_threads(threads)
     torch.utils.deterministic.fill_uninitialized_memory = False
-    notes = []
     gpus = 0 if wanted == "cpu" else torch.cuda.device_count()
     kind = "cuda" if gpus else "cpu"
     if gpus:
@@ -52,16 +51,15 @@ def choose_device(wanted: str, precision: str, threads: int = 1) -> DeviceFacts:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         keep_freed_memory()
         name, has_bf16 = _cpu_name(), cpu_has_bf16()
-        notes += ["no GPU found: running on the CPU"] * (wanted == "auto")
+        if wanted == "auto":
+            say("note: no GPU found: running on the CPU")
     # Some GPU kernels of torch have no deterministic form: they warn there instead of failing.
     torch.use_deterministic_algorithms(True, warn_only=kind == "cuda")
     if precision == "bf16" and not has_bf16:
-        notes.append(f"{name} has no bf16: computing in fp32")
+        say(f"note: {name} has no bf16: computing in fp32")
     chosen = "bf16" if precision != "fp32" and has_bf16 else "fp32"
-    for note in notes:
-        say(f"note: {note}")
     say(f"device: {kind} ({name}), {chosen}, {threads} thread(s)")
-    return DeviceFacts(kind=kind, name=name, precision=chosen, threads=threads, notes=notes)
+    return DeviceFacts(kind=kind, name=name, precision=chosen, threads=threads)
 
 
 def keep_freed_memory() -> None:

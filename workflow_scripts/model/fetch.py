@@ -17,7 +17,7 @@ from workflow_scripts.data.checksums import report_files
 from workflow_scripts.errors import EssenceError, one_line
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.files import sha256 as sha256_of
-from workflow_scripts.model.publish import published, save_model
+from workflow_scripts.model.saving import published, save_model
 from workflow_scripts.runs import ModelSource
 from workflow_scripts.stage import Setting, run_stage
 

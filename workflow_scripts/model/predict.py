@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.tables import SPLITS, TEST_SPLITS, BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.model import say
 from workflow_scripts.model.batches import read_sample
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.load import check_base, load_model
@@ -29,7 +30,7 @@ def answer_rows(
     batch_size: int,
     constrained: bool = False,
 ) -> list[BoundedPrediction]:
-    """An answer a row, in the order of `rows` (split -> rows)."""
+    """One answer per row, in the order of `rows` (split -> rows)."""
     from workflow_scripts.model.constraint import Constraints
     from workflow_scripts.model.decoding import end_tokens, generate
 
@@ -38,14 +39,15 @@ def answer_rows(
     recipe, tokenizer, ends = reads.recipe, reads.tokenizer, end_tokens(model)
     sources = reads.sources([row.source for row in asked])
     labels = reads.targets([row.target for row in asked])
-    held = Constraints(tokenizer) if constrained else None
+    made = Constraints(tokenizer) if constrained else None
+    say(f"{len(sources)} rows, {len(set(map(tuple, sources)))} distinct sources")
     answers = generate(
         model,
         sources,
         reads.pad,
         recipe.generate_tokens,
         batch_size,
-        constraints=[held.of(row.task, row.schema) for row in asked] if held else (),
+        constraints=[made.of(row.task, row.schema) for row in asked] if made else (),
     )
     inputs = {source: number for number, source in enumerate(dict.fromkeys(map(tuple, sources)))}
     # The end token need not be written for the text to be whole.

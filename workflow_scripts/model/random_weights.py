@@ -10,7 +10,7 @@ from typing import Annotated
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_text
 from workflow_scripts.model.load import model_class, silence_library
-from workflow_scripts.model.publish import published
+from workflow_scripts.model.saving import published
 from workflow_scripts.stage import Setting, run_stage
 
 CARD = """# Random weights: this model has learned nothing

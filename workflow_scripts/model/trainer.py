@@ -1,44 +1,89 @@
-"""The Hugging Face trainer with losses that are true for each task, and checkpoints to trust."""
+"""The Hugging Face trainer with losses that are true for each task, and its checkpoints.
 
+What is logged of each step and epoch lies in the trainer's own `state.log_history`, so that a
+checkpoint holds it.
+"""
+
+import gc
+import json
+import math
 import shutil
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import (
     EarlyStoppingCallback,
+    PretrainedConfig,
     PrinterCallback,
     Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
+    TrainerCallback,
 )
+from transformers.modeling_outputs import BaseModelOutput
 
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.model import checkpoints
+from workflow_scripts.model import say
 from workflow_scripts.model.batches import IGNORED, TrainingData
-from workflow_scripts.model.callbacks import StepRecorder
-from workflow_scripts.model.checkpoints import LOG, Notes, Resume
-from workflow_scripts.model.logits import token_losses
-from workflow_scripts.model.progress import say
-from workflow_scripts.model.training_log import TrainingLog, eval_event, step_event
+from workflow_scripts.model.saving import explain_full_disk
 from workflow_scripts.runs import DeviceFacts
 from workflow_scripts.settings import Settings
 
+STATE = "trainer_state.json"  # written last: a checkpoint without it is not whole
 # Its losses are means over all tasks; ours are sums by task, so of its kernels the others are used.
 LIGER = {"cross_entropy": False, "fused_linear_cross_entropy": False}
 
 
+def fit(
+    settings: Settings,
+    device: DeviceFacts,
+    folder: Path,
+    make_model: Callable[[], Any],
+    data: TrainingData,
+) -> None:
+    """Train until the newest checkpoint in `folder` is of a finished training.
+
+    When the GPU's memory does not suffice, fewer rows are computed at a time, and gradients
+    accumulated, so that the batch learned from stays the same. Raises EssenceError when a single
+    row is too much.
+    """
+    batch, shrink = settings.run.batch_size, 1
+    while True:
+        rows = max((n for n in range(1, batch // shrink + 1) if batch % n == 0), default=1)
+        evaluated = max(1, settings.training.eval_batch_size // shrink)
+        arguments = training_arguments(settings, device, folder, rows, evaluated)
+        try:
+            TaskLossTrainer(settings, arguments, make_model(), data).fit()
+            return
+        except torch.OutOfMemoryError:
+            pass  # the model can only be freed once the error and its frames are gone
+        if rows == evaluated == 1:
+            raise EssenceError(
+                "the GPU has too little memory for a single row. Lower the recipe's source_tokens "
+                "or target_tokens, or set model.device to cpu."
+            )
+        shrink *= 2
+        say(f"out of GPU memory with {rows} rows at a time, {evaluated} in evaluation: halved")
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
 def training_arguments(
-    settings: Settings, device: DeviceFacts, folder: Path, micro_batch: int
+    settings: Settings, device: DeviceFacts, folder: Path, rows: int, evaluated: int
 ) -> Seq2SeqTrainingArguments:
-    """Checkpoints go to `folder`; `micro_batch` rows are computed at a time."""
+    """Checkpoints go to `folder`; `rows` are trained on at a time, `evaluated` evaluated."""
     run, training = settings.run, settings.training
     metric = training.best_metric
     return Seq2SeqTrainingArguments(
         output_dir=str(folder),
-        per_device_train_batch_size=micro_batch,
-        gradient_accumulation_steps=run.batch_size // micro_batch,
-        per_device_eval_batch_size=max(1, training.eval_batch_size * micro_batch // run.batch_size),
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=run.batch_size // rows,
+        per_device_eval_batch_size=evaluated,
         learning_rate=settings.learning_rate,
         num_train_epochs=run.epochs,
         lr_scheduler_type=training.scheduler,
@@ -69,6 +114,22 @@ def training_arguments(
     )
 
 
+def whole_checkpoints(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Checkpoints with the trainer's state in them, by step; what a kill cut off is left out."""
+    whole = []
+    for path in folder.glob(f"checkpoint-*/{STATE}"):
+        try:
+            whole.append((path.parent, json.loads(path.read_text(encoding="utf-8"))))
+        except ValueError:
+            continue
+    return sorted(whole, key=lambda checkpoint: checkpoint[1]["global_step"])
+
+
+def is_finished(state: dict[str, Any]) -> bool:
+    """Whether a training had come to its end when it saved this state."""
+    return state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
+
+
 class TaskLossTrainer(Seq2SeqTrainer):
     """Sums token losses and counts by task, in the very batches that are trained on.
 
@@ -95,25 +156,20 @@ class TaskLossTrainer(Seq2SeqTrainer):
         self.pad = data.reads.pad
         self.model_accepts_loss_kwargs = True  # so that the tokens of the whole batch are counted
         self.folder = Path(arguments.output_dir)
-        self.log_file = TrainingLog(self.folder / LOG)
         self.task_sums = self._no_sums()  # of the batch that is being computed
-        self.pending: list[tuple[int, float, float, torch.Tensor]] = []  # steps yet to be logged
         self.remove_callback(PrinterCallback)
-        self.add_callback(StepRecorder(self, settings.log_every))
+        self.add_callback(StepLog(self, settings.training.log_every))
         if settings.run.patience is not None:
             self.add_callback(EarlyStoppingCallback(settings.run.patience))
 
-    def fit(self, resume: Resume) -> None:
-        """Train to the end from where an earlier start was stopped; the checkpoints hold all."""
-        self.resume, self.started = resume, time.monotonic()
-        last = resume.checkpoint
-        self.log_file.start(last / LOG if last else None)
-        if resume.notes.finished:
-            return
+    def fit(self) -> None:
+        """Train to the end, from the newest checkpoint if there is one."""
+        last = next((str(path) for path, _ in reversed(whole_checkpoints(self.folder))), None)
         if last:
             say(f"resuming from {last}")
-        with checkpoints.explaining_full_disk(self.folder):
-            self.train(resume_from_checkpoint=str(last) if last else None)
+        self.since = time.monotonic()
+        with explain_full_disk(self.folder):
+            self.train(resume_from_checkpoint=last)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         sums, loss = self._sums(model, inputs)
@@ -122,65 +178,57 @@ class TaskLossTrainer(Seq2SeqTrainer):
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
         """Mean loss over all tokens of all rows (the library's own is a mean over batches)."""
-        self.flush_steps()
         self.model.eval()
-        total = self._evaluated(eval_dataset)
-        event = eval_event(self.state.global_step, self.state.epoch, total.tolist())
-        self.log_file.append([event])
-        metrics = {"eval_loss": event.eval_loss, "eval_loss_per_token": event.loss_per_token}
+        total = self._no_sums()
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for inputs in self.get_eval_dataloader(eval_dataset):
+                total += self._sums(self.model, self._prepare_inputs(inputs))[0]
+        event = self.log_event("eval", total)
+        event["seconds"], self.since = time.monotonic() - self.since, time.monotonic()
+        metrics = {f"eval_{name}": mean_loss(event["tasks"].values(), kind)
+                   for name, kind in (("loss", ""), ("loss_per_token", "real_"))}  # fmt: skip
         say(
-            f"epoch {event.epoch:g}: eval_loss {event.eval_loss:.4f}, "
-            f"loss per real token {event.loss_per_token:.4f}"
+            f"epoch {self.state.epoch:g}: eval_loss {metrics['eval_loss']:.4f}, "
+            f"loss per real token {metrics['eval_loss_per_token']:.4f}"
         )
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
 
-    def _evaluated(self, rows: Any) -> torch.Tensor:
-        """Sums over all rows; half as many at a time when the GPU's memory does not suffice."""
-        while True:
-            total = self._no_sums()
-            try:
-                with torch.no_grad(), self.compute_loss_context_manager():
-                    for inputs in self.get_eval_dataloader(rows):
-                        total += self._sums(self.model, self._prepare_inputs(inputs))[0]
-                return total
-            except torch.OutOfMemoryError:
-                if self.args.per_device_eval_batch_size == 1:
-                    raise
-                self.args.per_device_eval_batch_size //= 2
-                size = self.args.per_device_eval_batch_size
-            say(f"out of GPU memory: evaluating {size} rows at a time")
-            torch.cuda.empty_cache()
+    def log_event(self, kind: str, sums: torch.Tensor) -> dict[str, Any]:
+        """Log a step or an evaluation; `sums`: see `_sums`.
 
-    def flush_steps(self) -> None:
-        """Log the pending steps. Raises EssenceError for a loss that is no number."""
-        if self.pending:
-            sums = torch.stack([step[3] for step in self.pending]).tolist()
-            steps = zip(self.pending, sums, strict=True)
-            events = [step_event(*step[:3], each) for step, each in steps]
-            self.pending = []
-            self.log_file.append(events)
+        Raises EssenceError for a loss that is no number.
+        """
+        names = ("loss_sum", "tokens", "real_loss_sum", "real_tokens")
+        tasks = {
+            task: dict(zip(names, (loss, int(tokens), real_loss, int(real_tokens)), strict=True))
+            for task, (loss, tokens, real_loss, real_tokens) in zip(
+                TASKS, sums.tolist(), strict=True
+            )
+            if tokens
+        }
+        step, epoch, loss = self.state.global_step, self.state.epoch, mean_loss(tasks.values())
+        if not math.isfinite(loss):
+            name = {"step": "training", "eval": "evaluation"}[kind]
+            raise EssenceError(
+                f"the {name} loss is {loss} at step {step} (epoch {epoch:.2f}): this run is "
+                "stopped and nothing of it is published. Lower its learning_rate or "
+                "training.learning_rate_scale, or set model.precision to fp32."
+            )
+        event = {"event": kind, "step": step, "epoch": round(epoch, 6), "loss": loss}
+        event["tasks"] = tasks
+        self.state.log_history.append(event)
+        return event
 
     def _save_checkpoint(self, model, trial):
-        self.flush_steps()
-        folder = self.folder / f"checkpoint-{self.state.global_step}"
-        before = self.resume.notes
-        try:
-            with checkpoints.explaining_full_disk(folder):
-                super()._save_checkpoint(model, trial)
-                (folder / LOG).write_bytes(self.log_file.path.read_bytes())
-                notes = Notes(
-                    finished=self.control.should_training_stop,
-                    seconds=before.seconds + time.monotonic() - self.started,
-                    starts=before.starts + 1,
-                )
-                checkpoints.seal(folder, notes)
-        except Exception:
-            shutil.rmtree(folder, ignore_errors=True)  # gives its space back
-            raise
-        checkpoints.keep(self.folder, self.state.best_global_step)
+        """Save one, and delete all others but the best, which may be published."""
+        super()._save_checkpoint(model, trial)
+        for path, state in whole_checkpoints(self.folder):
+            if state["global_step"] not in (self.state.global_step, self.state.best_global_step):
+                (path / STATE).unlink()
+                shutil.rmtree(path)
 
     def _sums(self, model, inputs) -> tuple[torch.Tensor, torch.Tensor]:
         """(task x [loss, tokens, real loss, real tokens], loss summed over all tokens)."""
@@ -197,3 +245,98 @@ class TaskLossTrainer(Seq2SeqTrainer):
 
     def _no_sums(self) -> torch.Tensor:
         return torch.zeros(len(TASKS), 4, dtype=torch.float64, device=self.args.device)
+
+
+class StepLog(TrainerCallback):
+    """Logs the losses of each step, and says them every `log_every` steps."""
+
+    def __init__(self, trainer: TaskLossTrainer, log_every: int):
+        self.trainer, self.log_every = trainer, log_every
+
+    def on_optimizer_step(self, args, state, control, lr_scheduler=None, **kwargs):
+        self.learning_rate = lr_scheduler.get_last_lr()[0]
+
+    def on_step_end(self, args, state, control, **kwargs):
+        event = self.trainer.log_event("step", self.trainer.task_sums)
+        event["learning_rate"] = self.learning_rate
+        self.trainer.task_sums.zero_()
+        if state.global_step % self.log_every == 0:
+            say(
+                f"step {state.global_step}/{state.max_steps}, epoch {state.epoch:.2f}, "
+                f"loss {event['loss']:.4f}, learning rate {self.learning_rate:.2e}"
+            )
+
+
+def mean_loss(sums: Any, kind: str = "") -> float:
+    """The mean over all tokens of some sums; kind "real_": without padding."""
+    sums = list(sums)
+    tokens = sum(each[f"{kind}tokens"] for each in sums)
+    return sum(each[f"{kind}loss_sum"] for each in sums) / tokens
+
+
+def token_losses(
+    model: Any,
+    batch: dict[str, torch.Tensor],
+    pad: int,
+    autocast: Callable[[], AbstractContextManager],
+) -> torch.Tensor:
+    """The loss of each label, batch x longest target, 0 where it is ignored."""
+    labels = batch["labels"]
+    logits = target_logits(model, batch, pad, autocast).float()
+    losses = cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    )
+    return losses.view(labels.shape)
+
+
+def target_logits(
+    model: Any,
+    batch: dict[str, torch.Tensor],
+    pad: int,
+    autocast: Callable[[], AbstractContextManager],
+) -> torch.Tensor:
+    """Logits, batch x longest target x vocabulary; `batch` is as the Collator makes it.
+
+    Those of a decoder-only model are computed at the answers alone, which all begin at one place.
+    """
+    ids, mask, labels = (batch[key] for key in ("input_ids", "attention_mask", "labels"))
+    if model.config.is_encoder_decoder:
+        encoded = None
+        if not (model.training and draws_dropout(model.config)):
+            with autocast():  # as inside the model's own forward
+                encoded = encode_distinct(model, ids, mask)
+        return model(
+            input_ids=ids,
+            attention_mask=mask,
+            encoder_outputs=encoded,
+            decoder_input_ids=model.prepare_decoder_input_ids_from_labels(labels=labels),
+            use_cache=False,
+        ).logits
+    answers = labels.where(labels != IGNORED, pad)
+    whole = torch.cat([mask, torch.ones_like(answers)], 1)
+    logits = model(
+        input_ids=torch.cat([ids, answers], 1),
+        attention_mask=whole,
+        position_ids=(whole.cumsum(1) - 1).clamp(min=0),
+        logits_to_keep=answers.shape[1] + 1,
+        use_cache=False,
+    ).logits
+    return logits[:, :-1]  # each place predicts the next token
+
+
+def draws_dropout(config: PretrainedConfig) -> bool:
+    """Whether training draws anything that tells equal rows apart; each kind has its own names."""
+    return any("drop" in name and value for name, value in vars(config).items())
+
+
+def encode_distinct(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> BaseModelOutput:
+    """The encoder's output (batch x length x width), equal rows computed once.
+
+    Only where no dropout tells equal rows apart. Truncation has made many rows equal.
+    """
+    encoder = model.get_encoder()
+    distinct, places = torch.stack([ids, mask], 1).unique(dim=0, return_inverse=True)
+    if len(distinct) == len(ids):
+        return encoder(input_ids=ids, attention_mask=mask)
+    encoded = encoder(input_ids=distinct[:, 0], attention_mask=distinct[:, 1])
+    return BaseModelOutput(encoded.last_hidden_state.index_select(0, places))

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.records import read_lines
-from workflow_scripts.runs import LOG_EVENT, Provenance, Step, Training
+from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.tables import RUN
 
 STEPS = [*RUN, "step", "epoch", "task", "loss", "loss_sum", "tokens"]
@@ -83,14 +83,11 @@ def read_steps(folders: Iterable[Path]) -> pd.DataFrame:
     lines = []
     for folder, training in read_trainings(folders).items():
         address = {"recipe": training.recipe, "run": training.run, "seed": training.seed}
-        for event in read_lines(LOG_EVENT, folder / "training_log.jsonl"):
-            if isinstance(event, Step):
-                step = address | {"step": event.step, "epoch": event.epoch}
-                lines.append(step | {"task": "all", "loss": event.loss})
-                lines += [
-                    step | {"task": task, "loss_sum": sums.loss_sum, "tokens": sums.tokens}
-                    for task, sums in event.tasks.items()
-                ]
+        for event in read_jsonl(folder / "training_log.jsonl"):
+            if event["event"] == "step":
+                step = address | {"step": event["step"], "epoch": event["epoch"]}
+                lines.append(step | {"task": "all", "loss": event["loss"]})
+                lines += [step | {"task": task, **sums} for task, sums in event["tasks"].items()]
     return pd.DataFrame(lines, columns=STEPS)
 
 
