@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from snakemake.utils import update_config
 
 from workflow_scripts import warm
-from workflow_scripts.artifacts.agents import Loop
+from workflow_scripts.agents.loop import Loop
 from workflow_scripts.artifacts.tables import TEST_SPLITS
 from workflow_scripts.commands import ROOT_VARIABLE, stage_command
 from workflow_scripts.config import (

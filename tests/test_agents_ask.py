@@ -5,16 +5,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from material import ROOT
 from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced, made
 
 from workflow_scripts.agents import ask as command
-from workflow_scripts.agents.asking import LONGEST, find_model
-from workflow_scripts.artifacts.agents import Loop, Trace
+from workflow_scripts.agents.ask import find_model, load_back_end
+from workflow_scripts.agents.loop import LONGEST, Loop, read_question, run_loop
+from workflow_scripts.agents.model import BEGIN_WITH, Remote
+from workflow_scripts.endpoint import Client
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.runs import BestRun, BestRuns, Training
+from workflow_scripts.sql.sandbox import Sandbox
 
 STANDIN = ROOT / "resources/models/standin"
 
@@ -25,48 +29,45 @@ def shop(tmp_path) -> Path:
 
 
 @pytest.fixture
-def asked(monkeypatch, shop, capsys):
+def ask(monkeypatch, shop, capsys):
     """Ask a scripted back end; (exit code, standard output, standard error)."""
 
     def ask(back_end, question="Which towns?", **options):
         monkeypatch.setattr(command, "load_back_end", lambda *_: back_end)
-        code = command.ask(options.pop("database", shop), question, **options)
+        code = command.ask(shop, question, **options)
         return code, *capsys.readouterr()
 
     return ask
 
 
-def test_sql_and_rows_are_shown(asked):
-    code, out, _ = asked(Scripted(Decomposer=GOOD))
+def test_sql_and_rows_are_shown(ask):
+    code, out, _ = ask(Scripted(Decomposer=GOOD))
     assert code == 0
     assert out == "SELECT town FROM shop ORDER BY 1\n\ntown\n----\nOslo\nRome\n(2 rows)\n"
+    code, out, _ = ask(Scripted(Decomposer=decomposed("SELECT town FROM shop LIMIT 0")))
+    assert code == 0 and out.endswith("(0 rows)\n")
 
 
-def test_cells_of_all_kinds_are_shown_and_cannot_steer_the_terminal(asked):
+def test_cells_of_all_kinds_are_shown_and_cannot_steer_the_terminal(ask):
     sql = "SELECT NULL AS a, x'00ff' AS b, 1.5 AS c, char(27) || '[31m' AS d, 'é' AS e"
-    _, out, _ = asked(Scripted(Decomposer=decomposed(sql)))
+    _, out, _ = ask(Scripted(Decomposer=decomposed(sql)))
     assert out.splitlines()[-2].split() == ["NULL", "x'00ff'", "1.5", "\\x1b[31m", "é"]
 
 
-def test_long_results_are_cut_and_counted(asked):
+def test_long_results_are_cut_and_counted(ask):
     sql = (
         "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000) "
         "SELECT x, printf('%.100c', 'y') FROM n"
     )
-    _, out, _ = asked(Scripted(Decomposer=decomposed(sql)))
+    _, out, _ = ask(Scripted(Decomposer=decomposed(sql)))
     assert "(3,000 rows, the first 20 of them shown)" in out and "y" * 41 not in out
-    _, out, _ = asked(Scripted(Decomposer=decomposed(sql)), json=True)
-    did = json.loads(out)["executed"]
-    assert (did["row_count"], len(did["rows"])) == (3000, 1000)
-
-
-def test_no_rows_are_an_answer(asked):
-    code, out, _ = asked(Scripted(Decomposer=decomposed("SELECT town FROM shop LIMIT 0")))
-    assert code == 0 and out.endswith("(0 rows)\n")
+    _, out, _ = ask(Scripted(Decomposer=decomposed(sql)), json=True)
+    executed = json.loads(out)["executed"]
+    assert (executed["row_count"], len(executed["rows"])) == (3000, 1000)
 
 
 @pytest.mark.parametrize(
-    ("back_end", "said"),
+    ("back_end", "refusal"),
     [
         (Scripted(Decomposer="what?"), "No answer: the model wrote no SQL."),
         (
@@ -75,17 +76,17 @@ def test_no_rows_are_an_answer(asked):
         ),
     ],
 )
-def test_a_refusal_is_clear(asked, back_end, said):
-    assert asked(back_end) == (1, said + "\n", "note: --trace shows what was tried\n")
-    assert asked(back_end, trace=True)[2] == ""
+def test_a_refusal_is_clear(ask, back_end, refusal):
+    assert ask(back_end) == (1, refusal + "\n", "note: --trace shows what was tried\n")
+    assert ask(back_end, trace=True)[2] == ""
 
 
-def test_the_trace_shows_each_agents_step(asked, monkeypatch):
+def test_the_trace_shows_each_agents_step(ask, monkeypatch):
     back_end = Scripted(
         Selector="no json", Decomposer=decomposed("SELECT x"), Refiner=fenced("SELECT 1")
     )
-    monkeypatch.setattr(command, "read_loop", lambda _: Loop(selector="always"))
-    code, out, _ = asked(back_end, trace=True)
+    monkeypatch.setattr(command.Loop, "of", lambda _: Loop(selector="always"))
+    code, out, _ = ask(back_end, trace=True)
     assert code == 0
     order = ["1. Selector", "no json", "2. Decomposer", "sub-question 1: Which?"]
     order += ["-> error: no such column: x", "3. Refiner", "-> ok: 1 rows"]
@@ -94,39 +95,30 @@ def test_the_trace_shows_each_agents_step(asked, monkeypatch):
 
 
 def test_constrained_reaches_the_model(shop, monkeypatch):
-    given, back_end = [], Scripted(Decomposer=GOOD)
-    monkeypatch.setattr(
-        command, "load_back_end", lambda *options: given.append(options) or back_end
-    )
+    options, back_end = [], Scripted(Decomposer=GOOD)
+    monkeypatch.setattr(command, "load_back_end", lambda *given: options.append(given) or back_end)
     for constrained in (False, True):
         command.ask(shop, "Which?", constrained=constrained)
-    assert [options[-1] for options in given] == [False, True]
-
-
-def test_json_is_the_trace(asked):
-    _, out, _ = asked(Scripted(Decomposer=GOOD), evidence="towns are cities", json=True)
-    trace = Trace.model_validate_json(out)
-    assert trace.evidence == "towns are cities" and trace.answered
+    assert [each[-1] for each in options] == [False, True]
 
 
 @pytest.mark.parametrize(
-    ("question", "said"),
+    ("question", "message"),
     [
-        ("", "the question is empty"),
         (" \n", "the question is empty"),
         ("x" * 100_000, f"100,000 characters; at most {LONGEST:,}"),
         ("\udcff", "not UTF-8"),
     ],
 )
-def test_what_is_no_question(asked, question, said):
-    with pytest.raises(EssenceError, match=said):
-        asked(Scripted(Decomposer=GOOD), question)
+def test_what_is_no_question(ask, question, message):
+    with pytest.raises(EssenceError, match=message):
+        ask(Scripted(Decomposer=GOOD), question)
 
 
-def test_nothing_is_written(asked, shop):
+def test_nothing_is_written(ask, shop):
     before = shop.read_bytes()
     shop.chmod(0o444)
-    asked(Scripted(Decomposer=decomposed("DELETE FROM shop"), Refiner=fenced("DROP TABLE shop")))
+    ask(Scripted(Decomposer=decomposed("DELETE FROM shop"), Refiner=fenced("DROP TABLE shop")))
     assert shop.read_bytes() == before and [*shop.parent.iterdir()] == [shop]
 
 
@@ -162,18 +154,79 @@ def test_a_run_is_asked_under_its_own_recipe(tmp_path, monkeypatch, runs):
 def test_from_the_shell(shop, tmp_path):
     """The stand-in, which has learned the three tasks on other databases, answers something."""
 
-    def run(*given):
-        return subprocess.run(
-            [sys.executable, "-m", "workflow_scripts.agents.ask", *map(str, given)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
+    def run(*arguments):
+        command = [sys.executable, "-m", "workflow_scripts.agents.ask", *map(str, arguments)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
-    done = run(shop, "How many shops are there?", "--model", STANDIN, "--json")
-    assert done.returncode in (0, 1) and done.stderr == ""
-    assert Trace.model_validate_json(done.stdout).database == "my shop"
-    done = run(tmp_path / "nowhere.sqlite", "How many?")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {tmp_path}/nowhere.sqlite: no such file\n"
-    assert run("--help").returncode == 0
+    result = run(
+        shop, "How many?", "--model", STANDIN, "--json", "--evidence", "a", "--constrained"
+    )
+    assert result.returncode in (0, 1) and result.stderr == ""
+    trace = json.loads(result.stdout)
+    assert (trace["database"], trace["evidence"]) == ("my shop", "a")
+    result = run(tmp_path / "nowhere.sqlite", "How many?")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == f"error: {tmp_path}/nowhere.sqlite: no such file\n"
+
+
+class ScriptedClient:
+    """A client that gives the Decomposer SQL that fails, and the Refiner SQL that runs."""
+
+    def __init__(self):
+        self.prompts = []
+
+    def answers(self, conversations):
+        texts = [messages[-1]["content"] for messages in conversations]
+        self.prompts += texts
+        good, bad = fenced("SELECT town FROM shop"), decomposed("SELECT twn FROM shop")
+        return [SimpleNamespace(text=good if "【old SQL】" in text else bad) for text in texts]
+
+
+@pytest.mark.parametrize("decomposer", [True, False])
+def test_an_endpoint_gets_whole_prompts_and_is_asked_how_to_begin(shop, decomposer):
+    remote = Remote(ScriptedClient())
+    with Sandbox(workers=1) as sandbox:
+        (trace,) = run_loop(
+            [read_question(shop, "Which towns?")],
+            Loop(decomposer=decomposer),
+            remote,
+            lambda jobs: [sandbox.execute(*job) for job in jobs],
+        )
+    assert trace.answered and [step.agent for step in trace.steps] == ["Decomposer", "Refiner"]
+    assert len(remote.answers) == 2
+    first, second = remote.client.prompts
+    prompt, _, beginning = first.partition(f"\n{BEGIN_WITH}\n")
+    assert [prompt, second] == [step.prompt for step in trace.steps]
+    assert "==========" in prompt, "with worked examples"
+    assert beginning == ("" if decomposer else "Sub question 1: Which towns?\nSQL\n```sql")
+
+
+ENDPOINT = "{base_url: 'http://127.0.0.1:9/v1', model: mine}"
+
+
+def test_an_endpoint_is_read_from_a_configuration_file(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"models: {{far: {{endpoint: {ENDPOINT}}}, near: {{base: here}}}}")
+    client = load_back_end(None, file, 1).client
+    assert isinstance(client, Client) and client.endpoint.name == "far"
+    assert str(client.folder) == "resources/downloads/answers/far"
+    with pytest.raises(EssenceError, match="cannot be constrained"):
+        load_back_end(None, file, 1, constrained=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: {}", "one endpoint is needed, and 0 are there"),
+        (f"models: {{a: {{endpoint: {ENDPOINT}}}, b: {{endpoint: {ENDPOINT}}}}}", "2 are there"),
+        ("models: {a: {endpoint: {model: mine}}}", r"models\.a\.endpoint: base_url"),
+        ("- a", "no configuration file"),
+        ("a: [", "no configuration file"),
+        (None, "no configuration file"),
+    ],
+)
+def test_a_file_without_one_endpoint(tmp_path, text, message):
+    if text:
+        (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(EssenceError, match=message):
+        load_back_end(None, tmp_path / "mine.yaml", 1)

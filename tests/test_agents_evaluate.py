@@ -6,22 +6,19 @@ import tiny_model
 from test_agents_loop import SHOP, decomposed, fenced, made
 
 from workflow_scripts.agents import evaluate as stage
-from workflow_scripts.agents.evaluate import Remembering
-from workflow_scripts.agents.loop import read_schema
-from workflow_scripts.agents.model import Answer
-from workflow_scripts.agents.setups import ALL, SETUPS
-from workflow_scripts.artifacts.agents import Loop, Trace
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import AgentOutcome, Row
+from workflow_scripts.agents.evaluate import ALL, SETUPS
+from workflow_scripts.agents.loop import Answer, Loop, read_schema
+from workflow_scripts.agents.model import Remembering
+from workflow_scripts.artifacts.parquet import write_rows
+from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import sha256, write_json
+from workflow_scripts.files import read_jsonl, sha256, write_json
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt, task_of, to_source
-from workflow_scripts.records import read_lines
 from workflow_scripts.report import sections
 from workflow_scripts.report.figures.scores import draw_agents
-from workflow_scripts.report.models import OUTCOMES, agent_scores
-from workflow_scripts.tables import read_table, write_csv
+from workflow_scripts.report.models import agent_scores
+from workflow_scripts.tables import OUTCOMES, read_table, write_csv
 
 # Question -> gold SQL. The agents below answer the first at once, the second when it is repaired.
 GOLD = {
@@ -92,24 +89,21 @@ def evaluated(given, monkeypatch):
 
 
 def test_each_setup_changes_what_it_says(evaluated):
-    lines = read_rows(AgentOutcome, evaluated["outcomes"])
-    right = {(line.setup, line.question): line.right for line in lines if line.question in GOLD}
-    repaired = {
-        name: right[name, "Which items?"] for name in sections.SETUPS if name != "broken gold"
-    }
-    assert repaired == dict.fromkeys(repaired, 1.0) | {"without Refiner": 0.0}
-    assert all(right[name, "Which towns?"] for name in repaired)
-    counts = {right[name, "How many sales?"] for name in repaired if name != "gold Decomposer"}
-    assert counts == {0.0} and right["gold Decomposer", "How many sales?"] == 1.0
-    (broken,) = (line for line in lines if line.setup == "broken gold")
-    assert (broken.right, broken.repairs) == (1.0, 1)
-    assert {line.right for line in lines if line.question == "What price?"} == {None}
-    assert not any(line.question == "Unlinked?" for line in lines)
+    outcomes = read_table(evaluated["outcomes"], OUTCOMES)
+    right = outcomes.pivot(index="setup", columns="question", values="right")
+    wrong = ["without Refiner"]
+    asked = right.drop("broken gold")
+    assert (asked["Which items?"] == ~asked.index.isin(wrong)).all()
+    assert (asked["Which towns?"] == 1).all()
+    assert (asked["How many sales?"] == (asked.index == "gold Decomposer")).all()
+    assert right["What price?"].isna().all() and "Unlinked?" not in right
+    broken = outcomes[outcomes.setup == "broken gold"]
+    assert broken.right.tolist() == [1.0] and broken.repairs.tolist() == [1]
 
 
 def test_traces_are_of_all_agents_and_the_same_every_time(evaluated):
-    traces = list(read_lines(Trace, evaluated["traces"]))
-    assert [trace.question for trace in traces] == [*GOLD, "What price?"]
+    traces = list(read_jsonl(evaluated["traces"]))
+    assert [trace["question"] for trace in traces] == [*GOLD, "What price?"]
     before = sha256(evaluated["traces"]), sha256(evaluated["outcomes"])
     stage.evaluate(**evaluated)
     assert (sha256(evaluated["traces"]), sha256(evaluated["outcomes"])) == before
@@ -132,9 +126,11 @@ def test_equal_prompts_are_answered_once():
 def test_questions_are_spread_over_the_rows(given, monkeypatch):
     monkeypatch.setattr(stage, "FineTuned", Agents)
     stage.evaluate(**given | {"questions": 2})
-    lines = read_rows(AgentOutcome, given["outcomes"])
-    together = [line.question for line in lines if line.setup == ALL.name]
-    assert together == ["Which towns?", "How many sales?"]
+    outcomes = read_table(given["outcomes"], OUTCOMES)
+    assert outcomes[outcomes.setup == ALL.name].question.tolist() == [
+        "Which towns?",
+        "How many sales?",
+    ]
 
 
 def test_nothing_to_ask(given):

@@ -1,7 +1,9 @@
 """The page that asks: whom it lets in, what it offers, many askers at once, and in a browser."""
 
-import asyncio
 import contextlib
+import functools
+import http.client
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,31 +11,30 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession, web
 from report_browser import MISSING, Browser
 from test_agents_loop import SHOP, Scripted, decomposed, fenced, made
 
 from workflow_scripts.agents import ask as command
-from workflow_scripts.agents.asking import Asker
-from workflow_scripts.agents.model import Answer
-from workflow_scripts.agents.serve import list_served, listen, make_app
-from workflow_scripts.artifacts.agents import Loop
+from workflow_scripts.agents.ask import answer_question
+from workflow_scripts.agents.loop import Loop
+from workflow_scripts.agents.serve import list_served, listen, serve
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.prompts import parse_prompt
 from workflow_scripts.sql.sandbox import Sandbox
 
 
-class Echo:
+class Echo(Scripted):
     """Answers with SQL that returns the question, and notices when it is asked twice at a time."""
 
     def __init__(self):
+        super().__init__(Decomposer=decomposed("SELECT 'QUESTION'"))
         self.busy = threading.Lock()
 
     def answer(self, prompts, beginnings=()):
         assert self.busy.acquire(blocking=False)
-        with contextlib.closing(contextlib.ExitStack()) as after:
-            after.callback(self.busy.release)
-            return [Answer(decomposed(f"SELECT '{parse_prompt(p).question}'")) for p in prompts]
+        try:
+            return super().answer(prompts, beginnings)
+        finally:
+            self.busy.release()
 
 
 @pytest.fixture
@@ -47,31 +48,33 @@ def folder(tmp_path) -> Path:
 @contextlib.contextmanager
 def served(folder: Path, back_end, loop: Loop | None = None) -> Iterator[str]:
     """The address of a page that is served by another thread of this process."""
-    at = listen(0)
-    running = asyncio.new_event_loop()
-    with ThreadPoolExecutor(1) as thread, Sandbox(workers=1) as sandbox:
-        asker = Asker(back_end, loop or Loop(), sandbox)
-        runner = web.AppRunner(make_app(list_served(folder), asker, thread, at))
-        running.run_until_complete(runner.setup())
-        running.run_until_complete(web.SockSite(runner, at).start())
-        server = threading.Thread(target=running.run_forever)
-        server.start()
-        yield "http://{}:{}".format(*at.getsockname())
-        asyncio.run_coroutine_threadsafe(runner.cleanup(), running).result(20)
-        running.call_soon_threadsafe(running.stop)
-        server.join(20)
+    with Sandbox(workers=1) as sandbox, listen(0) as server:
+        answer = functools.partial(
+            answer_question, loop=loop or Loop(), back_end=back_end, sandbox=sandbox
+        )
+        thread = threading.Thread(target=serve, args=(server, list_served(folder), answer))
+        thread.start()
+        yield "127.0.0.1:{1}".format(*server.server_address)
+        server.shutdown()
+        thread.join(20)
 
 
-def request(page: str, method: str, path: str, **more) -> tuple[int, object, dict]:
-    async def send():
-        async with ClientSession() as client, client.request(method, page + path, **more) as got:
-            is_json = got.content_type == "application/json"
-            return got.status, await (got.json() if is_json else got.text()), dict(got.headers)
-
-    return asyncio.run(send())
+def request(page: str, method: str, path: str, content=None, **headers) -> tuple[int, object, dict]:
+    """Send a request, JSON unless it is given as bytes: (status, JSON or text, headers)."""
+    connection = http.client.HTTPConnection(page, timeout=60)
+    if content is not None and not isinstance(content, bytes):
+        content = json.dumps(content).encode()
+    headers = {"Content-Type": "application/json", **headers}
+    with contextlib.closing(connection):
+        connection.request(method, path, content, headers)
+        response = connection.getresponse()
+        text, kind = response.read().decode(), response.headers.get_content_type()
+        answer = json.loads(text) if kind == "application/json" else text
+        return response.status, answer, dict(response.headers)
 
 
 def test_what_it_offers_and_to_whom(folder):
+    question = {"database": "shop", "question": "hello"}
     with served(folder, Echo()) as page:
         port = page.rpartition(":")[2]
         status, text, headers = request(page, "GET", "/")
@@ -79,51 +82,49 @@ def test_what_it_offers_and_to_whom(folder):
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert request(page, "GET", "/databases")[:2] == (200, ["größe", "shop"])
         for path in ("/secret.txt", "/../page.html", "/shop.sqlite", "/ask"):
-            assert request(page, "GET", path)[0] in (404, 405), path
+            assert request(page, "GET", path)[0] == 404, path
+        assert request(page, "POST", "/databases", question)[0] == 404
+        assert request(page, "PUT", "/ask", question)[0] == 501
         for host in ("evil.example", f"evil.example:{port}", "127.0.0.1:1"):
-            status, found, _ = request(page, "GET", "/databases", headers={"Host": host})
-            assert status == 403 and "this machine only" in found["error"]
-        asked = {"database": "shop", "question": "hello"}
+            status, answer, headers = request(page, "GET", "/databases", Host=host)
+            assert status == 403 and "this machine only" in answer["error"]
+            assert "Content-Security-Policy" in headers
+            assert request(page, "POST", "/ask", question, Host=host)[0] == 403
         for origin in ("http://evil.example", "null", f"https://127.0.0.1:{port}"):
-            given = {"json": asked, "headers": {"Origin": origin}}
-            assert request(page, "POST", "/ask", **given)[0] == 403, origin
-        for origin in (page, f"http://localhost:{port}"):
-            given = {"json": asked, "headers": {"Origin": origin}}
-            assert request(page, "POST", "/ask", **given)[0] == 200
+            assert request(page, "POST", "/ask", question, Origin=origin)[0] == 403, origin
+        for origin in (f"http://{page}", f"http://localhost:{port}"):
+            assert request(page, "POST", "/ask", question, Origin=origin)[0] == 200, origin
 
 
 def test_bad_questions_get_one_message(folder):
     with served(folder, Echo()) as page:
-        for given, status, said in (
-            ({"json": {"database": "../shop", "question": "?"}}, 400, "no database '../shop'"),
-            ({"json": {"database": "shop", "question": " "}}, 400, "the question is empty"),
-            ({"json": {"database": "shop", "question": "x" * 3000}}, 400, "3,000 characters"),
-            ({"json": {"database": ["shop"], "question": "?"}}, 400, "must be texts"),
-            ({"json": [1]}, 400, "no database ''"),
-            ({"json": "x" * 200_000}, 413, "Too Large"),
-            ({"data": "{", "headers": {"Content-Type": "application/json"}}, 400, "not JSON"),
-            ({"data": {"database": "shop", "question": "?"}}, 415, "comes as JSON"),
+        for content, status, message in (
+            ({"database": "../shop", "question": "?"}, 400, "no database '../shop'"),
+            ({"database": "shop", "question": " "}, 400, "the question is empty"),
+            ({"database": "shop", "question": "x" * 3000}, 400, "3,000 characters"),
+            ({"database": ["shop"], "question": "?"}, 400, "must be texts"),
+            ([1], 400, "no database ''"),
+            ("x" * 5_000_000, 413, "Too Large"),
+            (b"{", 400, "not JSON"),
+            (b"\xff", 400, "not JSON"),
+            (b"[" * 90_000, 400, "not JSON"),
         ):
-            got, found, _ = request(page, "POST", "/ask", **given)
-            assert (got, said in found["error"]) == (status, True), found
+            answer = request(page, "POST", "/ask", content)
+            assert (answer[0], message in answer[1]["error"]) == (status, True), answer
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert request(page, "POST", "/ask", b"database=shop", **form)[0] == 415
         (folder / "shop.sqlite").write_text("no longer a database" * 10)
-        status, found, _ = request(page, "POST", "/ask", json={"database": "shop", "question": "?"})
-        assert status == 400 and "not a SQLite database" in found["error"]
+        answer = request(page, "POST", "/ask", {"database": "shop", "question": "?"})
+        assert answer[0] == 400 and "not a SQLite database" in answer[1]["error"]
 
 
 def test_fifty_at_once_neither_mix_nor_hang(folder):
-    async def ask_all(page: str) -> list[dict]:
-        async with ClientSession() as client:
+    def ask(number: int) -> dict:
+        database = ("shop", "größe")[number % 2]
+        return request(page, "POST", "/ask", {"database": database, "question": f"q{number}"})[1]
 
-            async def ask(number: int) -> dict:
-                asked = {"database": ("shop", "größe")[number % 2], "question": f"q{number}"}
-                async with client.post(page + "/ask", json=asked) as got:
-                    return await got.json()
-
-            return await asyncio.wait_for(asyncio.gather(*map(ask, range(50))), 60)
-
-    with served(folder, Echo()) as page:
-        traces = asyncio.run(ask_all(page))
+    with served(folder, Echo()) as page, ThreadPoolExecutor(50) as threads:
+        traces = list(threads.map(ask, range(50), timeout=60))
     assert [trace["executed"]["rows"] for trace in traces] == [[[f"q{n}"]] for n in range(50)]
     assert [trace["database"] for trace in traces] == ["shop", "größe"] * 25
 
@@ -157,7 +158,7 @@ def test_asking_in_a_browser(folder, tmp_path):
     ask += "document.querySelector('button').click()"
     loop = Loop(selector="always")
     with served(folder, back_end, loop) as page, Browser(tmp_path / "profile") as browser:
-        browser.visit(page)
+        browser.visit(f"http://{page}")
         names = "return [...document.querySelectorAll('option')].map(o => o.text).join()"
         assert browser.wait(names) == "größe,shop"
         browser.script(ask, "Which towns?")

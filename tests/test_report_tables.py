@@ -10,7 +10,7 @@ import report_files as made
 
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.tables import AgentOutcome, BoundedPrediction
+from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS
@@ -37,7 +37,7 @@ from workflow_scripts.report.tabulate import (
     tabulate,
 )
 from workflow_scripts.runs import Training
-from workflow_scripts.tables import ANSWERS, SCORES, read_csv, read_table, write_table
+from workflow_scripts.tables import ANSWERS, OUTCOMES, SCORES, read_csv, read_table, write_table
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED = Published.read(ROOT / "resources/published.json")
@@ -322,14 +322,10 @@ def test_predictions_are_those_on_held_out_rows(tables):
 
 def outcomes(path: Path, right: int) -> Path:
     """outcomes.parquet of questions of which so many were answered rightly, by all agents."""
-    lines = [
-        AgentOutcome(
-            "all agents", "test", idx, "shop", "?", "SELECT 1", None, "", None, False, 0, value
-        )
-        for idx, value in enumerate([1.0] * right + [0.0] * (4 - right))
-    ]
+    frame = pd.DataFrame({"idx": range(4), "right": [1.0] * right + [0.0] * (4 - right)})
+    frame = frame.assign(setup="all agents", split="test", selected=False, repairs=0)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_rows(path, AgentOutcome, lines)
+    write_table(path, frame, OUTCOMES)
     return path
 
 

@@ -5,12 +5,11 @@ from test_agents_loop import decomposed
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tools.endpoint_cost import endpoint_cost
-from workflow_scripts.artifacts.agents import AgentStep, Trace
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
+from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.prompts import Prompt, render_prompt, to_source
-from workflow_scripts.records import write_lines
 
 
 @pytest.fixture
@@ -29,14 +28,9 @@ def test_tokens_are_counted_by_task_and_together(words, tmp_path, capsys):
     (tmp_path / "data").mkdir()
     for split in ("test", "unseen"):
         write_rows(tmp_path / "data" / f"{split}.parquet", Row, [row_from({**row, "idx": 1}, 1)])
-    steps = [
-        AgentStep(agent="Decomposer", prompt=text, unread_tokens=0, answer="a b c")
-        for text in (prompt, "one two")
-    ]
-    trace = {"database": "d", "question": "q", "evidence": "", "seen": {}, "columns_in_database": 1}
+    steps = [{"prompt": text, "answer": "a b c"} for text in (prompt, "one two")]
     (tmp_path / "agents").mkdir()
-    traces = [Trace(**trace, steps=steps, sql=None, executed=None)]
-    write_lines(tmp_path / "agents/traces.jsonl", traces)
+    write_jsonl(tmp_path / "agents/traces.jsonl", [{"steps": steps}])
     endpoint_cost(words, tmp_path)
     *_, rows, agents, together = capsys.readouterr().out.splitlines()
     read, written = len(prompt.split()), len(answer.split())

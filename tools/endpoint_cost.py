@@ -13,11 +13,10 @@ from typing import Annotated
 
 from tokenizers import Tokenizer
 
-from workflow_scripts.artifacts.agents import Trace
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import TEST_SPLITS, Row
 from workflow_scripts.endpoint import messages_of
-from workflow_scripts.records import read_lines
+from workflow_scripts.files import read_jsonl
 from workflow_scripts.stage import Option, run_stage
 
 Texts = list[tuple[str, str]]  # a prompt and its answer
@@ -38,8 +37,8 @@ def groups(results: Path) -> Iterator[tuple[str, Texts]]:
         )
     traces = results / "agents" / "traces.jsonl"
     if traces.is_file():
-        steps = [step for trace in read_lines(Trace, traces) for step in trace.steps]
-        yield "the agents end to end", [(step.prompt, step.answer) for step in steps]
+        steps = [step for trace in read_jsonl(traces) for step in trace["steps"]]
+        yield "the agents end to end", [(step["prompt"], step["answer"]) for step in steps]
 
 
 def table(results: Path, tokenizer: Tokenizer) -> str:

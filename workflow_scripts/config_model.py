@@ -304,7 +304,7 @@ class Prediction(Section):
 
     splits: Annotated[list[Literal[SPLITS]], Unique, Filled] = setting("Rows that are answered.")
     batch_size: Rows
-    constrained: bool = setting("Whether answers can name nothing but what their schema has.")
+    constrained: bool = setting("Whether answers keep to names of their schema.")
 
 
 class Execution(Section):

@@ -79,6 +79,14 @@ SCORES = {
     **{"split": TEXT, "task": TEXT, "metric": TEXT},
     **{"value": NUMBER, "low": NUMBER, "high": NUMBER, "n": COUNT},
 }
+# outcomes.parquet: one row per question that the agents were asked, and setup. `selected`: whether
+# the Selector was asked. `right`: 1 for gold's rows, 0 for any others or none, missing where gold
+# itself fails.
+OUTCOMES = {
+    **{"setup": TEXT, "split": TEXT, "idx": COUNT, "db_id": TEXT, "question": TEXT, "gold": TEXT},
+    **{"sql": TEXT, "verdict": TEXT, "error": TEXT, "selected": FLAG, "repairs": COUNT},
+    **{"right": NUMBER},
+}
 
 Columns = dict[str, pa.DataType]
 

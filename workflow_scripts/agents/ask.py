@@ -6,19 +6,29 @@ The exit code is 1 when no SQL that runs was found, 2 when something is wrong wi
 With --serve, a page on this machine asks in its place; DATABASE may then be a folder of databases.
 """
 
+import functools
+import gc
 import sys
 import webbrowser
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from workflow_scripts.agents import show
-from workflow_scripts.agents.asking import Asker, UserQuestion, load_back_end, read_loop
-from workflow_scripts.agents.loop import read_schema
-from workflow_scripts.artifacts.agents import Loop, Trace
+import yaml
+
+from workflow_scripts.agents import serve as page
+from workflow_scripts.agents.loop import BackEnd, Loop, Question, read_question, run_loop
+from workflow_scripts.agents.model import FineTuned, Remote
+from workflow_scripts.agents.trace import Trace, answer_lines, trace_lines
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
+from workflow_scripts.records import parsed
+from workflow_scripts.runs import BestRuns, Training
+from workflow_scripts.settings import Endpoint, Recipe
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Operand, Option, run_stage
+
+ROOT = Path(__file__).resolve().parents[2]
+BEST = Path("results/tables/best_runs.json")
 
 
 def ask(
@@ -29,7 +39,9 @@ def ask(
     endpoint: Annotated[
         Path | None, Option("a configuration file, whose endpoint answers instead of a model")
     ] = None,
-    constrained: Annotated[bool, Option("answers can name only what exists")] = False,
+    constrained: Annotated[
+        bool, Option("answers keep to a form, and to names of the schema that is shown")
+    ] = False,
     trace: Annotated[bool, Option("show each agent's step")] = False,
     json: Annotated[bool, Option("print the whole trace as JSON")] = False,
     seconds: Annotated[float, Option("longest query, in processor time")] = Limits.seconds,
@@ -42,55 +54,138 @@ def ask(
 
     Raises EssenceError when the database, the question or the model cannot be used.
     """
-    limits, loop = Limits(seconds=seconds), read_loop(constrained)
-    if serve:
-        return _serve(database, model, endpoint, loop, threads, limits, port, open)
-    user_question, schema = UserQuestion(question, evidence), read_schema(database)
-    back_end = load_back_end(model, endpoint, threads, loop.constrained)
-    with Sandbox(limits, workers=1) as sandbox:
-        answer = Asker(back_end, loop, sandbox).ask(database, schema, user_question)
-    if json:
-        print(to_json(answer.model_dump(mode="json")), end="")
-    else:
-        print("\n".join([*(show.trace_lines(answer) if trace else ()), *show.answer_lines(answer)]))
-        _warn_about_unread(answer)
-        if not answer.answered and not trace:
-            print("note: --trace shows what was tried", file=sys.stderr)
-    return 0 if answer.answered else 1
-
-
-def _serve(
-    place: Path,
-    model: Path | None,
-    endpoint: Path | None,
-    loop: Loop,
-    threads: int,
-    limits: Limits,
-    port: int,
-    show_it: bool,
-) -> int:
-    from workflow_scripts.agents import serve
-
-    databases, listener = serve.list_served(place), serve.listen(port)
-    with ThreadPoolExecutor(1) as thread, Sandbox(limits, workers=1) as sandbox, listener:
-        loading = thread.submit(load_back_end, model, endpoint, threads, loop.constrained)
-        back_end = loading.result()
-        page = "http://{}:{}".format(*listener.getsockname())
-        print(f"{page} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
-        if show_it:
-            webbrowser.open(page)
-        serve.serve(databases, Asker(back_end, loop, sandbox), thread, listener)
+    loop = Loop.of(_config()["agents"])
+    loop = loop.model_copy(update={"constrained": constrained or loop.constrained})
+    load = functools.partial(load_back_end, model, endpoint, threads, loop.constrained)
+    with Sandbox(Limits(seconds=seconds), workers=1) as sandbox:
+        if not serve:
+            asked = read_question(database, question, evidence)
+            answer = answer_question(asked, loop, load(), sandbox)
+            return _show(answer, trace, json)
+        databases = page.list_served(database)
+        with page.listen(port) as server:  # before the model is loaded, which takes its time
+            back_end = load()
+            address = "http://{}:{}".format(*server.server_address)
+            print(f"{address} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
+            if open:
+                webbrowser.open(address)
+            page.serve(
+                server, databases, lambda asked: answer_question(asked, loop, back_end, sandbox)
+            )
     return 0
 
 
-def _warn_about_unread(answer: Trace) -> None:
-    unread = max(step.unread_tokens for step in answer.steps)
-    if unread:
+def answer_question(question: Question, loop: Loop, back_end: BackEnd, sandbox: Sandbox) -> Trace:
+    """Have the agents answer one question."""
+    (trace,) = run_loop(
+        [question], loop, back_end, lambda jobs: [sandbox.execute(*job) for job in jobs]
+    )
+    return trace
+
+
+def _show(answer: Trace, trace: bool, json: bool) -> int:
+    """Print an answer and return the exit code."""
+    if json:
+        print(to_json(answer.as_json()), end="")
+        return 0 if answer.answered else 1
+    print("\n".join([*(trace_lines(answer) if trace else ()), *answer_lines(answer)]))
+    if unread := max(step.unread_tokens for step in answer.steps):
         print(
             f"note: the schema is longer than this model reads ({unread:,} tokens were cut off), "
             "so the answer may miss tables",
             file=sys.stderr,
         )
+    if not answer.answered and not trace:
+        print("note: --trace shows what was tried", file=sys.stderr)
+    return 0 if answer.answered else 1
+
+
+@functools.cache
+def _config() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+
+
+def load_back_end(
+    folder: Path | None, endpoint: Path | None, threads: int, constrained: bool = False
+) -> BackEnd:
+    """Load the model in a folder, or the endpoint of a configuration file (never constrained).
+
+    Raises EssenceError when there is none or it cannot be used.
+    """
+    if endpoint is None:
+        return _load_model(folder, threads, constrained)
+    if constrained:
+        raise EssenceError(
+            f"{endpoint}: an endpoint cannot be constrained. Leave --constrained out."
+        )
+    from workflow_scripts.endpoint import Client
+
+    chosen = _read_endpoint(endpoint)
+    return Remote(Client(chosen, Path(chosen.folder)))
+
+
+def _load_model(folder: Path | None, threads: int, constrained: bool) -> FineTuned:
+    # Imports make millions of objects that stay: to look for garbage among them takes a quarter of
+    # the time to the first answer.
+    gc.disable()
+    try:
+        path, recipe = find_model(folder)
+        import torch
+
+        torch.set_num_threads(threads)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return FineTuned(path, recipe, device, constrained=constrained)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def find_model(folder: Path | None) -> tuple[Path, Recipe]:
+    """Find the folder of the model and the recipe of its prompts.
+
+    Without a folder, the best run of the last pipeline under the recipe that config.yaml names for
+    the agents. A run's recipe stands in its training.json; any other model has that recipe too.
+    Raises EssenceError when there is no model.
+    """
+    from workflow_scripts.model.load import check_base  # with transformers: a second
+
+    name = _config()["agents"]["recipe"]
+    if folder is None:
+        if not BEST.is_file():
+            raise EssenceError(
+                f"no model to ask: there is no {BEST}. Run `make` here first, or give the folder "
+                "of a model with --model."
+            )
+        best = BestRuns.read(BEST).recipes.get(name)
+        if best is None:
+            raise EssenceError(
+                f"{BEST} has no run of the recipe {name}, which config.yaml names for the agents. "
+                "Give the folder of a model with --model."
+            )
+        folder = Path(f"results/runs/{best.recipe}/{best.run}/seed{best.seed}/model")
+    elif (folder / "model" / "config.json").is_file():
+        folder = folder / "model"
+    check_base(folder)
+    training = folder.parent / "training.json"
+    if training.is_file():
+        return folder, Training.read(training).settings.recipe
+    settings = _config()["recipes"][name]
+    known = {key: settings[key] for key in Recipe.model_fields if key in settings}
+    return folder, parsed(Recipe, {"name": name, **known}, f"config.yaml: recipes.{name}")
+
+
+def _read_endpoint(file: Path) -> Endpoint:
+    try:
+        models = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("models") or {}
+    except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
+        raise EssenceError(f"{file}: no configuration file ({error})") from error
+    names = [name for name, model in models.items() if model and "endpoint" in model]
+    if len(names) != 1:
+        raise EssenceError(
+            f"{file}: under `models:` one endpoint is needed, and {len(names)} are there"
+        )
+    where = f"{file}: models.{names[0]}.endpoint"
+    return parsed(Endpoint, {"name": names[0], **models[names[0]]["endpoint"]}, where)
 
 
 if __name__ == "__main__":

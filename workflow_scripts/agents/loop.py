@@ -9,32 +9,83 @@ Nothing that a model answers is an error here: an answer of the Selector that ca
 the schema whole, and one without SQL ends the question's way.
 """
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal, Protocol, Self
 
-from workflow_scripts.agents.model import Answer, BackEnd
-from workflow_scripts.agents.reading import Reading, read_answer
-from workflow_scripts.artifacts.agents import AgentStep, Executed, Loop, Trace
+from pydantic import NonNegativeInt, PositiveInt
+
+from workflow_scripts.agents.trace import Step, Trace
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.answers import is_large, prune
+from workflow_scripts.formats.answers import (
+    AnswerError,
+    extract_sql,
+    is_large,
+    parse_decomposer,
+    parse_selector,
+    plain_sql,
+    prune,
+)
 from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Schema
+from workflow_scripts.records import Record
 from workflow_scripts.sql.describe import describe_database
-from workflow_scripts.sql.execute import json_rows
 from workflow_scripts.sql.sandbox import Result
 
-Execute = Callable[[list[tuple[Path, str]]], Sequence[Result]]
-
+LONGEST = 2000  # characters of a question, and of its evidence
 EXAMPLE_SECONDS = 10.0  # of processor time, to look for value examples; then columns have none
-SHOWN_ROWS = 1000  # of a result, in a trace
 FIRST_ROWS = 5  # among which a NULL makes the Refiner begin, where `repair_on` is nothing
 # In the original's words, which its Refiner was shown for SQL that ran.
 NO_ROWS = "no data selected"
 NULLS = "exist None value, you can add `NOT NULL` in SQL"
 # Where SQLite itself did not raise: the class of nearly every error in the rows.
 USUAL_EXCEPTION = "<class 'sqlite3.OperationalError'>"
+
+
+class Loop(Record):
+    """How the agents work together; the defaults are MAC-SQL's.
+
+    `selector`: whether the schema is pruned, `large` meaning that its tables have more than
+    `mean_columns` columns on average or more than `all_columns` together. `decomposer` false: the
+    answer is made to begin as if the question were its only sub-question. `repairs`: at most so
+    many. `repair_on`: what makes the Refiner begin, SQL that fails (as MAC-SQL does on Spider), or
+    also SQL that returns no row or a NULL in its first rows (as on BIRD). `constrained`: answers
+    keep to the forms of formats/answer_forms.py.
+    """
+
+    selector: Literal["never", "large", "always"] = "large"
+    mean_columns: PositiveInt = 6
+    all_columns: PositiveInt = 30
+    decomposer: bool = True
+    repairs: NonNegativeInt = 3
+    repair_on: Literal["error", "nothing"] = "error"
+    constrained: bool = False
+
+    @classmethod
+    def of(cls, agents: Mapping[str, Any]) -> Self:
+        """Take them from the configuration's key `agents`, which has other keys too."""
+        return cls(**{key: agents[key] for key in cls.model_fields if key in agents})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`unread_tokens`: how many tokens of the prompt the model did not read, for its length."""
+
+    text: str
+    unread_tokens: int = 0
+
+
+class BackEnd(Protocol):
+    """A model in the agents' place (see model.py)."""
+
+    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
+        """Return one answer per prompt; `beginnings`: the text that each must start with."""
+
+
+Execute = Callable[[list[tuple[Path, str]]], Sequence[Result]]
 
 
 @dataclass(frozen=True)
@@ -51,6 +102,25 @@ class Question:
     sql: str | None = None
 
 
+def read_question(database: Path, question: str, evidence: str = "") -> Question:
+    """Check a user's question and read the schema of its database.
+
+    Raises EssenceError for a text that is empty, too long or no UTF-8, and as `read_schema` does.
+    """
+    if not question.strip():
+        raise EssenceError('the question is empty. Ask one: ask DATABASE "How many ...?"')
+    for name, text in {"question": question, "evidence": evidence}.items():
+        if len(text) > LONGEST:
+            raise EssenceError(
+                f"the {name} has {len(text):,} characters; at most {LONGEST:,} are read"
+            )
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:
+            raise EssenceError(f"the {name} is not UTF-8 text") from None
+    return Question(database, read_schema(database), question, evidence)
+
+
 def read_schema(database: Path) -> Schema:
     """Read the schema of a SQLite file as prompts show it, without names that they cannot carry.
 
@@ -64,20 +134,18 @@ def read_schema(database: Path) -> Schema:
 
 @dataclass
 class _Case:
-    """A question in progress: the steps so far and the pruned schema."""
+    """A question in progress: the schema that is shown, and the steps so far."""
 
     question: Question
     schema: Schema
-    steps: list[AgentStep] = field(default_factory=list)
-    given_result: Executed | None = None  # of the question's own SQL
+    steps: list[Step] = field(default_factory=list)
+    first_result: Result | None = None  # of the question's own SQL
 
     @property
-    def last(self) -> tuple[str, Executed] | None:
-        """The current statement and its result."""
-        if self.steps and self.steps[-1].agent != "Selector":
-            step = self.steps[-1]
-            return (step.sql, step.executed) if step.sql else None
-        return (self.question.sql, self.given_result) if self.given_result else None
+    def statements(self) -> list[tuple[str, Result]]:
+        """List what was executed so far, with its results."""
+        own = [(self.question.sql, self.first_result)] if self.first_result else []
+        return own + [(step.sql, step.executed) for step in self.steps if step.executed]
 
     def prompt(self, agent: str, **sections: str | None) -> str:
         fields = {
@@ -89,11 +157,30 @@ class _Case:
         }
         return render_prompt(Prompt(agent, **(fields | sections)))
 
+    def error(self, loop: Loop) -> tuple[str, str] | None:
+        """Return the error and its class for the Refiner, or None if nothing is to be repaired.
+
+        Where the last answer had no SQL, nothing is. A repair that changed nothing is not asked for
+        again either: the same prompt has the same answer.
+        """
+        *before, (sql, result) = self.statements or [(None, None)]
+        last = self.steps[-1] if self.steps else None
+        repaired = last is not None and last.agent == "Refiner"
+        if sql is None or (last and last.agent != "Selector" and not last.sql):
+            return None
+        if repaired and sql in [earlier for earlier, _ in before]:
+            return None
+        if not result.ok:
+            return result.error or result.status, result.exception or USUAL_EXCEPTION
+        if loop.repair_on == "nothing" and not result.rows:
+            return NO_ROWS, ""
+        if loop.repair_on == "nothing" and any(None in row for row in result.rows[:FIRST_ROWS]):
+            return NULLS, ""
+        return None
+
     def trace(self) -> Trace:
-        ran = [(self.question.sql, self.given_result)] if self.given_result else []
-        ran += [(step.sql, step.executed) for step in self.steps if step.executed]
-        good = [pair for pair in ran if pair[1].status == "ok"]
-        sql, executed = (good or ran or [(None, None)])[-1]
+        ran = [pair for pair in self.statements if pair[1].ok]
+        sql, result = (ran or self.statements or [(None, None)])[-1]
         return Trace(
             database=self.question.database.stem,
             question=self.question.text,
@@ -102,7 +189,7 @@ class _Case:
             columns_in_database=self.question.schema.width,
             steps=self.steps,
             sql=sql,
-            executed=executed,
+            executed=result,
         )
 
 
@@ -116,29 +203,14 @@ def run_loop(
     """
     cases = [_Case(question, question.schema) for question in questions]
     _select([case for case in cases if _needs_selector(case.question.schema, loop)], back_end)
-    for case, result in zip(
-        given := [case for case in cases if case.question.sql],
-        execute([(case.question.database, case.question.sql) for case in given]),
-        strict=True,
-    ):
-        case.given_result = executed(result)
+    given = [case for case in cases if case.question.sql]
+    results = execute([(case.question.database, case.question.sql) for case in given])
+    for case, result in zip(given, results, strict=True):
+        case.first_result = result
     _decompose([case for case in cases if not case.question.sql], loop, back_end, execute)
     for _ in range(loop.repairs):
-        _refine([case for case in cases if _find_error(case, loop)], loop, back_end, execute)
+        _refine([case for case in cases if case.error(loop)], loop, back_end, execute)
     return [case.trace() for case in cases]
-
-
-def executed(result: Result) -> Executed:
-    rows = result.rows or []
-    return Executed(
-        status=result.status,
-        error=result.error,
-        exception=result.exception,
-        columns=result.columns or [],
-        rows=json_rows(rows[:SHOWN_ROWS]),
-        row_count=len(rows),
-        seconds=result.seconds,
-    )
 
 
 def _needs_selector(schema: Schema, loop: Loop) -> bool:
@@ -153,9 +225,8 @@ def _select(cases: list[_Case], back_end: BackEnd) -> None:
     for case, step in zip(cases, _ask("Selector", prompts, back_end), strict=True):
         case.steps.append(step)
         if step.selection:
-            case.schema = Schema(
-                prune(case.schema.tables, step.selection), case.schema.foreign_keys
-            )
+            tables = prune(case.schema.tables, step.selection)
+            case.schema = Schema(tables, case.schema.foreign_keys)  # all stay, as in the rows
 
 
 def _decompose(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
@@ -171,59 +242,51 @@ def _decompose(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execu
 def _refine(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
     prompts = []
     for case in cases:
-        error, exception = _find_error(case, loop)
+        error, exception = case.error(loop)
         failure = {"error": _indent_marks(error), "exception_class": exception}
-        prompts.append(case.prompt("Refiner", old_sql=_indent_marks(case.last[0]), **failure))
+        sql = _indent_marks(case.statements[-1][0])
+        prompts.append(case.prompt("Refiner", old_sql=sql, **failure))
     _add_executed(cases, _ask("Refiner", prompts, back_end), execute)
-
-
-def _find_error(case: _Case, loop: Loop) -> tuple[str, str] | None:
-    """Return the error and its class for the Refiner, or None if nothing is to be repaired.
-
-    A repair that changed nothing is not asked for again: the same prompt has the same answer.
-    """
-    if case.last is None:
-        return None
-    sql, result = case.last
-    before = [step.sql for step in case.steps[:-1]] + [case.question.sql]
-    if case.steps and case.steps[-1].agent == "Refiner" and sql in before:
-        return None
-    if result.status != "ok":
-        return result.error or result.status, result.exception or USUAL_EXCEPTION
-    if loop.repair_on == "nothing":
-        if not result.row_count:
-            return NO_ROWS, ""
-        if any(cell is None for row in result.rows[:FIRST_ROWS] for cell in row):
-            return NULLS, ""
-    return None
 
 
 def _ask(
     agent: str, prompts: list[str], back_end: BackEnd, beginnings: Sequence[str] = ()
-) -> list[AgentStep]:
+) -> list[Step]:
     if not prompts:
         return []
     started = time.perf_counter()
     answers = back_end.answer(prompts, beginnings)
     seconds = time.perf_counter() - started
+    read = _read_selection if agent == "Selector" else _read_query
     return [
-        _step(agent, prompt, answer, read_answer(agent, answer.text), seconds)
+        Step(agent, prompt, answer.unread_tokens, answer.text, seconds=seconds, **read(answer.text))
         for prompt, answer in zip(prompts, answers, strict=True)
     ]
 
 
-def _step(agent: str, prompt: str, answer: Answer, reading: Reading, seconds: float) -> AgentStep:
-    return AgentStep(
-        agent=agent,
-        prompt=prompt,
-        unread_tokens=answer.unread_tokens,
-        answer=answer.text,
-        seconds=seconds,
-        **vars(reading),
-    )
+def _read_selection(text: str) -> dict[str, Any]:
+    """Read a Selector's answer into fields of its step."""
+    try:
+        selection = parse_selector(text)
+        # JSON can spell half a character, which no name has.
+        json.dumps(selection, ensure_ascii=False).encode()
+    except (AnswerError, RecursionError, UnicodeEncodeError) as error:
+        return {"problem": f"{error}; the whole schema is used"}
+    return {"selection": selection}
 
 
-def _add_executed(cases: list[_Case], steps: list[AgentStep], execute: Execute) -> None:
+def _read_query(text: str) -> dict[str, Any]:
+    """Read another agent's last SQL, in a closed fence or as the whole answer."""
+    try:
+        pairs = parse_decomposer(text)
+    except AnswerError:
+        pairs = []
+    sql = extract_sql(text) or plain_sql(text)
+    problem = None if sql else "the answer holds no SQL that is closed by a fence"
+    return {"problem": problem, "sub_questions": pairs, "sql": sql or None}
+
+
+def _add_executed(cases: list[_Case], steps: list[Step], execute: Execute) -> None:
     jobs = [
         (case.question.database, step.sql)
         for case, step in zip(cases, steps, strict=True)
@@ -231,8 +294,8 @@ def _add_executed(cases: list[_Case], steps: list[AgentStep], execute: Execute) 
     ]
     results = iter(execute(jobs))
     for case, step in zip(cases, steps, strict=True):
-        update = {"executed": executed(next(results))} if step.sql else {}
-        case.steps.append(step.model_copy(update=update))
+        step.executed = next(results) if step.sql else None
+        case.steps.append(step)
 
 
 def _join_lines(text: str) -> str:

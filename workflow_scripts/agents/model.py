@@ -1,32 +1,20 @@
-"""The models behind the agents: prompts in, answers out.
+"""The models in the agents' place: prompts in, answers out.
 
-The loop asks for a batch of prompts at a time. Here a model that was fine-tuned for the three
-tasks answers them, in remote.py one behind an endpoint; anything with such an `answer` can replace
-them.
+One that was fine-tuned for the three tasks, or one behind an endpoint; anything with such an
+`answer` can replace them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
+from workflow_scripts.agents.loop import Answer
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import parse_prompt, to_source
 from workflow_scripts.settings import Recipe
 from workflow_scripts.text.preprocessing import model_input
 
-
-@dataclass(frozen=True)
-class Answer:
-    """`unread_tokens`: how many tokens of the prompt the model did not read, for its length."""
-
-    text: str
-    unread_tokens: int = 0
-
-
-class BackEnd(Protocol):
-    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
-        """Return one answer per prompt; `beginnings`: the text that each must start with."""
+BEGIN_WITH = "Begin your answer with exactly these lines, and go on from there:"
 
 
 class FineTuned:
@@ -69,6 +57,10 @@ class FineTuned:
         starts = [
             self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in beginnings
         ]
+        constraints = []
+        if self.constraints:
+            parsed = [parse_prompt(source) for source in sources]
+            constraints = [self.constraints.of(each.task, each.schema) for each in parsed]
         answers = generate(
             self.model,
             self.model_input.sources(sources),
@@ -76,9 +68,7 @@ class FineTuned:
             self.recipe.generate_tokens,
             self.batch_size,
             beginnings=starts,
-            constraints=[self.constraints.of(*_task_and_schema(prompt)) for prompt in prompts]
-            if self.constraints
-            else (),
+            constraints=constraints,
         )
         return [
             Answer(decode(self.tokenizer, ids), unread)
@@ -86,7 +76,37 @@ class FineTuned:
         ]
 
 
-def _task_and_schema(prompt: str) -> tuple[str, str]:
-    """Read the task of a prompt and the schema that it shows."""
-    read = parse_prompt(to_source(prompt))
-    return read.task, read.schema
+class Remembering:
+    """A model that is asked everything once: setups share most of their prompts."""
+
+    def __init__(self, model: FineTuned):
+        self.model = model
+        self.answers: dict[tuple[str, str], Answer] = {}
+
+    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
+        pairs = list(zip(prompts, beginnings or [""] * len(prompts), strict=True))
+        if new := [pair for pair in dict.fromkeys(pairs) if pair not in self.answers]:
+            texts, starts = zip(*new, strict=True)
+            answers = self.model.answer(texts, starts if any(starts) else ())
+            self.answers |= zip(new, answers, strict=True)
+        return [self.answers[pair] for pair in pairs]
+
+
+class Remote:
+    """A model behind an endpoint, with whole prompts as in MAC-SQL.
+
+    It is asked to begin its answer in a certain way, since the API cannot make it do so.
+    """
+
+    def __init__(self, client: Any):
+        self.client = client  # endpoint.Client
+        self.answers: list[Any] = []  # all that it gave so far
+
+    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
+        texts = [
+            f"{prompt}\n{BEGIN_WITH}\n{start.strip()}" if start else prompt
+            for prompt, start in zip(prompts, beginnings or [""] * len(prompts), strict=True)
+        ]
+        answers = self.client.answers([[{"role": "user", "content": text}] for text in texts])
+        self.answers += answers
+        return [Answer(each.text) for each in answers]

@@ -5,26 +5,30 @@ come from here, so that no other site in the same browser gets in. It offers the
 was given and no others. One thread owns the model: questions wait for their turn.
 """
 
-import asyncio
+import contextlib
 import errno
 import json
-import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import ThreadingTCPServer
 from typing import Any
 
-from aiohttp import web
-
-from workflow_scripts.agents.asking import Asker, UserQuestion
-from workflow_scripts.agents.loop import read_schema
+from workflow_scripts.agents.loop import Question, read_question, read_schema
+from workflow_scripts.agents.trace import Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.databases import list_databases
 
 LOOPBACK = "127.0.0.1"
 LONGEST_REQUEST = 100_000  # bytes
-MOST_WAITING = 200  # questions; later ones are refused
-FILES = {"/": "page.html", "/page.js": "page.js", "/page.css": "page.css"}
+DISCARDED = 10_000_000  # bytes of a longer request that are read, so that its sender gets an answer
+FOLDER = Path(__file__).parent / "page"
+FILES = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+}
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -48,10 +52,10 @@ def list_served(place: Path) -> dict[str, Path]:
     return databases
 
 
-def listen(port: int) -> socket.socket:
-    """Open a socket on loopback (port 0: any free one). Raises EssenceError when it is in use."""
+def listen(port: int) -> "PageServer":
+    """Listen on loopback (port 0: any free one). Raises EssenceError when that is not possible."""
     try:
-        return socket.create_server((LOOPBACK, port))
+        return PageServer((LOOPBACK, port), PageHandler)
     except (OSError, OverflowError) as error:
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             raise EssenceError(
@@ -61,100 +65,103 @@ def listen(port: int) -> socket.socket:
 
 
 def serve(
-    databases: dict[str, Path], asker: Asker, thread: ThreadPoolExecutor, at: socket.socket
+    server: "PageServer", databases: dict[str, Path], answer: Callable[[Question], Trace]
 ) -> None:
-    """Serve until interrupted. `thread` has one worker, in which the asker's model was loaded."""
-    web.run_app(make_app(databases, asker, thread, at), sock=at, print=None, access_log=None)
+    """Serve until interrupted. `answer` is called by one thread, for one question at a time."""
+    server.databases, server.answer = databases, answer
+    with ThreadPoolExecutor(1) as server.queue, contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever()
 
 
-def make_app(
-    databases: dict[str, Path], asker: Asker, thread: ThreadPoolExecutor, at: socket.socket
-) -> web.Application:
-    port = at.getsockname()[1]
-    app = web.Application(middlewares=[_reject_other_sites(port)], client_max_size=LONGEST_REQUEST)
-    for path, name in FILES.items():
-        app.router.add_get(path, _send_file(Path(__file__).parent / "page" / name))
-    app.router.add_get("/databases", _send_names(databases))
-    app.router.add_post("/ask", _QuestionQueue(databases, asker, thread).answer)
-    return app
+class PageServer(ThreadingTCPServer):
+    allow_reuse_address = daemon_threads = True
+    request_queue_size = 100
+    databases: dict[str, Path]
+    answer: Callable[[Question], Trace]
+    queue: ThreadPoolExecutor
 
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+class PageHandler(BaseHTTPRequestHandler):
+    """One request: the page's files, the names of the databases, or a question."""
 
+    server: PageServer
+    timeout = 30  # seconds of silence while a request comes in
 
-def _reject_other_sites(port: int) -> Callable:
-    hosts = {f"{name}:{port}" for name in (LOOPBACK, "localhost")}
+    def do_GET(self) -> None:
+        if not self._comes_from_here():
+            return
+        if self.path == "/databases":
+            self._send_json(200, sorted(self.server.databases))
+        elif self.path in FILES:
+            name, kind = FILES[self.path]
+            self._send(200, (FOLDER / name).read_bytes(), kind)
+        else:
+            self.send_error(404)
 
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        origin = request.headers.get("Origin")
-        if request.headers.get("Host") not in hosts:
-            return _refuse(403, "this page answers on this machine only")
-        if origin is not None and origin.removeprefix("http://") not in hosts:
-            return _refuse(403, "a page from another site may not ask here")
-        try:
-            response = await handler(request)
-        except web.HTTPException as error:
-            response = _refuse(error.status, error.reason)
-        response.headers.update(HEADERS)
-        return response
+    def do_POST(self) -> None:
+        content = self._read_content()
+        if not self._comes_from_here():
+            return
+        if self.path != "/ask":
+            self.send_error(404)
+        elif self.headers.get_content_type() != "application/json":
+            self.send_error(415, "a question comes as JSON")
+        elif content is None:
+            self.send_error(413)
+        else:
+            try:
+                asked = self.server.queue.submit(self._answer, content)
+                self._send_json(200, asked.result().as_json())
+            except EssenceError as error:
+                self.send_error(400, str(error))
 
-    return check
+    def _comes_from_here(self) -> bool:
+        port = self.server.server_address[1]
+        hosts = {f"{name}:{port}" for name in (LOOPBACK, "localhost")}
+        origin = self.headers.get("Origin")
+        if self.headers.get("Host") not in hosts:
+            self.send_error(403, "this page answers on this machine only")
+        elif origin is not None and origin.removeprefix("http://") not in hosts:
+            self.send_error(403, "a page from another site may not ask here")
+        else:
+            return True
+        return False
 
+    def _read_content(self) -> bytes | None:
+        """Read what was sent; None for more than a question has."""
+        length = self.headers.get("Content-Length", "")
+        length = int(length) if length.isdecimal() else 0
+        content = self.rfile.read(min(length, DISCARDED))
+        return content if length <= LONGEST_REQUEST else None
 
-def _refuse(status: int, why: str) -> web.Response:
-    return web.json_response({"error": why}, status=status, headers=HEADERS)
-
-
-def _send_file(path: Path) -> Handler:
-    async def send(_: web.Request) -> web.StreamResponse:
-        return web.FileResponse(path)
-
-    return send
-
-
-def _send_names(databases: dict[str, Path]) -> Handler:
-    async def send(_: web.Request) -> web.StreamResponse:
-        return web.json_response(sorted(databases))
-
-    return send
-
-
-class _QuestionQueue:
-    """A queue of questions, answered one at a time in their order."""
-
-    def __init__(self, databases: dict[str, Path], asker: Asker, thread: ThreadPoolExecutor):
-        self.databases, self.asker, self.thread = databases, asker, thread
-        self.waiting = 0
-
-    async def answer(self, request: web.Request) -> web.StreamResponse:
-        if request.content_type != "application/json":
-            return _refuse(415, "a question comes as JSON")
-        if self.waiting >= MOST_WAITING:
-            return _refuse(503, "too many questions are waiting; ask again in a minute")
-        self.waiting += 1
-        try:
-            asked = await request.json()
-            work = asyncio.get_running_loop().run_in_executor(self.thread, self._ask, asked)
-            return web.json_response(await work)
-        except json.JSONDecodeError:
-            return _refuse(400, "the question is not JSON")
-        except EssenceError as error:
-            return _refuse(400, str(error))
-        finally:
-            self.waiting -= 1
-
-    def _ask(self, asked: Any) -> dict[str, Any]:
+    def _answer(self, content: bytes) -> Trace:
         """Answer one question, in the thread that owns the model."""
+        try:
+            asked = json.loads(content)
+        except (ValueError, RecursionError):
+            raise EssenceError("the question is not JSON") from None
         texts = asked if isinstance(asked, dict) else {}
-        database, question, evidence = (
-            texts.get(key, "") for key in ("database", "question", "evidence")
-        )
-        if not all(isinstance(text, str) for text in (database, question, evidence)):
+        database, *question = (texts.get(key, "") for key in ("database", "question", "evidence"))
+        if not all(isinstance(text, str) for text in (database, *question)):
             raise EssenceError("database, question and evidence must be texts")
-        if database not in self.databases:
+        if database not in self.server.databases:
             raise EssenceError(f"there is no database {database!r:.60} here")
-        asked = UserQuestion(question, evidence)
-        file = self.databases[database]
-        trace = self.asker.ask(file, read_schema(file), asked)
-        return {**trace.model_dump(mode="json"), "answered": trace.answered}
+        return self.server.answer(read_question(self.server.databases[database], *question))
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what the page can show, also where the library refuses a request."""
+        self._send_json(code, {"error": message or self.responses[code][0]})
+
+    def _send_json(self, code: int, value: Any) -> None:
+        self._send(code, json.dumps(value).encode(), "application/json")
+
+    def _send(self, code: int, content: bytes, kind: str) -> None:
+        self.send_response(code)
+        for name, value in {**HEADERS, "Content-Type": kind}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Print nothing: questions are their user's own."""

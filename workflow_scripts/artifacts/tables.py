@@ -89,24 +89,3 @@ class BoundedPrediction(Prediction):
 
     input: int
     reachable: bool
-
-
-@dataclass(slots=True)
-class AgentOutcome:
-    """outcomes.parquet: what became of one question under one setup of the agents.
-
-    `right`: 1 for gold's rows, 0 for any others or none, None where gold itself fails.
-    """
-
-    setup: str
-    split: str
-    idx: int
-    db_id: str
-    question: str
-    gold: str
-    sql: str | None
-    verdict: str
-    error: str | None
-    selected: bool  # whether the Selector was asked
-    repairs: int  # how often the Refiner was
-    right: float | None

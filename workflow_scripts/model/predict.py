@@ -87,9 +87,7 @@ def predict(
         *TEST_SPLITS,
     ),
     batch_size: Annotated[int, Setting("rows answered at a time")] = 32,
-    constrained: Annotated[
-        bool, Setting("whether answers can name nothing but what their schema has")
-    ] = False,
+    constrained: Annotated[bool, Setting("whether answers keep to names of their schema")] = False,
     threads: Annotated[int, Setting("CPU threads of torch")] = 1,
     summary: Annotated[Path | None, Output("answering.json: what answering took")] = None,
 ) -> None:

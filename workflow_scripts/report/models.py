@@ -17,17 +17,12 @@ from workflow_scripts.runs import STOP, Answering, Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import (
     ANSWERS,
-    COUNT,
-    FLAG,
-    NUMBER,
+    OUTCOMES,
     SCORES,
-    TEXT,
     read_table,
     write_csv,
 )
 
-OUTCOMES = {"setup": TEXT, "split": TEXT, "idx": COUNT, "verdict": TEXT, "selected": FLAG,
-            "repairs": COUNT, "right": NUMBER}  # fmt: skip
 ALL_AGENTS = "all agents"
 SPLITS = {"test": "test rows", "unseen": "unseen databases", "other": "other file"}
 MEASURED = {  # feature -> (task, metric)

@@ -8,11 +8,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from workflow_scripts.artifacts.agents import Trace
 from workflow_scripts.artifacts.published import Published
-from workflow_scripts.files import read_json
+from workflow_scripts.files import read_json, read_jsonl
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.records import read_lines
 from workflow_scripts.report import html
 from workflow_scripts.report.claims.evidence import COLUMNS
 from workflow_scripts.report.claims.verdict import ARTEFACT, NOT_REPRODUCED, REPRODUCED
@@ -238,7 +236,7 @@ def agents(sources: Sources) -> Markup:
 
     outcomes = pd.read_parquet(sources.outcomes)
     together = outcomes[outcomes.setup == ALL_AGENTS].to_dict("records")
-    questions = list(zip(together, read_lines(Trace, sources.traces), strict=True))
+    questions = list(zip(together, read_jsonl(sources.traces), strict=True))
     run = sources.best()[sources.agents_recipe]
     return html.render(
         "agents.html",

@@ -76,15 +76,16 @@ function step(made, trace) {
 }
 
 function show(trace) {
-  part("refusal").textContent = trace.answered
+  const answered = trace.executed !== null && trace.executed.status === "ok";
+  part("refusal").textContent = answered
     ? ""
     : trace.sql === null
       ? "No answer: the model wrote no SQL."
       : `No answer: the SQL fails (${trace.executed.error}).`;
-  part("sql").textContent = trace.answered ? trace.sql : "";
+  part("sql").textContent = answered ? trace.sql : "";
   part("count").textContent = "";
   part("rows").replaceChildren();
-  if (trace.answered) showRows(trace.executed);
+  if (answered) showRows(trace.executed);
   part("steps").replaceChildren(...trace.steps.map((made) => step(made, trace)));
   part("answer").hidden = false;
 }
