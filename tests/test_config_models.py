@@ -54,7 +54,10 @@ def test_a_base_is_a_recipe_of_one_run(config):
         ({"endpoint": {"model": "mine"}}, "models.m.endpoint: missing base_url"),
         ({"endpoint": SERVER | {"base_url": "localhost:8000/v1"}}, "with http:// or https://"),
         ({"endpoint": SERVER | {"budget": 5}}, "models.m.endpoint.prices is not. Set the prices"),
-        ({"endpoint": SERVER | {"at_once": 0}}, "models.m.endpoint.at_once is 0: at least 1"),
+        (
+            {"endpoint": SERVER | {"at_once": 0}},
+            "models.m.endpoint.at_once is 0: it should be greater",
+        ),
         ({"endpoint": SERVER | {"prices": {"input": 1}}}, "prices: missing output"),
         ({"base": BASE["base"]}, "models.m: missing run"),
         ({**BASE, "run": "nobody"}, "models.m.run is 'nobody', which is no run of repaired"),

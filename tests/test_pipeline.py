@@ -193,7 +193,7 @@ def test_make_full_trains_five_seeds_and_the_ablation_of_one(tmp_path):
     default, full = (
         Project(folder, "--configfile", f"configs/{name}.yaml").stale() for name in ("one", "full")
     )
-    changes = 2 * 4 + 3  # repairs added and taken back, and controls
+    changes = 2 * 3 + 4  # repairs added and taken back, and controls
     assert full["train"] == 5 * default["train"] + changes
     assert "tabulate_ablation" in full and "tabulate_ablation" not in default
 
@@ -241,11 +241,11 @@ def test_the_same_config_gives_the_same_tables(smoke, project):
 
 def test_the_ablation_adds_and_takes_back_each_repair(project):
     project.snakemake("--cores", "2", "ablation")
-    results, repairs = project.folder / "results", ("prompt", "tokenizer", "padding", "generation")
+    results, repairs = project.folder / "results", ("prompt", "tokenizer", "padding")
     with open(results / "tables/ablation.csv") as file:
         rows = list(csv.DictReader(file))
     wanted = {f"as_written+{name}" for name in repairs} | {f"repaired-{name}" for name in repairs}
-    controls = ("input_of_another_row", "own_sections_uncut", "untrained_base")
+    controls = ("input_of_another_row", "answers_cut", "own_sections_uncut", "untrained_base")
     wanted |= {f"repaired~{name}" for name in controls}
     assert {row["recipe"] for row in rows} == {"as_written", "repaired", *wanted}
     assert (results / "random_base/seed42/README.md").is_file()

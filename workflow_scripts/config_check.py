@@ -31,23 +31,6 @@ RUN_KEYS = list(Run.model_fields)  # all of them are needed, in the run or in ru
 REMOVED = {"training.checkpoint_steps": "a training is saved at the end of each epoch"}
 BASES = ("base", "random")  # what a run starts from, unless from another run
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
-# What belongs in the place of a value, by what pydantic calls the fault.
-WANTED = {
-    "int_type": "a whole number belongs here",
-    "float_type": "a number belongs here",
-    "finite_number": "a finite number belongs here",
-    "string_type": "text belongs here",
-    "bool_type": "true or false belongs here",
-    "list_type": "a list belongs here",
-    "dict_type": "a mapping belongs here",
-    "model_type": "a mapping belongs here",
-    "greater_than_equal": "at least {ge} is needed",
-    "less_than_equal": "at most {le} is allowed",
-    "greater_than": "it must be above {gt}",
-    "less_than": "it must be below {lt}",
-    "literal_error": "one of {known} belongs here",
-    "too_short": "at least {min_length} is needed",
-}
 
 
 def read_typed(config: Config, typed: Config) -> Config:
@@ -152,9 +135,8 @@ def _describe(error: Any) -> str:
     meaning = part.get("description")
     if part.get("writeOnly"):
         return f"{key} is not what belongs here, and is not shown: {meaning}"
-    known = ", ".join(map(str, part.get("enum", [part.get("const")])))
-    wanted = WANTED.get(kind, error["msg"]).format(**error.get("ctx", {}), known=known)
-    return f"{key} is {value!r}: {wanted}." + (f" ({meaning})" if meaning else "")
+    fault = error["msg"].replace("Input should be", "it should be")
+    return f"{key} is {value!r}: {fault}." + (f" ({meaning})" if meaning else "")
 
 
 def _name(place: tuple) -> str:
