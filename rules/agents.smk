@@ -28,8 +28,6 @@ rule run_agents:
         summary=[],
     log:
         "logs/agents/run_agents.log",
-    benchmark:
-        "results/benchmarks/agents/run_agents.jsonl"
     conda:
         "../envs/essence.yaml"
     threads: 1

@@ -163,8 +163,6 @@ rule read_rows:
         "logs/data/read_rows.log",
         # A log, so that it is there to be read when too many rows were unreadable.
         quarantine="results/data/quarantine.jsonl",
-    benchmark:
-        "results/benchmarks/data/read_rows.jsonl"
     conda:
         "../envs/essence.yaml"
     params:
@@ -188,8 +186,6 @@ if OTHER:
         log:
             "logs/data/read_other.log",
             quarantine="results/data/other.quarantine.jsonl",
-        benchmark:
-            "results/benchmarks/data/read_other.jsonl"
         params:
             databases=OTHER["databases"],
 

@@ -41,8 +41,6 @@ use rule run_agents as run_agents_of_endpoint with:
         summary=f"{ENDPOINT}/agents/answering.json",
     log:
         "logs/models/{endpoint}/agents.log",
-    benchmark:
-        "results/benchmarks/models/{endpoint}/agents.jsonl"
     resources:
         gpu=0,
         mem_mb=2000,
@@ -66,8 +64,6 @@ use rule run_agents as run_agents_of_run with:
         summary=[],
     log:
         "logs/runs/{recipe}/{run}/seed{seed}/agents.log",
-    benchmark:
-        "results/benchmarks/runs/{recipe}/{run}/seed{seed}/agents.jsonl"
     resources:
         gpu=GPUS,
         mem_mb=memory_to_answer(settings_of),

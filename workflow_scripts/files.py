@@ -41,6 +41,13 @@ class DuplicateKey(NotJson):
     """An object of which nobody knows which value is meant."""
 
 
+def own_file(name: str) -> Path:
+    """A file of the project: in a clone beside the package, where it is installed inside it."""
+    package = Path(__file__).resolve().parent
+    beside = package.parent / name
+    return beside if beside.exists() else package / name
+
+
 @contextlib.contextmanager
 def written_whole(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success sync it and rename it into place.

@@ -71,14 +71,14 @@ class Operand(Option):
 ROLES = {role.__name__: role for role in (Input, Output, Log, Setting, Option, Operand)}
 
 
-def run_stage(stage: Callable) -> NoReturn:
+def run_stage(stage: Callable, program: str | None = None) -> NoReturn:
     """Call a stage with the command line's arguments and exit: 0, what it returned, or 2.
 
     2 comes after an `EssenceError`, whose message is printed; so is that of an `OSError`, because
     the cure of a full disk is the user's. ESSENCE_TRACEBACK=1 shows where an error came from.
     """
     try:
-        sys.exit(stage(**arguments(stage, sys.argv[1:])) or 0)
+        sys.exit(stage(**arguments(stage, sys.argv[1:], program)) or 0)
     except (EssenceError, OSError) as error:
         if os.environ.get("ESSENCE_TRACEBACK"):
             raise
@@ -86,11 +86,11 @@ def run_stage(stage: Callable) -> NoReturn:
         sys.exit(2)
 
 
-def arguments(stage: Callable, given: list[str]) -> dict[str, Any]:
+def arguments(stage: Callable, given: list[str], program: str | None = None) -> dict[str, Any]:
     """The keyword arguments that a command line stands for; argparse ends it when it is wrong."""
     module = inspect.getmodule(stage)
     parser = argparse.ArgumentParser(
-        prog=f"python -m {getattr(module.__spec__, 'name', module.__name__)}",
+        prog=program or f"python -m {getattr(module.__spec__, 'name', module.__name__)}",
         description=inspect.getdoc(module) or inspect.getdoc(stage),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

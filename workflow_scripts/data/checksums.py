@@ -4,9 +4,10 @@ import hashlib
 from pathlib import Path
 
 from workflow_scripts.artifacts.data import FileFacts, ReportFiles
+from workflow_scripts.files import own_file
 
 USES_FILES = ["../../resources/report_files.json"]
-REPORT_FILES = Path(__file__).parents[2] / "resources" / "report_files.json"
+REPORT_FILES = own_file("resources/report_files.json")
 
 
 class Checksummer:

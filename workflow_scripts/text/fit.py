@@ -20,7 +20,7 @@ from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.lines import Lines, RowError, record_in
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, to_json
+from workflow_scripts.files import own_file, read_json, to_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.records import parsed
 from workflow_scripts.settings import Recipe
@@ -29,6 +29,8 @@ from workflow_scripts.text.audit import FitCounts, fit_rows
 from workflow_scripts.text.fit_report import as_table, fatal_warnings, framed, other_warnings
 from workflow_scripts.text.preprocessing import ModelInput, model_input
 from workflow_scripts.text.tokenizers import embedding_rows_needed
+
+CONFIG = own_file("config.yaml")
 
 
 class RowFile:
@@ -128,7 +130,7 @@ def fit(
     tokenizer: Annotated[Path, Setting("folder of the model")],
     recipe: Annotated[str, Setting("name in the configuration, or the recipe's settings as JSON")],
     out: Annotated[Path | None, Output("file for the audit as JSON")] = None,
-    config: Annotated[Path, Option("configuration that has the recipe")] = Path("config.yaml"),
+    config: Annotated[Path, Option("configuration that has the recipe")] = CONFIG,
     json: Annotated[bool, Option("print JSON instead of a table")] = False,
 ) -> None:
     result = audit(RowFile(rows), tokenizer, read_recipe(recipe, config))

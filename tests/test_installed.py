@@ -1,0 +1,56 @@
+"""`pip install` in a fresh environment: the command `essence`, without the clone and torch."""
+
+import json
+import subprocess
+import sys
+
+import material
+import pytest
+from material import ROOT
+
+pytestmark = pytest.mark.slow
+STANDIN = ROOT / "resources/models/standin"
+
+
+@pytest.fixture(scope="module")
+def essence(tmp_path_factory):
+    """Calls the installed command in an empty folder."""
+    folder = tmp_path_factory.mktemp("installed")
+    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
+    install = [folder / "venv/bin/pip", "install", "--quiet", str(ROOT)]
+    subprocess.run(install, check=True, capture_output=True)
+
+    def call(*words: object) -> subprocess.CompletedProcess:
+        command = [folder / "venv/bin/essence", *map(str, words)]
+        return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+    return call
+
+
+def test_fit_knows_the_recipes_of_the_project(essence, twin):
+    rows = twin / "rows.jsonl"
+    audit = ("fit", "--rows", rows, "--tokenizer", STANDIN, "--recipe", "as_written", "--json")
+    done = essence(*audit)
+    assert done.returncode == 0 and "PyTorch" not in done.stderr, done.stderr
+    assert json.loads(done.stdout)["rows"] == 3375
+
+
+def test_questions_are_built_into_rows_and_their_gold_sql_is_right(essence, tmp_path):
+    databases = material.databases_of("awkward", tmp_path)
+    built = tmp_path / "rows.jsonl"
+    shared = ("--questions", databases.questions, "--databases", databases.folder)
+    done = essence("build", "--format", "spider", *shared, "--out", built)
+    assert done.returncode == 0 and built.stat().st_size, done.stderr
+    predictions = tmp_path / "predictions.json"
+    given = [{**each, "prediction": each["query"]} for each in databases.sample(3, seed=1)]
+    predictions.write_text(json.dumps(given))
+    done = essence("score", "--predictions", predictions, "--databases", databases.folder)
+    assert done.returncode == 0 and "execution_accuracy" in done.stdout, done.stdout + done.stderr
+
+
+def test_help_and_what_is_missing(essence):
+    assert "essence score" in essence().stdout
+    assert essence("nothing").returncode == 2
+    assert "usage: essence ask" in essence("ask", "--help").stdout
+    done = essence("ask", material.ROOT / "pyproject.toml", "How many?", "--model", STANDIN)
+    assert done.returncode and "Traceback" not in done.stderr, done.stderr
