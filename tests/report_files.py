@@ -15,7 +15,6 @@ from workflow_scripts.artifacts.data import (
     Reading,
     TokenizerFacts,
 )
-from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
 from workflow_scripts.files import write_jsonl
@@ -34,6 +33,7 @@ from workflow_scripts.runs import (
 )
 from workflow_scripts.settings import Recipe, RunSettings, Settings, TrainingSettings
 from workflow_scripts.tables import ANSWERS, SCORES, write_table
+from workflow_scripts.text.audit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 
 GRID = {
     f"exp3_bs{batch}_lr{name}": (batch, value)

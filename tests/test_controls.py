@@ -17,7 +17,8 @@ from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model.batches import TrainingData, read_sample
-from workflow_scripts.text.fit import RowFile, count
+from workflow_scripts.text.audit import audit_rows, summarise
+from workflow_scripts.text.fit import RowFile
 from workflow_scripts.text.preprocessing import model_input
 
 
@@ -114,6 +115,6 @@ def test_controls_that_are_called_uncut_cut_nothing_of_the_twin(config, twin):
     targets = [row.target for row in rows]
     for name in names:
         reads = model_input(ROOT / config["model"]["base"], recipe_settings(config, name), targets)
-        found = count(rows, reads)["all"].summary()
+        found = summarise(audit_rows(rows, reads))
         assert found.sources_cut == 0 and found.question_kept == len(rows)
     assert names == ["repaired~own_sections_uncut", "repaired~full_prompt_uncut"]

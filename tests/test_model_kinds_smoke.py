@@ -9,11 +9,11 @@ import tiny_model
 from conftest import Project, fresh_clone
 from model_kinds import KINDS, saved
 
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.parquet import read_rows
 from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.files import read_json
 from workflow_scripts.model.convert import convert
+from workflow_scripts.text.audit import FitAudit
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 LORA = {"rank": 2, "alpha": 4, "dropout": 0.1, "targets": None}

@@ -10,7 +10,6 @@ import report_files as made
 from test_report_tables import SMALL, grid, trained
 
 from workflow_scripts.artifacts.data import Profile, Reading
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
@@ -49,6 +48,7 @@ from workflow_scripts.report.frames import read_epochs, read_runs, read_steps
 from workflow_scripts.report.judge import judge
 from workflow_scripts.report.means import Mean, one_more_run, over_seeds
 from workflow_scripts.tables import ANSWERS, SCORES, read_csv, read_table
+from workflow_scripts.text.audit import FitAudit
 
 ROOT = Path(__file__).resolve().parent.parent
 PUBLISHED_FILE = ROOT / "resources/published.json"

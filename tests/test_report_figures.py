@@ -9,7 +9,6 @@ import report_files as made
 from figure_faults import faults
 from report_files import pick
 
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_jsonl
@@ -28,6 +27,7 @@ from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
 from workflow_scripts.report.means import best_runs
 from workflow_scripts.runs import Provenance
 from workflow_scripts.tables import ANSWERS, COUNT, SCORES, TEXT, read_table
+from workflow_scripts.text.audit import FitAudit
 
 PUBLISHED = Published.read(Path(__file__).resolve().parent.parent / "resources/published.json")
 NOTE = "generated twin data, the stand-in model, seed 42"

@@ -11,7 +11,6 @@ import pytest
 import report_files as made
 
 from tools import ship_results
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.shipped import Shipped
@@ -30,6 +29,7 @@ from workflow_scripts.report.sections import Sources, collect, verdict_tag
 from workflow_scripts.report.tabulate import tabulate
 from workflow_scripts.settings import Origin
 from workflow_scripts.tables import ANSWERS, read_csv, read_table, write_csv
+from workflow_scripts.text.audit import FitAudit
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "resources/shipped_results.json"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.shipped import Shipped
 from workflow_scripts.report.artefacts import artefacts, repaired_in
 from workflow_scripts.report.claims.evidence import OPEN
@@ -24,6 +23,7 @@ from workflow_scripts.report.claims.verdict import (
 from workflow_scripts.report.html import interval
 from workflow_scripts.report.means import TEST_SPLITS, held_out
 from workflow_scripts.report.sections import verdict_tag
+from workflow_scripts.text.audit import FitAudit
 
 ROWS = {
     "test": "test rows",

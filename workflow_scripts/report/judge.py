@@ -9,7 +9,6 @@ from typing import Annotated
 import pandas as pd
 
 from workflow_scripts.artifacts.data import Profile, Reading
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.report.claims.evidence import Evidence
 from workflow_scripts.report.claims.numbers import data_lines, number_lines, quoted_lines
@@ -24,6 +23,7 @@ from workflow_scripts.report.claims.verdict import (
 from workflow_scripts.report.frames import read_epochs, read_runs, read_steps
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, TEXT, read_csv, read_table, write_csv
+from workflow_scripts.text.audit import FitAudit
 
 
 def judge(

@@ -15,7 +15,6 @@ import pandas as pd
 from docutils.core import publish_parts
 from markupsafe import Markup
 
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.shipped import Shipped
 from workflow_scripts.files import write_text
@@ -26,6 +25,7 @@ from workflow_scripts.report.html import linked
 from workflow_scripts.report.sections import SECTIONS, Sources
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import read_csv
+from workflow_scripts.text.audit import FitAudit
 
 TITLE = "Fine-Tuning On Essence, reproduced and examined"
 MIME = {".svg": "image/svg+xml", ".png": "image/png", ".csv": "text/csv"}

@@ -1,67 +1,108 @@
 """The fit audit: what encoding, truncation and decoding under a recipe leave of each row."""
 
 import math
-from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
-import numpy as np
+import pandas as pd
 
-from workflow_scripts.artifacts.fit import LengthSummary, TaskFit
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.prompts import compact_parts, parse_prompt, sections
+from workflow_scripts.records import Record
 from workflow_scripts.settings import Recipe
 from workflow_scripts.text.preprocessing import ModelInput, source_text
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 REQUIRED = ("question", "schema", "old_sql")  # sections without which a row cannot be answered
+SCORES = ("exact_match", "rouge_l", "exact_match_decoded", "rouge_l_decoded")
 _BATCH = 256  # rows encoded together
 
 
-@dataclass(frozen=True, slots=True)
-class SourceFit:
-    """What is left of one source; texts as hashes, which is enough to count different ones."""
+class LengthSummary(Record):
+    """Tokens with the end token and those of a chat template.
 
-    text: int
-    input: int  # the token ids after truncation
-    tokens: int  # before truncation, with what comes around it: end token, chat template
-    cut_in: str | None  # section in which truncation falls
-    kept: dict[str, bool]  # each required section of its task: whether it is whole
+    `p95` is the 95th percentile by nearest rank.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class TargetFit:
-    """What is left of one target."""
-
-    text: int
-    tokens: int
-    cut: bool
-    survives: bool  # decode(encode(target)) is the target, to the byte
-    lost: Counter  # characters of the target that encoding loses or changes
-    too_long: bool  # for the limit on generation
-    scores: dict[str, float]  # of the best answer that a model could write
+    median: int
+    p95: int
+    max: int
 
 
-def fit_rows(
-    rows: Iterable[Row], model_input: ModelInput
-) -> Iterator[tuple[str, SourceFit, TargetFit]]:
-    """(task, source, target) of each row, read in batches.
+class TaskFit(Record):
+    """The rows of one task, or of all tasks.
+
+    Counts of rows, but for `longer_than_generation` (a share, 0 to 1) and `max_*`: the highest mean
+    that a model which wrote every label perfectly would reach. `_decoded` compares with the label
+    as the tokenizer can write it. `max_exact_match_given_inputs` also heeds that a model gives
+    equal inputs equal answers.
+    """
+
+    rows: int
+    source_tokens: LengthSummary  # before truncation
+    sources_cut: int
+    cut_in: dict[str, int]  # section of the prompt in which truncation falls -> rows
+    question_kept: int  # the section is whole after truncation
+    schema_kept: int
+    old_sql_kept: int | None  # None: no row has one
+    distinct_sources: int
+    distinct_inputs: int  # distinct sequences of token ids after truncation
+    target_tokens: LengthSummary
+    targets_cut: int
+    targets_surviving: int  # decoding the encoded answer gives the answer, to the byte
+    lost_characters: dict[str, int]  # occurrences
+    longer_than_generation: float
+    max_exact_match: float
+    max_rouge_l: float
+    max_exact_match_decoded: float
+    max_rouge_l_decoded: float
+    max_exact_match_given_inputs: float
+
+
+class EmbeddingRows(Record):
+    model: int | None  # None: config.json does not say
+    needed: int  # by the ids of the recipe's tokenizer
+
+
+class FitAudit(Record):
+    """results/fit/<recipe>.json: what a recipe leaves of the rows, before training."""
+
+    recipe: str
+    settings: Recipe
+    tokenizer: str  # folder
+    embedding_rows: EmbeddingRows
+    rows: int
+    unreadable: int
+    first_unreadable: str | None
+    tasks: dict[str, TaskFit]
+    all: TaskFit
+    learning_possible: bool
+    warnings: list[str]
+
+
+def audit_rows(rows: Iterable[Row], reads: ModelInput) -> pd.DataFrame:
+    """One line per row, texts as hashes, which is enough to count different ones.
 
     Raises PromptError or SchemaError where a source is no prompt that can be read.
     """
-    rows = iter(rows)
+    rows, lines = iter(rows), []
     while batch := list(islice(rows, _BATCH)):
-        sources = _fit_sources(model_input, batch)
-        targets = _fit_targets(model_input, [row.target for row in batch])
-        yield from zip([row.task for row in batch], sources, targets, strict=True)
+        sources = _audit_sources(reads, batch)
+        targets = _audit_targets(reads, [row.target for row in batch])
+        lines += [
+            {"task": row.task, **source, **target}
+            for row, source, target in zip(batch, sources, targets, strict=True)
+        ]
+    return pd.DataFrame(lines)
 
 
-def _fit_sources(model_input: ModelInput, rows: list[Row]) -> Iterator[SourceFit]:
-    recipe, room = model_input.recipe, model_input.source_room
+def _audit_sources(reads: ModelInput, rows: list[Row]) -> Iterator[dict[str, Any]]:
+    """What is left of each source; of each section that its task requires, whether it is whole."""
+    recipe, room = reads.recipe, reads.source_room
     texts = [source_text(recipe, row.source) for row in rows]
-    encoded = model_input.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
+    encoded = reads.tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)
     for row, text, tokens in zip(rows, texts, encoded, strict=True):
         required = REQUIRED if row.task == "Refiner" else REQUIRED[:2]
         cut_in, kept = None, dict.fromkeys(required, True)
@@ -70,13 +111,13 @@ def _fit_sources(model_input: ModelInput, rows: list[Row]) -> Iterator[SourceFit
             spans = _spans(recipe, row.source)
             cut_in = _section_at(spans, end)
             kept = {name: spans[name][1] <= end for name in required}
-        yield SourceFit(
-            text=hash(text),
-            input=hash(tuple(tokens.ids[:room])),
-            tokens=len(tokens) + model_input.around_source,
-            cut_in=cut_in,
-            kept=kept,
-        )
+        yield {
+            "source": hash(text),
+            "input": hash(tuple(tokens.ids[:room])),
+            "source_tokens": len(tokens) + reads.around_source,
+            "cut_in": cut_in,
+            **{name: kept.get(name) for name in REQUIRED},
+        }
 
 
 def _spans(recipe: Recipe, source: str) -> dict[str, tuple[int, int]]:
@@ -99,108 +140,58 @@ def _section_at(spans: dict[str, tuple[int, int]], end: int) -> str:
     return next((name for stop, name in ends if end < stop), "closing words")
 
 
-def _fit_targets(model_input: ModelInput, targets: list[str]) -> Iterator[TargetFit]:
-    recipe, special = model_input.recipe, model_input.around_target
+def _audit_targets(reads: ModelInput, targets: list[str]) -> Iterator[dict[str, Any]]:
+    """What is left of each target, and the scores of the best answer that a model could write."""
+    recipe, special = reads.recipe, reads.around_target
     label_room = recipe.target_tokens - special
-    backend = model_input.tokenizer.backend_tokenizer
-    encoded = [e.ids for e in backend.encode_batch_fast(targets, add_special_tokens=False)]
-
-    def decoded_when_cut(room: int) -> dict[int, str]:
-        """Place -> text after truncation, of the targets with more than `room` tokens."""
-        long = [place for place, ids in enumerate(encoded) if len(ids) > room]
-        texts = backend.decode_batch([encoded[place][:room] for place in long])
-        return dict(zip(long, texts, strict=True))
-
-    decoded = backend.decode_batch(encoded)
-    labels = decoded_when_cut(label_room)
-    answers = decoded_when_cut(min(label_room, recipe.generate_tokens))
-    for place, (target, ids, text) in enumerate(zip(targets, encoded, decoded, strict=True)):
-        label, answer = labels.get(place, text), answers.get(place, text)
-        yield TargetFit(
-            text=hash((target.strip(),)),  # as exact match compares
-            tokens=len(ids) + special,
-            cut=len(ids) > label_room,
-            survives=text == target,
-            lost=Counter(target) - Counter(text) if text != target else Counter(),
-            too_long=len(ids) + special > recipe.generate_tokens,
-            scores={
-                "exact_match": exact_match(answer, target),
-                "rouge_l": rouge_l(answer, target),
-                "exact_match_decoded": exact_match(answer, label),
-                "rouge_l_decoded": rouge_l(answer, label),
-            },
-        )
-
-
-@dataclass
-class FitCounts:
-    """The rows of one task, or of all tasks, added up."""
-
-    rows: int = 0
-    sources: array = field(default_factory=lambda: array("q"))  # of each row
-    inputs: array = field(default_factory=lambda: array("q"))
-    answers: array = field(default_factory=lambda: array("q"))  # 0: no model could write it exactly
-    source_tokens: Counter = field(default_factory=Counter)  # length -> rows
-    target_tokens: Counter = field(default_factory=Counter)
-    cut_in: Counter = field(default_factory=Counter)
-    kept: Counter = field(default_factory=Counter)  # required section -> rows that keep it whole
-    targets_cut: int = 0
-    targets_surviving: int = 0
-    targets_too_long: int = 0
-    lost: Counter = field(default_factory=Counter)
-    scores: Counter = field(default_factory=Counter)
-
-    def add(self, source: SourceFit, target: TargetFit) -> None:
-        self.rows += 1
-        self.sources.append(source.text)
-        self.inputs.append(source.input)
-        self.answers.append(target.text if target.scores["exact_match"] else 0)
-        self.source_tokens[source.tokens] += 1
-        self.target_tokens[target.tokens] += 1
-        if source.cut_in:
-            self.cut_in[source.cut_in] += 1
-        for section, whole in source.kept.items():
-            self.kept[section] += whole
-        self.lost.update(target.lost)
-        self.targets_cut += target.cut
-        self.targets_surviving += target.survives
-        self.targets_too_long += target.too_long
-        for name, score in target.scores.items():
-            self.scores[name] += score
-
-    def summary(self) -> TaskFit:
-        lost = sorted(self.lost.items(), key=lambda item: (-item[1], item[0]))
-        return TaskFit(
-            rows=self.rows,
-            source_tokens=_length_summary(self.source_tokens),
-            sources_cut=self.cut_in.total(),
-            cut_in=dict(self.cut_in),
-            **{f"{name}_kept": self.kept.get(name) for name in REQUIRED},
-            distinct_sources=len(np.unique(self.sources)),
-            distinct_inputs=len(np.unique(self.inputs)),
-            target_tokens=_length_summary(self.target_tokens),
-            targets_cut=self.targets_cut,
-            targets_surviving=self.targets_surviving,
-            lost_characters=dict(lost),
-            longer_than_generation=self.targets_too_long / self.rows,
-            **{f"max_{name}": total / self.rows for name, total in self.scores.items()},
-            max_exact_match_given_inputs=self._best_answers() / self.rows,
-        )
-
-    def _best_answers(self) -> int:
-        """Rows answered exactly where each input gets the answer that most of its rows have."""
-        pairs = np.stack([self.inputs, self.answers], 1)
-        pairs = pairs[pairs[:, 1] != 0]
-        pairs, rows = np.unique(pairs, axis=0, return_counts=True)
-        most = np.zeros_like(rows)
-        _, input_of = np.unique(pairs[:, 0], return_inverse=True)
-        np.maximum.at(most, input_of, rows)
-        return int(most.sum())
-
-
-def _length_summary(lengths: Counter) -> LengthSummary:
-    ordered = sorted(lengths.elements())
-    p95 = math.ceil(len(ordered) * 0.95)
-    return LengthSummary(
-        median=ordered[math.ceil(len(ordered) / 2) - 1], p95=ordered[p95 - 1], max=ordered[-1]
+    answer_room = min(label_room, recipe.generate_tokens)
+    backend = reads.tokenizer.backend_tokenizer
+    encoded = [each.ids for each in backend.encode_batch_fast(targets, add_special_tokens=False)]
+    written, labels, answers = (
+        backend.decode_batch([ids[:room] for ids in encoded])
+        for room in (None, label_room, answer_room)
     )
+    for target, ids, text, label, answer in zip(
+        targets, encoded, written, labels, answers, strict=True
+    ):
+        lost = Counter(target) - Counter(text) if text != target else Counter()
+        scores = [f(answer, ref) for ref in (target, label) for f in (exact_match, rouge_l)]
+        yield {
+            "target": hash(target.strip()),  # as exact match compares
+            "target_tokens": len(ids) + special,
+            "target_cut": len(ids) > label_room,
+            "survives": text == target,
+            "lost": "".join(lost.elements()),
+            "too_long": len(ids) + special > recipe.generate_tokens,
+            **dict(zip(SCORES, scores, strict=True)),
+        }
+
+
+def summarise(rows: pd.DataFrame) -> TaskFit:
+    """Add up some rows of `audit_rows`."""
+    lost = Counter("".join(rows.lost))
+    kept = {name: rows[name].dropna().tolist() for name in REQUIRED}
+    # Each input gets one answer: at best the one that most of its rows have.
+    reachable = rows[rows.exact_match == 1].groupby(["input", "target"]).size()
+    return TaskFit(
+        rows=len(rows),
+        source_tokens=_summarise_lengths(rows.source_tokens),
+        sources_cut=int(rows.cut_in.notna().sum()),
+        cut_in=rows.cut_in.value_counts().to_dict(),
+        **{f"{name}_kept": sum(whole) if whole else None for name, whole in kept.items()},
+        distinct_sources=rows.source.nunique(),
+        distinct_inputs=rows.input.nunique(),
+        target_tokens=_summarise_lengths(rows.target_tokens),
+        targets_cut=int(rows.target_cut.sum()),
+        targets_surviving=int(rows.survives.sum()),
+        lost_characters=dict(sorted(lost.items(), key=lambda item: (-item[1], item[0]))),
+        longer_than_generation=float(rows.too_long.mean()),
+        **{f"max_{name}": float(rows[name].mean()) for name in SCORES},
+        max_exact_match_given_inputs=float(reachable.groupby("input").max().sum() / len(rows)),
+    )
+
+
+def _summarise_lengths(tokens: pd.Series) -> LengthSummary:
+    median, p95 = (math.ceil(len(tokens) * share) - 1 for share in (0.5, 0.95))
+    ordered = tokens.sort_values().tolist()
+    return LengthSummary(median=ordered[median], p95=ordered[p95], max=ordered[-1])

@@ -3,18 +3,17 @@
     python -m workflow_scripts.text.fit --rows FILE.jsonl --tokenizer DIR --recipe NAME [--json]
 
 Rows are a JSONL file (raw or processed form) or rows.parquet. It costs little more than tokenising
-the rows once, and holds a few batches of texts at a time.
+the rows once, and holds a line of numbers per row.
 """
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 
-from workflow_scripts.artifacts.fit import EmbeddingRows, FitAudit
 from workflow_scripts.artifacts.parquet import iter_rows
 from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.lines import Lines, RowError, record_in
@@ -25,9 +24,15 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.records import parsed
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
-from workflow_scripts.text.audit import FitCounts, fit_rows
-from workflow_scripts.text.fit_report import as_table, fatal_warnings, framed, other_warnings
-from workflow_scripts.text.preprocessing import ModelInput, model_input
+from workflow_scripts.text.audit import (
+    EmbeddingRows,
+    FitAudit,
+    LengthSummary,
+    TaskFit,
+    audit_rows,
+    summarise,
+)
+from workflow_scripts.text.preprocessing import model_input
 from workflow_scripts.text.tokenizers import embedding_rows_needed
 
 CONFIG = own_file("config.yaml")
@@ -62,10 +67,11 @@ def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
     lossless = recipe.tokenizer == "lossless"
     targets = (row.target for row in rows) if lossless else ()
     reads = model_input(model_dir, recipe, targets)
-    counts = count(rows, reads)
-    if not counts["all"].rows:
+    table = audit_rows(rows, reads)
+    if table.empty:
         first = f" The first: {rows.unreadable[0]}" if rows.unreadable else ""
         raise EssenceError(f"{rows.path}: no row can be read.{first}")
+    by_task = dict(list(table.groupby("task")))
     result = FitAudit(
         recipe=recipe.name,
         settings=recipe,
@@ -73,11 +79,11 @@ def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
         embedding_rows=EmbeddingRows(
             model=_embedding_rows(model_dir), needed=embedding_rows_needed(reads.tokenizer)
         ),
-        rows=counts["all"].rows,
+        rows=len(table),
         unreadable=len(rows.unreadable),
         first_unreadable=rows.unreadable[0] if rows.unreadable else None,
-        tasks={task: counts[task].summary() for task in TASKS if task in counts},
-        all=counts["all"].summary(),
+        tasks={task: summarise(by_task[task]) for task in TASKS if task in by_task},
+        all=summarise(table),
         learning_possible=True,
         warnings=[],
     )
@@ -85,15 +91,6 @@ def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
     return result.model_copy(
         update={"learning_possible": not fatal, "warnings": fatal + other_warnings(result)}
     )
-
-
-def count(rows: Iterable[Row], reads: ModelInput) -> dict[str, FitCounts]:
-    """Count the rows of each task that occurs, and of "all"."""
-    counts = {"all": FitCounts()}
-    for task, source, target in fit_rows(rows, reads):
-        for name in ("all", task):
-            counts.setdefault(name, FitCounts()).add(source, target)
-    return counts
 
 
 def _embedding_rows(model_dir: Path) -> int | None:
@@ -123,6 +120,101 @@ def read_recipe(text: str, config: Path) -> Recipe:
     of_its_runs = ("runs", "test_set")
     own = {key: value for key, value in recipes[text].items() if key not in of_its_runs}
     return parsed(Recipe, {"name": text, **own}, f"{config}: recipes.{text}")
+
+
+def fatal_warnings(audit: FitAudit) -> list[str]:
+    """List what makes learning impossible, one sentence each."""
+    sentences = []
+    limit = audit.settings.source_tokens
+    for task, fit in audit.tasks.items():
+        if 2 * fit.distinct_inputs <= fit.distinct_sources > 1:
+            section = max(fit.cut_in, key=lambda name: (fit.cut_in[name], name))
+            sentences.append(
+                f"{task}: {fit.rows} rows become {fit.distinct_inputs} distinct input(s) when the "
+                f"source is cut at {limit} tokens (in the {section.replace('_', ' ')}); the model "
+                "can only learn the average answer, and equal at most "
+                f"{fit.max_exact_match_given_inputs:.3f} of the raw ones."
+            )
+        if not fit.targets_surviving:
+            lost = " ".join(map(repr, list(fit.lost_characters)[:8]))
+            sentences.append(
+                f"{task}: not one of {fit.rows} answers survives encoding and decoding "
+                f"(lost: {lost}); exact match with the raw text is at most "
+                f"{fit.max_exact_match:.3f}."
+            )
+    return sentences
+
+
+def other_warnings(audit: FitAudit) -> list[str]:
+    """List what loses some rows, one sentence each."""
+    sentences = [
+        f"{task}: {sentence}" for task, fit in audit.tasks.items() for sentence in _losses(fit)
+    ]
+    rows = audit.embedding_rows
+    if rows.model and rows.needed > rows.model:
+        sentences.append(
+            f"The tokenizer needs {rows.needed} embedding rows and the model has {rows.model}: "
+            "training must resize it."
+        )
+    if audit.unreadable:
+        sentences.append(
+            f"{audit.unreadable} lines could not be read and are not counted; "
+            f"the first: {audit.first_unreadable}"
+        )
+    return sentences
+
+
+def _losses(fit: TaskFit) -> list[str]:
+    kept = {
+        "question": fit.question_kept,
+        "schema": fit.schema_kept,
+        "old SQL": fit.old_sql_kept,
+    }
+    sentences = [
+        f"{fit.rows - count} of {fit.rows} rows lose (part of) the {section}."
+        for section, count in kept.items()
+        if count is not None and count < fit.rows
+    ]
+    if 0 < fit.targets_surviving < fit.rows:
+        lost = fit.rows - fit.targets_surviving
+        sentences.append(f"{lost} of {fit.rows} answers don't survive to the byte.")
+    if fit.targets_cut:
+        sentences.append(f"{fit.targets_cut} of {fit.rows} answers are cut.")
+    if fit.longer_than_generation:
+        share = fit.longer_than_generation
+        sentences.append(f"{share:.1%} of the answers are longer than what is generated.")
+    return sentences
+
+
+def framed(audit: FitAudit, sentences: list[str]) -> str:
+    """Put the sentences into a frame that is easy to see in a log."""
+    bar = "!" * 78
+    title = f"The recipe {audit.recipe} makes learning impossible on these rows:"
+    return "\n".join([bar, title, *(f"  - {sentence}" for sentence in sentences), bar])
+
+
+def as_table(audit: FitAudit) -> str:
+    """Write the audit as text: one line per fact, one column per task."""
+    columns = {**audit.tasks, "all": audit.all}
+    facts = [key for key in TaskFit.model_fields if key not in ("cut_in", "lost_characters")]
+    width = max(map(len, facts)) + 2
+    lines = [" " * width + "".join(f"{name:>20}" for name in columns)]
+    for key in facts:
+        cells = (f"{_cell(getattr(fit, key)):>20}" for fit in columns.values())
+        lines.append(f"{key.replace('_', ' '):<{width}}" + "".join(cells))
+    if lost := audit.all.lost_characters:
+        lines.append("lost characters: " + ", ".join(f"{c!r} {n}" for c, n in lost.items()))
+    if cut := audit.all.cut_in:
+        lines.append("sources are cut in: " + ", ".join(f"{k} {n}" for k, n in cut.items()))
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, LengthSummary):
+        return f"{value.median} / {value.p95} / {value.max}"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return "-" if value is None else str(value)
 
 
 def fit(

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.artifacts.data import Profile
-from workflow_scripts.artifacts.fit import FitAudit
 from workflow_scripts.artifacts.published import Published
 from workflow_scripts.report.means import Mean, held_out, mean_of_answers, mean_score
+from workflow_scripts.text.audit import FitAudit
 
 # What a claim is measured under; the configuration's `claims` says which recipe each one is.
 COLUMNS = ("as_run", "as_written", "repaired")

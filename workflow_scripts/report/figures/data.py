@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from workflow_scripts.artifacts.fit import FitAudit, TaskFit
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures import style
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, TEXT, read_table
+from workflow_scripts.text.audit import FitAudit, TaskFit
 
 Cuts = dict[str, dict[str, int]]  # recipe -> side of a row -> how many tokens of it are kept
 LENGTHS = {
