@@ -25,7 +25,7 @@ from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.load import initial_model
 from workflow_scripts.model.predict import answer_rows
-from workflow_scripts.model.publish import save_model
+from workflow_scripts.model.saving import save_model
 from workflow_scripts.report import push
 from workflow_scripts.report.export import SPLITS, export
 from workflow_scripts.text.preprocessing import ModelInput, source_text
