@@ -47,7 +47,7 @@ extras: $(VENV)/.ready ## what the tests of other models need besides: a server 
 
 faults: $(VENV)/.ready ## everything that can go wrong: kills, full disks, broken files, a cluster (half an hour)
 	$(BIN)/python -m pytest tests/test_faults.py tests/test_model_resume.py tests/test_model_train.py \
-		tests/test_data_fetch.py tests/test_sql_cache.py tests/test_sql_execute.py tests/test_slurm.py
+		tests/test_data_fetch.py tests/test_sql_execute.py tests/test_slurm.py
 
 clean-work: ## list unfinished checkpoints and scratch in work/, then delete them if you say y
 	@mkdir -p work && du -h --max-depth=5 work

@@ -44,7 +44,6 @@ rule run_agents:
         questions=AGENTS["questions"],
         databases=lambda wildcards: DATABASES,
         other_databases=OTHER["databases"] if OTHER else None,
-        cache="work/executed",
         batch_size=config["prediction"]["batch_size"],
         seconds=config["execution"]["seconds"],
     message:

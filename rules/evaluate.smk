@@ -45,7 +45,7 @@ rule predict:
         stage_command("model.predict", warm=True)
 
 
-# All runs at once; what was executed before is remembered in work/executed/.
+# All runs at once.
 rule score_runs:
     input:
         files_of(run_dirs(), "predictions.parquet", "training.json"),
@@ -66,7 +66,6 @@ rule score_runs:
         runs=run_dirs(),
         databases=lambda wildcards: DATABASES,
         other_databases=OTHER["databases"] if OTHER else None,
-        cache="work/executed",
         seconds=config["execution"]["seconds"],
         repeat=config["execution"]["timed_runs"],
     message:

@@ -19,7 +19,8 @@ from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
 from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.metrics.score_runs import add_text_metrics, losses_of, read_answers, scores_of
+from workflow_scripts.metrics.declared import COLUMNS
+from workflow_scripts.metrics.score_runs import add_metrics, losses_of, read_answers, scores_of
 from workflow_scripts.runs import (
     Answering,
     Base,
@@ -32,7 +33,7 @@ from workflow_scripts.runs import (
     Weights,
 )
 from workflow_scripts.settings import Recipe, RunSettings, Settings, TrainingSettings
-from workflow_scripts.tables import ANSWERS, SCORES, write_table
+from workflow_scripts.tables import SCORES, write_table
 from workflow_scripts.text.audit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 
 GRID = {
@@ -344,14 +345,13 @@ def make_tables(folder: Path, runs: list[Path]) -> Path:
 
     SQL is not executed: every statement of an odd row is taken for right.
     """
-    answers = read_answers(runs)
-    add_text_metrics(answers)
+    answers = add_metrics(read_answers(runs))
     place = answers.idx % 100
     answers["schema"] = "# Table: t\n[\n  (a, a.)\n]"
     answers["verdict"], answers["error"] = "error", "no such column: a"
     answers["hardness"] = place.map(lambda each: ("easy", "medium", "hard", "extra")[each % 4])
     answers["execution_accuracy"] = (place % 2).astype(float).where(answers.task != "Selector")
-    write_table(folder / "answers.parquet", answers, ANSWERS)
+    write_table(folder / "answers.parquet", answers, COLUMNS)
     lines = [*scores_of(answers), *(line for run in runs for line in losses_of(run))]
     write_table(folder / "scores.parquet", pd.DataFrame(lines), SCORES)
     return folder

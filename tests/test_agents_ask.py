@@ -185,13 +185,13 @@ class ScriptedClient:
 @pytest.mark.parametrize("decomposer", [True, False])
 def test_an_endpoint_gets_whole_prompts_and_is_asked_how_to_begin(shop, decomposer):
     remote = Remote(ScriptedClient())
-    with Sandbox(workers=1) as sandbox:
-        (trace,) = run_loop(
-            [read_question(shop, "Which towns?")],
-            Loop(decomposer=decomposer),
-            remote,
-            lambda jobs: [sandbox.execute(*job) for job in jobs],
-        )
+    sandbox = Sandbox()
+    (trace,) = run_loop(
+        [read_question(shop, "Which towns?")],
+        Loop(decomposer=decomposer),
+        remote,
+        lambda jobs: [sandbox.execute(*job) for job in jobs],
+    )
     assert trace.answered and [step.agent for step in trace.steps] == ["Decomposer", "Refiner"]
     assert len(remote.answers) == 2
     first, second = remote.client.prompts

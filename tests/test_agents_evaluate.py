@@ -74,7 +74,6 @@ def given(tmp_path):
         "questions": 10,
         "rows": tmp_path / "rows.parquet",
         "databases": tmp_path,
-        "cache": tmp_path / "cache",
         "outcomes": tmp_path / "outcomes.parquet",
         "traces": tmp_path / "traces.jsonl",
         "test": tmp_path / "rows.parquet",

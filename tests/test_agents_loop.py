@@ -74,8 +74,8 @@ def shop(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def execute():
-    with Sandbox(workers=1) as sandbox:
-        yield lambda jobs: [sandbox.execute(*job) for job in jobs]
+    sandbox = Sandbox()
+    return lambda jobs: [sandbox.execute(*job) for job in jobs]
 
 
 @pytest.fixture

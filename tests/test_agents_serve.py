@@ -48,9 +48,9 @@ def folder(tmp_path) -> Path:
 @contextlib.contextmanager
 def served(folder: Path, back_end, loop: Loop | None = None) -> Iterator[str]:
     """The address of a page that is served by another thread of this process."""
-    with Sandbox(workers=1) as sandbox, listen(0) as server:
+    with listen(0) as server:
         answer = functools.partial(
-            answer_question, loop=loop or Loop(), back_end=back_end, sandbox=sandbox
+            answer_question, loop=loop or Loop(), back_end=back_end, sandbox=Sandbox()
         )
         thread = threading.Thread(target=serve, args=(server, list_served(folder), answer))
         thread.start()

@@ -1,8 +1,8 @@
 """What happens to the whole pipeline when it is killed, doubled, cut off or out of disk.
 
 Faults inside one training (killed at random moments, broken checkpoints, full disk, NaN, clocks)
-are in test_model_resume.py and test_model_train.py; broken downloads in test_data_fetch.py;
-tampered caches in test_sql_cache.py. `make faults` runs them all.
+are in test_model_resume.py and test_model_train.py; broken downloads in test_data_fetch.py.
+`make faults` runs them all.
 """
 
 import os

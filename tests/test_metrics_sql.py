@@ -7,21 +7,22 @@ import shutil
 import sqlite3
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from shell import run_module
 from spider_hardness import spider_hardness
 
 from tools.perturbed_sql import perturbed
 from workflow_scripts.formats.answers import render_decomposer, render_selector
-from workflow_scripts.metrics import compare, execution_verdicts
+from workflow_scripts.metrics import compare, execution
 from workflow_scripts.metrics.decomposer import decomposer_metrics
-from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
+from workflow_scripts.metrics.execution import Case, judge
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.metrics.refiner import refiner_metrics
 from workflow_scripts.metrics.score import summary
 from workflow_scripts.metrics.selector import selector_metrics
-from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.sql.schema_names import schema_names, unknown_names
 
@@ -31,8 +32,7 @@ ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT co
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with Sandbox(Limits(seconds=5), workers=2) as sandbox:
-        yield CachedSandbox(sandbox)
+    return Sandbox(Limits(seconds=5), workers=2)
 
 
 @pytest.fixture
@@ -50,7 +50,14 @@ def shop(tmp_path) -> Path:
 
 
 def verdict(sandbox, path: Path, gold: str, prediction: str | None, repeat: int = 0):
-    return verdicts_on([Case(gold, prediction, path)], sandbox, repeat)[0]
+    """As attributes; None for a metric that does not apply."""
+    line = judge([Case(gold, prediction, path)], sandbox, repeat)[0]
+    names = ("executable_rate", "execution_accuracy", "execution_match", "ves", "r_ves")
+    return SimpleNamespace(line=line, **(dict.fromkeys(names) | line))
+
+
+def summed(verdicts) -> dict:
+    return summary(pd.DataFrame([verdict.line for verdict in verdicts]))
 
 
 # Execution accuracy --------------------------------------------------------------------------
@@ -84,7 +91,7 @@ def test_our_ex_agrees_row_by_row_with_the_definition(sandbox, real_databases):
         )
         for row in rows
     ]
-    ours = [bool(v.execution_accuracy) for v in verdicts_on(cases, sandbox, repeat=0)]
+    ours = [bool(line["execution_accuracy"]) for line in judge(cases, sandbox, repeat=0)]
     theirs = [plain_ex(c.database, c.prediction, c.gold) for c in cases]
     assert ours == theirs
     assert 0.25 < sum(ours) / len(ours) < 0.75  # the perturbations make both kinds
@@ -93,10 +100,10 @@ def test_our_ex_agrees_row_by_row_with_the_definition(sandbox, real_databases):
 def test_gold_against_gold_is_perfect_on_real_databases(sandbox, real_databases):
     rows, path = real_databases.sample(500, 1), real_databases.path
     cases = [Case(r["query"], r["query"], path(r["db_id"])) for r in rows]
-    scores = summary(verdicts_on(cases, sandbox))
-    assert {name for name, score in scores.items() if score.value != 1.0} == set()
-    assert scores["execution_accuracy"].n == len(rows)
-    assert scores["execution_accuracy_empty_gold"].n > 0
+    scores = summary(pd.DataFrame(judge(cases, sandbox)))
+    assert {name for name, score in scores.items() if score["value"] != 1.0} == set()
+    assert scores["execution_accuracy"]["n"] == len(rows)
+    assert scores["execution_accuracy_empty_gold"]["n"] > 0
 
 
 @pytest.mark.parametrize("ending", ["", ";", " ;\n", ";;"])
@@ -104,9 +111,9 @@ def test_gold_against_gold_is_perfect_however_it_ends(sandbox, shop, ending):
     """Some golds of Spider end in a semicolon; extracting SQL from an answer takes it away."""
     gold = f"SELECT name FROM item{ending}"
     for prediction in (gold, "SELECT name FROM item", "SELECT name FROM item;"):
-        metrics = verdict(sandbox, shop, gold, prediction).metrics
-        known = {name: value for name, value in metrics.items() if value is not None}
-        assert set(known.values()) == {1.0}, known
+        line = verdict(sandbox, shop, gold, prediction).line
+        metrics = {name: value for name, value in line.items() if isinstance(value, float)}
+        assert set(metrics.values()) == {1.0}, metrics
 
 
 def test_gold_against_gold_is_perfect_on_the_twin(sandbox, twin):
@@ -117,9 +124,9 @@ def test_gold_against_gold_is_perfect_on_the_twin(sandbox, twin):
              twin / "databases" / t["db_id"] / f"{t['db_id']}.sqlite")
         for t in truth
     ]  # fmt: skip
-    scores = summary(verdicts_on(cases, sandbox))
-    assert {name for name, score in scores.items() if score.value != 1.0} == set()
-    assert scores["execution_accuracy"].n == 300
+    scores = summary(pd.DataFrame(judge(cases, sandbox)))
+    assert {name for name, score in scores.items() if score["value"] != 1.0} == set()
+    assert scores["execution_accuracy"]["n"] == 300
 
 
 @pytest.mark.parametrize(
@@ -139,7 +146,7 @@ def test_gold_against_gold_is_perfect_on_the_twin(sandbox, twin):
     ],
 )
 def test_verdicts(sandbox, shop, monkeypatch, prediction, word, accuracy, match):
-    monkeypatch.setattr(execution_verdicts, "LEAST_STEPS", 1_000_000)
+    monkeypatch.setattr(execution, "LEAST_STEPS", 1_000_000)
     found = verdict(sandbox, shop, "SELECT name, price FROM item", prediction)
     assert found.verdict == word
     assert (found.execution_accuracy, found.execution_match) == (accuracy, match)
@@ -148,8 +155,8 @@ def test_verdicts(sandbox, shop, monkeypatch, prediction, word, accuracy, match)
 
 def test_a_slow_prediction_may_take_many_times_the_steps_of_its_gold(sandbox, shop, monkeypatch):
     """The limit is the larger of a number and a multiple of what gold takes, the same each time."""
-    monkeypatch.setattr(execution_verdicts, "LEAST_STEPS", 20_000)
-    monkeypatch.setattr(execution_verdicts, "TIMES_GOLD", 50)
+    monkeypatch.setattr(execution, "LEAST_STEPS", 20_000)
+    monkeypatch.setattr(execution, "TIMES_GOLD", 50)
 
     def counted(most):
         steps = f"WITH c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < {most})"
@@ -172,10 +179,10 @@ def test_a_slow_prediction_may_take_many_times_the_steps_of_its_gold(sandbox, sh
 def test_a_gold_that_fails_judges_nobody_and_an_unknown_database_neither(sandbox, shop):
     failed = verdict(sandbox, shop, "SELECT ghost FROM item", "SELECT 1")
     assert failed.verdict == "gold fails" and "no such column" in failed.error
-    unknown = verdicts_on([Case("SELECT 1", "SELECT 1", None)], sandbox)[0]
+    unknown = verdict(sandbox, None, "SELECT 1", "SELECT 1")
     assert unknown.verdict == "not linked" and unknown.exact_match == 1
-    scores = summary([failed, unknown, verdict(sandbox, shop, "SELECT 1", "SELECT 1")])
-    assert scores["execution_accuracy"].n == 1 and scores["exact_match"].n == 3
+    scores = summed([failed, unknown, verdict(sandbox, shop, "SELECT 1", "SELECT 1")])
+    assert scores["execution_accuracy"]["n"] == 1 and scores["exact_match"]["n"] == 3
 
 
 def test_empty_gold_is_counted_apart(sandbox, shop):
@@ -185,10 +192,10 @@ def test_empty_gold_is_counted_apart(sandbox, shop):
         verdict(sandbox, shop, nobody, also),
         verdict(sandbox, shop, "SELECT 1", "SELECT 2"),
     ]
-    scores = summary(verdicts)
-    assert scores["execution_accuracy"].value == 0.5
-    assert scores["execution_accuracy_empty_gold"].value == 1
-    assert scores["execution_accuracy_nonempty_gold"].value == 0
+    scores = summed(verdicts)
+    assert scores["execution_accuracy"]["value"] == 0.5
+    assert scores["execution_accuracy_empty_gold"]["value"] == 1
+    assert scores["execution_accuracy_nonempty_gold"]["value"] == 0
 
 
 # Execution match -----------------------------------------------------------------------------
@@ -409,16 +416,16 @@ def test_decomposer_by_hand():
 def test_refiner_by_hand(sandbox, shop):
     def row(old, new):
         gold = "SELECT name FROM item"
-        return refiner_metrics(*(verdict(sandbox, shop, gold, sql) for sql in (new, old)))
+        accuracies = (verdict(sandbox, shop, gold, sql).execution_accuracy for sql in (new, old))
+        return refiner_metrics(new, old, *accuracies)
 
     right, broken, wrong = "SELECT name FROM item", "SELECT nam FROM item", "SELECT id FROM item"
-    assert row(broken, right) == {"unchanged_rate": 0, "executable_rate": 1, "fix_rate": 1}
-    assert row(broken, wrong) == {"unchanged_rate": 0, "executable_rate": 1, "fix_rate": 0}
-    assert row(broken, "select NAM from item;") == {
-        "unchanged_rate": 1, "executable_rate": 0, "fix_rate": 0,
-    }  # fmt: skip
+    assert row(broken, right) == {"unchanged_rate": 0, "fix_rate": 1}
+    assert row(broken, wrong) == {"unchanged_rate": 0, "fix_rate": 0}
+    assert row(broken, "select NAM from item;") == {"unchanged_rate": 1, "fix_rate": 0}
     assert row(right, wrong)["regression_rate"] == 1 and row(right, right)["regression_rate"] == 0
-    assert row(broken, None)["executable_rate"] == 0
+    assert row(broken, None) == {"unchanged_rate": 0, "fix_rate": 0}
+    assert refiner_metrics(right, right, None, None) == {"unchanged_rate": 1}
 
 
 # The command ---------------------------------------------------------------------------------

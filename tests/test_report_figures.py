@@ -26,7 +26,7 @@ from workflow_scripts.report.figures.catalogue import (
 from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
 from workflow_scripts.report.means import best_runs
 from workflow_scripts.runs import Provenance
-from workflow_scripts.tables import ANSWERS, COUNT, SCORES, TEXT, read_table
+from workflow_scripts.tables import ANSWERS, COUNT, NUMBER, SCORES, TEXT, read_table
 from workflow_scripts.text.audit import FitAudit
 
 PUBLISHED = Published.read(Path(__file__).resolve().parent.parent / "resources/published.json")
@@ -134,7 +134,8 @@ def drawings(long_runs, runs, tmp_path_factory) -> dict[str, list]:
 
 
 def executed(folder: Path) -> pd.DataFrame:
-    return read_table(folder / "answers.parquet", {name: ANSWERS[name] for name in scores.JUDGED})
+    columns = {name: ANSWERS.get(name, NUMBER) for name in scores.JUDGED}
+    return read_table(folder / "answers.parquet", columns)
 
 
 KINDS = list(dict.fromkeys(each.kind for each in list_figures({}, 1, "exp5_long")))

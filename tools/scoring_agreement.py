@@ -26,8 +26,7 @@ from typing import Annotated, Any
 from tools.perturbed_sql import perturbed, read_questions
 from workflow_scripts.files import to_json
 from workflow_scripts.formats.answers import extract_sql
-from workflow_scripts.metrics.execution_verdicts import Case, Verdict, verdicts_on
-from workflow_scripts.sql.cache import CachedSandbox
+from workflow_scripts.metrics.execution import Case, judge, run_pairs
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Sandbox
 from workflow_scripts.sql.worker import STEPS
@@ -115,17 +114,17 @@ def by_spider(cases: list[tuple[Path, str, str]], script: Path, python: str) -> 
 
 def ours(
     cases: list[tuple[Path, str, str]], workers: int
-) -> tuple[list[Verdict], dict[str, float]]:
+) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """The verdicts, and the most steps of SQLite that a right prediction took."""
-    with Sandbox(workers=workers) as sandbox:
-        cached = CachedSandbox(sandbox)
-        to_judge = [Case(gold, extract_sql(sql, lenient=True), file) for file, gold, sql in cases]
-        verdicts = verdicts_on(to_judge, cached, repeat=0)
-        right = [
-            [cached.execute(case.database, sql).steps for sql in (case.prediction, case.gold)]
-            for case, verdict in zip(to_judge, verdicts, strict=True)
-            if verdict.execution_accuracy
-        ]
+    sandbox = Sandbox(workers=workers)
+    to_judge = [Case(gold, extract_sql(sql, lenient=True), file) for file, gold, sql in cases]
+    verdicts = judge(to_judge, sandbox, repeat=0)
+    pairs = run_pairs(to_judge, sandbox)
+    right = [
+        (predicted.steps, gold.steps)
+        for (gold, predicted), verdict in zip(pairs, verdicts, strict=True)
+        if verdict.get("execution_accuracy")
+    ]
     return verdicts, {
         "of a right prediction": max(own for own, _ in right),
         "of a right prediction, times its gold's": max(
@@ -136,21 +135,21 @@ def ours(
 
 
 def compared(
-    verdicts: list[Verdict], theirs: list[bool | str], metric: str, cases: list
+    verdicts: list[dict[str, Any]], theirs: list[bool | str], metric: str, cases: list
 ) -> dict[str, Any]:
     """Counts of (ours, theirs) and the predictions on which they differ."""
     counts: Counter = Counter()
     differences = []
     for verdict, other, (database, gold, sql) in zip(verdicts, theirs, cases, strict=True):
-        value = getattr(verdict, metric)
+        value = verdict.get(metric)
         mine = "gold fails" if value is None else bool(value)
         counts[f"{mine} / {other}"] += 1
         if mine != other:
             said = {
                 "ours": mine,
                 "theirs": other,
-                "verdict": verdict.verdict,
-                "error": verdict.error,
+                "verdict": verdict["verdict"],
+                "error": verdict["error"],
             }
             differences.append(said | {"db_id": database.stem, "gold": gold, "prediction": sql})
     return {"ours / theirs": counts, "differences": differences}

@@ -115,15 +115,6 @@ class Provenance(Record):
     model: Weights
 
 
-class Estimate(Record):
-    """One number over `n` rows; `low` and `high` are None where it has no interval, as losses."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-
 class Ranked(Record):
     run: str
     value: float

@@ -19,58 +19,25 @@ TEXT, COUNT, NUMBER, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 RUN = {"recipe": TEXT, "run": TEXT, "seed": COUNT}  # a model: one fine-tuning, or one endpoint
 ROW = {"split": TEXT, "idx": COUNT, "task": TEXT, "db_id": TEXT, "question": TEXT}
 
-# Metrics of one answer, from 0 to 1 unless docs/scoring.md says otherwise.
-TEXT_METRICS = ("rouge_l", "exact_match", "rouge_l_decoded", "exact_match_decoded")
 SEEN = "answer_in_training"  # the right answer is, to the letter, also that of a training row
-SQL_METRICS = (
-    "linked_rate",
-    "sql_exact_match",
-    "exact_match_normalised",
-    "parse_rate",
-    "executable_rate",
-    "execution_accuracy",
-    "execution_accuracy_empty_gold",
-    "execution_accuracy_nonempty_gold",
-    "execution_accuracy_lenient",
-    "execution_match",
-    "soft_f1",
-    "ves",
-    "r_ves",
-)
-TASK_METRICS = {
-    "Selector": (
-        "valid_json",
-        *("table_precision", "table_recall", "table_f1"),
-        *("column_precision", "column_recall", "column_f1"),
-        "needed_recall",
-        "compression",
-    ),
-    "Decomposer": (
-        *("fence_rate", "known_names_rate", "unknown_names"),
-        *("sub_questions", "sub_questions_as_gold"),
-    ),
-    "Refiner": ("unchanged_rate", "fix_rate", "regression_rate"),
-}
-METRICS = (
-    *TEXT_METRICS,
-    SEEN,
-    *SQL_METRICS,
-    *(metric for metrics in TASK_METRICS.values() for metric in metrics),
-)
 
+MORE = "*"  # stands for all further columns of a kind
 # `gold_decoded` is what the run's tokenizer can write of `gold`, which the notebooks compared with.
 # `cut`: the limit of generated tokens was reached. `input`: equal numbers are equal token ids.
 # `reachable`: `gold_decoded` fits into the limit. `verdict` and what follows: what the SQL of the
 # answer did; of a Selector's answer, which is not executed, whether it is right.
-ANSWERS = {
-    **RUN,
+PREDICTED = {  # predictions.parquet
     **ROW,
     **{"gold": TEXT, "gold_decoded": TEXT, "prediction": TEXT, "prediction_tokens": COUNT},
     **{"cut": FLAG, "input": COUNT, "reachable": FLAG},
+}
+ANSWERS = {
+    **RUN,
+    **PREDICTED,
     **{"database": TEXT, "how": TEXT, "schema": TEXT},
     **{"gold_sql": TEXT, "predicted_sql": TEXT, "gold_rows": COUNT},
     **{"verdict": TEXT, "error": TEXT, "hardness": TEXT},
-    **dict.fromkeys(METRICS, NUMBER),
+    MORE: NUMBER,  # the metrics that metrics/declared.py lists
 }
 # `task`: "all" or one of the tasks. `low` and `high`: the 95% interval over rows, missing where a
 # number is counted or comes without rows, such as a loss.
@@ -109,6 +76,10 @@ def read_table(path: Path | str, columns: Columns) -> pd.DataFrame:
         raise EssenceError(f"{path}: no such file") from error
     except (OSError, pa.ArrowException) as error:
         raise EssenceError(f"{path}: not a Parquet file that can be read ({error})") from error
+    if MORE in columns:
+        more = [field.name for field in table.schema if field.type == columns[MORE]]
+        columns = {**columns, **dict.fromkeys(more, columns[MORE])}
+        del columns[MORE]
     for name, kind in columns.items():
         if name not in table.column_names:
             raise EssenceError(f"{path}: the column {name} is missing; make the file again")

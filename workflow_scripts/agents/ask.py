@@ -57,21 +57,19 @@ def ask(
     loop = Loop.of(_config()["agents"])
     loop = loop.model_copy(update={"constrained": constrained or loop.constrained})
     load = functools.partial(load_back_end, model, endpoint, threads, loop.constrained)
-    with Sandbox(Limits(seconds=seconds), workers=1) as sandbox:
-        if not serve:
-            asked = read_question(database, question, evidence)
-            answer = answer_question(asked, loop, load(), sandbox)
-            return _show(answer, trace, json)
-        databases = page.list_served(database)
-        with page.listen(port) as server:  # before the model is loaded, which takes its time
-            back_end = load()
-            address = "http://{}:{}".format(*server.server_address)
-            print(f"{address} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
-            if open:
-                webbrowser.open(address)
-            page.serve(
-                server, databases, lambda asked: answer_question(asked, loop, back_end, sandbox)
-            )
+    sandbox = Sandbox(Limits(seconds=seconds))
+    if not serve:
+        asked = read_question(database, question, evidence)
+        answer = answer_question(asked, loop, load(), sandbox)
+        return _show(answer, trace, json)
+    databases = page.list_served(database)
+    with page.listen(port) as server:  # before the model is loaded, which takes its time
+        back_end = load()
+        address = "http://{}:{}".format(*server.server_address)
+        print(f"{address} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
+        if open:
+            webbrowser.open(address)
+        page.serve(server, databases, lambda asked: answer_question(asked, loop, back_end, sandbox))
     return 0
 
 

@@ -21,9 +21,8 @@ from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.schema import Schema
-from workflow_scripts.metrics.execution_verdicts import Case, verdicts_on
+from workflow_scripts.metrics.execution import Case, judge
 from workflow_scripts.settings import Endpoint, Settings
-from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Output, Setting, run_stage
@@ -105,7 +104,7 @@ def read_questions(
 
 
 def run_setup(
-    setup: Setup, questions: Questions, loop: Loop, back_end: BackEnd, sandbox: CachedSandbox
+    setup: Setup, questions: Questions, loop: Loop, back_end: BackEnd, sandbox: Sandbox
 ) -> tuple[list[Trace], pd.DataFrame]:
     """Return the traces and the outcomes of the questions that the setup asks, in order."""
     asked = [
@@ -120,14 +119,14 @@ def run_setup(
         for (_, row, question), trace in zip(asked, traces, strict=True)
     ]
     lines = []
-    verdicts = verdicts_on(cases, sandbox, repeat=0)
+    verdicts = judge(cases, sandbox, repeat=0)
     for (split, row, _), trace, verdict in zip(asked, traces, verdicts, strict=True):
         agents = [step.agent for step in trace.steps]
         line = {"setup": setup.name, "split": split, "idx": row.idx, "db_id": trace.database}
         line |= {"question": row.question, "gold": row.gold_sql, "sql": trace.sql}
-        line |= {"verdict": verdict.verdict, "error": verdict.error}
+        line |= {"verdict": verdict["verdict"], "error": verdict["error"]}
         line |= {"selected": "Selector" in agents, "repairs": agents.count("Refiner")}
-        lines.append(line | {"right": verdict.execution_accuracy})
+        lines.append(line | {"right": verdict.get("execution_accuracy")})
     return traces, pd.DataFrame(lines, columns=list(OUTCOMES))
 
 
@@ -136,7 +135,6 @@ def evaluate(
     questions: Annotated[int, Setting("most questions of each split")],
     rows: Annotated[Path, Input("rows.parquet, for the whole schemas")],
     databases: Annotated[Path, Setting("folder of <db_id>/<db_id>.sqlite")],
-    cache: Annotated[Path, Setting("folder that keeps what was executed")],
     outcomes: Annotated[Path, Output("outcomes.parquet")],
     traces: Annotated[Path, Output("traces.jsonl")],
     settings: Annotated[
@@ -175,13 +173,12 @@ def evaluate(
             FineTuned(model, settings.recipe, device.kind, batch_size, loop.constrained)
         )
     frames = []
-    with Sandbox(Limits(seconds=seconds), threads) as sandbox:
-        cached = CachedSandbox(sandbox, cache / "results")
-        for setup in (ALL,) if endpoint else SETUPS:
-            made, frame = run_setup(setup, asked, loop, back_end, cached)
-            frames.append(frame)
-            if setup is ALL:
-                write_jsonl(traces, (trace.as_json(SHOWN_ROWS, times=False) for trace in made))
+    sandbox = Sandbox(Limits(seconds=seconds), threads)
+    for setup in (ALL,) if endpoint else SETUPS:
+        made, frame = run_setup(setup, asked, loop, back_end, sandbox)
+        frames.append(frame)
+        if setup is ALL:
+            write_jsonl(traces, (trace.as_json(SHOWN_ROWS, times=False) for trace in made))
     table = pd.concat(frames, ignore_index=True)
     write_table(outcomes, table, OUTCOMES)
     if endpoint:

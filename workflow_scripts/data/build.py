@@ -35,9 +35,8 @@ from workflow_scripts.data.shown_database import ShownDatabase, show_database
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.sql.cache import CachedSandbox, one_spelling
 from workflow_scripts.sql.databases import find_database
-from workflow_scripts.sql.sandbox import Limits, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox, one_spelling
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 
 NO_DATABASE = "its database is missing or cannot be used"
@@ -59,7 +58,7 @@ class Built:
 class Builder:
     """`share`: of the questions, whose SQL is broken; `answers`: a model's, by question."""
 
-    sandbox: Sandbox
+    limits: Limits
     seed: int
     share: float
     answers: Mapping[str, list[Answered]]
@@ -67,10 +66,10 @@ class Builder:
 
     def add(self, database: ShownDatabase, asked: list[tuple[int, Question]]) -> None:
         """What the questions of one database give."""
-        cached = CachedSandbox(self.sandbox)
+        sandbox = Sandbox(self.limits)
 
         def execute(statements):
-            return cached.map((database.file, sql) for sql in statements)
+            return sandbox.map((database.file, sql) for sql in statements)
 
         kept = list(self._kept(database, asked, execute))
         self.built.agents += kept
@@ -97,7 +96,7 @@ class Builder:
     ) -> Iterator[tuple[Agents, str, Failure]]:
         rngs = [(agents, random.Random(f"{self.seed} {agents.gold.number}")) for agents in kept]
         chosen = [(agents, rng) for agents, rng in rngs if rng.random() < self.share]
-        with ThreadPoolExecutor(self.sandbox.workers) as threads:
+        with ThreadPoolExecutor(4) as threads:
             found = threads.map(lambda pair: broken(*pair, execute), chosen)
             for (agents, _), failure in zip(chosen, found, strict=True):
                 if failure:
@@ -140,9 +139,8 @@ def build(
     """Raises EssenceError for files of another form, and when no question can be used."""
     asked = read_questions(format, questions)
     entries = read_tables(tables) if tables else {}
-    with Sandbox(Limits(seconds=seconds)) as sandbox:
-        builder = Builder(sandbox, seed, broken_share, read_answers(predictions))
-        _add_all(builder, asked, databases, entries)
+    builder = Builder(Limits(seconds=seconds), seed, broken_share, read_answers(predictions))
+    _add_all(builder, asked, databases, entries)
     built = builder.built
     if not built.agents:
         first = built.dropped[0]

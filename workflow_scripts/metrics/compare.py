@@ -27,40 +27,31 @@ def execution_match(predicted: Rows, gold: Rows, ordered: bool) -> bool:
 
     Definition: Zhong, Yu and Klein 2020, "Semantic Evaluation for Text-to-SQL with Distilled Test
     Suites", `exec_eval.py` (`result_eq`). The original draws rows at random to narrow the search;
-    here the orders are searched column by column, with the same outcome. After `MOST_TRIALS`
-    partial orders the results count as different.
+    here each column of gold is given in turn one of the unused columns that are alike, as long as
+    the rows so far agree, with the same outcome. After `MOST_TRIALS` the results count as
+    different.
     """
-    if len(predicted) != len(gold):
-        return False
-    if not gold:
+    if not predicted and not gold:
         return True
-    if len(predicted[0]) != len(gold[0]):
+    if len(predicted) != len(gold) or len(predicted[0]) != len(gold[0]):
         return False
     keep: Callable = list if ordered else Counter
     given, wanted = list(zip(*predicted, strict=True)), list(zip(*gold, strict=True))
-    alike = [[i for i, column in enumerate(given) if keep(column) == keep(w)] for w in wanted]
-    return _some_order(given, wanted, alike, keep)
-
-
-def _some_order(given: list, wanted: list, alike: list[list[int]], keep: Callable) -> bool:
-    """Depth-first: give each wanted column one of the unused columns that look like it."""
-    trials, stack = 0, [()]
-    while stack:
-        chosen = stack.pop()
-        if len(chosen) == len(wanted):
+    trials, orders = 0, [()]
+    while orders:
+        order = orders.pop()
+        if (width := len(order)) == len(wanted):
             return True
-        target = keep(zip(*wanted[: len(chosen) + 1], strict=True))
-        tried = set()  # columns that are equal throughout need one trial only
-        for column in reversed(alike[len(chosen)]):
-            if column in chosen or given[column] in tried:
+        target = keep(zip(*wanted[: width + 1], strict=True))
+        unused = {given[at]: at for at in reversed(range(len(given))) if at not in order}
+        for column, at in reversed(unused.items()):  # of equal columns the first is enough
+            if keep(column) != keep(wanted[width]):
                 continue
             trials += 1
             if trials > MOST_TRIALS:
                 return False
-            tried.add(given[column])
-            order = (*chosen, column)
-            if keep(zip(*(given[i] for i in order), strict=True)) == target:
-                stack.append(order)
+            if keep(zip(*(given[i] for i in order), column, strict=True)) == target:
+                orders.append((*order, at))
     return False
 
 

@@ -10,19 +10,17 @@ functions that the pipeline uses too.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import datasets
 import evaluate
+import pandas as pd
 
 from workflow_scripts.metrics.decomposer import decomposer_metrics
-from workflow_scripts.metrics.estimates import averages
-from workflow_scripts.metrics.execution_verdicts import REPEAT, Case, Verdict, verdicts_on
+from workflow_scripts.metrics.execution import REPEAT, Case, judge, sql_match
 from workflow_scripts.metrics.refiner import refiner_metrics
 from workflow_scripts.metrics.selector import selector_metrics
-from workflow_scripts.metrics.sql_match import sql_match
-from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
@@ -34,21 +32,29 @@ def execution(predictions, references, databases, seconds=30.0, repeat=REPEAT) -
     execution_match; soft_f1; ves and r_ves, unless `repeat` (timed runs) is 0; and the metrics of
     sql_match. Definitions: `workflow_scripts.metrics.compare`.
     """
-    verdicts = _verdicts(predictions, references, databases, seconds, repeat)
-    return averages(verdict.metrics for verdict in verdicts)
+    judged = _judged(predictions, references, databases, seconds, repeat)
+    return averages({**line, "gold_rows": None} for line in judged)
 
 
 def refiner(predictions, references, old_sql, databases, seconds=30.0) -> dict[str, float]:
+    rows = []
     twice = (predictions + old_sql, references * 2, databases * 2)
-    verdicts = _verdicts(*twice, seconds, repeat=0)
-    half = len(predictions)
-    return averages(map(refiner_metrics, verdicts[:half], verdicts[half:]))
+    judged = _judged(*twice, seconds, repeat=0)
+    for new, old in zip(judged[: len(predictions)], judged[len(predictions) :], strict=True):
+        accuracies = (line.get("execution_accuracy") for line in (new, old))
+        row = refiner_metrics(new["prediction"], old["prediction"], *accuracies)
+        rows.append(row | {"executable_rate": new.get("executable_rate")})
+    return averages(rows)
 
 
-def _verdicts(predictions, references, databases, seconds: float, repeat: int) -> list[Verdict]:
-    rows = zip(references, predictions, map(Path, databases), strict=True)
-    with Sandbox(Limits(seconds=seconds)) as sandbox:
-        return verdicts_on([Case(*row) for row in rows], CachedSandbox(sandbox), repeat)
+def _judged(predictions, references, databases, seconds: float, repeat: int) -> list[dict]:
+    cases = map(Case, references, predictions, map(Path, databases))
+    return judge(cases, Sandbox(Limits(seconds=seconds)), repeat)
+
+
+def averages(rows: Iterable[dict]) -> dict[str, float]:
+    """The mean of each metric over the rows that have it."""
+    return pd.DataFrame(rows).select_dtypes("float").mean().dropna().to_dict()
 
 
 def by_row(metric: Callable[..., dict[str, float]]) -> Callable[..., dict[str, float]]:

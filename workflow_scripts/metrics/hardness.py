@@ -21,8 +21,11 @@ def hardness(sql: str) -> str | None:
     tree = parse(sql)
     if tree is None:
         return None
-    select, nested = _leftmost(tree)
-    if select is None:
+    nested = int(isinstance(tree, exp.SetOperation))  # UNION, INTERSECT, EXCEPT: a nested query
+    select = tree
+    while isinstance(select, exp.SetOperation | exp.Subquery):
+        select = select.this  # the first of them is looked at
+    if not isinstance(select, exp.Select):
         return None
     conditions = _conditions(select)
     clauses = _clauses(select, conditions)
@@ -40,48 +43,33 @@ def _level(clauses: int, nested: int, others: int) -> str:
     return "hard" if clauses <= 1 and others == 0 and nested <= 1 else "extra"
 
 
-def _leftmost(tree: exp.Expr) -> tuple[exp.Select | None, int]:
-    """The first SELECT of UNION, INTERSECT and EXCEPT, which count as one nested query."""
-    compound = isinstance(tree, exp.SetOperation)
-    while isinstance(tree, exp.SetOperation | exp.Subquery):
-        tree = tree.this
-    return (tree if isinstance(tree, exp.Select) else None), int(compound)
-
-
 def _conditions(select: exp.Select) -> dict[str, tuple[list[exp.Expr], list[type]]]:
     """Single conditions and connecting words of the joins, WHERE and HAVING."""
-    where, having = select.args.get("where"), select.args.get("having")
-    joins = [join.args.get("on") for join in select.args.get("joins") or ()]
-    parts: dict[str, tuple[list, list]] = {"join": ([], []), "where": ([], []), "having": ([], [])}
-    for part, roots in (
-        ("join", joins),
-        ("where", [where and where.this]),
-        ("having", [having and having.this]),
-    ):
-        for root in filter(None, roots):
-            _take_apart(root, *parts[part])
-    return parts
+    roots = {"join": [join.args.get("on") for join in select.args.get("joins") or ()]}
+    for name in ("where", "having"):
+        roots[name] = [clause.this] if (clause := select.args.get(name)) else []
+    return {name: _take_apart([node for node in nodes if node]) for name, nodes in roots.items()}
 
 
-def _take_apart(root: exp.Expr, leaves: list[exp.Expr], words: list[type]) -> None:
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        node = node.unnest()
+def _take_apart(nodes: list[exp.Expr]) -> tuple[list[exp.Expr], list[type]]:
+    leaves, words = [], []
+    while nodes:
+        node = nodes.pop().unnest()
         if isinstance(node, exp.And | exp.Or):
             words.append(type(node))
-            stack += [node.expression, node.this]
+            nodes += [node.expression, node.this]
         else:
             leaves.append(node)
+    return leaves, words
 
 
 def _clauses(select: exp.Select, conditions: dict) -> int:
     """WHERE, GROUP BY, ORDER BY, LIMIT, each further table, each OR and each LIKE."""
-    count = sum(select.args.get(clause) is not None for clause in ("where", "group"))
-    count += sum(select.args.get(clause) is not None for clause in ("order", "limit"))
+    clauses = ("where", "group", "order", "limit")
+    count = sum(select.args.get(clause) is not None for clause in clauses)
     count += len(select.args.get("joins") or ())
     for leaves, words in conditions.values():
-        count += sum(word is exp.Or for word in words)
+        count += words.count(exp.Or)
         count += sum(isinstance(_positive(leaf), exp.Like) for leaf in leaves)
     return count
 
@@ -103,21 +91,17 @@ def _others(select: exp.Select, conditions: dict) -> int:
     """More than one aggregation, column, condition in WHERE, or column to group by."""
     group, order = select.args.get("group"), select.args.get("order")
     counted = [*select.expressions, *(order.expressions if order else ())]
-    aggregations = sum(_aggregates(item) for item in counted)
-    negated = sum(
-        isinstance(x, exp.Not) for part in ("where", "having") for x in conditions[part][0]
+    aggregations = sum(map(_aggregates, counted)) + len(conditions["having"][1])
+    aggregations += sum(
+        isinstance(leaf, exp.Not) for part in ("where", "having") for leaf in conditions[part][0]
     )
-    aggregations += negated + len(conditions["having"][1])
-    columns_grouped = len(group.expressions) if group else 0
-    return (
-        (aggregations > 1)
-        + (len(select.expressions) > 1)
-        + (len(conditions["where"][0]) > 1)
-        + (columns_grouped > 1)
+    grouped = group.expressions if group else []
+    return (aggregations > 1) + sum(
+        len(several) > 1 for several in (select.expressions, conditions["where"][0], grouped)
     )
 
 
 def _aggregates(item: exp.Expr) -> bool:
     """Whether an aggregation stands in the item itself, not in a query inside it."""
-    found = item.find_all(exp.AggFunc)
-    return any(f.find_ancestor(exp.Subquery) is item.find_ancestor(exp.Subquery) for f in found)
+    around = item.find_ancestor(exp.Subquery)
+    return any(each.find_ancestor(exp.Subquery) is around for each in item.find_all(exp.AggFunc))

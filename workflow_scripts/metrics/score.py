@@ -14,29 +14,29 @@ processor time, so a busy machine changes no verdict. The exit status is 1 when 
 --max-failing-golds fails.
 """
 
+import math
 import sys
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, replace
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
+
+import pandas as pd
 
 from workflow_scripts.data.prediction_files import SqlPrediction, read_predictions
 from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, to_json, write_jsonl
 from workflow_scripts.formats.answers import extract_sql
-from workflow_scripts.metrics.estimates import columns, estimate
-from workflow_scripts.metrics.execution_verdicts import (
+from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.metrics.execution import (
     REPEAT,
     Case,
-    Verdict,
-    execution_accuracies,
-    verdicts_on,
+    accuracies,
+    failing_gold,
+    judge,
+    warning,
 )
-from workflow_scripts.metrics.failing_golds import failing_golds, warning
 from workflow_scripts.metrics.hardness import LEVELS
-from workflow_scripts.runs import Estimate
-from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Option, Setting, run_stage
@@ -57,34 +57,40 @@ def cases_of(
     return cases
 
 
-def summary(verdicts: Iterable[Verdict]) -> dict[str, Estimate]:
-    """metric -> its mean over the rows that have it, with an interval."""
-    metrics = columns(verdict.metrics for verdict in verdicts)
-    return {name: estimate(values) for name, values in metrics.items()}
-
-
-def report(verdicts: list[Verdict]) -> dict[str, Any]:
-    """What the command prints: metrics, the same by hardness, and counts of verdicts."""
-    levels = {level: [v for v in verdicts if v.hardness == level] for level in LEVELS}
+def summary(judged: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """metric -> its mean over the rows that have it, with a 95% interval."""
+    metrics = judged.select_dtypes("float").drop(columns="gold_rows", errors="ignore")
     return {
-        "metrics": _plain(summary(verdicts)),
-        "by_hardness": {level: _plain(summary(rows)) for level, rows in levels.items() if rows},
-        "counts": {
-            "rows": len(verdicts),
-            "gold_empty": sum(v.gold_rows == 0 for v in verdicts),
-            **Counter(v.verdict.replace(" ", "_") for v in verdicts),
-        },
-        "failing_golds": failing_golds(verdicts),
+        name: estimate(metrics[name].dropna()) for name in metrics if metrics[name].notna().any()
     }
 
 
-def _plain(estimates: dict[str, Estimate]) -> dict[str, dict[str, float]]:
-    return {name: dict(value) for name, value in estimates.items()}
+def estimate(values: Sequence[float]) -> dict[str, Any]:
+    """{value, low, high, n}; no interval where all values are one that is not from 0 to 1."""
+    value, *limits = mean_over_rows(values)
+    low, high = (None if math.isnan(limit) else limit for limit in limits)
+    return {"value": value, "low": low, "high": high, "n": len(values)}
+
+
+def report(judged: pd.DataFrame) -> dict[str, Any]:
+    """What the command prints: metrics, the same by hardness, and counts of verdicts."""
+    levels = dict(list(judged.groupby("hardness")))
+    verdicts = judged.verdict.str.replace(" ", "_")
+    return {
+        "metrics": summary(judged),
+        "by_hardness": {level: summary(levels[level]) for level in LEVELS if level in levels},
+        "counts": {
+            "rows": len(judged),
+            "gold_empty": int((judged.gold_rows == 0).sum()),
+            **verdicts.groupby(verdicts, sort=False).size().to_dict(),
+        },
+        "failing_golds": failing_gold(judged),
+    }
 
 
 def other_extraction(
-    lines: Iterable[SqlPrediction], cases: list[Case], sandbox: CachedSandbox, strict: bool
-) -> dict[str, Estimate]:
+    lines: list[SqlPrediction], cases: list[Case], sandbox: Sandbox, strict: bool
+) -> dict[str, dict[str, Any]]:
     """Execution accuracy with the SQL taken in the way that was not chosen.
 
     Nothing where no prediction holds a fence: plain SQL leaves no choice.
@@ -93,12 +99,11 @@ def other_extraction(
     if not any("```" in answer for answer in answers):
         return {}
     other = (extract_sql(answer, lenient=strict) for answer in answers)
-    found = execution_accuracies(
-        [replace(case, prediction=sql) for case, sql in zip(cases, other, strict=True)], sandbox
-    )
-    counted = [value for value in found if value is not None]
+    pairs = zip(cases, other, strict=True)
+    values = accuracies([case._replace(prediction=sql) for case, sql in pairs], sandbox)
+    known = [value for value in values if value is not None]
     name = f"execution_accuracy_{'lenient' if strict else 'strict'}"
-    return {name: estimate(counted)} if counted else {}
+    return {name: estimate(known)} if known else {}
 
 
 def score(
@@ -108,7 +113,6 @@ def score(
     json: Annotated[bool, Option("print JSON instead of a table")] = False,
     strict: Annotated[bool, Option("SQL from closed fences alone, as in the pipeline")] = False,
     rows: Annotated[Path | None, Option("file for one verdict a line")] = None,
-    cache: Annotated[Path | None, Option("folder that keeps what was executed")] = None,
     seconds: Annotated[float, Option("processor time of a query, in full")] = Limits.seconds,
     repeat: Annotated[int, Option("timed runs for VES; 0: none")] = REPEAT,
     workers: Annotated[int | None, Option("queries that are executed at a time")] = None,
@@ -120,18 +124,18 @@ def score(
     lines, cases = [line for _, line in placed], cases_of(placed, databases, strict)
     if rows:
         check_output(rows, predictions, gold, *{case.database for case in cases})
-    with Sandbox(Limits(seconds=seconds), workers) as sandbox:
-        cached = CachedSandbox(sandbox, cache)
-        verdicts = verdicts_on(cases, cached, repeat)
-        other = other_extraction(lines, cases, cached, strict)
+    sandbox = Sandbox(Limits(seconds=seconds), workers)
+    verdicts = judge(cases, sandbox, repeat)
+    keys = dict.fromkeys(chain.from_iterable(verdicts))
     if rows:
         pairs = zip(lines, verdicts, strict=True)
-        write_jsonl(rows, (line.model_dump() | asdict(verdict) for line, verdict in pairs))
-    answer = {"extraction": "strict" if strict else "lenient", **report(verdicts)}
-    answer["metrics"] |= _plain(other)
+        write_jsonl(rows, (line.model_dump() | keys | verdict for line, verdict in pairs))
+    judged = pd.DataFrame([{**line, "gold": "", "prediction": ""} for line in verdicts])
+    answer = {"extraction": "strict" if strict else "lenient", **report(judged)}
+    answer["metrics"] |= other_extraction(lines, cases, sandbox, strict)
     failing = answer["failing_golds"]
-    if said := warning(failing, len(verdicts)):
-        print(said, file=sys.stderr if json else sys.stdout)
+    if text := warning(failing, len(judged)):
+        print(text, file=sys.stderr if json else sys.stdout)
     print(to_json(answer) if json else _table(answer), end="")
     return int(failing["share"] > max_failing_golds)
 

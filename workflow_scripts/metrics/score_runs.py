@@ -6,8 +6,9 @@ is executed on the database that its row is linked to. `sql_exact_match` compare
 `exact_match` compares whole answers. Losses are those of the epoch that a run kept.
 """
 
+import inspect
 from collections.abc import Iterator
-from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,50 +19,39 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import extract_sql, sql_as_asked
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.metrics.decomposer import decomposer_metrics
-from workflow_scripts.metrics.execution_verdicts import (
+from workflow_scripts.metrics.declared import COLUMNS, METRICS, NAMES
+from workflow_scripts.metrics.execution import (
     REPEAT,
     Case,
-    execution_accuracies,
-    verdicts_on,
+    accuracies,
+    failing_gold,
+    judge,
+    warning,
 )
-from workflow_scripts.metrics.failing_golds import failing_golds, warning
 from workflow_scripts.metrics.hardness import hardness
-from workflow_scripts.metrics.refiner import refiner_metrics
-from workflow_scripts.metrics.selector import selector_metrics
 from workflow_scripts.runs import Training
-from workflow_scripts.sql.cache import CachedSandbox
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import (
-    ANSWERS,
     COUNT,
+    PREDICTED,
     RUN,
     SCORES,
     SEEN,
-    SQL_METRICS,
-    TASK_METRICS,
     TEXT,
-    TEXT_METRICS,
     clusters_of,
     read_table,
     write_table,
 )
-from workflow_scripts.text.similarity import exact_match, rouge_l
 
-SIMILARITIES = {"rouge_l": rouge_l, "exact_match": exact_match}
 LOSSES = ("eval_loss", "loss_per_token")
-PREDICTED = {  # the columns of predictions.parquet
-    name: ANSWERS[name]
-    for name in ANSWERS
-    if name in ("split", "idx", "task", "db_id", "question", "gold", "gold_decoded", "prediction")
-    or name in ("prediction_tokens", "cut", "input", "reachable")
-}
 SUBJECT = {
     **{"idx": COUNT, "question": TEXT, "schema": TEXT, "gold_sql": TEXT, "old_sql": TEXT},
     **{"database": TEXT, "how": TEXT},
 }
+NO_JSON = "the answer holds no JSON object of tables"
+QUERY_TASKS = ("Decomposer", "Refiner")
 
 
 def address_of(folder: Path) -> dict[str, Any]:
@@ -81,14 +71,6 @@ def read_answers(folders: list[Path]) -> pd.DataFrame:
             raise EssenceError(f"{folder}/predictions.parquet: no answers in it. Predict again.")
         frames.append(frame.assign(**address_of(folder)))
     return pd.concat(frames, ignore_index=True)
-
-
-def add_text_metrics(answers: pd.DataFrame) -> None:
-    for metric in TEXT_METRICS:
-        similarity = SIMILARITIES[metric.removesuffix("_decoded")]
-        reference = "gold_decoded" if metric.endswith("_decoded") else "gold"
-        pairs = zip(answers.prediction, answers[reference], strict=True)
-        answers[metric] = [similarity(prediction, gold) for prediction, gold in pairs]
 
 
 def add_seen(answers: pd.DataFrame, training_rows: dict[Path, Path]) -> None:
@@ -119,70 +101,78 @@ def read_subjects(rows: Path, databases: Path) -> pd.DataFrame:
     return subjects.set_index("idx")
 
 
-def subjects_of(answers: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
-    """The subject of each answer. Raises EssenceError for a row that is not among them."""
-    unknown = answers.idx[~answers.idx.isin(subjects.index)]
-    if len(unknown):
-        raise EssenceError(
-            f"predictions: row idx {unknown.iloc[0]} is not among the rows; predict again from the "
-            "same rows.parquet"
-        )
-    return subjects.loc[answers.idx].set_axis(answers.index)
+def find_subjects(answers: pd.DataFrame, sources: list[tuple[Path | None, Path | None]]):
+    """The subject of each answer, from (rows, databases) of the run and of the split other.
+
+    Raises EssenceError where the split other has none, and for a row that is not among them.
+    """
+    is_other = answers.split == "other"
+    parts = []
+    for asked, (rows, databases) in zip(
+        (answers[~is_other], answers[is_other]), sources, strict=True
+    ):
+        if asked.empty:
+            continue
+        if not (rows and databases):
+            raise EssenceError(
+                "the predictions have the split other: give --other-rows and --other-databases"
+            )
+        subjects = read_subjects(rows, databases)
+        if len(unknown := asked.idx[~asked.idx.isin(subjects.index)]):
+            raise EssenceError(
+                f"predictions: row idx {unknown.iloc[0]} is not among the rows; predict again from "
+                "the same rows.parquet"
+            )
+        parts.append(subjects.loc[asked.idx].set_axis(asked.index))
+    return pd.concat(parts).drop(columns="question")
 
 
-def judge(answers: pd.DataFrame, sandbox: CachedSandbox, repeat: int) -> pd.DataFrame:
-    """Verdict and metrics of each answer, whose subject stands beside it."""
-    records = answers.astype(object).where(answers.notna(), None).to_dict("records")
-    queries = [each for each in records if each["task"] != "Selector"]
-    judged = iter(judge_queries(queries, sandbox, repeat))
-    lines = [
-        judge_selection(each) if each["task"] == "Selector" else next(judged) for each in records
-    ]
-    return pd.DataFrame(lines, index=answers.index)
+def judge_queries(answers: pd.DataFrame, sandbox: Sandbox, repeat: int) -> pd.DataFrame:
+    """Verdict and metrics of SQL of the answers, whose subjects stand beside them.
+
+    `old_accuracy`: that of the SQL which a Refiner was asked to repair.
+    """
+    answers = answers.astype(object).where(answers.notna(), None)
+
+    def cases(asked: pd.DataFrame, statements: list[str | None]) -> Iterator[Case]:
+        return map(Case, asked.gold_sql, statements, asked.file)
+
+    strict = map(sql_as_asked, answers.prediction, answers.gold)
+    lenient = [extract_sql(text, lenient=True) for text in answers.prediction]
+    judged = pd.DataFrame(judge(cases(answers, strict), sandbox, repeat), answers.index)
+    judged["execution_accuracy_lenient"] = accuracies(cases(answers, lenient), sandbox)
+    repairs = answers[answers.task == "Refiner"]
+    old = accuracies(cases(repairs, repairs.old_sql), sandbox)
+    judged["old_accuracy"] = pd.Series(old, repairs.index, dtype=float)
+    names = {"prediction": "predicted_sql", "exact_match": "sql_exact_match"}
+    return judged.drop(columns="gold").rename(columns=names)
 
 
-def judge_queries(
-    answers: list[dict[str, Any]], sandbox: CachedSandbox, repeat: int
-) -> Iterator[dict[str, Any]]:
-    """The Decomposer's and the Refiner's answers; a repair is compared with the old SQL too."""
+def add_metrics(answers: pd.DataFrame) -> pd.DataFrame:
+    """Add the metrics that are computed from an answer's other columns (see `Metrics`).
 
-    def cases(statements: list[str | None]) -> list[Case]:
-        pairs = zip(answers, statements, strict=True)
-        return [Case(each["gold_sql"], sql, each["file"]) for each, sql in pairs]
-
-    strict = [sql_as_asked(each["prediction"], each["gold"]) for each in answers]
-    verdicts = verdicts_on(cases(strict), sandbox, repeat)
-    lenient = [extract_sql(each["prediction"], lenient=True) for each in answers]
-    accuracies = execution_accuracies(cases(lenient), sandbox)
-    repairs = [each for each in answers if each["task"] == "Refiner"]
-    broken = [Case(each["gold_sql"], each["old_sql"], each["file"]) for each in repairs]
-    old_verdicts = iter(verdicts_on(broken, sandbox, repeat=0))
-    for answer, verdict, accuracy in zip(answers, verdicts, accuracies, strict=True):
-        line = {"linked_rate": float(answer["file"] is not None), **asdict(verdict)}
-        line |= verdict.metrics
-        line["sql_exact_match"] = line.pop("exact_match")
-        line["execution_accuracy_lenient"] = accuracy
-        line["predicted_sql"] = line.pop("prediction")
-        line["gold_sql"] = line.pop("gold")
-        if answer["task"] == "Refiner":
-            line |= refiner_metrics(verdict, next(old_verdicts))
-        else:
-            line |= decomposer_metrics(answer["prediction"], answer["gold"], answer["schema"])
-        yield line
+    Those that need a column which the table lacks are missing.
+    """
+    for names, compute, task in METRICS:
+        inputs = list(inspect.signature(compute).parameters) if compute else []
+        if inputs and set(inputs) <= set(answers):
+            asked = answers if task is None else answers[answers.task == task]
+            asked = asked[inputs].astype(object).where(asked[inputs].notna(), None)
+            lines = [compute(*line) for line in asked.itertuples(index=False)]
+            answers = answers.join(pd.DataFrame(lines, asked.index).reindex(columns=list(names)))
+    return answers.reindex(columns=list(dict.fromkeys([*answers, *NAMES])))
 
 
-def judge_selection(answer: dict[str, Any]) -> dict[str, Any]:
-    """The Selector's answer, which is not executed."""
-    gold_sql = answer["asked_sql"]
-    metrics = selector_metrics(answer["prediction"], answer["gold"], answer["schema"], gold_sql)
-    valid, right = metrics["valid_json"] == 1, metrics["column_f1"] == 1
-    return {
-        "verdict": ("right" if right else "wrong") if valid else "no json",
-        "error": None if valid else "the answer holds no JSON object of tables",
-        "hardness": hardness(gold_sql) if gold_sql else None,
-        "linked_rate": float(answer["file"] is not None),
-        **metrics,
-    }
+def judge_selections(answers: pd.DataFrame) -> None:
+    """Fill in what became of the Selector's answers, which are not executed."""
+    selectors = answers[answers.task == "Selector"]
+    valid, right = selectors.valid_json == 1, selectors.column_f1 == 1
+    verdicts = right.map({True: "right", False: "wrong"}).where(valid, "no json")
+    errors = verdicts.where(verdicts == "no json").replace("no json", NO_JSON)
+    levels = selectors.asked_sql.map(hardness, na_action="ignore")
+    for column, values in (("verdict", verdicts), ("error", errors), ("hardness", levels)):
+        known = answers.get(column, pd.Series(index=answers.index, dtype=object)).astype(object)
+        answers[column] = known.where(answers.task != "Selector", values)
 
 
 def highest_exact_match(answers: pd.DataFrame, reference: str) -> float:
@@ -207,14 +197,14 @@ def scores_of(answers: pd.DataFrame) -> Iterator[dict[str, Any]]:
             if of_task.empty:
                 continue
             line = dict(zip(RUN, address, strict=True)) | {"split": split, "task": task}
-            own = TASK_METRICS.get(task, ())
-            for metric in (*TEXT_METRICS, SEEN, *SQL_METRICS, *own):
-                known = of_task[of_task[metric].notna()] if metric in of_task else of_task[:0]
-                if len(values := known[metric] if len(known) else ()):
-                    value, low, high = mean_over_rows(values, clusters_of(known))
+            own = [each.names for each in METRICS if each.task in (None, task)]
+            for metric in chain.from_iterable(own):
+                known = of_task[of_task[metric].notna()]
+                if len(known):
+                    value, low, high = mean_over_rows(known[metric], clusters_of(known))
                     if metric == SEEN:  # counted, not estimated
                         low = high = None
-                    yield line | _number(metric, value, low, high, len(values))
+                    yield line | _number(metric, value, low, high, len(known))
             for suffix in ("", "_decoded"):
                 most = highest_exact_match(of_task, f"gold{suffix}")
                 metric = f"exact_match{suffix}_at_most"
@@ -248,7 +238,6 @@ def score_runs(
     ] = None,
     other_rows: Annotated[Path | None, Input("rows of the split other")] = None,
     other_databases: Annotated[Path | None, Setting("folder of their databases")] = None,
-    cache: Annotated[Path | None, Setting("folder that keeps what was executed")] = None,
     seconds: Annotated[float, Setting("longest query")] = Limits.seconds,
     repeat: Annotated[int, Setting("timed runs for VES; 0: none")] = REPEAT,
     threads: Annotated[int, Setting("queries that are executed at a time")] = 1,
@@ -256,26 +245,20 @@ def score_runs(
     """Raises EssenceError when there is nothing to score or the tables don't fit together."""
     trained = [folder for folder in runs if address_of(folder)["recipe"] != "endpoint"]
     table = read_answers(runs)
-    add_text_metrics(table)
     add_seen(table, dict(zip(trained, train, strict=True)))
     if databases:
-        of_other = table.split == "other"
-        if of_other.any() and not (other_rows and other_databases):
-            raise EssenceError(
-                "the predictions have the split other: give --other-rows and --other-databases"
-            )
-        subjects = [subjects_of(table[~of_other], read_subjects(rows, databases))]
-        if of_other.any():
-            other = read_subjects(other_rows, other_databases)
-            subjects.append(subjects_of(table[of_other], other))
-        table = table.join(pd.concat(subjects).drop(columns="question"))
-        with Sandbox(Limits(seconds=seconds), threads) as sandbox:
-            judged = judge(table, CachedSandbox(sandbox, cache), repeat)
-        table = judged.combine_first(table)
-        queries = table[table.task != "Selector"]
-        if text := warning(failing_golds(queries.itertuples()), len(queries)):
-            print(text)
-    write_table(answers, table, ANSWERS)
+        table = table.join(find_subjects(table, [(rows, databases), (other_rows, other_databases)]))
+        table["linked_rate"] = table.file.notna().astype(float)
+        queries = table[table.task.isin(QUERY_TASKS)]
+        if len(queries):
+            judged = judge_queries(queries, Sandbox(Limits(seconds=seconds), threads), repeat)
+            table = table.join(judged)
+            if text := warning(failing_gold(judged), len(judged)):
+                print(text)
+    table = add_metrics(table)
+    if databases:
+        judge_selections(table)
+    write_table(answers, table, COLUMNS)
     lines = [*scores_of(table), *(line for folder in trained for line in losses_of(folder))]
     write_table(scores, pd.DataFrame(lines), SCORES)
 

@@ -40,13 +40,13 @@ def overlap(given: set, wanted: set) -> tuple[float, float, float]:
 
 
 def selector_metrics(
-    prediction: str, gold: str, schema: str, gold_sql: str | None = None
+    prediction: str, gold: str, schema: str, asked_sql: str | None = None
 ) -> dict[str, float]:
     """Metrics of one answer; an answer that is no JSON object keeps nothing.
 
-    `needed_recall` is the share of the columns that the gold SQL needs and the answer keeps; it is
-    there only with a gold SQL. `compression` is the share of the schema's columns left out, of an
-    answer that is JSON: one that can't be read compresses nothing.
+    `needed_recall` is the share of the columns that `asked_sql`, the gold SQL, needs and the answer
+    keeps; it is there only with such SQL. `compression` is the share of the schema's columns left
+    out, of an answer that is JSON: one that can't be read compresses nothing.
     """
     offered = schema_names(schema)
     given, valid = _selection(prediction)
@@ -59,7 +59,7 @@ def selector_metrics(
     ):
         names = (f"{what}_precision", f"{what}_recall", f"{what}_f1")
         row.update(zip(names, overlap(*map(set, pair)), strict=True))
-    needed = needed_columns(gold_sql, offered) if gold_sql else []
+    needed = needed_columns(asked_sql, offered) if asked_sql else []
     if needed:
         row["needed_recall"] = sum(bool(group & ours) for group in needed) / len(needed)
     total = columns_of(offered)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_scripts.intervals import mean_over_rows, mean_over_seeds, one_more_seed
-from workflow_scripts.tables import METRICS, SEEN, clusters_of
+from workflow_scripts.tables import SEEN, clusters_of
 
 # A model is judged on test rows of databases that its training rows are about too, of databases
 # that no run has seen, and of databases that another file of rows is about.
@@ -76,7 +76,7 @@ def mean_score(scores: pd.DataFrame, answers: pd.DataFrame) -> Mean | None:
     if scores.empty:
         return None
     line = scores.iloc[0]
-    if line.metric in METRICS and line.metric != SEEN:
+    if line.metric in answers and line.metric != SEEN:
         own = answers[
             (answers.recipe == line.recipe)
             & (answers.run == line.run)

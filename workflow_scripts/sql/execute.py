@@ -26,8 +26,7 @@ def execute(
 ) -> int:
     """Run one query; return 1 when it failed and the output is not JSON."""
     limits = Limits(seconds, rows, cell_bytes, sql_bytes, result_bytes, memory_mb)
-    with Sandbox(limits, workers=1) as sandbox:
-        result = sandbox.execute(database, sql)
+    result = Sandbox(limits).execute(database, sql)
     if json:
         print(as_json(result))
         return 0
@@ -42,7 +41,6 @@ def execute(
 def as_json(result: Result) -> str:
     """Write a result as one JSON object; see `json_rows`."""
     answer = vars(result) | {"rows": result.rows and json_rows(result.rows)}
-    del answer["times"]
     return json.dumps(answer, allow_nan=False)
 
 

@@ -1,40 +1,43 @@
-"""Running SQL that a model wrote: in a process that can be killed, reading only, within limits.
+"""Running SQL that a model wrote: in processes that can be killed, reading only, within limits.
 
-`Sandbox` keeps a few worker processes (see `worker.py` for the walls around them) and hands them
-statements; whatever a statement does, the answer is a `Result` and its neighbours never notice.
+`worker.py` has the walls around a process. Whatever a statement does, the answer is a `Result`, and
+the statements after it go to another process.
 """
 
-import contextlib
 import dataclasses
 import json
 import math
 import os
-import queue
+import re
 import signal
+import string
 import subprocess
 import sys
-from dataclasses import dataclass, field
-from multiprocessing import Pipe
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, Self
+from typing import NamedTuple
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.sql import worker as worker_module
+from workflow_scripts.sql import worker
 
-# The worker limits its processor time. By the clock it gets so many times as much and a few seconds
-# more, for a busy machine or a slow disk, then the parent kills it.
-CLOCK_FACTOR = 4
-GRACE_SECONDS = 4.0
-COMMAND = [sys.executable, "-I", "-S", worker_module.__file__]
+COMMAND = [sys.executable, "-I", "-S", worker.__file__]
 KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python's own libraries
+AT_ONCE = 16  # statements for one process, which takes 30 ms to start
+BLANKS = " \t\r\n\f"  # what SQLite takes for white space
+QUOTED_OR_COMMENT = re.compile(
+    r"""('[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/)""", re.DOTALL
+)
+LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one statement may use.
 
-    Seconds of processor time, rows, bytes of a cell, of the SQL and of the result, megabytes, and
-    seconds of one call inside SQLite, for statements whose steps are limited.
+    Seconds of processor time, rows, bytes of a cell, of the SQL and of the result, and megabytes.
     """
 
     seconds: float = 30.0  # BIRD's evaluation waits as long
@@ -43,7 +46,6 @@ class Limits:
     sql_bytes: int = 100_000
     result_bytes: int = 20_000_000
     memory_mb: int = 512
-    call_seconds: float = 5.0  # sorting a million rows is one call, of about a second
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
@@ -51,6 +53,14 @@ class Limits:
                 raise EssenceError(f"limit {name}: {value!r} is not a number above 0")
         if self.memory_mb < 64:
             raise EssenceError("limit memory_mb: a worker needs at least 64 MB; give it more")
+
+
+class Job(NamedTuple):
+    """A statement to run, with the most steps of SQLite that it may take (None: any number)."""
+
+    database: Path | str
+    sql: str
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Result:
     in the file differ here. `exception` is the class of an error that SQLite raised, as Python
     writes it. `seconds` is what the clock said, fetching included; `steps` are the instructions
     that SQLite's virtual machine took, by thousands: 0 for fewer than one thousand, and where the
-    process had to be ended. `times` are the pairs of seconds of a race (see `Sandbox.execute`).
+    process had to be ended.
     """
 
     status: str
@@ -71,144 +81,95 @@ class Result:
     exception: str | None = None
     seconds: float = 0.0
     steps: int = 0
-    times: list[tuple[float, float]] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
         return self.status == "ok"
 
 
-def result_of(message: dict[str, Any]) -> Result:
-    """Read the result that a worker sent as JSON, where bytes are {"hex": ...}."""
-    rows = message.get("rows")
-    if rows is not None:
-        rows = [
-            tuple(bytes.fromhex(c["hex"]) if isinstance(c, dict) else c for c in row)
-            for row in rows
-        ]
-    times = [tuple(pair) for pair in message.get("times", ())]
-    return Result(**{**message, "rows": rows, "times": times})
-
-
-def message_of(result: Result) -> dict[str, Any]:
-    """Write what `result_of` reads."""
-    rows = result.rows
-    if rows is not None:
-        rows = [[{"hex": c.hex()} if isinstance(c, bytes) else c for c in row] for row in rows]
-    return {**vars(result), "rows": rows}
-
-
-class _Worker:
-    """One process that runs a statement at a time."""
-
-    def __init__(self, memory_mb: int):
-        self.pipe, theirs = Pipe()
-        with theirs:
-            self.process = subprocess.Popen(
-                [*COMMAND, str(theirs.fileno()), str(memory_mb)],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
-                cwd="/",
-            )
-
-    def ask(self, request: dict) -> dict | None:
-        """Send a request; return None when no answer came in time or the process died."""
-        try:
-            self.pipe.send_bytes(json.dumps(request).encode())
-            in_time = self.pipe.poll(CLOCK_FACTOR * request["seconds"] + GRACE_SECONDS)
-            return json.loads(self.pipe.recv_bytes()) if in_time else None
-        except (OSError, EOFError):
-            return None
-
-    def stop(self) -> int:
-        """End the process if it still runs, and return its exit code (negative for a signal)."""
-        self.pipe.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(0.05)
-        self.process.kill()
-        return self.process.wait()
-
-
 class Sandbox:
-    """A pool of workers; use it as a context manager. Safe to call from several threads."""
+    """Runs statements, up to `workers` at a time; safe to call from several threads."""
 
     def __init__(self, limits: Limits | None = None, workers: int | None = None):
         self.limits = limits or Limits()
         self.workers = min(4, os.cpu_count() or 1) if workers is None else workers
         if self.workers < 1:
             raise EssenceError(f"workers: {workers} is not a number above 0")
-        self._idle: queue.LifoQueue[_Worker | None] = queue.LifoQueue()
-        for _ in range(self.workers):
-            self._idle.put(None)  # started when first needed
+        self._known: dict[Job, Result] = {}
 
-    def __enter__(self) -> Self:
-        return self
+    def execute(self, database: Path | str, sql: str, steps: int | None = None) -> Result:
+        """Run one `Job`; never raises for what the SQL or the database file does."""
+        return self.run([Job(database, sql, steps)])[0]
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def map(self, jobs: Iterable[tuple]) -> list[Result]:
+        """Run jobs (see `Job`) and return results in order; equal jobs run once, ever.
 
-    def close(self) -> None:
-        for _ in range(self.workers):
-            worker = self._idle.get()
-            if worker is not None:
-                worker.stop()
-            self._idle.put(None)
-
-    def execute(
-        self,
-        database: Path | str,
-        sql: str,
-        seconds: float | None = None,
-        rival: str | None = None,
-        repeat: int = 0,
-        steps: int | None = None,
-    ) -> Result:
-        """Run one statement; never raises for what the SQL or the database file does.
-
-        It may take `seconds` of processor time and, where given, `steps` of SQLite. With a `rival`,
-        another statement, both are then run by turns, `repeat` times, and their seconds are in
-        `Result.times`.
+        SQL counts as equal in whatever case and white space it is written (see `one_spelling`); a
+        message of SQLite then quotes the first of them.
         """
-        limits = dataclasses.asdict(self.limits)
-        default = limits.pop("seconds")
-        request = {"database": str(Path(database).absolute()), "sql": sql, "limits": limits}
-        request |= {"seconds": seconds or default, "steps": steps}
-        request |= {"rival": rival, "repeat": repeat}
-        return self._ask(request)
+        jobs = [Job(*job) for job in jobs]
+        keys = [job._replace(sql=one_spelling(job.sql)) for job in jobs]
+        new: dict[Job, Job] = {}
+        for key, job in zip(keys, jobs, strict=True):
+            if key not in self._known:
+                new.setdefault(key, job)
+        left = list(new.values())
+        parts = [left[start : start + AT_ONCE] for start in range(0, len(left), AT_ONCE)]
+        with ThreadPoolExecutor(self.workers) as threads:
+            results = list(chain.from_iterable(threads.map(self.run, parts)))
+        self._known |= zip(new, results, strict=True)
+        return [self._known[key] for key in keys]
 
-    def _ask(self, request: dict) -> Result:
-        worker = self._idle.get()
-        try:
-            worker = worker or _Worker(self.limits.memory_mb)
-            answer = worker.ask(request)
-            if answer is None:
-                code, worker = worker.stop(), None
-                answer = _last_words(code, request)
-            elif answer.pop("retire", False):
-                worker.stop()
-                worker = None
-            return result_of(answer)
-        except BaseException:
-            if worker is not None:
-                worker.stop()
-            worker = None
-            raise
-        finally:
-            self._idle.put(worker)
+    def run(self, jobs: Sequence[Job]) -> list[Result]:
+        """Run statements one after the other, equal ones too, in one process if none ends it."""
+        results: list[Result] = []
+        while left := jobs[len(results) :]:
+            done = subprocess.run(
+                [*COMMAND, json.dumps(dataclasses.asdict(self.limits))],
+                input="".join(map(_request, left)).encode(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
+                cwd="/",
+            )
+            answers = done.stdout.split(b"\n")[:-1]  # the last may be cut short
+            results += map(_result, answers)
+            if done.returncode == -signal.SIGINT:
+                raise KeyboardInterrupt
+            if done.returncode or not answers:
+                results.append(_last_words(done.returncode, self.limits))
+        return results[: len(jobs)]
 
 
-def _last_words(code: int, request: dict) -> dict:
+def _request(job: Job) -> str:
+    return json.dumps([str(Path(job.database).absolute()), job.sql, job.steps]) + "\n"
+
+
+def _result(line: bytes) -> Result:
+    """Read the answer of a worker, where bytes are {"hex": ...}."""
+    answer = json.loads(line)
+    if answer.get("rows"):
+        answer["rows"] = [
+            tuple(bytes.fromhex(c["hex"]) if isinstance(c, dict) else c for c in row)
+            for row in answer["rows"]
+        ]
+    return Result(**answer)
+
+
+def _last_words(code: int, limits: Limits) -> Result:
     """Answer for a worker that died."""
-    if code in (-signal.SIGPROF, -signal.SIGKILL):
-        error = f"no answer within {request['seconds']:g} s of processor time"
-        return {"status": "timeout", "error": error, "seconds": request["seconds"]}
-    if code == -signal.SIGVTALRM:
-        seconds = request["limits"]["call_seconds"]
-        error = f"a single step of SQLite took {seconds:g} s of processor time"
-        return {"status": "step limit", "error": error, "seconds": seconds}
+    if code in (-signal.SIGPROF, -signal.SIGALRM):
+        error = f"no answer within {limits.seconds:g} s of processor time"
+        return Result("timeout", error=error, seconds=limits.seconds)
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-    error = f"the statement brought its process down ({cause})"
-    return {"status": "error", "error": error, "seconds": 0.0}
+    return Result("error", error=f"the statement brought its process down ({cause})")
+
+
+def one_spelling(sql: str) -> tuple[str, ...]:
+    """Normalise case and white space outside quotes, so that equal statements are equal texts.
+
+    SQLite returns the same rows for them: it folds the case of ASCII letters in names and keywords.
+    """
+    parts = QUOTED_OR_COMMENT.split(sql.strip(BLANKS))  # the odd ones are quotes and comments
+    parts[::2] = (re.sub(f"[{BLANKS}]+", " ", part).translate(LOWER) for part in parts[::2])
+    return tuple(parts)

@@ -1,18 +1,15 @@
-"""The process that runs untrusted SQL: it answers requests over a pipe and has no privileges.
+"""The process that runs untrusted SQL: it answers requests, a line each, and has no privileges.
 
 It stands alone (standard library only) and is started by `sandbox.Sandbox` without the caller's
 environment. What keeps it harmless, from the outside in: resource limits of the operating system
-(memory, no file may grow, few handles), a timer that kills the process when a statement stays too
+(memory, no file may grow, few handles), timers that kill the process when a statement stays too
 long, a read-only connection with SQLite's own limits, an authorizer that lets nothing through but
 reading, and a count of rows and bytes. A statement may also be given a number of steps, the
-instructions of SQLite's virtual machine: they are the same on every machine. A second timer then
-ends a statement that does not come to its next thousand steps, because one of them is a call that
-looks for a long text in another or prints a number with a billion digits. The time limits are of
-processor time, so that a busy machine changes no verdict; the parent watches the clock. Requests
-and answers are JSON, so that nothing which the worker sends can run in the parent.
+instructions of SQLite's virtual machine: they are the same on every machine. Seconds are of
+processor time, so that a busy machine changes no verdict; the clock alone ends what waits for a
+disk. Requests and answers are JSON, so that nothing which the worker sends can run in the parent.
 """
 
-import contextlib
 import json
 import re
 import resource
@@ -21,11 +18,14 @@ import sqlite3
 import stat
 import sys
 import time
-from multiprocessing.connection import Connection
 from pathlib import Path
 from urllib.parse import quote
 
 KILL_AFTER = 0.5  # seconds past the limit before the timer ends a call that SQLite can't interrupt
+# By the clock a statement gets so many times its processor time and a few seconds more, for a busy
+# machine or a slow disk.
+CLOCK_FACTOR = 4
+GRACE_SECONDS = 4.0
 BUSY_SECONDS = 0.5
 STEPS = 1000  # steps between two looks at the limits
 
@@ -51,13 +51,11 @@ STATEMENT_WORDS = """
 """
 STATEMENTS = frozenset(STATEMENT_WORDS.split())
 LEADING = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
-ACTIONS = {
-    getattr(sqlite3, name): name.removeprefix("SQLITE_").replace("_", " ")
-    for name in dir(sqlite3)
-    if re.fullmatch(
-        r"SQLITE_(ALTER_TABLE|ANALYZE|ATTACH|CREATE_\w+|DELETE|DETACH|DROP_\w+|FUNCTION|INSERT"
-        r"|PRAGMA|READ|REINDEX|SAVEPOINT|TRANSACTION|UPDATE)",
-        name,
+ACTIONS = {  # number of the authorizer's action -> its words
+    value: name.removeprefix("SQLITE_").replace("_", " ")
+    for name, value in vars(sqlite3).items()
+    if re.match(
+        "SQLITE_(ALTER_T|ANALYZE|ATT|CREATE_|DEL|DET|DROP_|INS|PRAGMA|REI|SAV|TRANS|UPD)", name
     )
 }
 
@@ -66,39 +64,17 @@ class Refused(Exception):
     """The statement asks for something that no model output may do."""
 
 
-class TooMuch(Exception):
-    """The result is larger than the limits allow."""
+class Stop:
+    """Count the steps of a statement, by thousands, and say when it must stop."""
 
-
-class StepCounter:
-    """Count the steps of a statement, by thousands, and say when it must stop.
-
-    Where steps are limited, `call_seconds` between two calls of `must_stop` end the process.
-    """
-
-    def __init__(self, seconds: float, most_steps: int | None, call_seconds: float):
+    def __init__(self, seconds: float, most_steps: int | None):
         self.end = time.process_time() + seconds
-        self.most_steps = most_steps
+        self.most_steps = most_steps or float("inf")
         self.steps = 0
-        self.call_seconds = 0.0 if most_steps is None else call_seconds
-        self.next_start = 0.0
 
-    def start_call_timer(self) -> None:
-        """Set the timer back, but not at each call: it is a call of the operating system."""
-        if self.call_seconds and (now := time.process_time()) >= self.next_start:
-            signal.setitimer(signal.ITIMER_VIRTUAL, self.call_seconds)
-            self.next_start = now + self.call_seconds / 5
-
-    def out_of_steps(self) -> bool:
-        return self.most_steps is not None and self.steps > self.most_steps
-
-    def out_of_time(self) -> bool:
-        return time.process_time() > self.end
-
-    def must_stop(self) -> bool:
+    def __call__(self) -> bool:
         self.steps += STEPS
-        self.start_call_timer()
-        return self.out_of_steps() or self.out_of_time()
+        return self.steps > self.most_steps or time.process_time() > self.end
 
 
 def check_first_word(sql: str) -> None:
@@ -198,49 +174,35 @@ def guard(connection: sqlite3.Connection) -> list[str]:
     return denied
 
 
-def size_of(row: tuple) -> int:
-    return sum(len(cell) if isinstance(cell, str | bytes) else 8 for cell in row) + 8 * len(row)
-
-
 def fetch(cursor: sqlite3.Cursor, limits: dict) -> list[list]:
-    """Fetch all rows. Raises TooMuch at the first row beyond the limits on rows or bytes."""
+    """Fetch all rows. Raises ValueError at the first row beyond the limits on rows or bytes."""
     rows, size = [], 0
     for row in cursor:
-        size += size_of(row)
+        size += sum(len(cell) if isinstance(cell, str | bytes) else 8 for cell in row)
+        size += 8 * len(row)
         if len(rows) == limits["rows"]:
-            raise TooMuch(f"the result has more than {limits['rows']:,} rows")
+            raise ValueError(f"the result has more than {limits['rows']:,} rows")
         if size > limits["result_bytes"]:
-            raise TooMuch(f"the result is larger than {limits['result_bytes']:,} bytes")
+            raise ValueError(f"the result is larger than {limits['result_bytes']:,} bytes")
         rows.append([{"hex": c.hex()} if isinstance(c, bytes) else c for c in row])
     return rows
 
 
-def run(request: dict, counter: StepCounter) -> dict:
-    """Run one statement: {database, sql, limits} -> {status, columns, rows, seconds}.
-
-    With `rival` (another SQL) and `repeat`, the two are run by turns that many times more and
-    `times` holds the pairs of seconds: what VES needs, measured in one process.
-    """
-    limits, sql = request["limits"], request["sql"]
+def run(database: str, sql: str, limits: dict, stop: Stop) -> dict:
+    """Run one statement and return {columns, rows, seconds}."""
     check_first_word(sql)
     if len(sql.encode("utf-8")) > limits["sql_bytes"]:
         raise Refused(f"the SQL is longer than {limits['sql_bytes']:,} bytes")
-    connection = connect(request["database"], limits)
+    connection = connect(database, limits)
     denied: list[str] = []
     try:
         denied = guard(connection)
         started = time.perf_counter()
-        connection.set_progress_handler(counter.must_stop, STEPS)
+        connection.set_progress_handler(stop, STEPS)
         cursor = connection.execute(sql)
         rows = fetch(cursor, limits)
-        seconds = time.perf_counter() - started
         columns = [name for name, *_ in cursor.description or ()]
-        answer = {"status": "ok", "columns": columns, "rows": rows, "seconds": seconds}
-        if request.get("rival"):
-            connection.set_progress_handler(counter.out_of_time, STEPS)
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-            answer["times"] = race(connection, request, limits)
-        return answer
+        return {"columns": columns, "rows": rows, "seconds": time.perf_counter() - started}
     except sqlite3.Error as error:
         if denied:
             raise Refused(f"only reading is allowed here, not {denied[0]}") from error
@@ -249,72 +211,52 @@ def run(request: dict, counter: StepCounter) -> dict:
         connection.close()
 
 
-def race(connection: sqlite3.Connection, request: dict, limits: dict) -> list[list[float]]:
-    """Time (sql, rival), run by turns; fewer pairs than requested when the time is up."""
-    times: list[list[float]] = []
-    for _ in range(request["repeat"]):
-        pair = []
-        for sql in (request["sql"], request["rival"]):
-            started = time.perf_counter()
-            try:
-                fetch(connection.execute(sql), limits)
-            except sqlite3.OperationalError:  # the time is up: keep what was measured
-                return times
-            pair.append(time.perf_counter() - started)
-        times.append(pair)
-    return times
-
-
-def status_of(error: Exception, request: dict, counter: StepCounter) -> tuple[str, str]:
+def status_of(error: Exception, database: str, limits: dict, stop: Stop) -> tuple[str, str]:
     """Describe an exception of a statement as (status, message)."""
     message = str(error)
     if isinstance(error, Refused):
         return "refused", message
-    if message == "interrupted" and counter.out_of_steps():
-        return "step limit", f"no answer within {counter.most_steps:,} steps of SQLite"
+    if message == "interrupted" and stop.steps > stop.most_steps:
+        return "step limit", f"no answer within {stop.most_steps:,} steps of SQLite"
     if message == "interrupted":
-        return "timeout", f"no answer within {request['seconds']:g} s of processor time"
+        return "timeout", f"no answer within {limits['seconds']:g} s of processor time"
     if "one statement at a time" in message:
         return "refused", "more than one statement"
     if isinstance(error, MemoryError) or message == "out of memory":
-        return "error", f"needs more memory than {request['limits']['memory_mb']} MB"
+        return "error", f"needs more memory than {limits['memory_mb']} MB"
     if "locked" in message and isinstance(error, sqlite3.OperationalError):
         return "error", "the database is locked by another program; close it and try again"
     if isinstance(error, OSError):
-        return "error", f"{request['database']}: {error.strerror or message}"
+        return "error", f"{database}: {error.strerror or message}"
     return "error", message or type(error).__name__
 
 
-def handle_request(request: dict) -> dict:
-    started = time.perf_counter()
-    counter = StepCounter(
-        request["seconds"], request.get("steps"), request["limits"]["call_seconds"]
-    )
-    signal.setitimer(signal.ITIMER_PROF, request["seconds"] + KILL_AFTER)
-    counter.start_call_timer()
+def answer(database: str, sql: str, steps: int | None, limits: dict) -> dict:
+    """Run a statement under the timers and describe whatever became of it."""
+    started, seconds = time.perf_counter(), limits["seconds"]
+    stop = Stop(seconds, steps)
+    signal.setitimer(signal.ITIMER_REAL, CLOCK_FACTOR * seconds + GRACE_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, seconds + KILL_AFTER)
     try:
-        return run(request, counter) | {"steps": counter.steps}
+        return {"status": "ok", **run(database, sql, limits, stop), "steps": stop.steps}
     except Exception as error:
-        status, message = status_of(error, request, counter)
+        status, message = status_of(error, database, limits, stop)
         return {
             "status": status,
             "error": message,
-            "steps": counter.steps,
+            "steps": stop.steps,
             "exception": str(type(error)) if isinstance(error, sqlite3.Error) else None,
             "seconds": time.perf_counter() - started,
-            # Memory that Python took may not come back: the next statement gets a new process.
-            "retire": isinstance(error, MemoryError) or "memory" in message,
         }
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
 
 
 def lock_down(memory_mb: int) -> None:
     """Limit the process for good: address space, no growing file, few handles, no core dump."""
-    space = memory_mb * 2**20
     for what, most in (
-        (resource.RLIMIT_AS, space),
+        (resource.RLIMIT_AS, memory_mb * 2**20),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, 16),
@@ -322,23 +264,27 @@ def lock_down(memory_mb: int) -> None:
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
-    for timer in (signal.SIGPROF, signal.SIGVTALRM):
-        signal.signal(timer, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    for number in (signal.SIGPROF, signal.SIGALRM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
 
 
 def main() -> None:
-    """Answer until the parent closes its end."""
-    pipe = Connection(int(sys.argv[1]))
-    lock_down(int(sys.argv[2]))
-    with contextlib.suppress(EOFError):
-        while True:
-            answer = handle_request(json.loads(pipe.recv_bytes()))
-            try:
-                data = json.dumps(answer).encode()
-            except MemoryError:
-                data = b'{"status": "error", "error": "out of memory", "retire": true}'
-            pipe.send_bytes(data)
+    """Answer each line; end after one that took too much memory, which may not come back."""
+    limits = json.loads(sys.argv[1])
+    lock_down(limits["memory_mb"])
+    for line in sys.stdin:
+        result = answer(*json.loads(line), limits)
+        try:
+            text = json.dumps(result)
+        except MemoryError:
+            result = {
+                "status": "error",
+                "error": f"needs more memory than {limits['memory_mb']} MB",
+            }
+            text = json.dumps(result)
+        print(text, flush=True)
+        if "memory" in result.get("error", ""):
+            break
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from workflow_scripts.report.means import LOWER_IS_BETTER, best_runs, held_out, 
 from workflow_scripts.report.models import ALL_AGENTS
 from workflow_scripts.report.numbers import rate
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import ANSWERS, RUN, SCORES, read_csv, read_table
+from workflow_scripts.tables import ANSWERS, NUMBER, RUN, SCORES, read_csv, read_table
 
 METRICS = {  # metric -> (title, its name in published.json)
     "eval_loss": ("evaluation loss (lower is better)", "best_eval_loss"),
@@ -63,7 +63,7 @@ def plot_scores(
         runs = read_runs(map(Path, figure["runs"]))
         if figure["kind"] == "heatmap":
             return draw_heatmap(runs, read_table(scores, SCORES), published)
-        columns = {name: ANSWERS[name] for name in JUDGED}
+        columns = {name: ANSWERS.get(name, NUMBER) for name in JUDGED}
         return draw_execution(executed_rows(read_table(answers, columns), best_runs(runs)))
 
     style.save_figures(figures, draw, pictures)
