@@ -1,6 +1,5 @@
-"""A server of the OpenAI kind with a tiny model, and a proxy in front of it that breaks things."""
+"""A server of the OpenAI kind that breaks things, and a real one with a tiny model."""
 
-import asyncio
 import contextlib
 import json
 import os
@@ -12,16 +11,107 @@ import threading
 import time
 import urllib.request
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
 
-from aiohttp import ClientSession, web
-
 MISSING = [name for name in ("fastapi", "uvicorn") if not find_spec(name)]
 WHY = f"not installed: {', '.join(MISSING)} (make extras)"
-START = 120  # seconds that a server may take to start on a busy machine
+START = 120  # seconds that a real server may take to start on a busy machine
 RETRY_AFTER = 0.7  # seconds
 LATE = 3.0  # seconds that a slow answer takes
+
+
+def free_port() -> int:
+    with socket.socket() as at:
+        at.bind(("127.0.0.1", 0))
+        return at.getsockname()[1]
+
+
+class FaultyServer:
+    """Answers each question with itself, or does to a request what the next of `faults` says.
+
+    `answered`: question -> how often a whole answer to it was sent back. `attempts`: each request's
+    messages and when it came in.
+    """
+
+    def __init__(self):
+        self.port, self.lock = free_port(), threading.Lock()
+        self.reset()
+        self.start()
+
+    def start(self) -> None:
+        handler = type("Handler", (_Handler,), {"owner": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def reset(self, *faults: str | None) -> None:
+        self.faults = list(faults)
+        self.answered: Counter[str] = Counter()
+        self.attempts: list[tuple[list, float]] = []
+        self.at_once = self.most_at_once = 0
+        self.keys: set[str | None] = set()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: FaultyServer
+
+    def do_POST(self) -> None:
+        owner = self.owner
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with owner.lock:
+            owner.attempts.append((body["messages"], time.monotonic()))
+            owner.keys.add(self.headers.get("Authorization"))
+            owner.at_once += 1
+            owner.most_at_once = max(owner.most_at_once, owner.at_once)
+            fault = owner.faults.pop(0) if owner.faults else None
+        with contextlib.suppress(OSError):  # a client that has not waited
+            self._answer(body, fault)
+        owner.at_once -= 1
+
+    def _answer(self, body: dict, fault: str | None) -> None:
+        question = body["messages"][-1]["content"]
+        if fault in ("429", "500", "401", "404", "400"):
+            key = self.headers.get("Authorization")
+            return self._send(json.dumps({"error": {"message": f"no: {key}"}}), int(fault))
+        if fault == "garbage":
+            return self._send("<html>busy</html>")
+        if fault == "another shape":
+            return self._send('{"error": "overloaded"}')
+        if fault == "dropped":
+            return None
+        if fault == "slow":
+            time.sleep(LATE)
+            return self._send("{}", 500)
+        if fault == "half":
+            return self._send(reply(question), share=0.5)
+        time.sleep(0.02)
+        self._send(fault or reply(question, usage={"prompt_tokens": 20, "completion_tokens": 8}))
+        self.owner.answered[question] += 1
+        return None
+
+    def _send(self, text: str, status: int = 200, share: float = 1.0) -> None:
+        content = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Type", "application/json")
+        if status == 429:
+            self.send_header("Retry-After", str(RETRY_AFTER))
+        self.end_headers()
+        self.wfile.write(content[: int(len(content) * share)])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def reply(text: str | None, finish: str = "length", usage: dict | None = None, **more) -> str:
+    """A chat completion."""
+    message = {"role": "assistant", "content": text, **more}
+    return json.dumps({"choices": [{"message": message, "finish_reason": finish}], "usage": usage})
 
 
 def make_causal(folder: Path) -> Path:
@@ -48,131 +138,25 @@ def make_causal(folder: Path) -> Path:
     return folder
 
 
-def free_port() -> int:
-    with socket.socket() as at:
-        at.bind(("127.0.0.1", 0))
-        return at.getsockname()[1]
-
-
-class Server:
-    """`transformers serve` with one model, always at the same port."""
-
-    def __init__(self, model: Path):
-        self.model, self.port = model, free_port()
-        self.log = open(model.parent / "serve.log", "ab")  # noqa: SIM115
-
-    def start(self) -> None:
-        command = [Path(sys.executable).parent / "transformers", "serve", self.model]
-        command += ["--host", "127.0.0.1", "--port", str(self.port), "--device", "cpu"]
-        self.process = subprocess.Popen(
-            list(map(str, command)),
-            stdout=self.log,
-            stderr=self.log,
-            env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-        )
+@contextlib.contextmanager
+def transformers_serve(model: Path):
+    """The port of `transformers serve` with one model."""
+    port = free_port()
+    command = [Path(sys.executable).parent / "transformers", "serve", model]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with open(model.parent / "serve.log", "ab") as log:
+        process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, env=environment)
+    try:
         until = time.monotonic() + START
-        while time.monotonic() < until and self.process.poll() is None:
+        while True:
             with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
-                return
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
+                break
+            if time.monotonic() > until or process.poll() is not None:
+                raise RuntimeError((model.parent / "serve.log").read_text()[-2000:])
             time.sleep(0.2)
-        raise RuntimeError(Path(self.log.name).read_text()[-2000:])
-
-    def kill(self) -> None:
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-
-class Proxy:
-    """Passes requests on to a server, or does to each what the next of `faults` says.
-
-    `answered`: question -> how often a whole answer to it was sent back. `began`: when each
-    attempt came in.
-    """
-
-    def __init__(self, server_port: int):
-        self.server_port, self.port = server_port, free_port()
-        self.reset()
-        self.loop = asyncio.new_event_loop()
-        ready = threading.Event()
-        threading.Thread(target=self._run, args=(ready,), daemon=True).start()
-        ready.wait()
-
-    def reset(self, *faults: str | None) -> None:
-        self.faults = list(faults)
-        self.answered: Counter[str] = Counter()
-        self.attempts: list[tuple[str, float]] = []
-        self.at_once = self.most_at_once = 0
-        self.keys: set[str | None] = set()
-
-    def _run(self, ready: threading.Event) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(self._serve())
-        ready.set()
-        self.loop.run_forever()
-
-    async def _serve(self) -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", self._counted)
-        runner = web.AppRunner(app, handler_cancellation=True)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", self.port).start()
-
-    async def _counted(self, request: web.Request) -> web.StreamResponse:
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            return await self._handle(request)
-        finally:
-            self.at_once -= 1
-
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json()
-        asked = body["messages"][-1]["content"]
-        self.attempts.append((asked, time.monotonic()))
-        self.keys.add(request.headers.get("Authorization"))
-        fault = self.faults.pop(0) if self.faults else None
-        if fault and (failed := await self._broken(fault, request)) is not None:
-            return failed
-        if fault and fault.startswith("{"):
-            self.answered[asked] += 1
-            return web.json_response(json.loads(fault))
-        try:
-            async with (
-                ClientSession() as session,
-                session.post(
-                    f"http://127.0.0.1:{self.server_port}/v1/chat/completions", json=body
-                ) as answer,
-            ):
-                content, status = await answer.read(), answer.status
-        except OSError:  # the server is gone: so is the connection
-            request.transport.close()
-            return web.Response()
-        if fault == "half":
-            response = web.StreamResponse(headers={"Content-Length": str(len(content))})
-            response.content_type = "application/json"
-            await response.prepare(request)
-            await response.write(content[: len(content) // 2])
-            request.transport.close()
-            return response
-        self.answered[asked] += status == 200
-        return web.Response(body=content, status=status, content_type="application/json")
-
-    async def _broken(self, fault: str, request: web.Request) -> web.StreamResponse | None:
-        """What comes in place of an answer; None where the server is asked after all."""
-        key = request.headers.get("Authorization")
-        if fault == "429":
-            return web.json_response({}, status=429, headers={"Retry-After": str(RETRY_AFTER)})
-        if fault in ("500", "401", "404", "400"):
-            return web.json_response({"error": {"message": f"no: {key}"}}, status=int(fault))
-        if fault == "garbage":
-            return web.Response(text="<html>busy</html>", content_type="text/html")
-        if fault == "another shape":
-            return web.json_response({"error": "overloaded"})
-        if fault == "dropped":
-            request.transport.close()
-            return web.Response()
-        if fault == "slow":
-            await asyncio.sleep(LATE)
-            return web.json_response({}, status=500)
-        return None
+        yield port
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()

@@ -15,7 +15,7 @@ import pytest
 import served_model
 import yaml
 from material import ROOT
-from served_model import LATE, RETRY_AFTER, Proxy, Server
+from served_model import LATE, RETRY_AFTER, FaultyServer, reply
 from test_agents_loop import decomposed
 
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
@@ -26,41 +26,32 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import Prompt, from_source, render_prompt, to_source
 from workflow_scripts.settings import Endpoint, Prices
 
-pytestmark = pytest.mark.skipif(bool(served_model.MISSING), reason=served_model.WHY)
-
 KEY, VARIABLE = "sk-do-not-tell-1234567890", "KEY_OF_THE_TESTS"
-FAULTS = ("429", "500", "garbage", "another shape", "half", "slow", "dropped")
 PRICES = Prices(input=1000, output=2000)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    made = Server(served_model.make_causal(tmp_path_factory.mktemp("served") / "model"))
-    made.start()
-    yield made
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def shared_proxy(server):
-    return Proxy(server.port)
+def shared_server():
+    server = FaultyServer()
+    yield server
+    server.stop()
 
 
 @pytest.fixture
-def proxy(shared_proxy, monkeypatch):
+def server(shared_server, monkeypatch):
     """With a key in the environment, and waits between attempts that a test can afford."""
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.05)
     monkeypatch.setenv(VARIABLE, KEY)
-    shared_proxy.reset()
-    return shared_proxy
+    shared_server.reset()
+    return shared_server
 
 
 @pytest.fixture
-def endpoint(server, proxy):
+def endpoint(server):
     return Endpoint(
         name="tiny",
-        base_url=f"http://127.0.0.1:{proxy.port}/v1",
-        model=str(server.model),
+        base_url=f"http://127.0.0.1:{server.port}/v1",
+        model="tiny",
         key=VARIABLE,
         at_once=2,
         answer_tokens=8,
@@ -68,8 +59,8 @@ def endpoint(server, proxy):
     )
 
 
-def asked(count, name="question"):
-    return [[{"role": "user", "content": f"{name} {place}"}] for place in range(count)]
+def questions(count):
+    return [[{"role": "user", "content": f"question {place}"}] for place in range(count)]
 
 
 def once_each(conversations):
@@ -80,70 +71,41 @@ def changed(endpoint, **settings):
     return endpoint.model_copy(update=settings)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_loses_nothing_and_nothing_is_asked_twice(fault, endpoint, proxy, tmp_path):
-    questions = asked(5)
+@pytest.mark.parametrize(
+    "fault", ["429", "500", "garbage", "another shape", "half", "slow", "dropped"]
+)
+def test_a_fault_loses_nothing_and_nothing_is_asked_twice(fault, endpoint, server, tmp_path):
+    asked = questions(5)
     limited = changed(endpoint, timeout=LATE / 2) if fault == "slow" else endpoint
-    proxy.reset(None, fault, fault, None, fault)
-    answers = Client(limited, tmp_path / "broken").answers(questions)
-    assert proxy.answered == once_each(questions)
-    assert len(proxy.attempts) == len(questions) + 3
-    lasted = proxy.attempts[-1][1] - proxy.attempts[0][1]
+    server.reset(None, fault, fault, None, fault)
+    answers = Client(limited, tmp_path).answers(asked)
+    assert [each.text for each in answers] == [messages[0]["content"] for messages in asked]
+    assert server.answered == once_each(asked)
+    assert len(server.attempts) == len(asked) + 3
+    lasted = server.attempts[-1][1] - server.attempts[0][1]
     assert fault != "429" or lasted >= RETRY_AFTER, "the server says how long to wait"
-    assert proxy.most_at_once <= endpoint.at_once
-    proxy.reset()
-    again = Client(limited, tmp_path / "broken").answers(questions[::-1])
-    assert again == answers[::-1] and not proxy.attempts, "kept, and in the order that is asked"
-    whole = Client(limited, tmp_path / "whole").answers(questions)
-    assert [each.text for each in whole] == [each.text for each in answers]
+    assert fault == "slow" or server.most_at_once <= endpoint.at_once
+    server.reset()
+    again = Client(limited, tmp_path).answers(asked[::-1])
+    assert again == answers[::-1] and not server.attempts, "kept, and in the order that is asked"
 
 
-def test_a_server_that_is_killed_and_comes_back(server, endpoint, proxy, tmp_path):
-    questions, client = asked(12), Client(changed(endpoint, retries=60), tmp_path)
+def test_a_server_that_goes_away_and_comes_back(endpoint, server, tmp_path):
+    asked, client = questions(12), Client(changed(endpoint, retries=60), tmp_path)
 
     def interrupt():
-        while sum(proxy.answered.values()) < 3:
+        while sum(server.answered.values()) < 3:
             time.sleep(0.01)
-        server.kill()
+        server.stop()
+        time.sleep(0.5)
         server.start()
 
     thread = threading.Thread(target=interrupt)
     thread.start()
-    answers = client.answers(questions)
+    answers = client.answers(asked)
     thread.join()
-    assert proxy.answered == once_each(questions)
-    assert len(proxy.attempts) > len(questions)
-    assert [each.request["messages"] for each in answers] == questions
-
-
-def test_a_run_that_is_killed_goes_on_where_it_was(endpoint, proxy, tmp_path):
-    rows = tmp_path / "rows.parquet"
-    write_rows(rows, Row, [row_of(f"Question {place}?", place) for place in range(6)])
-    (tmp_path / "endpoint.json").write_text(changed(endpoint, at_once=1).model_dump_json())
-    options = {"endpoint": "endpoint.json", "answers": "kept", "out": "out.parquet"}
-    options |= {"summary": "answering.json", "test": "rows.parquet"}
-    command = [sys.executable, "-m", "workflow_scripts.endpoint"]
-    command += [f"--{name}={value}" for name, value in options.items()]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
-    while sum(proxy.answered.values()) < 3 and running.poll() is None:
-        time.sleep(0.005)
-    running.send_signal(signal.SIGKILL)
-    running.communicate()
-    assert not (tmp_path / "out.parquet").exists()
-    kept = len(list((tmp_path / "kept").glob("[!.]*.json")))
-    assert 2 <= kept < 6
-    proxy.reset()
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and f"/{6 - kept} [" in done.stderr
-    assert sum(proxy.answered.values()) == 6 - kept
-    found = read_rows(BoundedPrediction, tmp_path / "out.parquet")
-    assert [each.question for each in found] == [f"Question {place}?" for place in range(6)]
-    assert all(each.cut for each in found), "eight tokens end no answer of this model"
-    assert KEY not in done.stderr + done.stdout
-    for file in tmp_path.rglob("*"):
-        assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
-    assert proxy.keys == {f"Bearer {KEY}"}
+    assert [each.request["messages"] for each in answers] == asked
+    assert server.answered == once_each(asked)
 
 
 def row_of(question, idx):
@@ -152,47 +114,58 @@ def row_of(question, idx):
     return row_from({"idx": idx, "source": to_source(prompt), "target": decomposed("SELECT 1")}, 1)
 
 
-def test_the_budget_is_never_passed(endpoint, proxy, tmp_path):
+def test_a_run_that_is_killed_goes_on_where_it_was(endpoint, server, tmp_path):
+    write_rows(tmp_path / "rows.parquet", Row, [row_of(f"Question {n}?", n) for n in range(6)])
+    (tmp_path / "endpoint.json").write_text(changed(endpoint, at_once=1).model_dump_json())
+    options = {"endpoint": "endpoint.json", "answers": "kept", "out": "out.parquet"}
+    options |= {"summary": "answering.json", "test": "rows.parquet"}
+    command = [sys.executable, "-m", "workflow_scripts.endpoint"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    server.reset(None, None, None, "slow")
+    running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+    while len(server.attempts) < 4 and running.poll() is None:
+        time.sleep(0.005)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    assert not (tmp_path / "out.parquet").exists()
+    assert len(list((tmp_path / "kept").glob("[!.]*.json"))) == 3
+    server.reset()
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert result.returncode == 0 and "/3 [" in result.stderr
+    assert sum(server.answered.values()) == 3
+    predictions = read_rows(BoundedPrediction, tmp_path / "out.parquet")
+    assert [each.question for each in predictions] == [f"Question {n}?" for n in range(6)]
+    assert KEY not in result.stderr + result.stdout
+    for file in tmp_path.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
+    assert server.keys == {f"Bearer {KEY}"}
+
+
+def test_the_budget_is_never_passed(endpoint, server, tmp_path):
     """Nor by attempts whose answers were lost; more money, and the rest is asked."""
     paid = changed(endpoint, prices=PRICES, budget=1.0, at_once=4, timeout=LATE / 2)
     client = Client(paid, tmp_path)
-    proxy.reset(None, "half", "slow", "dropped", "500")
-    with pytest.raises(EssenceError, match=r"models\.tiny\.endpoint\.budget is 1, of which"):
-        client.answers(asked(20))
-    known, spent = len(list(tmp_path.glob("[!.]*.json"))), ledger_of(tmp_path)
-    assert 1 < known < 20 and 0.5 < sum(spent) <= 1.0
-    billed = sum(
-        PRICES.of(each.input_tokens, each.output_tokens)
-        for each in map(Answered.read, tmp_path.glob("[!.]*.json"))
-    )
-    worst = PRICES.of(200, 8)
-    assert billed + 2 * worst < sum(spent) < billed + 4 * worst, "three answers were lost"
-    with pytest.raises(EssenceError, match="budget"):
-        client.answers(asked(20))
-    before = sum(proxy.answered.values())
-    Client(changed(paid, budget=100), tmp_path).answers(asked(20))
-    assert sum(proxy.answered.values()) == 20 > before
-    assert set(proxy.answered.values()) == {1}
+    server.reset(None, "half", "slow", "dropped", "500")
+    for _ in range(2):
+        with pytest.raises(EssenceError, match=r"models\.tiny\.endpoint\.budget is 1, of which"):
+            client.answers(questions(40))
+    answers = [Answered.read(file) for file in tmp_path.glob("[!.]*.json")]
+    spent = sum(map(float, (tmp_path / "ledger.txt").read_text().split()))
+    assert 1 < len(answers) < 40 and 0.5 < spent <= 1.0
+    billed = sum(PRICES.of(each.input_tokens, each.output_tokens) for each in answers)
+    worst = PRICES.of(130, 8)
+    assert billed + 2 * worst < spent < billed + 4 * worst, "three answers were lost"
+    Client(changed(paid, budget=100), tmp_path).answers(questions(40))
+    assert set(server.answered.values()) == {1} and len(server.answered) == 40
 
 
-def ledger_of(folder):
-    lines = [json.loads(line) for line in (folder / "ledger.jsonl").read_text().split("\n")[1:]]
-    return {line["attempt"]: line.get("cost", line.get("worst")) for line in lines}.values()
-
-
-def test_what_was_in_flight_when_a_run_was_killed_counts_in_full(endpoint, proxy, tmp_path):
-    notes = ['{"attempt": 0, "worst": 0.9}', '{"attempt": 0, "cost": 0.1}']
-    notes += ['{"attempt": 1, "worst": 0.8}', '{"attempt": 2, "wor']
-    (tmp_path / "ledger.jsonl").write_text("\n" + "\n".join(notes))
+def test_what_was_in_flight_when_a_run_was_killed_counts_in_full(endpoint, server, tmp_path):
+    (tmp_path / "ledger.txt").write_text("\n0.900000000\n-0.800000000\n0.800000000\n-")
     client = Client(changed(endpoint, prices=PRICES, budget=0.95), tmp_path)
     with pytest.raises(EssenceError, match=r"is 0\.95, of which 0\.9 is spent"):
-        client.answers(asked(1))
-    assert not proxy.attempts
-
-
-def reply(text, finish="stop", usage=None, **more):
-    message = {"role": "assistant", "content": text, **more}
-    return json.dumps({"choices": [{"message": message, "finish_reason": finish}], "usage": usage})
+        client.answers(questions(1))
+    assert not server.attempts
 
 
 def predictions(endpoint, folder, rows):
@@ -206,19 +179,28 @@ def predictions(endpoint, folder, rows):
 @pytest.mark.parametrize(
     ("sent", "text", "kind", "cut"),
     [
-        (reply("SELECT 1"), "SELECT 1", "stop", False),
+        (reply("SELECT 1", "stop"), "SELECT 1", "stop", False),
         (reply("SEL", "length"), "SEL", "length", True),
-        (reply(""), "", "empty", False),
-        (reply(None), "", "empty", False),
+        (reply("", "stop"), "", "empty", False),
+        (reply(None, "stop"), "", "empty", False),
         (reply(None, refusal="I will not."), "I will not.", "refusal", True),
         (reply(None, "content_filter"), "", "content_filter", True),
     ],
 )
-def test_how_an_answer_ended_is_kept(sent, text, kind, cut, endpoint, proxy, tmp_path):
-    proxy.reset(sent)
-    (found,), summary = predictions(endpoint, tmp_path, [row_of("How many?", 1)])
-    assert (found.prediction, found.cut, found.gold) == (text, cut, decomposed("SELECT 1"))
+def test_how_an_answer_ended_is_kept(sent, text, kind, cut, endpoint, server, tmp_path):
+    server.reset(sent)
+    (answer,), summary = predictions(endpoint, tmp_path, [row_of("How many?", 1)])
+    assert (answer.prediction, answer.cut, answer.gold) == (text, cut, decomposed("SELECT 1"))
     assert summary["ended"] == {kind: 1} and summary["cost"] is None
+
+
+def test_rows_are_asked_whole_and_equal_rows_once(endpoint, server, tmp_path):
+    rows = [row_of("How many?", 1), row_of("How many?", 2)]
+    (first, second), summary = predictions(changed(endpoint, prices=PRICES), tmp_path, rows)
+    [((message,), _)] = server.attempts
+    assert to_source(message["content"]) == rows[0].source and "【Constraints】" in rows[0].source
+    assert (first.idx, second.idx, first.input) == (1, 2, second.input)
+    assert (summary["asked"], summary["answers"], summary["cost"]) == (2, 1, PRICES.of(20, 8))
 
 
 LONG = reply("SELECT 1", usage={"prompt_tokens": 5, "completion_tokens": 9})
@@ -226,7 +208,7 @@ ONCE_MORE = {"retries": 1}
 
 
 @pytest.mark.parametrize(
-    ("faults", "settings", "said"),
+    ("faults", "settings", "message"),
     [
         (["401"], {}, rf"endpoint\.key is {VARIABLE}: \S+ refuses the key .*\${VARIABLE}"),
         (["404"], {}, r"endpoint\.model is .* does not know it .*/v1/models"),
@@ -236,45 +218,36 @@ ONCE_MORE = {"retries": 1}
         (["garbage"] * 2, ONCE_MORE, r"base_url is .*no answer.*no chat completion.*busy"),
         (["slow"], {"retries": 0, "timeout": 0.2}, r"endpoint\.timeout is 0\.2: .* seconds"),
         ([], {"base_url": "http://127.0.0.1:9/v1"} | ONCE_MORE, r"base_url is .*connection"),
-        ([], {"model": "another"}, "Server is pinned to"),
         ([], {"key": "NOT_SET"}, r"endpoint\.key names the environment variable NOT_SET"),
         ([LONG], {}, r"answer_tokens is 8, but an answer has 9.*limit_name"),
     ],
 )
 def test_messages_name_the_key_of_the_configuration(
-    faults, settings, said, endpoint, proxy, tmp_path
+    faults, settings, message, endpoint, server, tmp_path
 ):
-    proxy.reset(*faults)
+    server.reset(*faults)
     with pytest.raises(EssenceError) as error:
-        Client(changed(endpoint, **settings), tmp_path).answers(asked(1))
-    assert re.search(said, str(error.value)), error.value
+        Client(changed(endpoint, **settings), tmp_path).answers(questions(1))
+    assert re.search(message, str(error.value)), error.value
     assert KEY not in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("key", ["sk-one\nsk-two", "sk-é", " \n"])
-def test_what_cannot_be_a_key_is_not_printed(key, endpoint, proxy, tmp_path, monkeypatch):
+def test_what_cannot_be_a_key_is_not_printed(key, endpoint, server, tmp_path, monkeypatch):
     monkeypatch.setenv(VARIABLE, key)
     with pytest.raises(EssenceError, match=rf"{VARIABLE}, which is not") as error:
-        Client(endpoint, tmp_path).answers(asked(1))
-    assert "sk-" not in str(error.value) and not proxy.attempts
+        Client(endpoint, tmp_path).answers(questions(1))
+    assert "sk-" not in str(error.value) and not server.attempts
 
 
-def test_a_failure_keeps_what_was_answered(endpoint, proxy, tmp_path):
+def test_a_failure_keeps_what_was_answered(endpoint, server, tmp_path):
     client = Client(changed(endpoint, at_once=1), tmp_path)
-    proxy.reset(None, None, "400")
+    server.reset(None, None, "400")
     with pytest.raises(EssenceError, match="What was answered is kept"):
-        client.answers(asked(5))
-    assert len(proxy.attempts) == 3
-    client.answers(asked(5))
-    assert proxy.answered == once_each(asked(5))
-
-
-def test_rows_are_asked_whole_and_equal_rows_once(endpoint, proxy, tmp_path):
-    rows = [row_of("How many?", 1), row_of("How many?", 2)]
-    (first, second), _ = predictions(endpoint, tmp_path, rows)
-    [(message, _)] = proxy.attempts
-    assert to_source(message) == rows[0].source and "【Constraints】" in message
-    assert (first.idx, second.idx, first.input) == (1, 2, second.input)
+        client.answers(questions(5))
+    assert len(server.attempts) == 3
+    client.answers(questions(5))
+    assert server.answered == once_each(questions(5))
 
 
 @pytest.mark.parametrize("system", ["", "Be brief.\nAnd right."])
@@ -287,28 +260,34 @@ def test_messages_are_those_of_the_row(system):
     assert [each["role"] for each in messages_of(row)] == ["system"] * bool(system) + ["user"]
 
 
-def smoke_with_models(project, server, proxy):
-    """The smoke configuration with one model behind the proxy, and one that is fine-tuned."""
-    entry = {"base_url": f"http://127.0.0.1:{proxy.port}/v1", "model": str(server.model)}
-    entry |= {"key": VARIABLE, "answer_tokens": 16, "prices": {"input": 1, "output": 2}}
+@pytest.mark.skipif(bool(served_model.MISSING), reason=served_model.WHY)
+def test_a_real_server_of_this_kind_answers(endpoint, tmp_path):
+    model = served_model.make_causal(tmp_path / "model")
+    with served_model.transformers_serve(model) as port:
+        real = changed(endpoint, base_url=f"http://127.0.0.1:{port}/v1", model=str(model))
+        answers = Client(real, tmp_path / "kept").answers(questions(2))
+        with pytest.raises(EssenceError, match="Server is pinned to"):
+            Client(changed(real, model="another"), tmp_path / "other").answers(questions(1))
+    assert [(each.finish, each.output_tokens) for each in answers] == [("length", 8)] * 2
+
+
+@pytest.mark.pipeline
+def test_models_are_compared_by_the_smoke_configuration(project, server, monkeypatch):
+    """One model behind the server, and one that is fine-tuned."""
+    entry = {"base_url": f"http://127.0.0.1:{server.port}/v1", "model": "tiny", "key": VARIABLE}
+    entry |= {"answer_tokens": 16, "prices": {"input": 1, "output": 2}}
     models = {"tiny": {"endpoint": entry}}
     models["again"] = {"base": "resources/models/standin", "run": "exp3_bs4_lr1e-4"}
     overlay = project.folder / "configs/smoke.yaml"
     overlay.write_text(yaml.safe_dump({**yaml.safe_load(overlay.read_text()), "models": models}))
-
-
-@pytest.mark.pipeline
-def test_models_are_compared_by_the_smoke_configuration(project, server, proxy, monkeypatch):
-    smoke_with_models(project, server, proxy)
     monkeypatch.delenv(VARIABLE)
     table = "results/tables/models.csv"
     assert {"ask_endpoint", "run_agents_of_run"} <= set(project.stale(table)), "plans without a key"
-    done = project.snakemake("--cores", "2", "results/models/tiny/answering.json", check=False)
-    assert done.returncode and f"environment variable {VARIABLE}, which is not set" in (
-        done.stdout + done.stderr
-    )
+    result = project.snakemake("--cores", "2", "results/models/tiny/answering.json", check=False)
+    output = result.stdout + result.stderr
+    assert result.returncode and f"environment variable {VARIABLE}, which is not set" in output
     monkeypatch.setenv(VARIABLE, KEY)
-    proxy.reset(None, "500", "garbage", None, "dropped")
+    server.reset(None, "500", "garbage", None, "dropped")
     project.snakemake("--cores", "2", table)
     with open(project.folder / table) as file:
         lines = {line["feature"]: line for line in csv.DictReader(file)}
@@ -322,12 +301,12 @@ def test_models_are_compared_by_the_smoke_configuration(project, server, proxy, 
     )
     assert own.read_bytes() == same.read_bytes(), "equal bases, equal weights"
     assert "tokens read" in lines["Cost of the answers"]["tiny"]
-    assert set(proxy.answered.values()) == {1}, "rows, questions and repairs: each asked once"
+    assert set(server.answered.values()) == {1}, "rows, questions and repairs: each asked once"
     assert project.stale(table) == {}
-    proxy.reset()
+    server.reset()
     shutil.rmtree(project.folder / "results/models")
     project.snakemake("--cores", "2", "results/models/scores.parquet")
-    assert not proxy.attempts, "answers outlive results/"
+    assert not server.attempts, "answers outlive results/"
     written = [file for file in project.folder.rglob("*") if file.is_file()]
-    told = [file for file in written if KEY.encode() in file.read_bytes()]
-    assert told == [project.folder / "tests/test_endpoint.py"]
+    with_key = [file for file in written if KEY.encode() in file.read_bytes()]
+    assert with_key == [project.folder / "tests/test_endpoint.py"]

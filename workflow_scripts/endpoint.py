@@ -8,7 +8,6 @@ connection, time-outs, 408, 409, 429 and 5xx, with growing waits or when `Retry-
 
 import asyncio
 import contextlib
-import json
 import os
 import textwrap
 from collections import Counter
@@ -18,7 +17,6 @@ from typing import Annotated, Any
 
 import httpx2
 import openai
-from pydantic import BaseModel, Field, ValidationError
 from tqdm import tqdm
 
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
@@ -51,34 +49,6 @@ class Answered(Record):
     seconds: float
     served: str | None
 
-    @property
-    def kind(self) -> str:
-        """ "stop" only where the model said something and ended it."""
-        return "empty" if self.finish == STOP and not self.text.strip() else self.finish
-
-
-class Message(BaseModel):
-    content: str | None = None
-    refusal: str | None = None
-
-
-class Choice(BaseModel):
-    message: Message
-    finish_reason: str | None = None
-
-
-class Usage(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
-
-
-class Reply(BaseModel):
-    """What is read of a chat completion: less than the library's own type asks of a server."""
-
-    choices: list[Choice] = Field(min_length=1)
-    model: str | None = None
-    usage: Usage | None = None
-
 
 class Client:
     """An endpoint and the `folder` that keeps its answers and its ledger."""
@@ -87,35 +57,32 @@ class Client:
         self.endpoint, self.folder = endpoint, folder
 
     def answers(self, conversations: Sequence[list[dict[str, str]]]) -> list[Answered]:
-        """One answer per conversation, in order; equal ones are asked once.
+        """Give one answer per conversation, in order; equal ones are asked once.
 
         Raises EssenceError naming the key of the configuration when the endpoint cannot be asked,
         gives up answering or would pass its budget. What was answered before is kept.
         """
-        requests = {}
-        for messages in conversations:
-            request = self.endpoint.request(messages)
-            requests[digest_of(request)] = request
-        if self._missing(requests):
+        requests = [self.endpoint.request(messages) for messages in conversations]
+        files = [self.folder / f"{digest_of(request)}.json" for request in requests]
+        if not all(file.is_file() for file in files):
             with take(self.folder / "lock", f"the endpoint {self.endpoint.name}", LONGEST_WAIT):
-                asyncio.run(self._ask(self._missing(requests)))
-        answered = {key: Answered.read(self._file(key)) for key in requests}
-        return [answered[digest_of(self.endpoint.request(each))] for each in conversations]
+                missing = {
+                    file: request
+                    for file, request in zip(files, requests, strict=True)
+                    if not file.is_file()
+                }
+                asyncio.run(self._ask(missing))
+        kept = {file: Answered.read(file) for file in set(files)}
+        return [kept[file] for file in files]
 
-    def _file(self, key: str) -> Path:
-        return self.folder / f"{key}.json"
-
-    def _missing(self, requests: dict[str, dict]) -> dict[str, dict]:
-        return {key: each for key, each in requests.items() if not self._file(key).is_file()}
-
-    async def _ask(self, missing: dict[str, dict]) -> None:
+    async def _ask(self, missing: dict[Path, dict[str, Any]]) -> None:
         """Answer and keep all of them, `at_once` at a time.
 
         After a failure no more are begun, and those in flight are waited for.
         """
         endpoint, places = self.endpoint, asyncio.Semaphore(self.endpoint.at_once)
         failures: list[EssenceError] = []
-        transport = Transport(endpoint, self.folder / "ledger.jsonl")
+        transport = Transport(endpoint, self.folder / "ledger.txt")
         library = openai.AsyncOpenAI(
             base_url=endpoint.base_url,
             api_key=key_of(endpoint) or "none",
@@ -124,13 +91,13 @@ class Client:
             http_client=transport,
         )
 
-        async def ask(key: str, request: dict) -> None:
+        async def ask(file: Path, request: dict[str, Any]) -> None:
             async with places:
                 if failures:
                     return
                 try:
                     raw = await library.chat.completions.with_raw_response.create(**request)
-                    read_answer(raw, request, endpoint).write(self._file(key))
+                    read_answer(raw, request, endpoint).write(file)
                 except EssenceError as error:
                     failures.append(error)
                 except openai.OpenAIError as error:
@@ -148,54 +115,65 @@ class Client:
 
 def read_answer(raw: Any, request: dict[str, Any], endpoint: Endpoint) -> Answered:
     """Raises EssenceError when the server has passed over the limit of tokens."""
-    reply, limit = Reply.model_validate_json(raw.content), endpoint.answer_tokens
-    choice, usage = reply.choices[0], reply.usage
-    if usage and usage.completion_tokens > limit:
+    reply, limit = read_reply(raw.http_response), endpoint.answer_tokens
+    choice, usage = reply["choices"][0], reply.get("usage") or {}
+    written, refusal = usage.get("completion_tokens"), choice["message"].get("refusal")
+    if written is not None and written > limit:
         raise EssenceError(
-            f"{endpoint.place('answer_tokens')} is {limit:,}, but an answer has "
-            f"{usage.completion_tokens:,}: the server does not know the limit as "
-            f"{endpoint.limit_name}. Set {endpoint.place('limit_name')} to its other name."
+            f"{endpoint.place('answer_tokens')} is {limit:,}, but an answer has {written:,}: the "
+            f"server does not know the limit as {endpoint.limit_name}. Set "
+            f"{endpoint.place('limit_name')} to its other name."
         )
-    refusal = choice.message.refusal
     return Answered(
         request=request,
-        text=refusal or choice.message.content or "",
-        finish="refusal" if refusal else choice.finish_reason or "unknown",
-        input_tokens=usage and usage.prompt_tokens,
-        output_tokens=usage and usage.completion_tokens,
+        text=refusal or choice["message"].get("content") or "",
+        finish="refusal" if refusal else choice.get("finish_reason") or "unknown",
+        input_tokens=usage.get("prompt_tokens"),
+        output_tokens=written,
         seconds=round(raw.elapsed.total_seconds(), 3),
-        served=reply.model,
+        served=reply.get("model"),
     )
+
+
+def read_reply(response: httpx2.Response) -> dict[str, Any]:
+    """Raises RemoteProtocolError, which the library tries again, for what is no chat completion."""
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        reply = response.json()
+        if isinstance(reply["choices"][0]["message"], dict):
+            return reply
+    text = " ".join(response.text.split())[:80]
+    raise httpx2.RemoteProtocolError(f"no chat completion: {text!r}")
 
 
 class Transport(openai.DefaultAsyncHttpxClient):
     """What the library sends each attempt through: with a hard budget and a time limit.
 
-    The ledger is a file with what each attempt costs: at most, before it is sent, and then what it
-    did cost. One without a second line (killed in flight, half an answer, a time-out) counts at its
-    most expensive, because the server may have charged it. Without prices nothing is written.
+    The ledger is a file whose lines add up to what was spent: an attempt at its most expensive
+    before it is sent, and then what of that it did not cost. One without a second line (killed in
+    flight, half an answer, a time-out) counts in full, because the server may have charged it.
+    Without prices nothing is written.
     """
 
     def __init__(self, endpoint: Endpoint, ledger: Path):
         super().__init__()
-        self.endpoint, self.ledger, self.in_flight = endpoint, ledger, 0
-        self.costs: dict[int, float] = {}  # attempt -> cost, or the most that it can be
-        for text in ledger.read_text(encoding="utf-8").split("\n") if ledger.is_file() else ():
-            with contextlib.suppress(json.JSONDecodeError):  # torn by a kill
-                line = json.loads(text)
-                self.costs[line["attempt"]] = line.get("cost", line.get("worst"))
-
-    @property
-    def spent(self) -> float:
-        return sum(self.costs.values())
+        self.endpoint, self.ledger, self.in_flight, self.spent = endpoint, ledger, 0, 0.0
+        for line in ledger.read_text(encoding="utf-8").split() if ledger.is_file() else ():
+            with contextlib.suppress(ValueError):  # torn by a kill
+                self.spent += float(line)
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
-        """Send an attempt. What is no chat completion is an error that the library tries again."""
-        attempt, cost = await self._begin(len(request.content)), None
+        # No tokenizer makes more tokens than there are bytes.
+        cost = worst = self._price(len(request.content), self.endpoint.answer_tokens)
+        await self._wait_for_room(worst)
+        self._spend(worst)
+        self.in_flight += 1
         try:
             async with asyncio.timeout(self.endpoint.timeout):
                 response = await super().send(request, **options)
-            cost = 0.0 if response.is_error else self._cost(response)
+            if response.is_error:
+                cost = 0.0
+            elif usage := read_reply(response).get("usage"):
+                cost = self._price(usage["prompt_tokens"], usage["completion_tokens"])
             return response
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             cost = 0.0  # nothing was sent
@@ -204,17 +182,14 @@ class Transport(openai.DefaultAsyncHttpxClient):
             raise httpx2.ReadTimeout("no whole answer in time", request=request) from None
         finally:
             self.in_flight -= 1
-            if cost is not None:
-                self._note(attempt, cost=cost)
+            self._spend(cost - worst)
 
-    async def _begin(self, size: int) -> int:
-        """Number an attempt, as soon as it fits into the budget beside those in flight.
+    async def _wait_for_room(self, worst: float) -> None:
+        """Wait until an attempt fits into the budget beside those in flight.
 
-        No tokenizer makes more tokens than the `size` in bytes. Raises EssenceError when the
-        attempt does not fit even by itself.
+        Raises EssenceError when it does not fit even by itself.
         """
-        prices, budget = self.endpoint.prices, self.endpoint.budget
-        worst = prices.of(size, self.endpoint.answer_tokens) if prices else 0.0
+        budget = self.endpoint.budget
         while budget is not None and self.spent + worst > budget:
             if not self.in_flight:
                 raise EssenceError(
@@ -223,27 +198,16 @@ class Transport(openai.DefaultAsyncHttpxClient):
                     "raise the budget and run the same command again."
                 )
             await asyncio.sleep(0.05)
-        self.in_flight += 1
-        attempt = len(self.costs)
-        self._note(attempt, worst=worst)
-        return attempt
 
-    def _cost(self, response: httpx2.Response) -> float | None:
-        """None where it is not known. Raises RemoteProtocolError for what is no completion."""
-        try:
-            reply = Reply.model_validate_json(response.content)
-        except ValidationError:
-            text = " ".join(response.text.split())[:80]
-            raise httpx2.RemoteProtocolError(f"no chat completion: {text!r}") from None
-        prices, usage = self.endpoint.prices, reply.usage
-        return prices.of(usage.prompt_tokens, usage.completion_tokens) if prices and usage else None
+    def _price(self, read: int, written: int) -> float:
+        return self.endpoint.prices.of(read, written) if self.endpoint.prices else 0.0
 
-    def _note(self, attempt: int, **cost: float) -> None:
-        (self.costs[attempt],) = cost.values()
-        if self.endpoint.prices:
+    def _spend(self, amount: float) -> None:
+        if amount:
+            self.spent += amount
             # The newline comes first: a line that a kill has torn does not spoil the next one.
             with open(self.ledger, "a", encoding="utf-8") as file:
-                file.write("\n" + json.dumps({"attempt": attempt, **cost}))
+                file.write(f"\n{amount:.9f}")
 
 
 def key_of(endpoint: Endpoint) -> str | None:
@@ -271,46 +235,48 @@ def error_message(error: openai.OpenAIError, endpoint: Endpoint) -> str:
         words = words.replace(key, f"${endpoint.key}")  # some servers repeat what they were sent
     words = textwrap.shorten(words, 240, placeholder=" ...")
     url, times = endpoint.base_url, f"{endpoint.retries + 1} times"
-    if status in (401, 403):
-        setting, text = "key", "refuses the key in this environment variable"
-    elif status == 404:
-        setting = "model"
-        text = f"does not know it (see {url}/models), or does not end in /v1 as it usually should"
-    elif status == 429:
-        setting, text = "at_once", "still says too many requests, or no credit: lower it, or wait"
-    elif 400 <= status < 500:
-        setting, text = "base_url", "refuses a request"
-    elif isinstance(error, openai.APITimeoutError):
-        setting = "timeout"
+    refused = ("key", "refuses the key in this environment variable")
+    by_status = {
+        401: refused,
+        403: refused,
+        404: (
+            "model",
+            f"does not know it (see {url}/models), or does not end in /v1 as it usually should",
+        ),
+        429: ("at_once", "still says too many requests, or no credit: lower it, or wait"),
+    }
+    if isinstance(error, openai.APITimeoutError):
         text = f"gave no whole answer in as many seconds, {times}: raise it, or lower at_once"
+        setting = "timeout"
     else:
-        setting, text = "base_url", f"no answer, {times}"
-    value = getattr(endpoint, setting)
+        other = "refuses a request" if 400 <= status < 500 else f"no answer, {times}"
+        setting, text = by_status.get(status, ("base_url", other))
     return (
-        f"{endpoint.place(setting)} is {value}: {url} {text} ({words}). What was answered is kept: "
-        "run the same command again."
+        f"{endpoint.place(setting)} is {getattr(endpoint, setting)}: {url} {text} ({words}). "
+        "What was answered is kept: run the same command again."
     )
 
 
 def answering(endpoint: Endpoint, answers: Iterable[Answered], asked: int) -> Answering:
     """Sum up what the answers to `asked` rows or questions took; equal ones are counted once."""
     distinct = {digest_of(each.request): each for each in answers}.values()
-
-    def total(counts: Sequence[int | None]) -> int | None:
-        return None if None in counts else sum(counts)
-
-    read = total([each.input_tokens for each in distinct])
-    written = total([each.output_tokens for each in distinct])
-    known = endpoint.prices is not None and None not in (read, written)
+    tokens = [(each.input_tokens, each.output_tokens) for each in distinct]
+    known = all(None not in pair for pair in tokens)
+    read, written = map(sum, zip(*tokens, strict=True)) if known else (None, None)
+    # "stop" only where the model said something and ended it.
+    ended = Counter(
+        "empty" if each.finish == STOP and not each.text.strip() else each.finish
+        for each in distinct
+    )
     return Answering(
         model=endpoint.model,
         served=sorted({each.served for each in distinct if each.served}),
         asked=asked,
         answers=len(distinct),
-        ended=dict(sorted(Counter(each.kind for each in distinct).items())),
+        ended=dict(sorted(ended.items())),
         input_tokens=read,
         output_tokens=written,
-        cost=endpoint.prices.of(read, written) if known else None,
+        cost=endpoint.prices.of(read, written) if known and endpoint.prices else None,
         seconds=round(sum(each.seconds for each in distinct), 3),
     )
 
