@@ -146,9 +146,10 @@ def training_memory(settings: Settings, weights: float, on_gpu: bool) -> int:
     """
     memory = 3000 + 5 * weights  # libraries; weights, their gradients, AdamW's two averages, a copy
     if not on_gpu:
-        tokens = settings.recipe.source_tokens + settings.recipe.target_tokens
-        rows = max(settings.run.batch_size, settings.training.eval_batch_size / 2)
-        memory += rows * tokens * weights / 500
+        row = settings.recipe.source_tokens / 400 + settings.recipe.target_tokens / 170
+        memory += (
+            max(settings.run.batch_size, settings.training.eval_batch_size / 4) * row * weights
+        )
     return round(memory)
 
 
