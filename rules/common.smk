@@ -55,6 +55,7 @@ from workflow_scripts.origin import (
     own_model,
     reports_rows,
     rows_used,
+    scale_of,
 )
 from workflow_scripts.sql.databases import list_databases
 

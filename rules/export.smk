@@ -4,12 +4,15 @@
 
 rule export_model:
     input:
-        files_of_best("training.json", "provenance.json"),
-        files_of_best(*(f"model/{name}" for name in MODEL_FILES)),
+        files_of_best(
+            "training.json",
+            "provenance.json",
+            *(f"model/{name}" for name in MODEL_FILES),
+        ),
         reading="results/data/reading.json",
         rows="results/data/rows.parquet",
         predictions=files_of_best("predictions.parquet"),
-        scores="results/scores.parquet",
+        scores=OF_RUNS["scores"],
     output:
         expand("results/export/{{recipe}}/{file}", file=MODEL_FILES),
         card="results/export/{recipe}/README.md",
@@ -20,7 +23,7 @@ rule export_model:
     params:
         run=lambda w: RUN.format(**best_run(w.recipe)),
         note=NOTE,
-        base=config["model"]["base"] if config["model"].get("revision") else None,
+        base=HUB_NAME,
         constrained=config["prediction"]["constrained"],
     message:
         "The best run of {wildcards.recipe} as a model to hand on"

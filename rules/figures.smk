@@ -1,33 +1,31 @@
 # In:  rows.parquet, lengths.parquet, fit audits, what every run left under results/runs/, answers,
 #      scores, the table of the agents.
-# Out: results/figures/, each as SVG and PNG. Captions: resources/captions/figures/.
-from workflow_scripts.report.figures.catalogue import list_figures, training_order
-
+# Out: results/figures/, each as SVG and PNG; resources/figures.yaml lists them.
 RUNS = {recipe: runs_of(config, recipe) for recipe in RECIPES}
-RATE_SCALE = config["training"]["learning_rate_scale"]
-GRID = run_dirs(experiment=3)
-CARRIED = [
-    folder
-    for recipe in RECIPES
-    if any(run["starts_from"] in RUNS[recipe] for run in RUNS[recipe].values())
-    for folder in first_seed(recipe, training_order(RUNS[recipe]))
-]
-ALL_FIGURES = list_figures(RUNS, RATE_SCALE, config["ablation"]["run"])
-# Figures of what this configuration does not measure are left out.
-MEASURED = {"heatmap": GRID, "carried_weights": CARRIED, "execution": DATABASES}
-MEASURED |= {"agents": AGENT_SPLITS, "ablation": ABLATION_IN_REPORT}
-FIGURES_SHOWN = [each for each in ALL_FIGURES if MEASURED.get(each.kind, True)]
-TITLES = {each.name: each for each in ALL_FIGURES}
-# What a figure is made with, for its small print.
+RUN_SETS = {
+    "all": run_dirs(),
+    "grid": run_dirs(experiment=3),
+    "chain": [
+        folder
+        for recipe in RECIPES
+        if any(run["starts_from"] in RUNS[recipe] for run in RUNS[recipe].values())
+        for folder in first_seed(recipe, training_order(RUNS[recipe]))
+    ],
+}
+MEASURED = {
+    "databases": DATABASES,
+    "agents": AGENT_SPLITS,
+    "ablation": ABLATION_IN_REPORT,
+}
+# What a figure can be made with, for its small print.
+MODEL_USED = model_used(config)
 USED = {
-    "tasks": [ROWS_USED],
-    **dict.fromkeys(("lengths", "fit"), [ROWS_USED, TOKENIZER_USED]),
-    **dict.fromkeys(
-        ("losses", "task_losses", "carried_weights", "agents"),
-        [ROWS_USED, MODEL_USED, FIRST_SEED_USED],
-    ),
-    **dict.fromkeys(("heatmap", "execution"), [ROWS_USED, MODEL_USED, SEEDS_USED]),
-    "ablation": [ROWS_USED, MODEL_USED, seeds_used(ABLATION_SEEDS)],
+    "rows": rows_used(config),
+    "model": MODEL_USED,
+    "tokenizer": f"tokenizer of the {MODEL_USED.removeprefix('the ')}",
+    "seeds": seeds_used(SEEDS),
+    "first seed": seeds_used(SEEDS[:1]),
+    "ablation seeds": seeds_used(SEEDS[: config["ablation"]["seeds"]]),
 }
 # The lengths are those of the whole prompt: a compact prompt is cut elsewhere.
 CUTS = {
@@ -38,68 +36,90 @@ CUTS = {
     }
     for recipe in RECIPES
 }
-OF_DATA = ("tasks", "lengths", "fit")
-OF_LOSSES = ("losses", "task_losses", "carried_weights")
-OF_SCORES = ("heatmap", "execution", "agents")
+FIGURES_KNOWN = list_figures(
+    RUNS, config["training"]["learning_rate_scale"], config["ablation"]["run"]
+)
+# Figures of what this configuration does not measure are left out.
+FIGURES_SHOWN = [
+    each
+    for each in FIGURES_KNOWN
+    if MEASURED.get(each.get("needs"), True) and RUN_SETS.get(each.get("runs"), True)
+]
 
 
-rule plot_data:
+def look(figure):
+    """Its small print (what was used) and matplotlib's settings: for all, over them its kind's."""
+    styles = config["figures"].get("style") or {}
+    note = config["figures"].get("format_note")
+    return {
+        "note": ", ".join(map(USED.get, figure["made_with"])) if note is None else note,
+        "style": {**styles.get("all", {}), **styles.get(figure["kind"], {})},
+    }
+
+
+def drawn_from(figure):
+    """What a figure is drawn from beside the inputs of the rule (report/figures/plot.py)."""
+    of_losses = [
+        (recipe, run)
+        for recipe, runs in figure.get("losses_of", {}).items()
+        for run in runs
+    ]
+    shown = {"runs": RUN_SETS.get(figure.get("runs"), [])}
+    if of_losses:
+        shown = {
+            "runs": [
+                folder
+                for recipe, run in of_losses
+                for folder in first_seed(recipe, [run])
+            ],
+            "rows": [sample_files(*each, SEEDS[0])["train"] for each in of_losses],
+            # Published points are comparable on the report's own rows and model alone.
+            "published": REPORTS_ROWS and not OWN_MODEL,
+        }
+    return {"kind": figure["kind"], **shown, **look(figure)}
+
+
+def figure_files(figures):
+    """The outputs of what draws some figures, as SVG and then as PNG."""
+    names = [each["name"] for each in figures]
+    svg = [
+        in_report(
+            f"{FIGURES}/{each['name']}.svg",
+            each["caption"],
+            each["chapter"],
+            each["label"],
+        )
+        for each in figures
+    ]
+    png = [f"{FIGURES}/{name}.png" for name in names]
+    REPORT_PARTS.extend(png)
+    return svg + png
+
+
+PLOTTED = [each for each in FIGURES_SHOWN if each["kind"] != "ablation"]
+PLOTS = {each["name"]: drawn_from(each) for each in PLOTTED}
+
+
+rule plot_figures:
     input:
+        files_of(run_dirs(), "training.json", "training_log.jsonl", "provenance.json"),
+        list({path: None for plot in PLOTS.values() for path in plot.get("rows", [])}),
+        **OF_RUNS,
         rows="results/data/rows.parquet",
         lengths="results/data/lengths.parquet",
         fit=FIT,
-    output:
-        pictures=figure_files(*OF_DATA),
-    log:
-        "logs/report/plot_data.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        figures=settings_json(figure_settings(*OF_DATA)),
-        limits=settings_json(CUTS),
-    message:
-        "Figures of the data, and of what recipes leave of it"
-    shell:
-        stage_command("report.figures.data")
-
-
-# Figures 5.1 to 5.7, and those of runs that the report does not have.
-rule plot_losses:
-    input:
-        files_of(files_in_losses("runs"), "training.json", "training_log.jsonl"),
-        files_of(CARRIED, "provenance.json"),
-        files_in_losses("rows"),
-        published=PUBLISHED,
-    output:
-        pictures=figure_files(*OF_LOSSES),
-    log:
-        "logs/report/plot_losses.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        figures=settings_json(figure_settings(*OF_LOSSES)),
-    message:
-        "Figures of losses"
-    shell:
-        stage_command("report.figures.losses")
-
-
-rule plot_scores:
-    input:
-        files_of(run_dirs(), "training.json"),
-        answers="results/answers.parquet",
-        scores="results/scores.parquet",
         published=PUBLISHED,
         agents=[f"{TABLES}/agents.csv"] * bool(AGENT_SPLITS),
     output:
-        pictures=figure_files(*OF_SCORES),
+        pictures=figure_files(PLOTTED),
     log:
-        "logs/report/plot_scores.log",
+        "logs/report/plot_figures.log",
     conda:
         "../envs/essence.yaml"
     params:
-        figures=settings_json(figure_settings(*OF_SCORES)),
+        figures=settings_json(PLOTS),
+        cuts=settings_json(CUTS),
     message:
-        "Figures of scores"
+        "Figures"
     shell:
-        stage_command("report.figures.scores")
+        stage_command("report.figures.plot")

@@ -4,11 +4,6 @@ report: "snakemake_report.rst"
 
 
 include: "report_common.smk"
-
-
-FIT = [f"results/fit/{recipe}.json" for recipe in RECIPES]
-
-
 include: "answers.smk"
 include: "agents.smk"
 include: "figures.smk"
@@ -20,7 +15,9 @@ SECTIONS.append(
         "chapter": CATEGORIES["exp4"],
         "title": "1 Answers of the best runs",
         "file": "results/examples/",
-        "caption": read_text("resources/captions/examples.rst"),
+        "caption": (ROOT / "resources/captions/examples.rst").read_text(
+            encoding="utf-8"
+        ),
         "table": "examples",
     }
 )
@@ -43,7 +40,7 @@ rule make_report:
         test=TEST_ROWS,
         outcomes=["results/agents/outcomes.parquet"] * bool(AGENT_SPLITS),
         traces=["results/agents/traces.jsonl"] * bool(AGENT_SPLITS),
-        ablation=[f"{TABLES}/ablation.csv"] if ABLATION_IN_REPORT else [],
+        ablation=ABLATION,
     output:
         page="results/report.html",
     log:

@@ -5,18 +5,17 @@
 
 # What the ablation adds to the runs of the recipes in use.
 ABLATION_ONLY = [folder for folder in ablation_dirs() if folder not in run_dirs()]
-OF_RUNS = {"answers": "results/answers.parquet", "scores": "results/scores.parquet"}
 MODEL_CARDS = files_of(
     run_dirs() + ABLATION_ONLY * ABLATION_IN_REPORT, "model/README.md"
 )
 # Who was in the agents' place: recipe of the best run -> what it did.
-OUTCOMES = {
-    **{AGENTS["recipe"]: "results/agents/outcomes.parquet" for _ in AGENT_SPLITS[:1]},
-    **{
-        address_of(folder)[0]: f"{folder}/agents/outcomes.parquet"
-        for folder in COMPARED_DIRS * bool(AGENT_SPLITS)
-    },
+OUTCOMES = {AGENTS["recipe"]: "results/agents/outcomes.parquet"} | {
+    address_of(folder)[0]: f"{folder}/agents/outcomes.parquet"
+    for folder in COMPARED_DIRS
 }
+OUTCOMES = OUTCOMES if AGENT_SPLITS else {}
+SCORED = ["results"] + ["results/models"] * bool(COMPARED_DIRS + ENDPOINT_DIRS)
+[ABLATION_FIGURE] = [each for each in FIGURES_KNOWN if each["kind"] == "ablation"]
 
 
 rule tabulate:
@@ -28,11 +27,10 @@ rule tabulate:
         table("summary", "results", "1 Results of all runs"),
         table("results", "results", "3 All numbers (CSV)", shown=False),
         table("differences", "results", "4 Differences between runs"),
-        table(
-            "equal_steps",
-            "exp3",
-            "Batch sizes at equal steps",
-            instances=[{}] * bool(run_dirs(experiment=3)),
+        (
+            table("equal_steps", "exp3", "Batch sizes at equal steps")
+            if RUN_SETS["grid"]
+            else f"{TABLES}/equal_steps.csv"
         ),
         table("predictions", "exp4", "2 All answers on held-out rows"),
         table("runs", "runs", "Runs and their provenance"),
@@ -64,10 +62,8 @@ rule tabulate_models:
             "agents/answering.json",
             "agents/outcomes.parquet",
         ),
-        scores=["results/scores.parquet"]
-        + ["results/models/scores.parquet"] * bool(COMPARED_DIRS + ENDPOINT_DIRS),
-        answers=["results/answers.parquet"]
-        + ["results/models/answers.parquet"] * bool(COMPARED_DIRS + ENDPOINT_DIRS),
+        scores=files_of(SCORED, "scores.parquet"),
+        answers=files_of(SCORED, "answers.parquet"),
         outcomes=list(OUTCOMES.values()),
     output:
         models=table("models", "results", "2 Comparison of models"),
@@ -113,7 +109,7 @@ rule judge_claims:
         reading="results/data/reading.json",
         rows="results/data/rows.parquet",
         published=PUBLISHED,
-        ablation=[f"{TABLES}/ablation.csv"] if ABLATION_IN_REPORT else [],
+        ablation=ABLATION,
     output:
         table=table("claims", "claims", "1 Claims and verdicts"),
     log:
@@ -124,6 +120,7 @@ rule judge_claims:
         runs=run_dirs(),
         recipes=settings_json(config["claims"]),
         own_model=OWN_MODEL,
+        scale=scale_of(config),
     message:
         "Claims of the report and what became of them"
     shell:
@@ -137,15 +134,19 @@ rule tabulate_ablation:
         scores="results/ablation/scores.parquet",
     output:
         table=f"{TABLES}/ablation.csv",
-        svg=figure_files("ablation")[:1] or f"{FIGURES}/ablation.svg",
+        svg=(
+            figure_files([ABLATION_FIGURE])[0]
+            if ABLATION_IN_REPORT
+            else f"{FIGURES}/ablation.svg"
+        ),
         png=f"{FIGURES}/ablation.png",
     log:
         "logs/report/tabulate_ablation.log",
     conda:
         "../envs/essence.yaml"
     params:
-        note=look("ablation")["note"],
-        style=settings_json(look("ablation")["style"]),
+        note=look(ABLATION_FIGURE)["note"],
+        style=settings_json(look(ABLATION_FIGURE)["style"]),
         runs=ablation_dirs(),
         unrepaired=config["ablation"]["unrepaired"],
         repaired=config["ablation"]["repaired"],
@@ -169,7 +170,7 @@ rule write_model_cards:
     params:
         runs=run_dirs(),
         note=NOTE,
-        base=config["model"]["base"] if config["model"].get("revision") else None,
+        base=HUB_NAME,
     message:
         "A card for the model of each run"
     shell:

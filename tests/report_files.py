@@ -17,7 +17,7 @@ from workflow_scripts.artifacts.data import (
 )
 from workflow_scripts.artifacts.parquet import write_rows
 from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
-from workflow_scripts.files import write_jsonl
+from workflow_scripts.files import read_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.declared import COLUMNS
 from workflow_scripts.metrics.score_runs import add_metrics, losses_of, read_answers, scores_of
@@ -36,6 +36,7 @@ from workflow_scripts.settings import Recipe, RunSettings, Settings, TrainingSet
 from workflow_scripts.tables import SCORES, write_table
 from workflow_scripts.text.audit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 
+PUBLISHED = read_json(Path(__file__).resolve().parent.parent / "resources/published.json")
 GRID = {
     f"exp3_bs{batch}_lr{name}": (batch, value)
     for batch in (4, 8)

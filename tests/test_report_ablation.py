@@ -9,9 +9,9 @@ from conftest import fresh_clone
 from matplotlib.figure import Figure
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.report.ablation import measure, variants_of
+from workflow_scripts.report.ablation import tabulate_ablation, variants_of
 from workflow_scripts.report.figures.ablation import CONTROLS, draw_ablation
-from workflow_scripts.tables import read_csv, write_csv
+from workflow_scripts.tables import read_csv
 
 ENDS = ("as_written", "repaired")
 
@@ -27,9 +27,10 @@ def tabulated(
     ]
     made.make_tables(root, runs)
     parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    effects, labels = measure(runs, *parquet, *ENDS)
-    write_csv(root / "ablation.csv", effects)
-    return read_csv(root / "ablation.csv"), draw_ablation(effects, labels)
+    files = [root / f"ablation.{kind}" for kind in ("csv", "svg", "png")]
+    tabulate_ablation(runs, *parquet, *ENDS, *files)
+    table, variants = read_csv(files[0]), variants_of(shares, *ENDS)
+    return table, draw_ablation(table, dict(zip(variants.recipe, variants.label, strict=True)))
 
 
 def of(table: pd.DataFrame, recipe: str, metric: str = "exact_match") -> pd.Series:
@@ -42,7 +43,7 @@ def of(table: pd.DataFrame, recipe: str, metric: str = "exact_match") -> pd.Seri
 def test_the_ablation_measures_paired_effects(tmp_path):
     shares = {"as_written": 0, "as_written+tokenizer": 0.25, "repaired-tokenizer": 0}
     table, _ = tabulated(tmp_path, shares | {"repaired": 0.5})
-    assert [each.label for each in variants_of([*shares, "repaired"], *ENDS)] == [
+    assert variants_of([*shares, "repaired"], *ENDS).label.tolist() == [
         "as_written",
         "+ lossless tokenizer (A2)",
         "\N{MINUS SIGN} lossless tokenizer (A2)",

@@ -10,49 +10,41 @@ import report_files as made
 from test_report_tables import SMALL, grid, trained
 
 from workflow_scripts.artifacts.data import Profile, Reading
-from workflow_scripts.artifacts.published import Published
-from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json, write_json
 from workflow_scripts.intervals import wilson
-from workflow_scripts.report.claims import tests as tests_of_claims
-from workflow_scripts.report.claims.evidence import (
+from workflow_scripts.report import claims as tests_of_claims
+from workflow_scripts.report.claims import (
+    ARTEFACT,
     COLUMNS,
     FAILS,
     HOLDS,
+    JUDGED,
     LEAST_ROWS,
     NOT_MEASURED,
-    OPEN,
-    Evidence,
-    Outcome,
-    above,
-    below,
-)
-from workflow_scripts.report.claims.numbers import judge_number, quoted_lines
-from workflow_scripts.report.claims.verdict import (
-    ARTEFACT,
-    JUDGED,
     NOT_REPRODUCED,
     NOT_TESTABLE,
     NUMBERS,
+    OPEN,
     REPORTS_ROWS,
     REPRODUCED,
     SEVERAL_SEEDS,
     UNTESTED,
+    Evidence,
+    Outcome,
     Verdict,
+    above,
+    below,
     claims,
     judge_claim,
     outcomes_of,
-    published_of,
+    with_values,
 )
 from workflow_scripts.report.frames import read_epochs, read_runs, read_steps
-from workflow_scripts.report.judge import judge
+from workflow_scripts.report.judge import judge, judge_number, quoted_lines
 from workflow_scripts.report.means import Mean, one_more_run, over_seeds
 from workflow_scripts.tables import ANSWERS, SCORES, read_csv, read_table
 from workflow_scripts.text.audit import FitAudit
 
-ROOT = Path(__file__).resolve().parent.parent
-PUBLISHED_FILE = ROOT / "resources/published.json"
-PUBLISHED = Published.read(PUBLISHED_FILE)
+PUBLISHED = made.PUBLISHED
 RECIPES = {column: column for column in COLUMNS}
 
 
@@ -65,11 +57,11 @@ def evidence_of(runs: list[Path], tables: Path, **more) -> Evidence:
     """`tables`: where answers.parquet and scores.parquet of the runs lie, or will."""
     if not (tables / "scores.parquet").is_file():
         made.make_tables(tables, runs)
+    scores = read_table(tables / "scores.parquet", SCORES)
     return Evidence(
-        runs=read_runs(runs),
+        runs=with_values(read_runs(runs), read_steps(runs), scores),
         epochs=read_epochs(runs),
-        steps=read_steps(runs),
-        scores=read_table(tables / "scores.parquet", SCORES),
+        scores=scores,
         answers=read_table(tables / "answers.parquet", ANSWERS),
         **{"recipes": RECIPES, "published": PUBLISHED, **more},
     )
@@ -92,18 +84,20 @@ def table(runs, tmp_path_factory) -> pd.DataFrame:
     judge(
         runs, RECIPES, root / "answers.parquet", root / "scores.parquet", PUBLISHED,
         fit_audits(data), Profile.read(data / "profile.json"), Reading.read(data / "reading.json"),
-        data / "rows.parquet", data / "claims.csv", own_model=True,
+        data / "rows.parquet", data / "claims.csv", own_model=True, scale="toy",
     )  # fmt: skip
     return read_csv(data / "claims.csv").fillna("")
 
 
 def test_the_claims_table_has_every_published_number(table):
-    assert list(table) == ["group", "claim", "published", *COLUMNS, "kind", "verdict"]
+    assert list(table) == ["group", "claim", "published", *COLUMNS, "kind", "verdict", "scale"]
+    assert set(table.scale) == {"toy"}
+    assert not table.claim.str.contains("time").any(), "wall-clock times are in no claim"
     by_claim = table.set_index("claim")
     assert by_claim.index.is_unique
-    for name, run in PUBLISHED.runs.items():
+    for name, run in PUBLISHED["runs"].items():
         line = by_claim.loc[f"{name}: ROUGE-L, validation rows"]
-        assert line.published == f"{run.rouge_l_val:.4g}"
+        assert line.published == f"{run['rouge_l_val']:.4g}"
         assert line.verdict.startswith(f"not testable here: needs {REPORTS_ROWS} and its base")
 
 
@@ -117,10 +111,6 @@ def test_judged_claims_come_first_and_numbers_last(table):
     assert untestable == sorted(untestable) and not all(untestable)
 
 
-def test_wall_clock_times_are_in_no_claim(table):
-    assert not table.claim.str.contains("time").any()
-
-
 def test_another_recipe_can_fill_a_column(runs):
     other = evidence_of(runs, runs[0].parents[2], recipes=RECIPES | {"repaired": "mine"})
     outcomes = outcomes_of(claims()["smaller_batch"], other)
@@ -128,27 +118,52 @@ def test_another_recipe_can_fill_a_column(runs):
     assert outcomes["as_written"].text.startswith("eval loss, batch 8 - batch 4")
 
 
-def test_every_claim_names_a_test_that_there_is():
+def test_every_claim_names_a_test_that_there_is(evidence):
     for name, entry in claims().items():
         assert "untestable" in entry or entry["test"] in tests_of_claims.TESTS, name
-        assert entry.get("value", "eval_loss") in {*tests_of_claims.VALUES, "overfit"}, name
-        assert entry.get("rows", "validation") in tests_of_claims.ROWS, name
+        assert entry.get("value", "eval_loss") in {*evidence.runs, "overfit"}, name
+        assert entry.get("rows", "val_all") in set(evidence.runs), name
+        sides = entry.get("sides", {}).get("run", [])
+        assert set(sides) <= set(PUBLISHED["runs"]), name
 
 
-def test_published_runs_name_each_other(tmp_path):
-    assert sum(PUBLISHED.dataset.tasks.values()) == PUBLISHED.dataset.rows == 3375
-    runs = PUBLISHED.runs
-    assert {run.starts_from for run in runs.values()} <= {"base", *runs}
-    assert {run.scored_on for run in runs.values()} <= {"self", *runs}
+def test_published_runs_name_each_other():
+    assert sum(PUBLISHED["dataset"]["tasks"].values()) == PUBLISHED["dataset"]["rows"] == 3375
+    runs = PUBLISHED["runs"]
+    assert {run["starts_from"] for run in runs.values()} <= {"base", *runs}
+    assert {run["scored_on"] for run in runs.values()} <= {"self", *runs}
     for run in runs.values():
-        if run.same_settings_as:
-            other = runs[run.same_settings_as]
-            assert (run.batch_size, run.learning_rate) == (other.batch_size, other.learning_rate)
-    broken = read_json(PUBLISHED_FILE)
-    del broken["runs"]["exp2_bs4"]["scored_on"]
-    write_json(tmp_path / "published.json", broken)
-    with pytest.raises(EssenceError, match=r"published\.json: runs\.exp2_bs4\.scored_on"):
-        Published.read(tmp_path / "published.json")
+        if run.get("same_settings_as"):
+            other = runs[run["same_settings_as"]]
+            for setting in ("batch_size", "learning_rate"):
+                assert run[setting] == other[setting]
+
+
+def test_what_the_report_shows_for_its_claims_is_in_its_own_numbers():
+    """Its log moves more once balanced; batch 8 has the lower loss three times."""
+    runs = PUBLISHED["runs"]
+    published = {name: each["published"] for name, each in claims().items()}
+    against = [name for name, entry in claims().items() if entry.get("against")]
+    assert against == ["balancing_stabilises", "smaller_batch", "chosen_is_best"]
+    natural, balanced = (
+        tests_of_claims.roughness(pd.DataFrame(runs[name]["log"]).train_loss)
+        for name in ("exp1_natural", "exp1_balanced")
+    )
+    moves = f"{natural:.1%} (natural) and {balanced:.1%} (balanced)"
+    assert moves in published["balancing_stabilises"] and natural < balanced
+    table = pd.DataFrame(runs.values(), index=list(runs)).query("experiment == 3")
+    losses = table.pivot(index="learning_rate", columns="batch_size", values="best_eval_loss")
+    larger = ", ".join(f"{each:+.3f}" for each in losses[8] - losses[4])
+    assert larger in published["smaller_batch"] and (losses[8] < losses[4]).all()
+    rates = f"eval loss {losses[4][3e-5]:.3f} (3e-5), {losses[4][1e-4]:.3f} (1e-4)"
+    assert rates in published["slow_rate_underfits"]
+    last = pd.DataFrame([log[-1] for log in table.log], index=table.index)
+    gaps = (last.eval_loss - last.train_loss).groupby(table.batch_size).mean()
+    assert f"{gaps[8]:.3f} (batch 8), {gaps[4]:.3f} (batch 4)" in published["batch_8_overfits"]
+    ranks = table.best_eval_loss.rank(), table.rouge_l_val.rank(ascending=False)
+    loss, rouge = (rank[PUBLISHED["text"]["chosen_run"]] for rank in ranks)
+    words = f"rank {loss:.0f} of 6 by eval loss, {rouge:.0f} by ROUGE-L"
+    assert words in published["chosen_is_best"]
 
 
 # --- verdicts
@@ -175,12 +190,10 @@ def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path)
 
     def verdict(*effects: dict) -> Verdict:
         evidence = evidence_of(runs, tmp_path, ablation=pd.DataFrame(list(effects)))
-        published = published_of(entry, PUBLISHED)
-        return judge_claim(name, outcomes_of(entry, evidence), published, evidence)
+        return judge_claim(name, outcomes_of(entry, evidence), evidence)
 
-    assert str(verdict()) == "artefact of A1 or A2: gone when repaired"
-    limit = entry["ablated"]["limit"]
-    assert limit == tests_of_claims.NEGLIGIBLE
+    assert verdict().words == "artefact of A1 or A2: gone when repaired"
+    limit = entry["below"]
     effects = [
         # with the raw answer nothing matches without A2, as the notebooks compared it may
         effect("exact_match", "-tokenizer", "A2", limit - 0.01),
@@ -188,20 +201,18 @@ def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path)
         effect("exact_match_decoded", "-prompt", "A1", limit - 0.01, n=LEAST_ROWS - 1),
         effect("exact_match_decoded", "+prompt", "A1", limit - 0.01),
     ]
-    several = verdict(*effects)
-    assert several.artefacts == ("A1", "A2") and not several.singled_out
+    assert verdict(*effects) == verdict()
     one = verdict(*effects, effect("exact_match_decoded", "-prompt", "A1", limit - 0.01))
-    assert one.kind == ARTEFACT and one.artefacts == ("A1",) and one.singled_out
     suffices = "on these rows A1 suffices to explain it, by the ablation"
-    assert str(one) == f"artefact: gone when repaired; {suffices}"
+    assert one.kind == ARTEFACT and one.words == f"artefact: gone when repaired; {suffices}"
 
 
-def test_the_limit_of_usable_answers_is_the_one_of_its_ablation():
-    assert claims()["decomposer_usable"]["ablated"]["limit"] == tests_of_claims.USABLE
+def share_of(evidence: Evidence, claim: str, recipe: str = "repaired") -> Outcome:
+    return tests_of_claims.is_share(evidence, recipe, claims()[claim])
 
 
 def test_beside_an_exact_match_stands_the_highest_within_reach(evidence):
-    outcome = tests_of_claims.exact_match_is_zero(evidence, "as_written", {})
+    outcome = share_of(evidence, "exact_match_zero", "as_written")
     words = "no model could reach more than 0.750 with these inputs (Selector 0.750, Decomposer 0."
     assert words in outcome.text
 
@@ -229,9 +240,9 @@ def test_the_loss_quoted_for_batch_4_is_batch_8s(evidence):
 )  # fmt: skip
 def test_a_number_is_judged_by_its_intervals(as_run, as_written, verdict):
     measured = {"as_run": as_run, "as_written": as_written, "repaired": None}
-    assert str(judge_number(0.35, measured, ["A3"], [])) == verdict
+    assert judge_number(0.35, measured, ["A3"], []).words == verdict
     missing = judge_number(0.35, measured, ["A3"], [REPORTS_ROWS])
-    assert str(missing) == f"not testable here: needs {REPORTS_ROWS}"
+    assert missing.words == f"not testable here: needs {REPORTS_ROWS}"
 
 
 def as_scores(values: list[float], rows: int | None = None) -> pd.DataFrame:
@@ -269,6 +280,7 @@ def test_a_share_of_as_many_other_rows_is_accepted_at_least_as_often(share):
     assert accepted / 500 >= 0.93
 
 
+AGAINST = "; the report's own numbers speak against it"
 YES, NO, UNMEASURED = (Outcome("", finding) for finding in (HOLDS, FAILS, NOT_MEASURED))
 MAYBE = Outcome("", OPEN, Mean(0.05, -0.05, 0.15), "the interval holds 0")
 FEW = Outcome("", OPEN, doubt="too few rows (3)")
@@ -279,7 +291,7 @@ LARGE = Outcome("", HOLDS, Mean(0.4, 0.3, 0.5))
 @pytest.mark.parametrize(
     ("claim", "outcomes", "words"),
     [
-        ("smaller_batch", (YES, YES, YES), "reproduced"),
+        ("slow_rate_underfits", (YES, YES, YES), "reproduced"),
         ("smaller_batch", (YES, NO, NO), "artefact of A3: there as run, gone as written"),
         ("smaller_batch", (NO, NO, NO), "not reproduced"),
         ("smaller_batch", (NO, NO, YES), "not reproduced; holds once repaired"),
@@ -315,23 +327,17 @@ LARGE = Outcome("", HOLDS, Mean(0.4, 0.3, 0.5))
 )  # fmt: skip
 def test_a_claim_is_judged_by_where_it_holds(evidence, claim, outcomes, words):
     named = dict(zip(COLUMNS, outcomes, strict=True))
-    assert str(judge_claim(claim, named, YES, evidence)) == words
-
-
-def test_what_speaks_against_a_claim_is_said(evidence):
-    outcomes = dict.fromkeys(COLUMNS, CLEAR)
-    verdict = judge_claim("smaller_batch", outcomes, NO, evidence)
-    assert str(verdict) == f"{REPRODUCED}; the report's own numbers speak against it"
+    assert judge_claim(claim, named, evidence).words.replace(AGAINST, "") == words
 
 
 def test_a_claim_of_the_reports_rows_needs_them(evidence, runs):
     lacking = evidence_of(runs, runs[0].parents[2], missing=[REPORTS_ROWS])
-    outcomes = dict.fromkeys(COLUMNS, YES)
-    assert judge_claim("answers_too_long", outcomes, YES, lacking).kind == NOT_TESTABLE
-    assert judge_claim("answers_too_long", outcomes, YES, evidence).kind == REPRODUCED
-    assert judge_claim("liger_kernel", outcomes, YES, evidence).kind == NOT_TESTABLE
-    against = dict.fromkeys(COLUMNS, NO)
-    assert judge_claim("answers_too_long", against, YES, evidence).kind == NOT_REPRODUCED
+    yes, no = (dict.fromkeys(COLUMNS, each) for each in (YES, NO))
+    assert judge_claim("answers_too_long", yes, lacking).kind == NOT_TESTABLE
+    assert judge_claim("answers_too_long", yes, evidence).kind == REPRODUCED
+    assert judge_claim("answers_too_long", no, evidence).kind == NOT_REPRODUCED
+    assert judge_claim("liger_kernel", yes, evidence).kind == NOT_TESTABLE
+    assert judge_claim("smaller_batch", yes, evidence).words == f"reproduced{AGAINST}"
 
 
 # --- when a claim is decided
@@ -389,7 +395,7 @@ def answering(root: Path, rows: int, hits: int) -> Evidence:
 )
 def test_that_exact_match_is_0_needs_an_upper_bound(tmp_path, rows, hits, finding, doubt):
     evidence = answering(tmp_path, rows, hits)
-    outcome = tests_of_claims.exact_match_is_zero(evidence, "repaired", {})
+    outcome = share_of(evidence, "exact_match_zero")
     assert (outcome.finding, outcome.doubt) == (finding, doubt)
     assert f"{wilson(hits, rows)[1]:.3f}]" in outcome.text and f"{rows} test rows" in outcome.text
 
@@ -398,7 +404,7 @@ def test_that_exact_match_is_0_needs_an_upper_bound(tmp_path, rows, hits, findin
 def test_usable_is_more_than_one_right_row_of_thirty(tmp_path, hits, finding):
     """A third of the hits are the Decomposer's: 1, 7 and 15 of 30."""
     evidence = answering(tmp_path, 90, hits)
-    outcome = tests_of_claims.answers_are_usable(evidence, "repaired", {})
+    outcome = share_of(evidence, "decomposer_usable")
     assert outcome.finding == finding, outcome.text
 
 
@@ -468,7 +474,7 @@ def test_pairs_of_one_seed_count_once(tmp_path):
         sum(losses[seed, batch, 3e-5] - losses[seed, batch, 1e-4] for batch in (4, 8)) / 2
         for seed in (1, 2)
     ]
-    outcome = tests_of_claims.TESTS["rates"](evidence, "repaired", claims()["slow_rate_underfits"])
+    outcome = tests_of_claims.compare(evidence, "repaired", claims()["slow_rate_underfits"])
     assert str(over_seeds(by_seed)) in outcome.text and "mean of 4 pairs" in outcome.text
 
 
@@ -488,17 +494,10 @@ def test_equal_steps_before_the_first_evaluation_are_not_compared(tmp_path):
     assert outcome.finding == HOLDS
 
 
-def test_the_reports_own_numbers_speak_against_three_of_its_claims():
-    against = [
-        name for name, entry in claims().items() if published_of(entry, PUBLISHED).finding == FAILS
-    ]
-    # its log moves more once balanced; batch 8 has the lower loss three times
-    assert against == ["balancing_stabilises", "smaller_batch", "chosen_is_best"]
-
-
 @pytest.mark.parametrize(("rival", "finding"), [(0.6, HOLDS), (0.2, FAILS), (None, NOT_MEASURED)])
 def test_the_choice_is_best_where_it_is_ahead_of_each_rival(tmp_path, rival, finding):
-    ends = {PUBLISHED.chosen: 0.4} | ({"exp3_bs8_lr1e-4": rival, "mine": 0.8} if rival else {})
+    rivals = {"exp3_bs8_lr1e-4": rival, "mine": 0.8} if rival else {}
+    ends = {PUBLISHED["text"]["chosen_run"]: 0.4} | rivals
     runs = [
         made.make_run(tmp_path, made.recipe("repaired"), name, seed=seed, end=end + seed / 1000)
         for name, end in ends.items()

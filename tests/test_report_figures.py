@@ -7,29 +7,22 @@ import pandas as pd
 import pytest
 import report_files as made
 from figure_faults import faults
+from matplotlib.figure import Figure
 from report_files import pick
 
-from workflow_scripts.artifacts.published import Published
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import write_jsonl
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
 from workflow_scripts.report.figures import data, losses, scores, style
 from workflow_scripts.report.figures.ablation import draw_ablation
-from workflow_scripts.report.figures.catalogue import (
-    Figure,
-    list_figures,
-    loss_figures,
-    numbered,
-    training_order,
-)
+from workflow_scripts.report.figures.catalogue import list_figures, loss_figures, training_order
+from workflow_scripts.report.figures.plot import DRAW, draw
 from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
 from workflow_scripts.report.means import best_runs
-from workflow_scripts.runs import Provenance
-from workflow_scripts.tables import ANSWERS, COUNT, NUMBER, SCORES, TEXT, read_table
+from workflow_scripts.tables import read_table, write_csv
 from workflow_scripts.text.audit import FitAudit
 
-PUBLISHED = Published.read(Path(__file__).resolve().parent.parent / "resources/published.json")
 NOTE = "generated twin data, the stand-in model, seed 42"
 EPOCHS = {"as_run": 3, "as_written": 9, "repaired": 16}  # of different lengths, as real ones are
 CHAIN = ("exp1_natural", "exp3_bs4_lr1e-4", "exp3_bs8_lr1e-4")
@@ -94,58 +87,66 @@ def effects_table() -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def drawings(long_runs, runs, tmp_path_factory) -> dict[str, list]:
-    """Kind -> functions that draw figures of this kind."""
+def files(runs, tmp_path_factory) -> dict:
+    """What figures are drawn from, but for the runs of each."""
     folder, tables = tmp_path_factory.mktemp("drawn"), runs[0].parents[2]
-    rows = made.make_rows(folder / "train.parquet", {"Selector": 9, "Decomposer": 30, "Refiner": 2})
-    columns = {"task": TEXT, **dict.fromkeys(data.LENGTHS, COUNT)}
-    lengths = read_table(made.make_lengths(folder / "lengths.parquet"), columns)
     cuts = {"as_run": {"source_tokens": 512, "target_tokens": 512}}
     cuts |= {"as_written": cuts["as_run"], "repaired": {"target_tokens": 260}}
+    write_csv(folder / "agents.csv", agents_table())
+    counts = {"Selector": 9, "Decomposer": 30, "Refiner": 2}
     audits = [
         FitAudit.read(made.make_fit(folder / f"{name}.json", made.recipe(name)))
         for name in made.RECIPES
     ]
-    grid = [run for run in runs if "exp3" in run.parts[-2]]
-    numbers = read_table(tables / "scores.parquet", SCORES)
-    answers, chosen = executed(tables), best_runs(read_runs(runs))
-    unseen = answers[answers.recipe != "as_run"].assign(split="unseen")
-    natural = [run for run in long_runs if run.parts[-2] == "exp1_natural"]
-    both = [run for run in long_runs if run not in natural]
-    everything = pd.concat([answers, unseen])
     return {
-        "tasks": [lambda: data.draw_tasks(read_table(rows, {"task": TEXT}).task)],
-        "lengths": [lambda: data.draw_lengths(lengths, cuts)],
-        "fit": [lambda: data.draw_fit(audits)],
-        "losses": [
-            lambda: losses.draw_losses(natural),
-            lambda: losses.draw_losses(both, PUBLISHED),
-        ],
-        "task_losses": [lambda: losses.draw_task_losses(natural, [rows] * 3)],
-        "carried_weights": [lambda: losses.draw_carried_weights(long_runs, PUBLISHED)],
-        "heatmap": [lambda: scores.draw_heatmap(read_runs(grid), numbers, PUBLISHED)],
-        "execution": [
-            lambda: scores.draw_execution(scores.executed_rows(answers, chosen)),
-            lambda: scores.draw_execution(scores.executed_rows(everything, chosen)),
-        ],
-        "agents": [lambda: scores.draw_agents(agents_table())],
-        "ablation": [lambda: draw_ablation(*effects_table())],
-    }
+        "rows": made.make_rows(folder / "rows.parquet", counts),
+        "lengths": made.make_lengths(folder / "lengths.parquet"),
+        "fit": audits, "cuts": cuts, "published": made.PUBLISHED,
+        "answers": tables / "answers.parquet", "scores": tables / "scores.parquet",
+        "agents": folder / "agents.csv",
+    }  # fmt: skip
 
 
-def executed(folder: Path) -> pd.DataFrame:
-    columns = {name: ANSWERS.get(name, NUMBER) for name in scores.JUDGED}
-    return read_table(folder / "answers.parquet", columns)
+def of_losses(folders: list[Path], **more) -> Figure:
+    return draw({"kind": "losses", "runs": folders, **more}, {"published": made.PUBLISHED})
 
 
-KINDS = list(dict.fromkeys(each.kind for each in list_figures({}, 1, "exp5_long")))
+@pytest.fixture(scope="module")
+def drawings(long_runs, runs, files) -> dict[str, list]:
+    """Kind -> functions that draw figures of this kind."""
+    natural = [run for run in long_runs if run.parts[-2] == CHAIN[0]]
+    both = [run for run in long_runs if run not in natural]
+    figures = [
+        *({"kind": kind} for kind in ("tasks", "lengths", "fit", "agents")),
+        {"kind": "losses", "runs": natural},
+        {"kind": "losses", "runs": both, "published": True},
+        {"kind": "task_losses", "runs": natural, "rows": [files["rows"]] * 3},
+        {"kind": "carried_weights", "runs": long_runs},
+        {"kind": "heatmap", "runs": [run for run in runs if "exp3" in run.parts[-2]]},
+        {"kind": "execution", "runs": runs},
+    ]
+    drawings = {"ablation": [lambda: draw_ablation(*effects_table())]}
+    for figure in figures:
+        drawings.setdefault(figure["kind"], []).append(lambda each=figure: draw(each, files))
+    frame, answers = read_runs(runs), executed(runs)
+    unseen = answers[answers.recipe != "as_run"].assign(split="unseen")
+    both_kinds = pd.concat([answers, unseen])
+    drawings["execution"].append(lambda: scores.draw_execution(both_kinds, frame))
+    return drawings
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "losses", "task_losses"])
+def executed(runs: list[Path]) -> pd.DataFrame:
+    return read_table(runs[0].parents[2] / "answers.parquet", scores.JUDGED)
+
+
+KINDS = [*(each["kind"] for each in list_figures({}, 1, "exp5_long")), "losses", "task_losses"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_nothing_on_a_figure_is_cut_off_or_covered(drawings, kind):
-    assert drawings.keys() == {*KINDS, "losses", "task_losses"}, "every figure is drawn"
-    for draw in drawings[kind]:
-        figure = draw()
+    assert drawings.keys() == set(KINDS) == {*DRAW, "ablation"}, "every figure is drawn"
+    for each in drawings[kind]:
+        figure = each()
         style.add_note(figure, NOTE)
         assert faults(figure) == []
 
@@ -164,16 +165,16 @@ def test_nothing_on_a_figure_is_cut_off_or_covered(drawings, kind):
 )
 def test_faults_of_a_figure_are_seen(long_runs, spoil, fault):
     """An axis range frozen before all is drawn was such a fault."""
-    figure = losses.draw_losses([run for run in long_runs if run.parts[-2] == CHAIN[0]])
+    figure = of_losses([run for run in long_runs if run.parts[-2] == CHAIN[0]])
     spoil(figure.axes[-1])
     assert any(fault in each for each in faults(figure)), faults(figure)
 
 
 def test_figures_are_the_same_bytes_each_time(tmp_path, long_runs):
     for name in ("one", "two"):
-        figures = {name: {"note": NOTE, "style": {"font.size": 10}}}
         files = [tmp_path / f"{name}.{kind}" for kind in ("svg", "png")]
-        style.save_figures(figures, lambda _: losses.draw_losses(long_runs[:1]), files)
+        look = {"note": NOTE, "style": {"font.size": 10}}
+        style.save_figure(lambda: of_losses(long_runs[:1]), *files, **look)
     for kind in ("svg", "png"):
         files = [(tmp_path / f"{name}.{kind}").read_bytes() for name in ("one", "two")]
         assert files[0] == files[1] and len(files[0]) > 5000
@@ -185,17 +186,15 @@ def test_a_style_that_matplotlib_does_not_know_is_named():
         pass
 
 
-def test_the_cuts_of_recipes_are_labelled(tmp_path):
-    columns = {"task": TEXT, **dict.fromkeys(data.LENGTHS, COUNT)}
-    lengths = read_table(made.make_lengths(tmp_path / "lengths.parquet"), columns)
+def test_the_cuts_of_recipes_are_labelled(files):
     cuts = {"a": {"target_tokens": 260}, "b": {"target_tokens": 280}, "c": {"target_tokens": 260}}
-    figure = data.draw_lengths(lengths, cuts)
+    figure = draw({"kind": "lengths"}, files | {"cuts": cuts})
     assert figure.axes[3].get_title(loc="left") == "target\ncut at 260 (a, c); 280 (b)"
     assert [len(axes.get_lines()) for axes in figure.axes[2:]] == [18, 20]
 
 
 def test_losses_stand_beside_each_other_by_recipe_and_show_how_training_ended(long_runs):
-    figure = losses.draw_losses([run for run in long_runs if run.parts[-2] != CHAIN[0]])
+    figure = of_losses([run for run in long_runs if run.parts[-2] != CHAIN[0]])
     panels = np.array(figure.axes).reshape(2, 3)
     assert panels[0, 0].get_title(loc="left").startswith("batch 4, 12 rows\nlowest ")
     assert panels[1, 2].get_title(loc="left").endswith("epoch 15, step 450")
@@ -219,7 +218,7 @@ def test_losses_stand_beside_each_other_by_recipe_and_show_how_training_ended(lo
 def test_a_recipe_without_a_run_says_so_and_published_losses_stand_where_they_compare(runs):
     both = [pick(runs, recipe, "exp3_bs4_lr1e-4") for recipe in ("as_written", "repaired")]
     shown = [*both, pick(runs, "repaired", "exp3_bs8_lr1e-4")]
-    figure = losses.draw_losses(shown, PUBLISHED)
+    figure = of_losses(shown, published=True)
     panels = np.array(figure.axes).reshape(2, 2)
     assert panels[1, 0].get_title(loc="left") == "no run exp3_bs8_lr1e-4"
     quoted = [
@@ -240,28 +239,20 @@ def test_task_curves_as_the_notebooks_drew_them_are_one_curve(long_runs):
         assert line.loss == logged[line.step - line.step % 5], "logged last, whatever the task"
 
 
-def test_true_task_curves_pool_token_losses(tmp_path):
-    folder = made.make_run(tmp_path, made.recipe("as_written"), "exp1_natural", batch_size=1)
-    lines = [
-        {"event": "step", "step": step, "epoch": 0.1, "loss": 9, "tasks": {"Selector": sums}}
-        for step, sums in (
-            (1, {"loss_sum": 10, "tokens": 5}),
-            (2, {"loss_sum": 2, "tokens": 1}),
-        )
-    ]
-    write_jsonl(folder / "training_log.jsonl", lines)
-    drawn = losses.true_losses(read_steps([folder]), window=5)
+def test_true_task_curves_pool_token_losses():
+    steps = {"step": [1, 2], "task": "Selector", "loss_sum": [10, 2], "tokens": [5, 1]}
+    drawn = losses.true_losses(pd.DataFrame(steps), window=5)
     assert drawn.to_dict("list") == {"task": ["Selector"] * 2, "step": [1, 2], "loss": [2.0, 2.0]}
 
 
 def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(runs):
-    frame, answers = read_runs(runs), executed(runs[0].parents[2])
+    frame, answers = read_runs(runs), executed(runs)
     rows = scores.executed_rows(answers, best_runs(frame))
     repaired = frame[frame.recipe == "repaired"].groupby("run").best_eval_loss.mean()
     assert set(rows[rows.recipe == "repaired"].run) == {repaired.idxmin()}
     written = rows[rows.recipe == "as_written"]
     assert set(written.split) == {"test"} and len(written) == 16, "two seeds of eight rows"
-    figure = scores.draw_execution(rows)
+    figure = scores.draw_execution(answers, frame)
     decomposer = written[written.task == "Decomposer"]
     accuracy, rows = decomposer.execution_accuracy.mean(), decomposer.idx.nunique()
     assert f"{accuracy:.2f}, n = {rows}" in texts_of(figure)
@@ -269,14 +260,14 @@ def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(r
 
 
 def test_rows_of_databases_never_seen_have_a_panel_and_validation_rows_stand_in_for_test(runs):
-    answers = executed(runs[0].parents[2])
+    answers, frame = executed(runs), read_runs(runs)
     others = [answers.assign(split=split) for split in ("unseen", "other")]
     asked = answers[(answers.recipe != "as_run") | (answers.split != "test")]
-    chosen = dict.fromkeys(made.RECIPES, "exp3_bs4_lr1e-4")
-    rows = scores.executed_rows(pd.concat([asked, *others]), chosen)
+    everything = pd.concat([asked, *others])
+    rows = scores.executed_rows(everything, best_runs(frame))
     assert set(rows[rows.recipe == "as_run"].split) == {"val", "unseen", "other"}
     assert set(rows[rows.recipe == "repaired"].split) == {"test", "unseen", "other"}
-    figure = scores.draw_execution(rows)
+    figure = scores.draw_execution(everything, frame)
     words = ["held-out rows", "databases never seen", "rows of another file"]
     assert [axes.get_title(loc="left") for axes in figure.axes] == words
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -321,11 +312,11 @@ def test_one_row_makes_no_best_cell(metric, second, framed):
 def test_the_chain_shows_what_each_run_starts_from(tmp_path):
     names = ("exp1_natural", "exp1_balanced")
     first, second = (made.make_run(tmp_path, made.recipe("as_run"), name) for name in names)
-    provenance = Provenance.read(second / "provenance.json")
-    folder = "results/runs/as_run/exp1_natural/seed42/model"
-    carried = provenance.base.model_copy(update={"folder": folder})
-    provenance.model_copy(update={"base": carried}).write(second / "provenance.json")
-    figure = losses.draw_carried_weights([first, second], PUBLISHED)
+    provenance = read_json(second / "provenance.json")
+    provenance["base"]["folder"] = "results/runs/as_run/exp1_natural/seed42/model"
+    write_json(second / "provenance.json", provenance)
+    figure = draw({"kind": "carried_weights", "runs": [first, second]},
+                  {"published": made.PUBLISHED})  # fmt: skip
     assert "as_run, 2 runs on 12 rows, exp1_natural to exp1_balanced:" in texts_of(figure)
     quoted = "published: 0.374 at first, 0.314 at last (falls 1 of 1 times, rises 0)"
     assert quoted in texts_of(figure)
@@ -341,9 +332,8 @@ def test_the_chain_shows_what_each_run_starts_from(tmp_path):
 
 def test_the_fit_figure_counts_and_shares(tmp_path):
     audit = FitAudit.read(made.make_fit(tmp_path / "fit.json", made.recipe("as_written")))
-    assert data.bar_of(audit.tasks["Refiner"], "question_kept") == (1, "337")
-    assert data.bar_of(audit.tasks["Selector"], "distinct_inputs") == (1 / 1009, "1")
-    assert data.bar_of(audit.tasks["Selector"], "max_exact_match_decoded") == (1, "100%")
+    panels = [[text.get_text() for text in axes.texts] for axes in data.draw_fit([audit]).axes]
+    assert panels == [["0", "0", "337"], ["1", "1", "337"], ["0"] * 3, ["0%"] * 3]
 
 
 def test_runs_have_their_figures():
@@ -361,26 +351,26 @@ def test_runs_have_their_figures():
     runs = {name: {"batch_size": 1, "learning_rate": 5e-5, **run} for name, run in runs.items()}
     own = {"exp2_bs4": runs.pop("exp2_bs4"), **runs}
     recipes = {"as_run": own, "repaired": runs}
-    figures = {each.name: each for each in loss_figures(recipes, rate_scale=10)}
+    figures = {each["name"]: each for each in loss_figures(recipes, rate_scale=10)}
     both = {key: ["exp1_natural"] for key in recipes}
-    assert figures["figure_5.1_losses"].runs == both
+    assert figures["figure_5.1_losses"]["losses_of"] == both
     title = "Training and evaluation loss, natural mix, learning rate 5e-5 (here 5e-4)"
-    assert figures["figure_5.1_losses"].label == f"5.1 {title}"
+    assert figures["figure_5.1_losses"]["title"] == title
     pair = ["exp3_bs4_lr3e-5", "exp3_bs8_lr3e-5"]
-    assert figures["figure_5.6_losses"].runs == dict.fromkeys(recipes, pair)
-    assert figures["losses_lr2e-4"].runs == {key: ["mine"] for key in recipes}
-    assert figures["losses_experiment2_lr5e-5"].runs == {"as_run": ["exp2_bs4"]}
+    assert figures["figure_5.6_losses"]["losses_of"] == dict.fromkeys(recipes, pair)
+    assert figures["losses_lr2e-4"]["losses_of"] == {key: ["mine"] for key in recipes}
+    assert figures["losses_experiment2_lr5e-5"]["losses_of"] == {"as_run": ["exp2_bs4"]}
     again = {"repaired": {**runs, "again": runs["exp1_natural"]}}
-    repeated = {each.name: each for each in loss_figures(again, 1)}
-    assert repeated["losses_again"].runs == {"repaired": ["again"]}
-    by_task = {each.name: each for each in loss_figures(recipes, rate_scale=1)}
-    assert by_task["figure_5.2_tasks"].runs == both
-    assert by_task["figure_5.4_tasks"].title == (
-        "Training loss by task, balanced tasks, learning rate 5e-5"
-    )
-    lengths = Figure("lengths", "lengths", "data", "Lengths")
-    numbers = [each.number for each in numbered([lengths, *figures.values()])]
-    assert numbers == ["E1", "5.1", "5.2", "5.3", "5.4", "E2", "5.5", "5.6", "5.7", "E3"]
+    repeated = {each["name"]: each for each in loss_figures(again, 1)}
+    assert repeated["losses_again"]["losses_of"] == {"repaired": ["again"]}
+    listed = {each["name"]: each for each in list_figures(recipes, 1, "exp5_long")}
+    assert listed["figure_5.2_tasks"]["losses_of"] == both
+    title = "5.4 Training loss by task, balanced tasks, learning rate 5e-5"
+    assert listed["figure_5.4_tasks"]["label"] == title
+    assert listed["ablation"]["label"].endswith(" What each repair is worth (exp5_long)")
+    numbers = [each["label"].split()[0] for each in listed.values()]
+    assert [each for each in numbers if each[0] == "E"] == [f"E{n}" for n in range(1, 10)]
+    assert {f"5.{n}" for n in range(1, 8)} < set(numbers)
 
 
 def test_training_order_follows_the_weights():

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,18 +13,16 @@ import report_files as made
 
 from tools import ship_results
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.shipped import Shipped
 from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report import sections
 from workflow_scripts.report.choose_best import choose_best
-from workflow_scripts.report.claims.evidence import COLUMNS
-from workflow_scripts.report.claims.verdict import JUDGED, UNTESTED
+from workflow_scripts.report.claims import COLUMNS, JUDGED, UNTESTED
 from workflow_scripts.report.draw_examples import draw
-from workflow_scripts.report.html import Table, marked, tables
+from workflow_scripts.report.front import precision_note
+from workflow_scripts.report.html import marked, tables
 from workflow_scripts.report.page import anchor, chapters, write_report
 from workflow_scripts.report.sections import Sources, collect, verdict_tag
 from workflow_scripts.report.tabulate import tabulate
@@ -33,16 +32,15 @@ from workflow_scripts.text.audit import FitAudit
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ROOT / "resources/shipped_results.json"
-PUBLISHED = Published.read(ROOT / "resources/published.json")
 RECIPES = {column: column for column in COLUMNS}
 CHOSEN = "exp3_bs4_lr1e-4"
 CLAIMS = pd.DataFrame(
     [
-        (JUDGED, "Exact match is 0", "0", "", "", "", "artefact", "artefact of A1: gone"),
+        (JUDGED, "Exact match is 0", "0", "", "", "", "artefact", "artefact of A1: gone", "toy"),
         (UNTESTED, "Batch 8 overfits", "", "", "", "", "not testable here",
-         "not testable here: needs x"),
+         "not testable here: needs x", "toy"),
     ],
-    columns=["group", "claim", "published", *COLUMNS, "kind", "verdict"],
+    columns=["group", "claim", "published", *COLUMNS, "kind", "verdict", "scale"],
 )  # fmt: skip
 EFFECT = {"recipe": "mine+prompt", "end": "mine", "change": "+prompt", "artefact": "A1"}
 EFFECT |= {"split": "test", "metric": "exact_match", "n": 9, "value": 0.5, "low": 0.2, "high": 0.8}
@@ -55,7 +53,7 @@ def results(runs, tmp_path_factory) -> Path:
     results, root = tmp_path_factory.mktemp("results"), runs[0].parents[2]
     folder = results / "tables"
     parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    tabulate(runs, *parquet, PUBLISHED, folder)
+    tabulate(runs, *parquet, made.PUBLISHED, folder)
     choose_best(runs, folder / "best_runs.json")
     write_csv(folder / "claims.csv", CLAIMS)
     for name in RECIPES:
@@ -74,15 +72,14 @@ def report_of(
     results: Path, out: Path, shown: Sequence[dict] = (), seeds: int = 1, ablation: Sequence = ()
 ) -> str:
     """report.html, with shipped results over `seeds` seeds."""
-    shipped = Shipped.read(SHIPPED)
+    shipped = read_json(SHIPPED)
     claim = {"claim": "Batch 8 overfits", "kind": "reproduced", "verdict": "reproduced, shipped"}
-    of_seeds = shipped.seeds.model_dump() | {"seeds": seeds, "claims": [claim]}
-    shipped = Shipped.model_validate(shipped.model_dump() | {"seeds": of_seeds})
+    shipped["seeds"] |= {"seeds": seeds, "claims": [claim]}
     if ablation:
         write_csv(out / "ablation.csv", pd.DataFrame(list(ablation)))
     root = (results / "runs").resolve()
     write_report(
-        {"sections": list(shown)}, results / "tables", root / "answers.parquet", PUBLISHED,
+        {"sections": list(shown)}, results / "tables", root / "answers.parquet", made.PUBLISHED,
         [FitAudit.read(results / f"{name}.json") for name in RECIPES], results / "fit.svg",
         shipped, RECIPES, out / "report.html", ablation=[out / "ablation.csv"] * bool(ablation),
         note="generated & small",
@@ -128,6 +125,14 @@ def test_shipped_results_stand_in_for_seeds_and_ablation_that_a_run_lacks(result
     assert "Shipped with the project" not in text
 
 
+def test_the_scale_and_another_precision_than_the_shipped_results_are_said(results, tmp_path):
+    text = report_of(results, tmp_path, seeds=5)
+    assert "Its scale is toy: it was made with generated rows or the stand-in model." in text
+    assert "This run was trained in fp32, the shipped results in bf16" in text
+    assert "shipped results in" not in report_of(results, tmp_path), "as many seeds: none is shown"
+    assert precision_note(["cuda, bf16"], "bf16") == ""
+
+
 def test_the_report_is_one_file_and_every_link_in_it_leads_somewhere(results, tmp_path):
     (tmp_path / "a.png").write_bytes(b"pixels")
     (tmp_path / "a.csv").write_text("a,b\n")
@@ -147,7 +152,7 @@ def test_the_report_is_one_file_and_every_link_in_it_leads_somewhere(results, tm
 
 def test_chapters_keep_the_order_of_the_sections(results, tmp_path):
     (tmp_path / "a.csv").write_text("")
-    sources = Sources(results / "tables", tmp_path / "none", PUBLISHED, {})
+    sources = Sources(results / "tables", tmp_path / "none", made.PUBLISHED, {})
     shown = [section(tmp_path / "a.csv", name) for name in ("1 A", "1 A", "2 B")]
     assert [(each["anchor"], len(each["sections"])) for each in chapters(shown, sources)] == [
         ("1-a", 2),
@@ -162,7 +167,7 @@ def test_chapters_keep_the_order_of_the_sections(results, tmp_path):
 def sources_of(results: Path, **more) -> Sources:
     root = (results / "runs").resolve()
     more = {"examples": {}, **more}
-    return Sources(results / "tables", root / "answers.parquet", PUBLISHED, **more)
+    return Sources(results / "tables", root / "answers.parquet", made.PUBLISHED, **more)
 
 
 def test_tables_show_numbers_with_their_intervals(results):
@@ -193,7 +198,7 @@ def test_tables_show_numbers_with_their_intervals(results):
     ],
 )  # fmt: skip
 def test_a_verdict_is_a_tag_and_its_reasons(kind, verdict, tag, tail):
-    shown = verdict_tag(pd.Series({"kind": kind, "verdict": verdict}))
+    shown = verdict_tag(SimpleNamespace(kind=kind, verdict=verdict))
     assert tag in shown and shown.endswith(f"</span>{tail}")
 
 
@@ -242,8 +247,7 @@ def test_what_a_model_writes_cannot_break_out_of_the_page(results):
     assert text.count("</script>") == 1
     data = re.search(r"const DATA = (.*), PAGE = 20", text).group(1)
     assert json.loads(data)["answers"] == collected["answers"]
-    page = tables("<em>How</em>", {"": Table(["a"], [["<b>"]])})
-    assert "&lt;b&gt;" in page and "<em>How</em>" in page
+    assert "&lt;b&gt;" in tables({"": pd.DataFrame({"a": ["<b>"]})})
 
 
 # --- tools.ship_results
@@ -267,23 +271,23 @@ def test_of_two_commits_of_a_day_the_later_is_named(newest, tmp_path, monkeypatc
     )
     for commit in "ab":
         (tmp_path / commit).mkdir()
-        write_json(tmp_path / commit / "provenance.json", {"git": {"commit": commit}})
-    assert ship_results.measured([tmp_path / "a", tmp_path / "b"]).commit == newest
+        facts = {"git": {"commit": commit}, "device": {"precision": "bf16"}}
+        write_json(tmp_path / commit / "provenance.json", facts)
+    measured = ship_results.measured([tmp_path / "a", tmp_path / "b"])
+    assert (measured["commit"], measured["precision"]) == (newest, "bf16")
 
 
 def test_what_ships_is_taken_from_the_tables(finished, monkeypatch):
     monkeypatch.setattr(ship_results, "_committed", lambda commit: (0, "2026-01-01"))
     seeds = ship_results.over_seeds(finished)
-    assert (seeds.seeds, seeds.measured.commit) == (2, "f" * 40)
-    assert [(each.claim, each.kind) for each in seeds.claims] == [
+    assert (seeds["seeds"], seeds["measured"]["commit"]) == (2, "f" * 40)
+    assert [(each["claim"], each["kind"]) for each in seeds["claims"]] == [
         ("Exact match is 0", "artefact"),
         ("Batch 8 overfits", "not testable here"),
     ]
-    [score] = [
-        each for each in seeds.scores if (each.recipe, each.metric) == ("repaired", "exact_match")
-        and each.split == "test"
-    ]  # fmt: skip
-    assert score.run == CHOSEN and score.mean == pytest.approx(0.25)
+    scores = pd.DataFrame(seeds["scores"])
+    score = scores[(scores.recipe == "repaired") & (scores.metric == "exact_match")].iloc[0]
+    assert (score.run, score.split) == (CHOSEN, "test") and score["mean"] == pytest.approx(0.25)
     Origin(rows="path rows.jsonl", model="mine").write(finished / "origin.json")
     with pytest.raises(EssenceError, match="Only results of the embedded default"):
         ship_results.over_seeds(finished)
@@ -295,6 +299,5 @@ def test_a_commit_that_this_repository_lacks_is_refused(finished):
 
 
 def test_the_shipped_ablation_is_of_the_report_and_its_own_run():
-    shipped = Shipped.read(SHIPPED)
-    recipes = {each.recipe for each in shipped.ablation.effects}
+    recipes = {each["recipe"] for each in read_json(SHIPPED)["ablation"]["effects"]}
     assert {"as_written", "repaired", "as_written+prompt", "repaired-tokenizer"} <= recipes

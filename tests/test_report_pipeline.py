@@ -100,8 +100,7 @@ def test_every_promised_file_is_made(finished):
 def test_the_report_is_made_once_and_again_only_for_a_change(finished, tmp_path):
     assert finished.stale() == {}
     project = finished.copy(tmp_path / "essence")
-    caption = ("How many rows each of", "The rows of each of")
-    project.edit("resources/captions/figures/tasks.rst", *caption)
+    project.edit("resources/figures.yaml", "How many rows each of", "The rows of each of")
     assert set(project.stale()) == {"make_report", "everything"}
 
 
@@ -110,9 +109,11 @@ def test_a_style_and_the_code_of_a_figure_rerun_figures_alone(finished, tmp_path
     style = {"figures": {"style": {"heatmap": {"font.size": 11}}}}
     (project.folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY | style))
     reports = {"make_report", "everything"}
-    assert set(project.stale()) == {"plot_scores", *reports}
+    assert set(project.stale()) == {"plot_figures", *reports}
+    (project.folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY))
+    assert project.stale() == {}
     project.edit("workflow_scripts/report/figures/data.py", "BAR = 0.32", "BAR = 0.2")
-    assert set(project.stale()) == {"plot_scores", "plot_data", *reports}
+    assert set(project.stale()) == {"plot_figures", *reports}
 
 
 @pytest.fixture

@@ -9,38 +9,39 @@ import pytest
 import report_files as made
 
 from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.published import Published
 from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import wilson
 from workflow_scripts.report.choose_best import choose_best
-from workflow_scripts.report.frames import logged_losses, read_epochs, read_runs, read_steps
+from workflow_scripts.report.frames import (
+    BEST,
+    EQUAL_EPOCHS,
+    EQUAL_STEPS,
+    logged_losses,
+    read_epochs,
+    read_runs,
+    read_steps,
+)
 from workflow_scripts.report.means import (
     best_runs,
     held_out,
     mean_of_answers,
     means_over_seeds,
-    ranked,
+    rate,
 )
 from workflow_scripts.report.models import tabulate_models
 from workflow_scripts.report.tabulate import (
-    BEST,
-    EQUAL_EPOCHS,
-    EQUAL_STEPS,
     differences,
     equal_steps,
     quality,
-    rate,
     summarise,
     tabulate,
 )
 from workflow_scripts.runs import Training
 from workflow_scripts.tables import ANSWERS, OUTCOMES, SCORES, read_csv, read_table, write_table
 
-ROOT = Path(__file__).resolve().parent.parent
-PUBLISHED = Published.read(ROOT / "resources/published.json")
 CHOSEN = "exp3_bs4_lr1e-4"
 
 
@@ -49,7 +50,7 @@ def tables(runs, tmp_path_factory) -> Path:
     """The folder results/tables of all runs."""
     root, folder = runs[0].parents[2], tmp_path_factory.mktemp("tables")
     parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    tabulate(runs, *parquet, PUBLISHED, folder)
+    tabulate(runs, *parquet, made.PUBLISHED, folder)
     return folder
 
 
@@ -170,12 +171,6 @@ def test_the_best_run_has_the_lowest_mean_loss_on_its_validation_rows(runs, tmp_
         assert best_runs(read_runs(runs))[recipe] == each["ranking"][0]["run"] == CHOSEN
         values = [one["value"] for one in each["ranking"]]
         assert values == sorted(values) and len(values) == 8
-
-
-def test_runs_are_ranked_and_of_equals_the_first_given_wins():
-    values = pd.Series({"a": 2.0, "b": 2.0, "c": 1.0, "d": 5.0})
-    assert ranked(values, "eval_loss") == ["c", "a", "b", "d"]
-    assert ranked(values, "rouge_l") == ["d", "a", "b", "c"]
 
 
 def test_validation_rows_stand_in_where_no_test_rows_are():

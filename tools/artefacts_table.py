@@ -15,9 +15,9 @@ HEAD = "| id | what happened | what follows | here |\n| --- | --- | --- | --- |\
 
 def table() -> str:
     lines = (
-        f'| <a id="{each.id.lower()}"></a>{each.id} {each.title.lower()} '
-        f"| {each.happened} | {each.follows} | {each.setting} |\n"
-        for each in artefacts().values()
+        f'| <a id="{name.lower()}"></a>{name} {each["title"].lower()} '
+        f"| {each['happened']} | {each.get('follows', '')} | {each['setting']} |\n"
+        for name, each in artefacts().items()
     )
     return HEAD + "".join(lines)
 

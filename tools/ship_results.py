@@ -12,24 +12,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
-
-from workflow_scripts.artifacts.shipped import (
-    Measured,
-    Shipped,
-    ShippedAblation,
-    ShippedClaim,
-    ShippedEffect,
-    ShippedScore,
-    ShippedSeeds,
-)
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.origin import STANDIN
-from workflow_scripts.report.claims.verdict import NUMBERS
+from workflow_scripts.report.claims import NUMBERS
 from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.front import EFFECTS, SCORES
 from workflow_scripts.report.means import TEST_SPLITS, best_runs, held_out
+from workflow_scripts.report.sections import known
 from workflow_scripts.settings import Origin
 from workflow_scripts.stage import Option, run_stage
 from workflow_scripts.tables import read_csv
@@ -48,13 +38,15 @@ def runs_in(results: Path) -> list[Path]:
     return [path.parent for path in sorted(results.glob("runs/*/*/seed*/training.json"))]
 
 
-def measured(runs: Iterable[Path]) -> Measured:
-    """The newest commit that the runs were trained with."""
-    commits = {read_json(run / "provenance.json")["git"]["commit"] for run in runs} - {None}
+def measured(runs: Iterable[Path]) -> dict[str, str]:
+    """The newest commit that the runs were trained with, and in which arithmetic."""
+    facts = [read_json(run / "provenance.json") for run in runs]
+    commits = {each["git"]["commit"] for each in facts} - {None}
     if not commits:
         raise EssenceError("the runs do not say which commit they were trained with")
     _, date, newest = max((*_committed(commit), commit) for commit in commits)
-    return Measured(date=date, commit=newest)
+    precision = " and ".join(sorted({each["device"]["precision"] for each in facts}))
+    return {"date": date, "commit": newest, "precision": precision}
 
 
 def _committed(commit: str) -> tuple[int, str]:
@@ -67,52 +59,43 @@ def _committed(commit: str) -> tuple[int, str]:
     return int(seconds), day
 
 
-def over_seeds(results: Path) -> ShippedSeeds:
+def over_seeds(results: Path) -> dict[str, Any]:
+    """The claims in words, and the scores of each recipe's best run."""
     tables = results / "tables"
     means = read_csv(tables / "over_seeds.csv")
     trained = set(means.recipe)
     runs = read_runs(folder for folder in runs_in(results) if folder.parts[-3] in trained)
-    best, scores, folders = best_runs(runs), [], []
-    for recipe, run in best.items():
+    best = runs[runs.run == runs.recipe.map(best_runs(runs))]
+    scores = []
+    for recipe, run in best_runs(runs).items():
         own = means[(means.recipe == recipe) & (means.run == run) & (means.task == "all")]
         splits = (held_out(own.split.unique()), *TEST_SPLITS)
         own = own[own.metric.isin(SCORES) & own.split.isin(splits)]
-        names = ["recipe", "run", "split", "metric", "mean", "low", "high"]
-        scores += [ShippedScore(**record) for record in records(own[names])]
-        folders.append(runs[(runs.recipe == recipe) & (runs.run == run)].folder)
+        scores += known(own[["recipe", "run", "split", "metric", "mean", "low", "high"]])
     claims = read_csv(tables / "claims.csv")
     in_words = claims[claims.group != NUMBERS][["claim", "kind", "verdict"]]
-    return ShippedSeeds(
-        measured=measured(Path(folder) for seeds in folders for folder in seeds),
-        seeds=min(len(seeds) for seeds in folders),
-        claims=[ShippedClaim(**record) for record in records(in_words)],
-        scores=scores,
-    )
+    return {
+        "measured": measured(map(Path, best.folder)),
+        "seeds": int(best.groupby("recipe").size().min()),
+        "claims": known(in_words),
+        "scores": scores,
+    }
 
 
-def ablation(results: Path) -> ShippedAblation:
+def ablation(results: Path) -> dict[str, Any]:
+    """Its scores on test rows, and the run that every recipe of it has."""
     effects = read_csv(results / "tables" / "ablation.csv")
     recipes = set(effects.recipe)
-    folders: dict[str, list[Path]] = {}
-    for folder in runs_in(results):
-        folders.setdefault(folder.parts[-2], []).append(folder)
-    # The run that every recipe of the ablation has.
-    [name] = [
-        name for name, of_run in folders.items() if recipes <= {path.parts[-3] for path in of_run}
-    ]
+    runs = read_runs(folder for folder in runs_in(results) if folder.parts[-3] in recipes)
+    [name] = [name for name, own in runs.groupby("run") if recipes <= set(own.recipe)]
     shown = effects[effects.metric.isin(EFFECTS) & (effects.split == "test")]
     names = ["recipe", "artefact", "split", "metric", "n", "value", "low", "high"]
-    return ShippedAblation(
-        measured=measured(path for path in folders[name] if path.parts[-3] in recipes),
-        run=name,
-        seeds=int(effects[effects.split == "val"].n.max()),  # a line of a loss counts seeds
-        effects=[ShippedEffect(**record) for record in records(shown[names])],
-    )
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows, with None for what is missing."""
-    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return {
+        "measured": measured(map(Path, runs[runs.run == name].folder)),
+        "run": name,
+        "seeds": int(effects[effects.split == "val"].n.max()),  # a line of a loss counts seeds
+        "effects": known(shown[names]),
+    }
 
 
 def ship_results(
@@ -120,7 +103,7 @@ def ship_results(
     ablation_of: Annotated[Path, Option("results/ of a run with the ablation")],
     out: Annotated[Path, Option("the file to write")] = OUT,
 ) -> None:
-    Shipped(seeds=over_seeds(seeds), ablation=ablation(ablation_of)).write(out)
+    write_json(out, {"seeds": over_seeds(seeds), "ablation": ablation(ablation_of)})
 
 
 if __name__ == "__main__":

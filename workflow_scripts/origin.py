@@ -44,6 +44,15 @@ def model_used(config: Config) -> str:
     return names.get(base, f"model {Path(base).name}")
 
 
+def scale_of(config: Config) -> str:
+    """How near results come to the report's: toy, rehearsal, own (neither's) or real."""
+    if config["model"]["base"] == RANDOM_T5_SMALL:
+        return "rehearsal"
+    if config["model"]["base"] == STANDIN or rows_used(config) == "generated twin data":
+        return "toy"
+    return "real" if reports_rows(config) and not own_model(config) else "own"
+
+
 def origin_note(config: Config) -> str:
     """What a table must say of the data, the model and the rates: all that is not the report's."""
     scale = config["training"]["learning_rate_scale"]

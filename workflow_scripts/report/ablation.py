@@ -7,16 +7,14 @@ effect only where both recipes count the same tokens.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pandas as pd
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.intervals import difference_over_rows, mean_over_seeds
-from workflow_scripts.report.artefacts import Artefact, repairs
+from workflow_scripts.report.artefacts import repairs
 from workflow_scripts.report.figures.ablation import draw_ablation
 from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.report.frames import read_runs
@@ -27,140 +25,73 @@ from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 
 COLUMNS = ["recipe", "end", "change", "artefact", "split", "metric", "n", "value", "low", "high"]
 COLUMNS += ["effect", "effect_low", "effect_high", "at_most"]
+SIGNS = {"+": "+ ", "-": "\N{MINUS SIGN} ", "~": ""}  # repair added, taken back; control
 
 
-@dataclass(frozen=True)
-class Variant:
-    """A recipe of the ablation, and the end that it differs from by one change (none: an end).
+def variants_of(recipes: Iterable[str], unrepaired: str, repaired: str) -> pd.DataFrame:
+    """One row per recipe: one end, repairs added, repairs taken back, the other end, controls.
 
-    `sign`: "+" where a repair was added, "-" where it was taken back, "~" for a control.
-    """
-
-    recipe: str
-    end: str
-    sign: str = ""
-    change: str = ""
-
-    @property
-    def artefact(self) -> Artefact | None:
-        return repairs().get(self.change) if self.sign in "+-" else None
-
-    @property
-    def label(self) -> str:
-        if not self.change:
-            return self.end
-        sign = {"+": "+ ", "-": "\N{MINUS SIGN} ", "~": ""}[self.sign]
-        words = self.change.replace("_", " ")
-        words = f"{self.artefact.repair.words} ({self.artefact.id})" if self.artefact else words
-        return sign + words
-
-
-def variants_of(
-    recipes: Iterable[str],
-    unrepaired: str,
-    repaired: str,
-) -> list[Variant]:
-    """The unrepaired end, repairs added, repairs taken back, the repaired end, controls.
-
+    `change`: what it differs in from its `end`, with its sign; `label`: its words in the figure.
     Raises EssenceError when one of the ends is not among the recipes.
     """
+    recipes = list(recipes)
     for end in (unrepaired, repaired):
         if end not in recipes:
             raise EssenceError(f"--runs: no run of the recipe {end}. Train it first.")
-
-    def changed(end: str, sign: str) -> list[Variant]:
-        return [
-            Variant(name, end, sign, name.removeprefix(f"{end}{sign}"))
-            for name in recipes
-            if name.startswith(f"{end}{sign}")
-        ]
-
-    return [
-        Variant(unrepaired, unrepaired),
-        *changed(unrepaired, "+"),
-        *changed(repaired, "-"),
-        Variant(repaired, repaired),
-        *changed(repaired, "~"),
-    ]
+    kinds = [(unrepaired, ""), (unrepaired, "+"), (repaired, "-"), (repaired, ""), (repaired, "~")]
+    lines = []
+    for end, sign in kinds:
+        for recipe in recipes:
+            change = recipe.removeprefix(end)
+            if recipe.startswith(end) and change[:1] == sign:
+                words, artefact = change[1:].replace("_", " "), None
+                if sign in ("+", "-") and change[1:] in repairs():
+                    words, artefact = repairs()[change[1:]]
+                    words += f" ({artefact})"
+                label = SIGNS[sign] + words if change else end
+                lines.append((recipe, end, change or None, artefact, label))
+    return pd.DataFrame(lines, columns=["recipe", "end", "change", "artefact", "label"])
 
 
 def effects_of(
-    variants: list[Variant], runs: pd.DataFrame, answers: pd.DataFrame, scores: pd.DataFrame
+    variants: pd.DataFrame, runs: pd.DataFrame, answers: pd.DataFrame, scores: pd.DataFrame
 ) -> pd.DataFrame:
     """ablation.csv: one row per variant, metric and split that has values.
 
-    `effect` is the variant minus its end, `change` what they differ in ("+tokenizer": a repair
-    added, "-tokenizer": taken back, "~untrained_base": a control), `artefact` what a repair
-    removes, `at_most`, of exact match, the highest that any model could reach on these rows.
+    `effect` is the variant minus its end, `artefact` what a repair removes, `at_most`, of exact
+    match, the highest that any model could reach on these rows.
     """
+    ceilings = scores[scores.task == "all"].groupby(["recipe", "split", "metric"]).value.mean()
     lines = []
     for split in TEST_SPLITS:
         of_split = answers[answers.split == split]
         for metric in COMPARED:
             means = row_means(answers, metric, split).set_index(["recipe", "idx"]).value
-            most = _ceilings(scores, metric, split)
-            for variant in variants:
-                if variant.recipe in means.index.get_level_values(0):  # else nothing was measured
-                    own = means[variant.recipe]
-                    whole = mean_of_answers(of_split[of_split.recipe == variant.recipe], metric)
-                    mean, effect = (whole.value, whole.low, whole.high), None
-                    both = own.index.intersection(means[variant.end].index)
-                    if variant.change and len(both):
-                        effect = difference_over_rows(own[both], means[variant.end][both])
-                    line = _line(variant, split, metric, len(own), mean, effect)
-                    lines.append(line | {"at_most": most.get(variant.recipe)})
-    lines += [_losses(variant, runs, scores) for variant in variants]
-    return pd.DataFrame(lines, columns=COLUMNS)
-
-
-def _ceilings(scores: pd.DataFrame, metric: str, split: str) -> dict[str, float]:
-    """Recipe -> the mean over seeds: each has a tokenizer of its own rows' characters."""
-    own = scores[(scores.metric == f"{metric}_at_most") & (scores.split == split)]
-    return own[own.task == "all"].groupby("recipe").value.mean().to_dict()
-
-
-def _losses(variant: Variant, runs: pd.DataFrame, scores: pd.DataFrame) -> dict[str, Any]:
+            for variant in variants.itertuples():
+                if variant.recipe not in means.index.get_level_values(0):
+                    continue  # nothing was measured
+                own = means[variant.recipe]
+                mean = mean_of_answers(of_split[of_split.recipe == variant.recipe], metric)[:3]
+                both = own.index.intersection(means[variant.end].index)
+                effect = (None, None, None)
+                if variant.recipe != variant.end and len(both):
+                    effect = difference_over_rows(own[both], means[variant.end][both])
+                most = ceilings.get((variant.recipe, split, f"{metric}_at_most"))
+                lines.append((variant.recipe, split, metric, len(own), *mean, *effect, most))
     losses = scores[(scores.metric == "loss_per_token") & (scores.task == "all")]
     losses = losses.set_index(["recipe", "seed"]).value
-    own, base = losses[variant.recipe], losses[variant.end]
     tokenizers = runs.groupby("recipe").tokenizer.first()
-    effect = None
-    if variant.change and tokenizers[variant.recipe] == tokenizers[variant.end]:
-        both = own.index.intersection(base.index)
-        effect = mean_over_seeds((own[both] - base[both]).tolist())
-    return _line(variant, "val", "loss_per_token", len(own), mean_over_seeds(own.tolist()), effect)
-
-
-def _line(
-    variant: Variant, split: str, metric: str, n: int, mean: tuple, effect: tuple | None
-) -> dict[str, Any]:
-    line = {
-        "recipe": variant.recipe,
-        "end": variant.end,
-        "change": f"{variant.sign}{variant.change}" or None,
-        "artefact": variant.artefact.id if variant.artefact else None,
-        **{"split": split, "metric": metric, "n": n},
-        **dict(zip(("value", "low", "high"), mean, strict=True)),
-    }
-    if effect:
-        line |= dict(zip(("effect", "effect_low", "effect_high"), effect, strict=True))
-    return line
-
-
-def measure(
-    runs: list[Path],
-    answers: Path,
-    scores: Path,
-    unrepaired: str,
-    repaired: str,
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """The lines of ablation.csv, and recipe -> its label in the figure."""
-    trainings = read_runs(runs)
-    variants = variants_of(trainings.recipe.unique(), unrepaired, repaired)
-    effects = effects_of(
-        variants, trainings, read_table(answers, ANSWERS), read_table(scores, SCORES)
-    )
-    return effects, {variant.recipe: variant.label for variant in variants}
+    for variant in variants.itertuples():
+        own, base = losses[variant.recipe], losses[variant.end]
+        both, effect = own.index.intersection(base.index), (None, None, None)
+        same_tokens = tokenizers[variant.recipe] == tokenizers[variant.end]
+        if variant.recipe != variant.end and same_tokens:
+            effect = mean_over_seeds((own[both] - base[both]).tolist())
+        mean = mean_over_seeds(own.tolist())
+        lines.append((variant.recipe, "val", "loss_per_token", len(own), *mean, *effect, None))
+    names = ["recipe", "split", "metric", "n", "value", "low", "high"]
+    names += ["effect", "effect_low", "effect_high", "at_most"]
+    return pd.DataFrame(lines, columns=names).merge(variants, on="recipe")[COLUMNS]
 
 
 def tabulate_ablation(
@@ -175,10 +106,14 @@ def tabulate_ablation(
     note: Annotated[str, Setting("small print: the rows, the model and the seeds used")] = "",
     style: Annotated[dict | None, Setting("matplotlib settings over ours")] = None,
 ) -> None:
-    """Write the ablation's table and its figure."""
-    effects, labels = measure(runs, answers, scores, unrepaired, repaired)
+    trainings = read_runs(runs)
+    variants = variants_of(trainings.recipe.unique(), unrepaired, repaired)
+    effects = effects_of(
+        variants, trainings, read_table(answers, ANSWERS), read_table(scores, SCORES)
+    )
     write_csv(table, effects)
-    save_figure(partial(draw_ablation, effects, labels), svg, png, note, style)
+    labels = dict(zip(variants.recipe, variants.label, strict=True))
+    save_figure(lambda: draw_ablation(effects, labels), svg, png, note, style)
 
 
 if __name__ == "__main__":

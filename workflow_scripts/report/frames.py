@@ -100,6 +100,46 @@ def logged_losses(steps: pd.DataFrame, log_every: int) -> pd.DataFrame:
     return logged[logged.step % log_every == 0]
 
 
+# Where two runs are compared: after the last epoch or by the last step that both reached (the last
+# evaluation before it), at the epoch that each kept, where each stopped.
+EQUAL_EPOCHS, EQUAL_STEPS, BEST, LAST = "equal epochs", "equal steps", "best epochs", "last epochs"
+SIDES = ("_first", "_second")  # of a pair of runs
+
+
+def pairs_of(runs: pd.DataFrame, setting: str, first: float, second: float) -> pd.DataFrame:
+    """Runs of experiment 3 that differ in one setting alone: their columns, with SIDES behind.
+
+    `setting`: batch_size or learning_rate; one row per recipe, seed and value of the other one.
+    """
+    grid = runs[runs.experiment == 3]
+    keys = ["recipe", "seed", "learning_rate" if setting == "batch_size" else "batch_size"]
+    one, other = (grid[grid[setting] == value] for value in (first, second))
+    return one.merge(other, on=keys, suffixes=SIDES, sort=False)
+
+
+def at_place(pairs: pd.DataFrame, epochs: pd.DataFrame, place: str) -> pd.DataFrame:
+    """The epochs (task "all") at which pairs of runs are compared, for the pairs that have them.
+
+    A smaller batch makes more steps of as many rows, so what it reaches by an epoch is not what it
+    reaches by a step.
+    """
+    lines = []
+    for pair in pairs.itertuples():
+        own = epochs[(epochs.recipe == pair.recipe) & (epochs.seed == pair.seed)]
+        both = [own[own.run == name] for name in (pair.run_first, pair.run_second)]
+        if place == BEST:
+            both = [each[each.kept] for each in both]
+        elif place != LAST:
+            unit = "epoch" if place == EQUAL_EPOCHS else "step"
+            shared = min(each[unit].max() for each in both)
+            both = [each[each[unit] <= shared] for each in both]
+        if all(map(len, both)):
+            ends = zip(both, SIDES, strict=True)
+            first, second = (each.iloc[-1].drop("seed").add_suffix(side) for each, side in ends)
+            lines.append({"seed": pair.seed, **first, **second})
+    return pd.DataFrame(lines)
+
+
 def starts_from(folder: Path) -> str | None:
     """The run whose weights a run started from; None: the base model itself."""
     return Provenance.read(folder / "provenance.json").base.run

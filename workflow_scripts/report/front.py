@@ -1,7 +1,8 @@
 """The first screen of the report: three numbers, what became of the claims, what repairs are worth.
 
-Where this run has fewer seeds than the results that ship with the project, or no ablation of its
-own, those stand beside its numbers, labelled.
+Where this run has fewer seeds than the results that ship with the project
+(resources/shipped_results.json, by tools/ship_results.py), or no ablation of its own, those stand
+beside its numbers, labelled.
 """
 
 from collections.abc import Iterable
@@ -9,19 +10,17 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.shipped import Shipped
 from workflow_scripts.report.artefacts import artefacts, repaired_in
-from workflow_scripts.report.claims.evidence import OPEN
-from workflow_scripts.report.claims.verdict import (
+from workflow_scripts.report.claims import (
     ARTEFACT,
     JUDGED,
     NOT_REPRODUCED,
     NOT_TESTABLE,
     NUMBERS,
+    OPEN,
     REPRODUCED,
 )
-from workflow_scripts.report.html import interval
-from workflow_scripts.report.means import TEST_SPLITS, held_out
+from workflow_scripts.report.means import TEST_SPLITS, held_out, written
 from workflow_scripts.report.sections import verdict_tag
 from workflow_scripts.text.audit import FitAudit
 
@@ -50,11 +49,18 @@ EFFECTS = {
 DESCRIPTIONS = {
     "as_run": "What the notebooks behind the report did, mistakes included.",
     "as_written": "What the report describes, carried out as described.",
+    "repaired": "As written, with the handling of text repaired ({removed}).",
+}
+SCALES = {  # the column `scale` of claims.csv
+    "toy": "with generated rows or the stand-in model",
+    "rehearsal": "with random weights of the real size",
+    "real": "with the report's rows and model",
+    "own": "with rows and a model that are neither the report's nor this project's",
 }
 
 
 def cards(
-    means: pd.DataFrame, best: dict[str, str], fit: list[FitAudit], recipes: dict[str, str]
+    means: pd.DataFrame, best: dict[str, str], fit: Iterable[FitAudit], recipes: dict[str, str]
 ) -> list[dict[str, Any]]:
     """A card for each recipe that was trained; an exact match that a model can reach comes first.
 
@@ -65,30 +71,19 @@ def cards(
     cards = []
     for recipe, run in best.items():
         own = means[(means.recipe == recipe) & (means.run == run) & (means.task == "all")]
-        splits = set(own.split)
-        judged_on = [held_out(splits), *(split for split in TEST_SPLITS[1:] if split in splits)]
-        column = columns.get(recipe)
-        words = DESCRIPTIONS.get(column, "A recipe of this configuration.")
-        if column == "repaired":
-            removed = ", ".join(repaired_in(column))
-            words = f"As written, with the handling of text repaired ({removed})."
-        audit = audits[recipe]
+        audit, column = audits[recipe], columns.get(recipe)
         measures = SCORES if audit.targets_surviving else WITHIN_REACH | SCORES
-        shown = (
-            f"The model is shown the question of {audit.question_kept:,} of {audit.rows:,} rows."
+        words = DESCRIPTIONS.get(column, "A recipe of this configuration.")
+        words = words.format(removed=", ".join(repaired_in("repaired")))
+        shown = f"{words} The model is shown the question of "
+        shown += f"{audit.question_kept:,} of {audit.rows:,} rows."
+        scores = (
+            _score(own[own.split == split], metric, what, split)
+            for split in (held_out(own.split), *TEST_SPLITS[1:])
+            for metric, what in measures.items()
         )
-        cards.append(
-            {
-                "title": columns.get(recipe, recipe).replace("_", " ").capitalize(),
-                "sentence": f"{words} {shown}",
-                "scores": [
-                    score
-                    for split in judged_on
-                    for metric, what in measures.items()
-                    if (score := _score(own[own.split == split], metric, what, split))
-                ],
-            }
-        )
+        title = (column or recipe).replace("_", " ").capitalize()
+        cards.append({"title": title, "sentence": shown, "scores": list(filter(None, scores))})
     return cards
 
 
@@ -108,7 +103,7 @@ def _score(means: pd.DataFrame, metric: str, what: str, split: str) -> dict[str,
 
 
 def verdict_counts(claims: pd.DataFrame) -> str:
-    """How many claims in words have a verdict here, and what the verdicts are."""
+    """How many claims in words have a verdict here, what the verdicts are, and the scale."""
     in_words = claims[claims.group != NUMBERS]
     judged = in_words[in_words.group == JUDGED].kind
     counts = [
@@ -116,21 +111,20 @@ def verdict_counts(claims: pd.DataFrame) -> str:
         for kind in (REPRODUCED, OPEN, NOT_REPRODUCED, ARTEFACT)
         if (judged == kind).any()
     ]
+    scale = claims.scale.iloc[0]
     return (
-        f"The report makes {len(in_words)} claims in words. This run judges "
-        f"{len(judged)} of them{': ' * bool(counts)}{', '.join(counts)}."
+        f"The report makes {len(in_words)} claims in words. This run judges {len(judged)} of "
+        f"them{': ' * bool(counts)}{', '.join(counts)}. Its scale is {scale}: it was made "
+        f"{SCALES[scale]}."
     )
 
 
-def claim_rows(claims: pd.DataFrame, shipped: Shipped | None) -> list[dict[str, Any]]:
+def claim_rows(claims: pd.DataFrame, shipped: list[dict]) -> list[dict[str, Any]]:
     """The claims in words that this run or the shipped results judge, those of this run first."""
-    there = {}
-    if shipped:
-        judged = (each for each in shipped.seeds.claims if each.kind != NOT_TESTABLE)
-        there = {each.claim: each.verdict for each in judged}
+    there = {each["claim"]: each["verdict"] for each in shipped if each["kind"] != NOT_TESTABLE}
     return [
         {"claim": line.claim, "here": verdict_tag(line), "shipped": there.get(line.claim, "")}
-        for _, line in claims[claims.group != NUMBERS].iterrows()
+        for line in claims[claims.group != NUMBERS].itertuples()
         if line.group == JUDGED or line.claim in there
     ]
 
@@ -138,20 +132,28 @@ def claim_rows(claims: pd.DataFrame, shipped: Shipped | None) -> list[dict[str, 
 def effect_table(effects: pd.DataFrame) -> dict[str, Any]:
     """A line for each recipe of the ablation: what it repairs, and its scores on test rows."""
     own = effects[(effects.split == "test") & effects.metric.isin(EFFECTS)]
-    if own.empty:
-        return {}
     metrics = [metric for metric in EFFECTS if (own.metric == metric).any()]
     lines = []
     for recipe, rows in own.groupby("recipe", sort=False):
-        artefact = rows.artefact.iloc[0]
-        named = (
-            f"{artefact} {artefacts()[artefact].title.lower()}" if isinstance(artefact, str) else ""
-        )
-        by_metric = rows.set_index("metric").reindex(metrics)
-        values = [interval(line.value, line.low, line.high) for line in by_metric.itertuples()]
-        lines.append((recipe, named, values))
+        name = rows.artefact.iloc[0]
+        words = f"{name} {artefacts()[name]['title'].lower()}" if name in artefacts() else ""
+        by_metric = rows.set_index("metric").reindex(metrics)[["value", "low", "high"]]
+        lines.append((recipe, words, [written(*line, digits=2) for line in by_metric.to_numpy()]))
+    if not lines:
+        return {}
     heads = [EFFECTS[metric] for metric in metrics]
     return {"heads": heads, "lines": lines, "controls": any("~" in recipe for recipe, *_ in lines)}
+
+
+def precision_note(devices: Iterable[str], shipped: str) -> str:
+    """What to say where this run's arithmetic is not that of the shipped results."""
+    own = sorted({device.rpartition(", ")[2] for device in devices})
+    if own == [shipped]:
+        return ""
+    return (
+        f"This run was trained in {' and '.join(own)}, the shipped results in {shipped}: numbers "
+        "of one seed differ between the two as between two seeds."
+    )
 
 
 def front_page(
@@ -160,32 +162,34 @@ def front_page(
     best: dict[str, str],
     fit: Iterable[FitAudit],
     recipes: dict[str, str],
-    shipped: Shipped,
+    shipped: dict[str, Any],
     ablation: pd.DataFrame | None,
+    devices: Iterable[str],
 ) -> dict[str, Any]:
     """The values of templates/front_page.html; `best`: recipe -> its best run."""
-    more_seeds = shipped.seeds.seeds > means.seeds.max()
-    measured_with = shipped.ablation.measured
+    seeds, measured = shipped["seeds"], shipped["ablation"]["measured"]
+    more_seeds = seeds["seeds"] > means.seeds.max()
     if ablation is not None:
-        seeds = int(ablation[ablation.split == "val"].n.max())  # a line of a loss counts seeds
-        source, effects = f"Measured by this run (seeds: {seeds}).", effect_table(ablation)
+        count = int(ablation[ablation.split == "val"].n.max())  # a line of a loss counts seeds
+        source = f"Measured by this run (seeds: {count})."
     else:
+        ablation = pd.DataFrame(shipped["ablation"]["effects"])
         source = (
-            f"Shipped with the project: the run {shipped.ablation.run} (seeds: "
-            f"{shipped.ablation.seeds}), measured with the code and the stand-in of "
-            f"{measured_with.date} (commit {measured_with.commit[:9]}), not by this run."
+            f"Shipped with the project: the run {shipped['ablation']['run']} (seeds: "
+            f"{shipped['ablation']['seeds']}), measured with the code and the stand-in of "
+            f"{measured['date']} (commit {measured['commit'][:9]}), not by this run."
         )
-        records = [effect.model_dump() for effect in shipped.ablation.effects]
-        effects = effect_table(pd.DataFrame(records))
     return {
-        "cards": cards(means, best, list(fit), recipes),
+        "cards": cards(means, best, fit, recipes),
         "best": best,
         "counts": verdict_counts(claims),
-        "claims": claim_rows(claims, shipped if more_seeds else None),
-        "shipped": shipped.seeds if more_seeds else None,
+        "claims": claim_rows(claims, seeds["claims"] if more_seeds else []),
+        "shipped": seeds if more_seeds else None,
+        "precision": precision_note(devices, seeds["measured"]["precision"]),
         "shipped_scores": [
-            (each, interval(each.mean, each.low, each.high)) for each in shipped.seeds.scores
+            (each, written(each["mean"], each["low"], each["high"], digits=2))
+            for each in seeds["scores"]
         ],
-        "effects": effects,
+        "effects": effect_table(ablation),
         "effects_from": source,
     }

@@ -1,10 +1,11 @@
 """HTML that needs no network; the templates are Jinja's and escape whatever is not `Markup`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from markupsafe import Markup
 
@@ -24,43 +25,16 @@ ENVIRONMENT.policies["json.dumps_kwargs"] = {
 }
 # An artefact's number, but not in code, answers, links and tags.
 ARTEFACT = re.compile(r"(<(script|style|pre|a)\b.*?</\2>|<[^>]*>)|\b(A\d+)\b", re.DOTALL)
-
-
-class Table(NamedTuple):
-    """A cell is text, a number or `Markup`."""
-
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Any]]
+NUMBER = re.compile(r"[-+]?\d[\d.,]*(e-?\d+)?%?( \[[^]]*\])?( of \d+)?")
 
 
 def render(template: str, **values: Any) -> Markup:
     return Markup(ENVIRONMENT.get_template(template).render(values))
 
 
-def tables(lead: str, by_heading: Mapping[str, Table]) -> Markup:
-    """Tables, each under its heading ("": none); `lead` is HTML."""
-    return render("tables.html", lead=Markup(lead), tables=by_heading)
-
-
-class Number(str):
-    """A number written out: aligned as one."""
-
-    css = "number"
-
-
-class Name(str):
-    """Text that must not be broken over lines."""
-
-    css = "name"
-
-
-def number(value: float | None, low: float | None = None, high: float | None = None) -> Number:
-    """A number for reading, with its interval; nothing where nothing was measured."""
-    if value is None or value != value:
-        return Number("")
-    if low is None or high is None or low != low or high != high:
-        return Number(f"{value:.3f}")
-    return Number(f"{value:.3f} [{low:.3f}, {high:.3f}]")
+def tables(frames: Mapping[str, pd.DataFrame], lead: str = "") -> Markup:
+    """Tables, each under its heading ("": none); a cell is text, a number or `Markup`."""
+    return render("tables.html", lead=lead, tables=frames)
 
 
 def tag(text: str, kind: str) -> Markup:
@@ -76,25 +50,24 @@ def marked(value: float, low: float, high: float) -> str:
     return tag(text, "good" if low > 0 else "bad") if low > 0 or high < 0 else text
 
 
-def interval(value: float, low: float | None, high: float | None) -> Number:
-    """A share with its interval and two digits; empty where missing."""
-    if value is None or value != value:
-        return Number("")
-    known = low is not None and low == low
-    return Number(f"{value:.2f} [{low:.2f}, {high:.2f}]" if known else f"{value:.2f}")
-
-
 def linked(text: str) -> Markup:
     """HTML, or text, in which each artefact's number leads to what the report says of it."""
     known = artefacts()
 
-    def link(found: re.Match) -> str:
-        name = found[3]
+    def link(match: re.Match) -> str:
+        name = match[3]
         if name not in known:
-            return found[0]
-        return f'<a href="#{name}" title="{known[name].title}">{name}</a>'
+            return match[0]
+        return f'<a href="#{name}" title="{known[name]["title"]}">{name}</a>'
 
     return Markup(ARTEFACT.sub(link, str(Markup.escape(text))))
 
 
-ENVIRONMENT.filters |= {"linked": linked}
+def style_of(cell: Any) -> str:
+    """The class of a cell: numbers stand on the right, a single word is not broken over lines."""
+    if NUMBER.fullmatch(str(cell)):
+        return "number"
+    return "words" if " " in str(cell) else "name"
+
+
+ENVIRONMENT.filters |= {"linked": linked, "style_of": style_of}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,7 @@ LOWER_IS_BETTER = ("eval_loss", "loss_per_token")
 ADDRESS = ["recipe", "run"]
 
 
-@dataclass(frozen=True)
-class Mean:
+class Mean(NamedTuple):
     """A mean with its interval (NaN where there is none) and what that is `over`.
 
     `rows`: how many are behind it, of several seeds the fewest; None where rows are not counted.
@@ -35,8 +34,21 @@ class Mean:
         return self.low == self.low
 
     def __str__(self) -> str:
-        text = f"{self.value:.3f}"
-        return f"{text} [{self.low:.3f}, {self.high:.3f}]" if self.has_interval else text
+        return written(*self[:3])
+
+
+def written(value: float, low: float = math.nan, high: float = math.nan, digits: int = 3) -> str:
+    """A number with its interval; empty where nothing was measured."""
+    if pd.isna(value):
+        return ""
+    text = f"{value:.{digits}f}"
+    return text if pd.isna(low) else f"{text} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def rate(value: float) -> str:
+    """A learning rate as people write it: 1e-4."""
+    mantissa, exponent = f"{value:e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def over_seeds(values: Sequence[float], comparisons: int = 1) -> Mean | None:
@@ -44,7 +56,7 @@ def over_seeds(values: Sequence[float], comparisons: int = 1) -> Mean | None:
     if not len(values):
         return None
     mean = Mean(*mean_over_seeds(list(values), comparisons))
-    return Mean(mean.value, mean.low, mean.high, "seeds") if mean.has_interval else mean
+    return mean._replace(over="seeds" * mean.has_interval)
 
 
 def mean_of_answers(answers: pd.DataFrame, metric: str) -> Mean | None:
@@ -76,16 +88,12 @@ def mean_score(scores: pd.DataFrame, answers: pd.DataFrame) -> Mean | None:
     if scores.empty:
         return None
     line = scores.iloc[0]
-    if line.metric in answers and line.metric != SEEN:
-        own = answers[
-            (answers.recipe == line.recipe)
-            & (answers.run == line.run)
-            & (answers.split == line.split)
-            & ((answers.task == line.task) | (line.task == "all"))
-        ]
-        return mean_of_answers(own, line.metric)
-    rows = None if scores.n.isna().all() else int(scores.n.min())
-    return replace(over_seeds(scores.value.tolist()), rows=rows)
+    if line.metric not in answers or line.metric == SEEN:
+        rows = None if scores.n.isna().all() else int(scores.n.min())
+        return over_seeds(scores.value.tolist())._replace(rows=rows)
+    where = ["recipe", "run", "split"] + ["task"] * (line.task != "all")
+    own = answers[(answers[where] == line[where]).all(axis=1)]
+    return mean_of_answers(own, line.metric)
 
 
 def one_more_run(scores: pd.DataFrame) -> Mean | None:
@@ -97,16 +105,18 @@ def one_more_run(scores: pd.DataFrame) -> Mean | None:
     known = scores[scores.value.notna()]
     if known.empty:
         return None
-    mean = Mean(*one_more_seed(known.value.tolist()), "seeds")
     rows = None if known.n.isna().all() else int(known.n.min())
+    mean = Mean(*one_more_seed(known.value.tolist()), "seeds", rows)
     of_rows = known[known.low.notna()]
-    if mean.has_interval and len(of_rows):  # a share of rows
-        return replace(mean, low=max(mean.low, 0.0), high=min(mean.high, 1.0), rows=rows)
-    if mean.has_interval or of_rows.empty:
-        return replace(mean, rows=rows)
-    widest = of_rows.loc[(of_rows.high - of_rows.low).idxmax()]
-    ends = (mean.value + math.sqrt(2) * (end - mean.value) for end in (widest.low, widest.high))
-    return Mean(mean.value, *(min(max(end, 0.0), 1.0) for end in ends), "rows", rows)
+    if of_rows.empty:
+        return mean
+    if not mean.has_interval:
+        widest = of_rows.loc[(of_rows.high - of_rows.low).idxmax()]
+        low, high = (
+            mean.value + math.sqrt(2) * (end - mean.value) for end in widest[["low", "high"]]
+        )
+        mean = mean._replace(low=low, high=high, over="rows")
+    return mean._replace(low=max(mean.low, 0.0), high=min(mean.high, 1.0))  # a share of rows
 
 
 def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
@@ -116,13 +126,8 @@ def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFram
     lines = []
     for key, seeds in scores.groupby(keys, sort=False):
         if mean := mean_score(seeds, of_split.get(key[:3], answers[:0])):
-            numbers = {"mean": mean.value, "low": mean.low, "high": mean.high}
-            lines.append(
-                dict(zip(keys, key, strict=True))
-                | {"seeds": len(seeds), **numbers, "over": mean.over or None, "rows": mean.rows}
-            )
-    columns = [*keys, "seeds", "mean", "low", "high", "over", "rows"]
-    return pd.DataFrame(lines, columns=columns)
+            lines.append((*key, len(seeds), *mean[:3], mean.over or None, mean.rows))
+    return pd.DataFrame(lines, columns=[*keys, "seeds", "mean", "low", "high", "over", "rows"])
 
 
 def row_means(answers: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
@@ -140,11 +145,6 @@ def row_means(answers: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
 def held_out(splits: Sequence[str]) -> str:
     """The rows that a model is judged on: test, or val where no test rows are among the splits."""
     return "test" if "test" in set(splits) else "val"
-
-
-def ranked(values: pd.Series, metric: str) -> list[str]:
-    """The names in the index by value, the best first; of equals, the first given."""
-    return values.sort_values(ascending=metric in LOWER_IS_BETTER, kind="stable").index.tolist()
 
 
 def rankings(runs: pd.DataFrame) -> dict[str, pd.Series]:

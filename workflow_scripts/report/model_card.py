@@ -14,7 +14,7 @@ from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.html import ENVIRONMENT
-from workflow_scripts.report.numbers import rate
+from workflow_scripts.report.means import rate
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import SCORES, read_table

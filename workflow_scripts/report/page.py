@@ -15,8 +15,6 @@ import pandas as pd
 from docutils.core import publish_parts
 from markupsafe import Markup
 
-from workflow_scripts.artifacts.published import Published
-from workflow_scripts.artifacts.shipped import Shipped
 from workflow_scripts.files import write_text
 from workflow_scripts.report import html
 from workflow_scripts.report.artefacts import artefacts
@@ -91,10 +89,10 @@ def write_report(
     sections: Annotated[dict, Setting('what is shown, in order: {"sections": [...]}')],
     tables: Annotated[Path, Setting("results/tables")],
     answers: Annotated[Path, Input("answers.parquet")],
-    published: Annotated[Published, Input("resources/published.json")],
+    published: Annotated[dict, Input("resources/published.json")],
     fit: Annotated[list[FitAudit], Input("the fit audits")],
     picture: Annotated[Path, Input("the figure of the fit audits")],
-    shipped: Annotated[Shipped, Input("resources/shipped_results.json")],
+    shipped: Annotated[dict, Input("resources/shipped_results.json")],
     recipes: Annotated[dict, Setting("the recipe of each column of the claims")],
     page: Annotated[Path, Output("report.html")],
     example_recipes: Annotated[list[str], Setting("recipes of experiment 4")] = [],  # noqa: B006
@@ -114,12 +112,13 @@ def write_report(
     )
     values = front_page(
         sources.table("over_seeds"),
-        read_csv(tables / "claims.csv").astype(object).fillna(""),
+        sources.table("claims").astype(object).fillna(""),
         {recipe: run["run"] for recipe, run in sources.best().items()},
         fit,
         recipes,
         shipped,
         pd.concat(map(read_csv, ablation)) if ablation else None,
+        sources.table("runs").device,
     )
     values |= {"picture": embedded(picture, "What each recipe leaves of the rows")}
     values |= {"artefacts": artefacts(), "note": note}

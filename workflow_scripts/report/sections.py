@@ -1,5 +1,6 @@
 """The tables of results/ as people read them: the inside of the sections of results/report.html."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,17 +9,14 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from workflow_scripts.artifacts.published import Published
 from workflow_scripts.files import read_json, read_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report import html
-from workflow_scripts.report.claims.evidence import COLUMNS
-from workflow_scripts.report.claims.verdict import ARTEFACT, NOT_REPRODUCED, REPRODUCED
-from workflow_scripts.report.html import Name, Number, Table, marked, number
-from workflow_scripts.report.means import ADDRESS, TEST_SPLITS
+from workflow_scripts.report.claims import ARTEFACT, COLUMNS, NOT_REPRODUCED, REPRODUCED
+from workflow_scripts.report.html import marked
+from workflow_scripts.report.means import ADDRESS, TEST_SPLITS, rate, written
 from workflow_scripts.report.models import ALL_AGENTS
-from workflow_scripts.report.numbers import rate
-from workflow_scripts.report.tabulate import COMPARED, HELD_OUT, quality
+from workflow_scripts.report.tabulate import COMPARED, HELD_OUT, SUMMARISED, quality
 from workflow_scripts.tables import ANSWERS, FLAG, TEXT, read_csv, read_table
 
 QUALITIES = {"exact": "good", "exact as decoded": "unsure", "cut off": "bad", "different": "bad"}
@@ -27,7 +25,7 @@ SPLIT_WORDS = {
     "unseen": "Databases that no run has seen",
     "other": "Rows of another file",
 }
-SUMMARY_HEADS = {
+WORDS = {  # of metrics
     "eval_loss": "eval loss",
     "loss_per_token": "loss per token",
     "rouge_l": "ROUGE-L",
@@ -64,7 +62,7 @@ class Sources:
 
     tables: Path
     answers: Path
-    published: Published
+    published: dict[str, Any]
     examples: dict[str, tuple[Path, Path, Path]]
     test: Path | None = None
     outcomes: Path | None = None
@@ -78,108 +76,89 @@ class Sources:
         return read_json(self.tables / "best_runs.json")["recipes"]
 
 
+def intervals(table: pd.DataFrame, value: str, low: str = "low", high: str = "high") -> list[str]:
+    """A column of numbers with their intervals, where the table has those."""
+    limits = table.reindex(columns=[value, low, high])
+    return [written(*line) for line in limits.itertuples(index=False)]
+
+
+def by_recipe(table: pd.DataFrame, source: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    return dict(list(table.groupby(source.recipe, sort=False)))
+
+
 def summary(sources: Sources) -> Markup:
-    table, means = sources.table("summary"), sources.table("over_seeds")
-    heads = {
-        column: next(
-            f"{words}{f', {split}' * bool(split)}"
-            for metric, words in SUMMARY_HEADS.items()
-            for split in ("", *HELD_OUT)
-            if column == (f"{metric}_{split}" if split else metric)
-        )
-        for column in table
-        if column not in ("recipe", "run", "sampling", "rows", "batch_size", "learning_rate")
-        and column not in ("seeds", "epochs_done", "best_epoch")
-        and not column.endswith(("_low", "_high"))
-    }
-    columns = ["run", "sampling", "batch", "learning rate", "seeds", "epochs", "best epoch"]
-
-    def cells(line: pd.Series) -> list[Any]:
-        plain = [Name(line.run), line.sampling, line.batch_size, Number(rate(line.learning_rate))]
-        plain += [line.seeds, line.epochs_done, line.best_epoch]
-        return plain + [
-            number(line[name], line.get(f"{name}_low"), line.get(f"{name}_high")) for name in heads
-        ]
-
-    shown = {
-        recipe: Table([*columns, *heads.values()], [cells(line) for _, line in lines.iterrows()])
-        for recipe, lines in table.groupby("recipe", sort=False)
-    }
-    shown["By task, on rows that were kept from all training"] = _by_task(means)
-    return html.tables("", shown)
+    table = sources.table("summary")
+    shown = table[["run", "sampling"]].assign(batch=table.batch_size)
+    shown["learning rate"] = table.learning_rate.map(rate)
+    shown = shown.assign(seeds=table.seeds, epochs=table.epochs_done)
+    shown["best epoch"] = table.best_epoch
+    for name, (metric, split) in SUMMARISED.items():
+        if name in table:
+            words = WORDS[metric] if name == metric else f"{WORDS[metric]}, {split}"
+            shown[words] = intervals(table, name, f"{name}_low", f"{name}_high")
+    by_task = {"By task, on rows that were kept from all training": _by_task(sources)}
+    return html.tables(by_recipe(shown, table) | by_task)
 
 
-def _by_task(means: pd.DataFrame) -> Table:
+def _by_task(sources: Sources) -> pd.DataFrame:
     """A line for each run and split of test rows; validation rows where there are no others."""
+    means = sources.table("over_seeds")
     splits = [split for split in TEST_SPLITS if (means.split == split).any()] or ["val"]
     own = means[means.split.isin(splits) & means.metric.isin(BY_TASK) & means.task.isin(TASKS)]
-    table = own.pivot_table(index=[*ADDRESS, "split"], columns=["metric", "task"], values="mean",
-                            sort=False)  # fmt: skip
+    table = own.pivot_table(
+        index=[*ADDRESS, "split"], columns=["metric", "task"], values="mean", sort=False
+    ).map(written)
     columns = [(metric, task) for metric in BY_TASK for task in TASKS]
-    table = table.reindex(columns=[each for each in columns if each in table])
-    rows = [[*map(Name, line.Index), *map(number, line[1:])] for line in table.itertuples()]
-    heads = [f"{BY_TASK[metric]} {task}" for metric, task in table.columns]
-    return Table(["recipe", "run", "rows", *heads], rows)
+    table = table[[each for each in columns if each in table]]
+    table.columns = [f"{BY_TASK[metric]} {task}" for metric, task in table.columns]
+    return table.rename_axis([*ADDRESS, "rows"]).reset_index()
 
 
 def models(sources: Sources) -> Markup:
     """What the report quotes of other models, and what was measured here: two tables."""
-    quoted, measured = sources.published.models, sources.table("models").astype(object).fillna("")
+    quoted, measured = sources.published["models"], sources.table("models")
     return html.tables(
-        Markup(
-            "Quoted accuracies are execution accuracies of the three agents at work together, on "
-            "the benchmarks BIRD and Spider. Those measured here are of other questions, so they "
-            "must not be ranked against each other. Source of the quoted numbers: {}."
-        ).format(quoted.source),
         {
-            "What the report quotes": Table(["feature", *quoted.columns], quoted.rows),
-            "Measured here": Table(list(measured), measured.to_numpy().tolist()),
+            "What the report quotes": pd.DataFrame(
+                quoted["rows"], columns=["feature", *quoted["columns"]]
+            ),
+            "Measured here": measured.astype(object).fillna(""),
         },
+        "Quoted accuracies are execution accuracies of the three agents at work together, on the "
+        "benchmarks BIRD and Spider. Those measured here are of other questions, so they must not "
+        f"be ranked against each other. Source of the quoted numbers: {quoted['source']}.",
     )
 
 
 def differences(sources: Sources) -> Markup:
     table = sources.table("differences")
+    cells = [marked(*line) for line in table[["difference", "low", "high"]].to_numpy()]
+    table = table.assign(cell=pd.Series(cells, dtype=object))
     shown = {}
     for metric, words in COMPARED.items():
         own = table[table.metric == metric]
-        if own.empty:
-            continue
-        cells = own.assign(
-            cell=[marked(line.difference, line.low, line.high) for line in own.itertuples()]
-        ).pivot_table(index=["first", "second"], columns="task", values="cell", aggfunc="first",
-                      sort=False)  # fmt: skip
-        cells = cells.reindex(columns=["all", *TASKS]).astype(object).fillna("")
-        rows = [[*line.Index, *line[1:]] for line in cells.itertuples()]
-        shown[words] = Table(["first", "second", "all tasks", *TASKS], rows)
-    return html.tables("", shown)
+        if len(own):
+            keys = {"index": ["first", "second"], "columns": "task", "values": "cell"}
+            pairs = own.pivot_table(**keys, aggfunc="first", sort=False)
+            pairs = pairs.reindex(columns=["all", *TASKS])
+            pairs = pairs.astype(object).fillna("").rename(columns={"all": "all tasks"})
+            shown[words] = pairs.reset_index()
+    return html.tables(shown)
 
 
 def equal_steps(sources: Sources) -> Markup:
-    heads = ["learning rate", "compared", "batch", "steps", "eval loss", "batch", "steps"]
-    heads += ["eval loss", "larger - smaller", "converged"]
-
-    def cells(line: pd.Series) -> list[Any]:
-        sides = [
-            cell
-            for side in ("smaller", "larger")
-            for cell in (
-                line[side],
-                Number(f"{line[f'{side}_steps']:.0f}"),
-                number(*(line[f"{side}_{name}"] for name in ("loss", "low", "high"))),
-            )
-        ]
-        difference = number(line.difference, line.low, line.high)
-        converged = Number(f"{line.converged} of {line.runs}")
-        return [Number(line.learning_rate), line.compared, *sides, difference, converged]
-
-    return html.tables(
-        "",
-        {
-            recipe: Table(heads, [cells(line) for _, line in lines.iterrows()])
-            for recipe, lines in sources.table("equal_steps").groupby("recipe", sort=False)
-        },
-    )
+    table = sources.table("equal_steps")
+    if table.empty:
+        return html.tables({})
+    shown = table[["learning_rate", "compared"]].rename(columns={"learning_rate": "learning rate"})
+    for side in ("smaller", "larger"):
+        shown[f"{side} batch"] = table[side]
+        shown[f"steps, {side}"] = table[f"{side}_steps"].round().astype(int)
+        names = (f"{side}_{name}" for name in ("loss", "low", "high"))
+        shown[f"eval loss, {side}"] = intervals(table, *names)
+    shown["larger - smaller"] = intervals(table, "difference")
+    shown["converged"] = [f"{line.converged} of {line.runs}" for line in table.itertuples()]
+    return html.tables(by_recipe(shown, table))
 
 
 def runs(sources: Sources) -> Markup:
@@ -187,67 +166,49 @@ def runs(sources: Sources) -> Markup:
     shared = [name for name in SHARED if table[name].nunique() == 1]
     shown = {}
     if shared:
-        shown["The same for all runs"] = Table(
-            ["what", "value"], [[name, table[name].iloc[0]] for name in shared]
-        )
-    own = table.drop(columns=shared)
-    shown["Runs"] = Table(list(own), [list(map(Name, line)) for line in own.to_numpy()])
-    return html.tables("", shown)
+        values = table[shared].iloc[0].rename_axis("what").rename("value")
+        shown["The same for all runs"] = values.reset_index()
+    return html.tables(shown | {"Runs": table.drop(columns=shared)})
 
 
 def claims(sources: Sources) -> Markup:
     """One table for each group of claims that has lines."""
     table = sources.table("claims").astype(object).fillna("")
-    heads = ["claim", "published", *(column.replace("_", " ") for column in COLUMNS), "verdict"]
-    return html.tables(
-        "",
-        {
-            group: Table(
-                heads,
-                [
-                    [*(line[name] for name in ("claim", "published", *COLUMNS)), verdict_tag(line)]
-                    for _, line in lines.iterrows()
-                ],
-            )
-            for group, lines in table.groupby("group", sort=False)
-        },
-    )
+    table["verdict"] = [verdict_tag(line) for line in table.itertuples()]
+    shown = table[["claim", "published", *COLUMNS, "verdict", "scale"]]
+    shown = shown.rename(columns=lambda name: name.replace("_", " "))
+    return html.tables(dict(list(shown.groupby(table.group, sort=False))))
 
 
-def verdict_tag(line: pd.Series) -> Markup:
+def verdict_tag(line: Any) -> Markup:
     """A verdict of claims.csv with what became of the claim as a coloured tag."""
     colours = {REPRODUCED: "good", ARTEFACT: "bad", NOT_REPRODUCED: "bad"}
-    head, _, tail = line.verdict.partition(": ") if ": " in line.verdict.split(";")[0] else (
-        line.verdict.partition("; ")
-    )  # fmt: skip
-    tag = html.tag(head, colours.get(line.kind, "unsure"))
-    return Markup("{} {}").format(tag, tail) if tail else tag
+    head, *tail = re.split("[:;] ", line.verdict, maxsplit=1)
+    return Markup(" ").join([html.tag(head, colours.get(line.kind, "unsure")), *tail])
 
 
 def agents(sources: Sources) -> Markup:
-    scores = sources.table("agents")
-    heads = ["agents", "what happens", "questions", "execution accuracy", "minus all agents"]
-
-    def cells(line: pd.Series) -> list[Any]:
-        paired = marked(line.difference, line.difference_low, line.difference_high)
-        accuracy = number(line.value, line.low, line.high)
-        words = SETUPS[line.setup]
-        return [Name(line.setup), words, line.n, accuracy, paired, line.selected, line.repairs]
-
+    scores, run = sources.table("agents"), sources.best()[sources.agents_recipe]
+    paired = scores[["difference", "difference_low", "difference_high"]].to_numpy()
+    shown = pd.DataFrame(
+        {
+            "agents": scores.setup,
+            "what happens": scores.setup.map(SETUPS),
+            "questions": scores.n,
+            "execution accuracy": intervals(scores, "value"),
+            "minus all agents": pd.Series([marked(*line) for line in paired], dtype=object),
+            "Selector asked": scores.selected,
+            "repairs": scores.repairs,
+        }
+    )
     outcomes = pd.read_parquet(sources.outcomes)
     together = outcomes[outcomes.setup == ALL_AGENTS].to_dict("records")
     questions = list(zip(together, read_jsonl(sources.traces), strict=True))
-    run = sources.best()[sources.agents_recipe]
     return html.render(
         "agents.html",
         lead=f"The agents are the run {run['run']} of the recipe {run['recipe']}, seed "
         f"{run['seed']}. Intervals are 95% intervals over questions.",
-        tables={
-            SPLIT_WORDS[split]: Table(
-                [*heads, "Selector asked", "repairs"], [cells(line) for _, line in own.iterrows()]
-            )
-            for split, own in scores.groupby("split", sort=False)
-        },
+        tables=dict(list(shown.groupby(scores.split.map(SPLIT_WORDS), sort=False))),
         questions={
             words: [pair for pair in questions if pair[0]["split"] == split]
             for split, words in SPLIT_WORDS.items()
@@ -258,9 +219,8 @@ def agents(sources: Sources) -> Markup:
     )
 
 
-SHOWN = {name: ANSWERS[name] for name in ("split", "idx", "task", "db_id", "question", "gold")}
-SHOWN |= {"gold_decoded": TEXT, "prediction": TEXT, "cut": FLAG}
 PARTS = {"test": "Test rows", "val": "Rows drawn from all rows, as in the report"}
+SHOWN = ("split", "idx", "task", "db_id", "question", "gold", "gold_decoded")  # of a row
 
 
 def examples(sources: Sources) -> Markup:
@@ -269,21 +229,29 @@ def examples(sources: Sources) -> Markup:
     Rows drawn from all rows may have been trained on, as in the report: each answer says where its
     run met the row.
     """
+    columns = {name: ANSWERS[name] for name in SHOWN} | {"prediction": TEXT, "cut": FLAG}
+
+    def numbers_in(path: Path) -> set[int]:
+        return set(read_table(path, {"idx": ANSWERS["idx"]}).idx)
+
+    test = numbers_in(sources.test) if sources.test else set()
     parts: dict[str, dict[int, dict[str, Any]]] = {words: {} for words in PARTS.values()}
-    test = set(read_table(sources.test, {"idx": ANSWERS["idx"]}).idx) if sources.test else set()
-    for recipe, (answers, train, val) in sources.examples.items():
-        trained, validated = (
-            set(read_table(path, {"idx": ANSWERS["idx"]}).idx) for path in (train, val)
+    for recipe, (path, train, val) in sources.examples.items():
+        met = {"test row": test, "validation row": numbers_in(val)}
+        met["training row"] = numbers_in(train)
+        answers = read_table(path, columns)
+        text, decoded = answers.prediction.str.strip(), answers.gold_decoded.str.strip()
+        answers = answers.assign(
+            exact_match=text == answers.gold.str.strip(), exact_match_decoded=text == decoded
         )
-        for answer in read_table(answers, SHOWN).to_dict("records"):
-            idx = answer["idx"]
-            met = {"training row": trained, "validation row": validated, "test row": test}
-            where = [words for words, rows in met.items() if idx in rows]
-            word = _quality_of(answer)
-            shown = {"recipe": recipe, "met": where[-1] if where else "not used in this run"}
-            shown |= {"quality": html.tag(word, QUALITIES[word]), "text": answer["prediction"]}
+        answers["quality"] = quality(answers)
+        for answer in known(answers):
+            where = (words for words, rows in met.items() if answer["idx"] in rows)
+            shown = {"recipe": recipe, "met": next(where, "not used in this run")}
+            shown["quality"] = html.tag(answer["quality"], QUALITIES[answer["quality"]])
             rows = parts[PARTS[answer["split"]]]
-            rows.setdefault(idx, {**_known(answer), "answers": []})["answers"].append(shown)
+            row = rows.setdefault(answer["idx"], {**answer, "answers": []})
+            row["answers"].append(shown | {"text": answer["prediction"]})
     best = sources.best()
     return html.render(
         "examples.html",
@@ -292,18 +260,9 @@ def examples(sources: Sources) -> Markup:
     )
 
 
-def _known(answer: dict[str, Any]) -> dict[str, Any]:
-    """The same with None for what is missing."""
-    return {key: None if pd.isna(value) else value for key, value in answer.items()}
-
-
-def _quality_of(answer: dict[str, Any]) -> str:
-    pairs = {"exact_match": "gold", "exact_match_decoded": "gold_decoded"}
-    line = answer | {
-        metric: float(answer["prediction"].strip() == answer[name].strip())
-        for metric, name in pairs.items()
-    }
-    return quality(pd.DataFrame([line])).iloc[0]
+def known(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows, with None for what is missing."""
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
 def predictions(sources: Sources) -> Markup:
@@ -321,24 +280,18 @@ def collect(answers: pd.DataFrame, best: dict[str, Any]) -> dict[str, Any]:
     An answer's `row` is its place among the rows, a row's `schema` its place among the schemas.
     """
     first = answers.groupby(ADDRESS).seed.transform("first")
-    own = answers[answers.split.isin(HELD_OUT) & (answers.seed == first)]
+    own = answers[answers.split.isin(HELD_OUT) & (answers.seed == first)].reset_index(drop=True)
     own = own.assign(quality=quality(own), executed=own.verdict.where(own.task != "Selector"))
     own["error"] = own.error.where(own.executed.notna())
-    rows: dict[tuple[str, int], dict[str, Any]] = {}
-    schemas: dict[str, int] = {}
-    shown = []
-    for answer in map(_known, own.to_dict("records")):
-        key, schema = (answer["split"], answer["idx"]), answer["schema"]
-        if key not in rows:
-            row = {name: answer[name] for name in SHOWN if name not in ("prediction", "cut")}
-            row["schema"] = schema and schemas.setdefault(schema, len(schemas))
-            rows[key] = row | {"place": len(rows)}
-        names = ("recipe", "run", "seed", "prediction", "quality", "executed", "error")
-        shown.append({name: answer[name] for name in names} | {"row": rows[key]["place"]})
+    own["row"] = own.groupby(["split", "idx"], sort=False).ngroup()
+    rows = own.drop_duplicates("row")[list(SHOWN)]
+    places, schemas = pd.factorize(own.drop_duplicates("row")["schema"])
+    rows["schema"] = [None if place < 0 else int(place) for place in places]
+    names = [*ADDRESS, "seed", "prediction", "quality", "executed", "error", "row"]
     return {
-        "rows": list(rows.values()),
+        "rows": known(rows),
         "schemas": list(schemas),
-        "answers": shown,
+        "answers": known(own[names]),
         "best": {recipe: run["run"] for recipe, run in best.items()},
         "runs": own.run.unique().tolist(),
         "recipes": own.recipe.unique().tolist(),
@@ -350,13 +303,9 @@ def collect(answers: pd.DataFrame, best: dict[str, Any]) -> dict[str, Any]:
 
 
 SECTIONS: dict[str, Callable[[Sources], Markup]] = {
-    "summary": summary,
-    "models": models,
-    "differences": differences,
-    "equal_steps": equal_steps,
-    "runs": runs,
-    "claims": claims,
-    "agents": agents,
-    "examples": examples,
-    "predictions": predictions,
+    each.__name__: each
+    for each in (
+        *(summary, models, differences, equal_steps, runs),
+        *(claims, agents, examples, predictions),
+    )
 }

@@ -10,18 +10,25 @@ from typing import Annotated
 
 import pandas as pd
 
-from workflow_scripts.artifacts.published import Published
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import difference_over_rows
-from workflow_scripts.report.frames import read_epochs, read_runs
+from workflow_scripts.report.frames import (
+    BEST,
+    EQUAL_EPOCHS,
+    EQUAL_STEPS,
+    at_place,
+    pairs_of,
+    read_epochs,
+    read_runs,
+)
 from workflow_scripts.report.means import (
     ADDRESS,
     TEST_SPLITS,
     means_over_seeds,
     over_seeds,
+    rate,
     row_means,
 )
-from workflow_scripts.report.numbers import rate
 from workflow_scripts.runs import Provenance
 from workflow_scripts.stage import Input, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
@@ -35,16 +42,16 @@ COMPARED = {
     "execution_accuracy": "Execution accuracy",
     "execution_accuracy_lenient": "Execution accuracy, the SQL taken from answers in any form",
 }
-# Columns of summary.csv: (metric, split); the Selector writes no SQL.
-SUMMARISED = [
-    *(("eval_loss", "val"), ("loss_per_token", "val")),
-    *(
-        (metric, split)
+# Column of summary.csv -> metric and split; the Selector writes no SQL.
+SUMMARISED = {
+    **{metric: (metric, "val") for metric in ("eval_loss", "loss_per_token")},
+    **{
+        f"{metric}_{split}": (metric, split)
         for metric in ("rouge_l", "exact_match", "exact_match_at_most")
         for split in ("val", *TEST_SPLITS)
-    ),
-    *(("execution_accuracy", split) for split in TEST_SPLITS),
-]
+    },
+    **{f"execution_accuracy_{split}": ("execution_accuracy", split) for split in TEST_SPLITS},
+}
 HELD_OUT = (*TEST_SPLITS, "val")  # the splits that predictions.csv shows
 
 
@@ -59,8 +66,7 @@ def summarise(runs: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
     summary["seeds"] = of_run.size()
     summary[["epochs_done", "best_epoch"]] = of_run[["epochs_done", "best_epoch"]].mean()
     overall = means[means.task == "all"].set_index([*ADDRESS, "metric", "split"])
-    for metric, split in SUMMARISED:
-        name = metric if split == "val" and "loss" in metric else f"{metric}_{split}"
+    for name, (metric, split) in SUMMARISED.items():
         keys = [(*address, metric, split) for address in summary.index]
         line = overall.reindex(keys)
         several = (line.seeds > 1).to_numpy()
@@ -109,43 +115,6 @@ def _pairs(
     ]
 
 
-# Where two runs are compared: after the last epoch or by the last step that both reached (the last
-# evaluation before it), at the epoch that each kept, where each stopped.
-EQUAL_EPOCHS, EQUAL_STEPS, BEST, LAST = "equal epochs", "equal steps", "best epochs", "last epochs"
-
-
-def epochs_at(epochs: pd.DataFrame, place: str) -> pd.DataFrame | None:
-    """The epoch of each of several runs of one seed (rows of `epochs`, task "all") at a place.
-
-    None where a run had no evaluation yet. A smaller batch makes more steps of as many rows, so
-    what it reaches by an epoch is not what it reaches by a step.
-    """
-    of_run = epochs.groupby("run", sort=False)
-    if place == BEST:
-        chosen = epochs[epochs.kept]
-    elif place == LAST:
-        chosen = of_run.tail(1)
-    else:
-        unit = "epoch" if place == EQUAL_EPOCHS else "step"
-        shared = of_run[unit].max().min()
-        chosen = epochs[epochs[unit] <= shared].groupby("run", sort=False).tail(1)
-    return chosen.set_index("run") if len(chosen) == of_run.ngroups else None
-
-
-def batch_pairs(runs: pd.DataFrame, setting: str, first: float, second: float) -> pd.DataFrame:
-    """Runs of experiment 3 that differ in one setting alone: columns `first` and `second`.
-
-    `setting`: batch_size or learning_rate; one row per recipe, seed and value of the other one.
-    """
-    grid = runs[runs.experiment == 3]
-    keys = ["recipe", "seed", "learning_rate" if setting == "batch_size" else "batch_size"]
-    ours, theirs = (
-        grid[grid[setting] == value][[*keys, "run"]].rename(columns={"run": name})
-        for value, name in ((first, "first"), (second, "second"))
-    )
-    return ours.merge(theirs, on=keys, sort=False)
-
-
 def equal_steps(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """equal_steps.csv: evaluation loss of two batch sizes where they can be compared.
 
@@ -156,48 +125,35 @@ def equal_steps(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     whole = epochs[epochs.task == "all"]
     for recipe, grid in runs[runs.experiment == 3].groupby("recipe", sort=False):
         for smaller, larger in combinations(sorted(grid.batch_size.unique()), 2):
-            pairs = batch_pairs(grid, "batch_size", larger, smaller)
+            pairs = pairs_of(grid, "batch_size", smaller, larger)
             by_rate = {rate(value): of for value, of in pairs.groupby("learning_rate")}
             for name, of_rate in (by_rate | {"all": pairs}).items():
+                names = {*of_rate.run_first, *of_rate.run_second}
+                ended = grid[grid.run.isin(names)].stopped_early
                 for place in (EQUAL_EPOCHS, EQUAL_STEPS, BEST):
-                    compared = _compare(of_rate, whole[whole.recipe == recipe], place)
-                    if compared.empty:
-                        continue
-                    both = grid[grid.run.isin({*of_rate["first"], *of_rate["second"]})]
-                    line = {"recipe": recipe, "learning_rate": name, "compared": place}
-                    line |= {"seeds": compared.seed.nunique(), "runs": len(both)}
-                    line |= {"converged": int(both.stopped_early.sum())}
-                    for side, size in (("smaller", smaller), ("larger", larger)):
-                        line |= {side: size, f"{side}_steps": compared[f"{side}_steps"].mean()}
-                        line |= _limits(compared, f"{side}_loss", side)
-                    lines.append(line | _limits(compared, "difference", ""))
+                    at = at_place(of_rate, whole, place)
+                    if len(at):
+                        line = {"recipe": recipe, "learning_rate": name, "compared": place}
+                        line |= {"seeds": at.seed.nunique(), "runs": len(ended)}
+                        line |= {"converged": int(ended.sum()), "smaller": smaller}
+                        lines.append(line | _losses_at(at, larger))
     return pd.DataFrame(lines)
 
 
-def _compare(pairs: pd.DataFrame, epochs: pd.DataFrame, place: str) -> pd.DataFrame:
-    """Losses and steps of pairs of runs (`first`: the larger batch) at a place, by seed."""
-    lines = []
-    for pair in pairs.itertuples():
-        own = epochs[(epochs.seed == pair.seed) & epochs.run.isin([pair.first, pair.second])]
-        at = epochs_at(own, place)
-        if at is not None:
-            larger, smaller = at.loc[pair.first], at.loc[pair.second]
-            lines.append(
-                {
-                    "seed": pair.seed,
-                    **{"smaller_steps": smaller.step, "smaller_loss": smaller.eval_loss},
-                    **{"larger_steps": larger.step, "larger_loss": larger.eval_loss},
-                    "difference": larger.eval_loss - smaller.eval_loss,
-                }
-            )
-    return pd.DataFrame(lines)
-
-
-def _limits(compared: pd.DataFrame, column: str, side: str) -> dict[str, float]:
-    mean = over_seeds(compared.groupby("seed")[column].mean().tolist())
-    prefix = f"{side}_" if side else ""
-    name = f"{side}_loss" if side else "difference"
-    return {name: mean.value, f"{prefix}low": mean.low, f"{prefix}high": mean.high}
+def _losses_at(at: pd.DataFrame, larger: int) -> dict[str, float]:
+    """Steps and losses of both sides, and the larger batch minus the smaller."""
+    losses = at.eval_loss_first, at.eval_loss_second
+    smaller, other, difference = (
+        over_seeds(values.groupby(at.seed).mean().tolist())
+        for values in (*losses, losses[1] - losses[0])
+    )
+    return {
+        "smaller_steps": at.step_first.mean(),
+        **dict(zip(("smaller_loss", "smaller_low", "smaller_high"), smaller[:3], strict=True)),
+        **{"larger": larger, "larger_steps": at.step_second.mean()},
+        **dict(zip(("larger_loss", "larger_low", "larger_high"), other[:3], strict=True)),
+        **dict(zip(("difference", "low", "high"), difference[:3], strict=True)),
+    }
 
 
 def list_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -267,7 +223,7 @@ def tabulate(
     runs: Annotated[list[Path], Setting("folders of all runs")],
     answers: Annotated[Path, Input("answers.parquet")],
     scores: Annotated[Path, Input("scores.parquet")],
-    published: Annotated[Published, Input("resources/published.json: the report's choice")],
+    published: Annotated[dict, Input("resources/published.json: the report's choice")],
     folder: Annotated[Path, Setting("where the tables go")],
 ) -> None:
     frame, epochs = read_runs(runs), read_epochs(runs)
@@ -277,7 +233,7 @@ def tabulate(
         "results": numbers,
         "over_seeds": means,
         "summary": summarise(frame, means),
-        "differences": differences(of_answers, published.chosen),
+        "differences": differences(of_answers, published["text"]["chosen_run"]),
         "equal_steps": equal_steps(frame, epochs),
         "runs": list_runs(frame),
         "predictions": list_predictions(of_answers),

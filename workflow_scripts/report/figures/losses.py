@@ -7,20 +7,17 @@ evaluation loss of runs that each started from the weights of the one before, en
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from workflow_scripts.artifacts.published import Published, PublishedRun
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report import frames
 from workflow_scripts.report.figures import style
-from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import RUN, TEXT, read_table
+from workflow_scripts.report.frames import logged_losses
+from workflow_scripts.tables import RUN
 
 UNFINISHED = "* training ended with the last epoch allowed, not by patience: not converged"
 PADDING = {True: "with padding", False: "without padding"}
@@ -28,25 +25,6 @@ TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
 COUNTED = ["tokenizer", "padding_in_loss", "target_tokens"]  # losses compare where these are equal
 NARROWEST = 2.3  # inches of one column
 STEPS = 800  # the first of a run, of which the losses by task are shown
-
-
-def plot_losses(
-    figures: Annotated[
-        dict,
-        Setting('JSON, name -> what is drawn: {"mine": {"kind": "losses", "runs": [FOLDERS]}}'),
-    ],
-    published: Annotated[Published, Input("resources/published.json")],
-    pictures: Annotated[list[Path], Output("<name>.svg and <name>.png of each figure")],
-) -> None:
-    def draw(figure: dict[str, Any]) -> Figure:
-        runs = [Path(run) for run in figure["runs"]]  # of one recipe after the other
-        if figure["kind"] == "losses":
-            return draw_losses(runs, published if figure.get("published") else None)
-        if figure["kind"] == "task_losses":  # `rows`: train.parquet of each run
-            return draw_task_losses(runs, [Path(rows) for rows in figure["rows"]])
-        return draw_carried_weights(runs, published)
-
-    style.save_figures(figures, draw, pictures)
 
 
 def lay_out_panels(runs: pd.DataFrame, rows: int) -> tuple[Figure, NDArray]:
@@ -95,10 +73,10 @@ def size_of(run: pd.Series) -> str:
     return f"batch {run.batch_size}, {run.train_all:,} rows"
 
 
-def draw_losses(folders: list[Path], published: Published | None = None) -> Figure:
+def draw_losses(
+    runs: pd.DataFrame, epochs: pd.DataFrame, steps: pd.DataFrame, quoted: dict[str, Any]
+) -> Figure:
     """Training and evaluation loss; published runs where their loss counts the same tokens."""
-    runs, steps = frames.read_runs(folders), frames.read_steps(folders)
-    epochs = frames.read_epochs(folders).query("task == 'all'")
     names = list(runs.run.unique())
     figure, panels = lay_out_panels(runs, len(names))
     for column, (_, of_recipe) in zip(panels.T, runs.groupby("recipe", sort=False), strict=True):
@@ -107,8 +85,10 @@ def draw_losses(folders: list[Path], published: Published | None = None) -> Figu
             if name in shown:
                 run = shown[name]
                 _draw_run(axes, run, of_run(epochs, run), of_run(steps, run))
-                if published and run.padding_in_loss and run.tokenizer == "stock":
-                    _draw_published(axes, published.runs.get(name))
+                if name in quoted and run.padding_in_loss and run.tokenizer == "stock":
+                    log = pd.DataFrame(quoted[name]["log"])
+                    look = {"color": style.GREY, "markersize": 3, "label": "evaluation, published"}
+                    axes.plot(log.epoch, log.eval_loss, "o:", **look)
             else:
                 axes.set_title(f"no run {name}", fontsize=8)
     finish_panels(panels, "epoch")
@@ -117,7 +97,7 @@ def draw_losses(folders: list[Path], published: Published | None = None) -> Figu
 
 
 def _draw_run(axes: Axes, run: pd.Series, epochs: pd.DataFrame, steps: pd.DataFrame) -> None:
-    logged = frames.logged_losses(steps, run.log_every)
+    logged = logged_losses(steps, run.log_every)
     label = f"training (mean of {run.log_every} steps)"
     axes.plot(logged.epoch, logged.loss, color=style.BLUE, linewidth=1, label=label)
     look = {"color": style.ORANGE, "markersize": 3, "label": "evaluation (each epoch)"}
@@ -131,12 +111,6 @@ def _draw_run(axes: Axes, run: pd.Series, epochs: pd.DataFrame, steps: pd.DataFr
     axes.set_title(f"{size_of(run)}\n{best}", fontsize=8)
 
 
-def _draw_published(axes: Axes, run: PublishedRun | None) -> None:
-    if run:
-        x, y = ([getattr(each, name) for each in run.log] for name in ("epoch", "eval_loss"))
-        axes.plot(x, y, "o:", color=style.GREY, markersize=3, label="evaluation, published")
-
-
 def notebook_losses(steps: pd.DataFrame, log_every: int, row_tasks: Sequence[str]) -> pd.DataFrame:
     """The notebooks' losses by task; `row_tasks` in the order of the file.
 
@@ -144,7 +118,7 @@ def notebook_losses(steps: pd.DataFrame, log_every: int, row_tasks: Sequence[str
     row number `step`, although the Trainer shuffles.
     """
     numbers = steps[steps.task == "all"].step.sort_values()
-    last = frames.logged_losses(steps, log_every).set_index("step").loss.reindex(numbers).ffill()
+    last = logged_losses(steps, log_every).set_index("step").loss.reindex(numbers).ffill()
     tasks = [row_tasks[(step - 1) % len(row_tasks)] for step in numbers]
     return pd.DataFrame({"step": numbers.array, "task": tasks, "loss": last.array}).dropna()
 
@@ -156,15 +130,15 @@ def true_losses(steps: pd.DataFrame, window: int) -> pd.DataFrame:
     return (sums.loss_sum / sums.tokens.clip(lower=1)).rename("loss").reset_index()
 
 
-def draw_task_losses(folders: list[Path], rows: list[Path]) -> Figure:
+def draw_task_losses(
+    runs: pd.DataFrame, steps: pd.DataFrame, task_orders: list[list[str]]
+) -> Figure:
     """Upper row: the rule of the notebooks, applied to one run per recipe. Lower row: the truth."""
-    runs = frames.read_runs(folders)
-    steps = frames.read_steps(folders).query(f"step <= {STEPS}")
+    steps = steps[steps.step <= STEPS]
     figure, panels = lay_out_panels(runs, rows=2)
-    for (upper, lower), (_, run), path in zip(panels.T, runs.iterrows(), rows, strict=True):
+    for (upper, lower), (_, run), tasks in zip(panels.T, runs.iterrows(), task_orders, strict=True):
         own, window = of_run(steps, run), max(5, min(STEPS, run.steps_done) // 40)
-        row_tasks = read_table(path, {"task": TEXT}).task.tolist()
-        drawn = notebook_losses(own, run.log_every, row_tasks)
+        drawn = notebook_losses(own, run.log_every, tasks)
         for axes, losses in ((upper, drawn), (lower, true_losses(own, window))):
             for task in TASKS:
                 of_task = losses[losses.task == task]
@@ -193,17 +167,17 @@ def course(losses: Sequence[float]) -> str:
     return f"{losses[0]:.3f} at first, {losses[-1]:.3f} at last ({steps})"
 
 
-def draw_carried_weights(folders: list[Path], published: Published) -> Figure:
-    """One panel per recipe; `folders` in the order of training."""
-    runs = frames.read_runs(folders)
-    epochs = frames.read_epochs(folders).query("task == 'all'")
-    runs["starts_from"] = [frames.starts_from(Path(folder)) for folder in runs.folder]
+def draw_carried_weights(
+    runs: pd.DataFrame, epochs: pd.DataFrame, starts: list[str | None], published: dict[str, Any]
+) -> Figure:
+    """One panel per recipe; runs in the order of training."""
+    runs = runs.assign(starts_from=starts)
     recipes = dict(list(runs.groupby("recipe", sort=False)))
     figure = style.new_figure(0.6 + 3.4 * len(recipes))
     panels = figure.subplots(len(recipes), squeeze=False)[:, 0]
     for axes, of_recipe in zip(panels, recipes.values(), strict=True):
-        _draw_chain(axes, of_recipe, epochs, published)
-        axes.set_title(_words_of_chain(longest_chain(of_recipe), published), fontsize=8)
+        _draw_chain(axes, of_recipe, epochs, published["runs"])
+        axes.set_title(_words_of_chain(longest_chain(of_recipe), published["runs"]), fontsize=8)
         style.scale_losses(axes)
     words = "runs in the order of training; one point per epoch"
     panels[-1].set_xlabel(words if runs.stopped_early.all() else f"{words}\n{UNFINISHED}")
@@ -211,20 +185,20 @@ def draw_carried_weights(folders: list[Path], published: Published) -> Figure:
     return figure
 
 
-def _words_of_chain(chain: pd.DataFrame, published: Published) -> str:
+def _words_of_chain(chain: pd.DataFrame, published: dict[str, Any]) -> str:
     names = chain.run.tolist()
     rows = ", ".join(f"{rows:,}" for rows in sorted(chain.train_all.unique()))
     words = f"{chain.recipe.iloc[0]}, {len(names)} runs on {rows} rows, {names[0]} to {names[-1]}:"
     losses = {"measured": chain.best_eval_loss.tolist()}
-    if all(name in published.runs for name in names):
-        losses["published"] = [published.runs[name].best_eval_loss for name in names]
+    if all(name in published for name in names):
+        losses["published"] = [published[name]["best_eval_loss"] for name in names]
     return "\n".join([words, *(f"{kind}: {course(each)}" for kind, each in losses.items())])
 
 
-def _draw_chain(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, published: Published) -> None:
+def _draw_chain(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, published: dict) -> None:
     start, ticks = 0.0, {}
     for place, (_, run) in enumerate(runs.iterrows()):
-        quoted = published.runs[run.run].log if run.run in published.runs else []
+        quoted = [each["eval_loss"] for each in published.get(run.run, {}).get("log", [])]
         measured = of_run(epochs, run).eval_loss.tolist()
         width = max(len(quoted), len(measured)) + 1.0
         if place % 2:
@@ -233,8 +207,8 @@ def _draw_chain(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, published:
         look = {"color": style.BLUE, "marker": "^", "label": "measured, from the base model"}
         if pd.notna(run.starts_from):
             look = {"color": style.ORANGE, "marker": "s", "label": "measured, weights carried over"}
-        parts = ([each.eval_loss for each in quoted], hollow | {"marker": "o", "linestyle": ":"})
-        for losses, marks in (parts, (measured, look)):
+        for losses, marks in ((quoted, hollow | {"marker": "o", "linestyle": ":"}),
+                              (measured, look)):  # fmt: skip
             if losses:
                 x = [start + 1 + epoch for epoch in range(len(losses))]
                 axes.plot(x, losses, markersize=3.5, **marks)
@@ -244,7 +218,3 @@ def _draw_chain(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, published:
     axes.tick_params(axis="x", length=0)
     axes.grid(axis="x", visible=False)
     axes.set(xlim=(0, start), ylabel=f"evaluation loss {PADDING[runs.padding_in_loss.iloc[0]]}")
-
-
-if __name__ == "__main__":
-    run_stage(plot_losses)

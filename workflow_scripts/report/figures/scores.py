@@ -1,8 +1,7 @@
 """Figures of scores: learning rate by batch size, execution accuracy, what each agent is worth."""
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,15 +11,17 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from workflow_scripts.artifacts.published import Published
 from workflow_scripts.report.figures import style
 from workflow_scripts.report.figures.losses import UNFINISHED
-from workflow_scripts.report.frames import read_runs
-from workflow_scripts.report.means import LOWER_IS_BETTER, best_runs, held_out, mean_of_answers
+from workflow_scripts.report.means import (
+    LOWER_IS_BETTER,
+    best_runs,
+    held_out,
+    mean_of_answers,
+    rate,
+)
 from workflow_scripts.report.models import ALL_AGENTS
-from workflow_scripts.report.numbers import rate
-from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import ANSWERS, NUMBER, RUN, SCORES, read_csv, read_table
+from workflow_scripts.tables import ANSWERS, NUMBER, RUN
 
 METRICS = {  # metric -> (title, its name in published.json)
     "eval_loss": ("evaluation loss (lower is better)", "best_eval_loss"),
@@ -31,8 +32,19 @@ CELL = ["rate", "batch_size"]
 EQUAL = "#E9E9E9"  # a panel whose cells are all equal
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # what red, green and blue weigh (Rec. 709)
 ROUNDING = 1e-9
-JUDGED = ("recipe", "run", "seed", "split", "idx", "task", "db_id", "database", "hardness")
-JUDGED += ("execution_accuracy",)
+JUDGED = {
+    name: ANSWERS.get(name, NUMBER)
+    for name in (
+        *RUN,
+        "split",
+        "idx",
+        "task",
+        "db_id",
+        "database",
+        "hardness",
+        "execution_accuracy",
+    )
+}
 GROUPS = {  # words -> column, value; the hardness of the gold SQL is in Spider's levels
     **{task: ("task", task) for task in ("Decomposer", "Refiner")},
     **{f"{level} SQL": ("hardness", level) for level in ("easy", "medium", "hard", "extra")},
@@ -46,29 +58,6 @@ SPLITS = {
 COLOURS, MARKERS = (style.BLACK, style.BLUE, style.ORANGE, style.GREEN), "s^oD"  # of the recipes
 
 
-def plot_scores(
-    figures: Annotated[
-        dict,
-        Setting('JSON, name -> what is drawn: {"mine": {"kind": "heatmap", "runs": [FOLDERS]}}'),
-    ],
-    answers: Annotated[Path, Input("answers.parquet")],
-    scores: Annotated[Path, Input("scores.parquet")],
-    published: Annotated[Published, Input("resources/published.json")],
-    pictures: Annotated[list[Path], Output("<name>.svg and <name>.png of each figure")],
-    agents: Annotated[Path | None, Input("agents.csv, where agents were evaluated")] = None,
-) -> None:
-    def draw(figure: dict[str, Any]) -> Figure:
-        if figure["kind"] == "agents":
-            return draw_agents(read_csv(agents))
-        runs = read_runs(map(Path, figure["runs"]))
-        if figure["kind"] == "heatmap":
-            return draw_heatmap(runs, read_table(scores, SCORES), published)
-        columns = {name: ANSWERS.get(name, NUMBER) for name in JUDGED}
-        return draw_execution(executed_rows(read_table(answers, columns), best_runs(runs)))
-
-    style.save_figures(figures, draw, pictures)
-
-
 # --- learning rate by batch size
 
 
@@ -78,21 +67,19 @@ def measured_cells(runs: pd.DataFrame, scores: pd.DataFrame, metric: str) -> pd.
     `rows` that it is measured on, of all seeds together; `converged`: all trainings ended by
     patience.
     """
-    known = scores[(scores.split == "val") & (scores.task == "all")]
-    values = runs.merge(known[known.metric == metric], on=list(RUN)).assign(
-        rate=lambda run: run.used_learning_rate
-    )
+    known = scores[(scores.split == "val") & (scores.task == "all") & (scores.metric == metric)]
+    values = runs.merge(known, on=list(RUN)).assign(rate=lambda run: run.used_learning_rate)
     return values.groupby(["recipe", *CELL], sort=False, as_index=False).agg(
         value=("value", "mean"), rows=("val_all", "sum"), converged=("stopped_early", "all")
     )
 
 
-def published_cells(published: Published, metric: str) -> pd.DataFrame:
-    name, rows = METRICS[metric][1], published.dataset.validation_rows
-    return pd.DataFrame(
-        {"rate": key[0], "batch_size": key[1], "value": getattr(run, name), "rows": rows}
-        for key, run in published.grid.items()
-    ).assign(converged=True)
+def published_cells(published: dict[str, Any], metric: str) -> pd.DataFrame:
+    grid = [run for run in published["runs"].values() if run["experiment"] == 3]
+    cells = pd.DataFrame(grid).rename(
+        columns={"learning_rate": "rate", METRICS[metric][1]: "value"}
+    )
+    return cells.assign(rows=published["dataset"]["validation_rows"], converged=True)
 
 
 def best_cell(cells: pd.DataFrame, metric: str) -> tuple[float, int] | None:
@@ -110,10 +97,10 @@ def best_cell(cells: pd.DataFrame, metric: str) -> tuple[float, int] | None:
     return (first.rate, first.batch_size) if lead > one_row + ROUNDING else None
 
 
-def draw_heatmap(runs: pd.DataFrame, scores: pd.DataFrame, published: Published) -> Figure:
+def draw_heatmap(runs: pd.DataFrame, numbers: pd.DataFrame, published: dict[str, Any]) -> Figure:
     """First row: what the notebooks printed. Below, one row per recipe: what was measured here."""
     recipes = list(runs.recipe.unique())
-    measured = {metric: measured_cells(runs, scores, metric) for metric in METRICS}
+    measured = {metric: measured_cells(runs, numbers, metric) for metric in METRICS}
     measured = {metric: cells for metric, cells in measured.items() if cells.value.notna().all()}
     figure = style.new_figure(0.6 + 1.1 * (1 + len(recipes)))
     panels = figure.subplots(1 + len(recipes), len(measured), squeeze=False)
@@ -124,7 +111,7 @@ def draw_heatmap(runs: pd.DataFrame, scores: pd.DataFrame, published: Published)
             _draw_grid(axes, grid, metric)
         column[0].set_title(METRICS[metric][0])
         column[-1].set_xlabel("learning rate")
-    rows = [published.dataset.validation_rows]
+    rows = [published["dataset"]["validation_rows"]]
     rows += [_listed(runs[runs.recipe == recipe].val_all) for recipe in recipes]
     for axes, name, n in zip(panels[:, 0], ["published", *recipes], rows, strict=True):
         axes.set_ylabel(f"{name}\nn = {n}\nbatch size")
@@ -183,9 +170,9 @@ def executed_rows(answers: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame
     return rows.sort_values("recipe", key=lambda names: names.map(list(chosen).index))
 
 
-def draw_execution(rows: pd.DataFrame) -> Figure:
+def draw_execution(answers: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """One panel per kind of rows; per task and hardness, a line for each recipe."""
-    rows = rows.assign(panel=rows.split.map(SPLITS))
+    rows = executed_rows(answers, best_runs(runs)).assign(panel=lambda row: row.split.map(SPLITS))
     kinds = [name for name in dict.fromkeys(SPLITS.values()) if name in set(rows.panel)]
     kinds = kinds or [SPLITS["test"]]  # no gold SQL could be executed: an empty panel
     recipes = rows.drop_duplicates("recipe")
@@ -223,14 +210,14 @@ def _draw_recipe(
 # --- the agents
 
 
-def draw_agents(scores: pd.DataFrame) -> Figure:
+def draw_agents(agents: pd.DataFrame) -> Figure:
     """Execution accuracy of the agents in each setup, one panel per set of databases."""
-    setups, splits = list(scores.setup.unique()), list(scores.split.unique())
+    setups, splits = list(agents.setup.unique()), list(agents.split.unique())
     titles = SPLITS | {"test": "databases that training rows ask of"}
     figure = style.new_figure(0.8 + 0.26 * len(setups))
     panels = figure.subplots(1, len(splits), sharey=True, squeeze=False)[0]
     for axes, split in zip(panels, splits, strict=True):
-        own = scores[scores.split == split]
+        own = agents[agents.split == split]
         n = own.n.mode()[0]
         for line in own.itertuples():
             together = line.setup == ALL_AGENTS
@@ -245,7 +232,3 @@ def draw_agents(scores: pd.DataFrame) -> Figure:
         style.lay_rows(axes, len(setups) - 1)
     panels[0].set_yticks(range(len(setups)), setups)
     return figure
-
-
-if __name__ == "__main__":
-    run_stage(plot_scores)

@@ -7,7 +7,6 @@ stands above the figure in the report.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +49,11 @@ BASE_STYLE = {
 
 
 def save_figure(
-    draw: Callable[[], Figure],
-    svg: Path,
-    png: Path,
-    note: str = "",
-    style: dict | None = None,
+    draw: Callable[[], Figure], svg: Path, png: Path, note: str = "", style: dict | None = None
 ) -> None:
     """Draw a figure and write it: no dates, no versions, no random ids in its files.
 
-    `note`: small print. `style`: matplotlib settings over ours, e.g. {"font.size": 9}.
+    `note`: small print; `style`: matplotlib settings over ours.
     """
     with drawn_with(style):
         figure = draw()
@@ -67,22 +62,6 @@ def save_figure(
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
         with written_whole(png) as temporary:
             figure.savefig(temporary, format="png", metadata={"Software": None})
-
-
-def save_figures(
-    figures: dict[str, dict[str, Any]],
-    draw: Callable[[dict[str, Any]], Figure],
-    pictures: list[Path],
-) -> None:
-    """Write <name>.svg and <name>.png of each figure, name -> what `draw` draws it from.
-
-    Its `note` and `style`, where it has them, are those of `save_figure`.
-    """
-    files = {path.name: path for path in pictures}
-    for name, figure in figures.items():
-        svg, png = (files[f"{name}.{kind}"] for kind in ("svg", "png"))
-        drawing = partial(draw, figure)
-        save_figure(drawing, svg, png, figure.get("note", ""), figure.get("style"))
 
 
 @contextlib.contextmanager
