@@ -185,13 +185,8 @@ class ScriptedClient:
 @pytest.mark.parametrize("decomposer", [True, False])
 def test_an_endpoint_gets_whole_prompts_and_is_asked_how_to_begin(shop, decomposer):
     remote = Remote(ScriptedClient())
-    sandbox = Sandbox()
-    (trace,) = run_loop(
-        [read_question(shop, "Which towns?")],
-        Loop(decomposer=decomposer),
-        remote,
-        lambda jobs: [sandbox.execute(*job) for job in jobs],
-    )
+    question, loop = read_question(shop, "Which towns?"), Loop(decomposer=decomposer)
+    (trace,) = run_loop([question], loop, remote, Sandbox().run)
     assert trace.answered and [step.agent for step in trace.steps] == ["Decomposer", "Refiner"]
     assert len(remote.answers) == 2
     first, second = remote.client.prompts

@@ -74,8 +74,7 @@ def shop(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def execute():
-    sandbox = Sandbox()
-    return lambda jobs: [sandbox.execute(*job) for job in jobs]
+    return Sandbox().run
 
 
 @pytest.fixture

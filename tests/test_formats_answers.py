@@ -21,8 +21,10 @@ SELECTION = {"a b": "keep_all", "c": "drop_all", 'd"': ["x", "é (y/n)"]}
 PAIRS = [("What is x?", "SELECT 1"), ("And SQL, then?", SQL)]
 
 
-def test_answers_are_parsed_as_they_were_rendered():
-    assert parse_selector(render_selector(SELECTION)) == SELECTION
+def test_answers_are_parsed_as_they_were_rendered_and_with_words_around():
+    text = render_selector(SELECTION)
+    assert parse_selector(text) == parse_selector(text + "Question Solved.\n") == SELECTION
+    assert parse_selector('{"t": []} Question Solved.') == {"t": []}
     assert parse_decomposer(render_decomposer(PAIRS)) == PAIRS
     assert extract_sql(render_refiner(SQL)) == SQL
 
@@ -91,13 +93,8 @@ def test_a_hostile_answer_takes_no_time():
         assert time.perf_counter() - started < 2, text[:8]
 
 
-def test_a_bare_object_and_words_around_a_fence_are_fine():
-    assert parse_selector('{"t": []} Question Solved.') == {"t": []}
-    assert parse_selector(render_selector(SELECTION) + "Question Solved.\n") == SELECTION
-
-
 @pytest.mark.parametrize(
-    "text, said",
+    "text, message",
     [
         ("", "no JSON"),
         ('```json\n{"t": "keep_all",}\n```', "no JSON"),
@@ -107,8 +104,8 @@ def test_a_bare_object_and_words_around_a_fence_are_fine():
         ('{"t": [1]}', "'t'"),
     ],
 )
-def test_broken_selector_answers(text, said):
-    with pytest.raises(AnswerError, match=said):
+def test_broken_selector_answers(text, message):
+    with pytest.raises(AnswerError, match=message):
         parse_selector(text)
 
 
@@ -123,13 +120,8 @@ def test_a_question_never_swallows_the_word_sql_and_never_loses_it():
     for text in ("Sub-question 1: Which?\nSQL\n```sql\nSELECT 1\n```",
                  "Sub question 1: Which? SQL: ```sql SELECT 1 ```"):  # fmt: skip
         assert parse_decomposer(text) == [("Which?", "SELECT 1")]
-    text = "Sub question 1: Which courses teach SQL\n```sql\nSELECT 1\n```"
-    assert parse_decomposer(text) == [("Which courses teach SQL", "SELECT 1")]
-
-
-def test_a_sub_question_without_sql_of_its_own_is_kept():
-    text = "Sub question 1: why?\n" + render_decomposer(PAIRS).replace("n 1", "n 2")
-    assert parse_decomposer(text)[0] == ("why?", "")
+    text = "Sub question 1: why?\nSub question 2: Which teach SQL\n```sql\nSELECT 1\n```"
+    assert parse_decomposer(text) == [("why?", ""), ("Which teach SQL", "SELECT 1")]
 
 
 def test_real_answers(real_rows):

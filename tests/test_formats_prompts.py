@@ -26,19 +26,12 @@ each_task = pytest.mark.parametrize("task", TASKS)
 
 @each_task
 def test_what_is_rendered_is_parsed_again(task):
-    made = prompt(task)
-    user = render_prompt(made)
-    assert task_of(user) == task
-    assert parse_prompt(user) == made
-    assert parse_prompt(to_source(user)) == made
-    assert parse_prompt(to_source(user, system="Be brief.")) == made
-
-
-@each_task
-def test_empty_fields_survive(task):
-    made = prompt(task, evidence="", foreign_keys="")
-    made = replace(made, exception_class="") if task == "Refiner" else made
-    assert parse_prompt(render_prompt(made)) == made
+    for made in (prompt(task), prompt(task, evidence="", foreign_keys="")):
+        made = replace(made, exception_class="") if task == "Refiner" else made
+        user = render_prompt(made)
+        assert task_of(user) == task
+        for text in (user, to_source(user), to_source(user, system="Be brief.")):
+            assert parse_prompt(text) == made
 
 
 @pytest.mark.parametrize("name", ["", "<class 'sqlite3.OperationalError'>", "TimeoutError"])
@@ -91,23 +84,16 @@ def test_sections_lie_where_they_are_said_to(task):
 
 
 @each_task
-def test_the_compact_prompt_starts_with_task_and_question(task):
+def test_the_compact_prompt_starts_with_the_question_and_loses_no_name_key_or_value(task):
     made = prompt(task)
-    assert compact_prompt(made).startswith(f"{task}: {made.question} | evidence: {made.evidence}")
-    assert CONSTANT["Selector"][:40] not in compact_prompt(made)
-    assert "".join(text for _, text in compact_parts(made)) == compact_prompt(made)
-
-
-@each_task
-def test_the_compact_prompt_loses_no_name_key_value_or_telling_description(task):
-    text = compact_prompt(prompt(task))
-    for table in parse_schema(prompt(task).schema):
+    text = compact_prompt(made)
+    assert text.startswith(f"{task}: {made.question} | evidence: {made.evidence}")
+    assert "".join(part for _, part in compact_parts(made)) == text
+    for table in parse_schema(made.schema):
         assert table.name in text
         for column in table.columns:
-            assert column.name in text
-            assert column.note in text
-            for value in column.examples or ():
-                assert str(value) in text
+            assert all(str(word) in text for word in (column.name, column.note))
+            assert all(str(value) in text for value in column.examples or ())
     assert "kiln.kiln_no" in text and "pot.kiln_no" in text
     assert "rise of heat" in text and "number of the pot" in text
     assert "kiln no" not in text, "a description that repeats the name is left out"

@@ -8,7 +8,9 @@ from sample_rows import KEYS, SCHEMA
 from workflow_scripts.formats.prompts import compact_foreign_keys, compact_schema
 from workflow_scripts.formats.schema import (
     Column,
+    Schema,
     SchemaError,
+    Table,
     parse_foreign_keys,
     parse_schema,
     render_foreign_keys,
@@ -31,22 +33,22 @@ def test_schema_and_keys_are_written_as_they_were_read():
     assert render_schema(parse_schema(SCHEMA)) == SCHEMA
     assert parse_foreign_keys(KEYS) == [("pot", "kiln_no", "kiln", "kiln_no")]
     assert render_foreign_keys(parse_foreign_keys(KEYS)) == KEYS
-
-
-def test_names_with_points_and_spaces_in_keys():
     keys = [("order lines", "Heat (C/h)", "a.b", "no. of x")]
-    assert parse_foreign_keys(render_foreign_keys(keys)) == keys
-    assert (
-        compact_foreign_keys(render_foreign_keys(keys))
-        == "`order lines`.`Heat (C/h)` = `a.b`.`no. of x`"
-    )
-
-
-def test_a_description_over_several_lines_belongs_to_its_column():
+    text = render_foreign_keys(keys)
+    assert parse_foreign_keys(text) == keys
+    assert compact_foreign_keys(text) == "`order lines`.`Heat (C/h)` = `a.b`.`no. of x`"
     text = "# Table: t\n[\n  (a, first\nsecond. Value examples: [1].),\n  (b, b.)\n]"
     (table,) = parse_schema(text)
     assert table.columns[0] == Column("a", "first\nsecond", (1,))
     assert render_schema([table]) == text
+
+
+def test_what_no_text_can_carry_is_left_out():
+    good, bad = Column("a b", "a"), Column("two\nlines", "")
+    keys = [("t", "a b", "u", "b"), ("t", "a\nb", "u", "b")]
+    schema = Schema([Table("t", (good, bad)), Table("u", (bad,))], keys).without_unwritable()
+    assert schema == Schema([Table("t", (good,))], keys[:1])
+    assert Schema.parsed(schema.text, schema.foreign_keys_text) == schema
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[\n  (a, b.)\n]"])
@@ -69,8 +71,7 @@ def test_the_compact_schema():
     )
 
 
-@pytest.fixture
-def database(tmp_path):
+def test_value_examples_follow_the_rules_and_nothing_is_written(tmp_path):
     path = tmp_path / "odd name?.sqlite"
     with sqlite3.connect(path) as db:
         db.executescript(
@@ -87,11 +88,9 @@ def database(tmp_path):
                 (n, n / 2, None if n == 0 else "abcdefgh"[n % 8], f"2020-01-{n + 1:02}",
                  "x@y.org", "https://x.org", "long " * 11, "none", n % 3),
             )  # fmt: skip
-    return path
-
-
-def test_value_examples_follow_the_rules(database):
-    (kiln, pot), keys = describe_database(database, {"Kiln": {"maker": ("who made it", "a name")}})
+    before = path.read_bytes()
+    words = {"Kiln": {"maker": ("who made it", "a name")}}
+    (kiln, pot), keys = describe_database(path, words, [("POT", "A", "kiln", "no"), ("x",) * 4])
     examples = {column.name: column.examples for column in kiln.columns}
     assert examples["no"] is None, "a key"
     assert examples["Heat (C/h)"] is None, "more than 10 numbers"
@@ -103,13 +102,18 @@ def test_value_examples_follow_the_rules(database):
     assert examples["empty"] is None
     assert kiln.columns[2].description == "who made it" and kiln.columns[2].note == "a name"
     assert kiln.columns[7].description == "contact email"
-    assert keys == [("pot", "kiln", "Kiln", "no")], "the primary key that is meant"
+    primary, undeclared = ("pot", "kiln", "Kiln", "no"), ("pot", "a", "Kiln", "no")
+    assert keys == [primary, undeclared], "the primary key that is meant, and what exists"
     assert [column.examples for column in pot.columns] == [None] * 3
     assert parse_schema(render_schema([kiln, pot])) == [kiln, pot]
+    assert path.read_bytes() == before and [*tmp_path.iterdir()] == [path]
 
 
-def test_describing_does_not_write(database):
-    before = database.read_bytes()
-    describe_database(database)
-    assert database.read_bytes() == before
-    assert [p.name for p in database.parent.iterdir()] == [database.name]
+@pytest.mark.parametrize(("seconds", "examples"), [(60, ("a",)), (0, None)])
+def test_the_time_to_look_for_examples_is_limited(tmp_path, seconds, examples):
+    path = tmp_path / "long.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE t (x TEXT)")
+        db.executemany("INSERT INTO t VALUES (?)", [("a",)] * 5000)
+    ((table,), _) = describe_database(path, seconds=seconds)
+    assert table.columns[0].examples == examples

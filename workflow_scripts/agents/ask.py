@@ -7,7 +7,6 @@ With --serve, a page on this machine asks in its place; DATABASE may then be a f
 """
 
 import functools
-import gc
 import sys
 import webbrowser
 from pathlib import Path
@@ -60,8 +59,7 @@ def ask(
     sandbox = Sandbox(Limits(seconds=seconds))
     if not serve:
         asked = read_question(database, question, evidence)
-        answer = answer_question(asked, loop, load(), sandbox)
-        return _show(answer, trace, json)
+        return _show(answer_question(asked, loop, load(), sandbox), trace, json)
     databases = page.list_served(database)
     with page.listen(port) as server:  # before the model is loaded, which takes its time
         back_end = load()
@@ -75,10 +73,7 @@ def ask(
 
 def answer_question(question: Question, loop: Loop, back_end: BackEnd, sandbox: Sandbox) -> Trace:
     """Have the agents answer one question."""
-    (trace,) = run_loop(
-        [question], loop, back_end, lambda jobs: [sandbox.execute(*job) for job in jobs]
-    )
-    return trace
+    return run_loop([question], loop, back_end, sandbox.run)[0]
 
 
 def _show(answer: Trace, trace: bool, json: bool) -> int:
@@ -110,32 +105,21 @@ def load_back_end(
 
     Raises EssenceError when there is none or it cannot be used.
     """
-    if endpoint is None:
-        return _load_model(folder, threads, constrained)
-    if constrained:
+    if endpoint and constrained:
         raise EssenceError(
             f"{endpoint}: an endpoint cannot be constrained. Leave --constrained out."
         )
-    from workflow_scripts.endpoint import Client
+    if endpoint:
+        from workflow_scripts.endpoint import Client
 
-    chosen = _read_endpoint(endpoint)
-    return Remote(Client(chosen, Path(chosen.folder)))
+        chosen = read_endpoint(endpoint)
+        return Remote(Client(chosen, Path(chosen.folder)))
+    path, recipe = find_model(folder)
+    import torch
 
-
-def _load_model(folder: Path | None, threads: int, constrained: bool) -> FineTuned:
-    # Imports make millions of objects that stay: to look for garbage among them takes a quarter of
-    # the time to the first answer.
-    gc.disable()
-    try:
-        path, recipe = find_model(folder)
-        import torch
-
-        torch.set_num_threads(threads)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return FineTuned(path, recipe, device, constrained=constrained)
-    finally:
-        gc.freeze()
-        gc.enable()
+    torch.set_num_threads(threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return FineTuned(path, recipe, device, constrained=constrained)
 
 
 def find_model(folder: Path | None) -> tuple[Path, Recipe]:
@@ -172,7 +156,8 @@ def find_model(folder: Path | None) -> tuple[Path, Recipe]:
     return folder, parsed(Recipe, {"name": name, **known}, f"config.yaml: recipes.{name}")
 
 
-def _read_endpoint(file: Path) -> Endpoint:
+def read_endpoint(file: Path) -> Endpoint:
+    """Read the only endpoint of a configuration file. Raises EssenceError for none or several."""
     try:
         models = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("models") or {}
     except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:

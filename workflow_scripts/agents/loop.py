@@ -33,7 +33,7 @@ from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Schema
 from workflow_scripts.records import Record
 from workflow_scripts.sql.describe import describe_database
-from workflow_scripts.sql.sandbox import Result
+from workflow_scripts.sql.sandbox import Job, Result
 
 LONGEST = 2000  # characters of a question, and of its evidence
 EXAMPLE_SECONDS = 10.0  # of processor time, to look for value examples; then columns have none
@@ -85,7 +85,7 @@ class BackEnd(Protocol):
         """Return one answer per prompt; `beginnings`: the text that each must start with."""
 
 
-Execute = Callable[[list[tuple[Path, str]]], Sequence[Result]]
+Execute = Callable[[list[Job]], Sequence[Result]]
 
 
 @dataclass(frozen=True)
@@ -198,13 +198,13 @@ def run_loop(
 ) -> list[Trace]:
     """Answer all questions: one trace per question, in order.
 
-    `execute` runs (database, SQL) jobs, reading only. Each agent is asked for all questions that
-    need it at once; the `seconds` of its step are those of the whole batch.
+    `execute` is `run` or `map` of a sandbox. Each agent is asked for all questions that need it at
+    once; the `seconds` of its step are those of the whole batch.
     """
     cases = [_Case(question, question.schema) for question in questions]
     _select([case for case in cases if _needs_selector(case.question.schema, loop)], back_end)
     given = [case for case in cases if case.question.sql]
-    results = execute([(case.question.database, case.question.sql) for case in given])
+    results = execute([Job(case.question.database, case.question.sql) for case in given])
     for case, result in zip(given, results, strict=True):
         case.first_result = result
     _decompose([case for case in cases if not case.question.sql], loop, back_end, execute)
@@ -287,13 +287,10 @@ def _read_query(text: str) -> dict[str, Any]:
 
 
 def _add_executed(cases: list[_Case], steps: list[Step], execute: Execute) -> None:
-    jobs = [
-        (case.question.database, step.sql)
-        for case, step in zip(cases, steps, strict=True)
-        if step.sql
-    ]
+    pairs = list(zip(cases, steps, strict=True))
+    jobs = [Job(case.question.database, step.sql) for case, step in pairs if step.sql]
     results = iter(execute(jobs))
-    for case, step in zip(cases, steps, strict=True):
+    for case, step in pairs:
         step.executed = next(results) if step.sql else None
         case.steps.append(step)
 
