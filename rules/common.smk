@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 from pydantic import BaseModel
+from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.utils import update_config
 
 from workflow_scripts import warm
@@ -184,8 +185,11 @@ def memory_to_answer(settings):
     def memory(wildcards, input, attempt):
         weights = sum(Path(name).stat().st_size for name in input if "/model/" in name)
         rows = config["prediction"]["batch_size"]
-        once = answering_memory(settings(wildcards), rows, weights / 1e6, bool(GPUS))
-        return once * attempt
+        try:
+            trained_as = settings(wildcards)
+        except IncompleteCheckpointException:
+            return 0  # the best run is not known yet; asked again once it is
+        return answering_memory(trained_as, rows, weights / 1e6, bool(GPUS)) * attempt
 
     return memory
 
