@@ -15,8 +15,6 @@ from workflow_scripts.artifacts.data import (
     Reading,
     TokenizerFacts,
 )
-from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Lengths, Row
 from workflow_scripts.files import read_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.declared import COLUMNS
@@ -33,7 +31,7 @@ from workflow_scripts.runs import (
     Weights,
 )
 from workflow_scripts.settings import Recipe, RunSettings, Settings, TrainingSettings
-from workflow_scripts.tables import SCORES, write_table
+from workflow_scripts.tables import LENGTHS, PREDICTIONS, ROWS, SCORES, Prediction, Row, write_table
 from workflow_scripts.text.audit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 
 PUBLISHED = read_json(Path(__file__).resolve().parent.parent / "resources/published.json")
@@ -83,7 +81,7 @@ def make_rows(path: Path, counts: dict[str, int], seed: int = 0) -> Path:
                 target=gold(idx),
             )
         )
-    write_rows(path, Row, rows)
+    write_table(path, rows, ROWS)
     return path
 
 
@@ -98,16 +96,16 @@ def make_lengths(path: Path) -> Path:
         for _ in range(60):
             words = rng.randint(5, 90)
             rows.append(
-                Lengths(
-                    idx=len(rows),
-                    task=task,
-                    source_words=int(rng.gauss(tokens / 2, 90)),
-                    target_words=words,
-                    source_tokens=int(rng.gauss(tokens, 200)),
-                    target_tokens=words * 3,
-                )
+                {
+                    "idx": len(rows),
+                    "task": task,
+                    "source_words": int(rng.gauss(tokens / 2, 90)),
+                    "target_words": words,
+                    "source_tokens": int(rng.gauss(tokens, 200)),
+                    "target_tokens": words * 3,
+                }
             )
-    write_rows(path, Lengths, rows)
+    write_table(path, rows, LENGTHS)
     return path
 
 
@@ -248,7 +246,7 @@ def make_run(
     write_jsonl(folder / "training_log.jsonl", log)
     _provenance(settings, key).write(folder / "provenance.json")
     answers = _predictions(test_rows, exact_match, recipe.tokenizer)
-    write_rows(folder / "predictions.parquet", BoundedPrediction, answers)
+    write_table(folder / "predictions.parquet", answers, PREDICTIONS)
     answering(test_rows, seconds=6.0).write(folder / "answering.json")
     return folder
 
@@ -317,10 +315,10 @@ def _provenance(settings: Settings, key: dict[str, Any]) -> Provenance:
     )
 
 
-def _predictions(count: int, exact_match: float, tokenizer: str) -> list[BoundedPrediction]:
+def _predictions(count: int, exact_match: float, tokenizer: str) -> list[Prediction]:
     lost = "`<" if tokenizer == "stock" else ""
     return [
-        BoundedPrediction(
+        Prediction(
             split=split,
             idx=first + place,
             task=TASKS[place % 3],

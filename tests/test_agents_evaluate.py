@@ -9,8 +9,6 @@ from workflow_scripts.agents import evaluate as stage
 from workflow_scripts.agents.evaluate import ALL, SETUPS
 from workflow_scripts.agents.loop import Answer, Loop, read_schema
 from workflow_scripts.agents.model import Remembering
-from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl, sha256, write_json
@@ -18,7 +16,7 @@ from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
 from workflow_scripts.report import sections
 from workflow_scripts.report.figures.scores import draw_agents
 from workflow_scripts.report.models import agent_scores
-from workflow_scripts.tables import OUTCOMES, read_table, write_csv
+from workflow_scripts.tables import OUTCOMES, ROWS, read_table, write_csv, write_table
 
 # Question -> gold SQL. The agents below answer the first at once, the second when it is repaired.
 GOLD = {
@@ -64,9 +62,9 @@ def given(tmp_path):
         fields = {"db_id": None, "question": question, "evidence": "", "schema": schema.text}
         fields |= {"foreign_keys": schema.foreign_keys_text} | more
         source = to_source(render_prompt(Prompt(task, **fields)))
-        rows.append(row_from({"idx": idx, "source": source, "target": answer}, idx))
-        rows[-1].database = None if question == "Unlinked?" else "shop"
-    write_rows(tmp_path / "rows.parquet", Row, rows)
+        row = row_from({"idx": idx, "source": source, "target": answer}, idx)
+        rows.append(row._replace(database=None if question == "Unlinked?" else "shop"))
+    write_table(tmp_path / "rows.parquet", rows, ROWS)
     return {
         "settings": tiny_model.settings(),
         "model": tmp_path / "model",

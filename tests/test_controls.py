@@ -1,6 +1,5 @@
 """Controls of the ablation: what they change, and that it is what they say."""
 
-import dataclasses
 from collections import Counter
 from itertools import islice
 
@@ -9,14 +8,13 @@ import tiny_model
 import yaml
 from conftest import ROOT, merged
 
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.config import ablation_names, recipe_settings, run_settings, runs_of
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.model.batches import TrainingData, read_sample
+from workflow_scripts.tables import Row, read_rows
 from workflow_scripts.text.audit import audit_rows, summarise
 from workflow_scripts.text.fit import RowFile
 from workflow_scripts.text.preprocessing import model_input
@@ -29,7 +27,7 @@ def config():
 
 def rows(counts: dict[str, int], questions: int = 100) -> list[Row]:
     """`counts[task]` rows of each task in turn, of so many questions; a source names its row."""
-    unasked = dict.fromkeys(field.name for field in dataclasses.fields(Row))
+    unasked = dict.fromkeys(Row._fields)
     tasks = [task for place in range(100) for task in TASKS if place < counts[task]]
     return [
         Row(**unasked | {"idx": idx, "task": task, "question": f"{idx % questions}?"}
@@ -47,7 +45,7 @@ def test_another_rows_source_is_of_the_same_task_and_asks_something_else(seed, q
     for before, after in zip(own, given, strict=True):
         other = by_source[after.source]
         assert other.task == before.task and other.question != before.question
-        assert dataclasses.replace(after, source=before.source) == before
+        assert after._replace(source=before.source) == before
     assert Counter(row.source for row in given) == Counter(list(by_source))
 
 
@@ -65,9 +63,9 @@ def test_a_row_that_is_alone_has_no_other(counts):
 def test_training_and_answers_see_the_same_other_sources(tiny):
     path = tiny / "val.parquet"
     own, other = (tiny_model.settings(run={"sources": name}) for name in ("own", "other"))
-    assert read_sample(path, own) == read_rows(Row, path)
+    assert read_sample(path, own) == read_rows(path)
     asked = read_sample(path, other)
-    assert asked == with_other_sources(read_rows(Row, path), other.seed)
+    assert asked == with_other_sources(read_rows(path), other.seed)
     trained = TrainingData.load(path, path, tiny / "base", other)
     sources = trained.reads.sources([row.source for row in asked])
     assert [each["input_ids"] for each in trained.val] == sources == [

@@ -11,8 +11,6 @@ import pytest
 from shell import run_module
 
 from workflow_scripts.artifacts.data import BuiltCard, Reading
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.data.build import build
 from workflow_scripts.data.catalog import Catalog
 from workflow_scripts.data.linking import STATED, Linker
@@ -22,6 +20,7 @@ from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats.answers import parse_decomposer, parse_selector
 from workflow_scripts.metrics.selector import selector_metrics
 from workflow_scripts.sql.schema_names import needed_columns, schema_names
+from workflow_scripts.tables import PREDICTIONS, Prediction, Row, read_rows, write_table
 
 ZOO = """
 CREATE TABLE keeper (id INTEGER PRIMARY KEY, town TEXT);
@@ -56,7 +55,7 @@ class Made:
 def read_built(file: Path) -> tuple[list[Row], Reading]:
     rows, summary = file.with_suffix(".parquet"), file.with_suffix(".reading.json")
     read(file, rows, file.with_suffix(".quarantine.jsonl"), summary)
-    return read_rows(Row, rows), Reading.read(summary)
+    return read_rows(rows), Reading.read(summary)
 
 
 @pytest.fixture(scope="module")
@@ -233,8 +232,8 @@ def test_failing_answers_of_a_model_become_refiner_rows(zoo, tmp_path):
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
     parquet = tmp_path / "predictions.parquet"
     other = Prediction("val", 1, "Decomposer", None, "Which are heavy?", "", "",
-        "```sql\nSELECT name FROM lion\n```", 9, False)  # fmt: skip
-    write_rows(parquet, Prediction, [other])
+        "```sql\nSELECT name FROM lion\n```", 9, False, 0, True)  # fmt: skip
+    write_table(parquet, [other], PREDICTIONS)
     rows, card = zoo(
         [{"question": "Which are heavy?", "sql": HEAVY}],
         predictions=[file, parquet], broken_share=0,

@@ -1,8 +1,8 @@
 """Linking: right wherever the truth is known, and silent where it can't be."""
 
 import sqlite3
-from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sample_rows as made
@@ -10,12 +10,11 @@ from shell import run_module
 
 from tools.linking_trial import trial
 from workflow_scripts.artifacts.data import Reading
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import Row, RowSubject
 from workflow_scripts.data.catalog import Catalog
 from workflow_scripts.data.linking import Link, Linker
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.files import read_jsonl
+from workflow_scripts.tables import read_rows
 
 DATABASES = {
     "zoo": "CREATE TABLE animal (id INTEGER PRIMARY KEY, name, kind, keeper);"
@@ -53,7 +52,7 @@ def schema(table: str, *columns: str) -> str:
 
 def row(idx: int, text: str, db_id: str | None = None, question: str = "", task="Decomposer"):
     question = question or f"Question {idx}?"
-    return RowSubject(idx, task, db_id, question, None, text)
+    return SimpleNamespace(db_id=db_id, question=question, schema=text)
 
 
 def linked(rows, catalog):
@@ -140,7 +139,7 @@ def test_precision_and_recall_on_the_twin(twin):
     rows = [row_from(record, at) for at, record in enumerate(read_jsonl(twin / "rows.jsonl"), 1)]
     with Catalog(twin / "databases") as catalog:
         links = linked(rows, catalog)
-        hidden = linked([replace(row, db_id=None) for row in rows], catalog)
+        hidden = linked([row._replace(db_id=None) for row in rows], catalog)
     for found, recall in ((links, 0.99), (hidden, 0.95)):
         known = [
             (row.idx, link.database) for row, link in zip(rows, found, strict=True) if link.database
@@ -165,14 +164,14 @@ def test_reading_links_each_row_and_says_how(folder, tmp_path):
         for name in ("rows", "quarantine", "summary"):
             given += [f"--{name}", tmp_path / name]
         done = run_module("workflow_scripts.data.read", *given)
-        return done.stderr or [(row.database, row.how) for row in read_rows(Row, tmp_path / "rows")]
+        return done.stderr or [(row.database, row.how) for row in read_rows(tmp_path / "rows")]
 
     assert read() == [("farm_1", "stated"), ("farm_1", "question")]
     first = (tmp_path / "rows").read_bytes()
     assert read() and (tmp_path / "rows").read_bytes() == first
     assert read(folder) == [(None, "no file"), (None, "no file")]
     assert Reading.read(tmp_path / "summary").linked["Decomposer"] == {"no file": 1}
-    assert read_rows(Row, tmp_path / "rows")[1].candidates == ["farm_1"]
+    assert read_rows(tmp_path / "rows")[1].candidates == ["farm_1"]
     assert "no such folder of databases" in read(tmp_path / "gone")
     (folder / "zoo/zoo.sqlite").write_bytes(b"oops" * 999)
     assert "zoo.sqlite: not a readable SQLite database" in read(folder)

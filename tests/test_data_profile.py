@@ -10,7 +10,6 @@ import sample_rows as made
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from workflow_scripts.artifacts.data import Example, Profile, Questions
-from workflow_scripts.artifacts.tables import Lengths
 from workflow_scripts.data import profile
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
 from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
@@ -170,7 +169,7 @@ def test_words_and_tokens_are_counted_whole(model):
 def test_lengths_of_every_row_and_their_boxes(tmp_path, model):
     rows = made.rows_parquet(tmp_path, [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
     found, table = profile.profile_rows(rows, model)
-    lengths = [Lengths(*row) for row in table.itertuples(index=False)]
+    lengths = list(table.itertuples())
     assert [row.idx for row in lengths] == list(range(1, 10))
     assert {row.source_tokens - row.source_words for row in lengths} == {1}
     assert found.lengths["source_words"]["all"].n == 9

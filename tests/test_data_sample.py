@@ -4,6 +4,7 @@ import json
 import math
 import random
 from collections import Counter
+from types import SimpleNamespace
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -13,9 +14,7 @@ from conftest import overlaid
 from shell import run_module
 
 from workflow_scripts.artifacts import data as shapes
-from workflow_scripts.artifacts.data import SampleCard, SampleSettings
-from workflow_scripts.artifacts.parquet import write_parquet
-from workflow_scripts.artifacts.tables import RowSubject
+from workflow_scripts.artifacts.data import SampleCard
 from workflow_scripts.config import runs_of, sample_settings
 from workflow_scripts.config_check import checked
 from workflow_scripts.data import linking, sampling
@@ -25,6 +24,7 @@ from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.pool import copy_rows, group_rows, load_pool
 from workflow_scripts.data.read import read
+from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.formats.prompts import TASKS
@@ -125,7 +125,7 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_order_on_disk(rows_path
     table = pq.read_table(rows_path)
     order = list(range(table.num_rows))
     random.Random(1).shuffle(order)
-    write_parquet(tmp_path / "shuffled", table.take(order))
+    pq.write_table(table.take(order), tmp_path / "shuffled")
     settings = {"sampling": "natural", "rows": 200, "split": "database"}
     one = drawn(name="one", **settings)[0].sha256
     other = drawn(name="other", path=tmp_path / "shuffled", **settings)[0].sha256
@@ -312,8 +312,8 @@ def test_rows_join_through_questions_and_through_sql():
 def subjects(*rows):
     """(db_id, question, schema) of each row, in the form that linking takes."""
     return [
-        RowSubject(idx, "Selector", db_id, question, None, schema)
-        for idx, (db_id, question, schema) in enumerate(rows)
+        SimpleNamespace(db_id=db_id, question=question, schema=schema)
+        for db_id, question, schema in rows
     ]
 
 
@@ -440,7 +440,7 @@ def test_files_that_are_no_rows_are_refused(tmp_path, rows_path):
     (tmp_path / "text").write_text("idx")
     with pytest.raises(EssenceError, match="not a Parquet file"):
         load_pool(tmp_path / "text")
-    write_parquet(tmp_path / "few", pq.read_table(rows_path, columns=["idx", "task"]))
+    pq.write_table(pq.read_table(rows_path, columns=["idx", "task"]), tmp_path / "few")
     with pytest.raises(EssenceError, match="the column question is missing; make the file again"):
         load_pool(tmp_path / "few")
 

@@ -18,13 +18,12 @@ from material import ROOT
 from served_model import LATE, RETRY_AFTER, FaultyServer, reply
 from test_agents_loop import decomposed
 
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.endpoint import Answered, Client, answer_rows, messages_of
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import Prompt, from_source, render_prompt, to_source
 from workflow_scripts.settings import Endpoint, Prices
+from workflow_scripts.tables import PREDICTIONS, ROWS, read_rows, write_table
 
 KEY, VARIABLE = "sk-do-not-tell-1234567890", "KEY_OF_THE_TESTS"
 PRICES = Prices(input=1000, output=2000)
@@ -115,7 +114,7 @@ def row_of(question, idx):
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was(endpoint, server, tmp_path):
-    write_rows(tmp_path / "rows.parquet", Row, [row_of(f"Question {n}?", n) for n in range(6)])
+    write_table(tmp_path / "rows.parquet", [row_of(f"Question {n}?", n) for n in range(6)], ROWS)
     (tmp_path / "endpoint.json").write_text(changed(endpoint, at_once=1).model_dump_json())
     options = {"endpoint": "endpoint.json", "answers": "kept", "out": "out.parquet"}
     options |= {"summary": "answering.json", "test": "rows.parquet"}
@@ -134,7 +133,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(endpoint, server, tmp_path):
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0 and "/3 [" in result.stderr
     assert sum(server.answered.values()) == 3
-    predictions = read_rows(BoundedPrediction, tmp_path / "out.parquet")
+    predictions = read_rows(tmp_path / "out.parquet", PREDICTIONS)
     assert [each.question for each in predictions] == [f"Question {n}?" for n in range(6)]
     assert KEY not in result.stderr + result.stdout
     for file in tmp_path.rglob("*"):
@@ -170,10 +169,10 @@ def test_what_was_in_flight_when_a_run_was_killed_counts_in_full(endpoint, serve
 
 def predictions(endpoint, folder, rows):
     """Of `answer_rows`, and the summary of what they took."""
-    write_rows(folder / "rows.parquet", Row, rows)
+    write_table(folder / "rows.parquet", rows, ROWS)
     out, summary = folder / "out.parquet", folder / "answering.json"
     answer_rows(endpoint, folder / "kept", out, summary, test=folder / "rows.parquet")
-    return read_rows(BoundedPrediction, out), json.loads(summary.read_text())
+    return read_rows(out, PREDICTIONS), json.loads(summary.read_text())
 
 
 @pytest.mark.parametrize(
@@ -256,7 +255,7 @@ def test_messages_are_those_of_the_row(system):
     source = to_source(user, system)
     assert from_source(source) == (user, system)
     row = row_of("How many?", 1)
-    row.source = source
+    row = row._replace(source=source)
     assert [each["role"] for each in messages_of(row)] == ["system"] * bool(system) + ["user"]
 
 

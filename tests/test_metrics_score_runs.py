@@ -1,6 +1,5 @@
 """Scoring a run by its SQL: the tables in, the scores and verdicts out; and the command beside."""
 
-import dataclasses
 import json
 import sqlite3
 from pathlib import Path
@@ -10,13 +9,12 @@ import pytest
 import report_files as made
 
 from workflow_scripts import tables
-from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
 from workflow_scripts.metrics.declared import METRICS
 from workflow_scripts.metrics.score import score
 from workflow_scripts.metrics.score_runs import score_runs
+from workflow_scripts.tables import PREDICTIONS, ROWS, Prediction, Row, write_table
 
 SCHEMA = """# Table: item
 [
@@ -39,7 +37,7 @@ def row(
 
 
 SELECTION = render_selector({"item": ["name", "price"]})
-ROWS = [
+GIVEN = [
     row(0, "Selector", SELECTION, question="Which are dear?"),
     row(1, "Decomposer", render_decomposer([("?", GOLD)]), GOLD, "Which are dear?"),
     row(2, "Refiner", render_refiner(GOLD), GOLD, old_sql="SELECT nam FROM item"),
@@ -58,27 +56,25 @@ def folder(tmp_path) -> Path:
     connection.execute("INSERT INTO item VALUES (1, 'pen', 1), (2, 'ink', 4)")
     connection.commit()
     connection.close()
-    write_rows(tmp_path / "rows.parquet", Row, ROWS)
+    write_table(tmp_path / "rows.parquet", GIVEN, ROWS)
     return tmp_path
 
 
-def predictions(answers: dict[int, str]) -> list[BoundedPrediction]:
+def predictions(answers: dict[int, str]) -> list[Prediction]:
     """What a run answered to all rows, twice; gold where `answers` says nothing else."""
     return [
-        BoundedPrediction(
+        Prediction(
             split, row.idx, row.task, row.db_id, row.question, row.target, row.target,
             answers.get(row.idx, row.target), 9, False, row.idx, True,
         )
         for split in ("val", "test")
-        for row in ROWS
+        for row in GIVEN
     ]  # fmt: skip
 
 
-def run_stage(
-    folder: Path, answered: list[BoundedPrediction], repeat: int = 0, **other: Path
-) -> None:
+def run_stage(folder: Path, answered: list[Prediction], repeat: int = 0, **other: Path) -> None:
     run = made.make_run(folder, made.recipe("repaired"), "r1")
-    write_rows(run / "predictions.parquet", BoundedPrediction, answered)
+    write_table(run / "predictions.parquet", answered, PREDICTIONS)
     score_runs(
         [run], folder / "rows.parquet", folder / "answers.parquet", folder / "scores.parquet",
         [folder / "rows.parquet"], folder / "databases",
@@ -158,9 +154,9 @@ def test_without_databases_no_accuracy_of_an_earlier_run_stays(folder):
 
 def test_tables_that_do_not_fit_together(folder):
     with pytest.raises(EssenceError, match="row idx 99"):
-        run_stage(folder, [dataclasses.replace(predictions({})[0], idx=99)])
-    gone = [dataclasses.replace(row, database="gone") for row in ROWS]
-    write_rows(folder / "rows.parquet", Row, gone)
+        run_stage(folder, [predictions({})[0]._replace(idx=99)])
+    gone = [row._replace(database="gone") for row in GIVEN]
+    write_table(folder / "rows.parquet", gone, ROWS)
     with pytest.raises(EssenceError, match="unknown db_id 'gone'"):
         run_stage(folder, predictions({}))
     (folder / "rows.parquet").write_bytes(b"no table")
@@ -182,11 +178,11 @@ def test_rows_of_another_file_are_judged_on_their_own_databases(folder):
     other = row(
         1, "Decomposer", render_decomposer([("?", gold)]), gold, "How hard?", database="desk"
     )
-    other.schema = "# Table: pencil\n[\n  (hard, hard.)\n]"
-    write_rows(mine / "rows.parquet", Row, [other])
+    other = other._replace(schema="# Table: pencil\n[\n  (hard, hard.)\n]")
+    write_table(mine / "rows.parquet", [other], ROWS)
     own = predictions({1: render_decomposer([("?", "SELECT 0")])})
-    asked = dataclasses.replace(own[1], split="other", question="How hard?", gold=other.target)
-    answered = [*own, dataclasses.replace(asked, prediction=other.target)]
+    asked = own[1]._replace(split="other", question="How hard?", gold=other.target)
+    answered = [*own, asked._replace(prediction=other.target)]
     with pytest.raises(EssenceError, match="have the split other: give --other-rows"):
         run_stage(folder, answered)
     run_stage(
@@ -233,15 +229,26 @@ SQL_METRICS += ("execution_accuracy", "execution_match", "soft_f1", "ves", "r_ve
 def both_verdicts(folder: Path, strict: bool) -> tuple[list[dict], list[dict]]:
     """Verdicts of the pipeline and of the command on the same answers."""
     answered = [
-        BoundedPrediction(
-            "test", 1 + at % 2, ROWS[1 + at % 2].task, None, "?", "", "", text, 9, False, at, True
+        Prediction(
+            "test",
+            1 + at % 2,
+            GIVEN[1 + at % 2].task,
+            None,
+            "?",
+            "",
+            "",
+            text,
+            9,
+            False,
+            at,
+            True,
         )
         for at, text in enumerate(ANSWERS)
     ]
     run_stage(folder, answered)
     judged = judged_answers(folder)
     lines = [
-        {"db_id": "shop", "gold": ROWS[answer.idx].gold_sql, "prediction": answer.prediction}
+        {"db_id": "shop", "gold": GIVEN[answer.idx].gold_sql, "prediction": answer.prediction}
         for answer in answered
     ]
     file = folder / "lines.jsonl"

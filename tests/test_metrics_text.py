@@ -1,6 +1,5 @@
 """Text metrics against values by hand and against rouge_score, and the scores of a run."""
 
-import dataclasses
 import random
 import subprocess
 import sys
@@ -12,13 +11,11 @@ import pytest
 import report_files as made
 from rouge_score.rouge_scorer import RougeScorer
 
-from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics.score_runs import highest_exact_match, score_runs
 from workflow_scripts.runs import Training
-from workflow_scripts.tables import SCORES, TEXT, read_table, write_table
+from workflow_scripts.tables import PREDICTIONS, SCORES, TEXT, Prediction, read_table, write_table
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,15 +100,15 @@ def test_scoring_does_not_import_torch():
 
 def prediction(
     idx: int, split: str, task: str, gold: str, decoded: str, text: str, **bounds: Any
-) -> BoundedPrediction:
+) -> Prediction:
     bounds = {"input": idx, "reachable": True, **bounds}
-    return BoundedPrediction(split, idx, task, "shop", "?", gold, decoded, text, 3, False, **bounds)
+    return Prediction(split, idx, task, "shop", "?", gold, decoded, text, 3, False, **bounds)
 
 
-def score(folder: Path, answers: list[BoundedPrediction]) -> dict[tuple[str, str, str], Any]:
+def score(folder: Path, answers: list[Prediction]) -> dict[tuple[str, str, str], Any]:
     """(split, task, metric) -> score of a run that gave these answers."""
     run = made.make_run(folder, made.recipe("repaired"), "r1")
-    write_rows(run / "predictions.parquet", BoundedPrediction, answers)
+    write_table(run / "predictions.parquet", answers, PREDICTIONS)
     learned = pd.DataFrame({"target": ["{a b}", "other"]})
     write_table(folder / "train.parquet", learned, {"target": TEXT})
     files = [folder / f"{name}.parquet" for name in ("rows", "answers", "scores")]
@@ -155,8 +152,8 @@ def test_rows_that_were_trained_on_are_not_counted_among_those_seen(tmp_path):
     assert ("train", "all", "answer_in_training") not in scores
 
 
-def highest(rows: list[BoundedPrediction], reference: str) -> float:
-    return highest_exact_match(pd.DataFrame(map(dataclasses.asdict, rows)), reference)
+def highest(rows: list[Prediction], reference: str) -> float:
+    return highest_exact_match(pd.DataFrame(rows), reference)
 
 
 def test_equal_inputs_bound_exact_match():
@@ -167,14 +164,14 @@ def test_equal_inputs_bound_exact_match():
         for idx, gold in enumerate(golds)
     ]
     assert highest(shared, "gold") == 2 / 6
-    apart = [dataclasses.replace(row, input=row.idx) for row in shared]
+    apart = [row._replace(input=row.idx) for row in shared]
     assert highest(apart, "gold") == 5 / 6
     assert highest(apart, "gold_decoded") == 1
-    too_long = [dataclasses.replace(row, reachable=row.idx > 0) for row in apart]
+    too_long = [row._replace(reachable=row.idx > 0) for row in apart]
     assert highest(too_long, "gold_decoded") == 5 / 6
-    two_inputs = [dataclasses.replace(row, input=row.idx % 2) for row in shared]
+    two_inputs = [row._replace(input=row.idx % 2) for row in shared]
     assert highest(two_inputs, "gold_decoded") == 2 / 6
-    assert highest([dataclasses.replace(row, reachable=False) for row in shared], "gold") == 0
+    assert highest([row._replace(reachable=False) for row in shared], "gold") == 0
 
 
 def test_no_answers_no_scores(tmp_path):

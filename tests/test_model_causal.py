@@ -13,8 +13,6 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from workflow_scripts.agents.model import FineTuned
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS, render_prompt, to_source
@@ -28,7 +26,7 @@ from workflow_scripts.model.load import load_model
 from workflow_scripts.model.trainer import TaskLossTrainer
 from workflow_scripts.runs import DeviceFacts
 from workflow_scripts.settings import Lora, ModelSettings
-from workflow_scripts.tables import SCORES, read_table
+from workflow_scripts.tables import PREDICTIONS, SCORES, read_rows, read_table
 from workflow_scripts.text.fit import RowFile, audit
 from workflow_scripts.text.preprocessing import SEPARATOR, model_input
 
@@ -134,7 +132,7 @@ def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, base, 
     chosen = settings({"padding_in_loss": padding}, {"learning_rate": 0.0, "epochs": 1})
     out = trained(tiny, tmp_path, chosen, base)
     evaluation = next(event for event in log_of(out) if event["event"] == "eval")
-    rows = read_rows(Row, tiny / "val.parquet")
+    rows = read_rows(tiny / "val.parquet")
     for task, expected in by_hand(tiny / base, chosen.recipe, rows).items():
         measured = evaluation["tasks"][task]
         keys = ("loss_sum", "tokens", "real_loss_sum", "real_tokens")
@@ -232,8 +230,8 @@ def test_answers_are_greedy_whatever_the_batch(tiny, tmp_path):
     predict.predict(
         settings(), folder, tmp_path / "p.parquet", **asked, splits=["val"], batch_size=4
     )
-    lines = read_rows(BoundedPrediction, tmp_path / "p.parquet")
-    rows = read_rows(Row, tiny / "val.parquet")
+    lines = read_rows(tmp_path / "p.parquet", PREDICTIONS)
+    rows = read_rows(tiny / "val.parquet")
     for row, line in zip(rows, lines, strict=True):
         expected = greedy(model, made.sources([row.source])[0], [], made.end)
         assert line.prediction == made.tokenizer.decode(expected, skip_special_tokens=True)

@@ -9,7 +9,6 @@ from material import ROOT
 from transformers import T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.agents.model import FineTuned
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.formats.answer_forms import (
     FUNCTIONS,
@@ -25,6 +24,7 @@ from workflow_scripts.formats.schema import Column, Table, parse_schema, render_
 from workflow_scripts.model.constraint import Constraint, Constraints, Vocabulary
 from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.settings import Recipe
+from workflow_scripts.tables import Row
 from workflow_scripts.text.preprocessing import ModelInput
 from workflow_scripts.text.tokenizers import decode, load_tokenizer
 

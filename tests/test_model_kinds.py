@@ -11,8 +11,6 @@ from model_kinds import KINDS, saved
 from transformers import AutoTokenizer
 
 from workflow_scripts.agents.model import FineTuned
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import render_prompt
@@ -23,6 +21,7 @@ from workflow_scripts.model.convert import convert, with_tokenizer_json
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import check_base, load_model
 from workflow_scripts.settings import Lora, ModelSettings
+from workflow_scripts.tables import PREDICTIONS, read_rows
 from workflow_scripts.text.fit import RowFile, audit
 from workflow_scripts.text.preprocessing import model_input
 from workflow_scripts.text.tokenizers import decode, round_trips
@@ -46,7 +45,7 @@ def test_each_kind_is_converted_trained_published_and_asked(kind, tiny, tmp_path
     assert round_trips(made.tokenizer, 'w1\n{"w2"}')
     val = tiny / "val.parquet"
     answering.predict(chosen, out / "model", tmp_path / "p.parquet", val=val, splits=["val"])
-    lines = read_rows(BoundedPrediction, tmp_path / "p.parquet")
+    lines = read_rows(tmp_path / "p.parquet", PREDICTIONS)
     assert len(lines) == 9 and all(1 <= line.prediction_tokens <= 12 for line in lines)
     for line in lines:  # `generate_tokens` and what the tokenizer adds, as `target_tokens`
         assert line.gold.startswith(line.gold_decoded)

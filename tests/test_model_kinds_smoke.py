@@ -9,10 +9,9 @@ import tiny_model
 from conftest import Project, fresh_clone
 from model_kinds import KINDS, saved
 
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.files import read_json
 from workflow_scripts.model.convert import convert
+from workflow_scripts.tables import PREDICTIONS, read_rows
 from workflow_scripts.text.audit import FitAudit
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
@@ -56,7 +55,7 @@ def check_answers(results: Path, runs: int) -> None:
     assert len(files) == runs > 0
     for file in files:
         settings = read_json(file.with_name("provenance.json"))["settings"]
-        lines = read_rows(BoundedPrediction, file)
+        lines = read_rows(file, PREDICTIONS)
         tested = {"test", "unseen"} if settings["recipe"]["name"] != "as_run" else set()
         assert {line.split for line in lines} == {"val", "train"} | tested, file
         limit = settings["recipe"]["generate_tokens"]

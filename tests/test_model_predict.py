@@ -9,8 +9,6 @@ import pytest
 import tiny_model
 import torch
 
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256
 from workflow_scripts.model import decoding
@@ -19,6 +17,7 @@ from workflow_scripts.model.batches import pad_sources
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import load_model
 from workflow_scripts.runs import Answering
+from workflow_scripts.tables import PREDICTIONS, read_rows
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,13 +29,13 @@ def predict(tiny, out, recipe=None, **more):
         out=out,
         **{"train": tiny / "train.parquet", "val": tiny / "val.parquet", **more},
     )
-    return read_rows(BoundedPrediction, out)
+    return read_rows(out, PREDICTIONS)
 
 
 def test_rows_are_answered_in_their_order(tiny, tmp_path):
     lines = predict(tiny, tmp_path / "p.parquet", splits=["val", "train"], batch_size=4)
     assert [line.split for line in lines] == ["val"] * 9 + ["train"] * 18
-    rows = read_rows(Row, tiny / "val.parquet")
+    rows = read_rows(tiny / "val.parquet")
     assert [line.idx for line in lines[:9]] == [row.idx for row in rows]
     assert [line.gold for line in lines[:9]] == [row.target for row in rows]
     for line in lines:
@@ -49,7 +48,7 @@ def test_rows_are_answered_in_their_order(tiny, tmp_path):
 def test_equal_inputs_have_one_number_and_answers_beyond_the_limit_are_marked(tiny, tmp_path):
     recipe = {"source_tokens": 2, "target_tokens": 9, "generate_tokens": 5}
     lines = predict(tiny, tmp_path / "p.parquet", recipe, splits=["train"])
-    rows = read_rows(Row, tiny / "train.parquet")
+    rows = read_rows(tiny / "train.parquet")
     first_words = [row.source.split()[0] for row in rows]  # the other token is the end
     numbers = dict(zip(first_words, (line.input for line in lines), strict=True))
     assert [line.input for line in lines] == [numbers[word] for word in first_words]

@@ -12,11 +12,9 @@ import yaml
 from conftest import Project, fresh_clone
 
 from workflow_scripts import warm
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
-from workflow_scripts.tables import SCORES, read_table
+from workflow_scripts.tables import SCORES, read_rows, read_table
 
 pytestmark = pytest.mark.pipeline
 
@@ -96,13 +94,13 @@ def test_no_sample_row_of_a_recipe_with_a_test_set_is_of_an_unseen_database(smok
     data = smoke.folder / "results/data"
     unseen = set(domain_names(UNSEEN_DOMAINS))
     samples = {
-        path: {row.database for row in read_rows(Row, path)} & unseen
+        path: {row.database for row in read_rows(path)} & unseen
         for path in (data / "samples").glob("*/seed*/*.parquet")
     }
     apart = [found for path, found in samples.items() if "notest" not in str(path)]
     assert len(apart) >= 4 and not any(apart)
     assert any(samples.values()), "as the notebooks, as_run draws from all rows"
-    assert {row.database for row in read_rows(Row, data / "unseen.parquet")} <= unseen
+    assert {row.database for row in read_rows(data / "unseen.parquet")} <= unseen
 
 
 def test_rows_of_another_file_are_answered_and_executed(project):

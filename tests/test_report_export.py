@@ -1,7 +1,6 @@
 """An exported model: loaded and asked without the project, and pushed to a Hub that is here."""
 
 import base64
-import dataclasses
 import json
 import os
 import re
@@ -19,8 +18,6 @@ from conftest import ROOT
 from shell import run_module
 
 from workflow_scripts.artifacts.data import Reading
-from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.load import initial_model
@@ -28,6 +25,7 @@ from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.model.saving import save_model
 from workflow_scripts.report import push
 from workflow_scripts.report.export import SPLITS, export
+from workflow_scripts.tables import PREDICTIONS, ROWS, write_table
 from workflow_scripts.text.preprocessing import ModelInput, source_text
 from workflow_scripts.text.tokenizers import load_tokenizer
 
@@ -53,7 +51,7 @@ def exported(twin, tmp_path_factory):
     made.make_data(folder / "data")
     rows = [row_from(record, 1) for record in
             material.rows_of_twin(twin, folder / "five.jsonl").records]  # fmt: skip
-    write_rows(folder / "rows.parquet", Row, rows)
+    write_table(folder / "rows.parquet", rows, ROWS)
     recipe = made.recipe("repaired").model_copy(update={"generate_tokens": 48})
     run = made.make_run(folder / "runs", recipe, "r")
     base = ROOT / "resources/models/standin"
@@ -61,7 +59,7 @@ def exported(twin, tmp_path_factory):
     model = initial_model(base, tokenizer, 1).eval()
     save_model(model, tokenizer, run / "model")
     answers = answer_rows(model, ModelInput(tokenizer, recipe), {"test": rows}, 8)
-    write_rows(run / "predictions.parquet", BoundedPrediction, answers)
+    write_table(run / "predictions.parquet", answers, PREDICTIONS)
     out = folder / "out"
     made.make_tables(folder, [run])
     export(
@@ -119,7 +117,7 @@ def test_without_answers_to_held_out_rows_nothing_is_exported(exported, tmp_path
     folder, _, answers = exported
     run = folder.parent / "runs/repaired/r/seed42"
     file = tmp_path / "predictions.parquet"
-    write_rows(file, BoundedPrediction, [dataclasses.replace(a, split="train") for a in answers])
+    write_table(file, [a._replace(split="train") for a in answers], PREDICTIONS)
     with pytest.raises(EssenceError, match=r"prediction\.splits"):
         export(
             run, folder.parent / "scores.parquet",

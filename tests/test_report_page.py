@@ -12,8 +12,6 @@ import pytest
 import report_files as made
 
 from tools import ship_results
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats.prompts import TASKS
@@ -27,7 +25,16 @@ from workflow_scripts.report.page import anchor, chapters, write_report
 from workflow_scripts.report.sections import Sources, collect, verdict_tag
 from workflow_scripts.report.tabulate import tabulate
 from workflow_scripts.settings import Origin
-from workflow_scripts.tables import ANSWERS, read_csv, read_table, write_csv
+from workflow_scripts.tables import (
+    ANSWERS,
+    PREDICTIONS,
+    ROWS,
+    read_csv,
+    read_rows,
+    read_table,
+    write_csv,
+    write_table,
+)
 from workflow_scripts.text.audit import FitAudit
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -203,7 +210,7 @@ def test_a_verdict_is_a_tag_and_its_reasons(kind, verdict, tag, tail):
 
 
 def test_rows_of_experiment_4_are_drawn_by_seed(tmp_path):
-    rows = read_rows(Row, made.make_rows(tmp_path / "rows.parquet", dict.fromkeys(TASKS, 9)))
+    rows = read_rows(made.make_rows(tmp_path / "rows.parquet", dict.fromkeys(TASKS, 9)))
     drawn = draw(rows, 2, seed=4)
     assert [row.task for row in drawn] == [task for task in TASKS for _ in range(2)]
     assert drawn == draw(rows, 2, seed=4)
@@ -213,20 +220,20 @@ def test_rows_of_experiment_4_are_drawn_by_seed(tmp_path):
 
 
 def test_examples_stand_side_by_side_and_say_where_each_run_met_the_row(results, tmp_path):
-    rows = read_rows(Row, made.make_rows(tmp_path / "rows.parquet", {"Selector": 2}))
+    rows = read_rows(made.make_rows(tmp_path / "rows.parquet", {"Selector": 2}))
     first, second = tmp_path / "first.parquet", tmp_path / "second.parquet"
-    write_rows(first, Row, rows[:1])
-    write_rows(second, Row, rows[1:])
+    write_table(first, rows[:1], ROWS)
+    write_table(second, rows[1:], ROWS)
     examples = {}
     for recipe in ("as_written", "repaired"):
         folder = (results / "runs").resolve() / recipe / "exp1_natural/seed1"
         answers = [
             answer
-            for answer in read_rows(BoundedPrediction, folder / "predictions.parquet")
+            for answer in read_rows(folder / "predictions.parquet", PREDICTIONS)
             if (answer.split, answer.idx) in (("test", 100), ("val", 0), ("val", 1), ("val", 2))
         ]
         path = tmp_path / f"{recipe}.parquet"
-        write_rows(path, BoundedPrediction, answers)
+        write_table(path, answers, PREDICTIONS)
         examples[recipe] = (path, first, second)
     text = sections.examples(sources_of(results, examples=examples))
     row = text[text.index("row 0,") : text.index("row 1,")]

@@ -23,10 +23,10 @@ rule everything:
 PREDICT = """
 from pathlib import Path
 from typing import Annotated
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
 from workflow_scripts.settings import Settings
-from workflow_scripts.artifacts.tables import Prediction, Row
+from workflow_scripts.settings import Settings
 from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.tables import PREDICTIONS, Prediction, read_rows, write_table
 
 def predict(
     settings: Annotated[Settings, Setting("settings of the run")],
@@ -35,12 +35,12 @@ def predict(
     val: Annotated[Path, Input("rows")],
     test: Annotated[Path, Input("rows")],
 ) -> None:
-    write_rows(out, Prediction, [
+    write_table(out, [
         Prediction(split=split, idx=row.idx, task=row.task, db_id=row.db_id,
             question=row.question, gold=row.target, gold_decoded=row.target,
-            prediction=row.target, prediction_tokens=3, cut=False)
-        for split, path in (("test", test), ("val", val)) for row in read_rows(Row, path)
-    ])
+            prediction=row.target, prediction_tokens=3, cut=False, input=row.idx, reachable=True)
+        for split, path in (("test", test), ("val", val)) for row in read_rows(path)
+    ], PREDICTIONS)
 
 run_stage(predict)
 """

@@ -1,6 +1,5 @@
 """The tables of the report on runs with known numbers."""
 
-from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 
@@ -8,8 +7,6 @@ import pandas as pd
 import pytest
 import report_files as made
 
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS
@@ -40,7 +37,16 @@ from workflow_scripts.report.tabulate import (
     tabulate,
 )
 from workflow_scripts.runs import Training
-from workflow_scripts.tables import ANSWERS, OUTCOMES, SCORES, read_csv, read_table, write_table
+from workflow_scripts.tables import (
+    ANSWERS,
+    OUTCOMES,
+    PREDICTIONS,
+    SCORES,
+    read_csv,
+    read_rows,
+    read_table,
+    write_table,
+)
 
 CHOSEN = "exp3_bs4_lr1e-4"
 
@@ -301,9 +307,9 @@ def test_a_grid_of_one_batch_size_has_an_empty_table(tmp_path):
 )
 def test_an_answer_is_exact_exact_as_decoded_cut_off_or_different(tmp_path, prediction, cut, words):
     folder = made.make_run(tmp_path, made.recipe("repaired"), "r")
-    answer = read_rows(BoundedPrediction, folder / "predictions.parquet")[0]
-    answer = replace(answer, gold="```a <b```", gold_decoded="a b", prediction=prediction, cut=cut)
-    write_rows(folder / "predictions.parquet", BoundedPrediction, [answer])
+    answer = read_rows(folder / "predictions.parquet", PREDICTIONS)[0]
+    answer = answer._replace(gold="```a <b```", gold_decoded="a b", prediction=prediction, cut=cut)
+    write_table(folder / "predictions.parquet", [answer], PREDICTIONS)
     assert quality(made_tables(tmp_path, [folder])[0]).tolist() == [words]
 
 

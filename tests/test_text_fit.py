@@ -9,11 +9,10 @@ from sample_rows import answer, pottery, rows, write_rows
 from shell import run_module
 from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
 
-from workflow_scripts.artifacts.parquet import write_rows as write_parquet_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.settings import Recipe
+from workflow_scripts.tables import ROWS, write_table
 from workflow_scripts.text.fit import RowFile, audit, read_recipe
 from workflow_scripts.text.preprocessing import source_text
 from workflow_scripts.text.tokenizers import decode, embedding_rows_needed, load_tokenizer
@@ -135,7 +134,7 @@ def test_equal_inputs_share_one_answer(audit_of):
 
 
 def test_a_parquet_file_says_the_same(model_dir, file, tmp_path):  # noqa: F811
-    write_parquet_rows(tmp_path / "rows.parquet", Row, list(file))
+    write_table(tmp_path / "rows.parquet", file, ROWS)
     there = audit(RowFile(tmp_path / "rows.parquet"), model_dir, AS_RUN)
     assert there == audit(file, model_dir, AS_RUN)
 

@@ -5,11 +5,10 @@ from test_agents_loop import decomposed
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from tools.endpoint_cost import endpoint_cost
-from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.prompts import Prompt, render_prompt, to_source
+from workflow_scripts.tables import ROWS, write_table
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def test_tokens_are_counted_by_task_and_together(words, tmp_path, capsys):
     row = {"source": to_source(prompt), "target": answer}
     (tmp_path / "data").mkdir()
     for split in ("test", "unseen"):
-        write_rows(tmp_path / "data" / f"{split}.parquet", Row, [row_from({**row, "idx": 1}, 1)])
+        write_table(tmp_path / "data" / f"{split}.parquet", [row_from({**row, "idx": 1}, 1)], ROWS)
     steps = [{"prompt": text, "answer": "a b c"} for text in (prompt, "one two")]
     (tmp_path / "agents").mkdir()
     write_jsonl(tmp_path / "agents/traces.jsonl", [{"steps": steps}])

@@ -17,8 +17,6 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
-from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.settings import (
     PLAIN_MODEL,
@@ -28,6 +26,7 @@ from workflow_scripts.settings import (
     Settings,
     TrainingSettings,
 )
+from workflow_scripts.tables import ROWS, Row, write_table
 
 WORDS = 40
 SHAPE = {
@@ -129,7 +128,7 @@ def make_rows(path: Path, count: int, seed: int) -> Path:
         )
         for place in range(count)
     ]
-    write_rows(path, Row, rows)
+    write_table(path, rows, ROWS)
     return path
 
 

@@ -13,11 +13,11 @@ from typing import Annotated
 
 from tokenizers import Tokenizer
 
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import TEST_SPLITS, Row
+from workflow_scripts.data.samples import TEST_SPLITS
 from workflow_scripts.endpoint import messages_of
 from workflow_scripts.files import read_jsonl
 from workflow_scripts.stage import Option, run_stage
+from workflow_scripts.tables import read_rows
 
 Texts = list[tuple[str, str]]  # a prompt and its answer
 
@@ -25,7 +25,7 @@ Texts = list[tuple[str, str]]  # a prompt and its answer
 def groups(results: Path) -> Iterator[tuple[str, Texts]]:
     """The rows of each task, and the agents' steps; equal prompts are asked once."""
     files = [results / "data" / f"{split}.parquet" for split in TEST_SPLITS]
-    rows = [row for file in files if file.is_file() for row in read_rows(Row, file)]
+    rows = [row for file in files if file.is_file() for row in read_rows(file)]
     for task in dict.fromkeys(row.task for row in rows):
         of_task = [row for row in rows if row.task == task]
         yield (

@@ -30,8 +30,6 @@ from snakemake.utils import update_config
 
 from tools.procedure import answer_one_by_one, mean_loss, seconds, stepper
 from workflow_scripts.artifacts.data import TwinSettings
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.config import Config, run_settings, runs_of
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.read import read
@@ -42,6 +40,7 @@ from workflow_scripts.model.random_t5_small import random_t5_small
 from workflow_scripts.runs import DeviceFacts, Provenance, Training
 from workflow_scripts.settings import Recipe, Settings
 from workflow_scripts.stage import Option, run_stage
+from workflow_scripts.tables import ROWS, read_rows, write_table
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDIN = ROOT / "resources/models/standin"  # the model when tiny
@@ -134,9 +133,9 @@ def write_samples(folder: Path, rows: int) -> None:
     with contextlib.redirect_stdout(sys.stderr):  # standard output is for the table
         build(folder / "twin", TwinSettings())
         read(folder / "twin/rows.jsonl", whole, folder / "quarantine.jsonl", folder / "read.json")
-    twin = read_rows(Row, whole)
-    write_rows(folder / "train.parquet", Row, twin[:rows])
-    write_rows(folder / "val.parquet", Row, twin[rows : rows + 8])
+    twin = read_rows(whole)
+    write_table(folder / "train.parquet", twin[:rows], ROWS)
+    write_table(folder / "val.parquet", twin[rows : rows + 8], ROWS)
 
 
 def losses(bench: Bench, size: int) -> str:

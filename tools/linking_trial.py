@@ -12,7 +12,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
-from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.data.catalog import Catalog
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.errors import EssenceError
@@ -36,9 +35,7 @@ def _narrowed(table: Table, rng: random.Random) -> Table:
     return Table(table.name, tuple(table.columns[at] for at in kept))
 
 
-def trial_rows(
-    catalog: Catalog, kind: str, each: int, seed: int
-) -> Iterator[tuple[str, RowSubject]]:
+def trial_rows(catalog: Catalog, kind: str, each: int, seed: int) -> Iterator[tuple[str, Prompt]]:
     """(true db_id, row without it), the schema having gone through a Decomposer's prompt."""
     rng = random.Random(f"{kind} {seed}")
     number = 0
@@ -49,7 +46,7 @@ def trial_rows(
             number += 1
             prompt = Prompt("Decomposer", None, f"Question {number}?", "", render_schema(shown), "")
             read = parse_prompt(render_prompt(prompt))
-            yield db_id, RowSubject(number, read.task, None, read.question, None, read.schema)
+            yield db_id, read
 
 
 def without(catalog: Catalog, db_id: str) -> SimpleNamespace:

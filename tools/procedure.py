@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.runs import Training
 from workflow_scripts.stage import Option, run_stage
+from workflow_scripts.tables import read_rows
 
 
 def seconds(
@@ -111,7 +110,7 @@ def procedure(
     device = choose_device("cpu", "auto", threads)
     reads = model_input(run / "model", recipe)
     pad, lengths = reads.pad, (recipe.source_tokens, recipe.target_tokens)
-    examples = make_examples(read_rows(Row, rows), reads)
+    examples = make_examples(read_rows(rows), reads)
     random.Random(1).shuffle(examples)  # a batch holds rows of all tasks, as in training
     collate = Collator(pad, recipe.target_tokens if recipe.padding_in_loss else None)
     label = pad if recipe.padding_in_loss else IGNORED

@@ -7,8 +7,7 @@ from config.yaml and its overlays, checked (config_check.py); config_model.py ex
 from pathlib import Path
 from typing import Any
 
-from workflow_scripts.artifacts.data import SampleSettings
-from workflow_scripts.artifacts.tables import TEST_SPLITS
+from workflow_scripts.data.samples import TEST_SPLITS, SampleSettings
 from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
 from workflow_scripts.settings import (
     Endpoint,

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
-from workflow_scripts.artifacts.tables import SPLITS
 from workflow_scripts.config import BUILT, SOURCE_KEYS, STANDIN, TWIN_ROWS
+from workflow_scripts.data.samples import SPLITS
 from workflow_scripts.digest import ROOT
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.records import Record

@@ -19,8 +19,6 @@ import httpx2
 import openai
 from tqdm import tqdm
 
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import BoundedPrediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of
 from workflow_scripts.formats.prompts import from_source
@@ -29,6 +27,7 @@ from workflow_scripts.records import Record
 from workflow_scripts.runs import STOP, Answering
 from workflow_scripts.settings import Endpoint
 from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.tables import PREDICTIONS, Prediction, Row, read_rows, write_table
 
 LONGEST_WAIT = 7 * 24 * 3600.0  # seconds for another process that asks the same endpoint
 
@@ -299,13 +298,13 @@ def answer_rows(
 ) -> None:
     """Raises EssenceError when no rows are given, or as `Client.answers` does."""
     splits = {"test": test, "unseen": unseen, "other": other}
-    rows = [(name, row) for name, file in splits.items() if file for row in read_rows(Row, file)]
+    rows = [(name, row) for name, file in splits.items() if file for row in read_rows(file)]
     if not rows:
         raise EssenceError("nothing to answer: give rows with --test, --unseen or --other")
     answered = Client(endpoint, answers).answers([messages_of(row) for _, row in rows])
     inputs: dict[str, int] = {}
     predictions = [
-        BoundedPrediction(
+        Prediction(
             split=split,
             idx=row.idx,
             task=row.task,
@@ -321,7 +320,7 @@ def answer_rows(
         )
         for (split, row), answer in zip(rows, answered, strict=True)
     ]
-    write_rows(out, BoundedPrediction, predictions)
+    write_table(out, predictions, PREDICTIONS)
     answering(endpoint, answered, len(rows)).write(summary)
 
 

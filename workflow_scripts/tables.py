@@ -1,11 +1,14 @@
-"""The tables that hold what was measured: Parquet files whose columns are declared once, here.
+"""The tables that stages exchange: Parquet files whose columns are declared once, here.
 
-`answers` has one row per answer of a model, with every metric of that answer as a column; a metric
-that does not apply to it is missing. `scores` has one row per number.
+`rows` holds the prompts with their answers. `answers` has one row per answer of a model, with every
+metric of that answer as a column; a metric that does not apply to it is missing. `scores` has one
+row per number.
 """
 
-from collections.abc import Sequence
+from collections import namedtuple
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -16,24 +19,45 @@ from workflow_scripts.files import written_whole
 
 TEXT, COUNT, NUMBER, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 
+# rows.parquet, and the samples and test rows drawn from it: one row per line of the input. A prompt
+# of another task lacks some of the texts. `line` counts from 1, and is the row's number (`idx`)
+# where it has none of its own. `source`: "### Input:\n" ... "### Response:\n"; `target`: the
+# answer, without "</s>". `database` is missing where the row is not linked; `how` says why, or how
+# it was linked, and `candidates` are all databases that the schema allows (data/linking.py).
+ROWS = {
+    **{"idx": COUNT, "line": COUNT, "task": TEXT, "db_id": TEXT, "question": TEXT},
+    **{"evidence": TEXT, "schema": TEXT, "foreign_keys": TEXT},
+    **{"old_sql": TEXT, "error": TEXT, "exception_class": TEXT, "gold_sql": TEXT},
+    **{"source": TEXT, "target": TEXT},
+    **{"database": TEXT, "how": TEXT, "candidates": pa.list_(TEXT)},
+}
+Row = namedtuple("Row", ROWS, defaults=(None, "none", ()))
+
+LENGTHS = {
+    **{"idx": COUNT, "task": TEXT, "source_words": COUNT, "target_words": COUNT},
+    **{"source_tokens": COUNT, "target_tokens": COUNT},
+}
+
 RUN = {"recipe": TEXT, "run": TEXT, "seed": COUNT}  # a model: one fine-tuning, or one endpoint
 ROW = {"split": TEXT, "idx": COUNT, "task": TEXT, "db_id": TEXT, "question": TEXT}
 
 SEEN = "answer_in_training"  # the right answer is, to the letter, also that of a training row
 
 MORE = "*"  # stands for all further columns of a kind
-# `gold_decoded` is what the run's tokenizer can write of `gold`, which the notebooks compared with.
-# `cut`: the limit of generated tokens was reached. `input`: equal numbers are equal token ids.
-# `reachable`: `gold_decoded` fits into the limit. `verdict` and what follows: what the SQL of the
-# answer did; of a Selector's answer, which is not executed, whether it is right.
-PREDICTED = {  # predictions.parquet
+# One answer of a run. `gold_decoded` is what the run's tokenizer can write of `gold`, which the
+# notebooks compared with. `cut`: the limit of generated tokens was reached. `input`: equal numbers
+# are equal token ids, so equal answers. `reachable`: `gold_decoded` fits into the limit.
+PREDICTIONS = {
     **ROW,
     **{"gold": TEXT, "gold_decoded": TEXT, "prediction": TEXT, "prediction_tokens": COUNT},
     **{"cut": FLAG, "input": COUNT, "reachable": FLAG},
 }
+Prediction = namedtuple("Prediction", PREDICTIONS)
+# `verdict` and what follows: what the SQL of the answer did; of a Selector's answer, which is not
+# executed, whether it is right.
 ANSWERS = {
     **RUN,
-    **PREDICTED,
+    **PREDICTIONS,
     **{"database": TEXT, "how": TEXT, "schema": TEXT},
     **{"gold_sql": TEXT, "predicted_sql": TEXT, "gold_rows": COUNT},
     **{"verdict": TEXT, "error": TEXT, "hardness": TEXT},
@@ -56,6 +80,7 @@ OUTCOMES = {
 }
 
 Columns = dict[str, pa.DataType]
+ROW_GROUP = 1024  # rows that whoever reads a table in parts has in memory at a time
 
 
 def clusters_of(answers: pd.DataFrame) -> pd.Series | None:
@@ -68,34 +93,65 @@ def clusters_of(answers: pd.DataFrame) -> pd.Series | None:
     return databases.fillna("").astype(str)
 
 
-def read_table(path: Path | str, columns: Columns) -> pd.DataFrame:
-    """The declared columns of a file. Raises EssenceError naming the file and the wrong column."""
+def open_table(path: Path | str, columns: Columns) -> tuple[pq.ParquetFile, list[str]]:
+    """Open a file; return it with the columns declared, checked.
+
+    Raises EssenceError naming the file and the wrong column.
+    """
     try:
-        table = pq.read_table(path)
+        file = pq.ParquetFile(path)
     except FileNotFoundError as error:
         raise EssenceError(f"{path}: no such file") from error
     except (OSError, pa.ArrowException) as error:
         raise EssenceError(f"{path}: not a Parquet file that can be read ({error})") from error
-    if MORE in columns:
-        more = [field.name for field in table.schema if field.type == columns[MORE]]
-        columns = {**columns, **dict.fromkeys(more, columns[MORE])}
-        del columns[MORE]
+    kinds = {field.name: field.type for field in file.schema_arrow}
     for name, kind in columns.items():
-        if name not in table.column_names:
+        if name not in kinds and name != MORE:
             raise EssenceError(f"{path}: the column {name} is missing; make the file again")
-        if (actual := table.schema.field(name).type) != kind:
+        if (actual := kinds.get(name, kind)) != kind:
             raise EssenceError(
                 f"{path}: the column {name} holds {actual}, not {kind}; make the file again"
             )
-    return table.select(list(columns)).to_pandas(types_mapper={COUNT: pd.Int64Dtype()}.get)
+    more = [name for name in kinds if name not in columns and kinds[name] == columns.get(MORE)]
+    return file, [name for name in columns if name != MORE] + more
 
 
-def write_table(path: Path | str, frame: pd.DataFrame, columns: Columns) -> None:
-    """Write the declared columns; equal frames give equal bytes. A column it lacks is missing."""
+def read_table(path: Path | str, columns: Columns) -> pd.DataFrame:
+    """Read the declared columns of a file; raises as `open_table` does."""
+    file, names = open_table(path, columns)
+    with file:
+        table = file.read(columns=names).select(names)
+    return table.to_pandas(types_mapper={COUNT: pd.Int64Dtype()}.get)
+
+
+def iter_rows(path: Path | str, columns: Columns = ROWS, batch: int = 1024) -> Iterator[Any]:
+    """The rows of a file as named tuples, None where a value is missing, some in memory at a time.
+
+    Raises as `open_table` does.
+    """
+    file, names = open_table(path, columns)
+    shape = namedtuple("Row", names)
+    with file:
+        for part in file.iter_batches(batch, columns=names):
+            yield from map(shape, *(part.column(name).to_pylist() for name in names))
+
+
+def read_rows(path: Path | str, columns: Columns = ROWS) -> list[Any]:
+    return list(iter_rows(path, columns))
+
+
+def write_table(path: Path | str, rows: pd.DataFrame | Iterable[Any], columns: Columns) -> None:
+    """Write the declared columns of a frame, or of named tuples or dictionaries.
+
+    Equal rows give equal bytes. A column that they lack is missing in every row.
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
     frame = frame.reindex(columns=list(columns))
+    frame = frame if len(frame) else frame.astype(object)  # no rows, no types
     table = pa.Table.from_pandas(frame, schema=pa.schema(columns.items()), preserve_index=False)
+    table = table.replace_schema_metadata(None)
     with written_whole(path) as temporary:
-        pq.write_table(table.replace_schema_metadata(None), temporary, compression="zstd")
+        pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP)
 
 
 def write_csv(path: Path | str, frame: pd.DataFrame) -> None:

@@ -16,8 +16,6 @@ import pandas as pd
 from workflow_scripts.agents.loop import BackEnd, Loop, Question, read_schema, run_loop
 from workflow_scripts.agents.model import FineTuned, Remembering, Remote
 from workflow_scripts.agents.trace import Trace
-from workflow_scripts.artifacts.parquet import iter_rows, read_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.schema import Schema
@@ -26,7 +24,7 @@ from workflow_scripts.settings import Endpoint, Settings
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import OUTCOMES, write_table
+from workflow_scripts.tables import OUTCOMES, Row, iter_rows, read_rows, write_table
 
 SHOWN_ROWS = 5  # of a result, in the traces that are kept
 
@@ -85,12 +83,12 @@ def read_questions(
     """
     files = {split: file for split, file in splits.items() if file}
     schemas: dict[str, Schema] = {}
-    for row in iter_rows(Row, rows) if files else ():
+    for row in iter_rows(rows) if files else ():
         if row.task == "Selector" and row.database and row.database not in schemas:
             schemas[row.database] = Schema.parsed(row.schema, row.foreign_keys or "")
     questions = []
     for split, file in files.items():
-        linked = [row for row in read_rows(Row, file) if row.database]
+        linked = [row for row in read_rows(file) if row.database]
         for task in dict.fromkeys(setup.task for setup in SETUPS):
             own = [row for row in linked if row.task == task]
             for row in own[:: -(-len(own) // most) or 1]:

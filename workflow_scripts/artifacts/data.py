@@ -3,10 +3,9 @@
 Mappings by task have the names of the tasks as keys ("Selector", "Decomposer", "Refiner").
 """
 
-from typing import Literal
-
 from pydantic import Field, NonNegativeInt
 
+from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.records import Record
 
 
@@ -135,20 +134,6 @@ class Profile(Record):
     anomalies: dict[str, Finding]
     tokenizer: TokenizerFacts
     lengths: dict[str, dict[str, Box]]  # column of lengths.parquet -> "all" and each task
-
-
-class SampleSettings(Record):
-    """How one sample is drawn and split.
-
-    `draw` numbers the samples that one seed gives, so that two runs can have different rows.
-    """
-
-    sampling: Literal["natural", "balanced"]  # at random, or as many rows of each task
-    rows: int = Field(ge=2)
-    split: Literal["row", "group", "database"] = "row"  # what stays on one side
-    validation_share: float = Field(default=0.2, gt=0, lt=1)
-    draw: int = 1
-    seed: int = 42
 
 
 class Shared(Record):

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import sqlglot
 from sqlglot import exp
 
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.answers import parse_selector
 from workflow_scripts.formats.schema import fold_name
 from workflow_scripts.sql.schema_names import Schema, schema_names
+from workflow_scripts.tables import Row
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # its doubts are counted here, not printed
 

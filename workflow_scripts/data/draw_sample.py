@@ -9,9 +9,10 @@
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.data import SampleCard, SampleSettings
+from workflow_scripts.artifacts.data import SampleCard
 from workflow_scripts.data.cards import describe, print_counts
 from workflow_scripts.data.pool import copy_rows, load_pool
+from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.data.sampling import (
     choose_sample,
     choose_validation,

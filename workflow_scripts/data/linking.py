@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
-from workflow_scripts.artifacts.tables import RowSubject
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.formats.schema import SchemaError, Table, parse_schema
 from workflow_scripts.sql.schema_names import Columns, columns_of, names_of
+from workflow_scripts.tables import Row
 
 STATED, QUESTION, SCHEMA, VALUES = "stated", "question", "schema", "values"
 # Why there is no link
@@ -35,7 +35,7 @@ Tables = tuple[Table, ...]
 
 
 class Link(NamedTuple):
-    """The columns of `Row` of the same names; `how` says why where there is no database."""
+    """The columns of `ROWS` of the same names; `how` says why where there is no database."""
 
     database: str | None
     how: str
@@ -55,7 +55,7 @@ class Databases(Protocol):
 class Linker:
     """Links rows, given all rows that state a database and, perhaps, the databases."""
 
-    def __init__(self, rows: Iterable[RowSubject], databases: Databases | None = None):
+    def __init__(self, rows: Iterable[Row], databases: Databases | None = None):
         self.databases = databases
         at_hand = dict(databases.columns) if databases else {}
         self.stated: dict[str, tuple[str, ...]] = {}  # question -> databases
@@ -69,7 +69,7 @@ class Linker:
                     shown[row.db_id] |= read_schema(row.schema)[1]
         self._known = {name: frozenset(columns) for name, columns in shown.items()} | at_hand
 
-    def link(self, row: RowSubject) -> Link:
+    def link(self, row: Row) -> Link:
         tables, columns = read_schema(row.schema)
         if row.db_id:
             return self._named(row.db_id, STATED, tables, columns)

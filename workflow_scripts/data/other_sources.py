@@ -4,15 +4,14 @@ Who is right more often than these rows allow has not read the question. Targets
 everything else stay each row's own.
 """
 
-import dataclasses
 import random
 from collections import Counter
 from collections.abc import Sequence
 
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.tables import Row
 
 
 def with_other_sources(rows: Sequence[Row], seed: int) -> list[Row]:
@@ -25,7 +24,7 @@ def with_other_sources(rows: Sequence[Row], seed: int) -> list[Row]:
     for task in TASKS:
         places = [place for place, row in enumerate(rows) if row.task == task]
         source |= _exchanged(rows, places, random.Random(f"{seed} {task}"))
-    return [dataclasses.replace(row, source=source[place]) for place, row in enumerate(rows)]
+    return [row._replace(source=source[place]) for place, row in enumerate(rows)]
 
 
 def _exchanged(rows: Sequence[Row], places: list[int], rng: random.Random) -> dict[int, str]:

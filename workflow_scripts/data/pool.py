@@ -6,16 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from workflow_scripts.artifacts.parquet import open_table, write_parquet
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.sql.schema_names import schema_names
-from workflow_scripts.tables import COUNT, TEXT, read_table
+from workflow_scripts.tables import COUNT, ROWS, TEXT, iter_rows, read_table, write_table
 
 POOL = {
     **{"idx": COUNT, "task": TEXT, "question": TEXT, "gold_sql": TEXT, "schema": TEXT},
@@ -67,7 +63,6 @@ def tables_shown(schema: str) -> str:
 
 def copy_rows(path: Path | str, wanted: Collection[int], out: Path | str) -> None:
     """Copy the rows with these idx from `path` to `out`, in the order of idx."""
-    file = open_table(Row, path)
-    rows = pq.read_table(path, filters=pc.field("idx").isin(list(wanted)))
-    rows = rows if rows.num_rows else file.schema_arrow.empty_table()
-    write_parquet(out, rows.sort_by("idx").combine_chunks())
+    wanted = set(wanted)
+    rows = [row for row in iter_rows(path) if row.idx in wanted]
+    write_table(out, sorted(rows, key=lambda row: row.idx), ROWS)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-import pyarrow as pa
 from tokenizers import Tokenizer
 
 from workflow_scripts.artifacts.data import (
@@ -24,14 +23,13 @@ from workflow_scripts.artifacts.data import (
     Questions,
     TokenizerFacts,
 )
-from workflow_scripts.artifacts.parquet import iter_rows, schema_of, write_parquet
-from workflow_scripts.artifacts.tables import Lengths, Row
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
 from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
 from workflow_scripts.data.sampling import task_counts
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Output, run_stage
+from workflow_scripts.tables import LENGTHS, Row, iter_rows, write_table
 
 BATCH = 256  # what encoding needs beside the texts grows with it
 EXAMPLES = 5
@@ -49,7 +47,7 @@ DUPLICATES = {
     "gold SQL": "the same gold SQL as an earlier row of the same task",
 }
 EMPTY = {name: f"empty {name}" for of_task in TEXTS.values() for name in of_task}
-LENGTHS = ("source_words", "target_words", "source_tokens", "target_tokens")
+MEASURES = ("source_words", "target_words", "source_tokens", "target_tokens")
 
 
 def facts_of(row: Row) -> dict[str, Any]:
@@ -71,7 +69,7 @@ def facts_of(row: Row) -> dict[str, Any]:
 
 def read_facts(path: Path | str, tokenizer: Tokenizer) -> pd.DataFrame:
     """The facts and lengths of each row of a file, in its order."""
-    stream, parts = iter_rows(Row, path, BATCH), []
+    stream, parts = iter_rows(path, batch=BATCH), []
     while batch := list(islice(stream, BATCH)):
         facts = pd.DataFrame(map(facts_of, batch))
         for side in ("source", "target"):
@@ -79,7 +77,7 @@ def read_facts(path: Path | str, tokenizer: Tokenizer) -> pd.DataFrame:
             facts[f"{side}_words"] = count_words(texts)
             facts[f"{side}_tokens"] = count_tokens(texts, tokenizer)
         parts.append(facts)
-    columns = ["idx", "line", "task", *DUPLICATES, *EMPTY.values(), *KINDS, *LENGTHS]
+    columns = ["idx", "line", "task", *DUPLICATES, *EMPTY.values(), *KINDS, *MEASURES]
     return pd.concat(parts, ignore_index=True).reindex(columns=columns)
 
 
@@ -132,9 +130,9 @@ def profile_rows(rows: Path | str, tokenizer_json: Path) -> tuple[Profile, pd.Da
         },
         anomalies={kind: finding(KINDS[kind], odd[kind], odd[kind][kind]) for kind in KINDS},
         tokenizer=TokenizerFacts(vocabulary=tokenizer.get_vocab_size(), counts_end_mark=True),
-        lengths={column: boxes(facts, column) for column in LENGTHS},
+        lengths={column: boxes(facts, column) for column in MEASURES},
     )
-    return profile, facts.sort_values("idx")[schema_of(Lengths).names]
+    return profile, facts.sort_values("idx")[list(LENGTHS)]
 
 
 def profile_stage(
@@ -145,7 +143,7 @@ def profile_stage(
 ) -> None:
     found, counted = profile_rows(rows, tokenizer)
     found.write(profile)
-    write_parquet(lengths, pa.Table.from_pandas(counted, schema_of(Lengths), preserve_index=False))
+    write_table(lengths, counted, LENGTHS)
     print(f"{found.rows} rows: " + ", ".join(f"{task} {n}" for task, n in found.tasks.items()))
     for name, findings in (("duplicates", found.duplicates), ("anomalies", found.anomalies)):
         counts = [f"{kind} {each.rows}" for kind, each in findings.items() if each.rows]

@@ -6,86 +6,57 @@ given.
 In: JSON lines, raw (`idx`, `messages`) or processed (`source`, `target`), or a JSON array of the
 same, whose entries then count as lines.
 Out: rows.parquet, quarantine.jsonl (one line per refused line, with its number and reason) and a
-summary. Of a row only idx and question stay in memory; an array is held whole.
+summary. All rows are in memory at a time.
 
     python -m workflow_scripts.data.read --raw FILE --rows results/data/rows.parquet \\
         --quarantine results/data/quarantine.jsonl --summary results/data/reading.json
 """
 
 import contextlib
-import json
-import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow.parquet as pq
-
-from workflow_scripts.artifacts.data import Quarantined, Reading
-from workflow_scripts.artifacts.parquet import iter_rows, schema_of, table_of
-from workflow_scripts.artifacts.tables import Row, RowSubject
+from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.data.catalog import Catalog
 from workflow_scripts.data.checksums import is_the_reports_file
 from workflow_scripts.data.lines import Lines, RowError, excerpt, record_in
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.rows import idx_of, row_from
 from workflow_scripts.errors import EssenceError, check_share
-from workflow_scripts.files import check_output, written_whole
+from workflow_scripts.files import check_output, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Log, Output, Setting, run_stage
+from workflow_scripts.tables import ROWS, Row, write_table
 
-BATCH = 256  # rows in memory at a time, and the size of a Parquet row group
 FIRST_REASONS = 5
 
 
-@dataclass
-class Tally:
-    """What was seen so far."""
-
-    tasks: Counter = field(default_factory=Counter)
-    kinds: Counter = field(default_factory=Counter)
-    first: list[str] = field(default_factory=list)
-    linked: dict[str, Counter] = field(default_factory=lambda: defaultdict(Counter))
-    without_idx: int = 0
-
-    @property
-    def kept(self) -> int:
-        return self.tasks.total()
-
-    @property
-    def refused(self) -> int:
-        return self.kinds.total()
-
-
-def read_rows(lines: Lines, tally: Tally) -> Iterator[Row | Quarantined]:
-    """Yield each line's row, or its line of the quarantine, and count it in `tally`."""
-    line_of: dict[int, int] = {}
+def read_rows(lines: Lines) -> tuple[list[Row], list[dict[str, Any]], int]:
+    """The rows, the lines of the quarantine, and how many rows had no number of their own."""
+    rows: dict[int, Row] = {}
+    quarantine, unnumbered = [], 0
     for number, line in lines:
         record: dict[str, Any] = {}
         try:
             record = record_in(line)
             row = row_from(record, number)
-            if row.idx in line_of:
-                before = lines.place(line_of[row.idx])
+            if row.idx in rows:
+                before = lines.place(rows[row.idx].line)
                 raise RowError("duplicate idx", f"idx {row.idx} was already on {before}")
         except RowError as error:
-            tally.kinds[error.kind] += 1
-            if len(tally.first) < FIRST_REASONS:
-                tally.first.append(f"{lines.place(number)}: {error}")
-            yield Quarantined(
-                line=number,
-                idx=idx_of(record),
-                kind=error.kind,
-                reason=str(error),
-                excerpt=excerpt(line),
-            )
-            continue
-        line_of[row.idx] = number
-        tally.tasks[row.task] += 1
-        tally.without_idx += idx_of(record) is None
-        yield row
+            problem = {"kind": error.kind, "reason": str(error), "excerpt": excerpt(line)}
+            quarantine.append({"line": number, "idx": idx_of(record), **problem})
+        else:
+            rows[row.idx] = row
+            unnumbered += idx_of(record) is None
+    return list(rows.values()), quarantine, unnumbered
+
+
+def link_rows(rows: list[Row], databases: Path | None) -> list[Row]:
+    with Catalog(databases) if databases else contextlib.nullcontext() as catalog:
+        linker = Linker(rows, catalog)
+        return [row._replace(**linker.link(row)._asdict()) for row in rows]
 
 
 def read(
@@ -109,18 +80,15 @@ def read(
     check_share("--max-quarantine", max_quarantine)
     for out in (rows, quarantine, summary):
         check_output(out, raw)
-    lines, tally = Lines(raw), Tally()
-    with (
-        written_whole(rows) as rows_part,
-        tempfile.TemporaryDirectory(dir=Path(rows).parent, prefix=".unlinked.") as folder,
-    ):
-        unlinked = Path(folder, "rows.parquet")
-        with written_whole(quarantine) as quarantine_part:
-            _stream(read_rows(lines, tally), unlinked, quarantine_part)
-        _link(unlinked, databases, rows_part, tally)
-        reading = _summary(lines, tally, max_quarantine)
-        reading.write(summary)
-        _refuse_too_much_quarantine(raw, quarantine, tally, max_quarantine)
+    lines = Lines(raw)
+    unlinked, refused, unnumbered = read_rows(lines)
+    write_jsonl(quarantine, refused)
+    linked = link_rows(unlinked, databases)
+    reading = summarise(lines, linked, refused, unnumbered, max_quarantine)
+    reading.write(summary)
+    if not linked or len(refused) > max_quarantine * reading.lines:
+        raise EssenceError(too_many_refused(lines, reading, refused, quarantine))
+    write_table(rows, linked, ROWS)
     counts = ", ".join(f"{task} {count}" for task, count in reading.tasks.items())
     kinds = ", ".join(f"{kind} {n}" for kind, n in reading.quarantined_by_kind.items())
     print(f"{reading.rows} rows ({counts}); {reading.quarantined} lines in quarantine", end="")
@@ -128,86 +96,49 @@ def read(
     print("\n".join([*reading.notes, reading.sentence]))
 
 
-def _stream(results: Iterator[Row | Quarantined], rows_part: Path, quarantine_part: Path) -> None:
-    batch: list[Row] = []
-    with (
-        pq.ParquetWriter(rows_part, schema_of(Row), compression="zstd") as writer,
-        open(quarantine_part, "w", encoding="utf-8") as quarantine,
-    ):
-        for result in results:
-            if isinstance(result, Quarantined):
-                quarantine.write(json.dumps(result.model_dump(), ensure_ascii=False) + "\n")
-                continue
-            batch.append(result)
-            if len(batch) == BATCH:
-                writer.write_table(table_of(Row, batch))
-                batch.clear()
-        if batch:
-            writer.write_table(table_of(Row, batch))
-
-
-def _link(unlinked: Path, databases: Path | None, out: Path, tally: Tally) -> None:
-    """Copy the rows, each with its link; which ones state a database is known once all are read."""
-    with (
-        Catalog(databases) if databases else contextlib.nullcontext() as catalog,
-        pq.ParquetFile(unlinked) as file,
-        pq.ParquetWriter(out, schema_of(Row), compression="zstd") as writer,
-    ):
-        linker = Linker(iter_rows(RowSubject, unlinked), catalog)
-        for group in range(file.num_row_groups):
-            rows = [Row(**values) for values in file.read_row_group(group).to_pylist()]
-            for row in rows:
-                row.database, row.how, row.candidates = linker.link(row)
-                tally.linked[row.task][row.how] += 1
-            writer.write_table(table_of(Row, rows))
-
-
-def _summary(lines: Lines, tally: Tally, max_quarantine: float) -> Reading:
+def summarise(
+    lines: Lines, rows: list[Row], refused: list[dict], unnumbered: int, max_quarantine: float
+) -> Reading:
     known, sentence = is_the_reports_file(lines.facts)
-    notes = []
-    if lines.word == "entry":
-        notes.append("The file is a JSON array; its entries are numbered as lines are.")
-    if lines.bom:
-        notes.append("A byte order mark at the start of the file was dropped.")
-    if tally.without_idx:
-        notes.append(
-            f"{tally.without_idx} rows had no number as idx and got their line number as idx."
-        )
-    if lines.blank:
-        notes.append(f"{lines.blank} blank lines were passed over.")
+    notes = {
+        "The file is a JSON array; its entries are numbered as lines are.": lines.word == "entry",
+        "A byte order mark at the start of the file was dropped.": lines.bom,
+        f"{unnumbered} rows had no number as idx and got their line number as idx.": unnumbered,
+        f"{lines.blank} blank lines were passed over.": lines.blank,
+    }
+    tasks = Counter(row.task for row in rows)
+    linked = {task: Counter(row.how for row in rows if row.task == task) for task in TASKS}
     return Reading(
         file=lines.facts,
         is_the_reports_file=known,
         sentence=sentence,
-        notes=notes,
-        lines=tally.kept + tally.refused,
-        rows=tally.kept,
-        tasks={task: tally.tasks[task] for task in TASKS},
-        quarantined=tally.refused,
-        quarantined_by_kind=dict(sorted(tally.kinds.items())),
+        notes=[note for note, applies in notes.items() if applies],
+        lines=len(rows) + len(refused),
+        rows=len(rows),
+        tasks={task: tasks[task] for task in TASKS},
+        quarantined=len(refused),
+        quarantined_by_kind=dict(sorted(Counter(each["kind"] for each in refused).items())),
         max_quarantine=max_quarantine,
-        linked={task: dict(sorted(tally.linked[task].items())) for task in TASKS},
+        linked={task: dict(sorted(of_task.items())) for task, of_task in linked.items()},
     )
 
 
-def _refuse_too_much_quarantine(
-    path: Path, quarantine_path: Path, tally: Tally, max_quarantine: float
-) -> None:
-    lines = tally.kept + tally.refused
-    if tally.kept and tally.refused <= max_quarantine * lines:
-        return
-    if not lines:
-        raise EssenceError(f"{path}: there are no rows in it; give one JSON object a line.")
-    reasons = "\n  ".join(tally.first)
-    more = f"\n  and {tally.refused - len(tally.first)} more" * (tally.refused > len(tally.first))
+def too_many_refused(lines: Lines, reading: Reading, refused: list[dict], quarantine: Path) -> str:
+    if not reading.lines:
+        return f"{lines.path}: there are no rows in it; give one JSON object a line."
+    first = [f"{lines.place(each['line'])}: {each['reason']}" for each in refused[:FIRST_REASONS]]
+    if len(refused) > FIRST_REASONS:
+        first.append(f"and {len(refused) - FIRST_REASONS} more")
     cure = (
-        f"Correct these lines, or raise data.max_quarantine (now {max_quarantine:g})."
-        if tally.kept
+        f"Correct these lines, or raise data.max_quarantine (now {reading.max_quarantine:g})."
+        if reading.rows
         else "No row is left: correct these lines, or give another file as data.path."
     )
-    raise EssenceError(
-        f"{path}: {tally.refused} of {lines} lines ({tally.refused / lines:.1%}) can't be used:"
-        f"\n  {reasons}{more}\nAll of them are in {quarantine_path}. {cure}"
+    share = f"{len(refused)} of {reading.lines} lines ({len(refused) / reading.lines:.1%})"
+    reasons = "\n  ".join(first)
+    return (
+        f"{lines.path}: {share} can't be used:\n  {reasons}\n"
+        f"All of them are in {quarantine}. {cure}"
     )
 
 

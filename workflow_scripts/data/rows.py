@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.lines import RowError
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats import answers, prompts
 from workflow_scripts.formats.schema import parse_foreign_keys, parse_schema
+from workflow_scripts.tables import Row
 
 END_MARK = "</s>"
 INT64 = 2**63

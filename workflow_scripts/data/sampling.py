@@ -13,7 +13,7 @@ from hashlib import sha256
 
 import pandas as pd
 
-from workflow_scripts.artifacts.data import SampleSettings
+from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 

@@ -35,7 +35,7 @@ from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import (
     COUNT,
-    PREDICTED,
+    PREDICTIONS,
     RUN,
     SCORES,
     SEEN,
@@ -66,7 +66,7 @@ def read_answers(folders: list[Path]) -> pd.DataFrame:
     """The predictions of all runs. Raises EssenceError where a run has none."""
     frames = []
     for folder in folders:
-        frame = read_table(folder / "predictions.parquet", PREDICTED)
+        frame = read_table(folder / "predictions.parquet", PREDICTIONS)
         if frame.empty:
             raise EssenceError(f"{folder}/predictions.parquet: no answers in it. Predict again.")
         frames.append(frame.assign(**address_of(folder)))

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from workflow_scripts.artifacts.parquet import read_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.settings import Settings
+from workflow_scripts.tables import Row, read_rows
 from workflow_scripts.text.preprocessing import ModelInput, model_input
 
 IGNORED = -100  # the label that no loss counts
@@ -57,7 +56,7 @@ def read_sample(path: Path, settings: Settings) -> list[Row]:
 
     Raises EssenceError when the file is missing, empty or not a table of rows.
     """
-    rows = read_rows(Row, path)
+    rows = read_rows(path)
     if not rows:
         raise EssenceError(f"{path}: no rows. Ask for more rows in the run's settings.")
     if settings.run.sources == "other":

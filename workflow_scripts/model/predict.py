@@ -8,8 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.artifacts.parquet import write_rows
-from workflow_scripts.artifacts.tables import SPLITS, TEST_SPLITS, BoundedPrediction, Row
+from workflow_scripts.data.samples import SPLITS, TEST_SPLITS
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model import say
 from workflow_scripts.model.batches import read_sample
@@ -18,6 +17,7 @@ from workflow_scripts.model.load import check_base, load_model
 from workflow_scripts.runs import STOP, Answering
 from workflow_scripts.settings import Settings
 from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.tables import PREDICTIONS, Prediction, Row, write_table
 from workflow_scripts.text.architecture import architecture_of
 from workflow_scripts.text.preprocessing import ModelInput, model_input
 from workflow_scripts.text.tokenizers import decode
@@ -29,7 +29,7 @@ def answer_rows(
     rows: dict[str, list[Row]],
     batch_size: int,
     constrained: bool = False,
-) -> list[BoundedPrediction]:
+) -> list[Prediction]:
     """One answer per row, in the order of `rows` (split -> rows)."""
     from workflow_scripts.model.constraint import Constraints
     from workflow_scripts.model.decoding import end_tokens, generate
@@ -53,7 +53,7 @@ def answer_rows(
     # The end token need not be written for the text to be whole.
     limit = recipe.generate_tokens + reads.around_target
     return [
-        BoundedPrediction(
+        Prediction(
             split=split,
             idx=row.idx,
             task=row.task,
@@ -114,12 +114,12 @@ def predict(
     started = time.perf_counter()
     answers = answer_rows(on_device, reads, rows, batch_size, constrained)
     seconds = time.perf_counter() - started
-    write_rows(out, BoundedPrediction, answers)
+    write_table(out, answers, PREDICTIONS)
     if summary:
         _took(str(model), answers, seconds).write(summary)
 
 
-def _took(model: str, answers: list[BoundedPrediction], seconds: float) -> Answering:
+def _took(model: str, answers: list[Prediction], seconds: float) -> Answering:
     distinct = {answer.input: answer for answer in answers}.values()
     ended = Counter("length" if answer.cut else STOP for answer in distinct)
     return Answering(

@@ -7,11 +7,10 @@ import random
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.parquet import read_rows, write_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Output, Setting, run_stage
+from workflow_scripts.tables import ROWS, Row, read_rows, write_table
 
 
 def draw(rows: list[Row], per_task: int, seed: int) -> list[Row]:
@@ -41,8 +40,8 @@ def draw_examples(
     from_all: Annotated[Path, Output("rows drawn from all rows")],
     test: Annotated[Path | None, Input("the test rows")] = None,
 ) -> None:
-    write_rows(held_out, Row, draw(read_rows(Row, test) if test else [], per_task, seed))
-    write_rows(from_all, Row, draw(read_rows(Row, rows), per_task, seed))
+    write_table(held_out, draw(read_rows(test) if test else [], per_task, seed), ROWS)
+    write_table(from_all, draw(read_rows(rows), per_task, seed), ROWS)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 from workflow_scripts.artifacts.data import Reading
-from workflow_scripts.artifacts.parquet import iter_rows
-from workflow_scripts.artifacts.tables import Prediction, Row
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json, write_text, written_whole
 from workflow_scripts.formats.prompts import TASKS
@@ -21,7 +19,7 @@ from workflow_scripts.report.model_card import model_card
 from workflow_scripts.runs import Training
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import SCORES, read_table
+from workflow_scripts.tables import SCORES, Prediction, iter_rows, read_table
 from workflow_scripts.text.preprocessing import source_text
 
 USES_FILES = ["templates/model_card.md", "templates/exported_card.md"]
@@ -55,7 +53,7 @@ def examples(
     """Of each task the row with the shortest prompt, among right answers if there are any."""
     answered = {each.idx: each for each in predictions if each.split == split}
     found: dict[str, list[Example]] = {}
-    for row in iter_rows(Row, rows):
+    for row in iter_rows(rows):
         if said := answered.get(row.idx):
             right = said.prediction == said.gold
             prompt = source_text(recipe, row.source)

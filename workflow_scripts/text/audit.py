@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.formats.prompts import compact_parts, parse_prompt, sections
 from workflow_scripts.records import Record
 from workflow_scripts.settings import Recipe
+from workflow_scripts.tables import Row
 from workflow_scripts.text.preprocessing import ModelInput, source_text
 from workflow_scripts.text.similarity import exact_match, rouge_l
 

@@ -14,8 +14,6 @@ from typing import Annotated, Any
 
 import yaml
 
-from workflow_scripts.artifacts.parquet import iter_rows
-from workflow_scripts.artifacts.tables import Row
 from workflow_scripts.data.lines import Lines, RowError, record_in
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
@@ -24,6 +22,7 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.records import parsed
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
+from workflow_scripts.tables import Row, iter_rows
 from workflow_scripts.text.audit import (
     EmbeddingRows,
     FitAudit,
@@ -52,7 +51,7 @@ class RowFile:
     def __iter__(self) -> Iterator[Row]:
         self.unreadable = []
         if self.path.suffix == ".parquet":
-            yield from iter_rows(Row, self.path)
+            yield from iter_rows(self.path)
             return
         lines = Lines(self.path)
         for number, line in lines:
