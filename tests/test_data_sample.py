@@ -13,8 +13,6 @@ import sample_rows as made
 from conftest import overlaid
 from shell import run_module
 
-from workflow_scripts.artifacts import data as shapes
-from workflow_scripts.artifacts.data import SampleCard
 from workflow_scripts.config import runs_of, sample_settings
 from workflow_scripts.config_check import checked
 from workflow_scripts.data import linking, sampling
@@ -26,7 +24,7 @@ from workflow_scripts.data.pool import copy_rows, group_rows, load_pool
 from workflow_scripts.data.read import read
 from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import sha256
+from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.formats.schema import render_schema
 from workflow_scripts.records import parsed
@@ -53,7 +51,7 @@ def drawn(rows_path, tmp_path):
         outs = [tmp_path / f"{name}.{part}" for part in ("train", "val", "card")]
         given = parsed(SampleSettings, settings, "settings")
         draw_sample(path, *outs, given, test, unseen_databases)
-        return SampleCard.read(outs[2]), *(pq.read_table(out).to_pylist() for out in outs[:2])
+        return read_json(outs[2]), *(pq.read_table(out).to_pylist() for out in outs[:2])
 
     return do
 
@@ -127,8 +125,8 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_order_on_disk(rows_path
     random.Random(1).shuffle(order)
     pq.write_table(table.take(order), tmp_path / "shuffled")
     settings = {"sampling": "natural", "rows": 200, "split": "database"}
-    one = drawn(name="one", **settings)[0].sha256
-    other = drawn(name="other", path=tmp_path / "shuffled", **settings)[0].sha256
+    one = drawn(name="one", **settings)[0]["sha256"]
+    other = drawn(name="other", path=tmp_path / "shuffled", **settings)[0]["sha256"]
     assert one["input"] != other["input"]
     assert (one["train"], one["val"]) == (other["train"], other["val"])
 
@@ -154,14 +152,14 @@ def test_every_row_has_the_same_chance(pool):
 def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path):
     out = [tmp_path / name for name in ("test", "unseen", "card")]
     draw_test(rows_path, *out, PER_TASK, 7)
-    test, card = pq.read_table(out[0]).to_pylist(), shapes.TestCard.read(out[2])
-    assert count(test) == PER_TASK == card.tasks["test"]
-    assert card.sha256["input"] == sha256(rows_path) and card.sha256["test"] == sha256(out[0])
-    assert card.shared["test_rest"].questions == card.shared["test_rest"].gold_sql == 0
-    assert sum(card.rows.values()) + sum(card.set_aside.values()) == 2400
+    test, card = pq.read_table(out[0]).to_pylist(), read_json(out[2])
+    assert count(test) == PER_TASK == card["tasks"]["test"]
+    assert card["sha256"]["input"] == sha256(rows_path) and card["sha256"]["test"] == sha256(out[0])
+    assert card["shared"]["test_rest"]["questions"] == card["shared"]["test_rest"]["gold_sql"] == 0
+    assert sum(card["rows"].values()) + sum(card["set_aside"].values()) == 2400
     # 60 groups at least are needed for 30 Refiner rows; thrift: not many more are touched
-    assert card.set_aside["same question or SQL as a test row"] < 130
-    assert card.rows["unseen"] == 0 == pq.read_metadata(out[1]).num_rows
+    assert card["set_aside"]["same question or SQL as a test row"] < 130
+    assert card["rows"]["unseen"] == 0 == pq.read_metadata(out[1]).num_rows
 
 
 def test_another_seed_gives_another_test_set(pool):
@@ -185,17 +183,15 @@ def test_no_sample_row_is_of_an_unseen_database(rows_path, drawn, tmp_path, sett
     assert count(rows[test]) == count(rows[unseen]) == PER_TASK
     assert farms_of(rows[unseen]) == set(UNSEEN)
     assert not farms_of(rows[test]) & set(UNSEEN)
-    told = shapes.TestCard.read(card)
-    assert told.set_aside["about an unseen database"] == 300 - 120
-    assert told.shared["unseen_rest"].model_dump() == dict.fromkeys(
-        ("questions", "gold_sql", "databases"), 0
-    )
-    left = min(told.tasks["rest"].values()) * 3 if "balanced" in settings.values() else None
-    settings = settings | {"rows": left or told.rows["rest"]}
+    told = read_json(card)
+    assert told["set_aside"]["about an unseen database"] == 300 - 120
+    assert told["shared"]["unseen_rest"] == dict.fromkeys(("questions", "gold_sql", "databases"), 0)
+    left = min(told["tasks"]["rest"].values()) * 3 if "balanced" in settings.values() else None
+    settings = settings | {"rows": left or told["rows"]["rest"]}
     card, train, val = drawn(test=test, unseen_databases=UNSEEN, **settings)
     assert not farms_of(train + val) & set(UNSEEN)
     assert len(farms_of(train + val)) == 14
-    assert card.unseen_databases == UNSEEN
+    assert card["unseen_databases"] == UNSEEN
     with pytest.raises(EssenceError, match=r"rows are wanted, there are \d+|rows of"):
         drawn(test=test, unseen_databases=UNSEEN, **settings | {"rows": settings["rows"] * 2})
 
@@ -249,10 +245,10 @@ def test_no_sample_shares_question_or_sql_with_the_test_set(drawn, test_set, spl
         for column in ("question", "gold_sql", "idx"):
             ours, theirs = ({row[column] for row in rows} - {None} for rows in (part, test))
             assert not ours & theirs
-    assert card.shared["train_test"].questions == 0
-    assert card.shared["val_test"].gold_sql == 0
-    assert card.rows == {"train": len(train), "val": len(val), "test": 120}
-    assert set(card.sha256) == {"input", "train", "val", "test"}
+    assert card["shared"]["train_test"]["questions"] == 0
+    assert card["shared"]["val_test"]["gold_sql"] == 0
+    assert card["rows"] == {"train": len(train), "val": len(val), "test": 120}
+    assert set(card["sha256"]) == {"input", "train", "val", "test"}
 
 
 def test_rows_set_aside_are_not_drawn_though_they_are_no_test_rows(pool):
@@ -265,21 +261,21 @@ def test_rows_set_aside_are_not_drawn_though_they_are_no_test_rows(pool):
 
 def test_a_group_split_keeps_questions_and_sql_on_one_side(drawn):
     card = drawn(sampling="natural", rows=1500, split="row")[0]
-    assert card.shared["train_val"].questions > 50
+    assert card["shared"]["train_val"]["questions"] > 50
     card, train, val = drawn(sampling="natural", rows=1500, split="group")
-    assert card.shared["train_val"].questions == 0
-    assert card.shared["train_val"].gold_sql == 0
+    assert card["shared"]["train_val"]["questions"] == 0
+    assert card["shared"]["train_val"]["gold_sql"] == 0
     assert not {row["question"] for row in train} & {row["question"] for row in val}
 
 
 def test_a_database_split_keeps_each_database_on_one_side(drawn):
     card, train, val = drawn(sampling="balanced", rows=1011, split="database")
-    assert card.shared["train_val"].databases == 0
+    assert card["shared"]["train_val"]["databases"] == 0
     farms = [{row["question"].split()[5] for row in part} for part in (train, val)]
     assert not farms[0] & farms[1]
     assert len(farms[0] | farms[1]) == 16
     assert 0.12 < len(val) / 1011 < 0.28
-    assert card.database_found == {"question": 1440, "stated": 960}
+    assert card["database_found"] == {"question": 1440, "stated": 960}
 
 
 def test_of_two_databases_one_is_held_out(tmp_path):
@@ -287,7 +283,7 @@ def test_of_two_databases_one_is_held_out(tmp_path):
     paths = [tmp_path / name for name in ("train", "val", "card")]
     settings = SampleSettings(sampling="natural", rows=100, split="database")
     draw_sample(path, *paths, settings=settings)
-    assert SampleCard.read(paths[2]).databases == {"train": 1, "val": 1}
+    assert read_json(paths[2])["databases"] == {"train": 1, "val": 1}
 
 
 def test_one_database_cannot_be_split(tmp_path):
@@ -387,7 +383,7 @@ def test_a_sample_that_lacks_a_tenth_takes_what_there_is_and_says_so(
     drawn, capsys, settings, missing
 ):
     card, train, val = drawn(**settings)
-    assert card.missing == missing
+    assert card["missing"] == missing
     assert len(train + val) == settings["rows"] - sum(missing.values())
     for what, rows in missing.items():
         assert f"missing: {rows} rows of {what}; there are no more" in capsys.readouterr().out
@@ -403,14 +399,14 @@ def test_one_unreadable_refiner_row_stops_no_run_of_the_report(twin, tmp_path):
     wanted = config["test_set"]
     test, card = tmp_path / "test", tmp_path / "card"
     draw_test(rows, test, tmp_path / "unseen", card, wanted["rows"], wanted["seed"])
-    assert shapes.TestCard.read(card).tasks["test"] == wanted["rows"]
+    assert read_json(card)["tasks"]["test"] == wanted["rows"]
     missing = {}
     for recipe in config["use_recipes"]:
         given = test if config["recipes"][recipe]["test_set"] else None
         for run in runs_of(config, recipe):
             settings = sample_settings(config, recipe, run, 42)
             draw_sample(rows, tmp_path / "train", tmp_path / "val", card, settings, given)
-            missing[settings.sampling, settings.rows] = SampleCard.read(card).missing
+            missing[settings.sampling, settings.rows] = read_json(card)["missing"]
     assert missing == {
         ("natural", 1011): {},
         ("balanced", 1011): {"Refiner": 1},
@@ -455,9 +451,9 @@ def test_rows_without_a_database_are_said(tmp_path, capsys):
     settings = SampleSettings(sampling="natural", rows=20, split="database")
     draw_sample(path, *(tmp_path / part for part in ("train", "val", "card")), settings=settings)
     assert "30 rows have no database that is known by name" in capsys.readouterr().out
-    card = SampleCard.read(tmp_path / "card")
-    assert card.shared["train_val"].databases == 0
-    assert card.database_unknown == 30
+    card = read_json(tmp_path / "card")
+    assert card["shared"]["train_val"]["databases"] == 0
+    assert card["database_unknown"] == 30
 
 
 def test_the_two_commands(rows_path, tmp_path):
@@ -476,7 +472,7 @@ def test_the_two_commands(rows_path, tmp_path):
     command += ["--train", train, "--val", val]
     done = run_module(*command, "--card", card, "--settings", json.dumps(settings))
     assert "train: 48 rows" in done.stdout, done.stderr
-    assert SampleCard.read(card).settings == SampleSettings(**settings)
+    assert read_json(card)["settings"] == SampleSettings(**settings).model_dump()
     failed = run_module(*command, "--card", card, "--settings", '{"sampling": "natural", "row": 3}')
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: the settings given: rows: Field required (and 1 more)")

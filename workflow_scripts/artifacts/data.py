@@ -5,7 +5,6 @@ Mappings by task have the names of the tasks as keys ("Selector", "Decomposer", 
 
 from pydantic import Field, NonNegativeInt
 
-from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.records import Record
 
 
@@ -134,45 +133,6 @@ class Profile(Record):
     anomalies: dict[str, Finding]
     tokenizer: TokenizerFacts
     lengths: dict[str, dict[str, Box]]  # column of lengths.parquet -> "all" and each task
-
-
-class Shared(Record):
-    """How many different ones two sets of rows have in common."""
-
-    questions: int
-    gold_sql: int
-    databases: int
-
-
-class Card(Record):
-    """What was drawn. A part is a set of rows: train, val, test, unseen, or the rest."""
-
-    tasks: dict[str, dict[str, int]]  # part -> task -> rows
-    rows: dict[str, int]  # part -> rows
-    databases: dict[str, int]  # part -> databases
-    database_found: dict[str, int]  # `Row.how` -> rows of the whole input
-    database_unknown: int  # rows of the whole input that may be about any
-    groups: int
-    largest_group: int
-    shared: dict[str, Shared]  # "<part>_<part>" -> what they share
-    set_aside: dict[str, int]  # why no sample may use them -> rows that are in no part
-    sha256: dict[str, str]  # "input" and each part -> checksum of the file
-
-
-class TestCard(Card):
-    """test.card.json."""
-
-    seed: int
-    per_task: dict[str, int]
-    unseen_databases: list[str]
-
-
-class SampleCard(Card):
-    """card.json of a sample."""
-
-    settings: SampleSettings
-    unseen_databases: list[str]
-    missing: dict[str, int]  # task -> rows that were wanted and are not there
 
 
 class TwinRows(Record):

@@ -6,12 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.data import Card, Shared
 from workflow_scripts.data.sampling import task_counts
 
 
 def describe(pool: pd.DataFrame, parts: Mapping[str, set[int]]) -> dict[str, Any]:
-    """The keys of every `Card` that follow from the rows drawn; part -> idx comes in."""
+    """What every card says of the rows drawn (part -> idx).
+
+    A part is a set of rows: train, val, test, unseen, or the rest. `database_found` and
+    `database_unknown` (rows that may be about any) count rows of the whole input. `shared`: how
+    many different questions, queries and databases two parts have in common.
+    """
     rows = {name: pool.loc[list(part)] for name, part in parts.items()}
     groups = pool.group.value_counts()
     return {
@@ -26,21 +30,20 @@ def describe(pool: pd.DataFrame, parts: Mapping[str, set[int]]) -> dict[str, Any
     }
 
 
-def shared(one: pd.DataFrame, other: pd.DataFrame) -> Shared:
-    def common(column: str) -> int:
-        return len((set(one[column]) & set(other[column])) - {""})
+def shared(one: pd.DataFrame, other: pd.DataFrame) -> dict[str, int]:
+    columns = {"questions": "question", "gold_sql": "gold_sql", "databases": "database"}
+    return {
+        name: len((set(one[column]) & set(other[column])) - {""})
+        for name, column in columns.items()
+    }
 
-    return Shared(
-        questions=common("question"), gold_sql=common("gold_sql"), databases=common("database")
-    )
 
-
-def print_counts(card: Card) -> None:
-    for name, tasks in card.tasks.items():
+def print_counts(card: Mapping[str, Any]) -> None:
+    for name, tasks in card["tasks"].items():
         counts = ", ".join(f"{task} {count}" for task, count in tasks.items())
-        print(f"{name}: {card.rows[name]} rows ({counts})")
-    for reason, rows in card.set_aside.items():
+        print(f"{name}: {card['rows'][name]} rows ({counts})")
+    for reason, rows in card["set_aside"].items():
         if rows:
             print(f"set aside: {rows} rows {reason}")
-    if card.database_unknown:
-        print(f"{card.database_unknown} rows have no database that is known by name")
+    if card["database_unknown"]:
+        print(f"{card['database_unknown']} rows have no database that is known by name")

@@ -9,7 +9,6 @@
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.data import SampleCard
 from workflow_scripts.data.cards import describe, print_counts
 from workflow_scripts.data.pool import copy_rows, load_pool
 from workflow_scripts.data.samples import SampleSettings
@@ -20,7 +19,7 @@ from workflow_scripts.data.sampling import (
     set_aside,
 )
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import sha256
+from workflow_scripts.files import sha256, write_json
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, read_table
 
@@ -47,18 +46,18 @@ def draw_sample(
         copy_rows(rows, idx, paths[name])
     if test:
         parts["test"], paths["test"] = held_out, test
-    found = SampleCard(
-        **describe(pool, parts),
-        settings=settings,
-        unseen_databases=list(unseen_databases),
-        missing=missing_rows(pool, sample, settings),
-        set_aside={reason: len(idx) for reason, idx in aside.items()},
-        sha256={name: sha256(path) for name, path in paths.items()},
-    )
-    found.write(card)
-    print_counts(found)
-    for what, rows in found.missing.items():
-        print(f"missing: {rows} rows of {what}; there are no more, and all are taken")
+    missing = missing_rows(pool, sample, settings)
+    facts = describe(pool, parts) | {
+        "settings": settings.model_dump(),
+        "unseen_databases": list(unseen_databases),
+        "missing": missing,
+        "set_aside": {reason: len(idx) for reason, idx in aside.items()},
+        "sha256": {name: sha256(path) for name, path in paths.items()},
+    }
+    write_json(card, facts)
+    print_counts(facts)
+    for what, count in missing.items():
+        print(f"missing: {count} rows of {what}; there are no more, and all are taken")
 
 
 if __name__ == "__main__":

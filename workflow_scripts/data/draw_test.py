@@ -12,11 +12,10 @@ rows of whole databases that no sample touches.
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.data import TestCard
 from workflow_scripts.data.cards import describe, print_counts
 from workflow_scripts.data.pool import copy_rows, load_pool
 from workflow_scripts.data.sampling import choose_test, choose_unseen, set_aside
-from workflow_scripts.files import sha256
+from workflow_scripts.files import sha256, write_json
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 
@@ -41,18 +40,17 @@ def draw_test(
     drawn = parts["test"] | parts["unseen"]
     aside = set_aside(pool, parts["test"], unseen_databases)
     parts["rest"] = set(pool.index) - drawn.union(*aside.values())
-    found = TestCard(
-        **describe(pool, parts),
-        set_aside={reason: len(idx - drawn) for reason, idx in aside.items()},
-        seed=seed,
-        per_task=per_task,
-        unseen_databases=list(unseen_databases),
-        sha256={name: sha256(path) for name, path in {"input": rows, **paths}.items()},
-    )
-    found.write(card)
-    print_counts(found)
+    facts = describe(pool, parts) | {
+        "set_aside": {reason: len(idx - drawn) for reason, idx in aside.items()},
+        "seed": seed,
+        "per_task": per_task,
+        "unseen_databases": list(unseen_databases),
+        "sha256": {name: sha256(path) for name, path in {"input": rows, **paths}.items()},
+    }
+    write_json(card, facts)
+    print_counts(facts)
     for task, wanted in per_task.items():
-        if unseen_databases and (have := found.tasks["unseen"][task]) < wanted:
+        if unseen_databases and (have := facts["tasks"]["unseen"][task]) < wanted:
             print(f"unseen: {wanted} rows of {task} are wanted, there are {have}")
 
 

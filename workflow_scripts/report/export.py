@@ -19,7 +19,7 @@ from workflow_scripts.report.model_card import model_card
 from workflow_scripts.runs import Training
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import SCORES, Prediction, iter_rows, read_table
+from workflow_scripts.tables import PREDICTIONS, SCORES, Prediction, iter_rows, read_table
 from workflow_scripts.text.preprocessing import source_text
 
 USES_FILES = ["templates/model_card.md", "templates/exported_card.md"]
@@ -85,7 +85,7 @@ def export(
             "model/ of the run as it is, and its chat template makes the prompts."
         )
     recipe, model, folder = settings.recipe, run / "model", card.parent
-    answered = list(iter_rows(Prediction, predictions))
+    answered = list(iter_rows(predictions, PREDICTIONS))
     split = next((name for name in SPLITS if any(each.split == name for each in answered)), "")
     shown = examples(rows, answered, recipe, split)
     if not shown:
