@@ -11,8 +11,8 @@ from conftest import ROOT
 from huggingface_hub import ModelCard
 
 from workflow_scripts.agents.model import FineTuned
-from workflow_scripts.artifacts import tables
 from workflow_scripts.artifacts.data import Reading
+from workflow_scripts.data import samples
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import base_digest, load_model
@@ -90,7 +90,7 @@ def test_limits_follow_from_training_and_scores(write, tmp_path):
 
 
 def test_every_split_has_words():
-    assert set(SPLITS) == set(tables.SPLITS)
+    assert set(SPLITS) == set(samples.SPLITS)
 
 
 def test_a_card_changes_no_digest_of_the_model(write, tmp_path):
