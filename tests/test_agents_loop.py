@@ -11,11 +11,10 @@ from workflow_scripts.agents.loop import (
     NULLS,
     Answer,
     Loop,
-    Question,
     read_schema,
     run_loop,
 )
-from workflow_scripts.agents.trace import Trace
+from workflow_scripts.agents.trace import Question, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import parse_prompt, task_of
 from workflow_scripts.formats.schema import Schema
@@ -99,7 +98,7 @@ def test_a_small_schema_is_not_pruned_and_sql_that_runs_is_the_answer(run):
     back_end = Scripted(Decomposer=GOOD)
     trace = run(back_end)
     assert agents(trace) == ["Decomposer"] and trace.answered
-    assert (trace.sql, trace.executed.rows) == (TOWNS, [("Oslo",), ("Rome",)])
+    assert trace.answer[1].rows == [("Oslo",), ("Rome",)]
     assert trace.steps[0].sub_questions == [("Which?", TOWNS)]
     (prompt,) = back_end.asked
     assert prompt.question == "Which towns?" and "# Table: sale" in prompt.schema
@@ -128,8 +127,8 @@ def test_the_others_see_what_the_selector_leaves(run):
     trace = run(back_end, loop=Loop(selector="always"))
     assert agents(trace) == ["Selector", "Decomposer", "Refiner"] and trace.answered
     first_columns = ["sale_id", "shop_id", "item", "colour", "price", "day"]
-    assert trace.seen == {"shop": ["town"], "sale": first_columns}
-    assert trace.columns_in_database == 10
+    assert trace.schema.names == {"shop": ["town"], "sale": first_columns}
+    assert trace.question.schema.width == 10
     selector, decomposer, refiner = back_end.asked
     assert selector.db_id == "shop" and "note" in selector.schema
     assert decomposer.schema == refiner.schema and "note" not in refiner.schema
@@ -144,14 +143,14 @@ NO_SELECTION = ["", "{", "[1]", '{"shop": 7}', '{"\\ud800": "drop_all"}', "[" * 
 def test_an_unreadable_selection_leaves_the_schema_whole(run, nonsense):
     trace = run(Scripted(Selector=nonsense, Decomposer=GOOD), loop=Loop(selector="always"))
     assert trace.answered and "the whole schema" in trace.steps[0].problem
-    assert sum(map(len, trace.seen.values())) == trace.columns_in_database
+    assert trace.schema == trace.question.schema
 
 
 @pytest.mark.parametrize("nonsense", ["", "I do not know.", "```sql\n```", "```sql\nSELECT 1"])
 def test_no_sql_is_a_failure_that_says_so(run, nonsense):
     trace = run(Scripted(Decomposer=nonsense))
     assert agents(trace) == ["Decomposer"] and not trace.answered
-    assert trace.sql is None and "no SQL" in trace.steps[0].problem
+    assert trace.answer == (None, None) and "no SQL" in trace.steps[0].problem
 
 
 @pytest.mark.parametrize(
@@ -167,14 +166,14 @@ def test_repairs_end_after_three_or_when_nothing_changes(run, repairs, loop, cou
     answers = [fenced(f"SELECT {name} FROM shop") for name in repairs]
     back_end = Scripted(Decomposer=decomposed("SELECT a FROM shop"), Refiner=answers)
     trace = run(back_end, loop=loop)
-    assert (agents(trace).count("Refiner"), trace.sql) == (count, sql)
+    assert (agents(trace).count("Refiner"), trace.answer[0]) == (count, sql)
     assert trace.answered == ("town" in sql)
 
 
 def test_a_repair_without_sql_ends_the_way(run):
     trace = run(Scripted(Decomposer=decomposed("SELECT a"), Refiner="sorry"))
     assert agents(trace) == ["Decomposer", "Refiner"]
-    assert (trace.sql, trace.answered) == ("SELECT a", False)
+    assert (trace.answer[0], trace.answered) == ("SELECT a", False)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +186,7 @@ def test_what_returns_nothing_is_repaired_where_that_is_asked_for(run, sql, erro
     trace = run(back_end, loop=Loop(repair_on="nothing"))
     assert back_end.asked[2].error == error and back_end.asked[2].exception_class == ""
     # The repair was for the worse: what ran before is the answer.
-    assert agents(trace).count("Refiner") > 0 and trace.answered and trace.sql == sql
+    assert agents(trace).count("Refiner") > 0 and trace.answered and trace.answer[0] == sql
 
 
 @pytest.mark.parametrize(
@@ -223,9 +222,9 @@ def test_without_the_decomposer_the_question_is_the_only_sub_question(run):
 def test_sql_that_is_given_takes_the_place_of_the_decomposers(run):
     back_end = Scripted(Refiner=fenced(TOWNS))
     trace = run(back_end, sql="SELECT twon FROM shop")
-    assert agents(trace) == ["Refiner"] and trace.sql == TOWNS
+    assert agents(trace) == ["Refiner"] and trace.answer[0] == TOWNS
     assert back_end.asked[0].error == "no such column: twon"
-    assert run(back_end, sql="SELECT 1").sql == "SELECT 1"
+    assert run(back_end, sql="SELECT 1").answer[0] == "SELECT 1"
 
 
 def test_questions_go_together_and_do_not_mix(shop, execute):
@@ -233,7 +232,7 @@ def test_questions_go_together_and_do_not_mix(shop, execute):
     questions = [Question(shop, schema, f"q{number}") for number in range(20)]
     traces = run_loop(questions, Loop(), back_end, execute)
     assert back_end.calls == 1
-    assert [trace.executed.rows for trace in traces] == [[(f"q{n}",)] for n in range(20)]
+    assert [trace.answer[1].rows for trace in traces] == [[(f"q{n}",)] for n in range(20)]
 
 
 def test_awkward_names_reach_the_prompt_and_others_are_left_out(tmp_path):

@@ -15,9 +15,9 @@ from typing import Annotated, Any
 import yaml
 
 from workflow_scripts.agents import serve as page
-from workflow_scripts.agents.loop import BackEnd, Loop, Question, read_question, run_loop
+from workflow_scripts.agents.loop import BackEnd, Loop, read_question, run_loop
 from workflow_scripts.agents.model import FineTuned, Remote
-from workflow_scripts.agents.trace import Trace, answer_lines, trace_lines
+from workflow_scripts.agents.trace import Question, Trace, answer_lines, trace_lines
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
 from workflow_scripts.records import parsed

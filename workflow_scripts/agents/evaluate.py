@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from workflow_scripts.agents.loop import BackEnd, Loop, Question, read_schema, run_loop
+from workflow_scripts.agents.loop import BackEnd, Loop, read_schema, run_loop
 from workflow_scripts.agents.model import FineTuned, Remembering, Remote
-from workflow_scripts.agents.trace import Trace
+from workflow_scripts.agents.trace import Question, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.schema import Schema
@@ -113,18 +113,28 @@ def run_setup(
     loop = loop.model_copy(update=setup.changes)
     traces = run_loop([question for *_, question in asked], loop, back_end, sandbox.map)
     cases = [
-        Case(row.gold_sql, trace.sql, question.database)
+        Case(row.gold_sql, trace.answer[0], question.database)
         for (_, row, question), trace in zip(asked, traces, strict=True)
     ]
     lines = []
     verdicts = judge(cases, sandbox, repeat=0)
-    for (split, row, _), trace, verdict in zip(asked, traces, verdicts, strict=True):
+    for (split, row, question), trace, verdict in zip(asked, traces, verdicts, strict=True):
         agents = [step.agent for step in trace.steps]
-        line = {"setup": setup.name, "split": split, "idx": row.idx, "db_id": trace.database}
-        line |= {"question": row.question, "gold": row.gold_sql, "sql": trace.sql}
-        line |= {"verdict": verdict["verdict"], "error": verdict["error"]}
-        line |= {"selected": "Selector" in agents, "repairs": agents.count("Refiner")}
-        lines.append(line | {"right": verdict.get("execution_accuracy")})
+        line = {
+            "setup": setup.name,
+            "split": split,
+            "idx": row.idx,
+            "db_id": question.database.stem,
+            "question": row.question,
+            "gold": row.gold_sql,
+            "sql": trace.answer[0],
+            "verdict": verdict["verdict"],
+            "error": verdict["error"],
+            "selected": "Selector" in agents,
+            "repairs": agents.count("Refiner"),
+            "right": verdict.get("execution_accuracy"),
+        }
+        lines.append(line)
     return traces, pd.DataFrame(lines, columns=list(OUTCOMES))
 
 

@@ -12,13 +12,13 @@ the schema whole, and one without SQL ends the question's way.
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from workflow_scripts.agents.trace import Step, Trace
+from workflow_scripts.agents.trace import Question, Step, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import (
     AnswerError,
@@ -88,20 +88,6 @@ class BackEnd(Protocol):
 Execute = Callable[[list[Job]], Sequence[Result]]
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question about a database with its whole `schema`.
-
-    `sql`, where given, replaces the Decomposer's answer.
-    """
-
-    database: Path
-    schema: Schema
-    text: str
-    evidence: str = ""
-    sql: str | None = None
-
-
 def read_question(database: Path, question: str, evidence: str = "") -> Question:
     """Check a user's question and read the schema of its database.
 
@@ -132,67 +118,6 @@ def read_schema(database: Path) -> Schema:
     return schema
 
 
-@dataclass
-class _Case:
-    """A question in progress: the schema that is shown, and the steps so far."""
-
-    question: Question
-    schema: Schema
-    steps: list[Step] = field(default_factory=list)
-    first_result: Result | None = None  # of the question's own SQL
-
-    @property
-    def statements(self) -> list[tuple[str, Result]]:
-        """List what was executed so far, with its results."""
-        own = [(self.question.sql, self.first_result)] if self.first_result else []
-        return own + [(step.sql, step.executed) for step in self.steps if step.executed]
-
-    def prompt(self, agent: str, **sections: str | None) -> str:
-        fields = {
-            "db_id": None,
-            "question": _join_lines(self.question.text),
-            "evidence": _join_lines(self.question.evidence),
-            "schema": self.schema.text,
-            "foreign_keys": self.schema.foreign_keys_text,
-        }
-        return render_prompt(Prompt(agent, **(fields | sections)))
-
-    def error(self, loop: Loop) -> tuple[str, str] | None:
-        """Return the error and its class for the Refiner, or None if nothing is to be repaired.
-
-        Where the last answer had no SQL, nothing is. A repair that changed nothing is not asked for
-        again either: the same prompt has the same answer.
-        """
-        *before, (sql, result) = self.statements or [(None, None)]
-        last = self.steps[-1] if self.steps else None
-        repaired = last is not None and last.agent == "Refiner"
-        if sql is None or (last and last.agent != "Selector" and not last.sql):
-            return None
-        if repaired and sql in [earlier for earlier, _ in before]:
-            return None
-        if not result.ok:
-            return result.error or result.status, result.exception or USUAL_EXCEPTION
-        if loop.repair_on == "nothing" and not result.rows:
-            return NO_ROWS, ""
-        if loop.repair_on == "nothing" and any(None in row for row in result.rows[:FIRST_ROWS]):
-            return NULLS, ""
-        return None
-
-    def trace(self) -> Trace:
-        ran = [pair for pair in self.statements if pair[1].ok]
-        sql, result = (ran or self.statements or [(None, None)])[-1]
-        return Trace(
-            database=self.question.database.stem,
-            question=self.question.text,
-            evidence=self.question.evidence,
-            seen=self.schema.names,
-            columns_in_database=self.question.schema.width,
-            steps=self.steps,
-            sql=sql,
-            executed=result,
-        )
-
-
 def run_loop(
     questions: Sequence[Question], loop: Loop, back_end: BackEnd, execute: Execute
 ) -> list[Trace]:
@@ -201,16 +126,37 @@ def run_loop(
     `execute` is `run` or `map` of a sandbox. Each agent is asked for all questions that need it at
     once; the `seconds` of its step are those of the whole batch.
     """
-    cases = [_Case(question, question.schema) for question in questions]
-    _select([case for case in cases if _needs_selector(case.question.schema, loop)], back_end)
-    given = [case for case in cases if case.question.sql]
-    results = execute([Job(case.question.database, case.question.sql) for case in given])
-    for case, result in zip(given, results, strict=True):
-        case.first_result = result
-    _decompose([case for case in cases if not case.question.sql], loop, back_end, execute)
+    traces = [Trace(question, question.schema) for question in questions]
+    _select([trace for trace in traces if _needs_selector(trace.schema, loop)], back_end)
+    given = [trace for trace in traces if trace.question.sql]
+    results = execute([Job(each.question.database, each.question.sql) for each in given])
+    for trace, result in zip(given, results, strict=True):
+        trace.first_result = result
+    _decompose([trace for trace in traces if not trace.question.sql], loop, back_end, execute)
     for _ in range(loop.repairs):
-        _refine([case for case in cases if case.error(loop)], loop, back_end, execute)
-    return [case.trace() for case in cases]
+        _refine([trace for trace in traces if find_error(trace, loop)], loop, back_end, execute)
+    return traces
+
+
+def find_error(trace: Trace, loop: Loop) -> tuple[str, str] | None:
+    """Return the error and its class for the Refiner, or None if nothing is to be repaired.
+
+    Where the last answer had no SQL, nothing is. A repair that changed nothing is not asked for
+    again either: the same prompt has the same answer.
+    """
+    last = trace.steps[-1] if trace.steps else None
+    if not trace.statements or (last and last.agent != "Selector" and not last.sql):
+        return None
+    *before, (sql, result) = trace.statements
+    if last and last.agent == "Refiner" and sql in [earlier for earlier, _ in before]:
+        return None
+    if not result.ok:
+        return result.error or result.status, result.exception or USUAL_EXCEPTION
+    if loop.repair_on == "nothing" and not result.rows:
+        return NO_ROWS, ""
+    if loop.repair_on == "nothing" and any(None in row for row in result.rows[:FIRST_ROWS]):
+        return NULLS, ""
+    return None
 
 
 def _needs_selector(schema: Schema, loop: Loop) -> bool:
@@ -218,35 +164,42 @@ def _needs_selector(schema: Schema, loop: Loop) -> bool:
     return loop.selector == "always" or (loop.selector == "large" and large)
 
 
-def _select(cases: list[_Case], back_end: BackEnd) -> None:
+def _select(traces: list[Trace], back_end: BackEnd) -> None:
     prompts = [
-        case.prompt("Selector", db_id=_join_lines(case.question.database.stem)) for case in cases
+        _prompt(trace, "Selector", db_id=_join_lines(trace.question.database.stem))
+        for trace in traces
     ]
-    for case, step in zip(cases, _ask("Selector", prompts, back_end), strict=True):
-        case.steps.append(step)
+    for trace, step in zip(traces, _ask("Selector", prompts, back_end), strict=True):
+        trace.steps.append(step)
         if step.selection:
-            tables = prune(case.schema.tables, step.selection)
-            case.schema = Schema(tables, case.schema.foreign_keys)  # all stay, as in the rows
+            tables = prune(trace.schema.tables, step.selection)
+            trace.schema = Schema(tables, trace.schema.foreign_keys)  # all stay, as in the rows
 
 
-def _decompose(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
-    prompts = [case.prompt("Decomposer") for case in cases]
+def _decompose(traces: list[Trace], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
+    prompts = [_prompt(trace, "Decomposer") for trace in traces]
     beginnings = [
-        f"\nSub question 1: {_join_lines(case.question.text)}\nSQL\n```sql\n"
-        for case in cases
+        f"\nSub question 1: {_join_lines(trace.question.text)}\nSQL\n```sql\n"
+        for trace in traces
         if not loop.decomposer
     ]
-    _add_executed(cases, _ask("Decomposer", prompts, back_end, beginnings), execute)
+    _add_executed(traces, _ask("Decomposer", prompts, back_end, beginnings), execute)
 
 
-def _refine(cases: list[_Case], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
+def _refine(traces: list[Trace], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
     prompts = []
-    for case in cases:
-        error, exception = case.error(loop)
+    for trace in traces:
+        error, exception = find_error(trace, loop)
         failure = {"error": _indent_marks(error), "exception_class": exception}
-        sql = _indent_marks(case.statements[-1][0])
-        prompts.append(case.prompt("Refiner", old_sql=sql, **failure))
-    _add_executed(cases, _ask("Refiner", prompts, back_end), execute)
+        old_sql = _indent_marks(trace.statements[-1][0])
+        prompts.append(_prompt(trace, "Refiner", old_sql=old_sql, **failure))
+    _add_executed(traces, _ask("Refiner", prompts, back_end), execute)
+
+
+def _prompt(trace: Trace, agent: str, db_id: str | None = None, **failure: str) -> str:
+    question, evidence = map(_join_lines, (trace.question.text, trace.question.evidence))
+    shown = (trace.schema.text, trace.schema.foreign_keys_text)
+    return render_prompt(Prompt(agent, db_id, question, evidence, *shown, **failure))
 
 
 def _ask(
@@ -286,13 +239,13 @@ def _read_query(text: str) -> dict[str, Any]:
     return {"problem": problem, "sub_questions": pairs, "sql": sql or None}
 
 
-def _add_executed(cases: list[_Case], steps: list[Step], execute: Execute) -> None:
-    pairs = list(zip(cases, steps, strict=True))
-    jobs = [Job(case.question.database, step.sql) for case, step in pairs if step.sql]
+def _add_executed(traces: list[Trace], steps: list[Step], execute: Execute) -> None:
+    pairs = list(zip(traces, steps, strict=True))
+    jobs = [Job(trace.question.database, step.sql) for trace, step in pairs if step.sql]
     results = iter(execute(jobs))
-    for case, step in pairs:
+    for trace, step in pairs:
         step.executed = next(results) if step.sql else None
-        case.steps.append(step)
+        trace.steps.append(step)
 
 
 def _join_lines(text: str) -> str:

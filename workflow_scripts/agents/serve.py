@@ -15,8 +15,8 @@ from pathlib import Path
 from socketserver import ThreadingTCPServer
 from typing import Any
 
-from workflow_scripts.agents.loop import Question, read_question, read_schema
-from workflow_scripts.agents.trace import Trace
+from workflow_scripts.agents.loop import read_question, read_schema
+from workflow_scripts.agents.trace import Question, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.databases import list_databases
 

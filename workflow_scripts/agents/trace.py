@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from workflow_scripts.formats.answers import Selection
+from workflow_scripts.formats.schema import Schema
 from workflow_scripts.sql.execute import json_rows
 from workflow_scripts.sql.sandbox import Result
 
@@ -33,66 +35,99 @@ class Step:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Question:
+    """A question about a database with its whole `schema`.
+
+    `sql`, where given, replaces the Decomposer's answer.
+    """
+
+    database: Path
+    schema: Schema
+    text: str
+    evidence: str = ""
+    sql: str | None = None
+
+
 @dataclass
 class Trace:
     """A question on its way through the agents.
 
-    `seen`: the tables and columns that the Decomposer and the Refiner were shown, of
-    `columns_in_database`. `sql` is the last statement that ran, or the last one when none did;
-    None: no agent wrote any.
+    `schema` is what the Decomposer and the Refiner are shown. `first_result` is that of the
+    question's own SQL.
     """
 
-    database: str
-    question: str
-    evidence: str
-    seen: dict[str, list[str]]
-    columns_in_database: int
-    steps: list[Step]
-    sql: str | None
-    executed: Result | None
+    question: Question
+    schema: Schema
+    steps: list[Step] = field(default_factory=list)
+    first_result: Result | None = None
+
+    @property
+    def statements(self) -> list[tuple[str, Result]]:
+        """List what was executed so far, with its results."""
+        first = [(self.question.sql, self.first_result)] if self.first_result else []
+        return first + [(step.sql, step.executed) for step in self.steps if step.executed]
+
+    @property
+    def answer(self) -> tuple[str | None, Result | None]:
+        """Return the last statement that ran, or the last one; None: no agent wrote any."""
+        ran = [(sql, result) for sql, result in self.statements if result.ok]
+        return (ran or self.statements or [(None, None)])[-1]
 
     @property
     def answered(self) -> bool:
-        return self.executed is not None and self.executed.ok
+        _, result = self.answer
+        return result is not None and result.ok
 
     def as_json(self, rows: int = JSON_ROWS, times: bool = True) -> dict[str, Any]:
         """Give all of it with the first rows of results; without times it is always the same."""
 
-        def result(executed: Result | None) -> dict[str, Any] | None:
-            return executed and {
-                "status": executed.status,
-                "error": executed.error,
-                "exception": executed.exception,
-                "columns": executed.columns or [],
-                "rows": json_rows((executed.rows or [])[:rows]),
-                "row_count": len(executed.rows or []),
-                "seconds": executed.seconds if times else None,
+        def as_json(result: Result | None) -> dict[str, Any] | None:
+            return result and {
+                "status": result.status,
+                "error": result.error,
+                "exception": result.exception,
+                "columns": result.columns or [],
+                "rows": json_rows((result.rows or [])[:rows]),
+                "row_count": len(result.rows or []),
+                "seconds": result.seconds if times else None,
             }
 
         steps = [
             vars(step)
             | {
                 "sub_questions": [{"question": q, "sql": sql} for q, sql in step.sub_questions],
-                "executed": result(step.executed),
+                "executed": as_json(step.executed),
                 "seconds": step.seconds if times else None,
             }
             for step in self.steps
         ]
-        return vars(self) | {"steps": steps, "executed": result(self.executed)}
+        sql, result = self.answer
+        return {
+            "database": self.question.database.stem,
+            "question": self.question.text,
+            "evidence": self.question.evidence,
+            "seen": self.schema.names,  # by the Decomposer and the Refiner
+            "columns_in_database": self.question.schema.width,
+            "steps": steps,
+            "sql": sql,
+            "executed": as_json(result),
+        }
 
 
 def answer_lines(trace: Trace) -> Iterator[str]:
     """Show the SQL and its rows, or say in one sentence why there are none."""
-    if trace.answered:
-        yield trace.sql
-        yield ""
-        yield from _table_lines(trace.executed)
-    elif trace.sql is None:
+    sql, result = trace.answer
+    if sql is None:
         yield "No answer: the model wrote no SQL."
+    elif result.ok:
+        yield sql
+        yield ""
+        yield from _table_lines(result)
     else:
         repairs = sum(step.agent == "Refiner" for step in trace.steps)
         tries = f" after {repairs} repair{'s' * (repairs > 1)}" if repairs else ""
-        yield f"No answer: the SQL fails{tries} ({_printable(trace.executed.error or '')})."
+        yield f"No answer: the SQL fails{tries} ({_printable(result.error or '')})."
 
 
 def _table_lines(result: Result) -> Iterator[str]:
@@ -126,7 +161,7 @@ def _cut(text: str) -> str:
 def trace_lines(trace: Trace) -> Iterator[str]:
     """Show each agent's step."""
     if not any(step.agent == "Selector" for step in trace.steps):
-        yield f"Selector: not asked, the schema has only {trace.columns_in_database} columns"
+        yield f"Selector: not asked, the schema has only {trace.question.schema.width} columns"
     for number, step in enumerate(trace.steps, 1):
         yield f"{number}. {step.agent} ({step.seconds:.2f} s)"
         yield from (f"   {_printable(line)}" for line in _step_lines(step, trace))
@@ -140,9 +175,9 @@ def _step_lines(step: Step, trace: Trace) -> Iterator[str]:
         yield f"{step.problem}. It wrote:"
         yield from step.answer.splitlines()
     if step.selection:
-        kept = sum(map(len, trace.seen.values()))
-        yield f"{kept} of {trace.columns_in_database} columns are shown to the others:"
-        yield from (f"{table}: {', '.join(names)}" for table, names in trace.seen.items())
+        width = trace.question.schema.width
+        yield f"{trace.schema.width} of {width} columns are shown to the others:"
+        yield from (f"{table}: {', '.join(names)}" for table, names in trace.schema.names.items())
     for number, (question, sql) in enumerate(step.sub_questions, 1):
         yield f"sub-question {number}: {question}"
         if number < len(step.sub_questions):
