@@ -14,9 +14,7 @@ from workflow_scripts.formats.answer_forms import (
     FUNCTIONS,
     KEYWORDS,
     SelectorForm,
-    SelectorPlace,
     SqlForm,
-    SqlPlace,
 )
 from workflow_scripts.formats.answers import extract_sql, parse_selector
 from workflow_scripts.formats.prompts import Prompt, render_prompt
@@ -88,7 +86,7 @@ def test_the_answers_of_the_data_pass_in_the_tokens_of_the_tokenizer(rows, token
 
 
 def test_other_names_repeated_columns_and_tables_left_out_do_not_pass(tokenizer, vocabulary):
-    constraint = Constraint(SelectorForm(SCHEMA), SelectorPlace(), vocabulary)
+    constraint = Constraint(SelectorForm(SCHEMA), vocabulary)
     good = (
         '\n```json\n{\n  "zoo": ["animal name", "id"],\n  "a \\"b\\"": ["idx"],\n'
         '  "größe": "drop_all"\n}\n```\n'
@@ -116,7 +114,7 @@ def test_any_walk_through_the_tokens_allowed_ends_in_json_of_the_schema(
     tokenizer, vocabulary, seed
 ):
     rng = random.Random(seed)
-    constraint = Constraint(SelectorForm(SCHEMA), SelectorPlace(), vocabulary)
+    constraint = Constraint(SelectorForm(SCHEMA), vocabulary)
     state, tokens = constraint.start, []
     while not tokens or tokens[-1] != tokenizer.eos_token_id:
         tokens.append(rng.choice(constraint.allowed(state)))
@@ -147,7 +145,7 @@ def sql_form() -> SqlForm:
 
 
 def test_words_that_neither_sqlite_nor_the_schema_has_do_not_pass(tokenizer, vocabulary, sql_form):
-    constraint = Constraint(sql_form, SqlPlace(), vocabulary.in_lower_case())
+    constraint = Constraint(sql_form, vocabulary.in_lower_case())
     tokens = tokenizer(SQL).input_ids
     assert held(constraint, tokens) == len(tokens)
     for old, new in (
@@ -170,7 +168,7 @@ def test_words_that_neither_sqlite_nor_the_schema_has_do_not_pass(tokenizer, voc
 
 
 def test_an_answer_does_not_end_without_sql(tokenizer, vocabulary, sql_form):
-    constraint = Constraint(sql_form, SqlPlace(), vocabulary.in_lower_case())
+    constraint = Constraint(sql_form, vocabulary.in_lower_case())
     assert tokenizer.eos_token_id not in constraint.allowed(constraint.start)
     tokens = tokenizer("\n```sql\nSELECT 1\n```\n").input_ids
     assert held(constraint, tokens) == len(tokens)
@@ -181,12 +179,12 @@ def test_any_walk_through_the_tokens_allowed_names_what_is_there(
     tokenizer, vocabulary, sql_form, seed
 ):
     rng = random.Random(seed)
-    constraint = Constraint(sql_form, SqlPlace("gap"), vocabulary.in_lower_case())
-    state, tokens = constraint.start, []
+    constraint = Constraint(sql_form, vocabulary.in_lower_case())
+    state, tokens = frozenset([("", "gap")]), []
     for _ in range(300):
         tokens.append(rng.choice(constraint.allowed(state)))
         state = constraint.after(state, tokens[-1])
-        if any(place.last == "prose" for _, place in state):
+        if any(place == "answered" for _, place in state):
             break
     sql = decode(tokenizer, tokens).partition("```")[0]
     sql = re.sub(r"'[^']*('|$)", "", sql).lower()

@@ -10,14 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflow_scripts.formats.answer_forms import (
-    AnyBut,
-    Form,
-    SelectorForm,
-    SelectorPlace,
-    SqlForm,
-    SqlPlace,
-)
+from workflow_scripts.formats.answer_forms import AnyBut, Form, SelectorForm, SqlForm
 from workflow_scripts.formats.schema import parse_schema
 from workflow_scripts.text.tokenizers import decode
 
@@ -86,9 +79,9 @@ Rest = tuple[str, Hashable]
 class Constraint:
     """A form in the tokens of a vocabulary. A state is the set of all the ways to read the text."""
 
-    def __init__(self, form: Form, start: Hashable, vocabulary: Vocabulary):
+    def __init__(self, form: Form, vocabulary: Vocabulary):
         self._form, self._vocabulary = form, vocabulary
-        self.start = frozenset([("", start)])
+        self.start = frozenset([("", form.start)])
         self.allowed = functools.cache(self._allowed)
 
     def after(self, state: frozenset[Rest], token: int) -> frozenset[Rest]:
@@ -155,6 +148,6 @@ class Constraints:
             return None
         tables = {t.name: [column.name for column in t.columns] for t in parse_schema(schema)}
         if task == "Selector":
-            return Constraint(SelectorForm(tables), SelectorPlace(), self._vocabulary)
+            return Constraint(SelectorForm(tables), self._vocabulary)
         columns = {column for of_table in tables.values() for column in of_table}
-        return Constraint(SqlForm(tables, columns), SqlPlace(), self._lower)
+        return Constraint(SqlForm(tables, columns), self._lower)
