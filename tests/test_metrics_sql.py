@@ -17,12 +17,10 @@ from spider_hardness import spider_hardness
 from tools.perturbed_sql import perturbed
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics import compare, execution
-from workflow_scripts.metrics.decomposer import decomposer_metrics
+from workflow_scripts.metrics.agents import decomposer_metrics, refiner_metrics, selector_metrics
 from workflow_scripts.metrics.execution import Case, judge
 from workflow_scripts.metrics.hardness import hardness
-from workflow_scripts.metrics.refiner import refiner_metrics
 from workflow_scripts.metrics.score import summary
-from workflow_scripts.metrics.selector import selector_metrics
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.sql.schema_names import schema_names, unknown_names
 

@@ -29,74 +29,32 @@ COUNT = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
 BIG = "(SELECT printf('%.150000c', 'x') AS s)"
 
 WRITES = """
-INSERT INTO pet VALUES (9, 'x', 1, NULL)
-INSERT OR REPLACE INTO pet SELECT * FROM pet
-REPLACE INTO pet VALUES (1, 'x', 1, NULL)
-UPDATE pet SET name = 'x'
-UPDATE pet SET name = 'x' RETURNING name
-DELETE FROM pet
-DELETE FROM pet RETURNING *
-DROP TABLE pet
-DROP TABLE IF EXISTS nothing
-DROP VIEW old_pet
-DROP INDEX by_name
-CREATE TABLE t (a)
-CREATE TABLE t AS SELECT * FROM pet
-CREATE TEMP TABLE t (a)
-CREATE TEMPORARY VIEW v AS SELECT 1
-CREATE VIEW v AS SELECT 1
-CREATE INDEX i ON pet (age)
-CREATE UNIQUE INDEX i ON pet (id)
-CREATE TRIGGER g AFTER INSERT ON pet BEGIN SELECT 1; END
-CREATE VIRTUAL TABLE v USING fts5(a)
-CREATE VIRTUAL TABLE v USING rtree(a, b, c)
-ALTER TABLE pet RENAME TO cat
-ALTER TABLE pet ADD COLUMN x
-ALTER TABLE pet DROP COLUMN age
-ALTER TABLE pet RENAME COLUMN age TO years
-ANALYZE
-ANALYZE pet
-REINDEX
-REINDEX by_name
-VACUUM
-VACUUM INTO '/tmp/essence_stolen.sqlite'
-BEGIN
-BEGIN EXCLUSIVE
-BEGIN IMMEDIATE TRANSACTION
-COMMIT
-END
-ROLLBACK
-SAVEPOINT s
-RELEASE s
-ROLLBACK TO s
-ATTACH ':memory:' AS other
-ATTACH DATABASE '/etc/passwd' AS other
-ATTACH 'file:/tmp/essence_new.sqlite?mode=rwc' AS other
-DETACH main
-DETACH DATABASE temp
-EXPLAIN SELECT 1
-EXPLAIN QUERY PLAN SELECT * FROM pet
-EXPLAIN DELETE FROM pet
-PRAGMA table_info(pet)
-PRAGMA journal_mode = WAL
-PRAGMA writable_schema = ON
-PRAGMA query_only = OFF
-PRAGMA hard_heap_limit = 0
-PRAGMA trusted_schema = ON
-PRAGMA main.user_version = 3
-PRAGMA database_list
-PRAGMA temp_store_directory = '/tmp'
-PRAGMA integrity_check
-PRAGMA wal_checkpoint
-PRAGMA optimize
-PRAGMA schema_version = 99
-PRAGMA key = 'x'
-WITH x AS (SELECT 1) DELETE FROM pet
-WITH x AS (SELECT 1) UPDATE pet SET age = 0
-WITH x AS (SELECT 1) INSERT INTO pet SELECT 8, 'x', 1, NULL
-WITH x AS (SELECT 1) REPLACE INTO pet SELECT 1, 'x', 1, NULL
+INSERT INTO pet VALUES (9, 'x', 1, NULL) | INSERT OR REPLACE INTO pet SELECT * FROM pet |
+REPLACE INTO pet VALUES (1, 'x', 1, NULL) | UPDATE pet SET name = 'x' |
+UPDATE pet SET name = 'x' RETURNING name | DELETE FROM pet | DELETE FROM pet RETURNING * |
+DROP TABLE pet | DROP TABLE IF EXISTS nothing | DROP VIEW old_pet | DROP INDEX by_name |
+CREATE TABLE t (a) | CREATE TABLE t AS SELECT * FROM pet | CREATE TEMP TABLE t (a) |
+CREATE TEMPORARY VIEW v AS SELECT 1 | CREATE VIEW v AS SELECT 1 | CREATE INDEX i ON pet (age) |
+CREATE UNIQUE INDEX i ON pet (id) | CREATE TRIGGER g AFTER INSERT ON pet BEGIN SELECT 1; END |
+CREATE VIRTUAL TABLE v USING fts5(a) | CREATE VIRTUAL TABLE v USING rtree(a, b, c) |
+ALTER TABLE pet RENAME TO cat | ALTER TABLE pet ADD COLUMN x | ALTER TABLE pet DROP COLUMN age |
+ALTER TABLE pet RENAME COLUMN age TO years | ANALYZE | ANALYZE pet | REINDEX | REINDEX by_name |
+VACUUM | VACUUM INTO '/tmp/essence_stolen.sqlite' | BEGIN | BEGIN EXCLUSIVE |
+BEGIN IMMEDIATE TRANSACTION | COMMIT | END | ROLLBACK | SAVEPOINT s | RELEASE s | ROLLBACK TO s |
+ATTACH ':memory:' AS other | ATTACH DATABASE '/etc/passwd' AS other |
+ATTACH 'file:/tmp/essence_new.sqlite?mode=rwc' AS other | DETACH main | DETACH DATABASE temp |
+EXPLAIN SELECT 1 | EXPLAIN QUERY PLAN SELECT * FROM pet | EXPLAIN DELETE FROM pet |
+PRAGMA table_info(pet) | PRAGMA journal_mode = WAL | PRAGMA writable_schema = ON |
+PRAGMA query_only = OFF | PRAGMA hard_heap_limit = 0 | PRAGMA trusted_schema = ON |
+PRAGMA main.user_version = 3 | PRAGMA database_list | PRAGMA temp_store_directory = '/tmp' |
+PRAGMA integrity_check | PRAGMA wal_checkpoint | PRAGMA optimize | PRAGMA schema_version = 99 |
+PRAGMA key = 'x' | WITH x AS (SELECT 1) DELETE FROM pet |
+WITH x AS (SELECT 1) UPDATE pet SET age = 0 |
+WITH x AS (SELECT 1) INSERT INTO pet SELECT 8, 'x', 1, NULL |
+WITH x AS (SELECT 1) REPLACE INTO pet SELECT 1, 'x', 1, NULL |
 WITH RECURSIVE c(x) AS (SELECT 1) DELETE FROM pet WHERE id IN (SELECT x FROM c)
-""".strip().splitlines()
+"""
+WRITES = [statement.strip() for statement in WRITES.split("|")]
 
 # How a writing statement may try not to look like one: all must still be stopped.
 DISGUISES = (

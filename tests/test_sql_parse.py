@@ -4,12 +4,11 @@ import pytest
 
 from workflow_scripts.sql.parse import (
     LONGEST,
+    as_spider_compares,
     canonical,
-    joined_operators,
     names_in,
     orders_rows,
     parse,
-    without_distinct,
 )
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 
@@ -61,7 +60,7 @@ def test_other_query(one, other):
 )  # fmt: skip
 def test_what_does_not_parse_is_no_error(text):
     assert parse(text) is None and canonical(text) is None and names_in(text) is None
-    assert isinstance(without_distinct(text), str) and orders_rows(text) is False
+    assert isinstance(as_spider_compares(text), str) and orders_rows(text) is False
 
 
 def test_normalised_queries_return_the_same_rows(real_databases):
@@ -76,8 +75,8 @@ def test_normalised_queries_return_the_same_rows(real_databases):
 
 def test_distinct_and_split_operators_are_found_in_the_sql_not_in_its_texts():
     sql = "SELECT DISTINCT count(distinct a) FROM t WHERE b = 'DISTINCT'"
-    assert without_distinct(sql) == "SELECT  count( a) FROM t WHERE b = 'DISTINCT'"
-    assert joined_operators("a > = 1 AND b ! = 2") == "a >= 1 AND b != 2"
+    assert as_spider_compares(sql) == "SELECT  count( a) FROM t WHERE b = 'DISTINCT'"
+    assert as_spider_compares("a > = 1 AND b ! = 2") == "a >= 1 AND b != 2"
     assert orders_rows("SELECT a FROM t ORDER  BY a")
     assert not orders_rows("SELECT 'order by' FROM t")
 

@@ -7,9 +7,11 @@ Tables, figures and the page take metrics from here by way of `answers` and `sco
 from collections.abc import Callable
 from typing import NamedTuple
 
-from workflow_scripts.metrics.decomposer import decomposer_metrics
-from workflow_scripts.metrics.refiner import refiner_metrics
-from workflow_scripts.metrics.selector import selector_metrics
+from workflow_scripts.metrics.agents import (
+    decomposer_metrics,
+    refiner_metrics,
+    selector_metrics,
+)
 from workflow_scripts.tables import ANSWERS, MORE, NUMBER, SEEN
 from workflow_scripts.text.similarity import exact_match, rouge_l
 

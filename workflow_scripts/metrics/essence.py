@@ -9,6 +9,7 @@ in PYTHONPATH. What the numbers are, and where their definitions come from, is s
 functions that the pipeline uses too.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,10 +18,12 @@ import datasets
 import evaluate
 import pandas as pd
 
-from workflow_scripts.metrics.decomposer import decomposer_metrics
+from workflow_scripts.metrics.agents import (
+    decomposer_metrics,
+    refiner_metrics,
+    selector_metrics,
+)
 from workflow_scripts.metrics.execution import REPEAT, Case, judge, sql_match
-from workflow_scripts.metrics.refiner import refiner_metrics
-from workflow_scripts.metrics.selector import selector_metrics
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
@@ -36,6 +39,7 @@ def execution(predictions, references, databases, seconds=30.0, repeat=REPEAT) -
     return averages({**line, "gold_rows": None} for line in judged)
 
 
+@functools.wraps(refiner_metrics, ("__doc__",))
 def refiner(predictions, references, old_sql, databases, seconds=30.0) -> dict[str, float]:
     rows = []
     twice = (predictions + old_sql, references * 2, databases * 2)
@@ -57,21 +61,26 @@ def averages(rows: Iterable[dict]) -> dict[str, float]:
     return pd.DataFrame(rows).select_dtypes("float").mean().dropna().to_dict()
 
 
-def by_row(metric: Callable[..., dict[str, float]]) -> Callable[..., dict[str, float]]:
+def by_row(metric: Callable) -> Callable[..., dict[str, float]]:
     """The means of a metric of single rows; its inputs keep their order."""
-    return lambda **inputs: averages(map(metric, *inputs.values()))
+
+    @functools.wraps(metric)
+    def means(**inputs):
+        values = map(metric, *inputs.values())
+        return averages(v if isinstance(v, dict) else {metric.__name__: v} for v in values)
+
+    return means
 
 
 PAIR = ("predictions", "references")
-# name -> what computes it, its inputs, and the function whose docstring defines it
-METRICS: dict[str, tuple[Callable, tuple[str, ...], Callable]] = {
-    "exact_match": (by_row(lambda *row: {"exact_match": exact_match(*row)}), PAIR, exact_match),
-    "rouge_l": (by_row(lambda *row: {"rouge_l": rouge_l(*row)}), PAIR, rouge_l),
-    "sql_match": (by_row(sql_match), PAIR, sql_match),
-    "execution": (execution, (*PAIR, "databases"), execution),
-    "selector": (by_row(selector_metrics), (*PAIR, "schemas", "gold_sql"), selector_metrics),
-    "decomposer": (by_row(decomposer_metrics), (*PAIR, "schemas"), decomposer_metrics),
-    "refiner": (refiner, (*PAIR, "old_sql", "databases"), refiner_metrics),
+METRICS: dict[str, tuple[Callable, tuple[str, ...]]] = {  # name -> what computes it, its inputs
+    "exact_match": (by_row(exact_match), PAIR),
+    "rouge_l": (by_row(rouge_l), PAIR),
+    "sql_match": (by_row(sql_match), PAIR),
+    "execution": (execution, (*PAIR, "databases")),
+    "selector": (by_row(selector_metrics), (*PAIR, "schemas", "gold_sql")),
+    "decomposer": (by_row(decomposer_metrics), (*PAIR, "schemas")),
+    "refiner": (refiner, (*PAIR, "old_sql", "databases")),
 }
 
 
@@ -79,9 +88,9 @@ class Essence(evaluate.Metric):
     def _info(self) -> evaluate.MetricInfo:
         if self.config_name not in METRICS:
             raise ValueError(f"no metric {self.config_name!r}; there are {', '.join(METRICS)}")
-        _, inputs, definition = METRICS[self.config_name]
+        compute, inputs = METRICS[self.config_name]
         return evaluate.MetricInfo(
-            description=inspect.getdoc(definition),
+            description=inspect.getdoc(compute),
             citation="",
             inputs_description=f"{', '.join(inputs)}: lists of texts, one a row.",
             features=datasets.Features(dict.fromkeys(inputs, datasets.Value("string"))),

@@ -10,13 +10,7 @@ import pandas as pd
 from workflow_scripts.metrics import compare
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.sql.databases import instances
-from workflow_scripts.sql.parse import (
-    canonical,
-    joined_operators,
-    orders_rows,
-    parse,
-    without_distinct,
-)
+from workflow_scripts.sql.parse import as_spider_compares, canonical, orders_rows, parse
 from workflow_scripts.sql.sandbox import Job, Result, Sandbox, one_spelling
 from workflow_scripts.text.similarity import exact_match
 
@@ -113,7 +107,7 @@ def _matches(cases: list[Case], pairs: list[tuple[Result, Result]], sandbox: San
     places: list[int] = []  # its place in `cases`
     for place, (case, (gold, _)) in enumerate(zip(cases, pairs, strict=True)):
         if gold.ok and case.prediction:
-            texts = [without_distinct(joined_operators(sql)) for sql in case[:2]]
+            texts = map(as_spider_compares, case[:2])
             files = instances(case.database)
             further += [Case(*texts, file) for file in files]
             places += [place] * len(files)

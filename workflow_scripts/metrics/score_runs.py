@@ -50,8 +50,6 @@ SUBJECT = {
     **{"idx": COUNT, "question": TEXT, "schema": TEXT, "gold_sql": TEXT, "old_sql": TEXT},
     **{"database": TEXT, "how": TEXT},
 }
-NO_JSON = "the answer holds no JSON object of tables"
-QUERY_TASKS = ("Decomposer", "Refiner")
 
 
 def address_of(folder: Path) -> dict[str, Any]:
@@ -168,11 +166,10 @@ def judge_selections(answers: pd.DataFrame) -> None:
     selectors = answers[answers.task == "Selector"]
     valid, right = selectors.valid_json == 1, selectors.column_f1 == 1
     verdicts = right.map({True: "right", False: "wrong"}).where(valid, "no json")
-    errors = verdicts.where(verdicts == "no json").replace("no json", NO_JSON)
+    answers.loc[selectors.index, "verdict"] = verdicts
+    answers.loc[selectors.index[~valid], "error"] = "the answer holds no JSON object of tables"
     levels = selectors.asked_sql.map(hardness, na_action="ignore")
-    for column, values in (("verdict", verdicts), ("error", errors), ("hardness", levels)):
-        known = answers.get(column, pd.Series(index=answers.index, dtype=object)).astype(object)
-        answers[column] = known.where(answers.task != "Selector", values)
+    answers.loc[selectors.index, "hardness"] = levels
 
 
 def highest_exact_match(answers: pd.DataFrame, reference: str) -> float:
@@ -201,14 +198,13 @@ def scores_of(answers: pd.DataFrame) -> Iterator[dict[str, Any]]:
             for metric in chain.from_iterable(own):
                 known = of_task[of_task[metric].notna()]
                 if len(known):
-                    value, low, high = mean_over_rows(known[metric], clusters_of(known))
+                    numbers = mean_over_rows(known[metric], clusters_of(known))
                     if metric == SEEN:  # counted, not estimated
-                        low = high = None
-                    yield line | _number(metric, value, low, high, len(known))
+                        numbers = numbers[:1]
+                    yield line | _number(metric, len(known), *numbers)
             for suffix in ("", "_decoded"):
                 most = highest_exact_match(of_task, f"gold{suffix}")
-                metric = f"exact_match{suffix}_at_most"
-                yield line | _number(metric, most, None, None, len(of_task))
+                yield line | _number(f"exact_match{suffix}_at_most", len(of_task), most)
 
 
 def losses_of(folder: Path) -> Iterator[dict[str, Any]]:
@@ -217,12 +213,12 @@ def losses_of(folder: Path) -> Iterator[dict[str, Any]]:
     line = address_of(folder) | {"split": "val"}
     for task, losses in (("all", training.best), *training.best.tasks.items()):
         for metric in LOSSES:
-            value, count = getattr(losses, metric), training.rows["val"][task]
-            yield line | {"task": task} | _number(metric, value, None, None, count)
+            count = training.rows["val"][task]
+            yield line | {"task": task} | _number(metric, count, getattr(losses, metric))
 
 
 def _number(
-    metric: str, value: float, low: float | None, high: float | None, n: int
+    metric: str, n: int, value: float, low: float | None = None, high: float | None = None
 ) -> dict[str, Any]:
     return {"metric": metric, "value": value, "low": low, "high": high, "n": n}
 
@@ -249,7 +245,7 @@ def score_runs(
     if databases:
         table = table.join(find_subjects(table, [(rows, databases), (other_rows, other_databases)]))
         table["linked_rate"] = table.file.notna().astype(float)
-        queries = table[table.task.isin(QUERY_TASKS)]
+        queries = table[table.task != "Selector"]
         if len(queries):
             judged = judge_queries(queries, Sandbox(Limits(seconds=seconds), threads), repeat)
             table = table.join(judged)

@@ -4,7 +4,7 @@ from sqlglot import exp
 from sqlglot.dialects.sqlite import SQLite
 from sqlglot.tokens import Token, TokenType
 
-from workflow_scripts.sql.parse import parse, tokens_of
+from workflow_scripts.sql.parse import tokens_of
 
 _CLAUSES = {
     *(TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.ORDER_BY),
@@ -77,9 +77,3 @@ def _begins_line(tokens: list[Token], at: int) -> bool:
 
 def _kind(tokens: list[Token], at: int) -> TokenType | None:
     return tokens[at].token_type if 0 <= at < len(tokens) else None
-
-
-def rewritten(sql: str) -> str | None:
-    """Apply `agents_sql` to a text; None when it can't be parsed."""
-    tree = parse(sql)
-    return agents_sql(tree) if tree else None

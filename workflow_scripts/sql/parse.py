@@ -8,7 +8,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
@@ -16,9 +16,6 @@ from sqlglot.tokens import TokenType
 
 LONGEST = 10_000  # characters; nothing longer is worth the time
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it remarks on every odd statement
-# Spider's evaluation joins these before it runs a prediction (exec_eval.py, `postprocess`).
-SPLIT_OPERATORS = (("> =", ">="), ("< =", "<="), ("! =", "!="))
-
 BEFORE_VALUE = {
     *(TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.GT, TokenType.LTE, TokenType.GTE),
     *(TokenType.LIKE, TokenType.GLOB, TokenType.BETWEEN),
@@ -51,28 +48,29 @@ def _values_quoted_once(sql: str) -> str:
     if '"' not in sql:
         return sql
     tokens = tokens_of(sql)
-    before = {}
+    kinds = [token.token_type for token in tokens]
+    values: set[int] = set()  # places of tokens that are values
     for at, token in enumerate(tokens):
-        quoted = token.token_type == TokenType.IDENTIFIER and sql[token.start] == '"'
-        dotted = [
-            t.token_type == TokenType.DOT for t in tokens[at - 1 : at] + tokens[at + 1 : at + 2]
-        ]
-        before[token.start] = quoted and not any(dotted) and _expects_value(tokens, at, before)
-    for token in reversed(tokens):
-        if before[token.start]:
-            text = token.text.replace("'", "''")
+        quoted = kinds[at] == TokenType.IDENTIFIER and sql[token.start] == '"'
+        alone = TokenType.DOT not in kinds[max(at - 1, 0) : at + 2]
+        if kinds[at] == TokenType.STRING or (
+            quoted and alone and _expects_value(kinds, at, values)
+        ):
+            values.add(at)
+    for at in sorted(values, reverse=True):
+        if kinds[at] == TokenType.IDENTIFIER:
+            token, text = tokens[at], tokens[at].text.replace("'", "''")
             sql = f"{sql[: token.start]}'{text}'{sql[token.end + 1 :]}"
     return sql
 
 
-def _expects_value(tokens: list, at: int, values: dict[int, bool]) -> bool:
-    kinds = [token.token_type for token in tokens[max(at - 3, 0) : at]]
-    last = kinds[-1] if kinds else None
-    if last in BEFORE_VALUE or kinds[-2:] == [TokenType.IN, TokenType.L_PAREN]:
+def _expects_value(kinds: list[TokenType], at: int, values: set[int]) -> bool:
+    before = kinds[max(at - 3, 0) : at]
+    last = before[-1] if before else None
+    if last in BEFORE_VALUE or before[-2:] == [TokenType.IN, TokenType.L_PAREN]:
         return True
-    follows = at >= 2 and (values[tokens[at - 2].start] or kinds[-2] == TokenType.STRING)
-    in_list = last == TokenType.COMMA and follows
-    return in_list or (last == TokenType.AND and kinds[0] == TokenType.BETWEEN and follows)
+    ends_between = last == TokenType.AND and before[0] == TokenType.BETWEEN
+    return at - 2 in values and (last == TokenType.COMMA or ends_between)
 
 
 def tokens_of(sql: str) -> list[sqlglot.tokens.Token]:
@@ -82,17 +80,16 @@ def tokens_of(sql: str) -> list[sqlglot.tokens.Token]:
         return []
 
 
-def without_distinct(sql: str) -> str:
-    """Remove every DISTINCT from SQL, as the Spider test suite compares it."""
+def as_spider_compares(sql: str) -> str:
+    """Remove every DISTINCT and join operators that are split, as Spider's test suite does.
+
+    Definition: `exec_eval.py` (`postprocess`, `remove_distinct`).
+    """
+    for split, joined in (("> =", ">="), ("< =", "<="), ("! =", "!=")):
+        sql = sql.replace(split, joined)
     for token in reversed(tokens_of(sql)):
         if token.token_type == TokenType.DISTINCT:
             sql = sql[: token.start] + sql[token.end + 1 :]
-    return sql
-
-
-def joined_operators(sql: str) -> str:
-    for split, joined in SPLIT_OPERATORS:
-        sql = sql.replace(split, joined)
     return sql
 
 
@@ -116,7 +113,15 @@ def canonical(sql: str) -> str | None:
         return None
     try:
         tree = tree.copy()
-        _rename_tables(tree)
+        for column in tree.find_all(exp.Column):
+            _rename_table_of(column)
+        for select in tree.find_all(exp.Select):
+            names = _unique_names(select)
+            for source in _sources(select):
+                name = names[_name_here(source)]
+                plain = isinstance(source, exp.Table) and name == source.name.lower()
+                alias = None if plain else exp.TableAlias(this=exp.to_identifier(name))
+                source.set("alias", alias)
         for identifier in tree.find_all(exp.Identifier):
             identifier.set("this", identifier.name.lower())
             identifier.set("quoted", True)
@@ -124,19 +129,6 @@ def canonical(sql: str) -> str | None:
     except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
         return None
     return re.sub(r"\s+", " ", text).strip()
-
-
-def _rename_tables(tree: exp.Expr) -> None:
-    """Call the tables of each SELECT by their own names, in columns and where they are named."""
-    for column in tree.find_all(exp.Column):
-        _rename_table_of(column)
-    for select in tree.find_all(exp.Select):
-        names = _unique_names(select)
-        for source in _sources(select):
-            name = names[_name_here(source)]
-            plain = isinstance(source, exp.Table) and name == source.name.lower()
-            alias = None if plain else exp.TableAlias(this=exp.to_identifier(name))
-            source.set("alias", alias)
 
 
 def _rename_table_of(column: exp.Column) -> None:
@@ -183,8 +175,7 @@ def _selects_around(node: exp.Expr) -> Iterator[exp.Select]:
         yield node
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(NamedTuple):
     """What a statement takes from the schema, in lower case.
 
     `columns` are (table or None, column): the table is the one meant by a prefix, or the only
@@ -193,7 +184,7 @@ class Names:
 
     tables: frozenset[str]
     columns: frozenset[tuple[str | None, str]]
-    starred: frozenset[str] = frozenset()
+    starred: frozenset[str]
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -206,22 +197,22 @@ def names_in(sql: str) -> Names | None:
     if tree is None:
         return None
     own = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    made = {a.alias.lower() for a in tree.find_all(exp.Alias)}
+    made = {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
     for alias in tree.find_all(exp.TableAlias):
         made |= {column.name.lower() for column in alias.columns}
-    tables = {t.name.lower() for t in tree.find_all(exp.Table)} - own
     columns, starred = set(), set()
     for column in tree.find_all(exp.Column):
         table, is_table = table_of(column, own)
         name = column.name.lower()
         if isinstance(column.this, exp.Star):
-            starred |= {table} if table else set()
+            starred.add(table)
         elif is_table and (table or name not in made):
             columns.add((table, name))
     for select in tree.find_all(exp.Select):
         if any(isinstance(item, exp.Star) for item in select.expressions):
-            starred |= {s.name.lower() for s in _sources(select) if isinstance(s, exp.Table)} - own
-    return Names(frozenset(tables - {""}), frozenset(columns), frozenset(starred))
+            starred |= {s.name.lower() for s in _sources(select) if _is_table(s, own)}
+    tables = {table.name.lower() for table in tree.find_all(exp.Table)} - own
+    return Names(frozenset(tables - {""}), frozenset(columns), frozenset(starred - {None}))
 
 
 def table_of(column: exp.Column, own: set[str]) -> tuple[str | None, bool]:

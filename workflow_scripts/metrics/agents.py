@@ -1,0 +1,129 @@
+"""Answers of MAC-SQL's agents one by one (Wang et al. 2023, https://arxiv.org/abs/2312.11242).
+
+The paper has no metrics of its own for the Selector (its section 3.2) and the Refiner (3.4). What
+the SQL of an answer returns is for the metrics of execution.
+"""
+
+from workflow_scripts.formats.answers import (
+    AnswerError,
+    Selection,
+    parse_decomposer,
+    parse_selector,
+    sql_as_asked,
+)
+from workflow_scripts.formats.schema import fold_name
+from workflow_scripts.metrics.execution import same_query
+from workflow_scripts.sql.parse import parse
+from workflow_scripts.sql.schema_names import (
+    Columns,
+    Schema,
+    columns_of,
+    needed_columns,
+    schema_names,
+    unknown_names,
+)
+
+
+def selector_metrics(
+    prediction: str, gold: str, schema: str, asked_sql: str | None = None
+) -> dict[str, float]:
+    """Does an answer keep the right tables and columns? One that is no JSON keeps nothing.
+
+    Precision and recall are those of schema linking (Lei et al. 2020, "Re-examining the Role of
+    Schema Linking in Text-to-SQL"): sets of names against the gold answer's. "keep_all" keeps every
+    column of the table, "drop_all" and tables that aren't mentioned keep none. `needed_recall` is
+    the share of the columns that `asked_sql`, the gold SQL, needs and the answer keeps; it is there
+    only with such SQL. `compression` is the share of the schema's columns left out, of an answer
+    that is JSON: one that can't be read compresses nothing.
+    """
+    offered = schema_names(schema)
+    given, wanted = _selection(prediction), _selection(gold)
+    ours, theirs = _kept(given or {}, offered), _kept(wanted or {}, offered)
+    row = {"valid_json": float(given is not None)}
+    tables = [{table for table, _ in columns} for columns in (ours, theirs)]
+    for what, pair in (("table", tables), ("column", (ours, theirs))):
+        names = (f"{what}_precision", f"{what}_recall", f"{what}_f1")
+        row.update(zip(names, _overlap(*pair), strict=True))
+    if needed := needed_columns(asked_sql, offered) if asked_sql else []:
+        row["needed_recall"] = sum(bool(group & ours) for group in needed) / len(needed)
+    total = columns_of(offered)
+    if total and given is not None:
+        row["compression"] = 1 - len(ours & total) / len(total)
+    return row
+
+
+def _selection(answer: str) -> Selection | None:
+    try:
+        return parse_selector(answer)
+    except AnswerError:
+        return None
+
+
+def _kept(selection: Selection, schema: Schema) -> Columns:
+    """Columns that an answer keeps; those of tables that don't exist count as (table, "*")."""
+    chosen = set()
+    for table, choice in selection.items():
+        table = fold_name(table)
+        if choice == "keep_all":
+            chosen |= {(table, column) for column in schema.get(table, ("*",))}
+        elif choice != "drop_all":
+            chosen |= {(table, fold_name(column)) for column in choice}
+    return frozenset(chosen)
+
+
+def _overlap(given: set | Columns, wanted: set | Columns) -> tuple[float, float, float]:
+    """(precision, recall, F1) of two sets; 1 for what is asked of an empty set."""
+    both = len(given & wanted)
+    precision = both / len(given) if given else float(not wanted)
+    recall = both / len(wanted) if wanted else 1.0
+    f1 = 2 * precision * recall / (precision + recall) if both else float(not given and not wanted)
+    return precision, recall, f1
+
+
+def decomposer_metrics(prediction: str, gold: str, schema: str) -> dict[str, float]:
+    """Has an answer the form of its task (section 3.3), and what names does it use?
+
+    `fence_rate`: it has SQL in the form that gold has, a fence as a rule; `parse_rate`: that SQL
+    parses; `known_names_rate`: it parses and the schema has every name in it; `unknown_names`: how
+    many it hasn't; `sub_questions`: how many there are, 0 where the answer hasn't the form;
+    `sub_questions_as_gold`: as many as in the gold answer.
+    """
+    sql = sql_as_asked(prediction, gold) or ""
+    parses = parse(sql) is not None
+    unknown = unknown_names(sql, schema_names(schema))
+    steps = _sub_questions(prediction)
+    row = {
+        "fence_rate": float(bool(sql)),
+        "parse_rate": float(parses),
+        "known_names_rate": float(parses and not unknown),
+        "sub_questions": float(steps),
+        "sub_questions_as_gold": float(steps == _sub_questions(gold)),
+    }
+    return row | ({"unknown_names": float(len(unknown))} if parses else {})
+
+
+def _sub_questions(answer: str) -> int:
+    try:
+        return len(parse_decomposer(answer))
+    except AnswerError:
+        return 0
+
+
+def refiner_metrics(
+    predicted_sql: str | None,
+    old_sql: str | None,
+    execution_accuracy: float | None,
+    old_accuracy: float | None,
+) -> dict[str, float]:
+    """Is the query repaired, left broken, spoilt or untouched? Accuracies are of the same gold.
+
+    `fix_rate`: right now, among those that were wrong; `regression_rate`: wrong now, among those
+    that were right; `unchanged_rate`: the same SQL as before, in whatever spelling, and alone where
+    gold can't be run.
+    """
+    row = {"unchanged_rate": float(same_query(predicted_sql or "", old_sql or ""))}
+    if execution_accuracy is None or old_accuracy is None:
+        return row
+    if old_accuracy:
+        return row | {"regression_rate": 1.0 - execution_accuracy}
+    return row | {"fix_rate": execution_accuracy}
