@@ -41,51 +41,32 @@ CREATE TABLE visit ("visit no" INTEGER PRIMARY KEY, owner INTEGER, day TEXT, "co
 INSERT INTO visit VALUES (1, 1, '2021-01-02', 30), (2, 1, '2021-02-02', 45.5),
     (3, 2, '2021-02-02', NULL), (4, 3, '2021-12-24', 30), (5, NULL, '2022-01-01', 0);
 """
-KENNEL_QUESTIONS = {
-    "How many dogs are there?": "SELECT count(*) FROM dog",
-    "What are the names of the owners?": 'SELECT "Full Name" FROM "dog owners"',
-    "Which different names do owners have?": "SELECT DISTINCT `Full Name` FROM `dog owners`",
-    "Name the dogs that are older than 3.": "SELECT name FROM dog WHERE age > 3",
-    "Name the dogs whose age is not known.": "SELECT name FROM dog WHERE age = 'unknown'",
-    "What is the mean weight of all dogs?": "SELECT avg(weight) FROM dog",
-    "What do the lightest and the heaviest dog weigh?": "SELECT min(weight) , max(weight) FROM dog",
-    "How many dogs has each owner?": "SELECT owner , count(*) FROM dog GROUP BY owner",
-    "Which owner pays the most in one visit?": (
-        "SELECT T1.`Full Name` FROM `dog owners` AS T1 JOIN visit AS T2 "
-        "ON T1.`owner id` = T2.owner ORDER BY T2.`cost ($)` DESC LIMIT 1"
-    ),
-    "Name each dog with its owner.": (
-        "SELECT T1.name , T2.`Full Name` FROM dog AS T1 JOIN `dog owners` AS T2 "
-        "ON T1.owner = T2.`owner id`"
-    ),
-    "Who has no dog?": (
-        "SELECT `Full Name` FROM `dog owners` WHERE `owner id` NOT IN (SELECT owner FROM dog)"
-    ),
-    "On which days did Ada O'Neil come?": (
-        "SELECT T2.day FROM `dog owners` AS T1 JOIN visit AS T2 ON T1.`owner id` = T2.owner "
-        'WHERE T1.`Full Name` = "Ada O\'Neil"'
-    ),
-    "Which dogs were born on 2019-03-01?": "SELECT name FROM dog WHERE `born on` = '2019-03-01'",
-    "Of which owners is there no note?": (
-        "SELECT `Full Name` FROM `dog owners` WHERE `Owner's note` IS NULL"
-    ),
-    "How many dogs have a picture?": "SELECT count(photo) FROM dog",
-    "List dogs by weight, the heaviest first.": "SELECT name FROM dog ORDER BY weight DESC",
-    "Which dogs have a name with an e?": "SELECT name , age FROM dog WHERE name LIKE '%e%'",
-    "Which owners came in February or paid over 40?": (
-        "SELECT owner FROM visit WHERE day LIKE '2021-02%' OR `cost ($)` > 40"
-    ),
-    "Which owners came more than once?": (
-        "SELECT owner FROM visit GROUP BY owner HAVING count(*) > 1"
-    ),
-    "Which owners have both a dog and a visit?": (
-        "SELECT owner FROM dog INTERSECT SELECT owner FROM visit"
-    ),
-    "What did all visits cost together?": "SELECT sum(`cost ($)`) FROM visit",
-    "Who has a telephone at home?": (
-        "SELECT `Full Name` FROM `dog owners` WHERE `tel. (home)` IS NOT NULL"
-    ),
-}
+KENNEL_GOLD = """
+SELECT count(*) FROM dog;
+SELECT "Full Name" FROM "dog owners";
+SELECT DISTINCT `Full Name` FROM `dog owners`;
+SELECT name FROM dog WHERE age > 3;
+SELECT name FROM dog WHERE age = 'unknown';
+SELECT avg(weight) FROM dog;
+SELECT min(weight) , max(weight) FROM dog;
+SELECT owner , count(*) FROM dog GROUP BY owner;
+SELECT T1.`Full Name` FROM `dog owners` AS T1 JOIN visit AS T2 ON T1.`owner id` = T2.owner ORDER
+    BY T2.`cost ($)` DESC LIMIT 1;
+SELECT T1.name , T2.`Full Name` FROM dog AS T1 JOIN `dog owners` AS T2 ON T1.owner = T2.`owner id`;
+SELECT `Full Name` FROM `dog owners` WHERE `owner id` NOT IN (SELECT owner FROM dog);
+SELECT T2.day FROM `dog owners` AS T1 JOIN visit AS T2 ON T1.`owner id` = T2.owner WHERE T1.`Full
+    Name` = "Ada O'Neil";
+SELECT name FROM dog WHERE `born on` = '2019-03-01';
+SELECT `Full Name` FROM `dog owners` WHERE `Owner's note` IS NULL;
+SELECT count(photo) FROM dog;
+SELECT name FROM dog ORDER BY weight DESC;
+SELECT name , age FROM dog WHERE name LIKE '%e%';
+SELECT owner FROM visit WHERE day LIKE '2021-02%' OR `cost ($)` > 40;
+SELECT owner FROM visit GROUP BY owner HAVING count(*) > 1;
+SELECT owner FROM dog INTERSECT SELECT owner FROM visit;
+SELECT sum(`cost ($)`) FROM visit;
+SELECT `Full Name` FROM `dog owners` WHERE `tel. (home)` IS NOT NULL
+"""
 
 ORDER = """
 CREATE TABLE "order" ("index" INTEGER PRIMARY KEY, "from" TEXT, "where" TEXT, "limit" INTEGER,
@@ -106,56 +87,29 @@ CREATE VIEW "table" AS SELECT "from", count(*) AS "sum" FROM "order" GROUP BY "f
 CREATE VIEW broken AS SELECT * FROM gone;
 CREATE INDEX "by" ON "order" ("from");
 """
-ORDER_QUESTIONS = {
-    "How many orders are there?": 'SELECT count(*) FROM "order"',
-    "From where do orders come?": 'SELECT DISTINCT "from" FROM "order"',
-    "Where do the orders from Bern go?": "SELECT `where` FROM `order` WHERE `from` = 'Bern'",
-    "What are the highest and the lowest limit?": (
-        "SELECT max(`limit`) , min(`limit`) FROM `order`"
-    ),
-    "How many orders come from each place?": (
-        "SELECT `from` , count(*) FROM `order` GROUP BY `from`"
-    ),
-    "Which place sends the most orders?": (
-        "SELECT `from` FROM `order` GROUP BY `from` ORDER BY count(*) DESC LIMIT 1"
-    ),
-    "Which groups have more than 1 value?": "SELECT `key` FROM `group` WHERE `values` > 1",
-    "Where does each selected order go?": (
-        "SELECT T1.`where` , T2.`count` FROM `order` AS T1 JOIN `select` AS T2 "
-        "ON T1.`index` = T2.`index`"
-    ),
-    "What do the groups of order 1 count?": (
-        "SELECT T1.`values` FROM `group` AS T1 JOIN `select` AS T2 ON T1.`key` = T2.`key` "
-        "WHERE T2.`index` = 1"
-    ),
-    "Which orders were never selected?": (
-        "SELECT `index` FROM `order` EXCEPT SELECT `index` FROM `select`"
-    ),
-    "Which places send or receive orders?": (
-        "SELECT `from` FROM `order` UNION SELECT `where` FROM `order`"
-    ),
-    "What is described as urgent?": "SELECT `index` FROM `order` WHERE `desc` = 'urgent'",
-    "Which descriptions start with select?": (
-        "SELECT `desc` FROM `order` WHERE `desc` LIKE 'select%'"
-    ),
-    "Which orders have a limit above the mean?": (
-        "SELECT `index` FROM `order` WHERE `limit` > (SELECT avg(`limit`) FROM `order`)"
-    ),
-    "List the orders by limit, then by place.": (
-        "SELECT `index` FROM `order` ORDER BY `limit` , `from`"
-    ),
-    "What is the total count for each group above 4?": (
-        "SELECT `key` , sum(`count`) FROM `select` GROUP BY `key` HAVING sum(`count`) > 4"
-    ),
-    "Which orders are limited between 5 and 15?": (
-        "SELECT `index` FROM `order` WHERE `limit` BETWEEN 5 AND 15"
-    ),
-    "On which days was order 1 united?": "SELECT `date` FROM `union` WHERE `index` = 1",
-    "How many places does the view show?": 'SELECT count(*) FROM "table"',
-    "Which orders go from Bern to Oslo?": (
-        "SELECT `index` FROM `order` WHERE `from` = 'Bern' AND `where` = 'Oslo'"
-    ),
-}
+ORDER_GOLD = """
+SELECT count(*) FROM "order";
+SELECT DISTINCT "from" FROM "order";
+SELECT `where` FROM `order` WHERE `from` = 'Bern';
+SELECT max(`limit`) , min(`limit`) FROM `order`;
+SELECT `from` , count(*) FROM `order` GROUP BY `from`;
+SELECT `from` FROM `order` GROUP BY `from` ORDER BY count(*) DESC LIMIT 1;
+SELECT `key` FROM `group` WHERE `values` > 1;
+SELECT T1.`where` , T2.`count` FROM `order` AS T1 JOIN `select` AS T2 ON T1.`index` = T2.`index`;
+SELECT T1.`values` FROM `group` AS T1 JOIN `select` AS T2 ON T1.`key` = T2.`key` WHERE T2.`index`
+    = 1;
+SELECT `index` FROM `order` EXCEPT SELECT `index` FROM `select`;
+SELECT `from` FROM `order` UNION SELECT `where` FROM `order`;
+SELECT `index` FROM `order` WHERE `desc` = 'urgent';
+SELECT `desc` FROM `order` WHERE `desc` LIKE 'select%';
+SELECT `index` FROM `order` WHERE `limit` > (SELECT avg(`limit`) FROM `order`);
+SELECT `index` FROM `order` ORDER BY `limit` , `from`;
+SELECT `key` , sum(`count`) FROM `select` GROUP BY `key` HAVING sum(`count`) > 4;
+SELECT `index` FROM `order` WHERE `limit` BETWEEN 5 AND 15;
+SELECT `date` FROM `union` WHERE `index` = 1;
+SELECT count(*) FROM "table";
+SELECT `index` FROM `order` WHERE `from` = 'Bern' AND `where` = 'Oslo'
+"""
 
 CITIES = """
 CREATE TABLE город (ид INTEGER PRIMARY KEY, имя TEXT, населения INTEGER, мэр INTEGER,
@@ -171,42 +125,28 @@ CREATE TABLE "größe" (ид INTEGER, "m²" REAL, "naïve café" TEXT,
 INSERT INTO "größe" VALUES (1, 2561.5, 'да'), (2, 839, 'так'), (3, 38.9, 'ναι'), (4, 2194, 'はい'),
     (5, 1521.1, 'sim 👍'), (5, 1521.1, 'sim 👍');
 """
-CITIES_QUESTIONS = {
-    "Name all cities.": "SELECT имя FROM город",
-    "How many cities have a mayor?": "SELECT count(мэр) FROM город",
-    "How many people live in Москва?": "SELECT населения FROM город WHERE имя = 'Москва'",
-    "Which cities have over 10 million people?": (
-        "SELECT имя , населения FROM город WHERE населения > 10000000"
-    ),
-    "Who is the mayor of 東京?": (
-        "SELECT T2.名前 FROM город AS T1 JOIN 市長 AS T2 ON T1.мэр = T2.番号 WHERE T1.имя = '東京'"
-    ),
-    "In which year was each mayor born?": "SELECT 名前 , año FROM 市長",
-    "In how many different years were mayors born?": "SELECT count(DISTINCT año) FROM 市長",
-    "Who was born before 1975?": "SELECT 名前 FROM 市長 WHERE año < 1975",
-    "Which city is the largest by area?": (
-        'SELECT T1.имя FROM город AS T1 JOIN "größe" AS T2 ON T1.ид = T2.ид '
-        'ORDER BY T2."m²" DESC LIMIT 1'
-    ),
-    "Where does one say sim 👍?": 'SELECT ид FROM "größe" WHERE "naïve café" = \'sim 👍\'',
-    "What is the mean area?": 'SELECT avg("m²") FROM "größe"',
-    "Which cities have no mayor?": "SELECT имя FROM город WHERE мэр IS NULL",
-    "How many mayors were born in each year?": "SELECT año , count(*) FROM 市長 GROUP BY año",
-    "In which year were most mayors born?": (
-        "SELECT año FROM 市長 GROUP BY año ORDER BY count(*) DESC LIMIT 1"
-    ),
-    "Which cities end in о or in a?": "SELECT имя FROM город WHERE имя LIKE '%о' OR имя LIKE '%а'",
-    "Name the cities by size.": "SELECT имя FROM город ORDER BY населения",
-    "Which cities are above the mean?": (
-        "SELECT имя FROM город WHERE населения > (SELECT avg(населения) FROM город)"
-    ),
-    "Who governs two cities or more?": ("SELECT мэр FROM город GROUP BY мэр HAVING count(*) >= 2"),
-    "Which mayors govern no city?": "SELECT 番号 FROM 市長 EXCEPT SELECT мэр FROM город",
-    "Which cities does Łukasz govern?": (
-        "SELECT T1.имя FROM город AS T1 JOIN 市長 AS T2 ON T1.мэр = T2.番号 "
-        "WHERE T2.名前 = 'Łukasz'"
-    ),
-}
+CITIES_GOLD = """
+SELECT имя FROM город;
+SELECT count(мэр) FROM город;
+SELECT населения FROM город WHERE имя = 'Москва';
+SELECT имя , населения FROM город WHERE населения > 10000000;
+SELECT T2.名前 FROM город AS T1 JOIN 市長 AS T2 ON T1.мэр = T2.番号 WHERE T1.имя = '東京';
+SELECT 名前 , año FROM 市長;
+SELECT count(DISTINCT año) FROM 市長;
+SELECT 名前 FROM 市長 WHERE año < 1975;
+SELECT T1.имя FROM город AS T1 JOIN "größe" AS T2 ON T1.ид = T2.ид ORDER BY T2."m²" DESC LIMIT 1;
+SELECT ид FROM "größe" WHERE "naïve café" = 'sim 👍';
+SELECT avg("m²") FROM "größe";
+SELECT имя FROM город WHERE мэр IS NULL;
+SELECT año , count(*) FROM 市長 GROUP BY año;
+SELECT año FROM 市長 GROUP BY año ORDER BY count(*) DESC LIMIT 1;
+SELECT имя FROM город WHERE имя LIKE '%о' OR имя LIKE '%а';
+SELECT имя FROM город ORDER BY населения;
+SELECT имя FROM город WHERE населения > (SELECT avg(населения) FROM город);
+SELECT мэр FROM город GROUP BY мэр HAVING count(*) >= 2;
+SELECT 番号 FROM 市長 EXCEPT SELECT мэр FROM город;
+SELECT T1.имя FROM город AS T1 JOIN 市長 AS T2 ON T1.мэр = T2.番号 WHERE T2.名前 = 'Łukasz'
+"""
 
 ARCHIVE = """
 CREATE TABLE paper (no, title, written, shelf);
@@ -219,37 +159,26 @@ CREATE TABLE loan (id INTEGER PRIMARY KEY AUTOINCREMENT, paper INTEGER, reader T
 CREATE TABLE reader (id INTEGER PRIMARY KEY, name VARCHAR(20), joined DATETIME);
 CREATE VIEW lent AS SELECT paper FROM loan;
 """
-ARCHIVE_QUESTIONS = {
-    "How many papers are there?": "SELECT count(*) FROM paper",
-    "How many papers have a title?": "SELECT count(title) FROM paper",
-    "What are the titles?": "SELECT DISTINCT title FROM paper",
-    "How many papers were lent?": "SELECT count(*) FROM loan",
-    "Who are the readers?": "SELECT name FROM reader",
-    "Which papers have no number?": "SELECT title FROM paper WHERE no IS NULL",
-    "Which paper has the number 1?": "SELECT title FROM paper WHERE no = '1'",
-    "Which papers lie in the cellar?": (
-        "SELECT T1.title FROM paper AS T1 JOIN shelf AS T2 ON T1.shelf = T2.name "
-        "WHERE T2.room = 'cellar'"
-    ),
-    "How many papers lie on each shelf?": "SELECT shelf , count(*) FROM paper GROUP BY shelf",
-    "Which shelf holds the most papers?": (
-        "SELECT shelf FROM paper GROUP BY shelf ORDER BY count(*) DESC LIMIT 1"
-    ),
-    "Which rooms have a shelf with a name?": "SELECT room FROM shelf WHERE name IS NOT NULL",
-    "Which papers are about dust?": "SELECT no , title FROM paper WHERE title LIKE '%dust%'",
-    "Which shelves are empty?": (
-        "SELECT name FROM shelf WHERE name NOT IN (SELECT shelf FROM paper)"
-    ),
-    "When was the last paper written?": "SELECT max(written) FROM paper",
-    "List the papers by their day.": "SELECT title FROM paper ORDER BY written",
-    "Which shelves hold a paper or stand in the attic?": (
-        "SELECT shelf FROM paper UNION SELECT name FROM shelf WHERE room = 'attic'"
-    ),
-    "Who has lent a paper since 2000?": "SELECT reader FROM loan WHERE since > '2000-01-01'",
-    "Which readers have a loan?": (
-        "SELECT T1.name FROM reader AS T1 JOIN loan AS T2 ON T1.name = T2.reader"
-    ),
-}
+ARCHIVE_GOLD = """
+SELECT count(*) FROM paper;
+SELECT count(title) FROM paper;
+SELECT DISTINCT title FROM paper;
+SELECT count(*) FROM loan;
+SELECT name FROM reader;
+SELECT title FROM paper WHERE no IS NULL;
+SELECT title FROM paper WHERE no = '1';
+SELECT T1.title FROM paper AS T1 JOIN shelf AS T2 ON T1.shelf = T2.name WHERE T2.room = 'cellar';
+SELECT shelf , count(*) FROM paper GROUP BY shelf;
+SELECT shelf FROM paper GROUP BY shelf ORDER BY count(*) DESC LIMIT 1;
+SELECT room FROM shelf WHERE name IS NOT NULL;
+SELECT no , title FROM paper WHERE title LIKE '%dust%';
+SELECT name FROM shelf WHERE name NOT IN (SELECT shelf FROM paper);
+SELECT max(written) FROM paper;
+SELECT title FROM paper ORDER BY written;
+SELECT shelf FROM paper UNION SELECT name FROM shelf WHERE room = 'attic';
+SELECT reader FROM loan WHERE since > '2000-01-01';
+SELECT T1.name FROM reader AS T1 JOIN loan AS T2 ON T1.name = T2.reader
+"""
 
 BRANCHES = ("north", "south", "east", "west", "online")
 LEDGER = f"""
@@ -257,48 +186,29 @@ CREATE TABLE branch (code TEXT PRIMARY KEY, opened TEXT, staff INTEGER);
 CREATE TABLE entry (entry_no INTEGER PRIMARY KEY, branch TEXT REFERENCES branch, day TEXT,
     amount REAL, kind TEXT, quantity INTEGER, {", ".join(f"note_{n} TEXT" for n in range(26))});
 """
-LEDGER_QUESTIONS = {
-    "How many entries are there?": "SELECT count(*) FROM entry",
-    "How many entries has each branch?": "SELECT branch , count(*) FROM entry GROUP BY branch",
-    "What is the total of each branch?": "SELECT branch , sum(amount) FROM entry GROUP BY branch",
-    "Which kinds are there?": "SELECT DISTINCT kind FROM entry",
-    "How many refunds are there?": "SELECT count(*) FROM entry WHERE kind = 'refund'",
-    "What is the largest amount?": "SELECT max(amount) FROM entry",
-    "Which entries are over 990?": "SELECT entry_no FROM entry WHERE amount > 990",
-    "On which day was the largest sale?": (
-        "SELECT day FROM entry WHERE kind = 'sale' ORDER BY amount DESC LIMIT 1"
-    ),
-    "Which branches have more than 10 people?": "SELECT code FROM branch WHERE staff > 10",
-    "When was the branch of entry 77 opened?": (
-        "SELECT T2.opened FROM entry AS T1 JOIN branch AS T2 ON T1.branch = T2.code "
-        "WHERE T1.entry_no = 77"
-    ),
-    "How many different days are there?": "SELECT count(DISTINCT day) FROM entry",
-    "What is the mean amount of a sale in the north?": (
-        "SELECT avg(amount) FROM entry WHERE kind = 'sale' AND branch = 'north'"
-    ),
-    "Which branch sold the most?": (
-        "SELECT branch FROM entry GROUP BY branch ORDER BY sum(quantity) DESC LIMIT 1"
-    ),
-    "Which kinds occur over 5000 times?": (
-        "SELECT kind FROM entry GROUP BY kind HAVING count(*) > 5000"
-    ),
-    "Which branches have no entry?": (
-        "SELECT code FROM branch WHERE code NOT IN (SELECT branch FROM entry)"
-    ),
-    "How many entries lie between 10 and 20?": (
-        "SELECT count(*) FROM entry WHERE amount BETWEEN 10 AND 20"
-    ),
-    "Which branches had refunds and sales on 2020-02-29?": (
-        "SELECT branch FROM entry WHERE day = '2020-02-29' AND kind = 'sale' INTERSECT "
-        "SELECT branch FROM entry WHERE day = '2020-02-29' AND kind = 'refund'"
-    ),
-    "What are the first note and the kind of entry 5?": (
-        "SELECT note_0 , kind FROM entry WHERE entry_no = 5"
-    ),
-    "How many people work in all branches?": "SELECT sum(staff) FROM branch",
-    "Name the branches by the day that they opened.": "SELECT code FROM branch ORDER BY opened",
-}
+LEDGER_GOLD = """
+SELECT count(*) FROM entry;
+SELECT branch , count(*) FROM entry GROUP BY branch;
+SELECT branch , sum(amount) FROM entry GROUP BY branch;
+SELECT DISTINCT kind FROM entry;
+SELECT count(*) FROM entry WHERE kind = 'refund';
+SELECT max(amount) FROM entry;
+SELECT entry_no FROM entry WHERE amount > 990;
+SELECT day FROM entry WHERE kind = 'sale' ORDER BY amount DESC LIMIT 1;
+SELECT code FROM branch WHERE staff > 10;
+SELECT T2.opened FROM entry AS T1 JOIN branch AS T2 ON T1.branch = T2.code WHERE T1.entry_no = 77;
+SELECT count(DISTINCT day) FROM entry;
+SELECT avg(amount) FROM entry WHERE kind = 'sale' AND branch = 'north';
+SELECT branch FROM entry GROUP BY branch ORDER BY sum(quantity) DESC LIMIT 1;
+SELECT kind FROM entry GROUP BY kind HAVING count(*) > 5000;
+SELECT code FROM branch WHERE code NOT IN (SELECT branch FROM entry);
+SELECT count(*) FROM entry WHERE amount BETWEEN 10 AND 20;
+SELECT branch FROM entry WHERE day = '2020-02-29' AND kind = 'sale' INTERSECT SELECT branch FROM
+    entry WHERE day = '2020-02-29' AND kind = 'refund';
+SELECT note_0 , kind FROM entry WHERE entry_no = 5;
+SELECT sum(staff) FROM branch;
+SELECT code FROM branch ORDER BY opened
+"""
 
 
 def fill_ledger(database: sqlite3.Connection, rng: random.Random) -> None:
@@ -321,21 +231,21 @@ def fill_ledger(database: sqlite3.Connection, rng: random.Random) -> None:
     )
 
 
-# db_id -> (script, question -> gold, what adds more rows)
+# db_id -> (script, gold SQL, what adds more rows)
 Filling = Callable[[sqlite3.Connection, random.Random], None]
-DATABASES: dict[str, tuple[str, dict[str, str], Filling | None]] = {
-    "kennel_1": (KENNEL, KENNEL_QUESTIONS, None),
-    "order_2": (ORDER, ORDER_QUESTIONS, None),
-    "cities": (CITIES, CITIES_QUESTIONS, None),
-    "archive": (ARCHIVE, ARCHIVE_QUESTIONS, None),
-    "ledger": (LEDGER, LEDGER_QUESTIONS, fill_ledger),
+DATABASES: dict[str, tuple[str, str, Filling | None]] = {
+    "kennel_1": (KENNEL, KENNEL_GOLD, None),
+    "order_2": (ORDER, ORDER_GOLD, None),
+    "cities": (CITIES, CITIES_GOLD, None),
+    "archive": (ARCHIVE, ARCHIVE_GOLD, None),
+    "ledger": (LEDGER, LEDGER_GOLD, fill_ledger),
 }
 
 
 def build(folder: Path) -> Path:
     """Write databases/ and questions.json into `folder`, the same bytes of rows every time."""
     questions = []
-    for db_id, (script, golds, filling) in DATABASES.items():
+    for db_id, (script, gold, filling) in DATABASES.items():
         file = folder / "databases" / db_id / f"{db_id}.sqlite"
         file.parent.mkdir(parents=True)
         with contextlib.closing(sqlite3.connect(file)) as database:
@@ -343,7 +253,9 @@ def build(folder: Path) -> Path:
             if filling:
                 filling(database, random.Random(db_id))
             database.commit()
-        questions += [{"db_id": db_id, "question": q, "query": sql} for q, sql in golds.items()]
+        for number, sql in enumerate(gold.split(";\n"), 1):
+            question = f"What is number {number} of {db_id}?"
+            questions.append({"db_id": db_id, "question": question, "query": " ".join(sql.split())})
     text = json.dumps(questions, ensure_ascii=False, indent=1)
     (folder / "questions.json").write_text(text, encoding="utf-8")
     return folder

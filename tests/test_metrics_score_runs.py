@@ -278,7 +278,12 @@ def test_the_command_and_the_pipeline_agree_to_the_last_verdict(folder, capsys):
 
 def test_the_command_is_lenient_unless_told_and_says_so(folder, capsys):
     judged, written = both_verdicts(folder, strict=False)
-    assert json.loads(capsys.readouterr().out)["extraction"] == "lenient"
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["extraction"] == "lenient"
+    metrics = printed["metrics"]
+    accuracy = read(folder)["test", "all", "execution_accuracy"].value
+    assert metrics["execution_accuracy_strict"]["value"] == accuracy
+    assert metrics["execution_accuracy"]["value"] > accuracy
     changed = {
         answer
         for answer, ours, theirs in zip(ANSWERS, judged, written, strict=True)

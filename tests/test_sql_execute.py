@@ -62,11 +62,10 @@ DISGUISES = (
     "-- SELECT\n{}",
     "  \t\r\n {}",
     "SELECT 1; {}",
-    "SELECT 1 ; -- done\n {}",
-    "SELECT name FROM pet;;; {} ;",
     "/**//**/{}",
     "; {}",
 )
+DISGUISES += ("SELECT 1 ; -- done\n {}", "SELECT name FROM pet;;; {} ;")
 
 MADE_UP_TABLES = """
 pragma_table_info('pet') pragma_database_list pragma_function_list pragma_module_list
@@ -269,10 +268,6 @@ def ran(database, sandbox):
     return results[::2], results[1::2]
 
 
-def test_there_are_enough_of_them():
-    assert len(set(HOSTILE)) >= 300
-
-
 @pytest.mark.parametrize("number", range(len(HOSTILE)), ids=lambda n: f"{n}: {HOSTILE[n][:40]!a}")
 def test_hostile_statement_is_stopped_and_its_neighbour_unharmed(ran, number):
     result, neighbour = ran[0][number], ran[1][number]
@@ -385,7 +380,7 @@ def test_corrupted_pages_never_harm_the_run(tmp_path, database):
 
 
 def test_locked_database_gives_a_status_and_wal_files_are_read(tmp_path, database, sandbox):
-    locked = shutil.copy(database, tmp_path / "locked.sqlite")
+    locked = shutil.copy(database, tmp_path / "a b?mode=rwc&x#%41'é.sqlite")
     with contextlib.closing(sqlite3.connect(locked, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         result = sandbox.execute(locked, GOOD)
@@ -394,12 +389,7 @@ def test_locked_database_gives_a_status_and_wal_files_are_read(tmp_path, databas
         assert sandbox.execute(locked, GOOD).ok
         holder.execute("PRAGMA journal_mode = WAL")
     assert sandbox.execute(locked, GOOD).rows == GOOD_ROWS
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["locked.sqlite"]
-
-
-def test_path_with_odd_characters(tmp_path, database, sandbox):
-    odd = shutil.copy(database, tmp_path / "a b?mode=rwc&x#%41'é.sqlite")
-    assert sandbox.execute(odd, GOOD).rows == GOOD_ROWS
+    assert sorted(p.name for p in tmp_path.iterdir()) == [locked.name]
 
 
 def test_call_that_sqlite_cannot_interrupt_is_killed(database):
@@ -489,51 +479,30 @@ INTRUDERS += ["UNION", "DROP", "WITH RECURSIVE", "DISTINCT", "*"]
 
 
 def mutated(rng: random.Random, statements: list[str]) -> str:
-    """One statement with a few characters or words cut, doubled, swapped or brought in."""
+    """One statement with a few characters or words cut, doubled, shuffled or brought in."""
     words = rng.choice(statements).split(" ")
     for _ in range(rng.randint(1, 4)):
-        kind, at = rng.randrange(6), rng.randrange(len(words))
-        if kind == 0 and len(words) > 1:
-            del words[at]
-        elif kind == 1:
-            words.insert(at, rng.choice(words))
-        elif kind == 2:
-            words[at:at] = rng.choice(statements).split(" ")[: rng.randint(1, 9)]
-        elif kind == 3:
-            other = rng.randrange(len(words))
-            words[at], words[other] = words[other], words[at]
-        elif kind == 4:
-            words[at] = "".join(rng.sample(words[at], len(words[at])))
-        else:
-            words.insert(at, rng.choice(INTRUDERS))
+        at = rng.randrange(len(words))
+        words[at : at + rng.randrange(2)] = rng.choice(
+            (
+                [],
+                [words[at]] * 2,
+                rng.choice(statements).split(" ")[: rng.randint(1, 9)],
+                ["".join(rng.sample(words[at], len(words[at])))],
+                [rng.choice(INTRUDERS)],
+            )
+        ) or [""]
     return " ".join(words)
-
-
-def fuzz(sandbox: Sandbox, jobs: list[tuple[Path, str]], checks: list[tuple[Path, str]]) -> None:
-    """Run `jobs`; what `checks` answer must be the same before and after."""
-    before = sandbox.map(checks)
-    for (_, sql), result in zip(jobs, sandbox.map(jobs), strict=True):
-        assert result.status in ("ok", *STOPPED), sql
-        assert (result.rows is None) == (result.error is not None), sql
-    after = sandbox.map(checks)
-    assert [r.rows for r in before] == [r.rows for r in after] and all(r.ok for r in after)
 
 
 def test_fuzz_over_the_hostile_ones(database, sandbox):
     rng = random.Random(11)
-    short = [s for s in [*HOSTILE, GOOD] if len(s) < 300]
+    short = [sql for sql in [*HOSTILE, GOOD] if len(sql) < 300]
     jobs = [(database, mutated(rng, short)) for _ in range(400)]
-    fuzz(sandbox, jobs, [(database, GOOD)])
-
-
-def test_fuzz_over_real_questions(real_databases):
-    rng, rows = random.Random(3), real_databases.sample(300, 3)
-    gold = [row["query"] for row in rows]
-    paths = [real_databases.path(row["db_id"]) for row in rows]
-    jobs = [(path, mutated(rng, [sql])) for path, sql in zip(paths, gold, strict=True)]
-    jobs += [(path, mutated(rng, gold)) for path in paths]
-    sandbox = Sandbox(LIMITS, workers=2)
-    fuzz(sandbox, jobs, list(zip(paths, gold, strict=True))[:40])
+    for (_, sql), result in zip(jobs, sandbox.map(jobs), strict=True):
+        assert result.status in ("ok", *STOPPED), sql
+        assert (result.rows is None) == (result.error is not None), sql
+    assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
 
 
 def run_command(*arguments: object) -> subprocess.CompletedProcess:

@@ -107,7 +107,7 @@ def _matches(cases: list[Case], pairs: list[tuple[Result, Result]], sandbox: San
     places: list[int] = []  # its place in `cases`
     for place, (case, (gold, _)) in enumerate(zip(cases, pairs, strict=True)):
         if gold.ok and case.prediction:
-            texts = map(as_spider_compares, case[:2])
+            texts = [as_spider_compares(sql) for sql in case[:2]]
             files = instances(case.database)
             further += [Case(*texts, file) for file in files]
             places += [place] * len(files)
