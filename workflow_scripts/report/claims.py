@@ -144,7 +144,10 @@ def with_values(runs: pd.DataFrame, steps: pd.DataFrame, scores: pd.DataFrame) -
     values = [_values(run, losses, steps.get(run[:3], pd.DataFrame())) for run in
               runs[[*RUN, "log_every"]].itertuples(index=False)]  # fmt: skip
     rarest = runs[[f"val_{task}" for task in TASKS]].min(axis=1)
-    return runs.assign(val_rarest=rarest).join(pd.DataFrame(values, index=runs.index))
+    runs = runs.assign(val_rarest=rarest).join(pd.DataFrame(values, index=runs.index))
+    test = scores[(scores.split == "test") & (scores.metric == "rouge_l_decoded")]
+    test = test[test.task == "all"].rename(columns={"value": "test_rouge_l", "n": "test_all"})
+    return runs.merge(test[[*RUN, "test_rouge_l", "test_all"]], how="left", on=list(RUN))
 
 
 def _values(run: Any, losses: pd.Series, steps: pd.DataFrame) -> dict[str, float]:
