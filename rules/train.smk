@@ -31,12 +31,13 @@ rule make_random_t5_small:
     conda:
         "../envs/essence.yaml"
     params:
+        config=None,
         out=lambda wildcards, output: str(Path(output[0]).parent),
         seed=SEEDS[0],
     message:
         "A model of T5-small's size with random weights"
     shell:
-        stage_command("model.random_t5_small")
+        stage_command("model.random_weights")
 
 
 rule train:

@@ -125,7 +125,7 @@ def test_the_digest_follows_content(base, tmp_path):
 def test_random_weights_say_that_they_are_random(base, tmp_path):
     (base / "model.safetensors").unlink()
     for name in ("one", "two"):
-        random_weights(base, tmp_path / name, seed=3)
+        random_weights(tmp_path / name, base, seed=3)
     one, two = tmp_path / "one", tmp_path / "two"
     assert base_digest(one) == base_digest(two)
     assert "learned nothing" in (one / "README.md").read_text()
@@ -135,9 +135,9 @@ def test_random_weights_say_that_they_are_random(base, tmp_path):
 
 def test_a_decoder_only_model_with_random_weights_keeps_its_chat_template(tmp_path):
     base = tiny_model.make_causal_base(tmp_path / "llama", tiny_model.CHAT)
-    random_weights(base, tmp_path / "out", seed=3)
+    random_weights(tmp_path / "out", base, seed=3)
     assert load_model(tmp_path / "out").config.hidden_size == 16
     assert load_tokenizer(tmp_path / "out", "stock").chat_template == tiny_model.CHAT
     (base / "config.json").write_text("{}")
     with pytest.raises(EssenceError, match="no configuration of a model"):
-        random_weights(base, tmp_path / "other")
+        random_weights(tmp_path / "other", base)

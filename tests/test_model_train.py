@@ -63,15 +63,21 @@ def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, paddin
     # A learning rate of zero keeps the base model, so that the evaluation is of known weights.
     chosen = tiny_model.settings({"padding_in_loss": padding}, {"learning_rate": 0.0, "epochs": 1})
     stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
-    evaluation = next(event for event in log_of(tmp_path) if event["event"] == "eval")
-    rows = read_sample(tiny / "val.parquet", tiny_model.settings())
-    for task, expected in by_hand(tiny, chosen.recipe, rows).items():
-        measured = evaluation["tasks"][task]
-        keys = ("loss_sum", "tokens", "real_loss_sum", "real_tokens")
-        assert [measured[key] for key in keys] == pytest.approx(expected, rel=1e-5)
-    every = by_hand(tiny, chosen.recipe, rows).values()
-    loss = sum(sums[0] for sums in every) / sum(sums[1] for sums in every)
-    assert evaluation["loss"] == pytest.approx(loss, rel=1e-5)
+    evaluation = next(event for event in log_of(tmp_path) if event["event"] == "epoch")
+    expected = by_hand(
+        tiny, chosen.recipe, read_sample(tiny / "val.parquet", tiny_model.settings())
+    )
+    assert_losses(evaluation, expected)
+
+
+def assert_losses(evaluation, expected):
+    """`expected`: (loss sum, tokens, real loss sum, real tokens) by task."""
+    everything = [sum(column) for column in zip(*expected.values(), strict=True)]
+    parts = [(evaluation, everything)]
+    parts += [(evaluation["tasks"][task], sums) for task, sums in expected.items()]
+    for losses, (loss, tokens, real_loss, real_tokens) in parts:
+        assert losses["eval_loss"] == pytest.approx(loss / tokens, rel=1e-5)
+        assert losses["loss_per_token"] == pytest.approx(real_loss / real_tokens, rel=1e-5)
 
 
 @pytest.mark.parametrize(("dropout", "encoded"), [(0.0, 2), (0.1, 4)])
@@ -160,7 +166,7 @@ def test_what_is_published(finished, tiny):
         "training_log.jsonl",
     ]
     summary, events = read_json(out / "training.json"), log_of(finished)
-    assert [event["event"] for event in events[:6]] == ["step"] * 5 + ["eval"]
+    assert [event["event"] for event in events[:6]] == ["step"] * 5 + ["epoch"]
     losses = [epoch["eval_loss"] for epoch in summary["epochs"]]
     assert summary["best_eval_loss"] == min(losses)
     assert summary["best_epoch"] == losses.index(min(losses)) + 1
@@ -257,7 +263,8 @@ def test_too_little_gpu_memory_halves_what_is_computed_at_a_time(
     assert f"out of GPU memory with {batch} rows at a time" in capfd.readouterr().err
     assert read_json(tmp_path / "halved/out/provenance.json")["rows_at_once"] == at_once
     whole, halved = (
-        [event["loss"] for event in log_of(tmp_path / name)] for name in ("whole", "halved")
+        [event.get("loss", event.get("eval_loss")) for event in log_of(tmp_path / name)]
+        for name in ("whole", "halved")
     )
     assert halved == pytest.approx(whole, rel=1e-4)
 

@@ -16,7 +16,7 @@ from workflow_scripts.formats.prompts import (
     render_own,
     to_source,
 )
-from workflow_scripts.model.random_t5_small import random_t5_small
+from workflow_scripts.model.random_weights import random_weights
 from workflow_scripts.records import parsed
 from workflow_scripts.text.tokenizers import embedding_rows_needed, load_tokenizer
 
@@ -24,7 +24,7 @@ from workflow_scripts.text.tokenizers import embedding_rows_needed, load_tokeniz
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model") / "t5_small"
-    random_t5_small(folder)
+    random_weights(folder)
     return folder
 
 

@@ -36,7 +36,7 @@ from workflow_scripts.data.read import read
 from workflow_scripts.data.twin.build import build
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model import say
-from workflow_scripts.model.random_t5_small import random_t5_small
+from workflow_scripts.model.random_weights import random_weights
 from workflow_scripts.runs import DeviceFacts, Provenance, Training
 from workflow_scripts.settings import Recipe, Settings
 from workflow_scripts.stage import Option, run_stage
@@ -114,7 +114,7 @@ def prepare(folder: Path, device: DeviceFacts, tiny: bool) -> Bench:
     once = settings.run.model_copy(update={"epochs": 1})
     runs = [run for name in config["use_recipes"] for run in runs_of(config, name).values()]
     if not tiny:
-        random_t5_small(folder / "base")
+        random_weights(folder / "base")
     write_samples(folder, 8 if tiny else 800)
     return Bench(
         settings=settings.model_copy(update={"recipe": recipes[0], "run": once}),

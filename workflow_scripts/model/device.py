@@ -6,7 +6,6 @@ import itertools
 import os
 import tempfile
 import time
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
@@ -19,9 +18,8 @@ from workflow_scripts.runs import DeviceFacts
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 # Read by cuBLAS when it starts; without it, matrix products on a GPU are not reproducible.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-# Read by oneDNN when it starts: how many shapes of products it keeps compiled. One costs up to
-# a millisecond; by itself it keeps 1,024, fewer than some trainings have.
+# Read by oneDNN when it starts: how many shapes of products it keeps compiled; else it is 1,024,
+# fewer than some trainings have.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "4096")
 
 _held: list[FileLock | None] = []  # the lock of this process's GPU, until the process ends
@@ -50,7 +48,7 @@ def choose_device(wanted: str, precision: str, threads: int = 1) -> DeviceFacts:
     else:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         keep_freed_memory()
-        name, has_bf16 = _cpu_name(), cpu_has_bf16()
+        name, has_bf16 = torch.backends.cpu.get_cpu_capability(), cpu_has_bf16()
         if wanted == "auto":
             say("note: no GPU found: running on the CPU")
     # Some GPU kernels of torch have no deterministic form: they warn there instead of failing.
@@ -94,11 +92,10 @@ def _take_gpu(count: int) -> FileLock | None:
     if len(given) == 1:
         return None
     names = given or [str(index) for index in range(count)]
-    folder = Path(tempfile.gettempdir()) / f"essence-gpus-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
+    place = f"{tempfile.gettempdir()}/essence-gpu-{os.getuid()}"
+    locks = {name: FileLock(f"{place}-{name}.lock", fallback_to_soft=False) for name in names}
     for attempt in itertools.count():
-        for name in names:
-            lock = FileLock(folder / f"{name}.lock", fallback_to_soft=False)
+        for name, lock in locks.items():
             with contextlib.suppress(Timeout):
                 lock.acquire(blocking=False)
                 os.environ["CUDA_VISIBLE_DEVICES"] = name
@@ -109,11 +106,3 @@ def _take_gpu(count: int) -> FileLock | None:
                 "Set CUDA_VISIBLE_DEVICES to one of them to share it."
             )
         time.sleep(2)
-
-
-def _cpu_name() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return "CPU"

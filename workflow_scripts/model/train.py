@@ -160,7 +160,12 @@ def summarise(
     settings: Settings, state: dict[str, Any], rows: dict[str, dict[str, int]]
 ) -> Training:
     """training.json, of the trainer's last state; `rows` counts them by split and task."""
-    epochs = _epochs(state["log_history"])
+    epochs = [
+        {key: value for key, value in event.items() if key not in ("event", "seconds")}
+        | {"epoch": round(event["epoch"])}
+        for event in state["log_history"]
+        if event["event"] == "epoch"
+    ]
     best = next(epoch for epoch in epochs if epoch["step"] == state["best_global_step"])
     return Training(
         recipe=settings.recipe.name,
@@ -180,36 +185,8 @@ def summarise(
     )
 
 
-def _epochs(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry per epoch, from its steps and its evaluation; losses are means over tokens."""
-    from workflow_scripts.model.trainer import mean_loss
-
-    def losses(trained: list[Any], evaluated: list[Any]) -> dict[str, Any]:
-        return {
-            "train_loss": mean_loss(trained) if trained else None,
-            "eval_loss": mean_loss(evaluated),
-            "loss_per_token": mean_loss(evaluated, "real_"),
-        }
-
-    epochs, steps = [], []
-    for event in events:
-        if event["event"] == "step":
-            steps.append(event["tasks"])
-            continue
-        tasks = {
-            task: losses([step[task] for step in steps if task in step], [sums])
-            for task, sums in event["tasks"].items()
-        }
-        everything = [sums for step in steps for sums in step.values()]
-        whole = losses(everything, list(event["tasks"].values()))
-        number = {"epoch": round(event["epoch"]), "step": event["step"]}
-        epochs.append({**number, **whole, "tasks": tasks})
-        steps = []
-    return epochs
-
-
 def _log_lines(state: dict[str, Any]) -> str:
-    """training_log.jsonl: a line for each step and evaluation, without times."""
+    """training_log.jsonl: a line for each step and epoch, without times."""
     lines = ({k: v for k, v in event.items() if k != "seconds"} for event in state["log_history"])
     return "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
 

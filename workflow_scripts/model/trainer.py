@@ -156,7 +156,7 @@ class TaskLossTrainer(Seq2SeqTrainer):
         self.pad = data.reads.pad
         self.model_accepts_loss_kwargs = True  # so that the tokens of the whole batch are counted
         self.folder = Path(arguments.output_dir)
-        self.task_sums = self._no_sums()  # of the batch that is being computed
+        self.step_sums, self.epoch_sums = self._no_sums(), self._no_sums()
         self.remove_callback(PrinterCallback)
         self.add_callback(StepLog(self, settings.training.log_every))
         if settings.run.patience is not None:
@@ -173,7 +173,7 @@ class TaskLossTrainer(Seq2SeqTrainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         sums, loss = self._sums(model, inputs)
-        self.task_sums += sums
+        self.step_sums += sums
         return loss / num_items_in_batch
 
     def evaluate(self, eval_dataset=None, ignore_keys=None, metric_key_prefix="eval"):
@@ -183,44 +183,35 @@ class TaskLossTrainer(Seq2SeqTrainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             for inputs in self.get_eval_dataloader(eval_dataset):
                 total += self._sums(self.model, self._prepare_inputs(inputs))[0]
-        event = self.log_event("eval", total)
-        event["seconds"], self.since = time.monotonic() - self.since, time.monotonic()
-        metrics = {f"eval_{name}": mean_loss(event["tasks"].values(), kind)
-                   for name, kind in (("loss", ""), ("loss_per_token", "real_"))}  # fmt: skip
-        say(
-            f"epoch {self.state.epoch:g}: eval_loss {metrics['eval_loss']:.4f}, "
-            f"loss per real token {metrics['eval_loss_per_token']:.4f}"
+        losses = _epoch_losses(self.epoch_sums, total)
+        self.epoch_sums.zero_()
+        self.log_event(
+            losses["eval_loss"], event="epoch", **losses, seconds=time.monotonic() - self.since
         )
+        self.since = time.monotonic()
+        say(
+            f"epoch {self.state.epoch:g}: eval_loss {losses['eval_loss']:.4f}, "
+            f"loss per real token {losses['loss_per_token']:.4f}"
+        )
+        metrics = {
+            "eval_loss": losses["eval_loss"],
+            "eval_loss_per_token": losses["loss_per_token"],
+        }
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
 
-    def log_event(self, kind: str, sums: torch.Tensor) -> dict[str, Any]:
-        """Log a step or an evaluation; `sums`: see `_sums`.
-
-        Raises EssenceError for a loss that is no number.
-        """
-        names = ("loss_sum", "tokens", "real_loss_sum", "real_tokens")
-        tasks = {
-            task: dict(zip(names, (loss, int(tokens), real_loss, int(real_tokens)), strict=True))
-            for task, (loss, tokens, real_loss, real_tokens) in zip(
-                TASKS, sums.tolist(), strict=True
-            )
-            if tokens
-        }
-        step, epoch, loss = self.state.global_step, self.state.epoch, mean_loss(tasks.values())
-        if not math.isfinite(loss):
-            name = {"step": "training", "eval": "evaluation"}[kind]
+    def log_event(self, measured: float, **facts: Any) -> None:
+        """Log a step or an epoch. Raises EssenceError where the loss measured is no number."""
+        step, epoch = self.state.global_step, self.state.epoch
+        if not math.isfinite(measured):
             raise EssenceError(
-                f"the {name} loss is {loss} at step {step} (epoch {epoch:.2f}): this run is "
-                "stopped and nothing of it is published. Lower its learning_rate or "
+                f"the loss is {measured} at step {step} (epoch {epoch:.2f}): this run is stopped and "
+                "nothing of it is published. Lower its learning_rate or "
                 "training.learning_rate_scale, or set model.precision to fp32."
             )
-        event = {"event": kind, "step": step, "epoch": round(epoch, 6), "loss": loss}
-        event["tasks"] = tasks
-        self.state.log_history.append(event)
-        return event
+        self.state.log_history.append({"step": step, "epoch": round(epoch, 6), **facts})
 
     def _save_checkpoint(self, model, trial):
         """Save one, and delete all others but the best, which may be published."""
@@ -257,21 +248,39 @@ class StepLog(TrainerCallback):
         self.learning_rate = lr_scheduler.get_last_lr()[0]
 
     def on_step_end(self, args, state, control, **kwargs):
-        event = self.trainer.log_event("step", self.trainer.task_sums)
-        event["learning_rate"] = self.learning_rate
-        self.trainer.task_sums.zero_()
+        trainer, rate = self.trainer, self.learning_rate
+        trainer.epoch_sums += trainer.step_sums
+        sums = trainer.step_sums[:, :2].tolist()
+        trainer.step_sums.zero_()
+        tasks = {
+            task: {"loss_sum": loss_sum, "tokens": int(tokens)}
+            for task, (loss_sum, tokens) in zip(TASKS, sums, strict=True)
+            if tokens
+        }
+        loss = sum(loss_sum for loss_sum, _ in sums) / sum(tokens for _, tokens in sums)
+        trainer.log_event(loss, event="step", loss=loss, learning_rate=rate, tasks=tasks)
         if state.global_step % self.log_every == 0:
             say(
                 f"step {state.global_step}/{state.max_steps}, epoch {state.epoch:.2f}, "
-                f"loss {event['loss']:.4f}, learning rate {self.learning_rate:.2e}"
+                f"loss {loss:.4f}, learning rate {rate:.2e}"
             )
 
 
-def mean_loss(sums: Any, kind: str = "") -> float:
-    """The mean over all tokens of some sums; kind "real_": without padding."""
-    sums = list(sums)
-    tokens = sum(each[f"{kind}tokens"] for each in sums)
-    return sum(each[f"{kind}loss_sum"] for each in sums) / tokens
+def _epoch_losses(trained: torch.Tensor, evaluated: torch.Tensor) -> dict[str, Any]:
+    """Means over tokens, of all tasks and of each; both tensors are as of `_sums`."""
+
+    def means(trained: list[float], evaluated: list[float]) -> dict[str, float | None]:
+        return {
+            "train_loss": trained[0] / trained[1] if trained[1] else None,
+            "eval_loss": evaluated[0] / evaluated[1],
+            "loss_per_token": evaluated[2] / evaluated[3],
+        }
+
+    tasks = zip(TASKS, trained.tolist(), evaluated.tolist(), strict=True)
+    return {
+        **means(trained.sum(0).tolist(), evaluated.sum(0).tolist()),
+        "tasks": {task: means(*sums) for task, *sums in tasks if sums[1][1]},
+    }
 
 
 def token_losses(
