@@ -207,8 +207,8 @@ class TaskLossTrainer(Seq2SeqTrainer):
         step, epoch = self.state.global_step, self.state.epoch
         if not math.isfinite(measured):
             raise EssenceError(
-                f"the loss is {measured} at step {step} (epoch {epoch:.2f}): this run is stopped and "
-                "nothing of it is published. Lower its learning_rate or "
+                f"the loss is {measured} at step {step} (epoch {epoch:.2f}): this run is stopped "
+                "and nothing of it is published. Lower its learning_rate or "
                 "training.learning_rate_scale, or set model.precision to fp32."
             )
         self.state.log_history.append({"step": step, "epoch": round(epoch, 6), **facts})
