@@ -1,6 +1,5 @@
 """Training: losses true for each task, the best epoch kept, everything published or nothing."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -148,11 +147,8 @@ def test_padding_is_counted_only_where_the_recipe_says_so():
 
 
 def test_rows_are_cut_at_the_recipes_lengths_end_mark_included(tiny):
-    row = dataclasses.replace(
-        read_sample(tiny / "val.parquet", tiny_model.settings())[2],
-        source="w1 " * 20,
-        target="w2 " * 20,
-    )
+    row = read_sample(tiny / "val.parquet", tiny_model.settings())[2]
+    row = row._replace(source="w1 " * 20, target="w2 " * 20)
     made = make_examples([row], model_input(tiny / "base", tiny_model.RECIPE))[0]
     assert made == {"input_ids": [4] * 7 + [1], "labels": [5] * 5 + [1], "task": 2}
 
