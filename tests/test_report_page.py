@@ -149,6 +149,7 @@ def test_the_report_is_one_file_and_every_link_in_it_leads_somewhere(results, tm
     text = report_of(results, tmp_path, shown)
     assert base64.b64encode(b"pixels").decode() in text
     assert text.count("Shown (<a") == 1  # sections that share a caption say it once
+    assert '<span class="tag bad">artefact' in text and "&lt;span" not in text
     targets = set(re.findall(r'href="#([^"]+)"', text))
     assert {"top", "claims", "A1", "A2"} <= targets
     assert targets <= set(re.findall(r'id="([^"]+)"', text))

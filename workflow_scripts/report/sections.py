@@ -1,7 +1,7 @@
 """The tables of results/ as people read them: the inside of the sections of results/report.html."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ def intervals(table: pd.DataFrame, value: str, low: str = "low", high: str = "hi
     return [written(*line) for line in limits.itertuples(index=False)]
 
 
+def marks(cells: Iterable[str]) -> pd.Series:
+    """A column of `Markup`, which a column of texts would turn into text."""
+    return pd.Series(list(cells), dtype=object)
+
+
 def by_recipe(table: pd.DataFrame, source: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return dict(list(table.groupby(source.recipe, sort=False)))
 
@@ -132,8 +137,8 @@ def models(sources: Sources) -> Markup:
 
 def differences(sources: Sources) -> Markup:
     table = sources.table("differences")
-    cells = [marked(*line) for line in table[["difference", "low", "high"]].to_numpy()]
-    table = table.assign(cell=pd.Series(cells, dtype=object))
+    limits = table[["difference", "low", "high"]].to_numpy()
+    table = table.assign(cell=marks(marked(*line) for line in limits))
     shown = {}
     for metric, words in COMPARED.items():
         own = table[table.metric == metric]
@@ -174,7 +179,7 @@ def runs(sources: Sources) -> Markup:
 def claims(sources: Sources) -> Markup:
     """One table for each group of claims that has lines."""
     table = sources.table("claims").astype(object).fillna("")
-    table["verdict"] = [verdict_tag(line) for line in table.itertuples()]
+    table["verdict"] = marks(verdict_tag(line) for line in table.itertuples())
     shown = table[["claim", "published", *COLUMNS, "verdict", "scale"]]
     shown = shown.rename(columns=lambda name: name.replace("_", " "))
     return html.tables(dict(list(shown.groupby(table.group, sort=False))))
@@ -196,7 +201,7 @@ def agents(sources: Sources) -> Markup:
             "what happens": scores.setup.map(SETUPS),
             "questions": scores.n,
             "execution accuracy": intervals(scores, "value"),
-            "minus all agents": pd.Series([marked(*line) for line in paired], dtype=object),
+            "minus all agents": marks(marked(*line) for line in paired),
             "Selector asked": scores.selected,
             "repairs": scores.repairs,
         }

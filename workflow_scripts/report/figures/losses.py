@@ -99,7 +99,8 @@ def draw_losses(
 def _draw_run(axes: Axes, run: pd.Series, epochs: pd.DataFrame, steps: pd.DataFrame) -> None:
     logged = logged_losses(steps, run.log_every)
     label = f"training (mean of {run.log_every} steps)"
-    axes.plot(logged.epoch, logged.loss, color=style.BLUE, linewidth=1, label=label)
+    look = {"marker": "." if len(logged) == 1 else "", "linewidth": 1, "label": label}
+    axes.plot(logged.epoch, logged.loss, color=style.BLUE, **look)
     look = {"color": style.ORANGE, "markersize": 3, "label": "evaluation (each epoch)"}
     axes.plot(epochs.epoch, epochs.eval_loss, "s--", **look)
     fill, label = "white", "best epoch, not converged"
