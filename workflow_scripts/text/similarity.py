@@ -5,6 +5,7 @@ all call these two.
 """
 
 from functools import cache, lru_cache
+from typing import Any
 
 from rouge_score import tokenize
 from rouge_score.scoring import fmeasure
@@ -48,16 +49,14 @@ def common_subsequence(first: list[str], second: list[str]) -> int:
     return len(first) - row.bit_count()
 
 
-class _Stemmer:
+@cache
+def _stemmer() -> Any:
     """Porter's stemmer with a cache, since SQL repeats its words."""
+    from nltk.stem.porter import PorterStemmer  # here: half a second, for ROUGE alone
 
-    def __init__(self) -> None:
-        from nltk.stem.porter import PorterStemmer  # here: half a second, for ROUGE alone
-
-        self.stem = lru_cache(maxsize=1 << 16)(PorterStemmer().stem)
-
-
-_stemmer = cache(_Stemmer)
+    stemmer = PorterStemmer()
+    stemmer.stem = lru_cache(maxsize=1 << 16)(stemmer.stem)
+    return stemmer
 
 
 @lru_cache(maxsize=1024)  # a gold answer is compared several times in a row
