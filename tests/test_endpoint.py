@@ -210,7 +210,7 @@ ONCE_MORE = {"retries": 1}
     ("faults", "settings", "message"),
     [
         (["401"], {}, rf"endpoint\.key is {VARIABLE}: \S+ refuses the key .*\${VARIABLE}"),
-        (["404"], {}, r"endpoint\.model is .* does not know it .*/v1/models"),
+        (["404"], {}, r"endpoint\.model is .* does not know it .*/models there"),
         (["400"], {}, r"endpoint\.base_url is \S+ \S+ refuses a request"),
         (["429"] * 2, ONCE_MORE, r"endpoint\.at_once is 2: .* too many requests"),
         (["another shape"] * 2, ONCE_MORE, r"base_url is .*no answer.*no chat completion.*over"),

@@ -226,6 +226,14 @@ def key_of(endpoint: Endpoint) -> str | None:
     )
 
 
+CURES = {  # status of a refusal -> the key of the configuration to look at, and the cure
+    401: ("key", "refuses the key in this environment variable"),
+    403: ("key", "refuses the key in this environment variable"),
+    404: ("model", "does not know it (see /models there), or does not end in /v1 as is usual"),
+    429: ("at_once", "still says too many requests, or no credit: lower it, or wait"),
+}
+
+
 def error_message(error: openai.OpenAIError, endpoint: Endpoint) -> str:
     """Say which key of the configuration to look at, and the cure. The API key is hidden."""
     status = getattr(error, "status_code", 0)
@@ -233,26 +241,14 @@ def error_message(error: openai.OpenAIError, endpoint: Endpoint) -> str:
     if key := key_of(endpoint):
         words = words.replace(key, f"${endpoint.key}")  # some servers repeat what they were sent
     words = textwrap.shorten(words, 240, placeholder=" ...")
-    url, times = endpoint.base_url, f"{endpoint.retries + 1} times"
-    refused = ("key", "refuses the key in this environment variable")
-    by_status = {
-        401: refused,
-        403: refused,
-        404: (
-            "model",
-            f"does not know it (see {url}/models), or does not end in /v1 as it usually should",
-        ),
-        429: ("at_once", "still says too many requests, or no credit: lower it, or wait"),
-    }
+    setting, text = CURES.get(status, ("base_url", "refuses a request"))
     if isinstance(error, openai.APITimeoutError):
-        text = f"gave no whole answer in as many seconds, {times}: raise it, or lower at_once"
-        setting = "timeout"
-    else:
-        other = "refuses a request" if 400 <= status < 500 else f"no answer, {times}"
-        setting, text = by_status.get(status, ("base_url", other))
+        setting, text = "timeout", "no whole answer in as many seconds: raise it, or lower at_once"
+    elif not 400 <= status < 500:
+        text = f"no answer, {endpoint.retries + 1} times"
     return (
-        f"{endpoint.place(setting)} is {getattr(endpoint, setting)}: {url} {text} ({words}). "
-        "What was answered is kept: run the same command again."
+        f"{endpoint.place(setting)} is {getattr(endpoint, setting)}: {endpoint.base_url} {text} "
+        f"({words}). What was answered is kept: run the same command again."
     )
 
 
