@@ -8,9 +8,7 @@ from sample_rows import KEYS, SCHEMA
 from workflow_scripts.formats.prompts import compact_foreign_keys, compact_schema
 from workflow_scripts.formats.schema import (
     Column,
-    Schema,
     SchemaError,
-    Table,
     parse_foreign_keys,
     parse_schema,
     render_foreign_keys,
@@ -41,14 +39,6 @@ def test_schema_and_keys_are_written_as_they_were_read():
     (table,) = parse_schema(text)
     assert table.columns[0] == Column("a", "first\nsecond", (1,))
     assert render_schema([table]) == text
-
-
-def test_what_no_text_can_carry_is_left_out():
-    good, bad = Column("a b", "a"), Column("two\nlines", "")
-    keys = [("t", "a b", "u", "b"), ("t", "a\nb", "u", "b")]
-    schema = Schema([Table("t", (good, bad)), Table("u", (bad,))], keys).without_unwritable()
-    assert schema == Schema([Table("t", (good,))], keys[:1])
-    assert Schema.parsed(schema.text, schema.foreign_keys_text) == schema
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[\n  (a, b.)\n]"])

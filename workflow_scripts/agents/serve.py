@@ -88,9 +88,9 @@ class PageHandler(BaseHTTPRequestHandler):
     timeout = 30  # seconds of silence while a request comes in
 
     def do_GET(self) -> None:
-        if not self._comes_from_here():
-            return
-        if self.path == "/databases":
+        if objection := self._find_objection():
+            self.send_error(403, objection)
+        elif self.path == "/databases":
             self._send_json(200, sorted(self.server.databases))
         elif self.path in FILES:
             name, kind = FILES[self.path]
@@ -100,9 +100,9 @@ class PageHandler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         content = self._read_content()
-        if not self._comes_from_here():
-            return
-        if self.path != "/ask":
+        if objection := self._find_objection():
+            self.send_error(403, objection)
+        elif self.path != "/ask":
             self.send_error(404)
         elif self.headers.get_content_type() != "application/json":
             self.send_error(415, "a question comes as JSON")
@@ -110,22 +110,21 @@ class PageHandler(BaseHTTPRequestHandler):
             self.send_error(413)
         else:
             try:
-                asked = self.server.queue.submit(self._answer, content)
-                self._send_json(200, asked.result().as_json())
+                trace = self.server.queue.submit(self._answer, content).result()
+                self._send_json(200, trace.as_json())
             except EssenceError as error:
                 self.send_error(400, str(error))
 
-    def _comes_from_here(self) -> bool:
+    def _find_objection(self) -> str | None:
+        """Say why a request does not come from this page, if it does not."""
         port = self.server.server_address[1]
         hosts = {f"{name}:{port}" for name in (LOOPBACK, "localhost")}
         origin = self.headers.get("Origin")
         if self.headers.get("Host") not in hosts:
-            self.send_error(403, "this page answers on this machine only")
-        elif origin is not None and origin.removeprefix("http://") not in hosts:
-            self.send_error(403, "a page from another site may not ask here")
-        else:
-            return True
-        return False
+            return "this page answers on this machine only"
+        if origin is not None and origin.removeprefix("http://") not in hosts:
+            return "a page from another site may not ask here"
+        return None
 
     def _read_content(self) -> bytes | None:
         """Read what was sent; None for more than a question has."""

@@ -72,20 +72,21 @@ class Schema:
 
     def without_unwritable(self) -> "Schema":
         """Leave out the tables, columns and keys whose names a text cannot carry (line breaks)."""
+        tables = []
+        for table in self.tables:
+            columns = [c for c in table.columns if _survives(table.name, Column(c.name, ""))]
+            tables += [Table(table.name, tuple(columns))] if columns else []
+        keys = [key for key in self.foreign_keys if _survives("t", Column("c", ""), key)]
+        return Schema(tables, keys)
 
-        def is_writable(table: str, column: Column) -> bool:
-            alone = Schema([Table(table, (Column(column.name, ""),))], [])
-            try:
-                return parse_schema(alone.text) == alone.tables
-            except SchemaError:
-                return False
 
-        tables = [
-            Table(table.name, tuple(c for c in table.columns if is_writable(table.name, c)))
-            for table in self.tables
-        ]
-        keys = [key for key in self.foreign_keys if _is_writable_key(key)]
-        return Schema([table for table in tables if table.columns], keys)
+def _survives(table: str, column: Column, *keys: ForeignKey) -> bool:
+    """Tell whether a column and keys are read as they were written."""
+    schema = Schema([Table(table, (column,))], list(keys))
+    try:
+        return Schema.parsed(schema.text, schema.foreign_keys_text) == schema
+    except SchemaError:
+        return False
 
 
 def fold_name(name: str) -> str:
@@ -148,13 +149,6 @@ def parse_foreign_keys(text: str) -> list[ForeignKey]:
 
 def render_foreign_keys(keys: Iterable[ForeignKey]) -> str:
     return "\n".join(f"{a}.`{x}` = {b}.`{y}`" for a, x, b, y in keys)
-
-
-def _is_writable_key(key: ForeignKey) -> bool:
-    try:
-        return parse_foreign_keys(render_foreign_keys([key])) == [key]
-    except SchemaError:
-        return False
 
 
 def _parse_column(line: str) -> Column:
