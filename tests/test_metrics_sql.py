@@ -433,6 +433,13 @@ def test_score_command(shop, tmp_path):
     assert done.returncode == 1, "a fifth of the golds fail"
 
 
+def test_a_single_time_has_no_interval_and_is_printed(shop, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(compare, "time_ratio", lambda times: 1.44)
+    line = {"db_id": "shop", "gold": "SELECT name FROM item", "prediction": "SELECT name from item"}
+    score(write_lines(tmp_path / "p.jsonl", [line]), tmp_path, repeat=1)
+    assert "ves                               1.200  [nan, nan]  n=1" in capsys.readouterr().out
+
+
 GOOD_LINE = {"db_id": "shop", "question": "?", "gold": "SELECT 1", "prediction": "SELECT 1"}
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -103,22 +104,24 @@ def _right(gold: Result, predicted: Result) -> bool:
 
 def _matches(cases: list[Case], pairs: list[tuple[Result, Result]], sandbox: Sandbox) -> list[bool]:
     """Execution match over every instance of each database (see `compare.execution_match`)."""
-    further: list[Case] = []  # what is compared on one instance
-    places: list[int] = []  # its place in `cases`
-    for place, (case, (gold, _)) in enumerate(zip(cases, pairs, strict=True)):
-        if gold.ok and case.prediction:
-            texts = [as_spider_compares(sql) for sql in case[:2]]
-            files = instances(case.database)
-            further += [Case(*texts, file) for file in files]
-            places += [place] * len(files)
-    matches: list[list[bool]] = [[] for _ in cases]
-    for place, (gold, predicted) in zip(places, run_pairs(further, sandbox), strict=True):
-        if gold.ok:  # an instance on which gold fails says nothing
-            ordered = orders_rows(cases[place].gold)
-            matches[place].append(
+    further: list[list[Case]] = []  # of each case: what is compared on each instance
+    for case, (gold, _) in zip(cases, pairs, strict=True):
+        texts = [as_spider_compares(sql or "") for sql in case[:2]]
+        files = instances(case.database) if gold.ok and case.prediction else []
+        further.append([Case(*texts, file) for file in files])
+    results = iter(run_pairs(list(chain.from_iterable(further)), sandbox))
+    matches = []
+    for case, own in zip(cases, further, strict=True):
+        ordered = orders_rows(case.gold)
+        known = [pair for pair in islice(results, len(own)) if pair[0].ok]  # else it says nothing
+        matches.append(
+            bool(known)
+            and all(
                 predicted.ok and compare.execution_match(predicted.rows, gold.rows, ordered)
+                for gold, predicted in known
             )
-    return [bool(match) and all(match) for match in matches]
+        )
+    return matches
 
 
 def _times(

@@ -142,10 +142,9 @@ def score(
 
 def _table(answer: dict[str, Any]) -> str:
     lines = [f"SQL of the answers: {answer['extraction']}"]
-    lines += [
-        f"{name:32}{found['value']:7.3f}  [{found['low']:.3f}, {found['high']:.3f}]  n={found['n']}"
-        for name, found in answer["metrics"].items()
-    ]
+    for name, number in answer["metrics"].items():
+        low, high = (math.nan if number[end] is None else number[end] for end in ("low", "high"))
+        lines.append(f"{name:32}{number['value']:7.3f}  [{low:.3f}, {high:.3f}]  n={number['n']}")
     lines.append(", ".join(f"{count} {name}" for name, count in answer["counts"].items()))
     return "\n".join(lines) + "\n"
 
