@@ -36,7 +36,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.sql.databases import find_database
-from workflow_scripts.sql.sandbox import Limits, Sandbox, one_spelling
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 
 NO_DATABASE = "its database is missing or cannot be used"
@@ -110,7 +110,7 @@ class Builder:
             question = agents.gold.question
             answers = self.answers.get(comparable_text(question.question), ())
             statements = {
-                one_spelling(answer.sql): answer.sql
+                " ".join(answer.sql.split()): answer.sql
                 for answer in answers
                 if answer.db_id in (None, question.db_id)
             }

@@ -12,7 +12,7 @@ from workflow_scripts.metrics import compare
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.sql.databases import instances
 from workflow_scripts.sql.parse import as_spider_compares, canonical, orders_rows, parse
-from workflow_scripts.sql.sandbox import Job, Result, Sandbox, one_spelling
+from workflow_scripts.sql.sandbox import Job, Result, Sandbox
 from workflow_scripts.text.similarity import exact_match
 
 # A prediction may take so many steps of SQLite, or so many times as many as its gold, if that is
@@ -86,11 +86,11 @@ def accuracies(cases: Iterable[Case], sandbox: Sandbox) -> list[float | None]:
 
 
 def run_pairs(cases: list[Case], sandbox: Sandbox) -> list[tuple[Result, Result]]:
-    """Execute gold SQL, then predictions; one that equals its gold is not run again."""
+    """Execute gold SQL, then predictions; one that is its gold to the letter is not run again."""
     golds = sandbox.map(Job(case.database, case.gold) for case in cases)
     jobs = (
         Job(case.database, case.gold)
-        if one_spelling(case.prediction or "") == one_spelling(case.gold)
+        if case.prediction == case.gold
         else Job(case.database, case.prediction or "", max(LEAST_STEPS, TIMES_GOLD * gold.steps))
         for case, gold in zip(cases, golds, strict=True)
     )

@@ -8,9 +8,7 @@ import dataclasses
 import json
 import math
 import os
-import re
 import signal
-import string
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -25,12 +23,7 @@ from workflow_scripts.sql import worker
 
 COMMAND = [sys.executable, "-I", "-S", worker.__file__]
 KEPT_ENVIRONMENT = ("LD_LIBRARY_PATH",)  # where some installations keep Python's own libraries
-AT_ONCE = 16  # statements for one process, which takes 30 ms to start
-BLANKS = " \t\r\n\f"  # what SQLite takes for white space
-QUOTED_OR_COMMENT = re.compile(
-    r"""('[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/)""", re.DOTALL
-)
-LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+AT_ONCE = 16  # most statements for one process, which takes 30 ms to start
 
 
 @dataclass(frozen=True)
@@ -102,23 +95,15 @@ class Sandbox:
         return self.run([Job(database, sql, steps)])[0]
 
     def map(self, jobs: Iterable[tuple]) -> list[Result]:
-        """Run jobs (see `Job`) and return results in order; equal jobs run once, ever.
-
-        SQL counts as equal in whatever case and white space it is written (see `one_spelling`); a
-        message of SQLite then quotes the first of them.
-        """
+        """Run jobs (see `Job`) and return results in order; equal jobs run once, ever."""
         jobs = [Job(*job) for job in jobs]
-        keys = [job._replace(sql=one_spelling(job.sql)) for job in jobs]
-        new: dict[Job, Job] = {}
-        for key, job in zip(keys, jobs, strict=True):
-            if key not in self._known:
-                new.setdefault(key, job)
-        left = list(new.values())
-        parts = [left[start : start + AT_ONCE] for start in range(0, len(left), AT_ONCE)]
+        left = [job for job in dict.fromkeys(jobs) if job not in self._known]
+        size = max(1, min(AT_ONCE, len(left) // self.workers))
+        parts = [left[start : start + size] for start in range(0, len(left), size)]
         with ThreadPoolExecutor(self.workers) as threads:
             results = list(chain.from_iterable(threads.map(self.run, parts)))
-        self._known |= zip(new, results, strict=True)
-        return [self._known[key] for key in keys]
+        self._known |= zip(left, results, strict=True)
+        return [self._known[job] for job in jobs]
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """Run statements one after the other, equal ones too, in one process if none ends it."""
@@ -163,13 +148,3 @@ def _last_words(code: int, limits: Limits) -> Result:
         return Result("timeout", error=error, seconds=limits.seconds)
     cause = f"signal {-code}" if code < 0 else f"exit code {code}"
     return Result("error", error=f"the statement brought its process down ({cause})")
-
-
-def one_spelling(sql: str) -> tuple[str, ...]:
-    """Normalise case and white space outside quotes, so that equal statements are equal texts.
-
-    SQLite returns the same rows for them: it folds the case of ASCII letters in names and keywords.
-    """
-    parts = QUOTED_OR_COMMENT.split(sql.strip(BLANKS))  # the odd ones are quotes and comments
-    parts[::2] = (re.sub(f"[{BLANKS}]+", " ", part).translate(LOWER) for part in parts[::2])
-    return tuple(parts)
