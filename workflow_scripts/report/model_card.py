@@ -14,7 +14,7 @@ from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.html import ENVIRONMENT
-from workflow_scripts.report.means import rate
+from workflow_scripts.report.means import rate, written
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import SCORES, read_table
@@ -103,7 +103,11 @@ def _eval_result(score: Any, reading: Reading, task_type: str) -> EvalResult:
 
 def _measured(scores: pd.DataFrame) -> dict[str, list[list[str]]]:
     """Words of a split -> a line for each task: its name, and a cell for each metric."""
-    cells = {(each.split, each.task, each.metric): _cell(each) for each in scores.itertuples()}
+    cells = {
+        (each.split, each.task, each.metric): written(each.value, each.low, each.high)
+        + f", n = {each.n}"
+        for each in scores.itertuples()
+    }
     return {
         f"{split}: {words}": [
             [task, *(cells.get((split, task, metric), "") for metric in METRICS)]
@@ -112,11 +116,6 @@ def _measured(scores: pd.DataFrame) -> dict[str, list[list[str]]]:
         for split, words in SPLITS.items()
         if (scores.split == split).any()
     }
-
-
-def _cell(score: Any) -> str:
-    interval = f" [{score.low:.3f}, {score.high:.3f}]" if score.low == score.low else ""
-    return f"{score.value:.3f}{interval}, n = {score.n}"
 
 
 def _limits(training: Training, facts: Provenance, scores: pd.DataFrame) -> list[str]:

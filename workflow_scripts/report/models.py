@@ -4,7 +4,7 @@ What the report quotes of other models (its Annex II) stands in resources/publis
 accuracies are of other questions, so they are not ranked against what is measured here.
 """
 
-from collections.abc import Iterable
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows
 from workflow_scripts.report.frames import read_runs
-from workflow_scripts.report.means import TEST_SPLITS, best_runs, mean_score
+from workflow_scripts.report.means import TEST_SPLITS, best_runs, mean_score, written
 from workflow_scripts.runs import STOP, Answering, Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import (
@@ -43,21 +43,17 @@ def agent_scores(outcomes: pd.DataFrame) -> pd.DataFrame:
     `difference`: this setup minus all agents on the same questions, missing where it asks others.
     `selected` counts the questions that the Selector was asked, `repairs` all repairs.
     """
-    known = outcomes[outcomes.right.notna()]
-    lines = []
+    known, lines = outcomes[outcomes.right.notna()].set_index("idx"), []
     for split in TEST_SPLITS:
         of_split = known[known.split == split]
-        whole = of_split[of_split.setup == ALL_AGENTS].set_index("idx").right
+        whole = of_split[of_split.setup == ALL_AGENTS].right
         for setup, own in of_split.groupby("setup", sort=False):
-            right = own.set_index("idx").right
-            value, low, high = mean_over_rows(right.to_numpy())
-            line = {"setup": setup, "split": split, "n": len(own)}
-            line |= {"value": value, "low": low, "high": high}
-            if setup != ALL_AGENTS and set(right.index) == set(whole.index):
-                names = ("difference", "difference_low", "difference_high")
-                paired = difference_over_rows(right.to_numpy(), whole[right.index].to_numpy())
-                line |= dict(zip(names, paired, strict=True))
-            lines.append(line | {"selected": own.selected.sum(), "repairs": own.repairs.sum()})
+            paired = (None, None, None)
+            if setup != ALL_AGENTS and set(own.index) == set(whole.index):
+                paired = difference_over_rows(own.right.to_numpy(), whole[own.index].to_numpy())
+            mean = mean_over_rows(own.right.to_numpy())
+            counts = own.selected.sum(), own.repairs.sum()
+            lines.append((setup, split, len(own), *mean, *paired, *counts))
     columns = ["setup", "split", "n", "value", "low", "high", "difference", "difference_low"]
     return pd.DataFrame(lines, columns=[*columns, "difference_high", "selected", "repairs"])
 
@@ -66,24 +62,14 @@ def end_to_end(outcomes: Path) -> dict[str, str]:
     """Split -> execution accuracy of all agents together, in words."""
     scores = agent_scores(read_table(outcomes, OUTCOMES))
     together = scores[scores.setup == ALL_AGENTS]
-    return {line.split: _estimate(line.value, line.low, line.high, line.n)
+    return {line.split: f"{written(line.value, line.low, line.high)}, n = {line.n}"
             for line in together.itertuples()}  # fmt: skip
 
 
-def run_features(
-    folders: list[Path],
-    base: str,
-    scores: pd.DataFrame,
-    answers: pd.DataFrame,
-    together: dict[str, str] | str,
-) -> dict[str, str]:
-    """Feature -> text of a run, given the folders of its seeds and their scores.
-
-    `base`: name of the base model; `together`: split -> accuracy end to end, or why there is none.
-    """
+def run_features(folders: list[Path], base: str) -> dict[str, str]:
+    """Feature -> text of a run, given the folders of its seeds and the name of its base model."""
     training = Training.read(folders[0] / "training.json")
     facts = Provenance.read(folders[0] / "provenance.json")
-    answered = [Answering.read(folder / "answering.json") for folder in folders]
     settings, lora = training.settings.run, training.settings.model.lora
     after = f", after {facts.base.run} and what it started from" if facts.base.run else ""
     trained = f"adapters of rank {lora.rank} (LoRA)" if lora else "all weights"
@@ -93,22 +79,21 @@ def run_features(
         "Training data": f"{settings.rows} rows, {settings.sampling} mix of tasks{after}",
         "Training method": f"supervised multitask fine-tuning of {trained}",
         "Training device": f"{facts.device.kind}, {facts.device.precision}",
-        "Answers cut, empty or refused": _ended(answered),
+        "Answers cut, empty or refused": _ended(
+            [Answering.read(folder / "answering.json") for folder in folders]
+        ),
         "Cost of the answers": "none: it runs here",
-        **_results(scores, answers, together),
     }
 
 
-def endpoint_features(
-    folder: Path, size: str | None, scores: pd.DataFrame, answers: pd.DataFrame
-) -> dict[str, str]:
-    """The same of a model behind an endpoint, from its folder results/models/<name>."""
-    rows = Answering.read(folder / "answering.json")
-    answered = [rows]
-    together: dict[str, str] | str = NO_DATABASE
-    if not scores.loc[scores.metric == "execution_accuracy"].empty:
-        answered.append(Answering.read(folder / "agents/answering.json"))
-        together = end_to_end(folder / "agents/outcomes.parquet")
+def endpoint_features(folder: Path, size: str | None, agents: bool) -> dict[str, str]:
+    """The same of a model behind an endpoint, from its folder results/models/<name>.
+
+    `agents`: whether it was asked in their place too.
+    """
+    files = [folder / "answering.json"] + [folder / "agents/answering.json"] * agents
+    answered = [Answering.read(file) for file in files]
+    rows = answered[0]
     served = f", served as {', '.join(rows.served)}" if set(rows.served) - {rows.model} else ""
     return {
         "Base architecture": f"behind an endpoint: {rows.model}{served}",
@@ -118,13 +103,13 @@ def endpoint_features(
         "Training device": "not trained here",
         "Answers cut, empty or refused": _ended(answered),
         "Cost of the answers": _cost(answered),
-        **_results(scores, answers, together),
     }
 
 
-def _results(
+def score_features(
     scores: pd.DataFrame, answers: pd.DataFrame, together: dict[str, str] | str
 ) -> dict[str, str]:
+    """Feature -> number of a model; `together`: split -> accuracy end to end, or why none."""
     features = {}
     for split, words in SPLITS.items():
         of_split = scores[scores.split == split]
@@ -133,40 +118,29 @@ def _results(
         for feature, (task, metric) in MEASURED.items():
             own = of_split[(of_split.task == task) & (of_split.metric == metric)]
             mean = mean_score(own, answers)
-            features[f"{feature} ({words})"] = (
-                _estimate(mean.value, mean.low, mean.high, mean.rows) if mean else NO_DATABASE
-            )
+            features[f"{feature} ({words})"] = f"{mean}, n = {mean.rows}" if mean else NO_DATABASE
         features[f"{END_TO_END} ({words})"] = (
             together if isinstance(together, str) else together.get(split, NO_DATABASE)
         )
     return features
 
 
-def _estimate(value: float, low: float, high: float, n: int) -> str:
-    interval = f" [{low:.3f}, {high:.3f}]" if low == low else ""
-    return f"{value:.3f}{interval}, n = {n}"
-
-
-def _ended(answered: Iterable[Answering]) -> str:
+def _ended(answered: list[Answering]) -> str:
     """How many answers did not end by themselves, by kind."""
-    answered = list(answered)
-    kinds = sorted({kind for each in answered for kind in each.ended} - {STOP})
-    counts = [f"{sum(each.ended.get(kind, 0) for each in answered)} {kind}" for kind in kinds]
-    return f"{', '.join(counts) or 'none'} of {sum(each.answers for each in answered)}"
+    counts = sum((Counter(each.ended) for each in answered), Counter())
+    kinds = [f"{counts[kind]} {kind}" for kind in sorted(set(counts) - {STOP})]
+    return f"{', '.join(kinds) or 'none'} of {sum(each.answers for each in answered)}"
 
 
 def _cost(answered: list[Answering]) -> str:
     """Of all answers; what rows and questions both needed counts with both, and was paid once."""
-    answers = sum(each.answers for each in answered)
-    if None in [count for each in answered for count in (each.input_tokens, each.output_tokens)]:
-        return f"not known: the server does not count tokens ({answers} answers)"
-    read, written = (
-        sum(getattr(each, count) for each in answered)
-        for count in ("input_tokens", "output_tokens")
-    )
-    tokens = f"{answers} answers, {read:,} tokens read and {written:,} written"
-    costs = [each.cost for each in answered]
-    return f"no prices set: {tokens}" if None in costs else f"{sum(costs):.2f}: {tokens}"
+    sums = pd.DataFrame([(each.answers, each.input_tokens, each.output_tokens, each.cost)
+                         for each in answered]).sum(skipna=False)  # fmt: skip
+    answers, read, written_tokens, cost = sums
+    if pd.isna(read) or pd.isna(written_tokens):
+        return f"not known: the server does not count tokens ({answers:.0f} answers)"
+    tokens = f"{answers:.0f} answers, {read:,.0f} tokens read and {written_tokens:,.0f} written"
+    return f"no prices set: {tokens}" if pd.isna(cost) else f"{cost:.2f}: {tokens}"
 
 
 def compare_models(
@@ -190,10 +164,14 @@ def compare_models(
         together: dict[str, str] | str = f"asked of the best run of {recipe} alone"
         if name in outcomes:
             together = end_to_end(outcomes[name])
-        columns[f"{name}: {run}"] = run_features(folders, bases[name], own, answers, together)
+        features = run_features(folders, bases[name])
+        columns[f"{name}: {run}"] = features | score_features(own, answers, together)
     for folder, size in endpoints.items():
         own = scores[(scores.recipe == "endpoint") & (scores.run == folder.name)]
-        columns[folder.name] = endpoint_features(folder, size, own, answers)
+        executed = bool((own.metric == "execution_accuracy").any())
+        together = end_to_end(folder / "agents/outcomes.parquet") if executed else NO_DATABASE
+        features = endpoint_features(folder, size, executed)
+        columns[folder.name] = features | score_features(own, answers, together)
     table = pd.DataFrame(columns).fillna("not asked these rows")
     return table.rename_axis("feature").reset_index()
 
