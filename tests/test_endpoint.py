@@ -19,7 +19,7 @@ from served_model import LATE, RETRY_AFTER, FaultyServer, reply
 from test_agents_loop import decomposed
 
 from workflow_scripts.data.rows import row_from
-from workflow_scripts.endpoint import Answered, Client, answer_rows, messages_of
+from workflow_scripts.endpoint import Answer, Client, answer_rows, messages_of
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import Prompt, from_source, render_prompt, to_source
 from workflow_scripts.settings import Endpoint, Prices
@@ -149,7 +149,7 @@ def test_the_budget_is_never_passed(endpoint, server, tmp_path):
     for _ in range(2):
         with pytest.raises(EssenceError, match=r"models\.tiny\.endpoint\.budget is 1, of which"):
             client.answers(questions(40))
-    answers = [Answered.read(file) for file in tmp_path.glob("[!.]*.json")]
+    answers = [Answer.read(file) for file in tmp_path.glob("[!.]*.json")]
     spent = sum(map(float, (tmp_path / "ledger.txt").read_text().split()))
     assert 1 < len(answers) < 40 and 0.5 < spent <= 1.0
     billed = sum(PRICES.of(each.input_tokens, each.output_tokens) for each in answers)

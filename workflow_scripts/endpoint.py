@@ -32,7 +32,7 @@ from workflow_scripts.tables import PREDICTIONS, Prediction, Row, read_rows, wri
 LONGEST_WAIT = 7 * 24 * 3600.0  # seconds for another process that asks the same endpoint
 
 
-class Answered(Record):
+class Answer(Record):
     """One answer, as it is kept.
 
     `finish`: why it ended, in the server's words ("stop", "length", "content_filter"), or
@@ -55,7 +55,7 @@ class Client:
     def __init__(self, endpoint: Endpoint, folder: Path):
         self.endpoint, self.folder = endpoint, folder
 
-    def answers(self, conversations: Sequence[list[dict[str, str]]]) -> list[Answered]:
+    def answers(self, conversations: Sequence[list[dict[str, str]]]) -> list[Answer]:
         """Give one answer per conversation, in order; equal ones are asked once.
 
         Raises EssenceError naming the key of the configuration when the endpoint cannot be asked,
@@ -71,8 +71,8 @@ class Client:
                     if not file.is_file()
                 }
                 asyncio.run(self._ask(missing))
-        kept = {file: Answered.read(file) for file in set(files)}
-        return [kept[file] for file in files]
+        answers = {file: Answer.read(file) for file in set(files)}
+        return [answers[file] for file in files]
 
     async def _ask(self, missing: dict[Path, dict[str, Any]]) -> None:
         """Answer and keep all of them, `at_once` at a time.
@@ -112,7 +112,7 @@ class Client:
             raise failures[0]
 
 
-def read_answer(raw: Any, request: dict[str, Any], endpoint: Endpoint) -> Answered:
+def read_answer(raw: Any, request: dict[str, Any], endpoint: Endpoint) -> Answer:
     """Raises EssenceError when the server has passed over the limit of tokens."""
     reply, limit = read_reply(raw.http_response), endpoint.answer_tokens
     choice, usage = reply["choices"][0], reply.get("usage") or {}
@@ -123,7 +123,7 @@ def read_answer(raw: Any, request: dict[str, Any], endpoint: Endpoint) -> Answer
             f"server does not know the limit as {endpoint.limit_name}. Set "
             f"{endpoint.place('limit_name')} to its other name."
         )
-    return Answered(
+    return Answer(
         request=request,
         text=refusal or choice["message"].get("content") or "",
         finish="refusal" if refusal else choice.get("finish_reason") or "unknown",
@@ -252,12 +252,12 @@ def error_message(error: openai.OpenAIError, endpoint: Endpoint) -> str:
     )
 
 
-def answering(endpoint: Endpoint, answers: Iterable[Answered], asked: int) -> Answering:
-    """Sum up what the answers to `asked` rows or questions took; equal ones are counted once."""
+def answering(endpoint: Endpoint, answers: Iterable[Answer], questions: int) -> Answering:
+    """Sum up what the answers to `questions` or rows took; equal ones are counted once."""
     distinct = {digest_of(each.request): each for each in answers}.values()
     tokens = [(each.input_tokens, each.output_tokens) for each in distinct]
-    known = all(None not in pair for pair in tokens)
-    read, written = map(sum, zip(*tokens, strict=True)) if known else (None, None)
+    counted = all(None not in pair for pair in tokens)
+    read, written = map(sum, zip(*tokens, strict=True)) if counted else (None, None)
     # "stop" only where the model said something and ended it.
     ended = Counter(
         "empty" if each.finish == STOP and not each.text.strip() else each.finish
@@ -266,12 +266,12 @@ def answering(endpoint: Endpoint, answers: Iterable[Answered], asked: int) -> An
     return Answering(
         model=endpoint.model,
         served=sorted({each.served for each in distinct if each.served}),
-        asked=asked,
+        asked=questions,
         answers=len(distinct),
         ended=dict(sorted(ended.items())),
         input_tokens=read,
         output_tokens=written,
-        cost=endpoint.prices.of(read, written) if known and endpoint.prices else None,
+        cost=endpoint.prices.of(read, written) if counted and endpoint.prices else None,
         seconds=round(sum(each.seconds for each in distinct), 3),
     )
 
@@ -297,7 +297,7 @@ def answer_rows(
     rows = [(name, row) for name, file in splits.items() if file for row in read_rows(file)]
     if not rows:
         raise EssenceError("nothing to answer: give rows with --test, --unseen or --other")
-    answered = Client(endpoint, answers).answers([messages_of(row) for _, row in rows])
+    replies = Client(endpoint, answers).answers([messages_of(row) for _, row in rows])
     inputs: dict[str, int] = {}
     predictions = [
         Prediction(
@@ -314,10 +314,10 @@ def answer_rows(
             input=inputs.setdefault(digest_of(answer.request), len(inputs)),
             reachable=True,  # its tokenizer can write any text
         )
-        for (split, row), answer in zip(rows, answered, strict=True)
+        for (split, row), answer in zip(rows, replies, strict=True)
     ]
     write_table(out, predictions, PREDICTIONS)
-    answering(endpoint, answered, len(rows)).write(summary)
+    answering(endpoint, replies, len(rows)).write(summary)
 
 
 if __name__ == "__main__":

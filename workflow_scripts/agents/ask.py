@@ -2,8 +2,9 @@
 
     python -m workflow_scripts.agents.ask shop.sqlite "Which city sells most?" --trace
 
-The exit code is 1 when no SQL that runs was found, 2 when something is wrong with what was given.
-With --serve, a page on this machine asks in its place; DATABASE may then be a folder of databases.
+The exit code is 1 when no SQL that runs was found, 2 when the file, the question or the model
+cannot be used. With --serve, a page on this machine asks in its place; DATABASE may then be a
+folder of databases.
 """
 
 import functools
@@ -58,8 +59,8 @@ def ask(
     load = functools.partial(load_back_end, model, endpoint, threads, loop.constrained)
     sandbox = Sandbox(Limits(seconds=seconds))
     if not serve:
-        asked = read_question(database, question, evidence)
-        return _show(answer_question(asked, loop, load(), sandbox), trace, json)
+        first = read_question(database, question, evidence)
+        return _show(answer_question(first, loop, load(), sandbox), trace, json)
     databases = page.list_served(database)
     with page.listen(port) as server:  # before the model is loaded, which takes its time
         back_end = load()
@@ -67,7 +68,7 @@ def ask(
         print(f"{address} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
         if open:
             webbrowser.open(address)
-        page.serve(server, databases, lambda asked: answer_question(asked, loop, back_end, sandbox))
+        page.serve(server, databases, lambda each: answer_question(each, loop, back_end, sandbox))
     return 0
 
 
@@ -112,8 +113,8 @@ def load_back_end(
     if endpoint:
         from workflow_scripts.endpoint import Client
 
-        chosen = read_endpoint(endpoint)
-        return Remote(Client(chosen, Path(chosen.folder)))
+        settings = read_endpoint(endpoint)
+        return Remote(Client(settings, Path(settings.folder)))
     path, recipe = find_model(folder)
     import torch
 
@@ -152,8 +153,8 @@ def find_model(folder: Path | None) -> tuple[Path, Recipe]:
     if training.is_file():
         return folder, Training.read(training).settings.recipe
     settings = _config()["recipes"][name]
-    known = {key: settings[key] for key in Recipe.model_fields if key in settings}
-    return folder, parsed(Recipe, {"name": name, **known}, f"config.yaml: recipes.{name}")
+    values = {key: settings[key] for key in Recipe.model_fields if key in settings}
+    return folder, parsed(Recipe, {"name": name, **values}, f"config.yaml: recipes.{name}")
 
 
 def read_endpoint(file: Path) -> Endpoint:

@@ -33,13 +33,13 @@ SHOWN_ROWS = 5  # of a result, in the traces that are kept
 class Setup:
     """Agents that are left out, or replaced by gold.
 
-    `changes` to the loop's settings; `given` is what a question gets from its row's gold. `task`:
-    whose rows are asked. Setups of one task are asked the same questions.
+    `changes` to the loop's settings; `gold` is what a question gets from its row. `task`: whose
+    rows are asked. Setups of one task are asked the same questions.
     """
 
     name: str
     changes: dict[str, Any]
-    given: Callable[[Row], dict[str, Any]] = lambda _: {}
+    gold: Callable[[Row], dict[str, Any]] = lambda _: {}
     task: str = "Decomposer"
 
 
@@ -90,8 +90,8 @@ def read_questions(
     for split, file in files.items():
         linked = [row for row in read_rows(file) if row.database]
         for task in dict.fromkeys(setup.task for setup in SETUPS):
-            own = [row for row in linked if row.task == task]
-            for row in own[:: -(-len(own) // most) or 1]:
+            of_task = [row for row in linked if row.task == task]
+            for row in of_task[:: -(-len(of_task) // most) or 1]:
                 database = find_database(databases, row.database)
                 if row.database not in schemas:
                     schemas[row.database] = read_schema(database)
@@ -105,20 +105,20 @@ def run_setup(
     setup: Setup, questions: Questions, loop: Loop, back_end: BackEnd, sandbox: Sandbox
 ) -> tuple[list[Trace], pd.DataFrame]:
     """Return the traces and the outcomes of the questions that the setup asks, in order."""
-    asked = [
-        (split, row, dataclasses.replace(question, **setup.given(row)))
+    changed = [
+        (split, row, dataclasses.replace(question, **setup.gold(row)))
         for split, row, question in questions
         if row.task == setup.task
     ]
     loop = loop.model_copy(update=setup.changes)
-    traces = run_loop([question for *_, question in asked], loop, back_end, sandbox.map)
+    traces = run_loop([question for *_, question in changed], loop, back_end, sandbox.map)
     cases = [
         Case(row.gold_sql, trace.answer[0], question.database)
-        for (_, row, question), trace in zip(asked, traces, strict=True)
+        for (_, row, question), trace in zip(changed, traces, strict=True)
     ]
     lines = []
     verdicts = judge(cases, sandbox, repeat=0)
-    for (split, row, question), trace, verdict in zip(asked, traces, verdicts, strict=True):
+    for (split, row, question), trace, verdict in zip(changed, traces, verdicts, strict=True):
         agents = [step.agent for step in trace.steps]
         line = {
             "setup": setup.name,
@@ -163,11 +163,11 @@ def evaluate(
     threads: Annotated[int, Setting("CPU threads of torch, and queries at a time")] = 1,
 ) -> None:
     """Raises EssenceError when there is nothing to ask, or model or databases cannot be used."""
-    asked = [
+    pool = [
         *read_questions({"test": test, "unseen": unseen}, rows, databases, questions),
         *read_questions({"other": other}, other, other_databases, questions),
     ]
-    if not any(row.task == ALL.task for _, row, _ in asked):
+    if not any(row.task == ALL.task for _, row, _ in pool):
         raise EssenceError("nothing to ask: no test row of the Decomposer has a known database")
     if endpoint:
         from workflow_scripts.endpoint import Client
@@ -183,10 +183,10 @@ def evaluate(
     frames = []
     sandbox = Sandbox(Limits(seconds=seconds), threads)
     for setup in (ALL,) if endpoint else SETUPS:
-        made, frame = run_setup(setup, asked, loop, back_end, sandbox)
+        of_setup, frame = run_setup(setup, pool, loop, back_end, sandbox)
         frames.append(frame)
         if setup is ALL:
-            write_jsonl(traces, (trace.as_json(SHOWN_ROWS, times=False) for trace in made))
+            write_jsonl(traces, (trace.as_json(SHOWN_ROWS, times=False) for trace in of_setup))
     table = pd.concat(frames, ignore_index=True)
     write_table(outcomes, table, OUTCOMES)
     if endpoint:

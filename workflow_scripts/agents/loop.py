@@ -128,9 +128,9 @@ def run_loop(
     """
     traces = [Trace(question, question.schema) for question in questions]
     _select([trace for trace in traces if _needs_selector(trace.schema, loop)], back_end)
-    given = [trace for trace in traces if trace.question.sql]
-    results = execute([Job(each.question.database, each.question.sql) for each in given])
-    for trace, result in zip(given, results, strict=True):
+    with_sql = [trace for trace in traces if trace.question.sql]
+    results = execute([Job(each.question.database, each.question.sql) for each in with_sql])
+    for trace, result in zip(with_sql, results, strict=True):
         trace.first_result = result
     _decompose([trace for trace in traces if not trace.question.sql], loop, back_end, execute)
     for _ in range(loop.repairs):
@@ -198,8 +198,8 @@ def _refine(traces: list[Trace], loop: Loop, back_end: BackEnd, execute: Execute
 
 def _prompt(trace: Trace, agent: str, db_id: str | None = None, **failure: str) -> str:
     question, evidence = map(_join_lines, (trace.question.text, trace.question.evidence))
-    shown = (trace.schema.text, trace.schema.foreign_keys_text)
-    return render_prompt(Prompt(agent, db_id, question, evidence, *shown, **failure))
+    schema = (trace.schema.text, trace.schema.foreign_keys_text)
+    return render_prompt(Prompt(agent, db_id, question, evidence, *schema, **failure))
 
 
 def _ask(

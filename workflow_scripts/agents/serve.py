@@ -136,10 +136,10 @@ class PageHandler(BaseHTTPRequestHandler):
     def _answer(self, content: bytes) -> Trace:
         """Answer one question, in the thread that owns the model."""
         try:
-            asked = json.loads(content)
+            value = json.loads(content)
         except (ValueError, RecursionError):
             raise EssenceError("the question is not JSON") from None
-        texts = asked if isinstance(asked, dict) else {}
+        texts = value if isinstance(value, dict) else {}
         database, *question = (texts.get(key, "") for key in ("database", "question", "evidence"))
         if not all(isinstance(text, str) for text in (database, *question)):
             raise EssenceError("database, question and evidence must be texts")

@@ -71,8 +71,8 @@ class Trace:
     @property
     def answer(self) -> tuple[str | None, Result | None]:
         """Return the last statement that ran, or the last one; None: no agent wrote any."""
-        ran = [(sql, result) for sql, result in self.statements if result.ok]
-        return (ran or self.statements or [(None, None)])[-1]
+        good = [(sql, result) for sql, result in self.statements if result.ok]
+        return (good or self.statements or [(None, None)])[-1]
 
     @property
     def answered(self) -> bool:
@@ -139,8 +139,8 @@ def _table_lines(result: Result) -> Iterator[str]:
         cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
         yield "  ".join(cells).rstrip()
     count = len(result.rows)
-    shown = f", the first {len(rows)} of them shown" if count > len(rows) else ""
-    yield f"({count:,} row{'s' * (count != 1)}{shown})"
+    part = f", the first {len(rows)} of them shown" if count > len(rows) else ""
+    yield f"({count:,} row{'s' * (count != 1)}{part})"
 
 
 def _cell_text(cell: Any) -> str:

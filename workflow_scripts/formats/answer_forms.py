@@ -93,7 +93,7 @@ class SqlForm:
     """Answers of the Decomposer and the Refiner on a schema's tables and columns.
 
     Outside quotes, every word of the SQL is one of SQLite's, a table or column of the schema, or an
-    alias. Which name may stand where is not held: a table can stand in a column's place, and after
+    alias. Which name stands where is not checked: a table can stand in a column's place, and after
     a table's name and a point any column of the schema. All is in lower case, as the text is to be.
 
     A place is where an answer is: in prose before or after some SQL (answered), or in SQL, by what

@@ -189,8 +189,8 @@ def _keep_columns(table: Table, choice: str | Sequence[str]) -> tuple:
     if choice == "keep_all":
         return table.columns
     names = {fold_name(name) for name in choice} if choice != "drop_all" else ()
-    listed = tuple(column for column in table.columns if fold_name(column.name) in names)
-    return listed or table.columns[:MOST_COLUMNS]
+    columns = tuple(column for column in table.columns if fold_name(column.name) in names)
+    return columns or table.columns[:MOST_COLUMNS]
 
 
 def select(

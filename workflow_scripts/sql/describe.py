@@ -121,12 +121,12 @@ def _find_undeclared(
 ) -> list[ForeignKey]:
     """Select the keys of `more_keys` that are not declared, spelled as in the file."""
     spelled = {(t.lower(), c.lower()): (t, c) for t in columns for c, _, _ in columns[t]}
-    known = {tuple(part.lower() for part in key) for key in declared}
+    present = {tuple(part.lower() for part in key) for key in declared}
     added = []
     for key in more_keys:
         lower = a, x, b, y = tuple(part.lower() for part in key)
-        if lower not in known and (a, x) in spelled and (b, y) in spelled:
-            known.add(lower)
+        if lower not in present and (a, x) in spelled and (b, y) in spelled:
+            present.add(lower)
             added.append((*spelled[a, x], *spelled[b, y]))
     return added
 
@@ -144,11 +144,11 @@ def _choose_examples(
         return None
     if len(values) > MOST_NUMBERS and _NUMERIC.search(type_ or ""):
         return None
-    shown = [v for v in values if v is not None and str(v).strip() and not isinstance(v, bytes)]
-    texts = [v for v in shown if isinstance(v, str)]
-    if not shown or any(len(t) > LONGEST_VALUE or _ADDRESS.search(t) for t in texts):
+    usable = [v for v in values if v is not None and str(v).strip() and not isinstance(v, bytes)]
+    texts = [v for v in usable if isinstance(v, str)]
+    if not usable or any(len(t) > LONGEST_VALUE or _ADDRESS.search(t) for t in texts):
         return None
-    shown = shown[:MOST_EXAMPLES]
-    if all(isinstance(v, str) and _DATE.fullmatch(v) for v in shown):
-        shown = shown[:1]
-    return (None, *shown) if None in values else tuple(shown)
+    examples = usable[:MOST_EXAMPLES]
+    if all(isinstance(v, str) and _DATE.fullmatch(v) for v in examples):
+        examples = examples[:1]
+    return (None, *examples) if None in values else tuple(examples)
