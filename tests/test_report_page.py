@@ -10,16 +10,19 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import report_files as made
+import yaml
+from conftest import merged
 
 from tools import ship_results
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.origin import scale_of
 from workflow_scripts.report import sections
 from workflow_scripts.report.choose_best import choose_best
 from workflow_scripts.report.claims import COLUMNS, JUDGED, UNTESTED
 from workflow_scripts.report.draw_examples import draw
-from workflow_scripts.report.front import precision_note
+from workflow_scripts.report.front import SCALES, precision_note
 from workflow_scripts.report.html import marked, tables
 from workflow_scripts.report.page import anchor, chapters, write_report
 from workflow_scripts.report.sections import Sources, collect, verdict_tag
@@ -167,6 +170,27 @@ def test_chapters_keep_the_order_of_the_sections(results, tmp_path):
         ("2-b", 1),
     ]
     assert anchor("figure_5.1_losses.svg") == "figure-5-1-losses-svg"
+
+
+OWN = {"data": {"source": "path", "path": "mine.jsonl"}, "model": {"base": "mine"}}
+
+
+@pytest.mark.parametrize(
+    ("overlay", "scale"),
+    [
+        ({}, "toy"),
+        ({"data": OWN["data"]}, "toy"),  # with the stand-in
+        ({"model": OWN["model"]}, "toy"),  # on generated rows
+        (OWN, "own"),
+        ("rehearsal.yaml", "rehearsal"),
+        ("report.yaml", "real"),
+    ],
+)
+def test_a_configuration_has_a_scale(overlay, scale):
+    if isinstance(overlay, str):
+        overlay = yaml.safe_load((ROOT / "configs" / overlay).read_text())
+    assert scale_of(merged(yaml.safe_load((ROOT / "config.yaml").read_text()), overlay)) == scale
+    assert scale in SCALES
 
 
 # --- sections
