@@ -9,6 +9,7 @@ import tiny_model
 import torch
 from conftest import Project
 from safetensors.torch import load_file
+from test_model_resume import stopped_at
 from test_model_train import assert_losses
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -157,21 +158,10 @@ def adapted(tiny, tmp_path_factory):
 
 @pytest.mark.parametrize("lora", [None, LORA])
 def test_killed_within_a_step_and_resumed_to_the_byte(tiny, adapted, tmp_path, monkeypatch, lora):
-    class Killed(BaseException):
-        pass
-
-    def training_step(self, *arguments, **options):
-        if self.state.global_step == 8:
-            raise Killed
-        return step(self, *arguments, **options)
-
-    chosen, step = settings(lora=lora), TaskLossTrainer.training_step
+    chosen = settings(lora=lora)
     whole = adapted if lora else trained(tiny, tmp_path / "whole", chosen)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(TaskLossTrainer, "training_step", training_step)
-        trained(tiny, tmp_path, chosen)
-    out = trained(tiny, tmp_path, chosen)
-    assert tiny_model.contents(out) == tiny_model.contents(whole)
+    stopped_at(9, tiny_model.arguments(tmp_path, tiny, chosen, "chat"), monkeypatch)
+    assert tiny_model.contents(trained(tiny, tmp_path, chosen)) == tiny_model.contents(whole)
 
 
 def test_a_run_publishes_a_whole_model_adapters_merged(tiny, adapted):

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from workflow_scripts.errors import EssenceError, one_line
-from workflow_scripts.model.load import silence_library
+from workflow_scripts.model.load import check_complete, silence_library
 from workflow_scripts.model.saving import published, save_model
 from workflow_scripts.stage import Setting, run_stage
 
@@ -53,11 +53,7 @@ def read_model(model: Path) -> tuple[Any, Any]:
             f"{model}: transformers cannot read it ({one_line(error)}). A GGUF file needs the "
             "package gguf."
         ) from error
-    if missing := sorted(report["missing_keys"]):  # transformers would make them up
-        raise EssenceError(
-            f"{model}: the weights do not fit config.json: {len(missing)} tensors are missing "
-            f"({', '.join(missing[:3])}). Fetch or make the model again."
-        )
+    check_complete(model, report)
     if quantizer := getattr(weights, "hf_quantizer", None):  # GGUF: the weights no longer are
         quantizer.remove_quantization_config(weights)
     return weights, with_tokenizer_json(tokenizer)

@@ -59,13 +59,17 @@ def load_model(folder: Path, dtype: str = "float32", **options: Any) -> Any:
             f"{folder}: the weights cannot be read ({str(error).splitlines()[0]}). "
             "Fetch or make the model again."
         ) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
+    check_complete(folder, report)
+    return model
+
+
+def check_complete(folder: Path, report: dict[str, Any]) -> None:
+    """Raise EssenceError where the weights lack tensors, which transformers would make up."""
+    if missing := sorted(report["missing_keys"]):
         raise EssenceError(
             f"{folder}: the weights do not fit config.json: {len(missing)} tensors are missing "
             f"({', '.join(missing[:3])}, ...). Fetch or make the model again."
         )
-    return model
 
 
 def model_class(folder: Path) -> Any:
