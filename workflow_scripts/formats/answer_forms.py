@@ -1,13 +1,14 @@
 """What may come next in an answer, for decoding that chooses among it (model/constraint.py).
 
-A form knows places in a text and the pieces that may follow at each. Forms hold words, not grammar:
-an answer that keeps to its form can still be wrong, and its SQL can fail.
+A form has places, which are hashable: an answer starts at `start`, `goes_on` lists what may come
+next as (piece, place after it), and at some places it `may_end`. Forms hold words, not grammar: an
+answer that keeps to its form can still be wrong, and its SQL can fail.
 """
 
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple
 
 
 class AnyBut(NamedTuple):
@@ -17,18 +18,6 @@ class AnyBut(NamedTuple):
 
 
 Piece = str | AnyBut
-
-
-class Form(Protocol):
-    """Places are hashable; an answer starts at `start`."""
-
-    start: Any
-
-    def goes_on(self, place: Any) -> list[tuple[Piece, Any]]:
-        """List everything that may come next as (piece, place after it)."""
-        ...
-
-    def may_end(self, place: Any) -> bool: ...
 
 
 class SelectorForm:

@@ -10,7 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from workflow_scripts.formats.answer_forms import AnyBut, Form, SelectorForm, SqlForm
+from workflow_scripts.formats.answer_forms import AnyBut, SelectorForm, SqlForm
 from workflow_scripts.formats.schema import parse_schema
 from workflow_scripts.text.tokenizers import decode
 
@@ -79,7 +79,7 @@ Rest = tuple[str, Hashable]
 class Constraint:
     """A form in the tokens of a vocabulary. A state is the set of all the ways to read the text."""
 
-    def __init__(self, form: Form, vocabulary: Vocabulary):
+    def __init__(self, form: SelectorForm | SqlForm, vocabulary: Vocabulary):
         self._form, self._vocabulary = form, vocabulary
         self.start = frozenset([("", form.start)])
         self.allowed = functools.cache(self._allowed)

@@ -4,10 +4,10 @@ const part = (id) => document.getElementById(id);
 const MOST_ROWS = 100; // shown of a result
 
 function element(name, text = "", kind = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  if (kind) made.className = kind;
-  return made;
+  const node = document.createElement(name);
+  node.textContent = text;
+  if (kind) node.className = kind;
+  return node;
 }
 
 function say(text, bad = false) {
@@ -15,14 +15,14 @@ function say(text, bad = false) {
   part("status").className = bad ? "bad" : "";
 }
 
-async function fetched(path, options) {
+async function fetchJson(path, options) {
   const answer = await fetch(path, options);
   const value = await answer.json();
   if (!answer.ok) throw new Error(value.error);
   return value;
 }
 
-function counted(number, word) {
+function plural(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 }
 
@@ -31,17 +31,17 @@ function cell(value) {
   return element("td", typeof value === "object" ? `x'${value.hex}'` : String(value));
 }
 
-function showRows(did) {
+function showRows(result) {
   const head = element("tr");
-  head.append(...did.columns.map((name) => element("th", name)));
-  const rows = did.rows.slice(0, MOST_ROWS).map((row) => {
+  head.append(...result.columns.map((name) => element("th", name)));
+  const rows = result.rows.slice(0, MOST_ROWS).map((row) => {
     const line = element("tr");
     line.append(...row.map(cell));
     return line;
   });
   part("rows").replaceChildren(head, ...rows);
-  const first = did.row_count > rows.length ? `, the first ${rows.length} of them shown` : "";
-  part("count").textContent = counted(did.row_count, "row") + first;
+  const first = result.row_count > rows.length ? `, the first ${rows.length} of them shown` : "";
+  part("count").textContent = plural(result.row_count, "row") + first;
 }
 
 function schemaLines(trace) {
@@ -53,24 +53,24 @@ function schemaLines(trace) {
   return list;
 }
 
-function step(made, trace) {
+function stepItem(step, trace) {
   const item = element("li");
-  item.append(element("h3", `${made.agent} (${made.seconds.toFixed(2)} s)`));
-  if (made.unread_tokens) {
-    const unread = `${counted(made.unread_tokens, "token")} of the prompt did not fit the model`;
+  item.append(element("h3", `${step.agent} (${step.seconds.toFixed(2)} s)`));
+  if (step.unread_tokens) {
+    const unread = `${plural(step.unread_tokens, "token")} of the prompt result not fit the model`;
     item.append(element("p", unread, "note"));
   }
-  if (made.selection) item.append(schemaLines(trace));
-  made.sub_questions.forEach((pair, place) => {
+  if (step.selection) item.append(schemaLines(trace));
+  step.sub_questions.forEach((pair, place) => {
     item.append(element("p", `Sub-question ${place + 1}: ${pair.question}`));
-    if (place + 1 < made.sub_questions.length) item.append(element("pre", pair.sql));
+    if (place + 1 < step.sub_questions.length) item.append(element("pre", pair.sql));
   });
-  if (made.problem) item.append(element("p", made.problem, "bad"), element("pre", made.answer));
-  if (made.sql) {
-    const did = made.executed;
-    item.append(element("pre", made.sql));
-    if (did.status === "ok") item.append(element("p", `returns ${counted(did.row_count, "row")}`));
-    else item.append(element("p", `fails: ${did.error}`, "bad"));
+  if (step.problem) item.append(element("p", step.problem, "bad"), element("pre", step.answer));
+  if (step.sql) {
+    const result = step.executed;
+    item.append(element("pre", step.sql));
+    if (result.status === "ok") item.append(element("p", `returns ${plural(result.row_count, "row")}`));
+    else item.append(element("p", `fails: ${result.error}`, "bad"));
   }
   return item;
 }
@@ -86,14 +86,14 @@ function show(trace) {
   part("count").textContent = "";
   part("rows").replaceChildren();
   if (answered) showRows(trace.executed);
-  part("steps").replaceChildren(...trace.steps.map((made) => step(made, trace)));
+  part("steps").replaceChildren(...trace.steps.map((step) => stepItem(step, trace)));
   part("answer").hidden = false;
 }
 
 async function ask(event) {
   event.preventDefault();
   const button = part("form").querySelector("button");
-  const asked = Object.fromEntries(
+  const question = Object.fromEntries(
     ["database", "question", "evidence"].map((name) => [name, part(name).value]),
   );
   button.disabled = true;
@@ -101,7 +101,7 @@ async function ask(event) {
   say("Asking\u2026");
   try {
     const headers = { "Content-Type": "application/json" };
-    show(await fetched("/ask", { method: "POST", headers, body: JSON.stringify(asked) }));
+    show(await fetchJson("/ask", { method: "POST", headers, body: JSON.stringify(question) }));
     say("");
   } catch (error) {
     say(error.message, true);
@@ -111,6 +111,6 @@ async function ask(event) {
 }
 
 part("form").addEventListener("submit", ask);
-fetched("/databases")
+fetchJson("/databases")
   .then((names) => part("database").append(...names.map((name) => element("option", name))))
   .catch((error) => say(error.message, true));
