@@ -215,6 +215,7 @@ def test_tables_show_numbers_with_their_intervals(results):
     assert "3 of 4" not in sections.equal_steps(sources_of(results))
     runs = sections.runs(sources_of(results))
     assert runs.count("torch 2.13.0") == 1  # what all runs share is said once
+    assert "1e-4</td>" in runs and "0.0001" not in runs
 
 
 @pytest.mark.parametrize(

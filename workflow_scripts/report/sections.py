@@ -167,7 +167,8 @@ def equal_steps(sources: Sources) -> Markup:
 
 
 def runs(sources: Sources) -> Markup:
-    table = sources.table("runs").astype(str)
+    table = sources.table("runs")
+    table = table.assign(learning_rate=table.learning_rate.map(rate)).astype(str)
     shared = [name for name in SHARED if table[name].nunique() == 1]
     shown = {}
     if shared:
