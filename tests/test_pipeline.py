@@ -130,7 +130,7 @@ def test_the_best_run_is_exported_when_asked_for(project):
 
 def test_a_figures_style_reruns_that_figure(project):
     project.edit("config.yaml", "  format_note: null", "  style: {tasks: {font.size: 11}}\n  #")
-    assert set(project.stale()) == {"plot_data", "make_report", "all"}
+    assert set(project.stale()) == {"plot_figures", "make_report", "all"}
 
 
 def test_a_helper_reruns_only_its_users(project):
