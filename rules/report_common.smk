@@ -84,3 +84,52 @@ def best_rows(part):
         ]
 
     return rows
+
+
+def look(figure):
+    """Its small print (what was used) and matplotlib's settings: for all, over them its kind's."""
+    styles = config["figures"].get("style") or {}
+    note = config["figures"].get("format_note")
+    return {
+        "note": ", ".join(map(USED.get, figure["made_with"])) if note is None else note,
+        "style": {**styles.get("all", {}), **styles.get(figure["kind"], {})},
+    }
+
+
+def drawn_from(figure):
+    """What a figure is drawn from beside the inputs of the rule (report/figures/plot.py)."""
+    of_losses = [
+        (recipe, run)
+        for recipe, runs in figure.get("losses_of", {}).items()
+        for run in runs
+    ]
+    shown = {"runs": RUN_SETS.get(figure.get("runs"), [])}
+    if of_losses:
+        shown = {
+            "runs": [
+                folder
+                for recipe, run in of_losses
+                for folder in first_seed(recipe, [run])
+            ],
+            "rows": [sample_files(*each, SEEDS[0])["train"] for each in of_losses],
+            # Published points are comparable on the report's own rows and model alone.
+            "published": REPORTS_ROWS and not OWN_MODEL,
+        }
+    return {"kind": figure["kind"], **shown, **look(figure)}
+
+
+def figure_files(figures):
+    """The outputs of what draws some figures, as SVG and then as PNG."""
+    names = [each["name"] for each in figures]
+    svg = [
+        in_report(
+            f"{FIGURES}/{each['name']}.svg",
+            each["caption"],
+            each["chapter"],
+            each["label"],
+        )
+        for each in figures
+    ]
+    png = [f"{FIGURES}/{name}.png" for name in names]
+    REPORT_PARTS.extend(png)
+    return svg + png
