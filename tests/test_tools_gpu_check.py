@@ -21,7 +21,7 @@ LINES = {
         for tokens in (32, 128)
         for rows in (1, 4, 8)
     },
-    "Answers of 8 tokens to 32": (RATE, RATE),
+    "Answers of 32 tokens to 32": (RATE, RATE),
     "Answers of 32 tokens to 128": (RATE, RATE),
     "Trainings at once, batch 4: 1": (TOGETHER, ""),
     "Trainings at once, batch 4: 2": (TOGETHER, ""),
