@@ -27,7 +27,6 @@ from workflow_scripts.config import (
     agents_are_evaluated,
     compared_recipes,
     endpoints,
-    example_recipes,
     local_gpus,
     model_of,
     recipe_settings,

@@ -34,7 +34,7 @@ rule make_report:
         fit=FIT,
         picture=f"{FIGURES}/fit.svg",
         shipped=SHIPPED,
-        examples=expand("results/examples/{recipe}.parquet", recipe=EXAMPLE_RECIPES),
+        examples=expand("results/examples/{recipe}.parquet", recipe=RECIPES),
         train=best_rows("train"),
         val=best_rows("val"),
         test=TEST_ROWS,
@@ -58,7 +58,7 @@ rule make_report:
         ),
         tables=lambda wildcards: TABLES,
         recipes=settings_json(config["claims"]),
-        example_recipes=EXAMPLE_RECIPES,
+        example_recipes=RECIPES,
         agents_recipe=AGENTS["recipe"],
         note=NOTE,
     message:

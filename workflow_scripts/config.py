@@ -87,12 +87,6 @@ def agents_are_evaluated(config: Config) -> bool:
     )
 
 
-def example_recipes(config: Config) -> list[str]:
-    """The recipes whose best runs experiment 4 asks: those with test rows, or else all in use."""
-    used = config["use_recipes"]
-    return [recipe for recipe in used if "test" in splits_tested(config, recipe)] or used
-
-
 def sample_settings(config: Config, recipe: str, run: str, seed: int) -> SampleSettings:
     """What decides the rows that a run is trained and validated on."""
     chosen = {**runs_of(config, recipe)[run], "seed": seed}

@@ -215,6 +215,7 @@ def agents(sources: Sources) -> Markup:
         lead=f"The agents are the run {run['run']} of the recipe {run['recipe']}, seed "
         f"{run['seed']}. Intervals are 95% intervals over questions.",
         tables=dict(list(shown.groupby(scores.split.map(SPLIT_WORDS), sort=False))),
+        worked=max(questions, key=_worth_showing),
         questions={
             words: [pair for pair in questions if pair[0]["split"] == split]
             for split, words in SPLIT_WORDS.items()
@@ -223,6 +224,13 @@ def agents(sources: Sources) -> Markup:
             outcome["verdict"], "good" if outcome["verdict"] == "right" else "bad"
         ),
     )
+
+
+def _worth_showing(pair: tuple[dict[str, Any], dict[str, Any]]) -> tuple:
+    """A right answer that took all agents and several steps shows most."""
+    outcome, trace = pair
+    agents = {step["agent"] for step in trace["steps"]}
+    return outcome["verdict"] == "right", len(agents), len(trace["steps"])
 
 
 PARTS = {"test": "Test rows", "val": "Rows drawn from all rows, as in the report"}
@@ -243,8 +251,8 @@ def examples(sources: Sources) -> Markup:
     test = numbers_in(sources.test) if sources.test else set()
     parts: dict[str, dict[int, dict[str, Any]]] = {words: {} for words in PARTS.values()}
     for recipe, (path, train, val) in sources.examples.items():
-        met = {"test row": test, "validation row": numbers_in(val)}
-        met["training row"] = numbers_in(train)
+        met = {"training row": numbers_in(train), "validation row": numbers_in(val)}
+        met["test row"] = test
         answers = read_table(path, columns)
         text, decoded = answers.prediction.str.strip(), answers.gold_decoded.str.strip()
         answers = answers.assign(
