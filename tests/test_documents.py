@@ -26,7 +26,9 @@ CONFIGURATIONS = sorted([*(ROOT / "configs").glob("*.yaml"), *ROOT.glob("profile
 RULES = {
     name
     for file in (ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk"))
-    for name in re.findall(r"^\s*(?:rule|checkpoint) (\w+):", file.read_text(), re.MULTILINE)
+    for name in re.findall(
+        r"^\s*(?:rule|checkpoint|use rule \w+ as) (\w+)(?::| with:)", file.read_text(), re.MULTILINE
+    )
 }
 
 

@@ -168,7 +168,8 @@ def pass_signals(caller: socket.socket, stage: int) -> None:
     with contextlib.suppress(OSError):
         while number := caller.recv(1):
             os.kill(stage, number[0])
-    os.kill(stage, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it has ended
+        os.kill(stage, signal.SIGKILL)
 
 
 def take_over(request: dict[str, Any]) -> None:
