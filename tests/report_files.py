@@ -7,15 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.data import (
-    FileFacts,
-    Finding,
-    Profile,
-    Questions,
-    Reading,
-    TokenizerFacts,
-)
-from workflow_scripts.files import read_json, write_jsonl
+from workflow_scripts.files import read_json, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.metrics.declared import COLUMNS
 from workflow_scripts.metrics.score_runs import add_metrics, losses_of, read_answers, scores_of
@@ -114,31 +106,17 @@ def make_data(folder: Path) -> None:
     counts = {"Selector": 30, "Decomposer": 60, "Refiner": 10}
     make_rows(folder / "rows.parquet", counts)
     make_lengths(folder / "lengths.parquet")
-    none = Finding(meaning="", rows=0, by_task={}, examples=[])
-    Profile(
-        rows=100,
-        tasks=counts,
-        shares={},
-        duplicates={"source and target": none},
-        questions=Questions(different=100, asked_in_several_tasks=0),
-        empty={task: {"source": 0, "target": 0} for task in TASKS},
-        anomalies={"long line": none.model_copy(update={"rows": 2})},
-        tokenizer=TokenizerFacts(vocabulary=100, counts_end_mark=True),
-        lengths={},
-    ).write(folder / "profile.json")
-    Reading(
-        file=FileFacts(name="rows.jsonl", bytes=1, sha256="6" * 64, git_blob_sha1="7" * 40),
-        is_the_reports_file=False,
-        sentence="This is not the report's file.",
-        notes=[],
-        lines=100,
-        rows=100,
-        tasks=counts,
-        quarantined=0,
-        quarantined_by_kind={},
-        max_quarantine=0.01,
-        linked={},
-    ).write(folder / "reading.json")
+    profile = {
+        "rows": 100,
+        "tasks": counts,
+        "duplicates": {"source and target": {"rows": 0}},
+        "empty": {task: {"source": 0, "target": 0} for task in TASKS},
+        "anomalies": {"long line": {"rows": 2}},
+    }
+    write_json(folder / "profile.json", profile)
+    file = {"name": "rows.jsonl", "bytes": 1, "sha256": "6" * 64, "git_blob_sha1": "7" * 40}
+    reading = {"file": file, "is_the_reports_file": False, "rows": 100}
+    write_json(folder / "reading.json", reading)
 
 
 # --- fit audits

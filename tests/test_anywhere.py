@@ -11,7 +11,7 @@ import sample_rows
 from conftest import Project, fresh_clone
 
 from workflow_scripts import warm
-from workflow_scripts.artifacts.data import Reading
+from workflow_scripts.files import read_json
 
 pytestmark = pytest.mark.pipeline
 
@@ -76,7 +76,7 @@ def test_two_projects_side_by_side_from_one_clone(tmp_path, monkeypatch):
     ]
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda each: each[0].snakemake("--cores", "1", *each[1]), projects))
-    rows = [Reading.read(place / "results/data/reading.json").rows for place in (twin, own)]
+    rows = [read_json(place / "results/data/reading.json")["rows"] for place in (twin, own)]
     assert rows[0] == 3375 and 0 < rows[1] < 100
     assert (twin / MODEL).is_file() and (twin / "resources/twin/databases").is_dir()
     assert not (own / "resources/twin").exists() and (own / FIT).is_file()

@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 from shell import run_module
 
-from workflow_scripts.artifacts.data import BuiltCard, Reading
+from workflow_scripts.artifacts.data import BuiltCard
 from workflow_scripts.data.build import build
-from workflow_scripts.data.catalog import Catalog
-from workflow_scripts.data.linking import STATED, Linker
+from workflow_scripts.data.linking import STATED, Catalog, Linker
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_jsonl
+from workflow_scripts.files import read_json, read_jsonl
 from workflow_scripts.formats.answers import parse_decomposer, parse_selector
 from workflow_scripts.metrics.agents import selector_metrics
 from workflow_scripts.sql.schema_names import needed_columns, schema_names
@@ -39,7 +38,7 @@ class Made:
     questions: list[dict]
     databases: Path
     rows: list[Row]
-    reading: Reading
+    reading: dict
     card: BuiltCard
 
     def of(self, task: str) -> list[Row]:
@@ -52,10 +51,10 @@ class Made:
             return connection.execute(sql).fetchall()
 
 
-def read_built(file: Path) -> tuple[list[Row], Reading]:
+def read_built(file: Path) -> tuple[list[Row], dict]:
     rows, summary = file.with_suffix(".parquet"), file.with_suffix(".reading.json")
     read(file, rows, file.with_suffix(".quarantine.jsonl"), summary)
-    return read_rows(rows), Reading.read(summary)
+    return read_rows(rows), read_json(summary)
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +91,8 @@ def zoo(tmp_path):
 
 
 def test_every_row_is_read_and_linked_to_its_database(made):
-    assert made.reading.quarantined == 0
-    assert made.reading.tasks == made.card.rows
+    assert made.reading["quarantined"] == 0
+    assert made.reading["tasks"] == made.card.rows
     with Catalog(made.databases) as catalog:
         linker = Linker(made.rows, catalog)
         assert {linker.link(row).how for row in made.rows} == {STATED}

@@ -9,11 +9,9 @@ import sample_rows as made
 from shell import run_module
 
 from tools.linking_trial import trial
-from workflow_scripts.artifacts.data import Reading
-from workflow_scripts.data.catalog import Catalog
-from workflow_scripts.data.linking import Link, Linker
+from workflow_scripts.data.linking import Catalog, Link, Linker
 from workflow_scripts.data.rows import row_from
-from workflow_scripts.files import read_jsonl
+from workflow_scripts.files import read_json, read_jsonl
 from workflow_scripts.tables import read_rows
 
 DATABASES = {
@@ -170,7 +168,7 @@ def test_reading_links_each_row_and_says_how(folder, tmp_path):
     first = (tmp_path / "rows").read_bytes()
     assert read() and (tmp_path / "rows").read_bytes() == first
     assert read(folder) == [(None, "no file"), (None, "no file")]
-    assert Reading.read(tmp_path / "summary").linked["Decomposer"] == {"no file": 1}
+    assert read_json(tmp_path / "summary")["linked"]["Decomposer"] == {"no file": 1}
     assert read_rows(tmp_path / "rows")[1].candidates == ["farm_1"]
     assert "no such folder of databases" in read(tmp_path / "gone")
     (folder / "zoo/zoo.sqlite").write_bytes(b"oops" * 999)

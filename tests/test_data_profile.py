@@ -4,19 +4,21 @@ import statistics
 import subprocess
 import sys
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import sample_rows as made
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from workflow_scripts.artifacts.data import Example, Profile, Questions
 from workflow_scripts.data import profile
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
-from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
+from workflow_scripts.data.profile import box, count_tokens, profile_stage, read_tokenizer
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.tables import LENGTHS, read_table
 
 SQL = "SELECT COUNT(*) FROM goat_1 WHERE age > 1"
 
@@ -36,8 +38,12 @@ def model(tmp_path_factory):
 
 @pytest.fixture
 def profiled(tmp_path, model):
-    def do(rows):
-        return profile.profile_rows(made.rows_parquet(tmp_path, rows), model)[0]
+    """Profile raw rows; gives the profile and the lengths."""
+
+    def do(rows, tokenizer=model):
+        out = [tmp_path / "profile.json", tmp_path / "lengths.parquet"]
+        profile_stage(made.rows_parquet(tmp_path, rows), tokenizer, *out)
+        return read_json(out[0]), read_table(out[1], LENGTHS)
 
     return do
 
@@ -112,84 +118,65 @@ def test_duplicates_are_counted_by_kind(profiled):
     ]
     rows.append(made.raw(6, "Decomposer", 1, 1))  # the same prompt, another answer
     rows[-1]["messages"][2]["content"] = decomposed("SELECT 7 FROM goat_1")
-    report = profiled(rows)
-    counts = {kind: found.rows for kind, found in report.duplicates.items()}
+    report, _ = profiled(rows)
+    duplicates = report["duplicates"]
+    counts = {kind: finding["rows"] for kind, finding in duplicates.items()}
     assert counts == {"source": 2, "source and target": 1, "question": 3, "gold SQL": 3}
-    assert report.duplicates["source and target"].examples == [
-        Example(idx=2, line=2, detail="as idx 1")
+    assert duplicates["source and target"]["examples"] == [
+        {"idx": 2, "line": 2, "detail": "as idx 1"}
     ]
-    assert report.duplicates["question"].by_task["Selector"] == 0
-    assert report.questions == Questions(different=2, asked_in_several_tasks=1)
+    assert duplicates["question"]["by_task"]["Selector"] == 0
+    assert report["questions"] == {"different": 2, "asked_in_several_tasks": 1}
 
 
-def test_counts_and_empty_fields(profiled):
+def test_counts_empty_fields_and_a_few_examples(profiled):
     rows = [made.raw(n, task, 1, n, evidence="") for n, task in enumerate([*TASKS, "Selector"])]
-    report = profiled(rows)
-    assert report.tasks == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
-    assert report.shares["Selector"] == 0.5
-    assert report.empty["Selector"]["evidence"] == 2
-    assert {task: sum(report.empty[task].values()) for task in TASKS} == {
-        "Selector": 2, "Decomposer": 1, "Refiner": 1,
-    }  # fmt: skip
-    assert "old_sql" in report.empty["Refiner"]
-    assert "old_sql" not in report.empty["Decomposer"]
-
-
-def test_examples_are_few_and_name_their_rows(profiled):
-    report = profiled([made.raw(n, "Selector", 1, n, question="") for n in range(20)])
-    found = report.anomalies["blank question"]
-    assert found.rows == found.by_task["Selector"] == 20
-    assert [example.idx for example in found.examples] == [0, 1, 2, 3, 4]
+    report, _ = profiled(rows)
+    assert report["tasks"] == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
+    assert report["shares"]["Selector"] == 0.5
+    assert report["empty"]["Selector"]["evidence"] == 2
+    counts = {task: sum(report["empty"][task].values()) for task in TASKS}
+    assert counts == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
+    assert "old_sql" in report["empty"]["Refiner"]
+    assert "old_sql" not in report["empty"]["Decomposer"]
+    report, _ = profiled([made.raw(n, "Selector", 1, n, question="") for n in range(20)])
+    blank = report["anomalies"]["blank question"]
+    assert blank["rows"] == blank["by_task"]["Selector"] == 20
+    assert [example["idx"] for example in blank["examples"]] == [0, 1, 2, 3, 4]
 
 
 def test_a_row_counts_once_however_much_is_wrong(profiled):
     row = made.raw(1, "Selector", 1, 1)
     row["messages"][2]["content"] = render_selector({"pig": "keep_all", "cow": "keep_all"})
-    assert profiled([row]).anomalies["unknown table"].rows == 1
+    report, _ = profiled([row])
+    assert report["anomalies"]["unknown table"]["rows"] == 1
+    assert set(report["lengths"]["source_words"]) == {"all", "Selector"}, "no box without rows"
 
 
 def test_box_is_tukeys():
+    def of(*values):
+        return box(pd.Series(values))
+
     values = [1, 2, 3, 4, 5, 6, 7, 8, 9, 30, 40]
-    found = box(values)
-    assert [found.q1, found.median, found.q3] == list(
-        statistics.quantiles(values, n=4, method="inclusive")
-    )
-    assert (found.whisker_low, found.whisker_high) == (1, 9)
-    assert (found.outliers_low, found.outliers_high) == (0, 2)
-    assert box([-90, *range(9)]).outliers_low == 1
-    assert box([5]).whisker_low == box([5]).q3 == 5
+    drawn = of(*values)
+    quartiles = statistics.quantiles(values, n=4, method="inclusive")
+    assert [drawn["q1"], drawn["median"], drawn["q3"]] == quartiles
+    assert (drawn["whisker_low"], drawn["whisker_high"]) == (1, 9)
+    assert (drawn["outliers_low"], drawn["outliers_high"]) == (0, 2)
+    assert of(-90, *range(9))["outliers_low"] == 1
+    assert of(5)["whisker_low"] == of(5)["q3"] == 5
 
 
-def test_words_and_tokens_are_counted_whole(model):
+def test_lengths_of_every_row_and_their_boxes(profiled, model, monkeypatch):
     texts = ["SELECT  a\nFROM b", ""]
-    assert count_words(texts) == [4, 0]
     assert count_tokens(texts, read_tokenizer(model)) == [5, 1]  # no cut, no padding, an end mark
-
-
-def test_lengths_of_every_row_and_their_boxes(tmp_path, model):
-    rows = made.rows_parquet(tmp_path, [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
-    found, table = profile.profile_rows(rows, model)
-    lengths = list(table.itertuples())
-    assert [row.idx for row in lengths] == list(range(1, 10))
-    assert {row.source_tokens - row.source_words for row in lengths} == {1}
-    assert found.lengths["source_words"]["all"].n == 9
-    refiner = [row.target_tokens for row in lengths if row.task == "Refiner"]
-    assert found.lengths["target_tokens"]["Refiner"].max == max(refiner)
-
-
-def test_a_task_without_rows_has_no_box(profiled):
-    assert set(profiled([made.raw(1, "Refiner", 1, 1)]).lengths["source_words"]) == {
-        "all",
-        "Refiner",
-    }
-
-
-def test_batches_make_no_difference(tmp_path, model, monkeypatch):
-    path = made.rows_parquet(tmp_path, made.many(2, 20))
-    whole = profile.profile_rows(path, model)
-    monkeypatch.setattr(profile, "BATCH", 7)
-    parts = profile.profile_rows(path, model)
-    assert whole[0] == parts[0] and whole[1].equals(parts[1])
+    monkeypatch.setattr(profile, "BATCH", 4)
+    report, lengths = profiled([made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
+    assert lengths.idx.tolist() == list(range(1, 10))
+    assert set(lengths.source_tokens - lengths.source_words) == {1}
+    assert report["lengths"]["source_words"]["all"]["n"] == 9
+    longest = lengths[lengths.task == "Refiner"].target_tokens.max()
+    assert report["lengths"]["target_tokens"]["Refiner"]["max"] == longest
 
 
 @pytest.mark.parametrize(("content", "words"), [(None, "no such file"), ("{}", "can be read")])
@@ -213,17 +200,16 @@ def test_the_command_without_torch(tmp_path, model):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "22 rows: Selector 10, Decomposer 10, Refiner 2" in done.stdout
     assert "anomalies: none" in done.stdout
-    assert Profile.read(tmp_path / "profile.json").rows == 22
+    assert read_json(tmp_path / "profile.json")["rows"] == 22
     assert pq.read_table(tmp_path / "lengths.parquet").num_rows == 22
 
 
-def test_real_rows_with_a_real_tokenizer(tmp_path, real_rows):
-    rows = made.rows_parquet(tmp_path, real_rows.records)
-    report, _ = profile.profile_rows(rows, real_rows.tokenizer / "tokenizer.json")
-    assert report.tasks == {"Selector": 3, "Decomposer": 2, "Refiner": 0}
-    assert not any(each.rows for each in report.anomalies.values())
-    assert not any(each.rows for each in report.duplicates.values())
-    assert report.questions == Questions(different=3, asked_in_several_tasks=2)
-    tokens = report.lengths["source_tokens"]
-    assert 1672 <= tokens["all"].min < tokens["Selector"].max < tokens["Decomposer"].min
-    assert tokens["Decomposer"].max <= 3276  # the published range
+def test_real_rows_with_a_real_tokenizer(profiled, real_rows):
+    report, _ = profiled(real_rows.records, real_rows.tokenizer / "tokenizer.json")
+    assert report["tasks"] == {"Selector": 3, "Decomposer": 2, "Refiner": 0}
+    assert not any(each["rows"] for each in report["anomalies"].values())
+    assert not any(each["rows"] for each in report["duplicates"].values())
+    assert report["questions"] == {"different": 3, "asked_in_several_tasks": 2}
+    tokens = report["lengths"]["source_tokens"]
+    assert 1672 <= tokens["all"]["min"] < tokens["Selector"]["max"] < tokens["Decomposer"]["min"]
+    assert tokens["Decomposer"]["max"] <= 3276  # the published range

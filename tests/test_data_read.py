@@ -12,11 +12,10 @@ import pytest
 import sample_rows as made
 from shell import run_module
 
-from workflow_scripts.artifacts.data import ProcessedFile, Reading
 from workflow_scripts.data import checksums, lines
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_jsonl
+from workflow_scripts.files import read_json, read_jsonl
 from workflow_scripts.formats.prompts import TASKS, parse_prompt
 from workflow_scripts.tables import read_rows
 
@@ -33,7 +32,7 @@ def reading(tmp_path):
         out = [tmp_path / name for name in ("rows.parquet", "quarantine.jsonl", "summary.json")]
         read(path, *out, max_quarantine)
         return SimpleNamespace(
-            summary=Reading.read(out[2]),
+            summary=SimpleNamespace(**read_json(out[2])),
             rows=read_rows(out[0]),
             quarantine=[SimpleNamespace(**each) for each in read_jsonl(out[1])],
         )
@@ -282,7 +281,7 @@ def test_an_array_is_read_like_lines_and_says_so(reading):
     kinds = ["not an object", "broken JSON", "duplicate key", "not UTF-8"]
     assert [(each.line, each.kind) for each in found.quarantine] == list(enumerate(kinds, 4))
     assert "JSON array; its entries are numbered" in found.summary.notes[0]
-    assert found.summary.file.bytes == len(content)
+    assert found.summary.file["bytes"] == len(content)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +324,7 @@ def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path):
     assert str(quarantine) in message
     assert not rows.exists()
     assert len(list(read_jsonl(quarantine))) == 8
-    assert Reading.read(summary).quarantined == 8
+    assert read_json(summary)["quarantined"] == 8
     read(path, rows, quarantine, summary, 8 / 11)
     assert pq.read_table(rows).num_rows == 3
 
@@ -366,33 +365,23 @@ def test_memory_grows_no_faster_than_the_file(tmp_path):
     assert peak_mb(large) - peak_mb(small) < 5 * growth
 
 
-def test_it_says_whether_the_file_is_the_reports(tmp_path, monkeypatch):
-    path = made.write(tmp_path / "in.jsonl", GOOD)
-    found = checksums.facts_of(path)
-    answer = checksums.is_the_reports_file(found)
-    assert not answer[0]
-    assert answer[1].startswith("This is not the report's file")
+def test_it_says_whether_the_file_is_the_reports(tmp_path, monkeypatch, reading):
+    path = made.write(tmp_path / "some.jsonl", ["", *GOOD, ""])
+    git = subprocess.run(["git", "hash-object", path], capture_output=True, text=True, check=True)
+    facts = checksums.facts_of(path)
+    assert facts["git_blob_sha1"] == git.stdout.strip()
+    assert reading(path.read_bytes()).summary.file == facts | {"name": "in.jsonl"}
+    known, sentence = checksums.is_the_reports_file(facts)
+    assert not known and sentence.startswith("This is not the report's file")
     published = checksums.report_files()
-
-    def publish(**files):
-        known = published.model_copy(update=files)
-        monkeypatch.setattr(checksums, "report_files", lambda: known)
-
-    publish(raw=published.raw.model_copy(update={"git_blob_sha1": found.git_blob_sha1}))
-    assert checksums.is_the_reports_file(found) == (
+    monkeypatch.setattr(checksums, "report_files", lambda: published)
+    published.processed.bytes, published.processed.sha256 = facts["bytes"], facts["sha256"]
+    assert "processed file, byte for byte" in checksums.is_the_reports_file(facts)[1]
+    published.raw.git_blob_sha1 = facts["git_blob_sha1"]
+    assert checksums.is_the_reports_file(facts) == (
         True,
         "This is the report's raw file, byte for byte (its git blob id agrees).",
     )
-    publish(processed=ProcessedFile(bytes=found.bytes, sha256=found.sha256))
-    assert "processed file, byte for byte" in checksums.is_the_reports_file(found)[1]
-
-
-def test_checksums_are_those_of_git_and_of_the_whole_file(tmp_path, reading):
-    path = made.write(tmp_path / "in.jsonl", ["", *GOOD, "{", ""])
-    git = subprocess.run(["git", "hash-object", path], capture_output=True, text=True, check=True)
-    found = checksums.facts_of(path)
-    assert found.git_blob_sha1 == git.stdout.strip()
-    assert reading(path.read_bytes()).summary.file == found
 
 
 def test_the_known_checksums_are_whole():

@@ -18,10 +18,10 @@ from workflow_scripts.config_check import checked
 from workflow_scripts.data import linking, sampling
 from workflow_scripts.data.draw_sample import draw_sample
 from workflow_scripts.data.draw_test import draw_test
-from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.pool import copy_rows, group_rows, load_pool
 from workflow_scripts.data.read import read
+from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
@@ -143,7 +143,7 @@ def test_every_row_has_the_same_chance(pool):
     times = Counter()
     for number in range(60):
         settings = SampleSettings(sampling="natural", rows=600, draw=number)
-        times.update(sampling.choose_sample(pool, set(), settings))
+        times.update(sampling.choose_sample(pool, set(), settings)[0])
     mean = 60 * 600 / len(pool)  # 15
     assert abs(sum(times[idx] for idx in range(0, 1200)) / 1200 - mean) < 1
     assert max(times.values()) < 32
@@ -256,7 +256,7 @@ def test_rows_set_aside_are_not_drawn_though_they_are_no_test_rows(pool):
     aside = sampling.reserved(pool, test)
     assert len(aside) > 2 * len(test) - 1
     everything = SampleSettings(sampling="natural", rows=len(pool) - len(aside))
-    assert sampling.choose_sample(pool, aside, everything) == set(pool.index) - aside
+    assert sampling.choose_sample(pool, aside, everything) == (set(pool.index) - aside, {})
 
 
 def test_a_group_split_keeps_questions_and_sql_on_one_side(drawn):

@@ -9,7 +9,7 @@ import pytest
 import report_files as made
 from test_report_tables import SMALL, grid, trained
 
-from workflow_scripts.artifacts.data import Profile, Reading
+from workflow_scripts.files import read_json
 from workflow_scripts.intervals import wilson
 from workflow_scripts.report import claims as tests_of_claims
 from workflow_scripts.report.claims import (
@@ -83,7 +83,7 @@ def table(runs, tmp_path_factory) -> pd.DataFrame:
     root = runs[0].parents[2]
     judge(
         runs, RECIPES, root / "answers.parquet", root / "scores.parquet", PUBLISHED,
-        fit_audits(data), Profile.read(data / "profile.json"), Reading.read(data / "reading.json"),
+        fit_audits(data), read_json(data / "profile.json"), read_json(data / "reading.json"),
         data / "rows.parquet", data / "claims.csv", own_model=True, scale="toy",
     )  # fmt: skip
     return read_csv(data / "claims.csv").fillna("")

@@ -17,9 +17,9 @@ import report_files as made
 from conftest import ROOT
 from shell import run_module
 
-from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json
 from workflow_scripts.model.load import initial_model
 from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.model.saving import save_model
@@ -63,7 +63,7 @@ def exported(twin, tmp_path_factory):
     out = folder / "out"
     made.make_tables(folder, [run])
     export(
-        run, folder / "scores.parquet", Reading.read(folder / "data/reading.json"),
+        run, folder / "scores.parquet", read_json(folder / "data/reading.json"),
         folder / "rows.parquet", run / "predictions.parquet", out / "README.md", "generated data",
     )  # fmt: skip
     return out, rows, answers
@@ -106,7 +106,7 @@ def test_answers_that_were_constrained_are_told(exported, tmp_path):
     folder = exported[0].parent
     run = folder / "runs/repaired/r/seed42"
     export(
-        run, folder / "scores.parquet", Reading.read(folder / "data/reading.json"),
+        run, folder / "scores.parquet", read_json(folder / "data/reading.json"),
         folder / "rows.parquet", run / "predictions.parquet", tmp_path / "README.md",
         constrained=True,
     )  # fmt: skip
@@ -121,7 +121,7 @@ def test_without_answers_to_held_out_rows_nothing_is_exported(exported, tmp_path
     with pytest.raises(EssenceError, match=r"prediction\.splits"):
         export(
             run, folder.parent / "scores.parquet",
-            Reading.read(folder.parent / "data/reading.json"), folder.parent / "rows.parquet",
+            read_json(folder.parent / "data/reading.json"), folder.parent / "rows.parquet",
             file, tmp_path / "out/README.md",
         )  # fmt: skip
     assert not (tmp_path / "out").exists() and SPLITS[-1] == "val"

@@ -11,9 +11,9 @@ from conftest import ROOT
 from huggingface_hub import ModelCard
 
 from workflow_scripts.agents.model import FineTuned
-from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.data import samples
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import base_digest, load_model
 from workflow_scripts.report.export import export
@@ -34,7 +34,7 @@ def write(tmp_path):
     def do(recipe: str = "repaired", base: str | None = None, **settings):
         folder = made.make_run(tmp_path / "runs", made.recipe(recipe), "r", **settings)
         card = folder / "model" / "README.md"
-        reading = Reading.read(tmp_path / "data/reading.json")
+        reading = read_json(tmp_path / "data/reading.json")
         made.make_tables(tmp_path, [folder])
         write_model_cards([folder], tmp_path / "scores.parquet", reading, [card], NOTE, base)
         return folder, ModelCard.load(card)
@@ -82,7 +82,7 @@ def test_limits_follow_from_training_and_scores(write, tmp_path):
     reachable = scores[~scores.metric.str.endswith("at_most")]
     write_table(tmp_path / "scores.parquet", reachable, SCORES)
     card = folder / "model" / "README.md"
-    reading = Reading.read(tmp_path / "data/reading.json")
+    reading = read_json(tmp_path / "data/reading.json")
     write_model_cards([folder], tmp_path / "scores.parquet", reading, [card])
     text = card.read_text()
     assert "is a control" in text and "as planned" not in text and "could exceed" not in text
@@ -131,7 +131,7 @@ def test_the_card_of_a_decoder_only_model_says_what_was_trained_and_its_code_ans
     weights = facts.model.model_copy(update={"trained": 1234})
     facts.model_copy(update={"model": weights}).write(folder / "provenance.json")
     shutil.copytree(tiny / "chat", folder / "model", dirs_exist_ok=True)
-    reading = Reading.read(folder.parents[2].parent / "data/reading.json")
+    reading = read_json(folder.parents[2].parent / "data/reading.json")
     scores = folder.parents[2].parent / "scores.parquet"
     write_model_cards([folder], scores, reading, [folder / "model/README.md"], NOTE, None)
     card = ModelCard.load(folder / "model/README.md")

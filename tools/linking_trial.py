@@ -12,8 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
-from workflow_scripts.data.catalog import Catalog
-from workflow_scripts.data.linking import Linker
+from workflow_scripts.data.linking import Catalog, Linker
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt

@@ -1,18 +1,13 @@
-"""What is odd about one row: found, named and left in place for a person to judge."""
+"""What is odd about one row: named, and left in place for a person to judge."""
 
-import logging
 import re
 from collections.abc import Iterator
 
-import sqlglot
-from sqlglot import exp
-
 from workflow_scripts.formats.answers import parse_selector
 from workflow_scripts.formats.schema import fold_name
+from workflow_scripts.sql.parse import names_in
 from workflow_scripts.sql.schema_names import Schema, schema_names
 from workflow_scripts.tables import Row
-
-logging.getLogger("sqlglot").setLevel(logging.ERROR)  # its doubts are counted here, not printed
 
 KINDS = {
     "blank question": "the prompt's question is empty",
@@ -38,14 +33,12 @@ def anomalies_of(row: Row) -> Iterator[tuple[str, str]]:
         yield "blank question", ""
     tables = schema_names(row.schema)
     yield from _selection(row, tables) if row.task == "Selector" else _sql(row, tables)
-    if not row.target.rstrip().endswith(ENDS[row.task]):
-        yield "unusual end", f"...{row.target.rstrip()[-40:]!r}"
-    for field in ("source", "target"):
-        found = sorted(
-            {f"U+{ord(character):04X}" for character in ODD.findall(getattr(row, field))}
-        )
-        if found:
-            yield "odd character", f"{', '.join(found)} in {field}"
+    end = row.target.rstrip()
+    if not end.endswith(ENDS[row.task]):
+        yield "unusual end", f"...{end[-40:]!r}"
+    for name, text in (("source", row.source), ("target", row.target)):
+        if odd := sorted({f"U+{ord(character):04X}" for character in ODD.findall(text)}):
+            yield "odd character", f"{', '.join(odd)} in {name}"
 
 
 def _selection(row: Row, tables: Schema) -> Iterator[tuple[str, str]]:
@@ -64,17 +57,9 @@ def _selection(row: Row, tables: Schema) -> Iterator[tuple[str, str]]:
 def _sql(row: Row, tables: Schema) -> Iterator[tuple[str, str]]:
     if row.old_sql and row.old_sql.split() == row.gold_sql.split():
         yield "unchanged SQL", row.gold_sql[:80]
-    try:
-        used = _tables_used(row.gold_sql)
-    except sqlglot.errors.SqlglotError:
+    names = names_in(row.gold_sql)
+    if names is None:
         yield "SQL not parsed", row.gold_sql[:80]
         return
-    for table in sorted(used - set(tables)):
+    for table in sorted(names.tables - set(tables) - {"sqlite_master"}):
         yield "unknown table", table
-
-
-def _tables_used(sql: str) -> set[str]:
-    found = list(sqlglot.parse_one(sql, read="sqlite").find_all(exp.CTE, exp.Table))
-    defined = {fold_name(each.alias) for each in found if isinstance(each, exp.CTE)}
-    named = {fold_name(each.name) for each in found if isinstance(each, exp.Table) and each.name}
-    return named - defined - {"sqlite_master"}

@@ -22,7 +22,6 @@ from typing import Annotated
 from workflow_scripts.artifacts.data import BuiltCard, Dropped
 from workflow_scripts.data.agent_rows import Agents, Failure, broken
 from workflow_scripts.data.gold import Execute, Refusal, golds_of
-from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.questions import (
     Answered,
     Question,
@@ -31,6 +30,7 @@ from workflow_scripts.data.questions import (
     read_questions,
     read_tables,
 )
+from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.data.shown_database import ShownDatabase, show_database
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_jsonl

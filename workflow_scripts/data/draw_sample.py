@@ -9,13 +9,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.data.cards import describe, print_counts
-from workflow_scripts.data.pool import copy_rows, load_pool
+from workflow_scripts.data.pool import copy_rows, describe, load_pool, print_counts
 from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.data.sampling import (
     choose_sample,
     choose_validation,
-    missing_rows,
     set_aside,
 )
 from workflow_scripts.errors import EssenceError
@@ -38,7 +36,7 @@ def draw_sample(
     if not held_out <= set(pool.index):
         raise EssenceError(f"{test} was not drawn from {rows}; draw the test set again")
     aside = set_aside(pool, held_out, unseen_databases)
-    sample = choose_sample(pool, held_out.union(*aside.values()), settings)
+    sample, missing = choose_sample(pool, held_out.union(*aside.values()), settings)
     validation = choose_validation(pool, sample, settings)
     parts = {"train": sample - validation, "val": validation}
     paths = {"input": rows, "train": train, "val": val}
@@ -46,7 +44,6 @@ def draw_sample(
         copy_rows(rows, idx, paths[name])
     if test:
         parts["test"], paths["test"] = held_out, test
-    missing = missing_rows(pool, sample, settings)
     facts = describe(pool, parts) | {
         "settings": settings.model_dump(),
         "unseen_databases": list(unseen_databases),

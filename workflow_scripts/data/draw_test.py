@@ -12,8 +12,7 @@ rows of whole databases that no sample touches.
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.data.cards import describe, print_counts
-from workflow_scripts.data.pool import copy_rows, load_pool
+from workflow_scripts.data.pool import copy_rows, describe, load_pool, print_counts
 from workflow_scripts.data.sampling import choose_test, choose_unseen, set_aside
 from workflow_scripts.files import sha256, write_json
 from workflow_scripts.stage import Input, Output, Setting, run_stage

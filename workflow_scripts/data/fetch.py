@@ -143,10 +143,11 @@ def _difference(path: Path, git_blob: str) -> str:
     """What is wrong with the file's checksum, if anything."""
     if not git_blob:
         return ""
-    found = facts_of(path)
-    if found.git_blob_sha1 == git_blob.lower():
+    facts = facts_of(path)
+    blob = facts["git_blob_sha1"]
+    if blob == git_blob.lower():
         return ""
-    return f"the git blob id is {found.git_blob_sha1}, expected {git_blob} ({found.bytes:,} bytes)"
+    return f"the git blob id is {blob}, expected {git_blob} ({facts['bytes']:,} bytes)"
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import sqlglot
 
-from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.questions import Question
+from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.data.shown_database import ShownDatabase
 from workflow_scripts.data.sub_questions import steps_before
 from workflow_scripts.sql.layout import agents_sql

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from workflow_scripts.artifacts.data import FileFacts
-from workflow_scripts.data.checksums import Checksummer, facts_of
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import DuplicateKey, NotJson, check_text_file, parse_json, read_text
 
@@ -24,12 +22,11 @@ class RowError(EssenceError):
 
 
 class Lines:
-    """Iterates over (number from 1, bytes) of the lines that aren't blank, or of entries.
+    """Iterates over (number from 1, bytes) of the lines that aren't blank, or of array entries.
 
     Holds one line at a time; a line longer than `LONGEST_LINE` is cut one byte above that size. An
-    array is held whole. Afterwards `word` says what was numbered, `blank` is the number of blank
-    lines, `bom` says whether a byte order mark was dropped at the start, and `facts` describes the
-    whole file.
+    array is held whole. `word` says what is numbered, `bom` whether a byte order mark at the start
+    was dropped, and afterwards `blank` is the number of blank lines.
 
     Raises EssenceError when there is no such file, when it is empty or not text, and when an array
     is not JSON.
@@ -37,49 +34,29 @@ class Lines:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        self.word = "line"
+        check_text_file(path)
+        with open(path, "rb") as file:
+            start = file.read(1 << 16)
+        if not start:
+            raise EssenceError(f"{path}: the file is empty; give one JSON object a line")
+        self.bom = start.startswith(BOM)
+        self.word = "entry" if start.removeprefix(BOM).lstrip()[:1] == b"[" else "line"
         self.blank = 0
-        self.bom = False
-        self.facts: FileFacts | None = None
 
     def place(self, number: int) -> str:
         return f"{self.word} {number}"
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        check_text_file(self.path)
+        if self.word == "entry":
+            yield from enumerate(self._entries(), 1)
+            return
         with open(self.path, "rb") as file:
-            self.bom = file.read(len(BOM)) == BOM
             file.seek(len(BOM) * self.bom)
-            first = next((char for char in iter(lambda: file.read(1), b"") if char.strip()), None)
-            if first == b"[":
-                self.word = "entry"
-                yield from enumerate(self._entries(), 1)
-                self.facts = facts_of(self.path)
-            else:
-                file.seek(0)
-                yield from self._lines(file)
-
-    def _lines(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        checksums = Checksummer(self.path)
-        if checksums.size == 0:
-            raise EssenceError(f"{self.path}: the file is empty; give one JSON object a line")
-        for number, line in enumerate(self._raw_lines(file, checksums), 1):
-            if number == 1:
-                line = line.removeprefix(BOM)
-            if line.strip():
-                yield number, line
-            else:
-                self.blank += 1
-        self.facts = checksums.result()
-
-    @staticmethod
-    def _raw_lines(file: BinaryIO, checksums: Checksummer) -> Iterator[bytes]:
-        while line := file.readline(LONGEST_LINE + 1):
-            checksums.update(line)
-            rest = line
-            while not rest.endswith(b"\n") and (rest := file.readline(1 << 20)):
-                checksums.update(rest)
-            yield line
+            for number, line in enumerate(_capped_lines(file), 1):
+                if line.strip():
+                    yield number, line
+                else:
+                    self.blank += 1
 
     def _entries(self) -> Iterator[bytes]:
         """The text of each entry; what is wrong inside one is left to `record_in`."""
@@ -104,6 +81,14 @@ class Lines:
     def _broken(self, text: str, at: int, why: str) -> EssenceError:
         line = text.count("\n", 0, at) + 1
         return EssenceError(f"{self.path}, line {line}: not a JSON array: {why}")
+
+
+def _capped_lines(file: BinaryIO) -> Iterator[bytes]:
+    while line := file.readline(LONGEST_LINE + 1):
+        rest = line
+        while not rest.endswith(b"\n") and (rest := file.readline(1 << 20)):
+            pass  # what is longer is not kept
+        yield line
 
 
 def _after_blanks(text: str, at: int) -> int:

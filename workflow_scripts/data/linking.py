@@ -9,14 +9,19 @@ the only one in which the prompt's value examples occur is taken. Where they are
 known by the schemas of the rows that state its id.
 """
 
+import contextlib
 import functools
+import sqlite3
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from workflow_scripts.data.groups import comparable_text
-from workflow_scripts.formats.schema import SchemaError, Table, parse_schema
+from workflow_scripts.data.rows import comparable_text
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.formats.schema import SchemaError, Table, fold_name, parse_schema
+from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.sql.schema_names import Columns, columns_of, names_of
 from workflow_scripts.tables import Row
 
@@ -42,20 +47,65 @@ class Link(NamedTuple):
     candidates: list[str]
 
 
-class Databases(Protocol):
-    """The databases that there are; `data.catalog.Catalog` is one."""
+class Catalog(contextlib.ExitStack):
+    """The available databases: the tables and columns (`fold_name`) of every SQLite file.
 
-    columns: Mapping[str, Columns]
+    Use as a context manager.
+
+    Raises EssenceError when the folder or a file in it can't be read.
+    """
+
+    def __init__(self, folder: Path | str):
+        super().__init__()
+        if not Path(folder).is_dir():
+            raise EssenceError(f"{folder}: no such folder of databases")
+        self.files = dict(list_databases(folder))
+        self._connections = {name: self._connect(file) for name, file in self.files.items()}
+        self.columns: dict[str, Columns] = {name: self._columns(name) for name in self.files}
+        self.occurs = functools.lru_cache(maxsize=200_000)(self._occurs)
 
     def agreement(self, db_id: str, tables: Tables) -> tuple[int, int]:
         """(value examples of a prompt that occur in this database, all of them)."""
-        ...
+        asked = [
+            self.occurs(db_id, table.name, column.name, value)
+            for table in tables
+            for column in table.columns
+            for value in column.examples or ()
+            if isinstance(value, str | int | float)
+        ]
+        return sum(asked), len(asked)
+
+    def _connect(self, file: Path) -> sqlite3.Connection:
+        connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        return self.enter_context(contextlib.closing(connection))
+
+    def _columns(self, db_id: str) -> Columns:
+        sql = (
+            "SELECT t.name, c.name FROM sqlite_master AS t, pragma_table_info(t.name) AS c"
+            " WHERE t.type = 'table'"
+        )
+        try:
+            rows = self._connections[db_id].execute(sql).fetchall()
+        except sqlite3.Error as error:
+            raise EssenceError(
+                f"{self.files[db_id]}: not a readable SQLite database ({error}); remove it"
+            ) from error
+        return frozenset((fold_name(table), fold_name(column)) for table, column in rows)
+
+    def _occurs(self, db_id: str, table: str, column: str, value: Any) -> bool:
+        name, of = (text.replace('"', '""') for text in (column, table))
+        sql = f'SELECT 1 FROM "{of}" WHERE "{name}" = ? OR CAST("{name}" AS TEXT) = ? LIMIT 1'
+        try:
+            return self._connections[db_id].execute(sql, (value, str(value))).fetchone() is not None
+        except (sqlite3.Error, OverflowError):
+            return False
 
 
 class Linker:
     """Links rows, given all rows that state a database and, perhaps, the databases."""
 
-    def __init__(self, rows: Iterable[Row], databases: Databases | None = None):
+    def __init__(self, rows: Iterable[Row], databases: Catalog | None = None):
         self.databases = databases
         at_hand = dict(databases.columns) if databases else {}
         self.stated: dict[str, tuple[str, ...]] = {}  # question -> databases

@@ -8,7 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 
-from workflow_scripts.data.groups import comparable_text
+from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.tables import Row

@@ -4,35 +4,28 @@
         --tokenizer resources/models/standin/tokenizer.json \\
         --profile profile.json --lengths lengths.parquet
 
-What stays in memory of a row are its question and SQL, and some numbers.
+All rows are in memory at a time.
 """
 
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 from tokenizers import Tokenizer
 
-from workflow_scripts.artifacts.data import (
-    Box,
-    Example,
-    Finding,
-    Profile,
-    Questions,
-    TokenizerFacts,
-)
 from workflow_scripts.data.anomalies import KINDS, anomalies_of
-from workflow_scripts.data.groups import comparable_text
-from workflow_scripts.data.lengths import box, count_tokens, count_words, read_tokenizer
-from workflow_scripts.data.sampling import task_counts
+from workflow_scripts.data.pool import task_counts
+from workflow_scripts.data.rows import comparable_text
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import write_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Output, run_stage
-from workflow_scripts.tables import LENGTHS, Row, iter_rows, write_table
+from workflow_scripts.tables import LENGTHS, ROWS, read_rows, write_table
 
-BATCH = 256  # what encoding needs beside the texts grows with it
+BATCH = 256  # texts encoded at a time: what that needs beside the texts grows with it
 EXAMPLES = 5
+FENCE = 1.5  # Tukey: beyond the quartiles by 1.5 interquartile ranges is an outlier
 # The texts that a row of each task should carry; evidence may well be empty.
 PROMPT_TEXTS = ("question", "evidence", "schema", "foreign_keys", "source", "target")
 TEXTS = {
@@ -40,99 +33,120 @@ TEXTS = {
     "Decomposer": (*PROMPT_TEXTS, "gold_sql"),
     "Refiner": (*PROMPT_TEXTS, "old_sql", "error", "exception_class", "gold_sql"),
 }
-DUPLICATES = {
-    "source": "the same prompt as an earlier row",
-    "source and target": "the same prompt and answer as an earlier row",
-    "question": "the same question as an earlier row of the same task",
-    "gold SQL": "the same gold SQL as an earlier row of the same task",
+DUPLICATES = {  # kind -> what is equal, and what that means
+    "source": (["source"], "the same prompt as an earlier row"),
+    "source and target": (["source", "target"], "the same prompt and answer as an earlier row"),
+    "question": (["task", "question"], "the same question as an earlier row of the same task"),
+    "gold SQL": (["task", "gold_sql"], "the same gold SQL as an earlier row of the same task"),
 }
-EMPTY = {name: f"empty {name}" for of_task in TEXTS.values() for name in of_task}
-MEASURES = ("source_words", "target_words", "source_tokens", "target_tokens")
 
 
-def facts_of(row: Row) -> dict[str, Any]:
-    """What is counted of one row: its own keys, those of `DUPLICATES`, `EMPTY` and `KINDS`."""
-    facts = {
-        "idx": row.idx,
-        "line": row.line,
-        "task": row.task,
-        "source": hash(row.source),
-        "source and target": hash((row.source, row.target)),
-        "question": comparable_text(row.question) or None,
-        "gold SQL": comparable_text(row.gold_sql) or None,
-        **{EMPTY[name]: not (getattr(row, name) or "").strip() for name in TEXTS[row.task]},
+def read_tokenizer(path: Path) -> Tokenizer:
+    """A model's tokenizer.json, its own limits left out. Raises EssenceError without one."""
+    if not path.is_file():
+        raise EssenceError(
+            f"{path}: no such file; set model.base to a folder with a tokenizer.json (a model's "
+            "fast tokenizer writes one with save_pretrained)"
+        )
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises nothing narrower
+        raise EssenceError(f"{path}: no tokenizer that can be read ({error})") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def count_tokens(texts: Sequence[str], tokenizer: Tokenizer) -> list[int]:
+    """Tokens of each text, with the end mark."""
+    return [
+        len(encoded)
+        for start in range(0, len(texts), BATCH)
+        for encoded in tokenizer.encode_batch_fast(texts[start : start + BATCH])
+    ]
+
+
+def measure_lengths(rows: pd.DataFrame, tokenizer: Tokenizer) -> pd.DataFrame:
+    """The words (what white space separates) and tokens of each row, in the order of idx."""
+    lengths = rows[["idx", "task"]].copy()
+    for side in ("source", "target"):
+        lengths[f"{side}_words"] = [len(text.split()) for text in rows[side]]
+        lengths[f"{side}_tokens"] = count_tokens(rows[side].tolist(), tokenizer)
+    return lengths.sort_values("idx")[list(LENGTHS)]
+
+
+def box(values: pd.Series) -> dict[str, Any]:
+    """Quartiles (linear), whiskers, and how many points lie beyond them.
+
+    A whisker reaches to the last value within `FENCE` interquartile ranges of its quartile.
+    """
+    q1, median, q3 = values.quantile([0.25, 0.5, 0.75]).tolist()
+    low, high = q1 - FENCE * (q3 - q1), q3 + FENCE * (q3 - q1)
+    return {
+        **{"n": len(values), "mean": round(float(values.mean()), 3)},
+        **{"min": int(values.min()), "max": int(values.max())},
+        **{"q1": q1, "median": median, "q3": q3},
+        "whisker_low": int(values[values >= low].min()),
+        "whisker_high": int(values[values <= high].max()),
+        "outliers_low": int((values < low).sum()),
+        "outliers_high": int((values > high).sum()),
     }
-    for kind, detail in anomalies_of(row):
-        facts.setdefault(kind, detail)  # rows are counted, not occurrences
-    return facts
 
 
-def read_facts(path: Path | str, tokenizer: Tokenizer) -> pd.DataFrame:
-    """The facts and lengths of each row of a file, in its order."""
-    stream, parts = iter_rows(path, batch=BATCH), []
-    while batch := list(islice(stream, BATCH)):
-        facts = pd.DataFrame(map(facts_of, batch))
-        for side in ("source", "target"):
-            texts = [getattr(row, side) for row in batch]
-            facts[f"{side}_words"] = count_words(texts)
-            facts[f"{side}_tokens"] = count_tokens(texts, tokenizer)
-        parts.append(facts)
-    columns = ["idx", "line", "task", *DUPLICATES, *EMPTY.values(), *KINDS, *MEASURES]
-    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+def finding(meaning: str, rows: pd.DataFrame) -> dict[str, Any]:
+    """How many rows have something (each has a `detail`), and the first few of them."""
+    examples = rows[["idx", "line", "detail"]].head(EXAMPLES).to_dict("records")
+    by_task = task_counts(rows)
+    return {"meaning": meaning, "rows": len(rows), "by_task": by_task, "examples": examples}
 
 
-def finding(meaning: str, rows: pd.DataFrame, details: Iterable[str]) -> Finding:
-    examples = zip(rows.idx, rows.line, details, strict=True)
-    return Finding(
-        meaning=meaning,
-        rows=len(rows),
-        by_task=task_counts(rows),
-        examples=[
-            Example(idx=idx, line=line, detail=detail)
-            for idx, line, detail in islice(examples, EXAMPLES)
-        ],
+def find_duplicates(rows: pd.DataFrame, equal: list[str], meaning: str) -> dict[str, Any]:
+    rows = rows[rows[equal[-1]] != ""]
+    first = rows.groupby(equal).idx.transform("first")
+    again = rows.assign(detail="as idx " + first.astype(str))[rows.duplicated(equal)]
+    return finding(meaning, again)
+
+
+def find_anomalies(rows: pd.DataFrame) -> dict[str, Any]:
+    odd = [
+        (row.idx, row.line, row.task, kind, detail)
+        for row in rows.itertuples()
+        for kind, detail in anomalies_of(row)
+    ]
+    table = pd.DataFrame(odd, columns=["idx", "line", "task", "kind", "detail"])
+    table = table.drop_duplicates(["idx", "kind"])  # rows are counted, not occurrences
+    return {kind: finding(KINDS[kind], table[table.kind == kind]) for kind in KINDS}
+
+
+def profile_rows(rows: pd.DataFrame, lengths: pd.DataFrame) -> dict[str, Any]:
+    """What profile.json says. `empty`: task -> text -> rows in which it is empty."""
+    tasks = task_counts(rows)
+    compared = rows.assign(
+        question=rows.question.map(comparable_text), gold_sql=rows.gold_sql.map(comparable_text)
     )
-
-
-def duplicates(rows: pd.DataFrame, kind: str) -> Finding:
-    same = [kind] if kind.startswith("source") else ["task", kind]
-    rows = rows[rows[kind].notna()]
-    first = rows.groupby(same).idx.transform("first")
-    again = rows.duplicated(same)
-    return finding(DUPLICATES[kind], rows[again], "as idx " + first[again].astype(str))
-
-
-def boxes(rows: pd.DataFrame, column: str) -> dict[str, Box]:
-    """The box of all rows, and of each task that has rows."""
-    parts = {"all": rows} | {task: rows[rows.task == task] for task in TASKS}
-    return {part: box(of_part[column]) for part, of_part in parts.items() if len(of_part)}
-
-
-def profile_rows(rows: Path | str, tokenizer_json: Path) -> tuple[Profile, pd.DataFrame]:
-    """Profile a rows file; the lengths come in the order of idx."""
-    tokenizer = read_tokenizer(tokenizer_json)
-    facts = read_facts(rows, tokenizer)
-    asked_in = facts.groupby("question").task.nunique()
-    odd = {kind: facts[facts[kind].notna()] for kind in KINDS}
-    profile = Profile(
-        rows=len(facts),
-        tasks=task_counts(facts),
-        shares={task: round(rows / len(facts), 4) for task, rows in task_counts(facts).items()},
-        duplicates={kind: duplicates(facts, kind) for kind in DUPLICATES},
-        questions=Questions(
-            different=len(asked_in), asked_in_several_tasks=int((asked_in > 1).sum())
-        ),
-        empty={
-            task: {
-                name: int(facts[facts.task == task][EMPTY[name]].eq(True).sum()) for name in names
-            }
+    several = compared[compared.question != ""].groupby("question").task.nunique()
+    texts = rows.set_index("task").map(lambda text: not text or not str(text).strip())
+    parts = {"all": lengths} | {task: lengths[lengths.task == task] for task in TASKS}
+    return {
+        "rows": len(rows),
+        "tasks": tasks,
+        "shares": {task: round(count / len(rows), 4) for task, count in tasks.items()},
+        "duplicates": {kind: find_duplicates(compared, *of) for kind, of in DUPLICATES.items()},
+        "questions": {
+            "different": len(several),
+            "asked_in_several_tasks": int((several > 1).sum()),
+        },
+        "empty": {
+            task: {name: int(texts[name][texts.index == task].sum()) for name in names}
             for task, names in TEXTS.items()
         },
-        anomalies={kind: finding(KINDS[kind], odd[kind], odd[kind][kind]) for kind in KINDS},
-        tokenizer=TokenizerFacts(vocabulary=tokenizer.get_vocab_size(), counts_end_mark=True),
-        lengths={column: boxes(facts, column) for column in MEASURES},
-    )
-    return profile, facts.sort_values("idx")[list(LENGTHS)]
+        "anomalies": find_anomalies(rows),
+        "lengths": {
+            name: {part: box(of_part[name]) for part, of_part in parts.items() if len(of_part)}
+            for name in LENGTHS
+            if name not in ("idx", "task")
+        },
+    }
 
 
 def profile_stage(
@@ -141,12 +155,17 @@ def profile_stage(
     profile: Annotated[Path, Output("profile.json")],
     lengths: Annotated[Path, Output("Parquet: words and tokens of every row, for the box plots")],
 ) -> None:
-    found, counted = profile_rows(rows, tokenizer)
-    found.write(profile)
-    write_table(lengths, counted, LENGTHS)
-    print(f"{found.rows} rows: " + ", ".join(f"{task} {n}" for task, n in found.tasks.items()))
-    for name, findings in (("duplicates", found.duplicates), ("anomalies", found.anomalies)):
-        counts = [f"{kind} {each.rows}" for kind, each in findings.items() if each.rows]
+    encoder = read_tokenizer(tokenizer)
+    frame = pd.DataFrame(read_rows(rows), columns=list(ROWS), dtype=object)
+    frame = frame.astype({"idx": int, "line": int})
+    measured = measure_lengths(frame, encoder)
+    facts = profile_rows(frame, measured)
+    facts["tokenizer"] = {"vocabulary": encoder.get_vocab_size(), "counts_end_mark": True}
+    write_json(profile, facts)
+    write_table(lengths, measured, LENGTHS)
+    print(f"{len(frame)} rows: " + ", ".join(f"{task} {n}" for task, n in facts["tasks"].items()))
+    for name in ("duplicates", "anomalies"):
+        counts = [f"{kind} {each['rows']}" for kind, each in facts[name].items() if each["rows"]]
         print(f"{name}: " + (", ".join(counts) or "none"))
 
 

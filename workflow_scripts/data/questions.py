@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from workflow_scripts.data.groups import comparable_text
 from workflow_scripts.data.prediction_files import records
+from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import extract_sql, plain_sql

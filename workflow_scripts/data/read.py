@@ -17,14 +17,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.artifacts.data import Reading
-from workflow_scripts.data.catalog import Catalog
-from workflow_scripts.data.checksums import is_the_reports_file
+from workflow_scripts.data.checksums import facts_of, is_the_reports_file
 from workflow_scripts.data.lines import Lines, RowError, excerpt, record_in
-from workflow_scripts.data.linking import Linker
+from workflow_scripts.data.linking import Catalog, Linker
 from workflow_scripts.data.rows import idx_of, row_from
 from workflow_scripts.errors import EssenceError, check_share
-from workflow_scripts.files import check_output, write_jsonl
+from workflow_scripts.files import check_output, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.stage import Input, Log, Output, Setting, run_stage
 from workflow_scripts.tables import ROWS, Row, write_table
@@ -84,22 +82,24 @@ def read(
     unlinked, refused, unnumbered = read_rows(lines)
     write_jsonl(quarantine, refused)
     linked = link_rows(unlinked, databases)
-    reading = summarise(lines, linked, refused, unnumbered, max_quarantine)
-    reading.write(summary)
-    if not linked or len(refused) > max_quarantine * reading.lines:
+    reading = summarise(lines, linked, refused, unnumbered) | {"max_quarantine": max_quarantine}
+    write_json(summary, reading)
+    if not linked or len(refused) > max_quarantine * reading["lines"]:
         raise EssenceError(too_many_refused(lines, reading, refused, quarantine))
     write_table(rows, linked, ROWS)
-    counts = ", ".join(f"{task} {count}" for task, count in reading.tasks.items())
-    kinds = ", ".join(f"{kind} {n}" for kind, n in reading.quarantined_by_kind.items())
-    print(f"{reading.rows} rows ({counts}); {reading.quarantined} lines in quarantine", end="")
+    counts = ", ".join(f"{task} {count}" for task, count in reading["tasks"].items())
+    kinds = ", ".join(f"{kind} {n}" for kind, n in reading["quarantined_by_kind"].items())
+    print(f"{len(linked)} rows ({counts}); {len(refused)} lines in quarantine", end="")
     print(f" ({kinds})" if kinds else "")
-    print("\n".join([*reading.notes, reading.sentence]))
+    print("\n".join([*reading["notes"], reading["sentence"]]))
 
 
 def summarise(
-    lines: Lines, rows: list[Row], refused: list[dict], unnumbered: int, max_quarantine: float
-) -> Reading:
-    known, sentence = is_the_reports_file(lines.facts)
+    lines: Lines, rows: list[Row], refused: list[dict[str, Any]], unnumbered: int
+) -> dict[str, Any]:
+    """What reading.json says; `linked`: task -> how its rows were linked, or why not -> rows."""
+    facts = facts_of(lines.path)
+    known, sentence = is_the_reports_file(facts)
     notes = {
         "The file is a JSON array; its entries are numbered as lines are.": lines.word == "entry",
         "A byte order mark at the start of the file was dropped.": lines.bom,
@@ -108,37 +108,38 @@ def summarise(
     }
     tasks = Counter(row.task for row in rows)
     linked = {task: Counter(row.how for row in rows if row.task == task) for task in TASKS}
-    return Reading(
-        file=lines.facts,
-        is_the_reports_file=known,
-        sentence=sentence,
-        notes=[note for note, applies in notes.items() if applies],
-        lines=len(rows) + len(refused),
-        rows=len(rows),
-        tasks={task: tasks[task] for task in TASKS},
-        quarantined=len(refused),
-        quarantined_by_kind=dict(sorted(Counter(each["kind"] for each in refused).items())),
-        max_quarantine=max_quarantine,
-        linked={task: dict(sorted(of_task.items())) for task, of_task in linked.items()},
-    )
+    return {
+        "file": facts,
+        "is_the_reports_file": known,
+        "sentence": sentence,
+        "notes": [note for note, applies in notes.items() if applies],
+        "lines": len(rows) + len(refused),
+        "rows": len(rows),
+        "tasks": {task: tasks[task] for task in TASKS},
+        "quarantined": len(refused),
+        "quarantined_by_kind": dict(sorted(Counter(each["kind"] for each in refused).items())),
+        "linked": {task: dict(sorted(of_task.items())) for task, of_task in linked.items()},
+    }
 
 
-def too_many_refused(lines: Lines, reading: Reading, refused: list[dict], quarantine: Path) -> str:
-    if not reading.lines:
+def too_many_refused(
+    lines: Lines, reading: dict[str, Any], refused: list[dict[str, Any]], quarantine: Path
+) -> str:
+    count, of_all = len(refused), reading["lines"]
+    if not of_all:
         return f"{lines.path}: there are no rows in it; give one JSON object a line."
-    first = [f"{lines.place(each['line'])}: {each['reason']}" for each in refused[:FIRST_REASONS]]
-    if len(refused) > FIRST_REASONS:
-        first.append(f"and {len(refused) - FIRST_REASONS} more")
+    reasons = [f"{lines.place(each['line'])}: {each['reason']}" for each in refused[:FIRST_REASONS]]
+    if count > FIRST_REASONS:
+        reasons.append(f"and {count - FIRST_REASONS} more")
     cure = (
-        f"Correct these lines, or raise data.max_quarantine (now {reading.max_quarantine:g})."
-        if reading.rows
+        f"Correct these lines, or raise data.max_quarantine (now {reading['max_quarantine']:g})."
+        if reading["rows"]
         else "No row is left: correct these lines, or give another file as data.path."
     )
-    share = f"{len(refused)} of {reading.lines} lines ({len(refused) / reading.lines:.1%})"
-    reasons = "\n  ".join(first)
     return (
-        f"{lines.path}: {share} can't be used:\n  {reasons}\n"
-        f"All of them are in {quarantine}. {cure}"
+        f"{lines.path}: {count} of {of_all} lines ({count / of_all:.1%}) can't be used:\n  "
+        + "\n  ".join(reasons)
+        + f"\nAll of them are in {quarantine}. {cure}"
     )
 
 

@@ -17,6 +17,11 @@ END_MARK = "</s>"
 INT64 = 2**63
 
 
+def comparable_text(text: str | None) -> str:
+    """A question or SQL as it is compared: case, white space and a last semicolon don't count."""
+    return " ".join((text or "").casefold().split()).rstrip("; ")
+
+
 def row_from(record: dict[str, Any], line: int) -> Row:
     """Build the row of one record; `line` also serves as idx when the record has none.
 

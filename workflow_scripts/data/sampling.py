@@ -6,13 +6,13 @@ pool is, `pool.load_pool` says.
 """
 
 import math
-from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping
 from fractions import Fraction
 from hashlib import sha256
 
 import pandas as pd
 
+from workflow_scripts.data.pool import task_counts
 from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
@@ -20,17 +20,13 @@ from workflow_scripts.formats.prompts import TASKS
 # Share of the rows wanted that a sample may lack. One row in a hundred may be unreadable
 # (data.max_quarantine); where all of these are Refiner rows, that is a tenth of them.
 MAY_BE_MISSING = Fraction(1, 10)
-UNITS = {"row": None, "group": "group", "database": "database"}  # what a split keeps on one side
+ALL_TASKS = "all tasks"
 
 
 def chance(*what: Hashable) -> Callable[[Hashable], bytes]:
     """A sorting key that puts things in random order, the same order for the same `what`."""
     prefix = "/".join(map(str, what))
     return lambda thing: sha256(f"{prefix}/{thing}".encode()).digest()
-
-
-def task_counts(rows: pd.DataFrame) -> dict[str, int]:
-    return rows.task.value_counts().reindex(list(TASKS), fill_value=0).to_dict()
 
 
 def of_databases(pool: pd.DataFrame, names: Collection[str]) -> set[int]:
@@ -88,23 +84,20 @@ def choose_test(
     Raises EssenceError when a task has fewer rows than asked for.
     """
     free = pool[~pool.index.isin(kept_back)]
-    have = Counter(free.task)
-    for task, wanted in per_task.items():
-        if wanted > have[task]:
-            raise EssenceError(
-                f"test set: {wanted} rows of {task} are wanted, there are {have[task]}; "
-                f"lower test_set.rows.{task}"
-            )
+    have = free.task.value_counts()
     spared = [task for task, wanted in per_task.items() if wanted == 0]
-    free = free[~free.group.isin(pool.group[pool.task.isin(spared)])]
-    chosen = _first_of_each_task(free, per_task, seed)
-    drawn = Counter(pool.task[list(chosen)])
+    apart = free[~free.group.isin(pool.group[pool.task.isin(spared)])]
+    chosen = _first_of_each_task(apart, per_task, seed)
+    drawn = task_counts(pool.loc[list(chosen)])
     for task, wanted in per_task.items():
-        if drawn[task] < wanted:
+        if drawn.get(task, 0) < wanted:
+            there = f"there are {have.get(task, 0)}"
+            if wanted <= have.get(task, 0):
+                there = (
+                    f"{drawn[task]} have a question and SQL that no task with 0 test rows shares"
+                )
             raise EssenceError(
-                f"test set: {wanted} rows of {task} are wanted, {drawn[task]} "
-                "have a question and SQL that no task with 0 test rows shares; lower "
-                f"test_set.rows.{task}"
+                f"test set: {wanted} rows of {task} are wanted, {there}; lower test_set.rows.{task}"
             )
     return chosen
 
@@ -131,53 +124,36 @@ def _first_of_each_task(rows: pd.DataFrame, per_task: Mapping[str, int], seed: i
 
 def choose_sample(
     pool: pd.DataFrame, kept_back: Collection[int], settings: SampleSettings
-) -> set[int]:
-    """One sample: as many rows as wanted, or all there are where few are missing.
+) -> tuple[set[int], dict[str, int]]:
+    """One sample, and what it lacks of the rows wanted: of each task of a balanced one, or of all.
 
-    Raises EssenceError when more than `MAY_BE_MISSING` of the rows are.
+    Raises EssenceError when it lacks more than `MAY_BE_MISSING` of them.
     """
     order = chance("sample", settings.sampling, settings.draw, settings.seed)
     free = pool[~pool.index.isin(kept_back)]
+    chosen, missing = set(), {}
+    for task, wanted in _wanted(pool, settings).items():
+        there = free.index if task == ALL_TASKS else free.index[free.task == task]
+        chosen.update(sorted(there, key=order)[:wanted])
+        if len(there) < wanted:
+            missing[task] = wanted - len(there)
+        if len(there) < wanted * (1 - MAY_BE_MISSING):
+            what = "rows" if task == ALL_TASKS else f"rows of {task}"
+            aside = f" ({len(kept_back)} rows of all tasks are set aside with the test set)"
+            raise EssenceError(
+                f"sample: {wanted} {what} are wanted, there are {len(there)}"
+                f"{aside if kept_back else ''}; lower the run's rows (now {settings.rows})"
+                f"{', or test_set.rows' if kept_back else ''}, or change its sampling."
+            )
+    return chosen, missing
+
+
+def _wanted(pool: pd.DataFrame, settings: SampleSettings) -> dict[str, int]:
     if settings.sampling == "natural":
-        _check_enough("rows", len(free), settings.rows, len(kept_back), "rows")
-        return set(sorted(free.index, key=order)[: settings.rows])
-    chosen: set[int] = set()
-    for task, wanted in rows_of_each_task(pool, settings.rows).items():
-        of_task = free.index[free.task == task]
-        key = f"rows (now {settings.rows})"
-        _check_enough(f"rows of {task}", len(of_task), wanted, len(kept_back), key)
-        chosen.update(sorted(of_task, key=order)[:wanted])
-    return chosen
-
-
-def rows_of_each_task(pool: pd.DataFrame, rows: int) -> dict[str, int]:
-    """How many rows of each task a balanced sample wants."""
+        return {ALL_TASKS: settings.rows}
     tasks = [task for task in TASKS if (pool.task == task).any()]
-    return {
-        task: rows // len(tasks) + (place < rows % len(tasks)) for place, task in enumerate(tasks)
-    }
-
-
-def missing_rows(
-    pool: pd.DataFrame, sample: Collection[int], settings: SampleSettings
-) -> dict[str, int]:
-    """What a sample lacks of the rows wanted: of each task of a balanced one, or of all."""
-    missing = {"all tasks": settings.rows - len(sample)}
-    if settings.sampling == "balanced":
-        have = task_counts(pool.loc[list(sample)])
-        wanted = rows_of_each_task(pool, settings.rows)
-        missing = {task: rows - have[task] for task, rows in wanted.items()}
-    return {what: rows for what, rows in missing.items() if rows}
-
-
-def _check_enough(what: str, have: int, wanted: int, kept_back: int, key: str) -> None:
-    if have >= wanted * (1 - MAY_BE_MISSING):
-        return
-    because = f" ({kept_back} rows of all tasks are set aside with the test set)"
-    raise EssenceError(
-        f"sample: {wanted} {what} are wanted, there are {have}{because if kept_back else ''}; "
-        f"lower the run's {key}{', or test_set.rows' if kept_back else ''}, or change its sampling."
-    )
+    each, rest = divmod(settings.rows, len(tasks))
+    return {task: each + (place < rest) for place, task in enumerate(tasks)}
 
 
 def validation_counts(tasks: Mapping[str, int], share: float) -> dict[str, int]:
@@ -205,8 +181,7 @@ def choose_validation(
     reach them exactly. Raises EssenceError when one unit holds everything.
     """
     rows = pool.loc[sorted(sample)]
-    column = UNITS[settings.split]
-    unit = rows[column] if column else rows.index.to_series()
+    unit = rows[settings.split] if settings.split != "row" else rows.index.to_series()
     counts = pd.crosstab(unit, rows.task).reindex(columns=list(TASKS), fill_value=0)
     if len(counts) < 2:
         raise EssenceError(

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import pandas as pd
 
-from workflow_scripts.data.groups import comparable_text
+from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import extract_sql, sql_as_asked
 from workflow_scripts.formats.prompts import TASKS

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json, write_text, written_whole
 from workflow_scripts.formats.prompts import TASKS
@@ -69,7 +68,7 @@ def examples(
 def export(
     run: Annotated[Path, Setting("folder of the run")],
     scores: Annotated[Path, Input("scores.parquet with this run")],
-    reading: Annotated[Reading, Input("reading.json: the file of the rows")],
+    reading: Annotated[dict, Input("reading.json: the file of the rows")],
     rows: Annotated[Path, Input("rows.parquet")],
     predictions: Annotated[Path, Input("predictions.parquet of the run")],
     card: Annotated[Path, Output("README.md; the model's files go beside it")],

@@ -7,11 +7,10 @@ set, each beside what was measured.
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 
-from workflow_scripts.artifacts.data import Profile, Reading
 from workflow_scripts.report.artefacts import suspects
 from workflow_scripts.report.claims import (
     ARTEFACT,
@@ -135,19 +134,19 @@ def quoted_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
         yield line
 
 
-def data_lines(evidence: Evidence, profile: Profile) -> Iterator[dict[str, str]]:
+def data_lines(evidence: Evidence, profile: dict[str, Any]) -> Iterator[dict[str, str]]:
     """Section 3.1: counts, duplicates, empty fields; the same for every recipe."""
     published = evidence.published["dataset"]
-    empty = sum(fields["source"] + fields["target"] for fields in profile.empty.values())
-    facts = [("rows in the data set", published["rows"], profile.rows)]
+    empty = sum(fields["source"] + fields["target"] for fields in profile["empty"].values())
+    facts = [("rows in the data set", published["rows"], profile["rows"])]
     facts += [
-        (f"rows of the task {task}", count, profile.tasks[task])
+        (f"rows of the task {task}", count, profile["tasks"][task])
         for task, count in published["tasks"].items()
     ]
     facts += [
-        ("duplicate rows", 0, profile.duplicates["source and target"].rows),
+        ("duplicate rows", 0, profile["duplicates"]["source and target"]["rows"]),
         ("rows with an empty source or target", 0, empty),
-        ("anomalies", 0, sum(finding.rows for finding in profile.anomalies.values())),
+        ("anomalies", 0, sum(finding["rows"] for finding in profile["anomalies"].values())),
     ]
     for words, claimed, counted in facts:
         verdict = Verdict.of(REPRODUCED if claimed == counted else NOT_REPRODUCED)
@@ -164,8 +163,8 @@ def judge(
     scores: Annotated[Path, Input("scores.parquet")],
     published: Annotated[dict, Input("resources/published.json")],
     fit: Annotated[list[FitAudit], Input("the fit audits")],
-    profile: Annotated[Profile, Input("profile.json")],
-    reading: Annotated[Reading, Input("reading.json: whether the rows are the report's")],
+    profile: Annotated[dict, Input("profile.json")],
+    reading: Annotated[dict, Input("reading.json: whether the rows are the report's")],
     rows: Annotated[Path, Input("rows.parquet: which rows name a database")],
     table: Annotated[Path, Output("claims.csv")],
     ablation: Annotated[list[Path], Input("ablation.csv, where the report has it")] = [],  # noqa: B006
@@ -173,7 +172,7 @@ def judge(
     scale: Annotated[str, Setting("toy, rehearsal, real or own: the rows and the model")] = "own",
 ) -> None:
     frame, numbers = read_runs(runs), read_table(scores, SCORES)
-    lacks = [(not reading.is_the_reports_file, REPORTS_ROWS), (own_model, "its base model")]
+    lacks = [(not reading["is_the_reports_file"], REPORTS_ROWS), (own_model, "its base model")]
     named = read_table(rows, {"db_id": TEXT}).db_id
     steps = read_steps(Path(folder) for folder in frame[frame.experiment == 1].folder)
     evidence = Evidence(

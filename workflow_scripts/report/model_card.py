@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import pandas as pd
 from huggingface_hub import EvalResult, ModelCardData
 
-from workflow_scripts.artifacts.data import Reading
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.html import ENVIRONMENT
@@ -41,7 +40,7 @@ SPLITS = {
 def model_card(
     folder: Path,
     scores: pd.DataFrame,
-    reading: Reading,
+    reading: dict[str, Any],
     note: str,
     base: str | None,
     template: str = "model_card.md",
@@ -88,11 +87,11 @@ def model_card(
     )
 
 
-def _eval_result(score: Any, reading: Reading, task_type: str) -> EvalResult:
+def _eval_result(score: Any, reading: dict[str, Any], task_type: str) -> EvalResult:
     return EvalResult(
         task_type=task_type,
-        dataset_type=reading.file.sha256,
-        dataset_name=reading.file.name,
+        dataset_type=reading["file"]["sha256"],
+        dataset_name=reading["file"]["name"],
         dataset_config=score.task,  # their tools tell results apart by it and by the split
         dataset_split=score.split,
         metric_type=score.metric,
@@ -145,7 +144,7 @@ def _limits(training: Training, facts: Provenance, scores: pd.DataFrame) -> list
 def write_model_cards(
     runs: Annotated[list[Path], Setting("run folders")],
     scores: Annotated[Path, Input("scores.parquet with these runs")],
-    reading: Annotated[Reading, Input("reading.json: the file of the rows")],
+    reading: Annotated[dict, Input("reading.json: the file of the rows")],
     cards: Annotated[list[Path], Output("README.md of each run's model, in the same order")],
     note: Annotated[str, Setting("small print: which data and model were used")] = "",
     base: Annotated[str | None, Setting("name of the base model on the Hub")] = None,
