@@ -303,7 +303,7 @@ def test_run_settings_combine_defaults_run_and_recipe(config):
 def test_runs_with_equal_rows_share_one_sample(config):
     config = checked(config)
     names = {run: sample_name(config, "as_written", run) for run in runs_of(config, "as_written")}
-    assert sorted(set(names.values())) == ["balanced_180_row", "balanced_48_row", "natural_48_row"]
+    assert sorted(set(names.values())) == ["balanced_150_row", "balanced_36_row", "natural_36_row"]
     assert names["exp1_balanced"] == names["exp3_bs8_lr1e-4"] != names["exp1_natural"]
 
 
