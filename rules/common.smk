@@ -41,7 +41,7 @@ from workflow_scripts.config import (
 )
 from workflow_scripts.config_check import check_files, checked, read_typed
 from workflow_scripts.data.checksums import report_files
-from workflow_scripts.data.twin.domains import domain_names
+from workflow_scripts.data.twin.worlds import domain_names
 from workflow_scripts.digest import ROOT
 from workflow_scripts.files import sha256
 from workflow_scripts.locks import take

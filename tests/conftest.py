@@ -14,8 +14,8 @@ import yaml
 from filelock import FileLock
 from material import ROOT
 
-from workflow_scripts.artifacts.data import TwinSettings
 from workflow_scripts.data.twin import build
+from workflow_scripts.data.twin.build import TwinSettings
 
 SMOKE = ("--configfile", "configs/smoke.yaml")
 

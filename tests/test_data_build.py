@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from shell import run_module
 
-from workflow_scripts.artifacts.data import BuiltCard
 from workflow_scripts.data.build import build
 from workflow_scripts.data.linking import STATED, Catalog, Linker
 from workflow_scripts.data.read import read
@@ -39,7 +38,7 @@ class Made:
     databases: Path
     rows: list[Row]
     reading: dict
-    card: BuiltCard
+    card: dict
 
     def of(self, task: str) -> list[Row]:
         return [row for row in self.rows if row.task == task]
@@ -66,7 +65,7 @@ def made(real_databases, tmp_path_factory) -> Made:
     (folder / "questions.json").write_text(json.dumps(questions))
     out = folder / "rows.jsonl"
     build("spider", folder / "questions.json", real_databases.folder, out, broken_share=0.5)
-    card = BuiltCard.read(folder / "rows.card.json")
+    card = read_json(folder / "rows.card.json")
     return Made(questions, real_databases.folder, *read_built(out), card)
 
 
@@ -85,24 +84,24 @@ def zoo(tmp_path):
         given, out = tmp_path / "questions.json", tmp_path / "rows.jsonl"
         given.write_text(json.dumps(records))
         build(form, given, tmp_path / "databases", out, **settings)
-        return read_built(out)[0], BuiltCard.read(tmp_path / "rows.card.json")
+        return read_built(out)[0], read_json(tmp_path / "rows.card.json")
 
     return built
 
 
 def test_every_row_is_read_and_linked_to_its_database(made):
     assert made.reading["quarantined"] == 0
-    assert made.reading["tasks"] == made.card.rows
+    assert made.reading["tasks"] == made.card["rows"]
     with Catalog(made.databases) as catalog:
         linker = Linker(made.rows, catalog)
         assert {linker.link(row).how for row in made.rows} == {STATED}
 
 
 def test_each_question_is_kept_or_dropped_with_a_reason(made):
-    dropped = sum(each.questions for each in made.card.dropped.values())
-    assert made.card.kept + dropped == made.card.questions == len(made.questions)
-    assert made.card.kept == made.card.rows["Decomposer"] > 20
-    assert sum(made.card.failing_sql.values()) == made.card.rows["Refiner"]
+    dropped = sum(each["questions"] for each in made.card["dropped"].values())
+    assert made.card["kept"] + dropped == made.card["questions"] == len(made.questions)
+    assert made.card["kept"] == made.card["rows"]["Decomposer"] > 20
+    assert sum(made.card["failing_sql"].values()) == made.card["rows"]["Refiner"]
     assert dropped < len(made.questions) / 5
 
 
@@ -115,8 +114,8 @@ def test_gold_sql_returns_what_the_questions_sql_returns(made):
 
 def test_steps_run_by_themselves_and_end_in_the_question(made):
     steps = [(row, parse_decomposer(row.target)) for row in made.of("Decomposer")]
-    assert Counter(str(len(pairs)) for _, pairs in steps) == made.card.sub_questions
-    assert len(made.card.sub_questions) > 1
+    assert Counter(str(len(pairs)) for _, pairs in steps) == made.card["sub_questions"]
+    assert len(made.card["sub_questions"]) > 1
     for row, pairs in steps:
         assert pairs[-1] == (row.question, row.gold_sql)
         assert all(made.run(row.db_id, sql) for _, sql in pairs)
@@ -139,7 +138,7 @@ def test_only_large_schemas_are_pruned(made):
     for tables in columns.values():
         count = sum(map(len, tables.values()))
         assert count > 30 or count > 6 * len(tables)
-    assert len(columns) == made.card.large_databases < made.card.databases
+    assert len(columns) == made.card["large_databases"] < made.card["databases"]
 
 
 def test_broken_sql_fails_with_the_error_that_the_row_states(made):
@@ -148,7 +147,7 @@ def test_broken_sql_fails_with_the_error_that_the_row_states(made):
             made.run(row.db_id, row.old_sql)
         assert (str(caught.value), str(caught.type)) == (row.error, row.exception_class)
         assert made.run(row.db_id, row.gold_sql)
-    assert len(made.card.failing_sql) > 5
+    assert len(made.card["failing_sql"]) > 5
 
 
 def test_same_seed_same_bytes_other_seed_other_broken_sql(zoo, tmp_path):
@@ -179,8 +178,8 @@ def test_same_seed_same_bytes_other_seed_other_broken_sql(zoo, tmp_path):
 def test_what_cannot_be_learned_from_is_dropped_with_its_reason(zoo, record, reason):
     good = {"question": "Which are heavy?", "sql": HEAVY}
     rows, card = zoo([good, {**good, "question": "Who weighs a lot?", **record}])
-    (found,) = card.dropped
-    assert reason in found and card.dropped[found].examples[0].startswith("number 1: ")
+    (found,) = card["dropped"]
+    assert reason in found and card["dropped"][found]["examples"][0].startswith("number 1: ")
     assert {row.question for row in rows} == {good["question"]}
 
 
@@ -237,7 +236,7 @@ def test_failing_answers_of_a_model_become_refiner_rows(zoo, tmp_path):
         [{"question": "Which are heavy?", "sql": HEAVY}],
         predictions=[file, parquet], broken_share=0,
     )  # fmt: skip
-    assert card.failing_sql == {"prediction": 2}
+    assert card["failing_sql"] == {"prediction": 2}
     refiner = {row.old_sql: (row.error, row.gold_sql) for row in rows if row.task == "Refiner"}
     assert {old: error for old, (error, _) in refiner.items()} == {
         fails: "no such column: nam",

@@ -12,7 +12,7 @@ import yaml
 from conftest import Project, fresh_clone
 
 from workflow_scripts import warm
-from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
+from workflow_scripts.data.twin.worlds import UNSEEN_DOMAINS, domain_names
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.tables import SCORES, read_rows, read_table
 

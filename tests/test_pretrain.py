@@ -11,11 +11,9 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 
 from tools.pretrain import corpus
 from tools.pretrain.__main__ import CHUNK, Settings, Stream, pretrain
-from workflow_scripts.artifacts.data import TwinSettings
-from workflow_scripts.data.twin import rows as twin_rows
-from workflow_scripts.data.twin.database import in_memory
-from workflow_scripts.data.twin.domains import KNOWN_DOMAINS, UNSEEN_DOMAINS
-from workflow_scripts.data.twin.query import plain_sql
+from workflow_scripts.data.twin.build import TwinSettings, make_worlds
+from workflow_scripts.data.twin.query import in_line
+from workflow_scripts.data.twin.worlds import KNOWN_DOMAINS, UNSEEN_DOMAINS, in_memory
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import CONSTANT, TASKS, parse_prompt
 from workflow_scripts.formats.schema import parse_schema
@@ -113,7 +111,7 @@ def test_corpus_kinds_ask_for_what_they_say():
         in_memory(example.world).execute(example.target)
     for _, example in _examples("steps"):
         assert f": {example.draft.question} SQL: " in example.target
-        assert example.target.endswith(plain_sql(example.draft.query) + ";")
+        assert example.target.endswith(in_line(example.draft.query.sql) + ";")
     for _, example in _examples("tables"):
         assert all(f'"{table}": ' in example.target for table in example.world.tables)
     repaired = 0
@@ -123,7 +121,7 @@ def test_corpus_kinds_ask_for_what_they_say():
             marks = (" | error: ", " | SQL: ")
             marks = marks if layout == "compact" else ("【old SQL】", "【SQLite error】")
             assert all(mark in example.source for mark in marks)
-            assert example.target == plain_sql(example.draft.query)
+            assert example.target == in_line(example.draft.query.sql)
     assert repaired > 40
     for layout, example in _examples("restore"):
         if layout == "compact":
@@ -143,7 +141,7 @@ def test_original_layout_is_read_as_a_prompt():
 
 
 def test_corpus_has_none_of_the_twins_schemas():
-    hand_made = {frozenset(world.tables) for world in twin_rows.make_worlds(TwinSettings())}
+    hand_made = {frozenset(world.tables) for world in make_worlds(TwinSettings())}
     assert not any(frozenset(e.world.tables) in hand_made for e in corpus.examples(5, 600))
 
 

@@ -6,8 +6,7 @@ from statistics import mean, median
 import pytest
 from conftest import overlaid
 
-from workflow_scripts.artifacts.data import TwinSettings
-from workflow_scripts.data.twin.build import build
+from workflow_scripts.data.twin.build import TwinSettings, build
 from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats.prompts import (
     TASKS,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.data.samples import TEST_SPLITS, SampleSettings
-from workflow_scripts.data.twin.domains import UNSEEN_DOMAINS, domain_names
+from workflow_scripts.data.twin.worlds import UNSEEN_DOMAINS, domain_names
 from workflow_scripts.settings import (
     Endpoint,
     ModelSettings,

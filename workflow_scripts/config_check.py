@@ -22,7 +22,7 @@ from workflow_scripts.config import (
     unseen_databases,
 )
 from workflow_scripts.config_model import ComparedModel, Configuration, Run, json_schema
-from workflow_scripts.data.twin.domains import domain_names
+from workflow_scripts.data.twin.worlds import domain_names
 from workflow_scripts.digest import ROOT
 from workflow_scripts.errors import EssenceError
 

@@ -11,21 +11,25 @@ import random
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tools.pretrain.layouts import LAYOUTS, Request
 from tools.pretrain.random_world import NOUNS, random_world
+from workflow_scripts.data.agent_rows import ShownDatabase, SolvedQuestion
 from workflow_scripts.data.breaking import WAYS
-from workflow_scripts.data.twin.asker import Draft
-from workflow_scripts.data.twin.database import error_of, in_memory
-from workflow_scripts.data.twin.domains import KNOWN_DOMAINS
-from workflow_scripts.data.twin.lexicon import NUMBERS, YEARS, plural
-from workflow_scripts.data.twin.query import agent_sql, breakable, plain_sql
-from workflow_scripts.data.twin.questions import draft
-from workflow_scripts.data.twin.schema import World, parse_domain
-from workflow_scripts.data.twin.selection import select
-from workflow_scripts.data.twin.vague_questions import vague_question
+from workflow_scripts.data.twin.lexicon import NUMBERS, plural
+from workflow_scripts.data.twin.query import in_line
+from workflow_scripts.data.twin.shapes import Draft, draft, vague_question
+from workflow_scripts.data.twin.worlds import (
+    KNOWN_DOMAINS,
+    World,
+    error_of,
+    in_memory,
+    parse_domain,
+)
 from workflow_scripts.formats.prompts import CLOSING, CONSTANT
+from workflow_scripts.formats.schema import Column, Table, render_foreign_keys
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Example:
     draft: Draft
 
 
+YEARS = range(1950, 2026)
 # Kind of example -> its share.
 KINDS = {"query": 0.4, "steps": 0.2, "tables": 0.2, "repair": 0.15, "restore": 0.05}
 
@@ -61,18 +66,20 @@ def examples(
 
 def query(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """Question -> SQL."""
-    return Request("Query", item.question, item.evidence), plain_sql(item.query)
+    return Request("Query", item.question, item.evidence), in_line(item.query.sql)
 
 
 def steps(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """Question -> smaller questions with their SQL, the question itself last."""
-    parts = (f"Step {n}: {text} SQL: {plain_sql(q)};" for n, (text, q) in enumerate(item.steps, 1))
+    parts = (
+        f"Step {n}: {text} SQL: {in_line(sql)};" for n, (text, sql) in enumerate(item.steps, 1)
+    )
     return Request("Steps", item.question, item.evidence), " ".join(parts)
 
 
 def tables(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """Question -> every table: dropped, kept, or the columns that matter."""
-    choices = select(world, item.query, rng.choice((6, 10)))
+    choices = replace(_shown(world), keep_up_to=rng.choice((6, 10))).selection(item.query.sql)
     words = {"drop_all": '"drop"', "keep_all": '"keep"'}
     parts = (
         f'"{table}": ' + (words[choice] if isinstance(choice, str) else json.dumps(choice))
@@ -83,30 +90,34 @@ def tables(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]
 
 def repair(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """SQL that SQLite refuses, and its error -> the SQL that was meant."""
-    statement, ways = breakable(item.query, world, rng), list(WAYS)
+    solved = SolvedQuestion(_shown(world), world.db_id, 0, item.question, "", item.query.sql)
+    ways = list(WAYS)
     rng.shuffle(ways)
     with closing(in_memory(world)) as connection:
-        for way in ways[:5]:
-            broken = statement.broken(way)
-            error = broken and error_of(connection, broken)
-            if error:
-                asked = vague_question(world, item, rng)
-                request = Request("Repair", asked, "", str(error), _in_line(broken))
-                return request, plain_sql(item.query)
+        for _, broken in solved.broken(rng, ways[:5], world.other_number):
+            if error := error_of(connection, broken):
+                asked = vague_question(world, item.query, rng)
+                request = Request("Repair", asked, "", str(error), in_line(broken))
+                return request, in_line(item.query.sql)
     return restore(world, item, rng)
 
 
 def restore(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """A question or its SQL with words masked out -> the whole of it."""
-    target = rng.choice((item.question, plain_sql(item.query)))
+    target = rng.choice((item.question, in_line(item.query.sql)))
     return Request("Restore", mask(target, rng), item.evidence), target
 
 
 _MAKERS = {make.__name__: make for make in (query, steps, tables, repair, restore)}
 
 
-def _in_line(sql: str) -> str:
-    return " ".join(sql.replace("`", '"').split()).replace("( ", "(").replace(" )", ")")
+def _shown(world: World) -> ShownDatabase:
+    tables = [
+        Table(table.name, tuple(Column(c.name, c.phrase) for c in table.columns))
+        for table in world.tables.values()
+    ]
+    keys = render_foreign_keys(world.foreign_keys)
+    return ShownDatabase(Path(world.db_id), tables, keys, pruned=True)
 
 
 def mask(text: str, rng: random.Random, share: float = 0.15) -> str:
@@ -137,7 +148,7 @@ def vocabulary_texts(count: int, seed: int = 1) -> Iterator[str]:
     for example in examples(seed, count, {"query": 1.0}):
         yield f"{example.source} {example.target}"
         # Names also follow a point or a quote: their pieces then have no space in front.
-        yield agent_sql(example.draft.query).replace("\n  ", "\n").replace("`", "'")
+        yield example.draft.query.sql.replace("\n  ", "\n").replace("`", "'")
         yield " ".join(question for question, _ in example.draft.steps)
     rng = random.Random(seed)
     words = sorted({*NOUNS, *map(plural, NOUNS), *_domain_words(), *NUMBERS, *YEARS}, key=str)

@@ -7,9 +7,9 @@ neither is more at home than the other.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from workflow_scripts.data.twin.schema import TEXT_KINDS, World
-from workflow_scripts.data.twin.schema import Column as WorldColumn
-from workflow_scripts.data.twin.schema import Table as WorldTable
+from workflow_scripts.data.twin.worlds import TEXT_KINDS, World
+from workflow_scripts.data.twin.worlds import Column as WorldColumn
+from workflow_scripts.data.twin.worlds import Table as WorldTable
 from workflow_scripts.formats.prompts import Prompt, render_own
 from workflow_scripts.formats.schema import Column, Table, render_foreign_keys, render_schema
 
@@ -53,7 +53,7 @@ def _columns(world: World, table: WorldTable, examples: int) -> Iterator[str]:
         if values := _examples(world, table, column, examples):
             shown = f" ({', '.join(map(repr, values))})"
         if shown and column.codes:
-            shown += f" - {_note(column)}"
+            shown += f" - {column.note}"
         yield column.name + shown
 
 
@@ -63,7 +63,7 @@ def original(world: World, request: Request, examples: int) -> str:
         Table(
             table.name,
             tuple(
-                Column(c.name, c.phrase, shown, _note(c) if shown else "")
+                Column(c.name, c.phrase, shown, c.note if shown else "")
                 for c in table.columns
                 for shown in [_examples(world, table, c, examples)]
             ),
@@ -91,10 +91,6 @@ def _examples(world: World, table: WorldTable, column: WorldColumn, examples: in
     if column.kind == "coded" and examples > 1:
         return tuple(column.codes)
     return (0, 1) if column.kind == "flag" and examples > 1 else None
-
-
-def _note(column: WorldColumn) -> str:
-    return ". ".join(f"{code}: {meaning}" for code, meaning in column.codes.items())
 
 
 LAYOUTS: tuple[Layout, ...] = (compact, original)

@@ -7,12 +7,16 @@ from typing import Any
 
 from tools.pretrain.layouts import LAYOUTS, Layout, Request
 from tools.pretrain.random_world import random_world
-from workflow_scripts.data.twin.asker import Draft
-from workflow_scripts.data.twin.database import in_memory
-from workflow_scripts.data.twin.domains import KNOWN_DOMAINS, UNSEEN_DOMAINS
-from workflow_scripts.data.twin.query import plain_sql
-from workflow_scripts.data.twin.questions import draft
-from workflow_scripts.data.twin.schema import World, fill, parse_domain
+from workflow_scripts.data.twin.query import in_line
+from workflow_scripts.data.twin.shapes import Draft, draft
+from workflow_scripts.data.twin.worlds import (
+    KNOWN_DOMAINS,
+    UNSEEN_DOMAINS,
+    World,
+    fill,
+    in_memory,
+    parse_domain,
+)
 from workflow_scripts.intervals import wilson
 
 HELD_OUT_SEED = 991  # far from the seeds of the training chunks
@@ -35,7 +39,7 @@ def questions(worlds: list[World], count: int, seed: int) -> list[tuple[World, D
     while len(found) < count:
         place = len(found) % len(worlds)
         drafted = draft(worlds[place], rng)
-        rows = rows_of(connections[place], plain_sql(drafted.query))
+        rows = rows_of(connections[place], in_line(drafted.query.sql))
         if rows and any(value is not None for row in rows for value in row):
             found.append((worlds[place], drafted))
     return found
@@ -59,7 +63,7 @@ def accuracy(
         written = model.generate(**inputs, max_new_tokens=tokens)
         texts = tokenizer.batch_decode(written, skip_special_tokens=True)
         for (world, drafted), sql in zip(batch, texts, strict=True):
-            right = plain_sql(drafted.query)
+            right = in_line(drafted.query.sql)
             with closing(in_memory(world)) as connection:
                 correct += rows_of(connection, sql) == rows_of(connection, right)
             exact += sql == right

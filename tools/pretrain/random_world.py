@@ -6,20 +6,80 @@ read the one at hand: it cannot know it by heart. The twin's databases are not a
 
 import random
 
-from workflow_scripts.data.twin import lexicon
-from workflow_scripts.data.twin.domains import KNOWN_DOMAINS
-from workflow_scripts.data.twin.schema import Column, Table, World, fill, parse_domain
+from workflow_scripts.data.twin.lexicon import plural, words
+from workflow_scripts.data.twin.worlds import (
+    KNOWN_DOMAINS,
+    Column,
+    Table,
+    World,
+    fill,
+    parse_domain,
+)
 from workflow_scripts.formats.schema import quoted
 
+ENTITIES = words("""
+student teacher course school classroom exam book author reader loan publisher library
+patient doctor nurse hospital ward treatment medicine visit clinic disease customer order
+product supplier store warehouse invoice payment shipment category employee department
+project task company office contract manager meeting budget flight airport airline pilot
+passenger ticket hotel room guest booking tour museum artist painting exhibition visitor
+film director actor studio award player team match stadium league coach season song album
+singer band concert label farm field crop animal farmer harvest tractor city country region
+river mountain park lake bridge car driver owner garage repair engine bank account card
+branch transaction client station train route bus stop line house agent buyer sale street
+tenant recipe ingredient chef restaurant dish menu table plant garden tree flower seed
+sensor device reading machine factory part game level developer server user post comment
+forum group message vote party candidate election district member club event sponsor ship
+port cargo captain voyage crew planet star telescope mission rocket experiment sample
+laboratory researcher paper journal grant museum article editor newspaper volunteer donor
+charity donation shelter dog cat vet insurance policy claim lawyer case court judge
+""")
+
+# Attributes by kind: every random column is one of these, alone or behind a modifier.
+ATTRIBUTES = {
+    "cat": words("""
+color status type level kind gender language season material shape size rank
+        grade class style genre role region quality format source method condition phase
+        segment priority
+"""),
+    "title": words("title label motto"),
+    "place": words("city town location address"),
+    "country": words("country nation"),
+    "person": words("contact owner manager leader author founder"),
+    "int": words("""
+age capacity population score weight height length width distance duration
+        quantity stock points goals seats pages floors rooms members visitors votes speed
+        depth area balance wins losses views likes hours days credits experience rating
+        calories volume power range steps lanes beds
+"""),
+    "real": words("price cost salary budget revenue fee tax income rent profit rate value"),
+    "date": words("birth start end opening release visit delivery payment hire update"),
+    "year": words("foundation construction publication launch"),
+}
+MODIFIERS = words("total annual daily unit base average net main first last maximum initial")
+
+CATEGORIES = (
+    """
+red,green,blue,black,white,yellow|open,closed,pending|small,medium,large|low,normal,high
+gold,silver,bronze|spring,summer,autumn,winter|north,south,east,west|wood,steel,stone,glass
+basic,advanced,expert|public,private,mixed|new,used,damaged|English,French,German,Spanish
+active,retired,suspended|morning,evening,night|drama,comedy,horror,romance|rock,jazz,pop,folk
+cash,card,transfer|junior,senior,chief|planned,running,finished,cancelled|male,female
+math,history,physics,art,music|wheat,corn,rice,potato|local,national,international
+diesel,electric,hybrid,petrol|single,double,family|draft,final,approved,rejected
+""".replace("\n", "|")
+    .strip("|")
+    .split("|")
+)
 RANGES = {
     "int": ["1-30", "5-100", "10-300", "100-1000", "500-10000", "1000-50000"],
     "real": ["2-30", "5-100", "20-300", "100-1000"],
     "date": ["1990-2005", "2005-2023", "2015-2023"],
     "year": ["1950-2000", "1980-2015", "2000-2023"],
 }
-KINDS = lexicon.words("cat int real date year place country coded flag person title")
+KINDS = words("cat int real date year place country coded flag person title")
 KIND_WEIGHTS = [5, 6, 3, 2, 2, 2, 1, 2, 2, 1, 1]
-MEANINGS = lexicon.words("""
+MEANINGS = words("""
 active open closed public private new old planned running finished approved
 rejected insured remote organic adopted elected premium covered accessible explicit
 """)
@@ -38,7 +98,7 @@ def _pool() -> dict[str, list[Column]]:
 
 POOL = _pool()
 NOUNS = sorted(
-    set(lexicon.ENTITIES)
+    set(ENTITIES)
     | {table.one for text in KNOWN_DOMAINS for table in parse_domain(text).tables.values()}
 )
 
@@ -47,8 +107,10 @@ def random_world(rng: random.Random, rows: int = 6) -> World:
     """Two to four tables with keys, foreign keys and a few rows of values."""
     nouns = rng.sample(NOUNS, rng.choice((2, 2, 3, 3, 4)))
     plural_names = rng.random() < 0.6
-    # A reserved word would need quotes: its plural needs none.
-    names = [lexicon.plural(noun) if plural_names or quoted(noun) else noun for noun in nouns]
+    # A reserved word would need quotes, as `grant` does for sqlglot: its plural needs none.
+    names = [
+        plural(noun) if plural_names or quoted(noun) or noun == "grant" else noun for noun in nouns
+    ]
     tables, links = {}, []
     for number, (noun, name) in enumerate(zip(nouns, names, strict=True)):
         columns = {f"{noun}_id": Column(f"{noun}_id", "key", f"{noun} id")}
@@ -93,15 +155,15 @@ def random_column(rng: random.Random) -> Column:
         return Column(column.name, kind, column.phrase, column.args, nullable)
     if kind in ("coded", "flag"):
         meanings = rng.sample(MEANINGS, 3)
-        name = rng.choice(lexicon.ATTRIBUTES["cat"]) if kind == "coded" else f"is_{meanings[0]}"
+        name = rng.choice(ATTRIBUTES["cat"]) if kind == "coded" else f"is_{meanings[0]}"
         codes = ",".join(f"{meaning[0].upper()}={meaning}" for meaning in meanings)
         return Column(
             name, kind, name.replace("_", " "), codes if kind == "coded" else meanings[0], nullable
         )
-    name = rng.choice(lexicon.ATTRIBUTES[kind])
+    name = rng.choice(ATTRIBUTES[kind])
     if kind in ("int", "real") and rng.random() < 0.35:
-        name = f"{rng.choice(lexicon.MODIFIERS)}_{name}"
+        name = f"{rng.choice(MODIFIERS)}_{name}"
     elif kind in ("date", "year"):
         name = f"{name}_{kind}"
-    args = rng.choice(lexicon.CATEGORIES) if kind == "cat" else rng.choice(RANGES.get(kind, [""]))
+    args = rng.choice(CATEGORIES) if kind == "cat" else rng.choice(RANGES.get(kind, [""]))
     return Column(name, kind, name.replace("_", " "), args, nullable)

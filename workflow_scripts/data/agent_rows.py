@@ -1,15 +1,17 @@
-"""The rows of the three agents for one question, its database and its gold SQL."""
+"""The rows of the three agents for a question with its gold SQL, on a database as prompts show it.
+
+Whatever a question comes from (Spider, BIRD, the twin), its rows are made here.
+"""
 
 import functools
 import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-from sqlglot import exp
+from pathlib import Path
+from typing import NamedTuple
 
 from workflow_scripts.data.breaking import WAYS, Statement
-from workflow_scripts.data.gold import Execute, Gold
 from workflow_scripts.data.rows import row_from
-from workflow_scripts.data.shown_database import ShownDatabase
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import (
     Selection,
@@ -17,14 +19,66 @@ from workflow_scripts.formats.answers import (
     render_decomposer,
     render_refiner,
     render_selector,
+    select,
 )
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
-from workflow_scripts.formats.schema import render_schema
-from workflow_scripts.sql.parse import parse
+from workflow_scripts.formats.schema import Table, parse_foreign_keys, render_schema
+from workflow_scripts.sql.parse import names_in
+from workflow_scripts.sql.schema_names import Schema, names_of, needed_columns
 
 
 @dataclass(frozen=True)
-class Failure:
+class ShownDatabase:
+    """A database as prompts show it; `foreign_keys` are their lines.
+
+    `pruned`: whether a Selector chooses what the other agents see of it. Of the tables that a query
+    reads, those of up to `keep_up_to` columns are kept whole, as the Selector's instructions say.
+    """
+
+    file: Path
+    tables: list[Table]
+    foreign_keys: str
+    pruned: bool
+    keep_up_to: int = 10
+
+    @functools.cached_property
+    def columns(self) -> dict[str, list[str]]:
+        return {table.name: [column.name for column in table.columns] for table in self.tables}
+
+    @functools.cached_property
+    def schema(self) -> Schema:
+        return names_of(self.tables)
+
+    @functools.cached_property
+    def words(self) -> dict[tuple[str, str], str]:
+        """(table, column) -> its description; ("", column) where all tables describe it alike."""
+        own, anywhere = {}, {}
+        for table in self.tables:
+            for column in table.columns:
+                own[table.name.lower(), column.name.lower()] = column.description
+                anywhere.setdefault(column.name.lower(), set()).add(column.description)
+        alike = {("", name): min(words) for name, words in anywhere.items() if len(words) == 1}
+        return alike | own
+
+    def selection(self, sql: str) -> Selection:
+        """Write the Selector's answer for a query: every column that the query can mean is kept.
+
+        Of a large table the first column, as a rule its key, is listed too, before the others.
+        """
+        read = names_in(sql).tables
+        needed = frozenset().union(*needed_columns(sql, self.schema))
+        keys = parse_foreign_keys(self.foreign_keys)
+        ends = {(a, x) for a, x, _, _ in keys} | {(b, y) for _, _, b, y in keys}
+        used = {
+            table: [names[0], *(c for c in names if (table.lower(), c.lower()) in needed)]
+            for table, names in self.columns.items()
+            if table.lower() in read
+        }
+        references = {t: [c for c in names if (t, c) in ends] for t, names in self.columns.items()}
+        return select(self.columns, used, references, self.keep_up_to)
+
+
+class Failure(NamedTuple):
     """SQL that SQLite refused, its words for that and the class of its error."""
 
     old_sql: str
@@ -33,51 +87,72 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Agents:
-    """What the agents are asked about a question, and what they should answer."""
+class SolvedQuestion:
+    """A question with its gold SQL; the methods write the rows of the agents.
+
+    `number` counts the questions of a database set from 0. `steps` are the (sub-question, SQL) of
+    a Decomposer's answer, the question itself last. A row that would not be read back as it was
+    meant raises EssenceError.
+    """
 
     database: ShownDatabase
-    gold: Gold
+    db_id: str
+    number: int
+    question: str
+    evidence: str
+    sql: str
+    steps: Sequence[tuple[str, str]] = ()
 
     @functools.cached_property
     def selection(self) -> Selection | None:
-        """None where the schema is small, so that the Selector isn't asked."""
-        return self.database.selection(self.gold.question.sql) if self.database.large else None
+        """What the Selector answers; None where it isn't asked."""
+        return self.database.selection(self.sql) if self.database.pruned else None
 
     def rows(self) -> list[dict]:
-        """The Selector's row, if it is asked, and the Decomposer's."""
-        return [*([] if self.selection is None else [self.selector()]), self.decomposer()]
+        """Write the Selector's row, if it is asked, and the Decomposer's."""
+        return [*([] if self.selection is None else [self.selector_row()]), self.decomposer_row()]
 
-    def selector(self) -> dict:
-        prompt = self._prompt("Selector", self.database.tables, db_id=self.gold.question.db_id)
-        return self._row(2 * self.gold.number, prompt, render_selector(self.selection))
+    def selector_row(self) -> dict:
+        prompt = self._prompt("Selector", self.database.tables, db_id=self.db_id)
+        return self._row(2 * self.number, prompt, render_selector(self.selection))
 
-    def decomposer(self) -> dict:
-        prompt = self._prompt("Decomposer", self._seen())
-        return self._row(2 * self.gold.number + 1, prompt, render_decomposer(self.gold.steps))
+    def decomposer_row(self) -> dict:
+        prompt = self._prompt("Decomposer", self._visible_tables())
+        return self._row(2 * self.number + 1, prompt, render_decomposer(self.steps))
 
-    def refiner(self, idx: int, failure: Failure) -> dict:
-        prompt = self._prompt("Refiner", self._seen(), **vars(failure))
-        return self._row(idx, prompt, render_refiner(self.gold.sql))
+    def refiner_row(self, idx: int, failure: Failure) -> dict:
+        prompt = self._prompt("Refiner", self._visible_tables(), **failure._asdict())
+        return self._row(idx, prompt, render_refiner(self.sql))
 
-    def _seen(self) -> list:
-        """The tables that the Selector leaves."""
+    def broken(
+        self, rng: random.Random, ways: Sequence[str], other_number: Mapping[str, str] = {}
+    ) -> Iterator[tuple[str, str]]:
+        """Break the gold SQL in each of the ways that apply: (way, SQL), to be tried."""
+        statement = Statement(self.sql, self.database.columns, rng, other_number)
+        for way in ways:
+            sql = (statement.broken(way) or "").strip()
+            if sql and sql != self.sql:
+                yield way, sql
+
+    def ways_to_break(self, rng: random.Random) -> list[str]:
+        """List the ways in an order in which they take turns from question to question."""
+        return [WAYS[self.number % len(WAYS)], *rng.sample(WAYS, len(WAYS))]
+
+    def _visible_tables(self) -> list[Table]:
         tables = self.database.tables
         return tables if self.selection is None else prune(tables, self.selection)
 
-    def _prompt(self, task: str, tables: list, **own: str) -> Prompt:
-        question = self.gold.question
+    def _prompt(self, task: str, tables: list[Table], **own: str) -> Prompt:
         fields = {
             "db_id": None,
-            "question": question.question.strip(),
-            "evidence": (question.evidence or "").strip(),
+            "question": self.question,
+            "evidence": self.evidence,
             "schema": render_schema(tables),
             "foreign_keys": self.database.foreign_keys,
         }
         return Prompt(task, **(fields | own))
 
     def _row(self, idx: int, prompt: Prompt, answer: str) -> dict:
-        """Raises EssenceError when reading the row would not give the prompt back."""
         user = render_prompt(prompt)
         if parse_prompt(user) != prompt:
             raise EssenceError("a text of it looks like a part of the prompt")
@@ -86,41 +161,6 @@ class Agents:
             {"role": "user", "content": user},
             {"role": "assistant", "content": answer},
         ]
-        row = {"idx": idx, "db_id": self.gold.question.db_id, "messages": messages}
+        row = {"idx": idx, "db_id": self.db_id, "messages": messages}
         row_from(row, line=1)
         return row
-
-
-def broken(agents: Agents, rng: random.Random, execute: Execute) -> tuple[str, Failure] | None:
-    """(way, failure) of the gold SQL broken so that SQLite refuses it; None where no way does it.
-
-    The ways take turns from question to question.
-    """
-    gold = agents.gold
-    statement = _statement(agents.database, gold, rng)
-    first = WAYS[gold.number % len(WAYS)]
-    for way in [first, *rng.sample(WAYS, len(WAYS))]:
-        old_sql = (statement.broken(way) or "").strip()
-        if not old_sql or old_sql == gold.sql:
-            continue
-        (result,) = execute([old_sql])
-        if result.exception:
-            return way, Failure(old_sql, result.error, result.exception)
-    return None
-
-
-def _statement(database: ShownDatabase, gold: Gold, rng: random.Random) -> Statement:
-    """The gold SQL, with the database's tables under the names by which it calls them."""
-    tables = dict.fromkeys(table.name for table in parse(gold.question.sql).find_all(exp.Table))
-    called = {name.lower(): name for name in tables}
-    columns = {
-        called.get(table.name.lower(), table.name): [column.name for column in table.columns]
-        for table in database.tables
-    }
-    return Statement(
-        sql=gold.sql,
-        tables=[name for name in tables if name in columns],  # and not those that WITH defines
-        columns=columns,
-        other_number={name: name[:-1] if name.endswith("s") else f"{name}s" for name in columns},
-        rng=rng,
-    )

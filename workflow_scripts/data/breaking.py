@@ -8,8 +8,12 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+from sqlglot import exp
 
 from workflow_scripts.formats.schema import quoted
+from workflow_scripts.sql.parse import parse
 
 COLUMN = re.compile(r"(?:(\w+)\.)?`([^`]+)`")
 KEYWORDS = {
@@ -38,16 +42,27 @@ OPERATORS = {" >= ": " => ", " > ": " >> = ", " BETWEEN ": " IS BETWEEN "}
 class Statement:
     """A good statement. Its public methods are the ways to break it (`WAYS`).
 
-    Each gives the broken SQL, or None where it doesn't apply. `tables` are those that the statement
-    reads, `columns` those of every table of the database; `other_number` has a table's name in the
-    singular where it is in the plural, and the other way round.
+    Each gives the broken SQL, or None where it doesn't apply. `database` has the columns of each
+    table of the database; `other_number` has a table's name in the singular where it is in the
+    plural, and the other way round, where that is not just an s more or less.
     """
 
     sql: str
-    tables: Sequence[str]
-    columns: Mapping[str, Sequence[str]]
-    other_number: Mapping[str, str]
+    database: Mapping[str, Sequence[str]]
     rng: random.Random
+    other_number: Mapping[str, str]
+
+    @cached_property
+    def _tables(self) -> list[str]:
+        """The tables of the database that the statement reads, under the names it has for them."""
+        known = {name.lower() for name in self.database}
+        names = dict.fromkeys(table.name for table in parse(self.sql).find_all(exp.Table))
+        return [name for name in names if name.lower() in known]
+
+    @cached_property
+    def _columns(self) -> dict[str, Sequence[str]]:
+        own = {name.lower(): name for name in self._tables}
+        return {own.get(table.lower(), table): names for table, names in self.database.items()}
 
     @property
     def _joins(self) -> int:
@@ -101,13 +116,13 @@ class Statement:
     def invented_column(self) -> str | None:
         """A name that somebody might expect instead of the real one."""
         name = self._any_column()
-        head, table = name.split("_")[-1].split(" ")[0], self.rng.choice(self.tables)
+        head, table = name.split("_")[-1].split(" ")[0], self.rng.choice(self._tables)
         guess = self.rng.choice([f"{table}_{head}", f"{head}_name", f"the_{head}", f"{head}_no"])
         return self.sql.replace(f"`{name}`", f"`{guess}`")
 
     def other_tables_column(self) -> str | None:
         """A column of a table that is not in the query."""
-        others = [names for table, names in self.columns.items() if table not in self.tables]
+        others = [names for table, names in self._columns.items() if table not in self._tables]
         if not others:
             return None
         column = self.rng.choice(self.rng.choice(others))
@@ -132,12 +147,13 @@ class Statement:
         return re.sub(r"(\n  ON .*) = .*", r"\1 =", self.sql, count=1)
 
     def misspelt_table(self) -> str | None:
-        name = self.rng.choice(self.tables)
+        name = self.rng.choice(self._tables)
         return self._renamed_table(name, self._typo(name))
 
     def singular_table(self) -> str | None:
-        table = self.rng.choice(self.tables)
-        return self._renamed_table(table, self.other_number[table])
+        table = self.rng.choice(self._tables)
+        other = table[:-1] if table.endswith("s") else f"{table}s"
+        return self._renamed_table(table, self.other_number.get(table, other))
 
     def wrong_function(self) -> str | None:
         return self._any_swap(FUNCTIONS)
@@ -171,7 +187,7 @@ class Statement:
         if not self._joins or not names:
             return None
         name = self.rng.choice(names)
-        if sum(name in self.columns[table] for table in self.tables) < 2:
+        if sum(name in self._columns[table] for table in self._tables) < 2:
             return None
         return re.sub(rf"\w+\.`{re.escape(name)}`", f"`{name}`", self.sql)
 

@@ -13,112 +13,49 @@ beside the rows (rows.card.json) says what was built, and which questions were d
 import random
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.artifacts.data import BuiltCard, Dropped
-from workflow_scripts.data.agent_rows import Agents, Failure, broken
-from workflow_scripts.data.gold import Execute, Refusal, golds_of
+import sqlglot
+
+from workflow_scripts.data.agent_rows import Failure, ShownDatabase, SolvedQuestion
 from workflow_scripts.data.questions import (
     Answered,
     Question,
-    TablesEntry,
     read_answers,
     read_questions,
     read_tables,
+    show_database,
 )
 from workflow_scripts.data.rows import comparable_text
-from workflow_scripts.data.shown_database import ShownDatabase, show_database
+from workflow_scripts.data.sub_questions import steps_before
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import sha256, write_jsonl
+from workflow_scripts.files import sha256, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.sql.databases import find_database
-from workflow_scripts.sql.sandbox import Limits, Sandbox
+from workflow_scripts.sql.layout import agents_sql
+from workflow_scripts.sql.parse import parse
+from workflow_scripts.sql.sandbox import Limits, Result, Sandbox
+from workflow_scripts.sql.schema_names import unknown_names
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 
-NO_DATABASE = "its database is missing or cannot be used"
-NOT_A_ROW = "its row could not be read back"
 PREDICTED = "prediction"  # where SQL that fails comes from, beside the ways to break it
 EXAMPLES = 3  # of each reason, in the card
 
-
-@dataclass
-class Built:
-    """The questions kept, the SQL that fails with its origin, and the questions dropped, so far."""
-
-    agents: list[Agents] = field(default_factory=list)
-    failures: list[tuple[Agents, str, Failure]] = field(default_factory=list)
-    dropped: list[Refusal] = field(default_factory=list)
+Execute = Callable[[Sequence[str]], list[Result]]  # statements on one database
+Numbered = list[tuple[int, Question]]
+Failing = tuple[SolvedQuestion, str, Failure]  # the second says where the SQL comes from
 
 
 @dataclass(frozen=True)
-class Builder:
-    """`share`: of the questions, whose SQL is broken; `answers`: a model's, by question."""
+class Refusal:
+    """A question that gives no row, and why."""
 
-    limits: Limits
-    seed: int
-    share: float
-    answers: Mapping[str, list[Answered]]
-    built: Built = field(default_factory=Built)
-
-    def add(self, database: ShownDatabase, asked: list[tuple[int, Question]]) -> None:
-        """What the questions of one database give."""
-        sandbox = Sandbox(self.limits)
-
-        def execute(statements):
-            return sandbox.map((database.file, sql) for sql in statements)
-
-        kept = list(self._kept(database, asked, execute))
-        self.built.agents += kept
-        failing = [*self._broken(kept, execute), *self._predicted(kept, execute)]
-        self.built.failures += [found for found in failing if _is_readable(*found)]
-
-    def _kept(
-        self, database: ShownDatabase, asked: list[tuple[int, Question]], execute: Execute
-    ) -> Iterator[Agents]:
-        for found in golds_of(database, asked, execute):
-            if isinstance(found, Refusal):
-                self.built.dropped.append(found)
-                continue
-            agents = Agents(database, found)
-            try:
-                agents.rows()
-            except EssenceError as error:
-                self.built.dropped.append(Refusal(found.number, NOT_A_ROW, str(error)))
-            else:
-                yield agents
-
-    def _broken(
-        self, kept: list[Agents], execute: Execute
-    ) -> Iterator[tuple[Agents, str, Failure]]:
-        rngs = [(agents, random.Random(f"{self.seed} {agents.gold.number}")) for agents in kept]
-        chosen = [(agents, rng) for agents, rng in rngs if rng.random() < self.share]
-        with ThreadPoolExecutor(4) as threads:
-            found = threads.map(lambda pair: broken(*pair, execute), chosen)
-            for (agents, _), failure in zip(chosen, found, strict=True):
-                if failure:
-                    yield agents, *failure
-
-    def _predicted(
-        self, kept: list[Agents], execute: Execute
-    ) -> Iterator[tuple[Agents, str, Failure]]:
-        """Each failing statement that a model wrote for a question, once."""
-        for agents in kept:
-            question = agents.gold.question
-            answers = self.answers.get(comparable_text(question.question), ())
-            statements = {
-                " ".join(answer.sql.split()): answer.sql
-                for answer in answers
-                if answer.db_id in (None, question.db_id)
-            }
-            for old_sql, result in zip(
-                statements.values(), execute(list(statements.values())), strict=True
-            ):
-                if result.exception:
-                    yield agents, PREDICTED, Failure(old_sql, result.error, result.exception)
+    number: int
+    reason: str
+    detail: str
 
 
 def build(
@@ -137,96 +74,204 @@ def build(
     seconds: Annotated[float, Setting("most processor time of a query")] = Limits.seconds,
 ) -> None:
     """Raises EssenceError for files of another form, and when no question can be used."""
-    asked = read_questions(format, questions)
-    entries = read_tables(tables) if tables else {}
-    builder = Builder(Limits(seconds=seconds), seed, broken_share, read_answers(predictions))
-    _add_all(builder, asked, databases, entries)
-    built = builder.built
-    if not built.agents:
-        first = built.dropped[0]
+    given = read_questions(format, questions)
+    entries, answers = read_tables(tables) if tables else {}, read_answers(predictions)
+    by_database: dict[str, Numbered] = defaultdict(list)
+    for number, question in enumerate(given):
+        by_database[question.db_id].append((number, question))
+    solved: list[SolvedQuestion] = []
+    failing: list[Failing] = []
+    dropped: list[Refusal] = []
+    for count, (db_id, its) in enumerate(by_database.items(), 1):
+        try:
+            database = show_database(find_database(databases, db_id), entries.get(db_id))
+        except EssenceError as error:
+            reason = "its database is missing or cannot be used"
+            dropped += [Refusal(number, reason, str(error)) for number, _ in its]
+        else:
+            execute = _executor(database, Limits(seconds=seconds))
+            results = list(_solve(database, its, execute))
+            dropped += [each for each in results if isinstance(each, Refusal)]
+            usable = [each for each in results if isinstance(each, SolvedQuestion)]
+            solved += usable
+            failing += _broken(usable, broken_share, seed, execute)
+            failing += _predicted(usable, answers, execute)
+        at = f"{count} of {len(by_database)} databases"
+        print(f"{at}: {len(solved)} questions kept, {len(dropped)} dropped", file=sys.stderr)
+    if not solved:
+        first = dropped[0]
         raise EssenceError(
             f"{questions}: no question can be used; number {first.number}: {first.reason} "
             f"({first.detail})"
         )
-    write_jsonl(out, _rows(built, first_refiner=2 * len(asked)))
-    ids = {agents.gold.question.db_id: agents.database.large for agents in built.agents}
-    selectors = sum(agents.selection is not None for agents in built.agents)
-    card = BuiltCard(
-        format=format,
-        seed=seed,
-        questions=len(asked),
-        kept=len(built.agents),
-        dropped=_reasons(built.dropped),
-        databases=len(ids),
-        large_databases=sum(ids.values()),
-        rows=dict(zip(TASKS, (selectors, len(built.agents), len(built.failures)), strict=True)),
-        sub_questions=_counted(str(len(agents.gold.steps)) for agents in built.agents),
-        sql_as_given=sum(not agents.gold.rewritten for agents in built.agents),
-        failing_sql=_counted(origin for _, origin, _ in built.failures),
-        sha256={"questions": sha256(questions), "rows": sha256(out)},
-    )
-    card.write(out.with_suffix(".card.json"))
-    print(_summary(card))
+    solved.sort(key=lambda each: each.number)
+    failing = sorted(filter(_is_readable, failing), key=lambda each: each[0].number)
+    rows = [row for each in solved for row in each.rows()]
+    rows += [
+        each.refiner_row(idx, how) for idx, (each, _, how) in enumerate(failing, 2 * len(given))
+    ]
+    write_jsonl(out, rows)
+    ids = {each.db_id: each.database.pruned for each in solved}
+    counts = (len(rows) - len(solved) - len(failing), len(solved), len(failing))
+    card = {
+        "format": format,
+        "seed": seed,
+        "questions": len(given),
+        "kept": len(solved),
+        "dropped": _by_reason(dropped),
+        "databases": len(ids),  # of the questions kept
+        "large_databases": sum(ids.values()),  # whose schema the Selector prunes
+        "rows": dict(zip(TASKS, counts, strict=True)),
+        "sub_questions": _count(str(len(each.steps)) for each in solved),  # -> Decomposer rows
+        "failing_sql": _count(origin for _, origin, _ in failing),
+        "sha256": {"questions": sha256(questions), "rows": sha256(out)},
+    }
+    write_json(out.with_suffix(".card.json"), card)
+    by_task = ", ".join(f"{number} {task}" for task, number in card["rows"].items())
+    print(f"{len(solved)} of {len(given)} questions on {len(ids)} databases: {by_task}")
+    for reason, each in card["dropped"].items():
+        print(f"{each['questions']} dropped: {reason}")
 
 
-def _add_all(
-    builder: Builder,
-    asked: list[Question],
-    databases: Path,
-    entries: Mapping[str, TablesEntry],
-) -> None:
-    """Database by database, in the order in which questions name them; tells how far it is."""
-    by_database = defaultdict(list)
-    for number, question in enumerate(asked):
-        by_database[question.db_id].append((number, question))
-    for done, (db_id, its) in enumerate(by_database.items(), 1):
-        try:
-            shown = show_database(find_database(databases, db_id), entries.get(db_id))
-        except EssenceError as error:
-            refusals = [Refusal(number, NO_DATABASE, str(error)) for number, _ in its]
-            builder.built.dropped += refusals
+def _executor(database: ShownDatabase, limits: Limits) -> Execute:
+    sandbox = Sandbox(limits)
+    return lambda statements: sandbox.map((database.file, sql) for sql in statements)
+
+
+def _solve(
+    database: ShownDatabase, asked: Numbered, execute: Execute
+) -> Iterator[SolvedQuestion | Refusal]:
+    """Give each question of a database its steps and its SQL as the agents write it.
+
+    Where that does not return the very same rows as the SQL given, the SQL given is kept.
+    """
+    given = [question.sql for _, question in asked]
+    results = dict(zip(given, execute(given), strict=True))
+    usable, earlier = [], set()
+    for number, question in asked:
+        refusal = _refuse(database, number, question, results[question.sql], earlier)
+        earlier.add(comparable_text(question.question))
+        if refusal:
+            yield refusal
         else:
-            builder.add(shown, its)
-        kept, dropped = len(builder.built.agents), len(builder.built.dropped)
-        at = f"{done} of {len(by_database)} databases"
-        print(f"{at}: {kept} questions kept, {dropped} dropped", file=sys.stderr)
+            usable.append((number, question))
+    written = {question.sql: _as_agents_write(question.sql) for _, question in usable}
+    steps = {sql: _steps(database, sql) if text else [] for sql, text in written.items()}
+    texts = [text for text in written.values() if text]
+    texts += [sql for pairs in steps.values() for _, sql in pairs]
+    rows = {sql: result.rows for sql, result in zip(texts, execute(texts), strict=True)}
+    for number, question in usable:
+        text = written[question.sql]
+        same = text and rows[text] == results[question.sql].rows
+        sql = text if same else question.sql.strip().rstrip("; \n")
+        words = question.question.strip()
+        pairs = [*(pair for pair in steps[question.sql] if rows[pair[1]]), (words, sql)]
+        evidence = (question.evidence or "").strip()
+        solved = SolvedQuestion(database, question.db_id, number, words, evidence, sql, pairs)
+        try:
+            solved.rows()
+        except EssenceError as error:
+            yield Refusal(number, "its row could not be read back", str(error))
+        else:
+            yield solved
 
 
-def _is_readable(agents: Agents, _origin: str, failure: Failure) -> bool:
+def _refuse(
+    database: ShownDatabase, number: int, question: Question, result: Result, earlier: set[str]
+) -> Refusal | None:
+    """Say why a question can't be learned from, if that is so."""
+    sql = question.sql
+    unknown = unknown_names(sql, database.schema)
+    if not question.question.strip():
+        return Refusal(number, "there is no question", sql)
+    if comparable_text(question.question) in earlier:
+        reason = "the same question was asked of this database before"
+        return Refusal(number, reason, question.question)
+    if not result.ok:
+        return Refusal(number, "its SQL fails", f"{result.error}: {sql}")
+    if all(value is None for row in result.rows for value in row):
+        return Refusal(number, "its SQL returns nothing", sql)
+    if parse(sql) is None:
+        return Refusal(number, "its SQL cannot be parsed", sql)
+    if unknown:
+        reason = "its SQL reads what prompts do not show (a view, a table of SQLite's own)"
+        return Refusal(number, reason, f"{', '.join(sorted(unknown))}: {sql}")
+    return None
+
+
+def _as_agents_write(sql: str) -> str | None:
     try:
-        agents.refiner(0, failure)
+        return agents_sql(parse(sql))
+    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
+        return None
+
+
+def _steps(database: ShownDatabase, sql: str) -> list[tuple[str, str]]:
+    return [(words, agents_sql(q)) for words, q in steps_before(parse(sql), database.words)]
+
+
+def _broken(
+    solved: list[SolvedQuestion], share: float, seed: int, execute: Execute
+) -> Iterator[Failing]:
+    """Break the gold SQL of a share of the questions so that SQLite refuses it.
+
+    In each round, every question whose SQL is not broken yet is tried in one more way.
+    """
+    waiting = []
+    for question in solved:
+        rng = random.Random(f"{seed} {question.number}")
+        if rng.random() < share:
+            waiting.append((question, question.broken(rng, question.ways_to_break(rng))))
+    while waiting:
+        tried = [(question, more, next(more, None)) for question, more in waiting]
+        tried = [each for each in tried if each[2]]
+        results = execute([sql for _, _, (_, sql) in tried])
+        waiting = []
+        for (question, more, (way, sql)), result in zip(tried, results, strict=True):
+            if result.exception:
+                yield question, way, Failure(sql, result.error, result.exception)
+            else:
+                waiting.append((question, more))
+
+
+def _predicted(
+    solved: list[SolvedQuestion], answers: Mapping[str, list[Answered]], execute: Execute
+) -> Iterator[Failing]:
+    """Take each failing statement that a model wrote for a question, once."""
+    for question in solved:
+        statements = {
+            " ".join(answer.sql.split()): answer.sql
+            for answer in answers.get(comparable_text(question.question), ())
+            if answer.db_id in (None, question.db_id)
+        }
+        texts = list(statements.values())
+        for sql, result in zip(texts, execute(texts), strict=True):
+            if result.exception:
+                yield question, PREDICTED, Failure(sql, result.error, result.exception)
+
+
+def _is_readable(failing: Failing) -> bool:
+    question, _, failure = failing
+    try:
+        question.refiner_row(0, failure)
     except EssenceError:  # the SQL holds what looks like a part of the prompt
         return False
     return True
 
 
-def _rows(built: Built, first_refiner: int) -> Iterator[dict]:
-    for agents in sorted(built.agents, key=lambda agents: agents.gold.number):
-        yield from agents.rows()
-    failures = sorted(built.failures, key=lambda found: found[0].gold.number)
-    for idx, (agents, _, failure) in enumerate(failures, first_refiner):
-        yield agents.refiner(idx, failure)
-
-
-def _reasons(dropped: list[Refusal]) -> dict[str, Dropped]:
+def _by_reason(dropped: list[Refusal]) -> dict[str, dict]:
+    """Reason -> how many questions were dropped for it, and the first few."""
     details = defaultdict(list)
     for refusal in sorted(dropped, key=lambda refusal: refusal.number):
         details[refusal.reason].append(f"number {refusal.number}: {refusal.detail}")
     return {
-        reason: Dropped(questions=len(found), examples=found[:EXAMPLES])
-        for reason, found in details.items()
+        reason: {"questions": len(each), "examples": each[:EXAMPLES]}
+        for reason, each in details.items()
     }
 
 
-def _counted(values: Iterable[str]) -> dict[str, int]:
+def _count(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items()))
-
-
-def _summary(card: BuiltCard) -> str:
-    rows = ", ".join(f"{count} {task}" for task, count in card.rows.items())
-    lines = [f"{card.kept} of {card.questions} questions on {card.databases} databases: {rows}"]
-    lines += [f"{each.questions} dropped: {reason}" for reason, each in card.dropped.items()]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,28 @@
-"""Questions with gold SQL, and what is known of their databases, in Spider's and BIRD's form."""
+"""Questions with gold SQL and their databases, in Spider's and BIRD's form, and models' answers."""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pydantic import ConfigDict, Field
 
+from workflow_scripts.data.agent_rows import ShownDatabase
 from workflow_scripts.data.prediction_files import records
 from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
-from workflow_scripts.formats.answers import extract_sql, plain_sql
-from workflow_scripts.formats.schema import ForeignKey
+from workflow_scripts.formats.answers import extract_sql, is_large, plain_sql
+from workflow_scripts.formats.schema import (
+    ForeignKey,
+    SchemaError,
+    Table,
+    parse_foreign_keys,
+    parse_schema,
+    render_foreign_keys,
+    render_schema,
+)
 from workflow_scripts.records import Record, parsed
+from workflow_scripts.sql.describe import describe_database
 
 _LENIENT = ConfigDict(extra="ignore", populate_by_name=True)
 
@@ -94,8 +104,11 @@ def read_questions(form: str, path: Path) -> list[Question]:
 
 
 def read_tables(path: Path) -> dict[str, TablesEntry]:
-    """tables.json by database. Raises EssenceError for a file of another form."""
-    entries = [parsed(TablesEntry, value, str(path)) for value in _list(path)]
+    """Read tables.json by database. Raises EssenceError for a file of another form."""
+    value = read_json(path)
+    if not isinstance(value, list):
+        raise EssenceError(f"{path}: not a JSON array, as Spider's and BIRD's tables.json is")
+    entries = [parsed(TablesEntry, each, str(path)) for each in value]
     return {entry.db_id: entry for entry in entries}
 
 
@@ -114,8 +127,27 @@ def read_answers(paths: list[Path]) -> dict[str, list[Answered]]:
     return answers
 
 
-def _list(path: Path) -> list[Any]:
-    value = read_json(path)
-    if not isinstance(value, list):
-        raise EssenceError(f"{path}: not a JSON array, as Spider's and BIRD's tables.json is")
-    return value
+def show_database(file: Path, entry: TablesEntry | None = None) -> ShownDatabase:
+    """Describe a database, its columns by the words of tables.json or by their names.
+
+    Foreign keys that the file does not declare are taken from tables.json, too. Raises SchemaError
+    for a file that can't be read, and for names that the prompts can't write.
+    """
+    tables, keys = describe_database(file, more_keys=entry.keys if entry else ())
+    if not tables:
+        raise SchemaError(f"{file}: no tables in it")
+    if entry:
+        tables = [_with_words(table, entry.words) for table in tables]
+    shown = ShownDatabase(file, tables, render_foreign_keys(keys), pruned=is_large(tables))
+    written = parse_schema(render_schema(tables)), parse_foreign_keys(shown.foreign_keys)
+    if written != (tables, keys):
+        raise SchemaError(f"{file}: the prompts can't write some of its names or values")
+    return shown
+
+
+def _with_words(table: Table, words: dict[tuple[str, str], str]) -> Table:
+    columns = []
+    for column in table.columns:
+        text = " ".join(words.get((table.name.lower(), column.name.lower()), "").split())
+        columns.append(replace(column, description=text or column.description))
+    return Table(table.name, tuple(columns))

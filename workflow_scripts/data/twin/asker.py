@@ -9,22 +9,13 @@ from dataclasses import dataclass, field
 
 from workflow_scripts.data.twin import lexicon
 from workflow_scripts.data.twin.query import Query
-from workflow_scripts.data.twin.schema import NUMBER_KINDS, TEXT_KINDS, Column, Table, World
+from workflow_scripts.data.twin.worlds import NUMBER_KINDS, TEXT_KINDS, Column, Table, World
+
+SHOWN_KINDS = (*TEXT_KINDS, *NUMBER_KINDS, "date", "year")  # what a reader would like to see
 
 
 class CannotAsk(Exception):
     """This database has nothing for this shape of question; another shape is tried."""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A question and its SQL; `steps` are (sub-question, its query), the last being the whole."""
-
-    shape: str
-    question: str
-    evidence: str
-    query: Query
-    steps: tuple[tuple[str, Query], ...]
 
 
 @dataclass
@@ -48,18 +39,21 @@ class Asker:
         """A table with a column of one of these kinds."""
         return self.pick(t for t in self.world.tables.values() if not kinds or t.of_kind(*kinds))
 
-    def relation(self) -> "Relation":
-        """A foreign key between two tables."""
+    def relation(self, *, beside: "Relation | None" = None) -> "Relation":
+        """A foreign key between two tables, or from one of a relation's tables to a third."""
         keys = [key for key in self.world.foreign_keys if key[0] != key[2]]
-        return Relation.of(self.world, self.pick(keys))
+        if beside:
+            pair = (beside.child.name, beside.parent.name)
+            keys = [key for key in keys if key[0] in pair and key[2] not in pair]
+        child, column, parent, key = self.pick(keys)
+        column, key = f"{{{child}.{column}}}", f"{{{parent}.{key}}}"
+        return Relation(self.world.tables[child], column, self.world.tables[parent], key)
 
     def column(self, table: Table, *kinds: str, but: tuple[str, ...] = ()) -> Column:
         return self.pick(c for c in table.of_kind(*kinds) if c.name not in but)
 
     def shown(self, table: Table, count: int = 1) -> list[Column]:
-        """Columns a reader would like to see, no keys."""
-        kinds = (*TEXT_KINDS, *NUMBER_KINDS, "date", "year")
-        columns = table.of_kind(*kinds)
+        columns = table.of_kind(*SHOWN_KINDS)
         if len(columns) < count:
             raise CannotAsk
         return self.rng.sample(columns, count)
@@ -83,19 +77,13 @@ class Asker:
 
     def condition(self, table: Table, but: tuple[str, ...] = ()) -> tuple[str, str, str]:
         """A condition on one column: (words after the noun, SQL, the column's name)."""
-        kinds = (*TEXT_KINDS, *NUMBER_KINDS, "coded", "flag", "date", "year")
-        column = self.column(table, *kinds, but=but)
+        column = self.column(table, *SHOWN_KINDS, "coded", "flag", but=but)
         if column.nullable and self.rng.random() < 0.25:
             self.evidence.append(f"no {column.phrase} refers to {column.name} IS NULL")
             return f"with no {column.phrase}", f"{ref(table, column)} IS NULL", column.name
-        if column.kind in ("coded", "flag"):
-            words, sql = self._coded(table, column)
-        elif column.kind in TEXT_KINDS:
-            words, sql = self._equal(table, column)
-        elif column.kind == "date":
-            words, sql = self._dated(table, column)
-        else:
-            words, sql = self._compared(table, column)
+        kinds = dict.fromkeys(("coded", "flag"), self._coded) | {"date": self._dated}
+        kinds |= dict.fromkeys(TEXT_KINDS, self._equal)
+        words, sql = kinds.get(column.kind, self._compared)(table, column)
         return words, sql, column.name
 
     def _coded(self, table: Table, column: Column) -> tuple[str, str]:
@@ -116,18 +104,15 @@ class Asker:
     def _dated(self, table: Table, column: Column) -> tuple[str, str]:
         value, word = self.value(table, column), self.say(table, column)
         year, month, _ = value.split("-")
-        way = self.rng.random()
+        way, place = self.rng.random(), ref(table, column)
         if way < 0.5:
-            return f"whose {word} is in {year}", f"STRFTIME('%Y', {ref(table, column)}) = '{year}'"
+            return f"whose {word} is in {year}", f"STRFTIME('%Y', {place}) = '{year}'"
         if way < 0.7:
             self.evidence.append(
                 f"month {month} refers to STRFTIME('%m', {column.name}) = '{month}'"
             )
-            return (
-                f"whose {word} is in month {month}",
-                f"STRFTIME('%m', {ref(table, column)}) = '{month}'",
-            )
-        return f"whose {word} is after {value}", f"{ref(table, column)} > '{value}'"
+            return f"whose {word} is in month {month}", f"STRFTIME('%m', {place}) = '{month}'"
+        return f"whose {word} is after {value}", f"{place} > '{value}'"
 
     def _compared(self, table: Table, column: Column) -> tuple[str, str]:
         value, place = self.value(table, column), ref(table, column)
@@ -153,10 +138,8 @@ class Asker:
             other = self.value(table, column)
             low, high = sorted((value, other), key=float)
             if low != high:
-                return (
-                    f"whose {word} is between {low} and {high}",
-                    f"{place} BETWEEN {low} AND {high}",
-                )
+                words = f"whose {word} is between {low} and {high}"
+                return words, f"{place} BETWEEN {low} AND {high}"
         return self.pick(options)
 
     def value(self, table: Table, column: Column) -> str:
@@ -173,12 +156,6 @@ class Relation:
     column: str
     parent: Table
     key: str
-
-    @classmethod
-    def of(cls, world: World, foreign_key: tuple[str, str, str, str]) -> "Relation":
-        child, column, parent, key = foreign_key
-        column, key = f"{{{child}.{column}}}", f"{{{parent}.{key}}}"
-        return cls(world.tables[child], column, world.tables[parent], key)
 
     @property
     def join(self) -> tuple[str, str, str]:

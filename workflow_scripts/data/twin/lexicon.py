@@ -1,69 +1,13 @@
-"""The words of the twin's small world: things, their attributes, and the values they take.
+"""The values of the twin's columns, and the vague words of its questions.
 
-One list serves both the hand-made databases and the random schemas of the pre-training, so
-that the stand-in model's tokenizer knows every word whole. Attribute kinds are explained in
-`schema.py`.
+The pre-training of the stand-in model takes the same ones, so that its tokenizer knows every word
+whole. The kinds of columns are explained in `worlds.py`.
 """
 
 
 def words(text: str) -> list[str]:
     return text.split()
 
-
-ENTITIES = words("""
-student teacher course school classroom exam book author reader loan publisher library
-patient doctor nurse hospital ward treatment medicine visit clinic disease customer order
-product supplier store warehouse invoice payment shipment category employee department
-project task company office contract manager meeting budget flight airport airline pilot
-passenger ticket hotel room guest booking tour museum artist painting exhibition visitor
-film director actor studio award player team match stadium league coach season song album
-singer band concert label farm field crop animal farmer harvest tractor city country region
-river mountain park lake bridge car driver owner garage repair engine bank account card
-branch transaction client station train route bus stop line house agent buyer sale street
-tenant recipe ingredient chef restaurant dish menu table plant garden tree flower seed
-sensor device reading machine factory part game level developer server user post comment
-forum group message vote party candidate election district member club event sponsor ship
-port cargo captain voyage crew planet star telescope mission rocket experiment sample
-laboratory researcher paper journal grant museum article editor newspaper volunteer donor
-charity donation shelter dog cat vet insurance policy claim lawyer case court judge
-""")
-
-# Attributes by kind: every random column is one of these, alone or behind a modifier.
-ATTRIBUTES = {
-    "cat": words("""
-color status type level kind gender language season material shape size rank
-        grade class style genre role region quality format source method condition phase
-        segment priority
-"""),
-    "title": words("title label motto"),
-    "place": words("city town location address"),
-    "country": words("country nation"),
-    "person": words("contact owner manager leader author founder"),
-    "int": words("""
-age capacity population score weight height length width distance duration
-        quantity stock points goals seats pages floors rooms members visitors votes speed
-        depth area balance wins losses views likes hours days credits experience rating
-        calories volume power range steps lanes beds
-"""),
-    "real": words("price cost salary budget revenue fee tax income rent profit rate value"),
-    "date": words("birth start end opening release visit delivery payment hire update"),
-    "year": words("foundation construction publication launch"),
-}
-MODIFIERS = words("total annual daily unit base average net main first last maximum initial")
-
-CATEGORIES = (
-    """
-red,green,blue,black,white,yellow|open,closed,pending|small,medium,large|low,normal,high
-gold,silver,bronze|spring,summer,autumn,winter|north,south,east,west|wood,steel,stone,glass
-basic,advanced,expert|public,private,mixed|new,used,damaged|English,French,German,Spanish
-active,retired,suspended|morning,evening,night|drama,comedy,horror,romance|rock,jazz,pop,folk
-cash,card,transfer|junior,senior,chief|planned,running,finished,cancelled|male,female
-math,history,physics,art,music|wheat,corn,rice,potato|local,national,international
-diesel,electric,hybrid,petrol|single,double,family|draft,final,approved,rejected
-""".replace("\n", "|")
-    .strip("|")
-    .split("|")
-)
 
 FIRST_NAMES = words("""
 Anna Ben Carla David Emma Felix Grace Hugo Irene Jonas Karin Leo Maria Nils
@@ -92,6 +36,7 @@ TITLE_SECOND = words("""
 River Mountain Garden Forest Island Harbor Tower Bridge Morning Winter Storm
 Road Moon Valley Castle Ocean Dream Shadow Fire Light Voyage Crown Field Stone
 """)
+NAMES = {"person": (FIRST_NAMES, LAST_NAMES), "title": (TITLE_FIRST, TITLE_SECOND)}
 
 # Vague words for things: no schema of this world uses them, so a question that does says
 # little about the column meant. The Refiner's questions and much evidence are made of them.
@@ -115,7 +60,6 @@ NUMBERS = sorted(
     {*range(0, 32), *range(0, 100, 5), *range(100, 301, 10), *range(300, 1001, 50)}
     | {*range(1000, 10001, 500), *range(10000, 50001, 5000), 60, 70, 75, 80, 90}
 )
-YEARS = range(1950, 2026)
 
 
 def plural(noun: str) -> str:
