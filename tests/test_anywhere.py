@@ -91,7 +91,7 @@ def test_two_projects_side_by_side_from_one_clone(tmp_path, monkeypatch):
     assert stale["copy_own_files"] == stale["train"] == stale["audit_fit"] == 1
 
 
-@pytest.mark.parametrize("prefix", ["", "essence_"])
+@pytest.mark.parametrize("prefix", ["essence_", pytest.param("", marks=pytest.mark.slow)])
 def test_as_a_module_of_another_workflow(tmp_path, prefix):
     clone = fresh_clone(tmp_path / "clone").folder
     host = Project(tmp_path / "host", "--configfile", "host.yaml")

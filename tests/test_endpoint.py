@@ -271,6 +271,7 @@ def test_a_real_server_of_this_kind_answers(endpoint, tmp_path):
 
 
 @pytest.mark.pipeline
+@pytest.mark.slow
 def test_models_are_compared_by_the_smoke_configuration(project, server, monkeypatch):
     """One model behind the server, and one that is fine-tuned."""
     entry = {"base_url": f"http://127.0.0.1:{server.port}/v1", "model": "tiny", "key": VARIABLE}

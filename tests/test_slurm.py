@@ -101,6 +101,7 @@ def on_this_cluster(project):
     return edit_profile(project, retries=0, **waits)
 
 
+@pytest.mark.slow
 def test_a_preempted_training_goes_on_where_it_was(cluster, project):
     """A job of higher priority takes the GPU; the training is requeued and ends as if alone."""
 
@@ -156,8 +157,7 @@ def ends_as_if_alone(project, disturb) -> str:
     assert main.returncode == 0, said
     for name, content in alone.items():
         assert (project.folder / run / name).read_bytes() == content, name
-    provenance = json.loads((project.folder / run / "provenance.json").read_text())
-    assert provenance["starts"] == 2
+    assert "resuming from" in log.read_text()
     return said
 
 

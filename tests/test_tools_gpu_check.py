@@ -29,6 +29,7 @@ LINES = {
 }
 
 
+@pytest.mark.slow
 def test_every_line_of_the_table_is_measured():
     done = run_module("tools.gpu_check", "--device", "cpu", "--tiny")
     assert done.returncode == 0, done.stderr
