@@ -183,11 +183,13 @@ def test_no_sample_row_is_of_an_unseen_database(rows_path, drawn, tmp_path, sett
     assert count(rows[test]) == count(rows[unseen]) == PER_TASK
     assert farms_of(rows[unseen]) == set(UNSEEN)
     assert not farms_of(rows[test]) & set(UNSEEN)
-    told = read_json(card)
-    assert told["set_aside"]["about an unseen database"] == 300 - 120
-    assert told["shared"]["unseen_rest"] == dict.fromkeys(("questions", "gold_sql", "databases"), 0)
-    left = min(told["tasks"]["rest"].values()) * 3 if "balanced" in settings.values() else None
-    settings = settings | {"rows": left or told["rows"]["rest"]}
+    facts = read_json(card)
+    assert facts["set_aside"]["about an unseen database"] == 300 - 120
+    assert facts["shared"]["unseen_rest"] == dict.fromkeys(
+        ("questions", "gold_sql", "databases"), 0
+    )
+    left = min(facts["tasks"]["rest"].values()) * 3 if "balanced" in settings.values() else None
+    settings = settings | {"rows": left or facts["rows"]["rest"]}
     card, train, val = drawn(test=test, unseen_databases=UNSEEN, **settings)
     assert not farms_of(train + val) & set(UNSEEN)
     assert len(farms_of(train + val)) == 14

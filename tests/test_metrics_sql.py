@@ -99,7 +99,7 @@ def test_gold_against_gold_is_perfect_on_real_databases(sandbox, real_databases)
 
 @pytest.mark.parametrize("ending", ["", ";", " ;\n", ";;"])
 def test_gold_against_gold_is_perfect_however_it_ends(sandbox, shop, ending):
-    """Some golds of Spider end in a semicolon; extracting SQL from an answer takes it away."""
+    """Some gold queries of Spider end in a semicolon, which extracting SQL takes away."""
     gold = f"SELECT name FROM item{ending}"
     for prediction in (gold, "SELECT name FROM item", "SELECT name FROM item;"):
         line = verdict(sandbox, shop, gold, prediction).line

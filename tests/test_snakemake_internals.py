@@ -69,7 +69,7 @@ def test_the_scheduler_does_not_look_for_jobs_again_and_again(tmp_path):
         return int(done.stdout.rsplit(":")[-1])
 
     assert looks("--config", "rest=yes") == 0, "rules/internals.smk: the limit is elsewhere"
-    assert looks(), "Snakemake has mended this: disable_job_rate_limit in internals.smk can go"
+    assert looks(), "Snakemake has fixed this: disable_job_rate_limit in internals.smk can go"
 
 
 SIZES = """

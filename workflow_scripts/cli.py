@@ -30,4 +30,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if name != "ask":
             raise
-        sys.exit(f"error: {error.name} is not installed. Get it: pip install 'essence[ask]'")
+        sys.exit(
+            f"error: {error.name} is not installed. Get it in the project's folder: "
+            "pip install '.[ask]'"
+        )

@@ -20,14 +20,13 @@ from workflow_scripts.agents.loop import BackEnd, Loop, read_question, run_loop
 from workflow_scripts.agents.model import FineTuned, Remote
 from workflow_scripts.agents.trace import Question, Trace, answer_lines, trace_lines
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import to_json
+from workflow_scripts.files import own_file, to_json
 from workflow_scripts.records import parsed
 from workflow_scripts.runs import BestRuns, Training
 from workflow_scripts.settings import Endpoint, Recipe
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Operand, Option, run_stage
 
-ROOT = Path(__file__).resolve().parents[2]
 BEST = Path("results/tables/best_runs.json")
 
 
@@ -96,7 +95,7 @@ def _show(answer: Trace, trace: bool, json: bool) -> int:
 
 @functools.cache
 def _config() -> dict[str, Any]:
-    return yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load(own_file("config.yaml").read_text(encoding="utf-8"))
 
 
 def load_back_end(

@@ -6,8 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from workflow_scripts.files import own_file
+
 USES_FILES = ["../../resources/report_files.json"]
-REPORT_FILES = Path(__file__).parents[2] / "resources" / "report_files.json"
+REPORT_FILES = own_file("resources/report_files.json")
 
 
 def facts_of(path: Path | str) -> dict[str, Any]:

@@ -87,14 +87,14 @@ def accuracies(cases: Iterable[Case], sandbox: Sandbox) -> list[float | None]:
 
 def run_pairs(cases: list[Case], sandbox: Sandbox) -> list[tuple[Result, Result]]:
     """Execute gold SQL, then predictions; one that is its gold to the letter is not run again."""
-    golds = sandbox.map(Job(case.database, case.gold) for case in cases)
+    gold_results = sandbox.map(Job(case.database, case.gold) for case in cases)
     jobs = (
         Job(case.database, case.gold)
         if case.prediction == case.gold
         else Job(case.database, case.prediction or "", max(LEAST_STEPS, TIMES_GOLD * gold.steps))
-        for case, gold in zip(cases, golds, strict=True)
+        for case, gold in zip(cases, gold_results, strict=True)
     )
-    return list(zip(golds, sandbox.map(jobs), strict=True))
+    return list(zip(gold_results, sandbox.map(jobs), strict=True))
 
 
 def _right(gold: Result, predicted: Result) -> bool:

@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.digest import code_digest
+from workflow_scripts.digest import ROOT, code_digest
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of, sha256, write_text
 from workflow_scripts.formats.prompts import TASKS
@@ -33,7 +33,6 @@ from workflow_scripts.settings import Settings
 from workflow_scripts.stage import Input, Setting, run_stage
 
 WAIT = 3600  # seconds that another training of the same run is waited for
-ROOT = Path(__file__).resolve().parent.parent.parent
 LOCK = ROOT / "requirements.lock"
 PACKAGES = ("torch", "transformers", "accelerate", "tokenizers", "safetensors", "numpy", "pyarrow")
 
