@@ -227,10 +227,11 @@ def agents(sources: Sources) -> Markup:
 
 
 def _worth_showing(pair: tuple[dict[str, Any], dict[str, Any]]) -> tuple:
-    """A right answer that took all agents and several steps shows most."""
+    """A right answer in which every step could be read, of all agents, in several steps."""
     outcome, trace = pair
     agents = {step["agent"] for step in trace["steps"]}
-    return outcome["verdict"] == "right", len(agents), len(trace["steps"])
+    readable = not any(step["problem"] for step in trace["steps"])
+    return outcome["verdict"] == "right", readable, len(agents), len(trace["steps"])
 
 
 PARTS = {"test": "Test rows", "val": "Rows drawn from all rows, as in the report"}
