@@ -10,7 +10,6 @@ from workflow_scripts.intervals import (
     difference_over_rows,
     mean_over_rows,
     mean_over_seeds,
-    newcombe,
     wilson,
 )
 
@@ -77,13 +76,13 @@ def test_no_hit_in_few_rows_is_not_no_hit_at_all():
 
 def test_a_paired_difference_is_narrower_than_two_intervals():
     generator = np.random.default_rng(0)
-    first = generator.random(100)
+    first = generator.random(100) * 0.8
     second = first + generator.uniform(0.05, 0.15, 100)
     difference, low, high = difference_over_rows(second, first)
-    assert 0.08 < low < difference < high < 0.12
+    assert 0.05 < low < 0.1 < high < 0.15 and low < difference < high
     apart = [mean_over_rows(values) for values in (second, first)]
-    assert high - low < sum(each[2] - each[1] for each in apart) / 4
-    with pytest.raises(ValueError, match="2 rows against 1"):
+    assert high - low < sum(each[2] - each[1] for each in apart) / 2
+    with pytest.raises(ValueError, match="not the same rows"):
         difference_over_rows([1, 2], [1])
 
 
@@ -98,13 +97,34 @@ def test_a_paired_difference_is_narrower_than_two_intervals():
         ((54, 0, 0, 0), (-0.0664, 0.0664)),
     ],
 )
-def test_newcombes_limits_are_those_of_his_table_iii(counts, limits):
-    assert newcombe(*counts) == pytest.approx(limits, abs=1e-4)
+def test_the_difference_of_two_shares_has_the_limits_of_newcombes_table_iii(counts, limits):
+    both, first, second, neither = counts
+    one = [1] * (both + first) + [0] * (second + neither)
+    other = [1] * both + [0] * first + [1] * second + [0] * neither
+    assert difference_over_rows(one, other)[1:] == pytest.approx(limits, abs=1e-4)
 
 
-def test_the_difference_of_two_shares_has_newcombes_interval():
-    first, second = [1, 1, 1, 0, 0, 1, 1, 0], [1, 0, 0, 0, 1, 1, 0, 0]
-    assert difference_over_rows(first, second) == (0.25, *newcombe(2, 3, 1, 2))
+@pytest.mark.parametrize(("seeds", "databases"), [(5, None), (2, None), (2, 20), (5, 3)])
+def test_a_paired_difference_knows_seeds_and_databases(seeds, databases):
+    """Two recipes answer the same rows; how hard a row is depends on its database."""
+    generator = np.random.default_rng(8)
+    units = databases or 90
+    clusters = np.repeat(np.arange(units), 90 // units)
+    rows = len(clusters)
+    limits = [stats.norm.ppf(share) * math.sqrt(2.04) for share in (0.4, 0.2)]
+    covered = 0
+    for _ in range(200):
+        hardness = np.repeat(generator.standard_normal((units, 1)), 90 // units, axis=0)
+        first, second = (
+            limit + hardness + 0.2 * generator.standard_normal((1, seeds))
+            + generator.standard_normal((rows, seeds)) > 0
+            for limit in limits
+        )  # fmt: skip
+        given = None if databases is None else clusters
+        _, low, high = difference_over_rows(first, second, given)
+        covered += low <= 0.2 <= high
+        assert (low, high) != difference_over_rows(first, second, given, comparisons=5)[1:]
+    assert covered / 200 >= 0.94
 
 
 @pytest.mark.parametrize(("share", "other"), [(0, 0.02), (0, 0.3), (0.25, 0.4)])
@@ -126,9 +146,10 @@ def test_no_interval_has_the_width_zero(rows):
     mean, low, high = mean_over_rows(same)
     assert mean == pytest.approx(0.4) and low < mean < high
     assert difference_over_rows([0] * rows, [0] * rows) == pytest.approx((0, -unseen, unseen))
-    assert difference_over_rows(same, same) == pytest.approx((0, -unseen, unseen))
-    certain = difference_over_rows([0.75] * rows, [0.25] * rows)
-    assert certain == pytest.approx((0.5, 0.5 - 1.5 * unseen, 0.5 + 0.5 * unseen))
+    equal, low, high = difference_over_rows(same, same)
+    assert equal == 0 and low < 0 < high
+    certain, low, high = difference_over_rows([0.75] * rows, [0.25] * rows)
+    assert certain == 0.5 and low < 0.5 < high
     # nobody knows how far a number without a scale may go
     assert math.isnan(mean_over_rows([1.3] * rows)[1])
     assert math.isnan(mean_over_seeds([4.0] * rows)[2])

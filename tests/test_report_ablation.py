@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.report.ablation import tabulate_ablation, variants_of
 from workflow_scripts.report.figures.ablation import CONTROLS, draw_ablation
+from workflow_scripts.report.models import agent_scores
 from workflow_scripts.tables import read_csv
 
 ENDS = ("as_written", "repaired")
@@ -98,3 +99,23 @@ def test_the_ablation_is_in_the_report_where_the_configuration_says_so(tmp_path)
     assert within["train"] - without["train"] == 10 and alone["train"] == 12
     assert within["make_random_base"] == 1
     assert "judge_claims" in within and "judge_claims" not in alone
+
+
+def test_the_agents_are_compared_over_databases_that_were_drawn_whole():
+    """Each setup answers 12 questions about 3 databases; on one of them leaving one out costs."""
+    outcomes = pd.DataFrame(
+        {
+            **{"idx": list(range(12)), "db_id": [f"db{place // 4}" for place in range(12)]},
+            **{"split": "unseen", "selected": True, "repairs": 0, "right": 1.0},
+        }
+    )
+    fewer = outcomes.assign(right=[1.0] * 8 + [0.0] * 4)
+    frames = {"all agents": outcomes, "without Refiner": fewer}
+    whole = pd.concat(each.assign(setup=name) for name, each in frames.items())
+    unseen, test = (
+        agent_scores(whole.assign(split=split)).set_index("setup").loc["without Refiner"]
+        for split in ("unseen", "test")
+    )
+    assert unseen.difference == test.difference == pytest.approx(-1 / 3)
+    assert test.difference_high < 0 < unseen.difference_high  # three databases tell little
+    assert unseen.low < test.low and unseen.high > test.high

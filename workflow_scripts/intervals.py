@@ -11,27 +11,23 @@ no row ever will.
   rows were drawn as whole databases, these are what varies, and rows of one stay together.
   (Resampling rows and seeds instead covers a share of 0.5% in 85 cases of 100, one of two seeds
   in 91.)
-- The difference of two shares of the same rows has Newcombe's (1998, Statistics in Medicine 17,
-  2635-2650, method 10), which is made from Wilson's. Any other difference has the percentile
-  bootstrap over rows (Efron and Tibshirani 1993, chapter 13); where all rows have one value, rows
-  with another may be as frequent as Wilson's interval says of what was never seen, and may have any
-  value of the scale.
+- The difference of two such means on the same rows has an interval made from theirs: of two shares
+  Newcombe's (1998, Statistics in Medicine 17, 2635-2650, method 10), and in general that of Zou and
+  Donner (2008, Statistics in Medicine 27, 1693-1702), which is the same construction for any two
+  means that are correlated.
 - A mean over seeds has Student's t interval, and none where all seeds agree. A single run of
   somebody else's is compared with Student's interval for one more value.
-
-Written with NumPy: `scipy.stats` has some of it and takes longer to import than a run to score.
 """
 
 import math
 from collections.abc import Sequence
-from statistics import NormalDist
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import stdtrit
 
 LEVEL = 0.95
-RESAMPLES = 1000
-DRAWN_AT_ONCE = 2_000_000  # rows; bounds the memory at some 40 MB
 ROUNDING = 1e-12  # numbers that are closer are equal
 Interval = tuple[float, float, float]  # mean, low, high
 
@@ -49,82 +45,114 @@ def _wilson(share: float, rows: float, z: float) -> tuple[float, float]:
     return (low if share > 0 else 0.0), (high if share < 1 else 1.0)
 
 
-def newcombe(both: int, first: int, second: int, neither: int) -> tuple[float, float]:
-    """(low, high) of the share in `both` or `first` minus that in `both` or `second`.
-
-    Counts of rows: hit both times, only the first time, only the second time, never.
-    """
-    rows = both + first + second + neither
-    hits = both + first, both + second
-    (p1, p2), ((low1, high1), (low2, high2)) = (
-        [each / rows for each in hits],
-        [wilson(each, rows) for each in hits],
-    )
-    together = both * neither - first * second
-    if together > 0:  # with Newcombe's correction for continuity
-        together = max(together - rows / 2, 0)
-    sizes = math.prod((*hits, *(rows - each for each in hits)))
-    phi = together / math.sqrt(sizes) if sizes else 0.0
-
-    def reach(one: float, other: float) -> float:
-        return math.sqrt(one**2 - 2 * phi * one * other + other**2)
-
-    difference = (first - second) / rows
-    return difference - reach(p1 - low1, high2 - p2), difference + reach(high1 - p1, p2 - low2)
-
-
 def mean_over_rows(values: ArrayLike, clusters: Sequence[str] | None = None) -> Interval:
     """Mean of one value per row, or per row and seed: a table with a column per seed.
 
     NaN in a table: that seed was not asked that row. `clusters`: which rows belong together. The
     interval is NaN where all values are one and that is not on a scale from 0 to 1.
     """
+    return _interval(_as_table(values), clusters)
+
+
+def difference_over_rows(
+    first: ArrayLike,
+    second: ArrayLike,
+    clusters: Sequence[str] | None = None,
+    comparisons: int = 1,
+) -> Interval:
+    """Mean(first) - mean(second), of scores from 0 to 1 on the same rows (and of the same seeds).
+
+    Of several `comparisons` all intervals are right together in 95 cases of 100 (Bonferroni).
+    Raises ValueError when the two are not of the same shape.
+    """
+    one, other = _as_table(first), _as_table(second)
+    if one.shape != other.shape:
+        raise ValueError(f"{one.shape} values against {other.shape}: not the same rows")
+    (p1, low1, high1), (p2, low2, high2) = (
+        _interval(each, clusters, comparisons) for each in (one, other)
+    )
+    together = _correlation(one, other, clusters)
+
+    def reach(up: float, down: float) -> float:
+        return math.sqrt(max(up**2 - 2 * together * up * down + down**2, 0.0))
+
+    return p1 - p2, p1 - p2 - reach(p1 - low1, high2 - p2), p1 - p2 + reach(high1 - p1, p2 - low2)
+
+
+def _as_table(values: ArrayLike) -> np.ndarray:
     table = np.asarray(values, dtype=float)
-    table = table.reshape(len(table), -1)
-    by_row, by_seed = np.nanmean(table, axis=1), np.nanmean(table, axis=0)
-    rows, mean = len(by_row), float(by_seed.mean())
-    of_rows, row_degrees = by_row.var() / rows, math.inf
+    return table.reshape(len(table), -1)
+
+
+class Spread(NamedTuple):
+    """What a mean varies by: variance over rows, or whole clusters of them, and over seeds."""
+
+    of_rows: float
+    of_seeds: float
+    row_degrees: float
+    seeds: int
+
+    @property
+    def variance(self) -> float:
+        return self.of_rows + self.of_seeds
+
+    @property
+    def degrees(self) -> float:
+        parts = self.of_rows**2 / self.row_degrees + self.of_seeds**2 / max(self.seeds - 1, 1)
+        return self.variance**2 / parts if parts > ROUNDING**2 else self.row_degrees
+
+
+def _spread(
+    table: np.ndarray, clusters: Sequence[str] | None, other: np.ndarray | None = None
+) -> Spread:
+    """The variances of a table's mean; with another table, the covariances of both means."""
+    other = table if other is None else other
+    by_row = [np.nanmean(each, axis=1) for each in (table, other)]
+    by_row = [each - each.mean() for each in by_row]
+    by_seed = [np.nanmean(each, axis=0) for each in (table, other)]
+    rows, seeds = len(by_row[0]), len(by_seed[0])
+    of_rows, row_degrees = float(by_row[0] @ by_row[1]) / rows**2, math.inf
     groups = np.unique(clusters if clusters is not None else [], return_inverse=True)[1]
     if (count := len(set(groups))) > 1:
-        sums = np.bincount(groups, by_row - by_row.mean())
-        of_rows = max(of_rows, count / (count - 1) * float((sums**2).sum()) / rows**2)
+        sums = [np.bincount(groups, each) for each in by_row]
+        of_groups = count / (count - 1) * float(sums[0] @ sums[1]) / rows**2
+        of_rows = max(of_rows, of_groups) if other is table else of_groups
         row_degrees = count - 1
-    of_seeds = by_seed.var(ddof=1) / len(by_seed) if len(by_seed) > 1 else 0.0
+    of_seeds = float(np.cov(*by_seed)[0, 1]) / seeds if seeds > 1 else 0.0
     if np.isnan(table).any():  # each seed has rows of its own, so seeds differ by their rows too
         of_rows, of_seeds = (of_rows, 0.0) if of_rows > of_seeds else (0.0, of_seeds)
-    variance = of_rows + of_seeds
-    spread = of_rows**2 / row_degrees + of_seeds**2 / max(len(by_seed) - 1, 1)
-    t = _student(variance**2 / spread if spread > ROUNDING**2 else row_degrees)
+    return Spread(of_rows, of_seeds, row_degrees, seeds)
+
+
+def _interval(table: np.ndarray, clusters: Sequence[str] | None, comparisons: int = 1) -> Interval:
+    spread, mean = _spread(table, clusters), float(np.nanmean(table, axis=0).mean())
+    t, rows = _student(spread.degrees, comparisons), len(table)
     if not 0 <= np.nanmin(table) <= np.nanmax(table) <= 1:
-        half = t * math.sqrt(variance) if variance > ROUNDING**2 else math.nan
+        half = t * math.sqrt(spread.variance) if spread.variance > ROUNDING**2 else math.nan
         return mean, mean - half, mean + half
-    known = mean * (1 - mean) / variance if variance > ROUNDING**2 else rows
+    known = mean * (1 - mean) / spread.variance if spread.variance > ROUNDING**2 else rows
     if np.isin(table[~np.isnan(table)], (0, 1)).all():
         known = min(known, rows)
     return mean, *_wilson(mean, known, t)
 
 
-def _student(degrees: float, comparisons: int = 1) -> float:
-    quantile = 1 - (1 - LEVEL) / 2 / comparisons
-    if degrees == math.inf:
-        return NormalDist().inv_cdf(quantile)
-    from scipy.special import stdtrit
+def _correlation(one: np.ndarray, other: np.ndarray, clusters: Sequence[str] | None) -> float:
+    """Of the two means; a positive one with Newcombe's correction for continuity.
 
-    return float(stdtrit(degrees, quantile))
-
-
-def difference_over_rows(first: ArrayLike, second: ArrayLike) -> Interval:
-    """Mean(first) - mean(second), scores from 0 to 1 that were measured on the same rows.
-
-    Raises ValueError when they are not of the same length.
+    That takes half a row from what the rows have in common (half a cluster, where these vary).
     """
-    first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    if first.shape != second.shape:
-        raise ValueError(f"{len(first)} rows against {len(second)}: not the same rows")
-    if not np.isin((first, second), (0, 1)).all():
-        return _over_rows(first - second)
-    cells = ((first == a) & (second == b) for a, b in ((1, 1), (1, 0), (0, 1), (0, 0)))
-    return float((first - second).mean()), *newcombe(*(int(cell.sum()) for cell in cells))
+    spreads = _spread(one, clusters).variance, _spread(other, clusters).variance
+    if min(spreads) <= ROUNDING**2:
+        return 0.0
+    both = _spread(one, clusters, other)
+    units = len(one) if both.row_degrees == math.inf else both.row_degrees + 1
+    of_rows = both.of_rows if both.of_rows <= 0 else max(both.of_rows - 1 / (2 * units**2), 0.0)
+    together = (of_rows + both.of_seeds) / math.sqrt(math.prod(spreads))
+    return min(max(together, -1.0), 1.0)
+
+
+def _student(degrees: float, comparisons: int = 1) -> float:
+    return float(stdtrit(degrees, 1 - (1 - LEVEL) / 2 / comparisons))
 
 
 def mean_over_seeds(values: Sequence[float], comparisons: int = 1) -> Interval:
@@ -149,21 +177,3 @@ def one_more_seed(values: Sequence[float]) -> Interval:
     mean, low, high = mean_over_seeds(values)
     wider = math.sqrt(len(values) + 1)
     return mean, mean - (mean - low) * wider, mean + (high - mean) * wider
-
-
-def _over_rows(differences: np.ndarray) -> Interval:
-    mean = float(differences.mean())
-    if np.ptp(differences) > ROUNDING:
-        return mean, *_bootstrap(differences)
-    unseen = wilson(0, len(differences))[1]
-    return mean, mean - unseen * (mean + 1), mean + unseen * (1 - mean)
-
-
-def _bootstrap(values: np.ndarray) -> tuple[float, float]:
-    generator = np.random.default_rng(0)
-    at_once = max(1, DRAWN_AT_ONCE // len(values))
-    sizes = [min(at_once, RESAMPLES - start) for start in range(0, RESAMPLES, at_once)]
-    draws = (generator.integers(0, len(values), (size, len(values))) for size in sizes)
-    means = np.concatenate([values[draw].mean(axis=1) for draw in draws])
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)

@@ -84,8 +84,8 @@ ROW_GROUP = 1024  # rows that whoever reads a table in parts has in memory at a 
 
 
 def clusters_of(answers: pd.DataFrame) -> pd.Series | None:
-    """The databases of rows that were drawn as whole databases (`unseen`); None for other rows."""
-    if not len(answers) or (answers.split != "unseen").any():
+    """The databases of rows that were drawn as whole databases; None for other rows."""
+    if not len(answers) or not answers.split.isin(("unseen", "other")).all():
         return None
     databases = answers.db_id
     if "database" in answers:

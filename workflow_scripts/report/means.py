@@ -7,7 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from workflow_scripts.intervals import mean_over_rows, mean_over_seeds, one_more_seed
+from workflow_scripts.intervals import (
+    Interval,
+    difference_over_rows,
+    mean_over_rows,
+    mean_over_seeds,
+    one_more_seed,
+)
 from workflow_scripts.tables import SEEN, clusters_of
 
 # A model is judged on test rows of databases that its training rows are about too, of databases
@@ -59,24 +65,51 @@ def over_seeds(values: Sequence[float], comparisons: int = 1) -> Mean | None:
     return mean._replace(over="seeds" * mean.has_interval)
 
 
+def by_row_and_seed(answers: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """A metric of one run's answers to one split: a row per idx, a column per seed."""
+    if metric not in answers or answers[metric].isna().all():
+        return pd.DataFrame()
+    known = answers[answers[metric].notna()]
+    return known.set_index(["idx", "seed"])[metric].astype(float).unstack()
+
+
+def databases_of(answers: pd.DataFrame, rows: pd.Index) -> np.ndarray | None:
+    """The database of each row (idx) where whole databases were drawn, else None."""
+    databases = clusters_of(answers)
+    return None if databases is None else databases.groupby(answers.idx).first()[rows].to_numpy()
+
+
 def mean_of_answers(answers: pd.DataFrame, metric: str) -> Mean | None:
     """The mean of a metric of one run's answers to one split, of all its seeds, or of one.
 
-    The interval is over rows and seeds, and for `unseen` over databases.
+    The interval is over rows and seeds, and for whole databases over these.
     """
-    known = answers[answers[metric].notna()] if metric in answers else answers[:0]
-    if known.empty:
+    table = by_row_and_seed(answers, metric)
+    if table.empty:
         return None
-    (row, rows), (seed, seeds) = (pd.factorize(known[name]) for name in ("idx", "seed"))
-    table = np.full((len(rows), len(seeds)), np.nan)
-    table[row, seed] = known[metric]
-    databases = clusters_of(known)
-    over = "rows and seeds" if len(seeds) > 1 else "rows"
+    databases = databases_of(answers, table.index)
+    over = "rows and seeds" if table.shape[1] > 1 else "rows"
     if databases is not None:
-        databases = databases.groupby(row).first().to_numpy()
         over = over.replace("rows", f"{len(set(databases))} databases")
-    least = int((~np.isnan(table)).sum(axis=0).min())
-    return Mean(*mean_over_rows(table, databases), over, least)
+    return Mean(*mean_over_rows(table, databases), over, int(table.notna().sum().min()))
+
+
+def difference_of_answers(
+    first: pd.DataFrame, second: pd.DataFrame, metric: str, comparisons: int = 1
+) -> tuple[int, *Interval] | None:
+    """How many rows two runs share, and their paired difference: the first minus the second.
+
+    Of the same split; over rows (or databases) and the seeds that both have. None where they share
+    none. `comparisons`: how many such differences support one conclusion.
+    """
+    tables = [by_row_and_seed(each, metric) for each in (first, second)]
+    if any(table.empty for table in tables):
+        return None
+    one, other = tables[0].align(tables[1], join="inner")
+    if not one.size:
+        return None
+    databases = databases_of(first, one.index)
+    return len(one), *difference_over_rows(one, other, databases, comparisons)
 
 
 def mean_score(scores: pd.DataFrame, answers: pd.DataFrame) -> Mean | None:
@@ -128,18 +161,6 @@ def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFram
         if mean := mean_score(seeds, of_split.get(key[:3], answers[:0])):
             lines.append((*key, len(seeds), *mean[:3], mean.over or None, mean.rows))
     return pd.DataFrame(lines, columns=[*keys, "seeds", "mean", "low", "high", "over", "rows"])
-
-
-def row_means(answers: pd.DataFrame, metric: str, split: str) -> pd.DataFrame:
-    """One row per run and row of a split: `value`, the metric's mean over the run's seeds.
-
-    Seeds answer the same rows, so their answers are not independent: intervals are over rows.
-    """
-    if metric not in answers:
-        return pd.DataFrame(columns=[*ADDRESS, "idx", "task", "value"])
-    known = answers[(answers.split == split) & answers[metric].notna()]
-    values = known.groupby([*ADDRESS, "idx", "task"], sort=False)[metric].mean()
-    return values.rename("value").reset_index()
 
 
 def held_out(splits: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from workflow_scripts.tables import (
     ANSWERS,
     OUTCOMES,
     SCORES,
+    clusters_of,
     read_table,
     write_csv,
 )
@@ -48,10 +49,10 @@ def agent_scores(outcomes: pd.DataFrame) -> pd.DataFrame:
         of_split = known[known.split == split]
         whole = of_split[of_split.setup == ALL_AGENTS].right
         for setup, own in of_split.groupby("setup", sort=False):
-            paired = (None, None, None)
+            databases, paired = clusters_of(own), (None, None, None)
             if setup != ALL_AGENTS and set(own.index) == set(whole.index):
-                paired = difference_over_rows(own.right.to_numpy(), whole[own.index].to_numpy())
-            mean = mean_over_rows(own.right.to_numpy())
+                paired = difference_over_rows(own.right, whole[own.index], databases)
+            mean = mean_over_rows(own.right, databases)
             counts = own.selected.sum(), own.repairs.sum()
             lines.append((setup, split, len(own), *mean, *paired, *counts))
     columns = ["setup", "split", "n", "value", "low", "high", "difference", "difference_low"]

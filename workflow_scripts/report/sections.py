@@ -148,7 +148,8 @@ def differences(sources: Sources) -> Markup:
             pairs = pairs.reindex(columns=["all", *TASKS])
             pairs = pairs.astype(object).fillna("").rename(columns={"all": "all tasks"})
             shown[words] = pairs.reset_index()
-    return html.tables(shown)
+    chance = f"{len(table)} differences: some {len(table) / 20:.0f} may be marked by chance alone."
+    return html.tables(shown, chance)
 
 
 def equal_steps(sources: Sources) -> Markup:
@@ -213,7 +214,7 @@ def agents(sources: Sources) -> Markup:
     return html.render(
         "agents.html",
         lead=f"The agents are the run {run['run']} of the recipe {run['recipe']}, seed "
-        f"{run['seed']}. Intervals are 95% intervals over questions.",
+        f"{run['seed']}. Intervals are 95% intervals over questions, or databases.",
         tables=dict(list(shown.groupby(scores.split.map(SPLIT_WORDS), sort=False))),
         worked=max(questions, key=_worth_showing),
         questions={

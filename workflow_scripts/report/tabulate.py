@@ -4,14 +4,13 @@ Everything in results/tables/ but the claims, the agents and the comparison of m
 here, from the tables of scores and answers and from what each run left in its folder.
 """
 
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.intervals import difference_over_rows
 from workflow_scripts.report.frames import (
     BEST,
     EQUAL_EPOCHS,
@@ -24,10 +23,10 @@ from workflow_scripts.report.frames import (
 from workflow_scripts.report.means import (
     ADDRESS,
     TEST_SPLITS,
+    difference_of_answers,
     means_over_seeds,
     over_seeds,
     rate,
-    row_means,
 )
 from workflow_scripts.runs import Provenance
 from workflow_scripts.stage import Input, Setting, run_stage
@@ -77,23 +76,20 @@ def summarise(runs: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
 
 
 def differences(answers: pd.DataFrame, chosen: str) -> pd.DataFrame:
-    """differences.csv: first minus second on the same test rows, with paired intervals.
+    """differences.csv: first minus second on the same test rows and seeds, with paired intervals.
 
     Compared are a run under one recipe with the same run under another, and under each recipe every
     run with the report's choice. Runs without test rows are left out.
     """
     lines = []
-    for metric in COMPARED:
-        scores = row_means(answers, metric, "test")
-        values = dict(list(scores.groupby(ADDRESS, sort=False)))
-        for first, second in _pairs(list(values), chosen):
-            both = values[first].merge(values[second], on=["idx", "task"], suffixes=("", "_base"))
-            for task in ("all", *TASKS):
-                rows = both if task == "all" else both[both.task == task]
-                if len(rows):
-                    interval = difference_over_rows(rows.value, rows.value_base)
-                    names = (" ".join(first), " ".join(second))
-                    lines.append((*names, metric, task, len(rows), *interval))
+    of_run = dict(list(answers[answers.split == "test"].groupby(ADDRESS, sort=False)))
+    for first, second in _pairs(list(of_run), chosen):
+        for metric, task in product(COMPARED, ("all", *TASKS)):
+            sides = (of_run[each] for each in (first, second))
+            if task != "all":
+                sides = (each[each.task == task] for each in sides)
+            if difference := difference_of_answers(*sides, metric):
+                lines.append((" ".join(first), " ".join(second), metric, task, *difference))
     columns = ["first", "second", "metric", "task", "n", "difference", "low", "high"]
     return pd.DataFrame(lines, columns=columns)
 
