@@ -57,10 +57,10 @@ class FineTuned:
         starts = [
             self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in beginnings
         ]
-        constraints = []
+        forms = []
         if self.constraints:
             parsed = [parse_prompt(source) for source in sources]
-            constraints = [self.constraints.of(each.task, each.schema) for each in parsed]
+            forms = [self.constraints.of(p.task, p.schema, p.foreign_keys) for p in parsed]
         answers = generate(
             self.model,
             self.model_input.sources(sources),
@@ -68,7 +68,7 @@ class FineTuned:
             self.recipe.generate_tokens,
             self.batch_size,
             beginnings=starts,
-            constraints=constraints,
+            forms=forms,
         )
         return [
             Answer(decode(self.tokenizer, ids), unread)

@@ -10,7 +10,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model import say
 from workflow_scripts.model.batches import pad_sources
-from workflow_scripts.model.constraint import Constraint
+from workflow_scripts.model.constraint import LLMatcher, allowed
 
 SECONDS_BETWEEN_LINES = 10
 
@@ -20,7 +20,7 @@ class Question(NamedTuple):
 
     source: tuple[int, ...]
     beginning: tuple[int, ...]
-    constraint: Constraint | None
+    form: LLMatcher | None
 
 
 def generate(
@@ -30,20 +30,20 @@ def generate(
     new_tokens: int,
     batch_size: int,
     beginnings: Sequence[list[int]] = (),
-    constraints: Sequence[Constraint | None] = (),
+    forms: Sequence[LLMatcher | None] = (),
 ) -> list[list[int]]:
     """Token ids of each answer, without the start token and padding, in the order of `sources`.
 
-    With `beginnings`, one per source, each answer is made to start with its own; with
-    `constraints`, one per source, each that has one keeps to it, wherever the vocabulary allows
-    that. Raises EssenceError when the GPU's memory does not suffice for a single row.
+    With `beginnings`, one per source, each answer is made to start with its own; with `forms`, one
+    per source (model/constraint.py), each that has one keeps to it. Raises EssenceError when the
+    GPU's memory does not suffice for a single row.
     """
     questions = [
-        Question(tuple(source), tuple(beginning), constraint)
-        for source, beginning, constraint in zip(
+        Question(tuple(source), tuple(beginning), form)
+        for source, beginning, form in zip(
             sources,
             beginnings or [[]] * len(sources),
-            constraints or [None] * len(sources),
+            forms or [None] * len(sources),
             strict=True,
         )
     ]
@@ -103,24 +103,27 @@ def _up_to_end(answer: list[int], ends: set[int]) -> list[int]:
 
 
 class KeepToForm(LogitsProcessor):
-    """Rules out the tokens that the beginning or the constraint of a row does not allow."""
+    """Rules out the tokens that the beginning or the form of a row does not allow."""
 
     def __init__(self, batch: list[Question], before: int):
         """`before`: how many tokens stand before the answers."""
         self.batch, self.before = batch, before
-        self.states = [each.constraint and each.constraint.start for each in batch]
+        self.forms = [each.form and each.form.deep_copy() for each in batch]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`input_ids`: batch x tokens up to here; `scores`: batch x vocabulary."""
         step = input_ids.shape[1] - self.before
-        for row, (_, beginning, constraint) in enumerate(self.batch):
-            if step and self.states[row]:
-                self.states[row] = constraint.after(self.states[row], int(input_ids[row, -1]))
-            if step < len(beginning):
-                scores[row] = -torch.inf
-                scores[row, beginning[step]] = 0
-            elif self.states[row] and (allowed := constraint.allowed(self.states[row])):
-                kept = scores[row, allowed]
-                scores[row] = -torch.inf
-                scores[row, allowed] = kept
+        for row, question in enumerate(self.batch):
+            form = self.forms[row]
+            if step and form and not form.consume_token(int(input_ids[row, -1])):
+                form = self.forms[row] = (
+                    None  # the beginning left the form, or the answer has ended
+                )
+            if step < len(question.beginning):
+                kept = [question.beginning[step]]
+            elif not form or not len(kept := allowed(form)):
+                continue
+            rest = torch.full_like(scores[row], -torch.inf)
+            rest[kept] = scores[row, kept]
+            scores[row] = rest
         return scores

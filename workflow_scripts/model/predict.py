@@ -18,7 +18,6 @@ from workflow_scripts.runs import STOP, Answering
 from workflow_scripts.settings import Settings
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import PREDICTIONS, Prediction, Row, write_table
-from workflow_scripts.text.architecture import architecture_of
 from workflow_scripts.text.preprocessing import ModelInput, model_input
 from workflow_scripts.text.tokenizers import decode
 
@@ -47,7 +46,7 @@ def answer_rows(
         reads.pad,
         recipe.generate_tokens,
         batch_size,
-        constraints=[made.of(row.task, row.schema) for row in asked] if made else (),
+        forms=[made.of(row.task, row.schema, row.foreign_keys) for row in asked] if made else (),
     )
     inputs = {source: number for number, source in enumerate(dict.fromkeys(map(tuple, sources)))}
     # The end token need not be written for the text to be whole.
@@ -93,11 +92,6 @@ def predict(
 ) -> None:
     """Raises EssenceError when no rows are given, or the model cannot be used."""
     check_base(model)
-    if constrained and architecture_of(model) == "causal":
-        raise EssenceError(
-            f"{model}: answers of decoder-only models are not constrained. Set "
-            "prediction.constrained to false."
-        )
     given = {"val": val, "test": test, "unseen": unseen, "other": other, "train": train}
     if unknown := set(splits) - set(SPLITS):
         raise EssenceError(
