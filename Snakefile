@@ -19,7 +19,7 @@ onstart:
     # Dies with this process, unlike Snakemake's own lock, which outlives a kill (see nolock in
     # profiles/). Held by the main process only; jobs on a cluster do not come here.
     OWNED.append(take(".snakemake/essence.lock", f"The folder {os.getcwd()}"))
-    keep_apart(Path("results"), origin_of(config))
+    keep_apart(Path("results"), config)
     warm_up()
 
 

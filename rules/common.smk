@@ -27,19 +27,26 @@ from workflow_scripts.config import (
     agents_are_evaluated,
     compared_recipes,
     endpoints,
+    keep_apart,
     local_gpus,
     model_of,
+    model_used,
+    origin_note,
+    own_model,
     recipe_settings,
+    reports_rows,
+    rows_used,
     run_settings,
     runs_of,
     sample_name,
     sample_settings,
+    scale_of,
     splits_tested,
     training_memory,
     unseen_databases,
     wants_gpu,
 )
-from workflow_scripts.config_check import check_files, checked, read_typed
+from workflow_scripts.config_check import check_files, checked, with_nulls
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.twin.worlds import domain_names
 from workflow_scripts.digest import ROOT
@@ -47,16 +54,6 @@ from workflow_scripts.files import sha256
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.model.fetch import SOURCE
-from workflow_scripts.origin import (
-    keep_apart,
-    model_used,
-    origin_note,
-    origin_of,
-    own_model,
-    reports_rows,
-    rows_used,
-    scale_of,
-)
 from workflow_scripts.sql.databases import list_databases
 
 # Snakemake's modules stay for good: going through them at each garbage collection costs as much
@@ -69,7 +66,8 @@ CONFIG_GIVEN, DEFAULTS = config, ROOT / "config.yaml"
 check_files([DEFAULTS, *workflow.configfiles])
 config = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
 update_config(config, CONFIG_GIVEN)
-config = checked(read_typed(config, workflow.config_settings.config))
+update_config(config, with_nulls(workflow.config_settings.config))
+config = checked(config)
 
 # The stages run with the Python that runs Snakemake, whether or not its environment is activated;
 # one that Snakemake itself activates (--sdm conda) goes before.

@@ -64,6 +64,9 @@ from typing import Annotated
 from workflow_scripts.stage import Input, Output, run_stage
 
 
+USES_FILES = ["*.txt"]
+
+
 def copy(a: Annotated[Path, Input("from")], b: Annotated[Path, Output("to")]):
     shutil.copyfile(a, b)
 
@@ -72,6 +75,7 @@ if __name__ == "__main__":
     run_stage(copy)
 ''',
     "helper.py": "ANSWER = 42\n",
+    "words.txt": "one",
 }
 RUN = {"name": "it's"}
 SNAKEFILE = f"""
@@ -172,25 +176,21 @@ def test_a_stage_gets_what_its_rule_has(finished):
     assert (finished.folder / "refused one.txt").read_text() == "nothing"
 
 
-def test_a_copy_a_touch_and_a_comment_rerun_nothing(workflow):
+def test_a_touch_and_a_comment_rerun_nothing_and_an_edit_what_uses_it(workflow):
     workflow.write("copy.py", STAGES["copy.py"].replace("Copies a file", "A copy"))
     workflow.write("helper.py", "# the answer\nANSWER = (42)\n")
     for path in workflow.folder.rglob("*"):
         if path.is_file() and ".snakemake" not in path.parts:
             os.utime(path)
     assert "Nothing to be done" in workflow.snakemake("--dry-run")
-
-
-@pytest.mark.parametrize(
-    ("module", "text", "stale"),
-    [
-        ("helper.py", "ANSWER = 43\n", {"note"}),
-        ("copy.py", STAGES["copy.py"].replace("copyfile(a, b)", "copy(a, b)"), {"copy"}),
-    ],
-)
-def test_an_edit_reruns_exactly_the_rules_that_use_it(workflow, module, text, stale):
-    workflow.write(module, text)
-    assert workflow.stale() == stale
+    for module, old, new, stale in (
+        ("helper.py", "42", "43", {"note"}),
+        ("copy.py", "copyfile(a, b)", "copy(a, b)", {"copy"}),
+        ("words.txt", "one", "two", {"copy"}),
+    ):
+        workflow.write(module, STAGES[module].replace(old, new))
+        assert workflow.stale() == stale
+        workflow.write(module, STAGES[module])
 
 
 @pytest.mark.parametrize(
@@ -222,3 +222,13 @@ def test_every_stage_of_the_project_explains_its_arguments(module, function, cap
     assert end.value.code == 0 and f"python -m {module}" in said
     for name, role in commands.declared_arguments(module).items():
         assert (name.upper() if role == "Operand" else f"--{name.replace('_', '-')}") in said
+
+
+def test_what_the_rules_import_is_light():
+    """Snakemake reads the rules again for every job on a cluster: no torch."""
+    text = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
+    modules = sorted(set(re.findall(r"^from (workflow_scripts[\w.]+) import", text, re.MULTILINE)))
+    assert "workflow_scripts.commands" in modules
+    heavy = "{'torch', 'transformers', 'matplotlib'}"
+    code = f"import sys, {', '.join(modules)}; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -5,17 +5,21 @@ import json
 import math
 import os
 import re
-from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
 from conftest import merged, overlaid
+from material import ROOT
 from snakemake.cli import parse_config
 
 from workflow_scripts.config import (
+    ablation_names,
     answering_memory,
+    endpoints,
+    keep_apart,
     local_gpus,
+    origin_note,
     run_settings,
     runs_of,
     sample_name,
@@ -23,16 +27,15 @@ from workflow_scripts.config import (
     training_memory,
     unseen_databases,
 )
-from workflow_scripts.config_check import SCHEMA, at, check_files, checked, read_typed
+from workflow_scripts.config_check import SCHEMA, check_files, checked, with_nulls
 from workflow_scripts.config_model import schema_text
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.origin import keep_apart, origin_note, origin_of
-from workflow_scripts.settings import Settings
+from workflow_scripts.files import read_json
 
-ROOT = Path(__file__).resolve().parent.parent
-REPAIRED = "recipes.repaired.runs"
 LORA = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
 CAUSAL = {"architecture": "causal", "base": "some/llama", "revision": "main"}
+SERVER = "base_url: 'http://127.0.0.1:8000/v1', model: mine"
+BASE = "base: resources/models/standin, run: exp5_long"
 
 
 @pytest.fixture
@@ -40,31 +43,28 @@ def config():
     return yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
-def put(config, dotted, value):
-    *parents, last = dotted.split(".")
-    for key in parents:
-        config = config[key]
-    config[last] = value
+def faults(config):
+    with pytest.raises(EssenceError) as error:
+        checked(config)
+    return str(error.value)
 
 
 def test_the_default_is_valid_and_so_is_every_overlay(config):
-    checked(copy.deepcopy(config))
+    check_files([ROOT / "config.yaml", *(ROOT / "configs").glob("*.yaml")])
+    assert checked(copy.deepcopy(config)).keys() == config.keys()
     overlays = sorted((ROOT / "configs").glob("*.yaml"))
     assert overlays
     for path in overlays:
         if path.name != "spider.yaml":  # names files of the user
-            checked(merged(copy.deepcopy(config), yaml.safe_load(path.read_text())))
+            checked(overlaid(path.name))
 
 
-def test_rows_can_be_built_from_files_that_are_there(config, tmp_path):
-    overlay = yaml.safe_load((ROOT / "configs/spider.yaml").read_text())
-    config = merged(config, overlay)
+def test_rows_can_be_built_from_files_that_are_there(tmp_path):
+    config = overlaid("spider.yaml")
     missing = ("questions", "tables", "databases")
-    config["data"] |= {key: str(tmp_path / overlay["data"][key]) for key in missing}
-    with pytest.raises(EssenceError) as error:
-        checked(config)
-    assert all(f"data.{key}" in str(error.value) for key in missing)
-    assert str(error.value).count("\n") == len(missing)
+    config["data"] |= {key: str(tmp_path / config["data"][key]) for key in missing}
+    said = faults(config)
+    assert all(f"data.{key}" in said for key in missing) and said.count("\n") == len(missing)
     for name in ("q.json", "t.json", "shop.sqlite"):
         (tmp_path / name).touch()
     files = {"questions": str(tmp_path / "q.json"), "tables": str(tmp_path / "t.json")}
@@ -72,25 +72,21 @@ def test_rows_can_be_built_from_files_that_are_there(config, tmp_path):
     assert checked(config)["data"]["source"] == "spider"
     assert origin_note(config).startswith("rows of q.json")
     config["data"] |= {"databases": None, "predictions": ["nowhere.parquet"]}
-    with pytest.raises(EssenceError, match=r"(?s)names 'nowhere.parquet'.*databases is empty"):
-        checked(config)
+    assert re.search(r"(?s)databases is empty.*names 'nowhere.parquet'", faults(config))
 
 
 def test_trainings_of_other_rows_or_another_model_are_not_replaced(config, tmp_path):
-    twin = origin_of(config)
-    put(config, "data.source", "path")
-    put(config, "data.path", "rows.jsonl")
-    own = origin_of(config)
-    assert (twin.rows, twin.model) == ("twin", "resources/models/standin")
-    assert own.rows == "path rows.jsonl"
-    keep_apart(tmp_path, twin)
+    own = merged(copy.deepcopy(config), {"data": {"source": "path", "path": "rows.jsonl"}})
+    keep_apart(tmp_path, config)
+    twin = {"rows": "twin", "model": "resources/models/standin"}
+    assert read_json(tmp_path / "origin.json") == twin
     keep_apart(tmp_path, own)  # nothing was trained yet
     (tmp_path / "runs").mkdir()
     keep_apart(tmp_path, own)
     with pytest.raises(EssenceError, match=r"rows: path rows.jsonl, now twin\).*another folder"):
-        keep_apart(tmp_path, twin)
+        keep_apart(tmp_path, config)
     (tmp_path / "origin.json").unlink()
-    keep_apart(tmp_path, twin)
+    keep_apart(tmp_path, config)
 
 
 @pytest.mark.parametrize(
@@ -103,26 +99,18 @@ def test_trainings_of_other_rows_or_another_model_are_not_replaced(config, tmp_p
     ],
 )
 def test_figures_say_whose_rows_they_show(config, data, note):
-    put(config, "data", data)
-    assert origin_note(config).startswith(note)
+    assert origin_note(config | {"data": data}).startswith(note)
 
 
 def test_the_splits_tested_are_those_that_a_recipe_has_rows_of(config):
+    """The twin's own databases are unseen where nothing is said, and no others."""
     assert splits_tested(config, "repaired") == ["test", "unseen"]
-    assert splits_tested(config, "as_run") == []
-    put(config, "test_set.other", {"rows": "a.jsonl", "databases": "dir"})
-    put(config, "test_set.unseen_databases", [])
+    assert splits_tested(config, "as_run") == [] and len(unseen_databases(config)) == 3
+    assert unseen_databases(merged(copy.deepcopy(config), {"data": {"source": "path"}})) == []
+    config["test_set"] |= {"other": {"rows": "a.jsonl", "databases": "dir"}, "unseen_databases": []}
     assert splits_tested(config, "repaired") == ["test", "other"]
-    put(config, "test_set.rows", dict.fromkeys(config["test_set"]["rows"], 0))
+    config["test_set"]["rows"] = dict.fromkeys(config["test_set"]["rows"], 0)
     assert splits_tested(config, "repaired") == ["other"]
-
-
-def test_the_twins_databases_are_unseen_where_nothing_is_said_and_no_others(config):
-    assert len(unseen_databases(config)) == 3
-    put(config, "data.source", "path")
-    assert unseen_databases(config) == []
-    put(config, "test_set.unseen_databases", ["world_1"])
-    assert unseen_databases(config) == ["world_1"]
 
 
 def test_gpus_are_counted_by_their_devices(tmp_path):
@@ -151,48 +139,82 @@ def _named(part):
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("overlay", "said"),
     [
-        ("runs.exp1_natural.learning_rate", "1e-4", "Write 1.0e-04"),
-        ("training.warmup_steps", "12", "a number belongs here"),
-        ("training.sheduler", "linear", "training: unknown key sheduler"),
-        ("training.checkpoint_steps", 50, "is gone: a training is saved at the end of each epoch"),
-        ("training.scheduler", "lineer", "should be 'linear', 'cosine' or 'constant'"),
-        ("data.max_quarantine", 2, "should be less than or equal to 1"),
-        ("runs.exp1_natural.epochs", 0, "should be greater than or equal to 1"),
-        ("runs.exp1_natural.starts_from", "nobody", "starts_from is 'nobody'"),
-        ("runs.exp1_natural.starts_from", "exp1_natural", "goes round in a circle"),
-        ("run_defaults.rows", 100, "Write 99 or 102"),
-        ("run_defaults.rows", 1, "greater than or equal to 2"),
-        ("data.source", "path", "data.path is empty"),
-        ("data", {"source": "path", "path": "no.jsonl", "max_quarantine": 0}, "no such file"),
-        ("use_recipes", ["mine"], "which is no recipe"),
-        ("agents.recipe", "mine", "agents.recipe must be one of the recipes"),
-        ("model.base", "resources/models/nowhere", "no such folder"),
-        ("model.base", "resources/models", "lacks model.safetensors, config.json"),
-        ("model.architecture", "decoder", "should be 'encoder-decoder' or 'causal'"),
-        ("model.lora", {"rank": 8, "alpha": 16, "dropout": 0.0}, "missing targets"),
-        ("model.lora", LORA, "model.lora is set, but model.architecture is encoder-decoder"),
-        ("model.liger", True, "for decoder-only models"),
-        ("model.load_4bit", True, "model.lora is null"),
-        ("data.databases", "resources/nowhere", "no database there"),
-        ("examples.rows_per_task", 0, "equal to 1. (Rows.)"),
-        ("prediction.splits", ["test"], "prediction.splits needs val"),
-        ("test_set.unseen_databases", ["moon"], "moon, which the twin does not have. Its dat"),
-        ("test_set.other", {"rows": "no.jsonl", "databases": "docs"}, "docs': no database there"),
-        ("ablation.unrepaired", "as_run", "must be a run of as_run"),
-        ("claims.repaired", "mine", "must be one of the recipes"),
-        ("seeds", [], "seeds"),
-        ("runs.exp1_natural.learning_rate", math.nan, "is nan: it should be a finite number"),
-        ("training.max_grad_norm", math.inf, "is inf: it should be a finite number"),
+        ("training: {sheduler: linear}", "training: unknown key sheduler. Known here: best_met"),
+        ("training: {scheduler: lineer}", "should be 'linear', 'cosine' or 'constant'"),
+        ("training: {warmup_steps: many}", "is 'many': it should be a valid integer"),
+        ("training: {max_grad_norm: .inf}", "is inf: it should be a finite number"),
+        ("data: {max_quarantine: 2}", "is 2: it should be less than or equal to 1"),
+        ("data: {source: path}", "data.path is empty"),
+        ("data: {source: path, path: no.jsonl}", "data.path names 'no.jsonl': no such file"),
+        ("data: {databases: resources/nowhere}", "no database there"),
+        ("runs: {exp1_natural: {epochs: 0}}", "should be greater than or equal to 1"),
+        ("runs: {exp1_natural: {learning_rate: .nan}}", "is nan: it should be a finite number"),
+        ("runs: {exp1_natural: {starts_from: nobody}}", "starts_from is 'nobody'"),
+        ("runs: {exp1_natural: {starts_from: exp1_natural}}", "goes round in a circle"),
+        ("run_defaults: {rows: 100}", "rows is 100; a balanced sample"),
+        ("run_defaults: {epochs: 1.5}", "is 1.5: it should be a valid integer"),
+        ("seeds: 7", "is 7: it should be a valid list"),
+        ("seeds: []", "seeds is []"),
+        ("seeds: [1, 1]", "seeds is [1, 1]: each may stand there once"),
+        ("use_recipes: [mine]", "use_recipes is 'mine', which is no recipe"),
+        ("agents: {recipe: mine}", "agents.recipe is 'mine', which is no recipe. Recipes: as_wr"),
+        ("claims: {repaired: mine}", "claims.repaired is 'mine', which is no recipe"),
+        ("ablation: {unrepaired: as_run}", "ablation.run must be a run of as_run"),
+        ("ablation: {controls: {mine: {source: other}}}", "controls.mine: unknown key source. K"),
+        ("model: {base: resources/models/nowhere}", "no such folder"),
+        ("model: {base: resources/models}", "lacks model.safetensors, config.json"),
+        ("model: {architecture: decoder}", "should be 'encoder-decoder' or 'causal'"),
+        ("model: {architecture: causal}", "a model that is encoder-decoder. Set model.arch"),
+        ("model: {lora: {rank: 8, alpha: 16, dropout: 0}}", "model.lora.targets is missing"),
+        (f"model: {{lora: {json.dumps(LORA)}}}", "model.lora is set, but model.architecture is"),
+        ("model: {liger: true}", "for decoder-only models"),
+        ("model: {load_4bit: true}", "model.lora is null"),
+        ("examples: {rows_per_task: 0}", "examples.rows_per_task is 0"),
+        ("prediction: {splits: [test]}", "prediction.splits needs val"),
+        ("test_set: {unseen_databases: [moon]}", "moon, which the twin does not have. Its dat"),
+        ("test_set: {other: {rows: no.jsonl, databases: docs}}", "docs': no database there"),
+        ("models: {m: {}}", "models.m needs either endpoint or base"),
+        (f"models: {{m: {{endpoint: {{{SERVER}}}, {BASE}}}}}", "m needs either endpoint or base"),
+        ("models: {m: {endpoint: {model: mine}}}", "models.m.endpoint.base_url is missing"),
+        ("models: {m: {endpoint: {base_url: 'localhost', model: m}}}", "base_url is 'localhost'"),
+        (f"models: {{m: {{endpoint: {{{SERVER}, budget: 5}}}}}}", "endpoint.prices is not. Set"),
+        (f"models: {{m: {{endpoint: {{{SERVER}, at_once: 0}}}}}}", "at_once is 0: it should be g"),
+        (f"models: {{m: {{endpoint: {{{SERVER}, prices: {{input: 1}}}}}}}}", "output is missing"),
+        ("models: {m: {base: resources/models/standin}}", "models.m.run is missing"),
+        (f"models: {{m: {{{BASE}, run: nobody}}}}", "'nobody', which is no run of repaired"),
+        (f"models: {{m: {{{BASE}, recipe: nobody}}}}", "m.recipe is 'nobody', which is no recipe"),
+        (f"models: {{m: {{{BASE}, recipe: as_run, run: exp2_bs4}}}}", "'exp2_bs4', which needs"),
+        (f"models: {{m: {{{BASE}, base: nowhere}}}}", "models.m.base is 'nowhere': no such folder"),
+        (f"models: {{m: {{{BASE}, liger: true}}}}", "m.liger is set, but models.m.architecture"),
     ],
 )
-def test_a_wrong_value_names_key_value_and_cure(config, key, value, said):
-    put(config, key, value)
-    with pytest.raises(EssenceError) as error:
-        checked(config)
-    assert said in str(error.value)
-    assert any(part in str(error.value) for part in key.split("."))
+def test_a_wrong_value_names_key_value_and_cure(config, overlay, said):
+    assert said in faults(merged(config, yaml.safe_load(overlay)))
+
+
+@pytest.mark.parametrize("key", ["sk-secret", 7, "lower_case", "SK SECRET"])
+def test_a_key_in_the_place_of_its_name_is_not_shown(config, key):
+    config["models"] = {"m": {"endpoint": yaml.safe_load(f"{{{SERVER}}}") | {"key": key}}}
+    said = faults(config)
+    assert "models.m.endpoint.key: it should be the NAME of an environment" in said
+    assert str(key) not in said
+
+
+def test_a_missing_key_is_named(config):
+    del config["twin"]["seed"]
+    assert "twin.seed is missing. Add it" in faults(config)
+
+
+def test_what_needs_a_gpu_or_an_encoder_is_refused_to_others(config):
+    config["model"] |= CAUSAL | {"lora": LORA, "device": "cpu"}
+    checked(copy.deepcopy(config))
+    config["model"] |= {"load_4bit": True, "liger": True}
+    config["prediction"]["constrained"] = True
+    said = faults(config)
+    assert "load_4bit needs a GPU" in said and "liger needs a GPU" in said
+    assert "prediction.constrained is true, but answers of decoder" in said
 
 
 @pytest.mark.parametrize(
@@ -204,84 +226,30 @@ def test_a_wrong_value_names_key_value_and_cure(config, key, value, said):
         ("use_recipes=[repaired]", "use_recipes", ["repaired"]),
         ("run_defaults={rows: 90, patience: null}", "run_defaults.rows", 90),
         ("run_defaults={rows: 90, patience: null}", "run_defaults.patience", None),
-        ("recipes={repaired: {runs: {exp5_long: {rows: 90}}}}", REPAIRED + ".exp5_long.rows", 90),
-        ("recipes={repaired: {runs: {exp1_natural: null}}}", REPAIRED, {"exp1_natural": None}),
+        ("runs={exp5_long: {experiment: 5, rows: 90}}", "runs.exp5_long.experiment", 5),
+        ("recipes={repaired: {runs: {a: {rows: 90}}}}", "recipes.repaired.runs.a", {"rows": 90}),
+        ("recipes={repaired: {runs: {exp2: null}}}", "recipes.repaired.runs", {"exp2": None}),
         ("training={learning_rate_scale: 0.5}", "training.learning_rate_scale", 0.5),
+        ("run_defaults={learning_rate: 1e-4}", "run_defaults.learning_rate", 1e-4),
         ("data={url: 'http://host/null'}", "data.url", "http://host/null"),
         ("model={revision: 1234567}", "model.revision", "1234567"),
         ("models={}", "models", {}),
     ],
 )
 def test_what_config_on_the_command_line_sets_is_read_as_in_a_file(config, typed, key, value):
-    typed = parse_config([typed])  # as Snakemake does it
-    config = read_typed(merged(config, copy.deepcopy(typed)), typed)
-    assert at(config, key.split(".")) == value
-    checked(config)
-
-
-@pytest.mark.parametrize(
-    ("typed", "cure"),
-    [
-        ("training={warmup_steps: many}", "is 'many': it should be a valid integer"),
-        ("run_defaults={learning_rate: 1e-4}", "Write 1.0e-04"),
-        ("run_defaults={learning_rate: .nan}", "is nan: it should be a finite number"),
-        ("run_defaults={epochs: 1.5}", "is 1.5: it should be a valid integer"),
-        ("seeds=7", "is 7: it should be a valid list"),
-    ],
-)
-def test_a_wrong_value_on_the_command_line_has_a_cure(config, typed, cure):
-    typed = parse_config([typed])
-    with pytest.raises(EssenceError) as error:
-        checked(read_typed(merged(config, copy.deepcopy(typed)), typed))
-    assert cure in str(error.value)
+    config["runs"] |= {"a": {"experiment": 1, "batch_size": 1, "learning_rate": 1e-4}}
+    config = checked(merged(config, with_nulls(parse_config([typed]))))
+    for each in key.split("."):
+        config = config[each]
+    assert config == value and type(config) is type(value)
 
 
 def test_a_key_that_stands_twice_is_refused_with_its_lines(tmp_path):
-    check_files([ROOT / "config.yaml", *(ROOT / "configs").glob("*.yaml")])
     (tmp_path / "mine.yaml").write_text("seeds: [1]\nruns:\n  a: {rows: 3, rows: 6}\nseeds: [2]\n")
     with pytest.raises(EssenceError) as error:
         check_files([tmp_path / "mine.yaml"])
     assert "mine.yaml, line 3: rows stands in line 3 already" in str(error.value)
     assert "mine.yaml, line 4: seeds stands in line 1 already" in str(error.value)
-
-
-def test_what_needs_a_gpu_is_refused_on_a_cpu(config):
-    config["model"] |= CAUSAL | {"lora": LORA, "device": "cpu"}
-    checked(copy.deepcopy(config))
-    config["model"] |= {"load_4bit": True, "liger": True}
-    with pytest.raises(EssenceError, match=r"(?s)load_4bit needs a GPU.*liger needs a GPU"):
-        checked(config)
-
-
-def test_a_base_of_another_architecture_is_told(config):
-    config["model"]["architecture"] = "causal"
-    with pytest.raises(EssenceError, match=r"that is encoder-decoder. Set model.architecture to"):
-        checked(config)
-
-
-def test_answers_of_a_decoder_only_model_are_not_constrained(config):
-    config["model"] |= CAUSAL
-    config["prediction"]["constrained"] = True
-    with pytest.raises(
-        EssenceError, match=r"prediction.constrained is true, but answers of decoder"
-    ):
-        checked(config)
-
-
-def test_settings_of_a_plain_model_are_not_spelt_out(config):
-    """What was trained before other models could be is not made stale by them."""
-    plain = run_settings(checked(config), "repaired", "exp1_natural", 1)
-    assert "model" not in plain.model_dump() and "model" not in plain.model_dump(mode="json")
-    config["model"] |= CAUSAL | {"lora": LORA}
-    causal = run_settings(checked(config), "repaired", "exp1_natural", 1)
-    assert causal.model_dump(mode="json")["model"]["lora"] == LORA
-    assert Settings.model_validate(causal.model_dump(mode="json")) == causal
-
-
-def test_a_missing_key_is_named(config):
-    del config["twin"]["seed"]
-    with pytest.raises(EssenceError, match="twin: missing seed"):
-        checked(config)
 
 
 def test_run_settings_combine_defaults_run_and_recipe(config):
@@ -291,12 +259,15 @@ def test_run_settings_combine_defaults_run_and_recipe(config):
         "exp1_natural": {"rows": 90},
         "exp3_bs8_lr5e-5": None,
     }
+    config["runs"]["exp3_bs8_lr1e-4"] = None
+    config["recipes"]["as_run"]["runs"]["exp3_bs8_lr1e-4"] = None
     config = checked(config)
     runs = runs_of(config, "as_written")
     assert runs["exp1_balanced"]["epochs"] == 2
     assert runs["exp1_balanced"]["starts_from"] == "exp1_natural"
     assert runs["extra"]["patience"] == config["run_defaults"]["patience"]
     assert "exp3_bs8_lr5e-5" not in runs
+    assert all("exp3_bs8_lr1e-4" not in runs_of(config, recipe) for recipe in config["use_recipes"])
     assert run_settings(config, "as_written", "exp1_natural", 3).run.rows == 90
 
 
@@ -307,11 +278,64 @@ def test_runs_with_equal_rows_share_one_sample(config):
     assert names["exp1_balanced"] == names["exp3_bs8_lr1e-4"] != names["exp1_natural"]
 
 
-def test_null_removes_a_run_in_an_overlay(config):
-    config["runs"]["exp3_bs8_lr1e-4"] = None
-    config["recipes"]["as_run"]["runs"]["exp3_bs8_lr1e-4"] = None
+def test_a_control_is_the_repaired_recipe_and_run_but_for_its_settings(config):
+    config["recipes"]["repaired"]["runs"] = {"exp5_long": {"rows": 300}}
+    config["ablation"]["controls"] = {
+        "both": {"prompt": "own", "source_tokens": 900, "starts_from": "random"},
+        "mixed_up": {"sources": "other", "patience": None},
+        "gone": None,
+    }
     config = checked(config)
-    assert all("exp3_bs8_lr1e-4" not in runs_of(config, recipe) for recipe in config["use_recipes"])
+    names = [name for name in ablation_names(config) if "~" in name]
+    assert names == ["repaired~both", "repaired~mixed_up"]
+    base = run_settings(config, "repaired", "exp5_long", 1)
+    both, mixed_up = (run_settings(config, name, "exp5_long", 1) for name in names)
+    changed = {"name": "repaired~both", "prompt": "own", "source_tokens": 900}
+    assert both == base.model_copy(update={"recipe": base.recipe.model_copy(update=changed)})
+    assert runs_of(config, "repaired~both")["exp5_long"]["starts_from"] == "random"
+    assert runs_of(config, "repaired")["exp5_long"]["starts_from"] == "base"
+    assert mixed_up.run == base.run.model_copy(update={"sources": "other", "patience": None})
+    assert base.run.patience is not None and mixed_up.run.rows == 300
+    assert mixed_up.recipe == base.recipe.model_copy(update={"name": "repaired~mixed_up"})
+
+
+# --- Models that are compared with the best run
+
+
+def test_an_endpoint_has_defaults_and_its_own_settings(config):
+    assert endpoints(checked(config)) == {}
+    server = yaml.safe_load(f"{{{SERVER}}}")
+    config["models"] = {"far": {"endpoint": {**server, "retries": 2}}, "gone": None}
+    config["models"] |= yaml.safe_load((ROOT / "configs/gpt4.yaml").read_text())["models"]
+    found = endpoints(checked(config))
+    assert list(found) == ["far", "gpt-4"] and found["gpt-4"].key == "OPENAI_API_KEY"
+    assert (found["far"].name, found["far"].retries, found["far"].temperature) == ("far", 2, 0)
+
+
+def test_a_base_is_a_recipe_of_one_run(config):
+    other = CAUSAL | {"run": "exp5_long", "lora": LORA, "learning_rate_scale": 2}
+    config["models"] = {"other": other}
+    config = checked(config)
+    assert list(runs_of(config, "repaired@other")) == ["exp5_long"]
+    own, best = (
+        run_settings(config, recipe, "exp5_long", 42) for recipe in ("repaired@other", "repaired")
+    )
+    assert (own.model.architecture, own.model.lora.rank) == ("causal", 8)
+    assert best.model.lora is None and own.run == best.run
+    assert (own.training.learning_rate_scale, best.training.learning_rate_scale) == (2, 10)
+    assert "repaired@other" not in config["use_recipes"]
+
+
+def test_models_need_test_rows_and_folders_of_their_own(config):
+    hub = {"revision": "main", "run": "exp5_long"}
+    config["models"] = {"a": {"base": "one/t5", **hub}, "b": {"base": "two/t5", **hub}}
+    config["test_set"]["rows"] = dict.fromkeys(("Selector", "Decomposer", "Refiner"), 0)
+    said = faults(config)
+    assert "would be downloaded to one folder" in said
+    assert "compared on test rows, but agents.recipe (repaired) keeps none" in said
+
+
+# --- The report's sizes, and their rehearsal
 
 
 def test_the_reports_sizes_are_the_reports():
@@ -354,19 +378,16 @@ def flat(config, above=""):
 
 
 def test_the_rehearsal_is_the_report_but_for_its_counts_source_model_and_device():
-    report, rehearsal = (dict(flat(overlaid(f"{name}.yaml"))) for name in ("report", "rehearsal"))
+    given = [overlaid(f"{name}.yaml") for name in ("report", "rehearsal")]
+    report, rehearsal = (dict(flat(each)) for each in given)
     keys = report.keys() | rehearsal.keys()
     differ = {key for key in keys if report.get(key, ...) != rehearsal.get(key, ...)}
     assert {key for key in differ if not REHEARSED.fullmatch(key)} == set()
     counts = {key for key in differ if key.endswith((".rows", ".epochs")) or ".rows." in key}
     assert all(rehearsal[key] <= 9 for key in counts)
     assert {"run_defaults.rows", "run_defaults.epochs"} < counts
-
-
-def test_the_rehearsal_trains_and_answers_every_run_of_the_report():
-    """Every run of every recipe, one epoch of each."""
-    report, rehearsal = (checked(overlaid(f"{name}.yaml")) for name in ("report", "rehearsal"))
-    for recipe in report["use_recipes"]:
+    report, rehearsal = map(checked, given)
+    for recipe in report["use_recipes"]:  # every run of every recipe, one epoch of each
         runs = runs_of(rehearsal, recipe)
         assert runs.keys() == runs_of(report, recipe).keys()
         assert {run["epochs"] for run in runs.values()} == {1}
@@ -384,16 +405,11 @@ MEASURED = {
 @pytest.mark.parametrize(("size", "measured"), MEASURED.items())
 def test_a_training_asks_for_the_memory_that_was_measured_and_more(size, measured):
     source, target, rows = size
-    settings = run_settings(checked(overlaid("rehearsal.yaml")), "as_written", "exp1_natural", 42)
-    settings = settings.model_copy(
-        update={
-            "recipe": settings.recipe.model_copy(
-                update={"source_tokens": source, "target_tokens": target}
-            ),
-            "run": settings.run.model_copy(update={"batch_size": rows}),
-            "training": settings.training.model_copy(update={"eval_batch_size": 2}),
-        }
-    )
+    config = overlaid("rehearsal.yaml")
+    config["recipes"]["as_written"] |= {"source_tokens": source, "target_tokens": target}
+    config["runs"]["exp1_natural"]["batch_size"] = rows
+    config["training"]["eval_batch_size"] = 2
+    settings = run_settings(checked(config), "as_written", "exp1_natural", 42)
     asked = training_memory(settings, weights=243.6, on_gpu=False) / 1.048576
     assert 1.08 < asked / measured < 1.9
     assert 3000 < training_memory(settings, weights=243.6, on_gpu=True) < asked

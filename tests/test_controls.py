@@ -5,10 +5,9 @@ from itertools import islice
 
 import pytest
 import tiny_model
-import yaml
-from conftest import ROOT, merged
+from conftest import ROOT, overlaid
 
-from workflow_scripts.config import ablation_names, recipe_settings, run_settings, runs_of
+from workflow_scripts.config import ablation_names, recipe_settings
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
@@ -18,11 +17,6 @@ from workflow_scripts.tables import Row, read_rows
 from workflow_scripts.text.audit import audit_rows, summarise
 from workflow_scripts.text.fit import RowFile
 from workflow_scripts.text.preprocessing import model_input
-
-
-@pytest.fixture
-def config():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
 
 
 def rows(counts: dict[str, int], questions: int = 100) -> list[Row]:
@@ -77,37 +71,8 @@ def test_training_and_answers_see_the_same_other_sources(tiny):
     ]
 
 
-def test_a_control_is_the_repaired_recipe_and_run_but_for_its_settings(config):
-    config["recipes"]["repaired"]["runs"] = {"exp5_long": {"rows": 300}}
-    config["ablation"]["controls"] = {
-        "both": {"prompt": "own", "source_tokens": 900, "starts_from": "random"},
-        "mixed_up": {"sources": "other", "patience": None},
-        "gone": None,
-    }
-    config = checked(config)
-    names = [name for name in ablation_names(config) if "~" in name]
-    assert names == ["repaired~both", "repaired~mixed_up"]
-    base = run_settings(config, "repaired", "exp5_long", 1)
-    both, mixed_up = (run_settings(config, name, "exp5_long", 1) for name in names)
-    changed = {"name": "repaired~both", "prompt": "own", "source_tokens": 900}
-    assert both == base.model_copy(update={"recipe": base.recipe.model_copy(update=changed)})
-    assert runs_of(config, "repaired~both")["exp5_long"]["starts_from"] == "random"
-    assert runs_of(config, "repaired")["exp5_long"]["starts_from"] == "base"
-    assert mixed_up.run == base.run.model_copy(update={"sources": "other", "patience": None})
-    assert base.run.patience is not None
-    assert mixed_up.recipe == base.recipe.model_copy(update={"name": "repaired~mixed_up"})
-    assert mixed_up.run.rows == 300
-
-
-def test_an_unknown_setting_of_a_control_is_named(config):
-    config["ablation"]["controls"]["mine"] = {"source": "other"}
-    with pytest.raises(EssenceError, match=r"ablation.controls.mine: unknown key source. Known"):
-        checked(config)
-
-
-def test_controls_that_are_called_uncut_cut_nothing_of_the_twin(config, twin):
-    overlay = yaml.safe_load((ROOT / "configs/full_prompt.yaml").read_text())
-    config = checked(merged(config, overlay))
+def test_controls_that_are_called_uncut_cut_nothing_of_the_twin(twin):
+    config = checked(overlaid("full_prompt.yaml"))
     names = [name for name in ablation_names(config) if name.endswith("uncut")]
     rows = list(islice(RowFile(twin / "rows.jsonl"), 0, None, 25))
     targets = [row.target for row in rows]

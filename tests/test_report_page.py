@@ -14,10 +14,10 @@ import yaml
 from conftest import merged
 
 from tools import ship_results
+from workflow_scripts.config import scale_of
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.origin import scale_of
 from workflow_scripts.report import sections
 from workflow_scripts.report.choose_best import choose_best
 from workflow_scripts.report.claims import COLUMNS, JUDGED, UNTESTED
@@ -27,7 +27,6 @@ from workflow_scripts.report.html import marked, tables
 from workflow_scripts.report.page import anchor, chapters, write_report
 from workflow_scripts.report.sections import Sources, collect, verdict_tag
 from workflow_scripts.report.tabulate import tabulate
-from workflow_scripts.settings import Origin
 from workflow_scripts.tables import (
     ANSWERS,
     PREDICTIONS,
@@ -293,7 +292,7 @@ def finished(results, tmp_path) -> Path:
     folder.mkdir()
     for name in ("tables", "runs"):
         (folder / name).symlink_to((results / name).resolve())
-    Origin(rows="twin", model="resources/models/standin").write(folder / "origin.json")
+    write_json(folder / "origin.json", {"rows": "twin", "model": "resources/models/standin"})
     return folder
 
 
@@ -321,7 +320,7 @@ def test_what_ships_is_taken_from_the_tables(finished, monkeypatch):
     scores = pd.DataFrame(seeds["scores"])
     score = scores[(scores.recipe == "repaired") & (scores.metric == "exact_match")].iloc[0]
     assert (score.run, score.split) == (CHOSEN, "test") and score["mean"] == pytest.approx(0.25)
-    Origin(rows="path rows.jsonl", model="mine").write(finished / "origin.json")
+    write_json(finished / "origin.json", {"rows": "path rows.jsonl", "model": "mine"})
     with pytest.raises(EssenceError, match="Only results of the embedded default"):
         ship_results.over_seeds(finished)
 

@@ -70,7 +70,7 @@ def test_an_argument_with_a_default_may_stand_there_empty():
     ("arguments", "said"),
     [
         (["--share", "much"], "argument --share: invalid X value: 'much'"),
-        (["--timed", "perhaps"], "neither true nor false"),
+        (["--timed", "perhaps"], "invalid true|false value: 'perhaps'"),
         (["--unknown", "1"], "unrecognized arguments"),
         (["--sha", "0.1"], "unrecognized arguments"),
     ],

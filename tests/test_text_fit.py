@@ -191,9 +191,9 @@ def test_recipes_of_the_configuration_and_wrong_ones(tmp_path):
     for change, said in [
         ({"prompt": "short"}, "prompt: .*'full', 'own' or 'compact'"),
         ({"source_tokens": "512"}, "source_tokens: .*integer"),
-        ({"generate_tokens": 0}, "generate_tokens: .*greater than 0"),
+        ({"generate_tokens": 0}, "generate_tokens: .*greater than or equal to 1"),
         ({"padding_in_loss": 1}, "padding_in_loss: .*boolean"),
-        ({"sorce_tokens": 1}, "sorce_tokens: "),
+        ({"sorce_tokens": 1}, "the whole: unknown key sorce_tokens. Known here: gen"),
     ]:
         with pytest.raises(EssenceError, match=f"--recipe: {said}"):
             read_recipe(json.dumps(good | change), tmp_path / "none.yaml")

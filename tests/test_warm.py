@@ -47,11 +47,20 @@ class Place:
             shutil.copy(ROOT / f"workflow_scripts/{name}.py", self.probe.parent)
         self.probe.write_text(PROBE)
 
+    def serve(self) -> tuple[subprocess.Popen, str]:
+        """A warm process and its address."""
+        before = os.environ.pop(warm.SERVER, None)
+        server = warm.start(self.folder)
+        address = os.environ.pop(warm.SERVER)
+        if before:
+            os.environ[warm.SERVER] = before
+        assert Path(address.split()[0]).exists()
+        return server, address
+
     def start(self, *arguments: object, socket: str | None) -> subprocess.Popen:
-        words = [sys.executable, "-m", "workflow_scripts.warm", "probe", *map(str, arguments)]
         given = {**os.environ, "WORD": "kept", "PYTHONPATH": ""}
         return subprocess.Popen(
-            words,
+            [sys.executable, "-m", "workflow_scripts.warm", "probe", *map(str, arguments)],
             cwd=self.folder,
             env=given | ({warm.SERVER: socket} if socket else {}),
             stdin=subprocess.PIPE,
@@ -65,6 +74,30 @@ class Place:
         process = self.start(*arguments, socket=socket)
         said = process.communicate("given", timeout=60)
         return process.returncode, *said
+
+    def libraries(self, socket: str | None) -> list[str]:
+        """Those that a stage finds imported."""
+        return json.loads(self.run("show", socket=socket)[1])["libraries"]
+
+    def waiting(self, socket: str, file: Path) -> tuple[subprocess.Popen, int]:
+        """A caller whose stage waits, and the process of the stage."""
+        caller = self.start("wait", file, socket=socket)
+        assert eventually(lambda: file.exists() and file.read_text())
+        return caller, int(file.read_text())
+
+
+def eventually(condition) -> bool:
+    return any(condition() or time.sleep(0.05) for _ in range(600))
+
+
+def gone(process: int) -> bool:
+    def ended():
+        try:
+            return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except OSError:
+            return True
+
+    return eventually(ended)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -80,49 +113,14 @@ def place(tmp_path_factory) -> Place:
     return Place(tmp_path_factory.mktemp("warm") / "here")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def socket(place):
-    """That of a warm process, which ends with the test."""
-    server, address = started(place)
+    """That of a warm process, which ends with the tests."""
+    server, address = place.serve()
     yield address
     server.stdin.close()
     assert server.wait(30) == 0
     assert not Path(address.split()[0]).parent.exists()
-
-
-def started(place: Place) -> tuple[subprocess.Popen, str]:
-    before = os.environ.get(warm.SERVER)
-    try:
-        server = warm.start(place.folder)
-        address = os.environ.pop(warm.SERVER)
-        assert Path(address.split()[0]).exists()
-    finally:
-        if before:
-            os.environ[warm.SERVER] = before
-    return server, address
-
-
-def gone(process: int) -> bool:
-    for _ in range(100):
-        try:
-            state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except OSError:
-            return True
-        if state == "Z":
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def waiting(place: Place, socket: str, tmp_path: Path) -> tuple[subprocess.Popen, int]:
-    """A caller whose stage waits, and the process of the stage."""
-    file = tmp_path / "process"
-    caller = place.start("wait", file, socket=socket)
-    for _ in range(600):
-        if file.exists() and file.read_text():
-            return caller, int(file.read_text())
-        time.sleep(0.05)
-    pytest.fail("the stage did not start")
 
 
 def test_a_stage_is_run_as_it_is_run_alone(place, socket):
@@ -143,7 +141,6 @@ def test_it_ends_with_the_code_of_its_stage(place, socket, what, code):
 
 
 def test_the_code_of_a_stage_is_read_again(place, socket):
-    assert place.run("show", socket=socket)[0] == 0
     place.probe.write_text("print('edited')")
     assert place.run("show", socket=socket)[1] == "edited\n"
     place.probe.write_text(PROBE)
@@ -152,7 +149,7 @@ def test_the_code_of_a_stage_is_read_again(place, socket):
 # After Ctrl-C, `python -m` ends with 1.
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
 def test_signals_reach_the_stage(place, socket, tmp_path, number, code):
-    caller, stage = waiting(place, socket, tmp_path)
+    caller, stage = place.waiting(socket, tmp_path / "process")
     assert caller.pid != stage
     caller.send_signal(number)
     caller.communicate(timeout=30)
@@ -160,48 +157,37 @@ def test_signals_reach_the_stage(place, socket, tmp_path, number, code):
     assert gone(stage)
 
 
-def test_a_stage_dies_with_its_caller(place, socket, tmp_path):
-    caller, stage = waiting(place, socket, tmp_path)
+def test_a_stage_dies_with_its_caller_and_others_are_still_served(place, socket, tmp_path):
+    caller, stage = place.waiting(socket, tmp_path / "process")
     caller.kill()
     caller.communicate()
     assert gone(stage)
-    assert place.run("show", socket=socket)[0] == 0  # others are still served
+    for said in (b"", b"{", None):  # callers that say nothing
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as silent:
+            silent.connect(socket.split()[0])
+            if said is not None:
+                silent.send(said)
+    assert place.libraries(socket)
 
 
-@pytest.mark.parametrize("killed", [False, True])
-def test_a_stage_outlives_the_server(place, tmp_path, killed):
+def test_a_stage_outlives_the_server(place, tmp_path):
     """As it does without one: who started the job waits for it."""
-    server, address = started(place)
-    caller, stage = waiting(place, address, tmp_path)
-    if killed:
-        server.kill()
-    server.stdin.close()
-    server.wait(30)
+    server, address = place.serve()
+    caller, stage = place.waiting(address, tmp_path / "process")
+    server.kill()
+    server.communicate()
     assert caller.poll() is None
-    assert json.loads(place.run("show", socket=address)[1])["libraries"] == []
+    assert place.libraries(address) == []
     os.kill(stage, signal.SIGKILL)
     caller.communicate(timeout=30)
     assert caller.returncode == 137
-    shutil.rmtree(Path(address.split()[0]).parent, ignore_errors=True)
+    shutil.rmtree(Path(address.split()[0]).parent)
 
 
-def test_without_a_warm_process_the_stage_runs_by_itself(place, tmp_path):
-    assert place.run("show", socket=f"{tmp_path}/nobody {sys.prefix}")[0] == 0
-
-
-def test_the_python_of_another_environment_is_not_served(place, socket):
-    """That of an environment which Snakemake installed: its libraries may be others."""
-    other = f"{socket.split()[0]} /another/environment"
-    assert json.loads(place.run("show", socket=other)[1])["libraries"] == []
-
-
-def test_a_caller_that_says_nothing_disturbs_nobody(place, socket):
-    for said in (b"", b"{", None):
-        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as caller:
-            caller.connect(socket.split()[0])
-            if said is not None:
-                caller.send(said)
-    assert json.loads(place.run("show", socket=socket)[1])["libraries"]
+def test_who_is_not_served_runs_the_stage(place, socket, tmp_path):
+    """Nobody listens; or it is another environment's Python, whose libraries may be others."""
+    assert place.libraries(f"{tmp_path}/nobody {sys.prefix}") == []
+    assert place.libraries(f"{socket.split()[0]} /another/environment") == []
 
 
 WITHOUT_MEMORY = """
@@ -220,11 +206,8 @@ def test_without_memory_for_a_fork_the_caller_runs_the_stage(place, tmp_path):
     address.parent.mkdir()
     command = [sys.executable, "-c", WITHOUT_MEMORY, str(address)]
     server = subprocess.Popen(command, cwd=place.folder, stdin=subprocess.PIPE)
-    for _ in range(100):
-        if address.exists():
-            break
-        time.sleep(0.05)
-    assert json.loads(place.run("show", socket=f"{address} {sys.prefix}")[1])["libraries"] == []
+    assert eventually(address.exists)
+    assert place.libraries(f"{address} {sys.prefix}") == []
     assert server.poll() is None
     server.stdin.close()
     assert server.wait(30) == 0

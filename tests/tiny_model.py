@@ -19,7 +19,6 @@ from transformers import (
 
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.settings import (
-    PLAIN_MODEL,
     ModelSettings,
     Recipe,
     RunSettings,
@@ -168,7 +167,7 @@ def settings(
     run: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     seed: int = 42,
-    model: ModelSettings = PLAIN_MODEL,
+    model: ModelSettings | None = None,
 ) -> Settings:
     """Settings of a run that takes a second; the arguments replace single values."""
     return Settings(
@@ -178,7 +177,7 @@ def settings(
         seed=seed,
         device="cpu",
         precision="fp32",
-        model=model,
+        model=model or ModelSettings(),
     )
 
 

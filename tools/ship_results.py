@@ -12,15 +12,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
+from workflow_scripts.config import STANDIN
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
-from workflow_scripts.origin import STANDIN
 from workflow_scripts.report.claims import NUMBERS
 from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.front import EFFECTS, SCORES
 from workflow_scripts.report.means import TEST_SPLITS, best_runs, held_out
 from workflow_scripts.report.sections import known
-from workflow_scripts.settings import Origin
 from workflow_scripts.stage import Option, run_stage
 from workflow_scripts.tables import read_csv
 
@@ -29,11 +28,11 @@ OUT = Path("resources/shipped_results.json")
 
 def runs_in(results: Path) -> list[Path]:
     """The folders of all fine-tunings. Raises EssenceError for other rows or another model."""
-    origin = Origin.read(results / "origin.json")
-    if (origin.rows, origin.model) != ("twin", STANDIN):
+    origin = read_json(results / "origin.json")
+    if origin != {"rows": "twin", "model": STANDIN}:
         raise EssenceError(
-            f"{results} was measured on {origin.rows} with {origin.model}. Only results of the "
-            "embedded default can ship with the project."
+            f"{results} was measured on {origin['rows']} with {origin['model']}. Only results of "
+            "the embedded default can ship with the project."
         )
     return [path.parent for path in sorted(results.glob("runs/*/*/seed*/training.json"))]
 

@@ -7,8 +7,7 @@
         shell: stage_command("metrics.score_text")
 
 Inputs, outputs, log files and params go to the stage's arguments of the same names, and the rule's
-`threads` to an argument `threads`; an `Option` is left alone. Lists may be empty, None stands for
-an argument's default, and a mapping is written as JSON (`settings_json` in common.smk).
+`threads` to an argument `threads`. A mapping is written as JSON (`settings_json` in common.smk).
 """
 
 import ast

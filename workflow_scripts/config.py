@@ -7,14 +7,18 @@ from config.yaml and its overlays, checked (config_check.py); config_model.py ex
 from pathlib import Path
 from typing import Any
 
+from workflow_scripts.data.checksums import report_files
 from workflow_scripts.data.samples import TEST_SPLITS, SampleSettings
 from workflow_scripts.data.twin.worlds import UNSEEN_DOMAINS, domain_names
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.settings import (
     Endpoint,
     ModelSettings,
     Recipe,
     RunSettings,
     Settings,
+    TextSettings,
     TrainingSettings,
 )
 
@@ -27,10 +31,6 @@ BUILT = ("spider", "bird")  # data.source: rows that are built from questions an
 SOURCE_KEYS = {"path": "path", "url": "url", "drive": "drive_id"}  # data.source -> its key
 SOURCE_KEYS |= dict.fromkeys(BUILT, "questions")
 USUAL_VALIDATION_SHARE = 0.2  # goes without saying in a sample's name
-# What stands under a recipe besides its own settings; the last two under derived ones alone.
-NOT_OF_THE_RECIPE = ("runs", "test_set", "model", "learning_rate_scale")
-# What an entry of `models` says of its fine-tuning, besides the keys of `model`.
-OF_THE_ENTRY = ("recipe", "run", "learning_rate_scale", "parameters")
 
 
 def source_of(config: Config) -> str | None:
@@ -63,34 +63,26 @@ def has_databases(config: Config) -> bool:
     return config["data"]["source"] == "twin" or bool(config["data"].get("databases"))
 
 
+def agents_are_evaluated(config: Config) -> bool:
+    """Whether the agents at work together have a model, databases and questions."""
+    recipe, questions = config["agents"]["recipe"], config["test_set"]["rows"]["Decomposer"]
+    trained = recipe in config["use_recipes"] and "test" in splits_tested(config, recipe)
+    return trained and has_databases(config) and questions > 0
+
+
 def runs_of(config: Config, recipe: str) -> dict[str, Config]:
     """The runs of a recipe by name, each with every setting of a run; null removes a run."""
     own = config["recipes"][recipe].get("runs") or {}
-    names = dict.fromkeys([*config["runs"], *own])
     return {
-        name: {
-            **config["run_defaults"],
-            **config["runs"].get(name, {}),
-            **own.get(name, {}),
-        }
-        for name in names
+        name: config["run_defaults"] | config["runs"].get(name, {}) | own.get(name, {})
+        for name in dict.fromkeys([*config["runs"], *own])
         if own.get(name, {}) is not None
     }
 
 
-def agents_are_evaluated(config: Config) -> bool:
-    """Whether the agents at work together have a model, databases and questions."""
-    recipe, asked = config["agents"]["recipe"], config["test_set"]["rows"]["Decomposer"]
-    trained = recipe in config["use_recipes"]
-    return (
-        trained and has_databases(config) and "test" in splits_tested(config, recipe) and asked > 0
-    )
-
-
 def sample_settings(config: Config, recipe: str, run: str, seed: int) -> SampleSettings:
     """What decides the rows that a run is trained and validated on."""
-    chosen = {**runs_of(config, recipe)[run], "seed": seed}
-    return SampleSettings(**{key: chosen[key] for key in SampleSettings.model_fields})
+    return _chosen(SampleSettings, runs_of(config, recipe)[run], seed=seed)
 
 
 def sample_name(config: Config, recipe: str, run: str) -> str:
@@ -108,28 +100,33 @@ def sample_name(config: Config, recipe: str, run: str) -> str:
 
 def recipe_settings(config: Config, name: str) -> Recipe:
     """A recipe's own settings, without those of its runs."""
-    settings = config["recipes"][name]
-    own = {key: value for key, value in settings.items() if key not in NOT_OF_THE_RECIPE}
-    return Recipe(name=name, **own)
+    return _chosen(Recipe, config["recipes"][name], name=name)
 
 
 def run_settings(config: Config, recipe: str, run: str, seed: int) -> Settings:
     """All that decides a fine-tuning besides its rows and its first weights."""
-    chosen = {"name": run, **runs_of(config, recipe)[run]}
+    scale = config["recipes"][recipe].get("learning_rate_scale")
     return Settings(
         recipe=recipe_settings(config, recipe),
-        run=RunSettings(**{key: chosen[key] for key in RunSettings.model_fields}),
-        training=TrainingSettings(**_training(config, recipe)),
+        run=_chosen(RunSettings, runs_of(config, recipe)[run], name=run),
+        training=TrainingSettings(
+            **config["training"] | ({"learning_rate_scale": scale} if scale else {})
+        ),
         seed=seed,
         device=config["model"]["device"],
         precision=config["model"]["precision"],
-        model=model_settings(model_of(config, recipe)),
+        model=_chosen(ModelSettings, model_of(config, recipe)),
     )
 
 
-def _training(config: Config, recipe: str) -> Config:
-    own = config["recipes"][recipe].get("learning_rate_scale")
-    return config["training"] | ({"learning_rate_scale": own} if own else {})
+def _chosen(shape: type, given: Config, **more: Any) -> Any:
+    """A record, of those of the given settings that it has."""
+    return shape(**{key: given[key] for key in shape.model_fields if key in given}, **more)
+
+
+def model_of(config: Config, recipe: str) -> Config:
+    """The base model of a recipe's runs: the configuration's, or that of a compared model."""
+    return config["recipes"][recipe].get("model") or config["model"]
 
 
 def training_memory(settings: Settings, weights: float, on_gpu: bool) -> int:
@@ -140,9 +137,8 @@ def training_memory(settings: Settings, weights: float, on_gpu: bool) -> int:
     memory = 3000 + 5 * weights  # libraries; weights, their gradients, AdamW's two averages, a copy
     if not on_gpu:
         row = settings.recipe.source_tokens / 400 + settings.recipe.target_tokens / 170
-        memory += (
-            max(settings.run.batch_size, settings.training.eval_batch_size / 4) * row * weights
-        )
+        rows = max(settings.run.batch_size, settings.training.eval_batch_size / 4)
+        memory += rows * row * weights
     return round(memory)
 
 
@@ -155,20 +151,10 @@ def answering_memory(settings: Settings, rows: int, weights: float, on_gpu: bool
     return round(memory)
 
 
-def model_of(config: Config, recipe: str) -> Config:
-    """The base model of a recipe's runs: the configuration's, or that of a compared model."""
-    return config["recipes"][recipe].get("model") or config["model"]
-
-
-def model_settings(model: Config) -> ModelSettings:
-    """What stands under `model` besides where the base model is and what it runs on."""
-    return ModelSettings(**{key: model[key] for key in ModelSettings.model_fields if key in model})
-
-
 def endpoints(config: Config) -> dict[str, Endpoint]:
     """The compared models that a server answers for, by name."""
     return {
-        name: Endpoint.model_validate({"name": name, **model["endpoint"]})
+        name: Endpoint(name=name, **model["endpoint"])
         for name, model in config["models"].items()
         if "endpoint" in model
     }
@@ -179,23 +165,21 @@ def compared_recipes(config: Config) -> dict[str, Config]:
     derived = {}
     for name, entry in config["models"].items():
         if "base" in entry:
-            recipe, run = compared_run(config, name)
-            others = {other: None for other in runs_of(config, recipe) if other != run}
+            recipe = compared_recipe(config, entry)
+            others = {other: None for other in runs_of(config, recipe) if other != entry["run"]}
             own = config["recipes"][recipe].get("runs") or {}
-            base = {key: value for key, value in entry.items() if key not in OF_THE_ENTRY}
             derived[f"{recipe}@{name}"] = {
                 **config["recipes"][recipe],
-                "runs": {**own, **others},
-                "model": {key: config["model"][key] for key in ("device", "precision")} | base,
+                "runs": own | others,
+                "model": entry,
                 "learning_rate_scale": entry.get("learning_rate_scale"),
             }
     return derived
 
 
-def compared_run(config: Config, name: str) -> tuple[str, str]:
-    """(recipe, run) that a compared model is fine-tuned like."""
-    entry = config["models"][name]
-    return entry.get("recipe") or config["agents"]["recipe"], entry["run"]
+def compared_recipe(config: Config, entry: Config) -> str:
+    """The recipe that a compared model is fine-tuned under."""
+    return entry.get("recipe") or config["agents"]["recipe"]
 
 
 def ablation_names(config: Config) -> list[str]:
@@ -217,16 +201,12 @@ def ablation_recipes(config: Config) -> dict[str, Config]:
         derived[f"{ablation['unrepaired']}+{repair}"] = {**unrepaired, **after}
         derived[f"{ablation['repaired']}-{repair}"] = {**repaired, **before}
     for control, changed in ablation["controls"].items():
-        derived[f"{ablation['repaired']}~{control}"] = _control(repaired, ablation["run"], changed)
+        of_text = {key: changed[key] for key in changed if key in TextSettings.model_fields}
+        of_run = {key: changed[key] for key in changed if key not in of_text}
+        runs, run = repaired.get("runs") or {}, ablation["run"]
+        runs = {**runs, run: {**runs.get(run, {}), **of_run}}
+        derived[f"{ablation['repaired']}~{control}"] = {**repaired, **of_text, "runs": runs}
     return derived
-
-
-def _control(recipe: Config, run: str, changed: Config) -> Config:
-    """`recipe` with some settings changed: its own, and those of the one run."""
-    of_recipe = {key: value for key, value in changed.items() if key in recipe}
-    of_run = {key: value for key, value in changed.items() if key not in recipe}
-    runs = recipe.get("runs") or {}
-    return {**recipe, **of_recipe, "runs": {**runs, run: {**runs.get(run, {}), **of_run}}}
 
 
 def local_gpus(devices: Path = Path("/dev")) -> int:
@@ -238,3 +218,76 @@ def wants_gpu(config: Config) -> bool:
     """Whether training and prediction ask for a GPU: if set, or if the machine has one."""
     device = config["model"]["device"]
     return device == "cuda" or (device == "auto" and local_gpus() > 0)
+
+
+def reports_rows(config: Config) -> bool:
+    """Whether the rows are the report's, which are verified when they are fetched."""
+    return source_of(config) == report_files().raw.drive_id
+
+
+def own_model(config: Config) -> bool:
+    """Whether the base model is another than the report's."""
+    return config["model"]["base"] != report_files().base_model.name
+
+
+def rows_used(config: Config) -> str:
+    """The source of the rows, in words for a reader."""
+    if reports_rows(config):
+        return "the report's rows"
+    source = source_of(config)
+    return "generated twin data" if source in (None, TWIN_ROWS) else f"rows of {Path(source).name}"
+
+
+def model_used(config: Config) -> str:
+    """The base model, in words for a reader."""
+    base = config["model"]["base"]
+    if not own_model(config):
+        return "the report's model"
+    names = {STANDIN: "stand-in model", RANDOM_T5_SMALL: "model with random weights"}
+    return names.get(base, f"model {Path(base).name}")
+
+
+def scale_of(config: Config) -> str:
+    """How near results come to the report's: toy, rehearsal, own (neither's) or real."""
+    if config["model"]["base"] == RANDOM_T5_SMALL:
+        return "rehearsal"
+    if config["model"]["base"] == STANDIN or rows_used(config) == "generated twin data":
+        return "toy"
+    return "real" if reports_rows(config) and not own_model(config) else "own"
+
+
+def origin_note(config: Config) -> str:
+    """What a table must say of the data, the model and the rates: all that is not the report's."""
+    scale = config["training"]["learning_rate_scale"]
+    notes = {
+        rows_used(config): not reports_rows(config),
+        model_used(config): own_model(config),
+        f"learning rates times {scale:g}": scale != 1,
+        "answers constrained to their schema": config["prediction"]["constrained"],
+    }
+    return ", ".join(note for note, differs in notes.items() if differs)
+
+
+def keep_apart(results: Path, config: Config) -> None:
+    """Note where `results` come from; raise EssenceError when trainings from elsewhere are there.
+
+    Snakemake would take them for stale and put new ones in their place: hours of work, for an
+    option that was forgotten.
+    """
+    data, model = config["data"], config["model"]
+    origin = {
+        "rows": " ".join(filter(None, (data["source"], source_of(config)))),
+        "model": " ".join(filter(None, (model["base"], model.get("revision")))),
+    }
+    file = results / "origin.json"
+    if file.is_file() and (results / "runs").is_dir():
+        before = read_json(file)
+        changed = [f"{key}: {before[key]}, now {now}" for key, now in origin.items()
+                   if before[key] != now]  # fmt: skip
+        if changed:
+            raise EssenceError(
+                f"{results} holds trainings of another origin ({'; '.join(changed)}), which would "
+                "be replaced. Repeat the --configfile and --config that made them, work in "
+                f"another folder (--directory), or let them go: rm {file}"
+            )
+    write_json(file, origin)

@@ -1,10 +1,9 @@
-"""The configuration is read and checked before any job: each fault with its key and its cure.
+"""The configuration is checked before any job: each fault with its key and its cure.
 
-The meaning and bounds of single keys stand in config_model.py, and so does what the keys of one
-section ask of each other; here is how a fault is put, and what sections ask of each other.
+The meaning and bounds of single keys stand in config_model.py; here is what keys ask of each other
+and of the disk, and how a fault is put.
 """
 
-import copy
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,60 +12,31 @@ import yaml
 from pydantic import ValidationError
 
 from workflow_scripts.config import (
+    BUILT,
+    SOURCE_KEYS,
+    STANDIN,
+    TWIN_ROWS,
     Config,
     ablation_recipes,
+    compared_recipe,
     compared_recipes,
     has_databases,
     runs_of,
     splits_tested,
     unseen_databases,
 )
-from workflow_scripts.config_model import ComparedModel, Configuration, Run, json_schema
+from workflow_scripts.config_model import Configuration, RunKeys
 from workflow_scripts.data.twin.worlds import domain_names
 from workflow_scripts.digest import ROOT
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.model.fetch import FILES as MODEL_FILES
+from workflow_scripts.sql.databases import list_databases
+from workflow_scripts.text.architecture import architecture_of
 
 SCHEMA = ROOT / "rules" / "config.schema.yaml"
-RUN_KEYS = list(Run.model_fields)  # all of them are needed, in the run or in run_defaults
-REMOVED = {"training.checkpoint_steps": "a training is saved at the end of each epoch"}
+NO_DATABASE = "no database there. A folder with <db_id>/<db_id>.sqlite belongs here"
 BASES = ("base", "random")  # what a run starts from, unless from another run
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times as fast
-
-
-def read_typed(config: Config, typed: Config) -> Config:
-    """`config` with the values that --config set (`typed`) read as in a configuration file.
-
-    Snakemake hands over all that stands inside a mapping or a list of --config as text, 'true' and
-    '1' too. Here it stays text only where text belongs; null is nothing everywhere.
-    """
-    config = copy.deepcopy(config)
-    for path, value in leaves(typed):
-        if value in ("null", "~", "") and at(config, path) == value:
-            at(config, path[:-1])[path[-1]] = None
-    for error in _breaches(config):
-        path, value = error["loc"], error["input"]
-        if isinstance(value, str) and at(typed, path) == value:
-            at(config, path[:-1])[path[-1]] = yaml.safe_load(value)
-    return config
-
-
-def leaves(value: object, path: tuple = ()) -> Iterator[tuple[tuple, object]]:
-    """(keys that lead there, value) of all that is neither a mapping nor a list."""
-    if isinstance(value, dict | list):
-        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from leaves(each, (*path, key))
-    else:
-        yield path, value
-
-
-def at(config: object, path: Iterable) -> object:
-    """What stands under a path of keys; None where there is no such place."""
-    for key in path:
-        try:
-            config = config[key]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return config
 
 
 def check_files(files: Iterable[Path | str]) -> None:
@@ -75,8 +45,7 @@ def check_files(files: Iterable[Path | str]) -> None:
     for file in files:
         text = Path(file).read_text(encoding="utf-8")
         faults += [f"{file}, {fault}" for fault in _repeated_keys(yaml.compose(text, _Loader))]
-    if faults:
-        raise EssenceError("\n  ".join(["the configuration is wrong:", *faults]))
+    _raise(faults)
 
 
 def _repeated_keys(node: yaml.Node) -> Iterator[str]:
@@ -90,115 +59,154 @@ def _repeated_keys(node: yaml.Node) -> Iterator[str]:
         yield from _repeated_keys(value)
 
 
+def _raise(faults: list[str]) -> None:
+    if faults:
+        raise EssenceError("\n  ".join(["the configuration is wrong:", *faults]))
+
+
+def with_nulls(typed: Any) -> Any:
+    """What --config set, of which Snakemake hands over all inside a mapping or a list as text."""
+    if isinstance(typed, dict):
+        return {key: with_nulls(value) for key, value in typed.items()}
+    if isinstance(typed, list):
+        return [with_nulls(value) for value in typed]
+    return None if typed in ("null", "~", "") else typed
+
+
 def checked(config: Config) -> Config:
     """Return `config` without removed (null) entries and with derived recipes.
 
-    Raises EssenceError with one line per fault: key, value, what is wrong, what to do.
+    Numbers and true or false may come as text. Raises EssenceError with one line per fault: key,
+    value, what is wrong, what to do.
     """
-    faults = sorted({_describe(error) for error in _breaches(config)})
-    if not faults:
-        config = _without_removed(config)
-        faults = list(_contradictions(config))
-    if faults:
-        raise EssenceError("\n  ".join(["the configuration is wrong:", *faults]))
+    try:
+        model = Configuration.model_validate(config, strict=False)
+    except ValidationError as error:
+        _raise(sorted({_describe(each) for each in error.errors(include_url=False)}))
+    config = model.model_dump(exclude_unset=True)
+    for section in (config, config["ablation"]):
+        for key in ("runs", "recipes", "models", "controls"):
+            if key in section:
+                section[key] = {k: v for k, v in section[key].items() if v is not None}
+    _raise(list(_unknown_names(config)) or list(_faults(config)))
     config["recipes"] |= ablation_recipes(config) | compared_recipes(config)
     return config
 
 
-def _breaches(config: Config) -> list[Any]:
-    try:
-        Configuration.model_validate(config)
-    except ValidationError as error:
-        return error.errors(include_url=False)
-    return []
-
-
 def _describe(error: Any) -> str:
-    """One breach of the model: key, value, what belongs there, and what the key means."""
-    kind, place, value = error["type"], error["loc"], error["input"]
-    key = _name(place)
-    if key in REMOVED:
-        return f"{key} is gone: {REMOVED[key]}. Take it out."
-    if kind == "extra_forbidden":
-        known = ", ".join(sorted(_at_schema(place[:-1])["properties"]))
-        return f"{_name(place[:-1])}: unknown key {place[-1]}. Known here: {known}."
+    """One breach of the model: key, value, and what belongs there."""
+    key, kind = ".".join(map(str, error["loc"])), error["type"]
     if kind == "missing":
-        return f"{_name(place[:-1])}: missing {place[-1]}. Add it; config.yaml has an example."
-    if kind in ("int_type", "float_type") and isinstance(value, str) and _as_number(value):
-        return (
-            f"{key} is '{value}', which YAML reads as text; a number belongs here. "
-            f"Write {_as_number(value)} (with a point, without quotes)."
-        )
-    if place[-1:] == ("[key]",):
-        return f"{_name(place[:-2])}: {value!r} is no name here: {error['msg']}."
-    part = _at_schema(place)
-    meaning = part.get("description")
-    if part.get("writeOnly"):
-        return f"{key} is not what belongs here, and is not shown: {meaning}"
-    fault = error["msg"].replace("Input should be", "it should be")
-    return f"{key} is {value!r}: {fault}." + (f" ({meaning})" if meaning else "")
+        return f"{key} is missing. Add it; config.yaml has an example."
+    if kind == "unknown_key":
+        return f"{key or 'the configuration'}: {error['msg']}."
+    value = "" if kind == "secret" else f" is {error['input']!r}"
+    return f"{key}{value}: {error['msg'].replace('Input should', 'it should')}."
 
 
-def _name(place: tuple) -> str:
-    return ".".join(map(str, place)) or "the configuration"
+def _unknown_names(config: Config) -> Iterator[str]:
+    """Names of recipes and runs that there are not."""
+    recipes, ablation = config["recipes"], config["ablation"]
+    named = [("use_recipes", name) for name in config["use_recipes"]]
+    named += [(f"claims.{column}", name) for column, name in config["claims"].items()]
+    named += [("agents.recipe", config["agents"]["recipe"])]
+    named += [(f"ablation.{end}", ablation[end]) for end in ("unrepaired", "repaired")]
+    named += [
+        (f"models.{name}.recipe", entry["recipe"])
+        for name, entry in config["models"].items()
+        if "recipe" in entry
+    ]
+    for key, name in named:
+        if name not in recipes:
+            yield f"{key} is {name!r}, which is no recipe. Recipes: {', '.join(recipes)}."
 
 
-def _at_schema(place: tuple) -> Config:
-    """What the schema says of a key, and of what may stand there."""
-    schema = json_schema()
-    part = schema
-    for each in place:
-        by_name = {**part.get("patternProperties", {}), "items": part.get("items", {})}
-        part = dict(part.get("properties", {}).get(each) or next(iter(by_name.values())))
-        for shape in part.pop("anyOf", [part]):
-            named = schema["$defs"].get(shape.get("$ref", "").rpartition("/")[2], shape)
-            if named.get("type") != "null":
-                part = {**named, **part}
-    return part
-
-
-def _as_number(text: str) -> str | None:
-    """How YAML wants a number that it reads as text; None of what is no number."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return f"{number:.1e}" if "e" in text.lower() else text
-
-
-def _without_removed(config: Config) -> Config:
-    config = copy.deepcopy(config)
-    sections = [config[key] for key in ("runs", "recipes", "models")]
-    for entries in (*sections, config["ablation"]["controls"]):
-        for name in [name for name, entry in entries.items() if entry is None]:
-            del entries[name]
-    return config
-
-
-def _contradictions(config: Config) -> list[str]:
+def _faults(config: Config) -> Iterator[str]:
     """What one key asks of another, and of the disk."""
-    model = Configuration.model_validate(config)
-    faults = [*_recipe_faults(config), *model.model.faults("model", model.model.device)]
-    faults += [*model.data.faults(), *_test_set_faults(config, model)]
-    for name, entry in model.models.items():
-        faults += _compared_faults(config, f"models.{name}", entry)
-    faults += _comparison_faults(config, model)
+    yield from _data_faults(config)
+    yield from _base_faults("model", config["model"], config["model"]["device"])
+    yield from _test_set_faults(config)
+    yield from _prediction_faults(config)
+    for name, entry in config["models"].items():
+        yield from _compared_faults(config, f"models.{name}", entry)
+    yield from _comparison_faults(config)
     for recipe in config["use_recipes"]:
-        if recipe in config["recipes"]:
-            faults += _run_faults(recipe, runs_of(config, recipe))
-    return faults or list(_prediction_faults(config))
+        yield from _run_faults(recipe, runs_of(config, recipe))
+    ablation = config["ablation"]
+    for end in ("unrepaired", "repaired"):
+        if ablation["run"] not in (runs := runs_of(config, ablation[end])):
+            yield f"ablation.run must be a run of {ablation[end]}: {', '.join(runs)}."
 
 
-def _test_set_faults(config: Config, model: Configuration) -> Iterator[str]:
+def _data_faults(config: Config) -> Iterator[str]:
+    data = config["data"]
+    source, key = data["source"], SOURCE_KEYS.get(data["source"])
+    for needed in filter(None, (key, "databases" if source in BUILT else None)):
+        if not data.get(needed):
+            yield f"data.source is {source}, but data.{needed} is empty. Set it."
+    # Snakemake passes over a missing source file as long as what was made of it is there.
+    keys = ("questions", "tables") if source in BUILT else ("path",) if source == "path" else ()
+    names = [(key, data.get(key)) for key in keys]
+    names += [("predictions", name) for name in data.get("predictions") or [] if source in BUILT]
+    for key, name in names:
+        if name and name != TWIN_ROWS and not Path(name).is_file():
+            yield f"data.{key} names {name!r}: no such file."
+    folder = data.get("databases")
+    if folder and not any(list_databases(folder)):
+        yield (
+            f"data.databases is {folder!r}: {NO_DATABASE}, or null: answers are then not executed."
+        )
+
+
+def _base_faults(key: str, model: Config, device: str) -> Iterator[str]:
+    """The faults of a model that is fine-tuned."""
+    kind = model.get("architecture", "encoder-decoder")
+    for name in ("lora", "liger"):
+        if model.get(name) and kind != "causal":
+            yield (
+                f"{key}.{name} is set, but {key}.architecture is {kind}: it is for decoder-only "
+                "models. Set the architecture to causal, or leave it out."
+            )
+    if model.get("load_4bit") and not model.get("lora"):
+        yield (
+            f"{key}.load_4bit is true, but {key}.lora is null. Weights of 4 bits cannot be "
+            "trained: set lora, or load_4bit to false."
+        )
+    for name in ("load_4bit", "liger"):
+        if model.get(name) and device == "cpu":
+            yield f"{key}.{name} needs a GPU, but {key}.device is cpu. Set it to false."
+    base = model["base"]
+    if model.get("revision") or base.startswith("results/"):
+        return  # made or fetched first
+    folder = ROOT / base if base == STANDIN else Path(base)
+    missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
+    if not folder.is_dir():
+        yield (
+            f"{key}.base is {base!r}: no such folder. Name a folder with a model, or a model on "
+            f"the hub together with {key}.revision."
+        )
+    elif missing:
+        yield (
+            f"{key}.base is {base!r}, which lacks {', '.join(missing)}. transformers' "
+            "save_pretrained writes them, of the model and of its (fast) tokenizer."
+        )
+    elif (own := architecture_of(folder)) != kind:
+        yield f"{key}.base is {base!r}, a model that is {own}. Set {key}.architecture to that."
+
+
+def _test_set_faults(config: Config) -> Iterator[str]:
     """Names of the rows' databases are known once the rows are read: `draw_test` checks them."""
     unknown = sorted(set(unseen_databases(config)) - set(domain_names()))
-    if model.data.source == "twin" and unknown:
+    if config["data"]["source"] == "twin" and unknown:
         yield (
             f"test_set.unseen_databases names {', '.join(unknown)}, which the twin does not have. "
             f"Its databases: {', '.join(domain_names())}."
         )
-    if model.test_set.other:
-        yield from model.test_set.other.faults()
+    if other := config["test_set"].get("other"):
+        if not Path(other["rows"]).is_file():
+            yield f"test_set.other.rows is {other['rows']!r}: no such file."
+        if not any(list_databases(other["databases"])):
+            yield f"test_set.other.databases is {other['databases']!r}: {NO_DATABASE}."
         if not has_databases(config):
             yield (
                 "test_set.other is executed together with the other rows, but data.databases is "
@@ -206,105 +214,78 @@ def _test_set_faults(config: Config, model: Configuration) -> Iterator[str]:
             )
 
 
-def _compared_faults(config: Config, key: str, entry: ComparedModel) -> Iterator[str]:
-    """The faults of a model that is compared with the best run."""
-    if (entry.endpoint is None) == (entry.base is None):
-        yield f"{key} needs either endpoint or base, with the run to fine-tune it like."
-    elif entry.endpoint:
-        yield from entry.endpoint.faults(f"{key}.endpoint")
-    elif entry.run is None:
-        yield f"{key}: missing run. Name the run that it is fine-tuned like."
-    elif (recipe := entry.recipe or config["agents"]["recipe"]) not in config["recipes"]:
-        known = ", ".join(config["recipes"])
-        yield f"{key}.recipe is {recipe!r}, which is no recipe. Recipes: {known}."
-    elif entry.run not in (runs := runs_of(config, recipe)):
-        yield f"{key}.run is {entry.run!r}, which is no run of {recipe}. Runs: {', '.join(runs)}."
-    elif runs[entry.run]["starts_from"] != "base" or runs[entry.run]["scored_on"] != "self":
-        yield f"{key}.run is {entry.run!r}, which needs other runs. Name one that starts from base."
-    else:
-        yield from entry.faults(key, config["model"]["device"])
-
-
-def _comparison_faults(config: Config, model: Configuration) -> Iterator[str]:
-    """What compared models ask for together: test rows, and a folder for each of the hub."""
-    meant: dict[str, tuple[str, str]] = {}
-    for each in (model.model, *model.models.values()):
-        if each.revision and each.base:
-            one = (each.base, each.revision)
-            other = meant.setdefault(Path(each.base).name, one)
-            if other != one:
-                yield (
-                    f"models: {' at '.join(one)} and {' at '.join(other)} would be downloaded to "
-                    "one folder. Compare them in two folders (--directory)."
-                )
-    recipe = model.agents.recipe
-    if model.models and recipe in model.recipes and not splits_tested(config, recipe):
-        yield (
-            f"models: they are compared on test rows, but agents.recipe ({recipe}) keeps none. "
-            "Set test_set.rows and the recipe's test_set, or empty models."
-        )
-
-
-def _recipe_faults(config: Config) -> Iterator[str]:
-    recipes = ", ".join(config["recipes"])
-    for name in config["use_recipes"]:
-        if name not in config["recipes"]:
-            yield f"use_recipes names {name!r}, which is no recipe. Recipes: {recipes}."
-    for column, name in config["claims"].items():
-        if name not in config["recipes"]:
-            yield f"claims.{column} must be one of the recipes: {recipes}."
-    if config["agents"]["recipe"] not in config["recipes"]:
-        yield f"agents.recipe must be one of the recipes: {recipes}."
-    ablation = config["ablation"]
-    for end in ("unrepaired", "repaired"):
-        if ablation[end] not in config["recipes"]:
-            yield f"ablation.{end} must be one of the recipes: {recipes}."
-        elif ablation["run"] not in (runs := runs_of(config, ablation[end])):
-            yield f"ablation.run must be a run of {ablation[end]}: {', '.join(runs)}."
-
-
-def _run_faults(recipe: str, runs: dict[str, Config]) -> list[str]:
-    faults = []
-    for name, run in runs.items():
-        where = f"runs.{name} (recipe {recipe})"
-        missing = [key for key in RUN_KEYS if key not in run]
-        if missing:
-            faults.append(
-                f"{where}: missing {', '.join(missing)}. Add it there or to run_defaults."
-            )
-            continue
-        if run["sampling"] == "balanced" and run["rows"] % 3:
-            lower = run["rows"] - run["rows"] % 3
-            faults.append(
-                f"{where}: rows is {run['rows']}; a balanced sample has equally many of three "
-                f"tasks. Write {lower} or {lower + 3}."
-            )
-        for key, others in (("starts_from", BASES), ("scored_on", ("self",))):
-            if run[key] not in (*others, *runs):
-                known = ", ".join([*others, *sorted(runs)])
-                faults.append(f"{where}: {key} is {run[key]!r}. Known: {known}.")
-    return faults or _circles(recipe, runs)
-
-
-def _circles(recipe: str, runs: dict[str, Config]) -> list[str]:
-    """A run that starts from the weights of a run that, in the end, starts from its own."""
-    for name in runs:
-        chain = [name]
-        while (before := runs[chain[-1]]["starts_from"]) not in BASES:
-            chain.append(before)
-            if before in chain[:-1]:
-                circle = " -> ".join(chain)
-                return [f"recipe {recipe}: starts_from goes round in a circle: {circle}."]
-    return []
-
-
 def _prediction_faults(config: Config) -> Iterator[str]:
-    splits = config["prediction"]["splits"]
     if config["prediction"]["constrained"] and config["model"].get("architecture") == "causal":
         yield (
             "prediction.constrained is true, but answers of decoder-only models are not "
             "constrained. Set it to false."
         )
     tested = all("test" in splits_tested(config, name) for name in config["use_recipes"])
-    if "val" not in splits and not tested:
+    if "val" not in config["prediction"]["splits"] and not tested:
         yield "prediction.splits needs val: a recipe without test rows is scored on them."
+
+
+def _compared_faults(config: Config, key: str, entry: Config) -> Iterator[str]:
+    """The faults of a model that is compared with the best run."""
+    if ("endpoint" in entry) == ("base" in entry):
+        yield f"{key} needs either endpoint or base, with the run to fine-tune it like."
+    elif endpoint := entry.get("endpoint"):
+        if endpoint.get("budget") and not endpoint.get("prices"):
+            yield (
+                f"{key}.endpoint.budget is set, but {key}.endpoint.prices is not. Set the prices "
+                "of a million tokens: {input: ..., output: ...}."
+            )
+    elif "run" not in entry:
+        yield f"{key}.run is missing. Name the run that it is fine-tuned like."
+    else:
+        recipe, name = compared_recipe(config, entry), entry["run"]
+        runs = runs_of(config, recipe)
+        if name not in runs:
+            yield f"{key}.run is {name!r}, which is no run of {recipe}. Runs: {', '.join(runs)}."
+        elif runs[name]["starts_from"] != "base" or runs[name]["scored_on"] != "self":
+            yield f"{key}.run is {name!r}, which needs other runs. Name one that starts from base."
+        yield from _base_faults(key, entry, config["model"]["device"])
+
+
+def _comparison_faults(config: Config) -> Iterator[str]:
+    """What compared models ask for together: test rows, and a folder for each of the hub."""
+    meant: dict[str, tuple[str, str]] = {}
+    for each in (config["model"], *config["models"].values()):
+        if each.get("revision") and each.get("base"):
+            one = (each["base"], each["revision"])
+            other = meant.setdefault(Path(each["base"]).name, one)
+            if other != one:
+                yield (
+                    f"models: {' at '.join(one)} and {' at '.join(other)} would be downloaded to "
+                    "one folder. Compare them in two folders (--directory)."
+                )
+    recipe = config["agents"]["recipe"]
+    if config["models"] and not splits_tested(config, recipe):
+        yield (
+            f"models: they are compared on test rows, but agents.recipe ({recipe}) keeps none. "
+            "Set test_set.rows and the recipe's test_set, or empty models."
+        )
+
+
+def _run_faults(recipe: str, runs: dict[str, Config]) -> Iterator[str]:
+    for name, run in runs.items():
+        key = f"runs.{name} (recipe {recipe})"
+        if missing := [each for each in RunKeys.model_fields if each not in run]:
+            yield f"{key}: missing {', '.join(missing)}. Add it there or to run_defaults."
+            return
+        if run["sampling"] == "balanced" and run["rows"] % 3:
+            lower = run["rows"] - run["rows"] % 3
+            yield (
+                f"{key}: rows is {run['rows']}; a balanced sample has equally many of three "
+                f"tasks. Write {lower} or {lower + 3}."
+            )
+        for setting, others in (("starts_from", BASES), ("scored_on", ("self",))):
+            if run[setting] not in (*others, *runs):
+                known = ", ".join([*others, *sorted(runs)])
+                yield f"{key}: {setting} is {run[setting]!r}. Known: {known}."
+        chain = [name]  # of runs, each of which starts from the next one's weights
+        while (before := runs.get(chain[-1], {}).get("starts_from", "base")) not in BASES:
+            chain.append(before)
+            if before in chain[:-1]:
+                yield f"{key}: starts_from goes round in a circle: {' -> '.join(chain)}."
+                return

@@ -1,17 +1,15 @@
-"""The settings of one fine-tuning: a recipe, a run, how to train, and the seed.
+"""The settings of one fine-tuning: a recipe, a run, how to train, and the seed; and of an endpoint.
 
 They come from the configuration (`config.run_settings`), stand on the command line of the stages
 that train and answer, and are kept in training.json.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import AllowInfNan, Field, PositiveInt
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from workflow_scripts.records import Record
-
-Number = Annotated[float, AllowInfNan(False)]
 
 
 def setting(meaning: str, default: Any = ..., **bounds: Any) -> Any:
@@ -19,58 +17,78 @@ def setting(meaning: str, default: Any = ..., **bounds: Any) -> Any:
     return Field(default, description=meaning, **bounds)
 
 
+def _variable_name(name: Any) -> Any:
+    """Raise an error that does not show what stands in the place of a variable's name: a key."""
+    if name is None or (isinstance(name, str) and name.isidentifier() and name.isupper()):
+        return name
+    raise PydanticCustomError(
+        "secret",
+        "it should be the NAME of an environment variable with the key, in capitals, such as "
+        "OPENAI_API_KEY; never the key itself",
+    )
+
+
 Text = Annotated[str, Field(min_length=1)]
 Rows = Annotated[int, setting("Rows at a time.", ge=1, le=1024)]
+Patience = Annotated[
+    Annotated[int, Field(ge=1)] | None,
+    setting("Epochs without a lower eval_loss before stopping; null: never."),
+]
+# On the command line of Snakemake, a number in a mapping is text.
+Experiment = Annotated[
+    Literal[1, 2, 3, 5],
+    BeforeValidator(lambda value: int(value) if value in ("1", "2", "3", "5") else value),
+]
 
 
-class Origin(Record):
-    """origin.json: the rows and the base model that results come from, in words."""
+class TextSettings(Record):
+    """How text meets the model; `source_tokens` and `target_tokens` include the end token."""
 
-    rows: str
-    model: str
-
-
-class Recipe(Record):
-    """How text meets the model: nothing but settings; no code asks for its name.
-
-    `source_tokens` and `target_tokens` include the end token; `generate_tokens` is the limit on
-    new tokens in an answer.
-    """
-
-    name: str
-    prompt: Literal["full", "own", "compact"]
-    source_tokens: PositiveInt
-    target_tokens: PositiveInt
-    tokenizer: Literal["stock", "lossless"]
-    padding_in_loss: bool
-    generate_tokens: PositiveInt
+    prompt: Literal["full", "own", "compact"] = setting(
+        "full: cut at source_tokens. own: no constant part. compact: own, on one line."
+    )
+    source_tokens: int = setting("Source tokens kept.", ge=1, le=8192)
+    target_tokens: int = setting("Target tokens kept.", ge=1, le=4096)
+    tokenizer: Literal["stock", "lossless"] = setting(
+        "stock: the model's. lossless: every target survives."
+    )
+    padding_in_loss: bool = setting("Whether padding counts in the loss (as in the notebooks).")
+    generate_tokens: int = setting("Limit of an answer in tokens.", ge=1, le=4096)
 
 
-class RunSettings(Record):
-    """One run of the configuration; `learning_rate` is before `learning_rate_scale`.
-
-    `sources`: own, or other: each row is given the source of another row of its task.
-    """
+class Recipe(TextSettings):
+    """Nothing but settings; no code asks for its name."""
 
     name: str
-    experiment: int
-    sampling: str
-    rows: PositiveInt
-    batch_size: PositiveInt
-    learning_rate: Number
-    epochs: PositiveInt
-    patience: int | None
-    sources: Literal["own", "other"] = "own"
+
+
+class TrainedRun(Record):
+    """What a training needs of a run; `learning_rate` is before `learning_rate_scale`."""
+
+    experiment: Experiment = setting("The report's, 1 to 3; 5 is one of ours.")
+    sampling: Literal["natural", "balanced"] = setting("The mix as it is, or tasks equally.")
+    rows: int = setting("Rows drawn for training and validation together.", ge=2)
+    batch_size: int = setting("Rows in an optimiser step.", ge=1, le=4096)
+    learning_rate: float = setting("AdamW's peak, before the scale.", gt=0, le=1)
+    epochs: int = setting("At most.", ge=1, le=1000)
+    patience: Patience
+    sources: Literal["own", "other"] = setting(
+        "other: each row has the source of another row of its task.", "own"
+    )
+
+
+class RunSettings(TrainedRun):
+    name: str
 
 
 class TrainingSettings(Record):
     """What all runs share: the section `training` of the configuration."""
 
-    learning_rate_scale: Number = setting("Times every run's learning rate.", gt=0, le=1000)
+    learning_rate_scale: float = setting("Times every run's learning rate.", gt=0, le=1000)
     scheduler: Literal["linear", "cosine", "constant"] = setting("Course of the learning rate.")
     warmup_steps: int = setting("Optimiser steps.", ge=0)
-    weight_decay: Number = setting("AdamW's.", ge=0, le=1)
-    max_grad_norm: Number = setting("Gradients are clipped to this norm.", gt=0)
+    weight_decay: float = setting("AdamW's.", ge=0, le=1)
+    max_grad_norm: float = setting("Gradients are clipped to this norm.", gt=0)
     eval_batch_size: Rows
     log_every: int = setting("Optimiser steps in a point of the training loss.", ge=1)
     best_metric: Literal["eval_loss", "loss_per_token"] = setting("Its lowest chooses the epoch.")
@@ -80,8 +98,8 @@ class Lora(Record):
     """Adapters of low rank that are trained in place of the weights (Hu et al. 2021)."""
 
     rank: int = setting("Of the adapters.", ge=1, le=1024)
-    alpha: Number = setting("What the adapters add is scaled by alpha / rank.", gt=0)
-    dropout: Number = setting("Before the adapters.", ge=0, lt=1)
+    alpha: float = setting("What the adapters add is scaled by alpha / rank.", gt=0)
+    dropout: float = setting("Before the adapters.", ge=0, lt=1)
     targets: Annotated[list[str], Field(min_length=1)] | None = setting(
         "Names of the layers that get one; null: all linear layers but the last."
     )
@@ -97,9 +115,6 @@ class ModelSettings(Record):
     liger: bool = setting("Kernels of liger-kernel: decoder-only models on a GPU.", False)
 
 
-PLAIN_MODEL = ModelSettings()
-
-
 class Settings(Record):
     """All that decides a fine-tuning besides its rows and its first weights."""
 
@@ -109,7 +124,7 @@ class Settings(Record):
     seed: int
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "fp32", "bf16"]
-    model: ModelSettings = Field(default=PLAIN_MODEL, exclude_if=lambda model: model == PLAIN_MODEL)
+    model: ModelSettings = ModelSettings()
 
     @property
     def learning_rate(self) -> float:
@@ -119,8 +134,8 @@ class Settings(Record):
 class Prices(Record):
     """For a million tokens, in any currency."""
 
-    input: Number = setting("Of prompts.", ge=0)
-    output: Number = setting("Of answers.", ge=0)
+    input: float = setting("Of prompts.", ge=0)
+    output: float = setting("Of answers.", ge=0)
 
     def of(self, input_tokens: int, output_tokens: int) -> float:
         return (input_tokens * self.input + output_tokens * self.output) / 1e6
@@ -134,31 +149,22 @@ class EndpointKeys(Record):
         pattern=r"^https?://[^\s@?#]+$",
     )
     model: Text = setting("The model's name, as the server knows it.")
-    key: str | None = setting(
+    key: Annotated[str | None, BeforeValidator(_variable_name)] = setting(
         "NAME of the environment variable with the key, such as OPENAI_API_KEY; never the key "
         "itself. null: none is sent.",
         None,
-        pattern="^[A-Z_][A-Z0-9_]*$",
-        json_schema_extra={"writeOnly": True},  # what stands here by mistake is not shown
     )
     at_once: int = setting("Requests in flight at most.", 4, ge=1, le=256)
-    temperature: Number | None = setting("0: the likeliest; null: not sent.", 0, ge=0, le=2)
+    temperature: float | None = setting("0: the likeliest; null: not sent.", 0, ge=0, le=2)
     answer_tokens: int = setting("Most tokens of an answer.", 1024, ge=1, le=1_000_000)
     limit_name: Literal["max_completion_tokens", "max_tokens"] = setting(
         "The server's name for that limit; older servers know max_tokens alone.",
         "max_completion_tokens",
     )
-    timeout: Number = setting("Seconds for one answer.", 120, gt=0, le=36_000)
+    timeout: float = setting("Seconds for one answer.", 120, gt=0, le=36_000)
     retries: int = setting("Attempts after the first, with growing waits.", 8, ge=0, le=1000)
     prices: Prices | None = setting("Of a million tokens; null: nothing is counted.", None)
-    budget: Number | None = setting("Most that all its answers may cost; null: any.", None, gt=0)
-
-    def faults(self, key: str) -> Iterator[str]:
-        if self.budget and not self.prices:
-            yield (
-                f"{key}.budget is set, but {key}.prices is not. Set the prices of a million "
-                "tokens: {input: ..., output: ...}."
-            )
+    budget: float | None = setting("Most that all its answers may cost; null: any.", None, gt=0)
 
 
 class Endpoint(EndpointKeys):

@@ -22,12 +22,13 @@ import json
 import os
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
@@ -68,6 +69,8 @@ class Operand(Option):
     """An option that is given by its place, without a name."""
 
 
+# Kinds that are read as they stand, and their names in the help.
+PLAIN = {Path: "PATH", str: "TEXT", int: "N", float: "X", bool: "true|false"}
 ROLES = {role.__name__: role for role in (Input, Output, Log, Setting, Option, Operand)}
 
 
@@ -98,68 +101,50 @@ def arguments(stage: Callable, given: list[str], program: str | None = None) -> 
     hints = get_type_hints(stage, include_extras=True)
     for name, parameter in inspect.signature(stage).parameters.items():
         kind, role = get_args(hints[name])
-        _add(parser, name, kind, role, parameter.default)
+        required = parameter.default is inspect.Parameter.empty
+        options = _options(kind, role, required, parameter.default)
+        if isinstance(role, Operand):
+            parser.add_argument(name, **options | {"metavar": name.upper()})
+        else:
+            parser.add_argument(f"--{name.replace('_', '-')}", required=required, **options)
     return vars(parser.parse_args(given))
 
 
-def _add(parser: argparse.ArgumentParser, name: str, kind: Any, role: Argument, default: Any):
-    optional = default is not inspect.Parameter.empty
-    shown = f" (default: {default})" if optional and default else ""
-    options: dict[str, Any] = {"help": (role.help + shown).replace("%", "%%")}
-    if kind is bool and isinstance(role, Option):
-        options["action"] = "store_true"
-    else:
-        options |= _reading(kind, optional, default)
-    if optional:
+def _options(kind: Any, role: Argument, required: bool, default: Any) -> dict[str, Any]:
+    """What argparse is told of an argument."""
+    options = {"help": (role.help + ("" if required else f" (default: {default})"))}
+    options["help"] = options["help"].replace("%", "%%")
+    if not required:
         options["default"] = default
-    if isinstance(role, Operand):
-        parser.add_argument(name, **options | {"metavar": name.upper()})
-    else:
-        parser.add_argument(f"--{name.replace('_', '-')}", required=not optional, **options)
-
-
-def _reading(kind: Any, optional: bool, default: Any) -> dict[str, Any]:
-    """How argparse reads a value of a kind."""
+    if kind is bool and isinstance(role, Option):
+        return options | {"action": "store_true"}
     if get_origin(kind) in (Union, types.UnionType):
         kind = next(each for each in get_args(kind) if each is not types.NoneType)
     if get_origin(kind) is list:
-        return _reading(get_args(kind)[0], False, None) | {"nargs": "*" if optional else "+"}
-    read, metavar = _reader(kind)
-    if not optional:
-        return {"type": read, "metavar": metavar}
-
-    def read_or_default(text: str) -> Any:
-        return default if text == "None" else read(text)
-
-    read_or_default.__name__ = metavar  # argparse says: invalid X value
-    return {"type": read_or_default, "metavar": metavar, "nargs": "?", "const": default}
+        read = _reader(get_args(kind)[0])
+        options["nargs"] = "+" if required else "*"
+    elif required:
+        read = _reader(kind)
+    else:
+        read = _reader(kind, {"None": default})
+        options |= {"nargs": "?", "const": default}
+    return options | {"type": read, "metavar": read.__name__}
 
 
-def _reader(kind: Any) -> tuple[Callable[[str], Any], str]:
-    """What turns a text into a value, and its name in the help.
+def _reader(kind: Any, special: Mapping[str, Any] = MappingProxyType({})) -> Callable[[str], Any]:
+    """What turns a text into a value; mappings and typed settings come as JSON, or in a file."""
 
-    Mappings and typed settings come as JSON, or in a file.
-    """
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return lambda text: parsed(kind, *_json(text)), "JSON"
-    if kind is dict or get_origin(kind) is dict:
-        return lambda text: _json(text)[0], "JSON"
-    if kind is bool:
-        return _true_or_false, "true|false"
-    return kind, {Path: "PATH", str: "TEXT", int: "N", float: "X"}[kind]
+    def read(text: str) -> Any:
+        if text in special:
+            return special[text]
+        if kind in PLAIN:
+            return TypeAdapter(kind).validate_python(text)
+        if not text.lstrip().startswith(("{", "[")):
+            return parsed(kind, read_json(text), text)
+        try:
+            return parsed(kind, json.loads(text), "the settings given")
+        except json.JSONDecodeError as error:
+            raise EssenceError(f"not JSON ({error.msg}): {text[:60]}") from error
 
-
-def _true_or_false(text: str) -> bool:
-    if text.lower() not in ("true", "false"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
-    return text.lower() == "true"
-
-
-def _json(text: str) -> tuple[Any, str]:
-    """A value and where it comes from: the text itself, or the file that it names."""
-    if not text.lstrip().startswith(("{", "[")):
-        return read_json(text), text
-    try:
-        return json.loads(text), "the settings given"
-    except json.JSONDecodeError as error:
-        raise EssenceError(f"not JSON ({error.msg}): {text[:60]}") from error
+    read.__name__ = PLAIN.get(kind, "JSON")  # argparse says: invalid X value
+    return read

@@ -12,7 +12,6 @@ once the first stage asks: every stage reads this project's code again.
 """
 
 import contextlib
-import ctypes
 import gc
 import importlib
 import json
@@ -25,7 +24,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -44,7 +42,6 @@ LIBRARIES = (
 )
 LARGEST = 2**20  # bytes of a request
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-PR_SET_PDEATHSIG = 1  # of prctl: the signal that a process gets when its parent ends
 PACKAGE = "workflow_scripts"
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,11 +73,10 @@ def start(root: Path = ROOT) -> subprocess.Popen:
     """
     address = Path(tempfile.mkdtemp(prefix="essence-")) / "socket"  # nobody else can enter it
     os.environ[SERVER] = f"{address} {sys.prefix}"
-    command = [sys.executable, "-P", "-m", f"{PACKAGE}.warm", "--serve", str(address)]
     path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     # In a session of its own: Ctrl-C at the terminal reaches a stage once, through its caller.
     server = subprocess.Popen(
-        command,
+        [sys.executable, "-P", "-m", f"{PACKAGE}.warm", "--serve", str(address)],
         stdin=subprocess.PIPE,
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": path},
@@ -129,47 +125,48 @@ def serve(address: Path) -> dict[str, Any] | None:
             caller, _ = listener.accept()
             import_libraries()
             try:
-                watcher = os.fork()
+                child = os.fork()
             except OSError:  # no memory: the caller runs the stage itself
-                watcher = None
-            if watcher == 0:
+                child = None
+            if child == 0:
                 listener.close()
-                return watch_stage(caller)
+                return become_stage(caller)
             caller.close()
     shutil.rmtree(address.parent, ignore_errors=True)
     return None
 
 
-def watch_stage(caller: socket.socket) -> dict[str, Any]:
-    """Fork once more for the stage, pass on the caller's signals, and answer with its exit code.
+def become_stage(caller: socket.socket) -> dict[str, Any]:
+    """Fork once more, and return the request in the second fork, the stage.
 
-    Only the second fork returns, with the request.
+    The first passes on the caller's signals, answers with the exit code of the stage, and kills it
+    when the caller is gone.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    message, files, _, _ = socket.recv_fds(caller, LARGEST, 3)
-    request = json.loads(message)
+    try:
+        message, files, _, _ = socket.recv_fds(caller, LARGEST, 3)
+        request = json.loads(message)
+    except ValueError:
+        os._exit(1)
     stage = os.fork()
     if stage == 0:
         caller.close()
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         return request | {"files": files}
-    caller.send(b"started")
-    threading.Thread(target=pass_signals, args=(caller, stage), daemon=True).start()
+    with contextlib.suppress(OSError):
+        caller.send(b"started")
+    end = os.pidfd_open(stage)
+    while end not in select.select([caller, end], [], [])[0]:
+        try:
+            number = caller.recv(1)[0]
+        except (OSError, IndexError):  # the caller is gone
+            number = signal.SIGKILL
+        os.kill(stage, number)
     _, status, usage = os.wait4(stage, 0)
     code = os.waitstatus_to_exitcode(status)
     note_costs(request["module"], usage.ru_utime + usage.ru_stime)
-    with contextlib.suppress(OSError):  # the caller was killed
+    with contextlib.suppress(OSError):
         caller.send(str(code if code >= 0 else 128 - code).encode())
     os._exit(0)
-
-
-def pass_signals(caller: socket.socket, stage: int) -> None:
-    """On to the stage; a caller that is gone takes it along."""
-    with contextlib.suppress(OSError):
-        while number := caller.recv(1):
-            os.kill(stage, number[0])
-    with contextlib.suppress(ProcessLookupError):  # it has ended
-        os.kill(stage, signal.SIGKILL)
 
 
 def take_over(request: dict[str, Any]) -> None:
