@@ -306,13 +306,6 @@ def test_a_tokenizer_that_cannot_be_used(tiny, tmp_path, key, value, said):
         reads(folder)
 
 
-def test_answers_are_not_constrained(tiny, tmp_path):
-    with pytest.raises(EssenceError, match=r"not constrained. Set prediction.constrained to false"):
-        predict.predict(
-            settings(), tiny / "chat", tmp_path / "x", val=tiny / "val.parquet", constrained=True
-        )
-
-
 @pytest.mark.parametrize(
     ("kind", "said"), [("cpu", "needs an NVIDIA GPU"), ("cuda", "pip install")]
 )

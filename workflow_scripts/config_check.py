@@ -215,11 +215,6 @@ def _test_set_faults(config: Config) -> Iterator[str]:
 
 
 def _prediction_faults(config: Config) -> Iterator[str]:
-    if config["prediction"]["constrained"] and config["model"].get("architecture") == "causal":
-        yield (
-            "prediction.constrained is true, but answers of decoder-only models are not "
-            "constrained. Set it to false."
-        )
     tested = all("test" in splits_tested(config, name) for name in config["use_recipes"])
     if "val" not in config["prediction"]["splits"] and not tested:
         yield "prediction.splits needs val: a recipe without test rows is scored on them."
