@@ -1,8 +1,9 @@
 """Fill in the tables of docs/results.md from the results of finished runs.
 
-    python -m tools.results_tables --results RESULTS
+    python -m tools.results_tables --results RESULTS --tables long_run runs ablation agents claims
 
-RESULTS is the folder results/ of a run of the embedded default, with its ablation if it has one.
+RESULTS is the folder results/ of a run; `--tables` names the tables that are of it (`order` is of a
+run with configs/order.yaml).
 Between `<!-- table: NAME -->` and `<!-- end -->` the page holds what this tool writes; a table of
 which nothing was measured there stays as it is.
 """
@@ -129,6 +130,20 @@ def agents(tables: Path) -> str:
     )
 
 
+def order(tables: Path) -> str:
+    """The grid of experiment 3 trained in three orders: evaluation losses on the same rows."""
+    means = read_csv(tables / "over_seeds.csv")
+    losses = means[(means.metric == "eval_loss") & (means.task == "all")]
+    of, recipes = lookup(losses, ADDRESS), ["in_order", "in_reverse", "from_base"]
+    return markdown(
+        ["run", *(recipe.replace("_", " ") for recipe in recipes)],
+        (
+            [run, *(number(of.get((recipe, run)), "mean") for recipe in recipes)]
+            for run in losses[losses.recipe == "in_order"].run
+        ),
+    )
+
+
 def claims(tables: Path) -> str:
     table = read_csv(tables / "claims.csv")
     in_words = table[table.group != NUMBERS]
@@ -142,15 +157,16 @@ TABLES: dict[str, tuple[Callable[[Path], str], str]] = {
     "ablation": (ablation, "ablation.csv"),
     "agents": (agents, "agents.csv"),
     "claims": (claims, "claims.csv"),
+    "order": (order, "over_seeds.csv"),
 }
 
 
-def filled(page: str, results: Path) -> str:
-    """The page with its tables made again, but those of which `results` has no file."""
+def filled(page: str, results: Path, names: Iterable[str]) -> str:
+    """The page with the named tables made again, but those of which `results` has no file."""
 
     def table(block: re.Match) -> str:
         make, needed = TABLES[block[2]]
-        if not (results / "tables" / needed).is_file():
+        if block[2] not in names or not (results / "tables" / needed).is_file():
             return block[0]
         return f"{block[1]}{make(results / 'tables')}{block[3]}"
 
@@ -159,10 +175,11 @@ def filled(page: str, results: Path) -> str:
 
 def results_tables(
     results: Annotated[Path, Option("results/ of the embedded default")],
+    tables: Annotated[list[str], Option("the tables to make again")],
     page: Annotated[Path, Option("the page to fill in")] = PAGE,
 ) -> None:
     """Raises EssenceError when a table cannot be read."""
-    write_text(page, filled(page.read_text(encoding="utf-8"), results))
+    write_text(page, filled(page.read_text(encoding="utf-8"), results, tables))
 
 
 if __name__ == "__main__":
