@@ -81,6 +81,8 @@ def clone(tmp_path_factory, twin) -> Path:
         (built / "database").symlink_to(databases.folder)
         shutil.copy(databases.questions, built / "train_spider.json")
         (built / "tables.json").write_text("[]")
+    shutil.copytree(ROOT / "resources/models/standin", folder / "models/smollm2")
+    (folder / "models/smollm2/config.json").write_text('{"model_type": "llama"}')
     asked = [{**each, "prediction": each["query"]} for each in databases.sample(3, seed=1)]
     (folder / "predictions.json").write_text(json.dumps(asked))
     (folder / "mine.yaml").write_text("ablation: {in_report: true}\n")

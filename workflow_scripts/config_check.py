@@ -85,7 +85,7 @@ def checked(config: Config) -> Config:
         _raise(sorted({_describe(each) for each in error.errors(include_url=False)}))
     config = model.model_dump(exclude_unset=True)
     for section in (config, config["ablation"]):
-        for key in ("runs", "recipes", "models", "controls"):
+        for key in ("runs", "recipes", "models", "repairs", "controls"):
             if key in section:
                 section[key] = {k: v for k, v in section[key].items() if v is not None}
     _raise(list(_unknown_names(config)) or list(_faults(config)))

@@ -181,9 +181,8 @@ class Ablation(Record):
     seeds: int | None = setting("How many of the seeds it uses, from the first; null: all.", ge=1)
     unrepaired: str = setting("The recipe that gets each repair alone.")
     repaired: str = setting("The recipe from which each repair is taken back.")
-    repairs: dict[Word, Annotated[list[Literal[tuple(TextSettings.model_fields)]], Filled]] = (
-        setting("Name of a repair: the settings it takes from the repaired recipe.", min_length=1)
-    )
+    repairs: dict[Word, Annotated[list[Literal[tuple(TextSettings.model_fields)]], Filled] | None]
+    repairs = setting("Name of a repair: the settings it takes from the repaired recipe.")
     controls: dict[Word, Control | None] = setting("The controls by name.")
 
 

@@ -69,7 +69,7 @@ def by_row_and_seed(answers: pd.DataFrame, metric: str) -> pd.DataFrame:
     """A metric of one run's answers to one split: a row per idx, a column per seed."""
     if metric not in answers or answers[metric].isna().all():
         return pd.DataFrame()
-    known = answers[answers[metric].notna()]
+    known = answers.loc[answers[metric].notna(), ["idx", "seed", metric]]
     return known.set_index(["idx", "seed"])[metric].astype(float).unstack()
 
 

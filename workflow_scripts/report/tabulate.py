@@ -4,13 +4,14 @@ Everything in results/tables/ but the claims, the agents and the comparison of m
 here, from the tables of scores and answers and from what each run left in its folder.
 """
 
-from itertools import combinations, product
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.intervals import difference_over_rows
 from workflow_scripts.report.frames import (
     BEST,
     EQUAL_EPOCHS,
@@ -23,7 +24,7 @@ from workflow_scripts.report.frames import (
 from workflow_scripts.report.means import (
     ADDRESS,
     TEST_SPLITS,
-    difference_of_answers,
+    by_row_and_seed,
     means_over_seeds,
     over_seeds,
     rate,
@@ -81,15 +82,20 @@ def differences(answers: pd.DataFrame, chosen: str) -> pd.DataFrame:
     Compared are a run under one recipe with the same run under another, and under each recipe every
     run with the report's choice. Runs without test rows are left out.
     """
-    lines = []
-    of_run = dict(list(answers[answers.split == "test"].groupby(ADDRESS, sort=False)))
-    for first, second in _pairs(list(of_run), chosen):
-        for metric, task in product(COMPARED, ("all", *TASKS)):
-            sides = (of_run[each] for each in (first, second))
-            if task != "all":
-                sides = (each[each.task == task] for each in sides)
-            if difference := difference_of_answers(*sides, metric):
-                lines.append((" ".join(first), " ".join(second), metric, task, *difference))
+    lines, test = [], answers[answers.split == "test"]
+    of_run = dict(list(test.groupby(ADDRESS, sort=False)))
+    tasks = test.groupby("idx").task.first()
+    for metric in COMPARED:
+        tables = {address: by_row_and_seed(own, metric) for address, own in of_run.items()}
+        measured = [address for address, table in tables.items() if len(table)]
+        for first, second in _pairs(measured, chosen):
+            one, other = tables[first].align(tables[second], join="inner")
+            for task in ("all", *TASKS):
+                rows = one.index[(task == "all") | (tasks[one.index] == task)]
+                if len(rows) and one.shape[1]:
+                    difference = difference_over_rows(one.loc[rows], other.loc[rows])
+                    names = (" ".join(first), " ".join(second))
+                    lines.append((*names, metric, task, len(rows), *difference))
     columns = ["first", "second", "metric", "task", "n", "difference", "low", "high"]
     return pd.DataFrame(lines, columns=columns)
 
