@@ -69,7 +69,7 @@ class TrainedRun(Record):
     sampling: Literal["natural", "balanced"] = setting("The mix as it is, or tasks equally.")
     rows: int = setting("Rows drawn for training and validation together.", ge=2)
     batch_size: int = setting("Rows in an optimiser step.", ge=1, le=4096)
-    learning_rate: float = setting("AdamW's peak, before the scale.", gt=0, le=1)
+    learning_rate: float = setting("AdamW's peak, before the scale; 0: no change.", ge=0, le=1)
     epochs: int = setting("At most.", ge=1, le=1000)
     patience: Patience
     sources: Literal["own", "other"] = setting(

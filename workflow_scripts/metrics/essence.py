@@ -10,6 +10,7 @@ functions that the pipeline uses too.
 """
 
 import functools
+import functools
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -39,6 +40,7 @@ def execution(predictions, references, databases, seconds=30.0, repeat=REPEAT) -
     return averages({**line, "gold_rows": None} for line in judged)
 
 
+@functools.wraps(refiner_metrics, ("__doc__",))
 @functools.wraps(refiner_metrics, ("__doc__",))
 def refiner(predictions, references, old_sql, databases, seconds=30.0) -> dict[str, float]:
     rows = []
