@@ -10,7 +10,6 @@ functions that the pipeline uses too.
 """
 
 import functools
-import functools
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
