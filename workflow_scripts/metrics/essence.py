@@ -40,7 +40,6 @@ def execution(predictions, references, databases, seconds=30.0, repeat=REPEAT) -
 
 
 @functools.wraps(refiner_metrics, ("__doc__",))
-@functools.wraps(refiner_metrics, ("__doc__",))
 def refiner(predictions, references, old_sql, databases, seconds=30.0) -> dict[str, float]:
     rows = []
     twice = (predictions + old_sql, references * 2, databases * 2)
