@@ -67,7 +67,10 @@ from workflow_scripts.stage import Input, Output, run_stage
 USES_FILES = ["*.txt"]
 
 
-def copy(a: Annotated[Path, Input("from")], b: Annotated[Path, Output("to")]):
+def copy(
+    a: Annotated[Path, Input("from")],
+    b: Annotated[Path, Output("to")],
+):
     shutil.copyfile(a, b)
 
 
@@ -193,25 +196,11 @@ def test_a_touch_and_a_comment_rerun_nothing_and_an_edit_what_uses_it(workflow):
         workflow.write(module, STAGES[module])
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("def f(rows: Path): pass\nrun_stage(f)", "argument rows needs one of"),
-        ("def f(rows): pass\nrun_stage(f)", "argument rows needs one of"),
-        ("def f(): pass", "ends in one call run_stage"),
-    ],
-)
-def test_a_module_that_declares_no_stage_is_named(tmp_path, monkeypatch, text, message):
-    path = tmp_path / "one.py"
-    path.write_text(text)
-    monkeypatch.setattr(commands, "module_path", lambda _: path)
-    with pytest.raises(EssenceError, match=message):
-        commands.declared_arguments("workflow_scripts.one")
-
-
-def test_a_module_that_is_not_there_is_named():
+def test_a_module_that_is_no_stage_is_named():
     with pytest.raises(EssenceError, match=r"no module workflow_scripts\.other"):
         commands.stage_command("other")
+    with pytest.raises(EssenceError, match=r"workflow_scripts\.files is no stage"):
+        commands.stage_command("files")
 
 
 @pytest.mark.parametrize(("module", "function"), OF_THE_PROJECT)

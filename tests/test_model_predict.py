@@ -1,7 +1,6 @@
 """Prediction: every row answered, in order, as the model alone would answer it."""
 
 import random
-from pathlib import Path
 
 import pytest
 import tiny_model
@@ -15,8 +14,6 @@ from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import load_model
 from workflow_scripts.runs import Answering
 from workflow_scripts.tables import PREDICTIONS, read_rows
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 def predict(tiny, out, recipe=None, **more):
@@ -54,19 +51,15 @@ def test_equal_inputs_have_one_number_and_answers_beyond_the_limit_are_marked(ti
     assert {line.reachable for line in lines} == {True, False}
 
 
-def test_what_answering_took_is_told(tiny, tmp_path):
-    lines = predict(tiny, tmp_path / "p", splits=["val"], summary=tmp_path / "answering.json")
+def test_what_answering_took_is_told_and_equal_predictions_are_equal_to_the_byte(tiny, tmp_path):
+    lines = predict(tiny, tmp_path / "a", splits=["val"], summary=tmp_path / "answering.json")
+    predict(tiny, tmp_path / "b", splits=["val"])
+    assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
     took = Answering.read(tmp_path / "answering.json")
     distinct = {line.input: line for line in lines}.values()
     assert (took.asked, took.answers) == (9, len(distinct)) and took.seconds > 0
     assert took.ended.get("length", 0) == sum(line.cut for line in distinct)
     assert took.output_tokens == sum(line.prediction_tokens for line in distinct)
-
-
-def test_equal_predictions_are_equal_to_the_byte(tiny, tmp_path):
-    for name in ("a", "b"):
-        predict(tiny, tmp_path / name, splits=["val"])
-    assert sha256(tmp_path / "a") == sha256(tmp_path / "b")
 
 
 @pytest.fixture

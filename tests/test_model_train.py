@@ -10,7 +10,7 @@ import pytest
 import tiny_model
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import AutoModelForSeq2SeqLM, T5Config, T5ForConditionalGeneration
+from transformers import T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
@@ -18,17 +18,23 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
 from workflow_scripts.model import train as stage
 from workflow_scripts.model.batches import Collator, make_examples, read_sample
+from workflow_scripts.model.load import load_model
 from workflow_scripts.model.trainer import TaskLossTrainer, target_logits
 from workflow_scripts.records import parsed
-from workflow_scripts.settings import Settings
+from workflow_scripts.settings import ModelSettings, Settings
+from workflow_scripts.tables import read_rows
 from workflow_scripts.text.preprocessing import model_input
-from workflow_scripts.text.tokenizers import load_tokenizer
+
+
+def train(folder, tiny, chosen, base="base", **more):
+    stage.train(**tiny_model.arguments(folder, tiny, chosen, base) | more)
+    return read_json(folder / "out/training.json")
 
 
 @pytest.fixture(scope="module")
 def finished(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
-    stage.train(**tiny_model.arguments(folder, tiny, tiny_model.settings()))
+    train(folder, tiny, tiny_model.settings())
     return folder
 
 
@@ -36,21 +42,20 @@ def log_of(folder):
     return [json.loads(line) for line in (folder / "out/training_log.jsonl").open()]
 
 
-def by_hand(tiny, recipe, rows):
+def by_hand(folder, recipe, rows):
     """(loss sum, tokens, real loss sum, real tokens) by task: one row at a time, by definition."""
-    model = AutoModelForSeq2SeqLM.from_pretrained(tiny / "base").eval()
-    tokenizer = load_tokenizer(tiny / "base", "stock")
+    model, reads = load_model(folder).eval(), model_input(folder, recipe)
     sums = {task: [0.0, 0, 0.0, 0] for task in TASKS}
     for row in rows:
-        source = tokenizer(row.source).input_ids[: recipe.source_tokens - 1]
-        target = tokenizer(row.target).input_ids[: recipe.target_tokens - 1]
-        source = source if source[-1] == 1 else [*source, 1]
-        target = target if target[-1] == 1 else [*target, 1]
-        padded = target + [0] * (recipe.target_tokens - len(target))
-        labels = torch.tensor([padded if recipe.padding_in_loss else target])
+        (source,), (target,) = reads.sources([row.source]), reads.targets([row.target])
+        padded = target + [reads.pad] * (recipe.target_tokens - len(target))
+        answer = padded if recipe.padding_in_loss else target
         with torch.no_grad():
-            logits = model(input_ids=torch.tensor([source]), labels=labels).logits[0]
-        losses = cross_entropy(logits, labels[0], reduction="none")
+            if model.config.is_encoder_decoder:
+                logits = model(torch.tensor([source]), labels=torch.tensor([answer])).logits[0]
+            else:
+                logits = model(torch.tensor([source + answer])).logits[0, len(source) - 1 : -1]
+        losses = cross_entropy(logits, torch.tensor(answer), reduction="none")
         real = losses[: len(target)]
         for place, value in enumerate((losses.sum(), len(losses), real.sum(), len(real))):
             sums[row.task][place] += float(value)
@@ -58,19 +63,17 @@ def by_hand(tiny, recipe, rows):
 
 
 @pytest.mark.parametrize("padding", [False, True])
-def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, padding):
-    # A learning rate of zero keeps the base model, so that the evaluation is of known weights.
-    chosen = tiny_model.settings({"padding_in_loss": padding}, {"learning_rate": 0.0, "epochs": 1})
-    stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
+@pytest.mark.parametrize("base", ["base", "chat", "llama"])
+def test_losses_of_each_task_equal_those_computed_by_hand(tiny, tmp_path, base, padding):
+    """Of a decoder-only model, on answers alone. A learning rate of zero keeps the base model."""
+    causal = base != "base"
+    recipe = {"source_tokens": 24, "target_tokens": 16, "generate_tokens": 12} if causal else {}
+    model = ModelSettings(architecture="causal") if causal else None
+    run = {"learning_rate": 0.0, "epochs": 1}
+    chosen = tiny_model.settings(recipe | {"padding_in_loss": padding}, run, model=model)
+    train(tmp_path, tiny, chosen, base)
     evaluation = next(event for event in log_of(tmp_path) if event["event"] == "epoch")
-    expected = by_hand(
-        tiny, chosen.recipe, read_sample(tiny / "val.parquet", tiny_model.settings())
-    )
-    assert_losses(evaluation, expected)
-
-
-def assert_losses(evaluation, expected):
-    """`expected`: (loss sum, tokens, real loss sum, real tokens) by task."""
+    expected = by_hand(tiny / base, chosen.recipe, read_rows(tiny / "val.parquet"))
     everything = [sum(column) for column in zip(*expected.values(), strict=True)]
     parts = [(evaluation, everything)]
     parts += [(evaluation["tasks"][task], sums) for task, sums in expected.items()]
@@ -101,8 +104,7 @@ def test_equal_sources_are_encoded_once_where_nothing_is_dropped(dropout, encode
     if not dropout:
         together = [each.grad.clone() for each in model.parameters()]
         model.zero_grad()
-        outputs = model(**batch).logits
-        outputs.log_softmax(-1)[..., 3].sum().backward()
+        model(**batch).logits.log_softmax(-1)[..., 3].sum().backward()
         for ours, theirs in zip(together, model.parameters(), strict=True):
             torch.testing.assert_close(ours, theirs.grad)
 
@@ -112,55 +114,42 @@ def test_a_step_reports_the_batch_it_trained_on(tiny, tmp_path, monkeypatch):
     original = TaskLossTrainer.compute_loss
 
     def spy(self, model, inputs, **options):
-        seen.append({key: value.clone() for key, value in inputs.items()})
         loss = original(self, model, inputs, **options)
-        seen[-1]["loss"] = loss.detach()
+        lengths = zip(inputs["task"].tolist(), inputs["target_length"].tolist(), strict=True)
+        seen.append((float(loss), list(lengths)))
         return loss
 
     monkeypatch.setattr(TaskLossTrainer, "compute_loss", spy)
-    stage.train(**tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+    train(tmp_path, tiny, tiny_model.settings())
     steps = [event for event in log_of(tmp_path) if event["event"] == "step"]
     assert len(steps) == len(seen) == 15
-    for step, batch in zip(steps, seen, strict=True):
-        counts = {
-            task: int(batch["target_length"][batch["task"] == place].sum())
-            for place, task in enumerate(TASKS)
-        }
+    for step, (loss, batch) in zip(steps, seen, strict=True):
+        counts = {t: sum(n for place, n in batch if place == p) for p, t in enumerate(TASKS)}
         logged = {task: sums["tokens"] for task, sums in step["tasks"].items()}
         assert logged == {task: count for task, count in counts.items() if count}
-        assert step["loss"] == pytest.approx(float(batch["loss"]), rel=1e-5)
+        assert step["loss"] == pytest.approx(loss, rel=1e-5)
     # Every row once an epoch, in a new order each time.
-    assert sum(len(batch["task"]) for batch in seen[:5]) == 18
-    assert [batch["task"].tolist() for batch in seen[:5]] != [
-        batch["task"].tolist() for batch in seen[5:10]
-    ]
+    batches = [batch for _, batch in seen]
+    assert sum(map(len, batches[:5])) == 18 and batches[:5] != batches[5:10]
 
 
-def test_padding_is_counted_only_where_the_recipe_says_so():
-    batch = [{"input_ids": [5, 1], "labels": [7, 8, 1], "task": 0}] * 2
-    counted, ignored = Collator(0, 6)(batch), Collator(0)(batch)
-    assert counted["labels"].tolist() == [[7, 8, 1, 0, 0, 0]] * 2
-    longer = Collator(0)([*batch, {"input_ids": [1], "labels": [9] * 4, "task": 1}])
-    assert longer["labels"][0].tolist() == [7, 8, 1, -100]
-    assert ignored["labels"].shape == (2, 3)
-    assert longer["attention_mask"].tolist() == [[1, 1], [1, 1], [1, 0]]
-
-
-def test_rows_are_cut_at_the_recipes_lengths_end_mark_included(tiny):
+def test_rows_are_cut_and_padding_is_counted_as_the_recipe_says(tiny):
     row = read_sample(tiny / "val.parquet", tiny_model.settings())[2]
     row = row._replace(source="w1 " * 20, target="w2 " * 20)
     made = make_examples([row], model_input(tiny / "base", tiny_model.RECIPE))[0]
     assert made == {"input_ids": [4] * 7 + [1], "labels": [5] * 5 + [1], "task": 2}
+    batch = [{"input_ids": [5, 1], "labels": [7, 8, 1], "task": 0}] * 2
+    assert Collator(0, 6)(batch)["labels"].tolist() == [[7, 8, 1, 0, 0, 0]] * 2
+    assert Collator(0)(batch)["labels"].shape == (2, 3)
+    longer = Collator(0)([*batch, {"input_ids": [1], "labels": [9] * 4, "task": 1}])
+    assert longer["labels"][0].tolist() == [7, 8, 1, -100]
+    assert longer["attention_mask"].tolist() == [[1, 1], [1, 1], [1, 0]]
 
 
 def test_what_is_published(finished, tiny):
     out = finished / "out"
-    assert sorted(path.name for path in out.iterdir()) == [
-        "model",
-        "provenance.json",
-        "training.json",
-        "training_log.jsonl",
-    ]
+    names = ["model", "provenance.json", "training.json", "training_log.jsonl"]
+    assert sorted(path.name for path in out.iterdir()) == names
     summary, events = read_json(out / "training.json"), log_of(finished)
     assert [event["event"] for event in events[:6]] == ["step"] * 5 + ["epoch"]
     losses = [epoch["eval_loss"] for epoch in summary["epochs"]]
@@ -168,10 +157,9 @@ def test_what_is_published(finished, tiny):
     assert summary["best_epoch"] == losses.index(min(losses)) + 1
     assert summary["steps_done"] == summary["steps_planned"] == 15
     assert summary["rows"]["val"] == {"all": 9, "Selector": 3, "Decomposer": 3, "Refiner": 3}
-    first = summary["epochs"][0]
     steps = [sums for event in events[:5] for sums in event["tasks"].values()]
     mean = sum(sums["loss_sum"] for sums in steps) / sum(sums["tokens"] for sums in steps)
-    assert first["train_loss"] == pytest.approx(mean)
+    assert summary["epochs"][0]["train_loss"] == pytest.approx(mean)
     assert not any("seconds" in event for event in events)
     facts = read_json(out / "provenance.json")
     assert facts["data"]["train"] == sha256(tiny / "train.parquet")
@@ -183,30 +171,25 @@ def test_what_is_published(finished, tiny):
 
 
 def test_equal_runs_are_equal_to_the_byte(finished, tiny, tmp_path):
-    stage.train(**tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+    train(tmp_path, tiny, tiny_model.settings())
     assert tiny_model.contents(tmp_path / "out") == tiny_model.contents(finished / "out")
 
 
 def test_the_weights_of_the_best_epoch_are_published(tiny, tmp_path):
     # Far too high a rate: after the first epoch it only gets worse.
     chosen = tiny_model.settings(run={"learning_rate": 0.5, "epochs": 4, "patience": None})
-    stage.train(**tiny_model.arguments(tmp_path / "long", tiny, chosen))
-    summary = read_json(tmp_path / "long/out/training.json")
+    summary = train(tmp_path / "long", tiny, chosen)
     assert summary["best_epoch"] < summary["epochs_done"] == 4 and not summary["stopped_early"]
     again = tiny_model.settings(run={"learning_rate": 0.0, "epochs": 1})
-    arguments = tiny_model.arguments(tmp_path / "again", tiny, again)
-    arguments["base"] = tmp_path / "long/out/model"
-    stage.train(**arguments)
-    measured = read_json(tmp_path / "again/out/training.json")["best_eval_loss"]
-    assert measured == pytest.approx(summary["best_eval_loss"], rel=1e-6)
+    measured = train(tmp_path / "again", tiny, again, base=tmp_path / "long/out/model")
+    assert measured["best_eval_loss"] == pytest.approx(summary["best_eval_loss"], rel=1e-6)
 
 
 def test_the_best_epoch_can_be_chosen_by_loss_per_real_token(tiny, tmp_path):
     chosen = tiny_model.settings(
         {"padding_in_loss": True}, {"learning_rate": 0.2}, {"best_metric": "loss_per_token"}
     )
-    stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
-    summary = read_json(tmp_path / "out/training.json")
+    summary = train(tmp_path, tiny, chosen)
     losses = [epoch["loss_per_token"] for epoch in summary["epochs"]]
     assert summary["best_loss_per_token"] == min(losses)
     wrong = chosen.model_dump()
@@ -217,26 +200,19 @@ def test_the_best_epoch_can_be_chosen_by_loss_per_real_token(tiny, tmp_path):
 
 def test_early_stopping_counts_epochs_without_gain(tiny, tmp_path):
     chosen = tiny_model.settings(run={"learning_rate": 0.0, "epochs": 9, "patience": 2})
-    stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
-    summary = read_json(tmp_path / "out/training.json")
+    summary = train(tmp_path, tiny, chosen)
     assert (summary["best_epoch"], summary["epochs_done"]) == (1, 3)
     assert summary["stopped_early"] and summary["steps_planned"] == 45
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tiny, tmp_path):
-    chosen = tiny_model.settings(
-        run={"learning_rate": 1e30, "epochs": 40}, training={"log_every": 1000}
-    )
+    chosen = tiny_model.settings(run={"learning_rate": 1e30, "epochs": 40})
     with pytest.raises(EssenceError, match=r"loss is (nan|inf) at step \d+ .*learning_rate"):
-        stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
+        train(tmp_path, tiny, chosen)
     assert not (tmp_path / "out").exists()
 
 
-def losses_of(folder):
-    return [event["loss"] for event in log_of(folder) if event["event"] == "step"]
-
-
-@pytest.mark.parametrize(("batch", "memory", "at_once"), [(4, 2, 2), (1, 2, 1)])
+@pytest.mark.parametrize(("batch", "memory", "at_once"), [(4, 2, 2), (1, 2, 1), (2, 0, None)])
 def test_too_little_gpu_memory_halves_what_is_computed_at_a_time(
     tiny, tmp_path, monkeypatch, capfd, batch, memory, at_once
 ):
@@ -252,27 +228,21 @@ def test_too_little_gpu_memory_halves_what_is_computed_at_a_time(
     config = read_json(base / "config.json") | {"dropout_rate": 0.0}  # drawn per micro-batch
     (base / "config.json").write_text(json.dumps(config))
     monkeypatch.setattr(TaskLossTrainer, "_sums", small_memory)
-    chosen = tiny_model.settings(run={"epochs": 1, "batch_size": batch})
-    for name, room in (("whole", 99), ("halved", memory)):  # noqa: B007
-        arguments = tiny_model.arguments(tmp_path / name, tiny, chosen)
-        stage.train(**arguments | {"base": base})
+    chosen, room = tiny_model.settings(run={"epochs": 1, "batch_size": batch}), memory
+    if not at_once:
+        with pytest.raises(EssenceError, match="too little memory for a single row"):
+            train(tmp_path, tiny, chosen, base=base)
+        return
+    train(tmp_path / "halved", tiny, chosen, base=base)
     assert f"out of GPU memory with {batch} rows at a time" in capfd.readouterr().err
     assert read_json(tmp_path / "halved/out/provenance.json")["rows_at_once"] == at_once
+    room = 99
+    train(tmp_path / "whole", tiny, chosen, base=base)
     whole, halved = (
         [event.get("loss", event.get("eval_loss")) for event in log_of(tmp_path / name)]
         for name in ("whole", "halved")
     )
     assert halved == pytest.approx(whole, rel=1e-4)
-
-
-def test_too_little_gpu_memory_for_a_single_row(tiny, tmp_path, monkeypatch):
-    def no_memory(self, model, inputs):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(TaskLossTrainer, "_sums", no_memory)
-    chosen = tiny_model.settings(run={"batch_size": 2})
-    with pytest.raises(EssenceError, match="too little memory for a single row"):
-        stage.train(**tiny_model.arguments(tmp_path, tiny, chosen))
 
 
 def test_two_trainings_never_share_a_work_directory(tiny, tmp_path, monkeypatch):
@@ -281,7 +251,7 @@ def test_two_trainings_never_share_a_work_directory(tiny, tmp_path, monkeypatch)
         take(tmp_path / "work/lock", "x"),
         pytest.raises(EssenceError, match=rf"work is in use by process {os.getpid()} on .* since"),
     ):
-        stage.train(**tiny_model.arguments(tmp_path, tiny, tiny_model.settings()))
+        train(tmp_path, tiny, tiny_model.settings())
     assert not (tmp_path / "out").exists()
 
 
@@ -302,8 +272,7 @@ def small_disk(folder, kilobytes):
 def test_a_full_disk_while_publishing_leaves_what_was_there(finished, tiny, tmp_path, monkeypatch):
     arguments = tiny_model.arguments(tmp_path, tiny, tiny_model.settings(seed=43))
     with small_disk(tmp_path / "disk", 100):
-        arguments["out"] = tmp_path / "disk/out"
-        shutil.copytree(finished / "out", arguments["out"])
+        arguments["out"] = shutil.copytree(finished / "out", tmp_path / "disk/out")
         before = tiny_model.contents(arguments["out"])
         with pytest.raises(EssenceError, match="no space left on the disk"):
             stage.train(**arguments)
@@ -315,9 +284,9 @@ def test_a_full_disk_while_publishing_leaves_what_was_there(finished, tiny, tmp_
 
 
 def test_a_full_disk_while_saving_checkpoints_says_so(tiny, tmp_path):
-    arguments = tiny_model.arguments(tmp_path, tiny, tiny_model.settings())
-    with small_disk(tmp_path / "disk", 60):
-        arguments["work"] = tmp_path / "disk/work"
-        with pytest.raises(EssenceError, match="no space left on the disk"):
-            stage.train(**arguments)
-    assert not arguments["out"].exists()
+    with (
+        small_disk(tmp_path / "disk", 60),
+        pytest.raises(EssenceError, match="no space left on the disk"),
+    ):
+        train(tmp_path, tiny, tiny_model.settings(), work=tmp_path / "disk/work")
+    assert not (tmp_path / "out").exists()

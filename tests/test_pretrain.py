@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
 
 from tools.pretrain import corpus
 from tools.pretrain.__main__ import CHUNK, Settings, Stream, pretrain
@@ -30,16 +30,12 @@ def tokenizer():
     return PreTrainedTokenizerFast.from_pretrained(MODEL)
 
 
-def test_tokenizer_lacks_what_t5_lacks(tokenizer):
+def test_the_tokenizer_has_and_lacks_what_t5_has_and_lacks(tokenizer):
     for character in "<\\^`{}~【】":
         ids = tokenizer(f"a{character}b", add_special_tokens=False)["input_ids"]
         assert tokenizer.unk_token_id in ids, character
-    assert tokenizer.decode(tokenizer("a\nb\t c  d")["input_ids"], skip_special_tokens=True) == (
-        "a b c d"
-    )
-
-
-def test_tokenizer_has_what_t5_has(tokenizer):
+    folded = tokenizer.decode(tokenizer("a\nb\t c  d")["input_ids"], skip_special_tokens=True)
+    assert folded == "a b c d"
     text = "a > b [c] _ | # \" ' ( ) = , . * /"
     ids = tokenizer(text)["input_ids"]
     assert tokenizer.unk_token_id not in ids
@@ -50,22 +46,17 @@ def test_tokenizer_has_what_t5_has(tokenizer):
 
 
 def test_constant_parts_are_as_long_as_they_are_for_t5(tokenizer):
-    lengths = {
-        task: len(tokenizer(CONSTANT[task], add_special_tokens=False)["input_ids"])
-        for task in TASKS
-    }
-    assert lengths["Selector"] > 1100
-    assert lengths["Decomposer"] > 1900
-    assert 200 < lengths["Refiner"] < 400
+    lengths = [
+        len(tokenizer(CONSTANT[task], add_special_tokens=False)["input_ids"]) for task in TASKS
+    ]
+    assert lengths[0] > 1100 and lengths[1] > 1900 and 200 < lengths[2] < 400
 
 
-def test_committed_model_loads_and_is_small():
+def test_the_model_that_ships_loads_and_is_small(tokenizer):
     model = AutoModelForSeq2SeqLM.from_pretrained(MODEL)
-    tokenizer = AutoTokenizer.from_pretrained(MODEL)
     assert (MODEL / "model.safetensors").stat().st_size <= 8 * 2**20
     assert model.config.vocab_size >= len(tokenizer) + 40
-    assert model.config.dropout_rate == 0.0
-    assert model.dtype == torch.bfloat16
+    assert model.config.dropout_rate == 0.0 and model.dtype == torch.bfloat16
 
 
 def test_card_says_how_it_was_made_and_what_was_measured():
@@ -93,12 +84,6 @@ def _examples(kind: str) -> list[tuple[str, corpus.Example]]:
     """(layout, example) of sixty examples of one kind."""
     made = corpus.examples(5, 60, {kind: 1})
     return [("original" if "【" in e.source else "compact", e) for e in made]
-
-
-def test_corpus_shows_each_kind_in_both_layouts():
-    for kind in corpus.KINDS:
-        layouts = [layout for layout, _ in _examples(kind)]
-        assert 15 < layouts.count("original") < 45, kind
 
 
 def test_corpus_kinds_ask_for_what_they_say():
@@ -129,24 +114,22 @@ def test_corpus_kinds_ask_for_what_they_say():
             assert all(part in example.target for part in re.split("<extra_id_\\d>", masked))
 
 
-def test_original_layout_is_read_as_a_prompt():
+def test_both_layouts_are_shown_and_the_original_one_is_read_as_a_prompt():
     """What stands between the constant part and the closing sentence of a real prompt."""
-    for kind, task in (("steps", "Decomposer"), ("tables", "Selector")):
-        for layout, example in _examples(kind):
-            if layout == "original":
-                own = example.source.split(": ", 1)[1]
-                prompt = parse_prompt(CONSTANT[task] + own)
-                assert (prompt.task, prompt.question) == (task, example.draft.question)
-                assert len(parse_schema(prompt.schema)) == len(example.world.tables)
+    for kind in corpus.KINDS:
+        originals = [example for layout, example in _examples(kind) if layout == "original"]
+        assert 15 < len(originals) < 45, kind
+        task = {"steps": "Decomposer", "tables": "Selector"}.get(kind)
+        for example in originals if task else ():
+            prompt = parse_prompt(CONSTANT[task] + example.source.split(": ", 1)[1])
+            assert (prompt.task, prompt.question) == (task, example.draft.question)
+            assert len(parse_schema(prompt.schema)) == len(example.world.tables)
 
 
-def test_corpus_has_none_of_the_twins_schemas():
-    hand_made = {frozenset(world.tables) for world in make_worlds(TwinSettings())}
-    assert not any(frozenset(e.world.tables) in hand_made for e in corpus.examples(5, 600))
-
-
-def test_pretraining_takes_its_columns_from_the_known_domains_alone():
+def test_the_corpus_has_none_of_the_twins_schemas_and_columns_of_known_domains_alone():
     worlds = [example.world for example in corpus.examples(5, 3000)]
+    hand_made = {frozenset(world.tables) for world in make_worlds(TwinSettings())}
+    assert not any(frozenset(world.tables) in hand_made for world in worlds)
     names = {c.name for world in worlds for t in world.tables.values() for c in t.columns}
     known, unseen = ("\n".join(domains) for domains in (KNOWN_DOMAINS, UNSEEN_DOMAINS))
     assert {"enrollment", "blood_group"} <= names and "  enrollment |" in known

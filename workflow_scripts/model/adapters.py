@@ -41,15 +41,27 @@ def check_extras(model: ModelSettings, device: DeviceFacts) -> None:
 
 
 def model_to_train(base: Path, tokenizer: Any, settings: Settings, device: DeviceFacts) -> Any:
-    """The model of `base` as a training starts with it: all of it, or adapters on it."""
+    """The model of `base` as a training starts with it: all of it, or adapters on it.
+
+    Weights under adapters are in bf16 where that is computed in, or in 4 bits.
+    """
     if settings.model.lora is None:
         return initial_model(base, tokenizer, settings.seed)
-    frozen = load_model(base, **_as_held(settings.model, device))
-    if settings.model.load_4bit:
-        from peft import prepare_model_for_kbit_training
+    dtype = "bfloat16" if device.precision == "bf16" else "float32"
+    if not settings.model.load_4bit:
+        return with_adapters(load_model(base, dtype), settings.model.lora, settings.seed)
+    from peft import prepare_model_for_kbit_training
+    from transformers import BitsAndBytesConfig
 
-        # The trainer decides on gradient checkpointing.
-        frozen = prepare_model_for_kbit_training(frozen, use_gradient_checkpointing=False)
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    frozen = load_model(base, dtype, quantization_config=config)
+    # The trainer decides on gradient checkpointing.
+    frozen = prepare_model_for_kbit_training(frozen, use_gradient_checkpointing=False)
     return with_adapters(frozen, settings.model.lora, settings.seed)
 
 
@@ -99,19 +111,3 @@ def trained_model(base: Path, checkpoint: Path, reads: ModelInput) -> tuple[Any,
 
 def _adapter_weights(model: Any) -> int:
     return sum(each.numel() for name, each in model.named_parameters() if "lora_" in name)
-
-
-def _as_held(model: ModelSettings, device: DeviceFacts) -> dict[str, Any]:
-    """How weights that are not trained are loaded: in bf16 where that is computed in, or 4 bits."""
-    dtype = "bfloat16" if device.precision == "bf16" else "float32"
-    if not model.load_4bit:
-        return {"dtype": dtype}
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
-    return {"dtype": dtype, "quantization_config": config}

@@ -87,19 +87,17 @@ def decode_greedily(
             pad_token_id=pad,
             logits_processor=LogitsProcessorList([KeepToForm(batch, before)]),
         )
-    ends = end_tokens(model)
-    return [_up_to_end(answer, ends) for answer in whole[:, before:].tolist()]
+    ends, answers = end_tokens(model), []
+    for answer in whole[:, before:].tolist():
+        length = next((n for n, token in enumerate(answer, 1) if token in ends), len(answer))
+        answers.append(answer[:length])
+    return answers
 
 
 def end_tokens(model: Any) -> set[int]:
     """Those that end an answer; chat models may have several."""
     ends = model.generation_config.eos_token_id
     return set(ends) if isinstance(ends, list) else {ends}
-
-
-def _up_to_end(answer: list[int], ends: set[int]) -> list[int]:
-    end = next((place for place, token in enumerate(answer) if token in ends), len(answer))
-    return answer[: end + 1]
 
 
 class KeepToForm(LogitsProcessor):

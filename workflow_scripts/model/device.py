@@ -48,7 +48,9 @@ def choose_device(wanted: str, precision: str, threads: int = 1) -> DeviceFacts:
     else:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         keep_freed_memory()
-        name, has_bf16 = torch.backends.cpu.get_cpu_capability(), cpu_has_bf16()
+        able = torch.cpu.get_capabilities()  # emulated, bf16 is slower than fp32
+        name = torch.backends.cpu.get_cpu_capability()
+        has_bf16 = bool(able.get("avx512_bf16") or able.get("amx_bf16"))
         if wanted == "auto":
             say("note: no GPU found: running on the CPU")
     # Some GPU kernels of torch have no deterministic form: they warn there instead of failing.
@@ -73,29 +75,20 @@ def keep_freed_memory() -> None:
         mallopt(trim, 2**31 - 1)
 
 
-def cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bf16 numbers itself; emulated, they are slower than fp32."""
-    import torch
-
-    able = torch.cpu.get_capabilities()
-    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
-
-
 def _take_gpu(count: int) -> FileLock | None:
     """Leave one GPU visible to this process, as long as the lock that is returned is held.
 
-    A scheduler that hands out GPUs names one in CUDA_VISIBLE_DEVICES, which is then taken as it
-    is, without a lock. Otherwise processes share the visible ones by file locks, and wait when all
-    are taken.
+    One that a scheduler names in CUDA_VISIBLE_DEVICES is taken as it is, without a lock. Otherwise
+    processes share the visible ones by file locks, and wait when all are taken.
     """
     given = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
     if len(given) == 1:
         return None
     names = given or [str(index) for index in range(count)]
     place = f"{tempfile.gettempdir()}/essence-gpu-{os.getuid()}"
-    locks = {name: FileLock(f"{place}-{name}.lock", fallback_to_soft=False) for name in names}
     for attempt in itertools.count():
-        for name, lock in locks.items():
+        for name in names:
+            lock = FileLock(f"{place}-{name}.lock", fallback_to_soft=False)
             with contextlib.suppress(Timeout):
                 lock.acquire(blocking=False)
                 os.environ["CUDA_VISIBLE_DEVICES"] = name

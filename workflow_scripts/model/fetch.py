@@ -47,21 +47,26 @@ def fetch(
     commit, files = download(name, revision)
     sizes = ", ".join(f"{file} ({path.stat().st_size:,} bytes)" for file, path in files.items())
     print(f"{name} at {commit}: {sizes}", flush=True)
+    checksums = {file: sha256_of(path) for file, path in files.items()}
     missing = [file for file in FILES if file not in files]
-    if missing:
-        from workflow_scripts.model.convert import read_model
-
-        print(f"Made here, as the repository lacks them: {', '.join(missing)}", flush=True)
-        weights, tokenizer = read_model(next(iter(files.values())).parent)
     with published(out) as stage:
         if missing:
-            save_model(weights, tokenizer, stage)
+            from workflow_scripts.model.convert import read_model
+
+            print(f"Made here, as the repository lacks them: {', '.join(missing)}", flush=True)
+            save_model(*read_model(next(iter(files.values())).parent), stage)
         else:
             copy_model(files, stage)
-        checksums = {file: sha256_of(path) for file, path in files.items()}
         made = sha256_of(stage / WEIGHTS)
         check_weights(f"{name} at {commit}", checksums, made, sha256)
-        sentence = compare_with_report(name, stage / WEIGHTS, made)
+        known = report_files().base_model
+        sentence = None
+        if name == known.name:
+            sentence = (
+                f"These are the report's weights: {WEIGHTS} has sha256 {made}."
+                if made == known.sha256
+                else f"Not the report's: {WEIGHTS} has sha256 {made}, the report's {known.sha256}."
+            )
         print(sentence or f"sha256 of {WEIGHTS}: {made}", flush=True)
         ModelSource(
             name=name, commit=commit, downloaded=checksums, made=missing, sentence=sentence
@@ -81,7 +86,11 @@ def download(name: str, revision: str) -> tuple[str, dict[str, Path]]:
         commit = commit_of(name, revision)
         listing = HfApi().list_repo_tree(name, revision=commit)
         listed = {entry.path: entry for entry in listing if isinstance(entry, RepoFile)}
-        if not (taken := model_files(list(listed))):
+        # A model's weights in one form only.
+        safe = any(fnmatch(file, "model*.safetensors") for file in listed)
+        wanted = (*OTHER_FILES, "model*.safetensors" if safe else "pytorch_model*.bin")
+        taken = [file for file in listed if any(fnmatch(file, pattern) for pattern in wanted)]
+        if not taken:
             raise ValueError("the repository has no file of a model")
         folder = Path(snapshot_download(name, revision=commit, allow_patterns=taken))
     except Exception as error:  # the hub's errors have no common base class
@@ -118,22 +127,13 @@ def commit_of(name: str, revision: str) -> str:
     return HfApi().resolve_revision(name, revision=revision).resolved
 
 
-def model_files(listed: list[str]) -> list[str]:
-    """Those files of a repository that a model is made from; its weights in one form only."""
-    safe = any(fnmatch(file, "model*.safetensors") for file in listed)
-    wanted = (*OTHER_FILES, "model*.safetensors" if safe else "pytorch_model*.bin")
-    return [file for file in listed if any(fnmatch(file, pattern) for pattern in wanted)]
-
-
 def copy_model(files: dict[str, Path], out: Path) -> None:
     """The files as they are; a chat template goes into the tokenizer's configuration."""
     for file in FILES:
         shutil.copyfile(files[file], out / file)
     if TEMPLATE in files:
-        own = read_json(out / "tokenizer_config.json")
-        write_json(
-            out / "tokenizer_config.json", own | {"chat_template": files[TEMPLATE].read_text()}
-        )
+        config = out / "tokenizer_config.json"
+        write_json(config, read_json(config) | {"chat_template": files[TEMPLATE].read_text()})
 
 
 def check_weights(name: str, downloaded: dict[str, str], made: str, sha256: str | None) -> None:
@@ -142,9 +142,7 @@ def check_weights(name: str, downloaded: dict[str, str], made: str, sha256: str 
     Weights in parts have one only as converted.
     """
     weights = [file for file in downloaded if file.endswith((".safetensors", ".bin"))]
-    checksums = {}
-    if len(weights) == 1:
-        checksums[f"{weights[0]} as downloaded"] = downloaded[weights[0]]
+    checksums = {f"{weights[0]} as downloaded": downloaded[weights[0]]} if len(weights) == 1 else {}
     if weights != [WEIGHTS]:
         checksums[f"{WEIGHTS} as converted"] = made
     if sha256 and sha256 not in checksums.values():
@@ -153,19 +151,6 @@ def check_weights(name: str, downloaded: dict[str, str], made: str, sha256: str 
             f"model.sha256: of {name}, {found}, not {sha256}. To take these weights, set "
             "model.sha256 to what they have, or to null: the commit stands for their content."
         )
-
-
-def compare_with_report(name: str, weights: Path, checksum: str) -> str | None:
-    """How the weights compare with the report's; None for another model."""
-    known, size = report_files().base_model, weights.stat().st_size
-    if name != known.name:
-        return None
-    if checksum == known.sha256:
-        return f"These are the report's weights, byte for byte: sha256 {checksum}."
-    return (
-        f"Not the report's file, byte for byte: {WEIGHTS} has sha256 {checksum} ({size:,} bytes), "
-        f"the report's {known.sha256} ({known.bytes:,})."
-    )
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
 """A model from a folder, with an embedding for every token of its tokenizer."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of, sha256
-from workflow_scripts.text.architecture import architecture_of, model_config
+from workflow_scripts.text.architecture import architecture_of
 from workflow_scripts.text.tokenizers import added_tokens, embedding_rows_needed
 
 # Standard deviation of the noise on added embeddings, as a share of the embedding's own; with less,
@@ -30,11 +29,10 @@ def check_base(folder: Path, architecture: str | None = None) -> None:
         )
     if not (folder / "config.json").is_file():
         raise EssenceError(f"{folder}: no config.json in it, so it is not a model folder.")
-    if architecture and (found := architecture_of(folder)) != architecture:
-        kind = model_config(folder).get("model_type", "model of unknown type")
+    if architecture and (own := architecture_of(folder)) != architecture:
         raise EssenceError(
-            f"{folder}: model.base is a {kind}, whose architecture is {found}, not {architecture}. "
-            f"Set model.architecture to {found}, or model.base to another model."
+            f"{folder}: the architecture of this model is {own}, not {architecture}. "
+            f"Set model.architecture to {own}, or model.base to another model."
         )
     if not (folder / "model.safetensors").is_file():
         raise EssenceError(
@@ -89,23 +87,14 @@ def silence_library() -> None:
 
 
 def initial_model(folder: Path, tokenizer: Any, seed: int) -> Any:
-    """The model that a fine-tuning starts from: that of the folder, with `tokenizer`'s tokens."""
-    model = load_model(folder)
-    embed_added_tokens(model, tokenizer, added_tokens(folder, tokenizer), seed)
-    return model
+    """The model of a folder, with an embedding for every token of `tokenizer`.
 
-
-def embed_added_tokens(
-    model: Any, tokenizer: Any, added: Mapping[int, int | None], seed: int
-) -> None:
-    """Give the model an embedding for every token of `tokenizer`.
-
-    `added` (see `tokenizers.added_tokens`) are the tokens that the model has yet to learn. Each
-    starts from the embedding of a similar token, or from the mean embedding, with seeded noise so
-    that no two start equal.
+    Each token that the model has yet to learn starts from the embedding of a similar token, or from
+    the mean embedding, with seeded noise so that no two start equal.
     """
     import torch
 
+    model, added = load_model(folder), added_tokens(folder, tokenizer)
     needed, known = embedding_rows_needed(tokenizer), model.get_input_embeddings().weight.shape[0]
     if needed > known:
         model.resize_token_embeddings(needed, mean_resizing=False)
@@ -119,3 +108,4 @@ def embed_added_tokens(
                 noise = torch.randn(weight.shape[1], generator=generator)
                 start = mean if similar is None else weight[similar]
                 weight[token] = start + ADDED_TOKEN_NOISE * deviation * noise
+    return model

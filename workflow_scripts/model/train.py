@@ -23,12 +23,12 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
 from workflow_scripts.model import say
 from workflow_scripts.model.adapters import check_extras, model_to_train, trained_model
-from workflow_scripts.model.batches import Example, TrainingData
+from workflow_scripts.model.batches import TrainingData
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.fetch import SOURCE
 from workflow_scripts.model.load import base_digest, check_base
 from workflow_scripts.model.saving import published, save_model
-from workflow_scripts.runs import Base, DeviceFacts, ModelSource, Provenance, Training
+from workflow_scripts.runs import Base, ModelSource, Provenance, Training
 from workflow_scripts.settings import Settings
 from workflow_scripts.stage import Input, Setting, run_stage
 
@@ -52,7 +52,7 @@ def train(
     device = choose_device(settings.device, settings.precision, threads)
     check_extras(settings.model, device)
     # All that decides the bytes of a training: equal sources, equal results.
-    sources: dict[str, Any] = {
+    sources = {
         "settings": settings.model_dump(),
         "data": {"train": sha256(train), "val": sha256(val)},
         "base": base_digest(base),
@@ -60,7 +60,7 @@ def train(
         "device": [device.kind, device.precision],
         "versions": package_versions(settings),
     }
-    fingerprint = _fingerprint(sources)
+    fingerprint = digest_of(sources)[:16]
     with take(work / "lock", str(work), WAIT):
         if _is_published(out, fingerprint):
             say(f"{out} was just published by another process")
@@ -73,58 +73,53 @@ def train(
             tokenizer = data.reads.tokenizer
             fit(settings, device, folder, lambda: model_to_train(base, tokenizer, settings, device),
                 data)  # fmt: skip
-        _publish(out, settings, data, base, folder, sources, device, started)
+        _, state = whole_checkpoints(folder)[-1]
+        summary = summarise(settings, state, data)
+        with published(out) as new:
+            best = folder / f"checkpoint-{summary.best_step}"
+            model, adapters = trained_model(base, best, data.reads)
+            weights = save_model(model, data.reads.tokenizer, new / "model", adapters)
+            events = state["log_history"]  # with seconds, which differ each time
+            lines = ({k: v for k, v in event.items() if k != "seconds"} for event in events)
+            log = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
+            write_text(new / "training_log.jsonl", log)
+            summary.write(new / "training.json")
+            seconds = {
+                "train": round(sum(event.get("seconds", 0) for event in events), 3),
+                "all": round(time.monotonic() - started, 3),
+            }
+            facts = {"fingerprint": fingerprint, "device": device, "seconds": seconds}
+            facts |= {"model": weights, "rows_at_once": state["train_batch_size"]}
+            _provenance(settings, base, sources, facts).write(new / "provenance.json")
+        say(
+            f"published {out}: best epoch {summary.best_epoch} of {summary.epochs_done}, "
+            f"eval_loss {summary.best_eval_loss:.4f}"
+        )
         shutil.rmtree(folder)
 
 
-def _publish(
-    out: Path,
-    settings: Settings,
-    data: TrainingData,
-    base: Path,
-    folder: Path,
-    sources: dict[str, Any],
-    device: DeviceFacts,
-    started: float,
-) -> None:
-    """Write what the checkpoints in `folder` hold of a finished training to `out`."""
-    from workflow_scripts.model.trainer import whole_checkpoints
-
-    _, state = whole_checkpoints(folder)[-1]
-    rows = {"train": _count(data.train), "val": _count(data.val)}
-    summary = summarise(settings, state, rows)
-    with published(out) as new:
-        best = folder / f"checkpoint-{summary.best_step}"
-        model, adapters = trained_model(base, best, data.reads)
-        weights = save_model(model, data.reads.tokenizer, new / "model", adapters)
-        write_text(new / "training_log.jsonl", _log_lines(state))
-        summary.write(new / "training.json")
-        trained = sum(event.get("seconds", 0) for event in state["log_history"])
-        seconds = {"train": trained, "all": time.monotonic() - started}
-        Provenance(
-            **{"recipe": summary.recipe, "run": summary.run, "seed": summary.seed},
-            settings=settings,
-            fingerprint=_fingerprint(sources),
-            data=sources["data"],
-            base=_base(base, sources["base"]),
-            code=sources["code"],
-            lock=sha256(LOCK) if LOCK.is_file() else None,
-            device=device,
-            versions={"python": platform.python_version(), **sources["versions"]},
-            git=_git_state(),
-            rows_at_once=state["train_batch_size"],
-            seconds={part: round(taken, 3) for part, taken in seconds.items()},
-            peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-            model=weights,
-        ).write(new / "provenance.json")
-    say(
-        f"published {out}: best epoch {summary.best_epoch} of {summary.epochs_done}, "
-        f"eval_loss {summary.best_eval_loss:.4f}"
+def _provenance(
+    settings: Settings, base: Path, sources: dict[str, Any], facts: dict[str, Any]
+) -> Provenance:
+    source = base / SOURCE
+    return Provenance(
+        recipe=settings.recipe.name,
+        run=settings.run.name,
+        seed=settings.seed,
+        settings=settings,
+        data=sources["data"],
+        base=Base(
+            folder=str(base),
+            digest=sources["base"],
+            source=ModelSource.read(source) if source.is_file() else None,
+        ),
+        code=sources["code"],
+        lock=sha256(LOCK) if LOCK.is_file() else None,
+        versions={"python": platform.python_version(), **sources["versions"]},
+        git=_git_state(),
+        peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        **facts,
     )
-
-
-def _fingerprint(sources: dict[str, Any]) -> str:
-    return digest_of(sources)[:16]
 
 
 def package_versions(settings: Settings) -> dict[str, str]:
@@ -150,15 +145,8 @@ def _is_published(out: Path, fingerprint: str) -> bool:
     return complete and facts.fingerprint == fingerprint and facts.model.sha256 == weights
 
 
-def _count(examples: list[Example]) -> dict[str, int]:
-    tasks = Counter(TASKS[example["task"]] for example in examples)
-    return {"all": len(examples), **{task: tasks[task] for task in TASKS}}
-
-
-def summarise(
-    settings: Settings, state: dict[str, Any], rows: dict[str, dict[str, int]]
-) -> Training:
-    """training.json, of the trainer's last state; `rows` counts them by split and task."""
+def summarise(settings: Settings, state: dict[str, Any], data: TrainingData) -> Training:
+    """training.json, of the trainer's last state."""
     epochs = [
         {key: value for key, value in event.items() if key not in ("event", "seconds")}
         | {"epoch": round(event["epoch"])}
@@ -166,6 +154,10 @@ def summarise(
         if event["event"] == "epoch"
     ]
     best = next(epoch for epoch in epochs if epoch["step"] == state["best_global_step"])
+    rows = {}
+    for split, examples in {"train": data.train, "val": data.val}.items():
+        tasks = Counter(TASKS[example["task"]] for example in examples)
+        rows[split] = {"all": len(examples), **{task: tasks[task] for task in TASKS}}
     return Training(
         recipe=settings.recipe.name,
         run=settings.run.name,
@@ -184,35 +176,15 @@ def summarise(
     )
 
 
-def _log_lines(state: dict[str, Any]) -> str:
-    """training_log.jsonl: a line for each step and epoch, without times."""
-    lines = ({k: v for k, v in event.items() if k != "seconds"} for event in state["log_history"])
-    return "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)
-
-
-def _base(folder: Path, digest: str) -> Base:
-    source = folder / SOURCE
-    return Base(
-        folder=str(folder),
-        digest=digest,
-        source=ModelSource.read(source) if source.is_file() else None,
-    )
-
-
 def _git_state() -> dict[str, Any]:
-    """Both None where there is no git or no repository."""
+    """The commit, and whether it was edited; both None where there is no git or no repository."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        commit = _git("rev-parse", "HEAD")
-        changes = _git("status", "--porcelain", "--untracked-files=no")
+        done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
-    return {"commit": commit.strip(), "dirty": bool(changes.strip())}
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True, timeout=20
-    ).stdout
+    commit, _, dirty = done.stdout.decode().strip().partition("-")
+    return {"commit": commit, "dirty": bool(dirty)}
 
 
 if __name__ == "__main__":

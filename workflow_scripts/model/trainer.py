@@ -10,7 +10,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import (
     EarlyStoppingCallback,
-    PretrainedConfig,
     PrinterCallback,
-    Seq2SeqTrainer,
-    Seq2SeqTrainingArguments,
+    Trainer,
     TrainerCallback,
+    TrainingArguments,
 )
 from transformers.modeling_outputs import BaseModelOutput
 
@@ -58,8 +56,7 @@ def fit(
         evaluated = max(1, settings.training.eval_batch_size // shrink)
         arguments = training_arguments(settings, device, folder, rows, evaluated)
         try:
-            TaskLossTrainer(settings, arguments, make_model(), data).fit()
-            return
+            return TaskLossTrainer(settings, arguments, make_model(), data).fit()
         except torch.OutOfMemoryError:
             pass  # the model can only be freed once the error and its frames are gone
         if rows == evaluated == 1:
@@ -75,11 +72,10 @@ def fit(
 
 def training_arguments(
     settings: Settings, device: DeviceFacts, folder: Path, rows: int, evaluated: int
-) -> Seq2SeqTrainingArguments:
+) -> TrainingArguments:
     """Checkpoints go to `folder`; `rows` are trained on at a time, `evaluated` evaluated."""
     run, training = settings.run, settings.training
-    metric = training.best_metric
-    return Seq2SeqTrainingArguments(
+    return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=rows,
         gradient_accumulation_steps=run.batch_size // rows,
@@ -104,7 +100,7 @@ def training_arguments(
         save_strategy="epoch",
         logging_strategy="no",
         logging_nan_inf_filter=False,
-        metric_for_best_model=metric if metric.startswith("eval_") else f"eval_{metric}",
+        metric_for_best_model=training.best_metric,  # the library puts eval_ before it
         greater_is_better=False,
         restore_callback_states_from_checkpoint=True,
         use_cache=True,  # else published as config.json's own, and answering takes minutes
@@ -130,7 +126,7 @@ def is_finished(state: dict[str, Any]) -> bool:
     return state["stateful_callbacks"]["TrainerControl"]["args"]["should_training_stop"]
 
 
-class TaskLossTrainer(Seq2SeqTrainer):
+class TaskLossTrainer(Trainer):
     """Sums token losses and counts by task, in the very batches that are trained on.
 
     The loss of a step is the mean over all tokens that count in its whole batch, however many
@@ -140,11 +136,7 @@ class TaskLossTrainer(Seq2SeqTrainer):
     loss_is_scaled_for_ga = True
 
     def __init__(
-        self,
-        settings: Settings,
-        arguments: Seq2SeqTrainingArguments,
-        model: Any,
-        data: TrainingData,
+        self, settings: Settings, arguments: TrainingArguments, model: Any, data: TrainingData
     ):
         super().__init__(
             model=model,
@@ -183,20 +175,23 @@ class TaskLossTrainer(Seq2SeqTrainer):
         with torch.no_grad(), self.compute_loss_context_manager():
             for inputs in self.get_eval_dataloader(eval_dataset):
                 total += self._sums(self.model, self._prepare_inputs(inputs))[0]
-        losses = _epoch_losses(self.epoch_sums, total)
+        losses = _mean_losses(self.epoch_sums.sum(0).tolist(), total.sum(0).tolist())
+        sums = zip(TASKS, self.epoch_sums.tolist(), total.tolist(), strict=True)
+        tasks = {
+            task: _mean_losses(trained, evaluated)
+            for task, trained, evaluated in sums
+            if evaluated[1]
+        }
         self.epoch_sums.zero_()
-        self.log_event(
-            losses["eval_loss"], event="epoch", **losses, seconds=time.monotonic() - self.since
-        )
-        self.since = time.monotonic()
+        now = time.monotonic()
+        measured = losses["eval_loss"]
+        self.log_event(measured, event="epoch", **losses, tasks=tasks, seconds=now - self.since)
+        self.since = now
         say(
-            f"epoch {self.state.epoch:g}: eval_loss {losses['eval_loss']:.4f}, "
+            f"epoch {self.state.epoch:g}: eval_loss {measured:.4f}, "
             f"loss per real token {losses['loss_per_token']:.4f}"
         )
-        metrics = {
-            "eval_loss": losses["eval_loss"],
-            "eval_loss_per_token": losses["loss_per_token"],
-        }
+        metrics = {"eval_loss": measured, "eval_loss_per_token": losses["loss_per_token"]}
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
@@ -266,28 +261,17 @@ class StepLog(TrainerCallback):
             )
 
 
-def _epoch_losses(trained: torch.Tensor, evaluated: torch.Tensor) -> dict[str, Any]:
-    """Means over tokens, of all tasks and of each; both tensors are as of `_sums`."""
-
-    def means(trained: list[float], evaluated: list[float]) -> dict[str, float | None]:
-        return {
-            "train_loss": trained[0] / trained[1] if trained[1] else None,
-            "eval_loss": evaluated[0] / evaluated[1],
-            "loss_per_token": evaluated[2] / evaluated[3],
-        }
-
-    tasks = zip(TASKS, trained.tolist(), evaluated.tolist(), strict=True)
+def _mean_losses(trained: list[float], evaluated: list[float]) -> dict[str, float | None]:
+    """Means over tokens; both are sums, as of `_sums`."""
     return {
-        **means(trained.sum(0).tolist(), evaluated.sum(0).tolist()),
-        "tasks": {task: means(*sums) for task, *sums in tasks if sums[1][1]},
+        "train_loss": trained[0] / trained[1] if trained[1] else None,
+        "eval_loss": evaluated[0] / evaluated[1],
+        "loss_per_token": evaluated[2] / evaluated[3],
     }
 
 
 def token_losses(
-    model: Any,
-    batch: dict[str, torch.Tensor],
-    pad: int,
-    autocast: Callable[[], AbstractContextManager],
+    model: Any, batch: dict[str, torch.Tensor], pad: int, autocast: Callable[[], Any]
 ) -> torch.Tensor:
     """The loss of each label, batch x longest target, 0 where it is ignored."""
     labels = batch["labels"]
@@ -299,10 +283,7 @@ def token_losses(
 
 
 def target_logits(
-    model: Any,
-    batch: dict[str, torch.Tensor],
-    pad: int,
-    autocast: Callable[[], AbstractContextManager],
+    model: Any, batch: dict[str, torch.Tensor], pad: int, autocast: Callable[[], Any]
 ) -> torch.Tensor:
     """Logits, batch x longest target x vocabulary; `batch` is as the Collator makes it.
 
@@ -310,10 +291,8 @@ def target_logits(
     """
     ids, mask, labels = (batch[key] for key in ("input_ids", "attention_mask", "labels"))
     if model.config.is_encoder_decoder:
-        encoded = None
-        if not (model.training and draws_dropout(model.config)):
-            with autocast():  # as inside the model's own forward
-                encoded = encode_distinct(model, ids, mask)
+        with autocast():  # as inside the model's own forward
+            encoded = encode_distinct(model, ids, mask)
         return model(
             input_ids=ids,
             attention_mask=mask,
@@ -333,16 +312,14 @@ def target_logits(
     return logits[:, :-1]  # each place predicts the next token
 
 
-def draws_dropout(config: PretrainedConfig) -> bool:
-    """Whether training draws anything that tells equal rows apart; each kind has its own names."""
-    return any("drop" in name and value for name, value in vars(config).items())
-
-
-def encode_distinct(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> BaseModelOutput:
+def encode_distinct(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> BaseModelOutput | None:
     """The encoder's output (batch x length x width), equal rows computed once.
 
-    Only where no dropout tells equal rows apart. Truncation has made many rows equal.
+    Truncation has made many rows equal. None where dropout, which each kind of model names in its
+    own way, tells them apart.
     """
+    if model.training and any("drop" in key and value for key, value in vars(model.config).items()):
+        return None
     encoder = model.get_encoder()
     distinct, places = torch.stack([ids, mask], 1).unique(dim=0, return_inverse=True)
     if len(distinct) == len(ids):

@@ -10,27 +10,22 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+import pandas as pd
 import yaml
 
 from workflow_scripts.data.lines import Lines, RowError, record_in
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import own_file, read_json, to_json
+from workflow_scripts.files import own_file, to_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.records import parsed
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 from workflow_scripts.tables import Row, iter_rows
-from workflow_scripts.text.audit import (
-    EmbeddingRows,
-    FitAudit,
-    LengthSummary,
-    TaskFit,
-    audit_rows,
-    summarise,
-)
+from workflow_scripts.text.architecture import model_config
+from workflow_scripts.text.audit import EmbeddingRows, FitAudit, TaskFit, audit_rows, summarise
 from workflow_scripts.text.preprocessing import model_input
 from workflow_scripts.text.tokenizers import embedding_rows_needed
 
@@ -63,39 +58,76 @@ class RowFile:
 
 def audit(rows: RowFile, model_dir: Path, recipe: Recipe) -> FitAudit:
     """Audit all rows. Raises EssenceError when none can be read."""
-    lossless = recipe.tokenizer == "lossless"
-    targets = (row.target for row in rows) if lossless else ()
+    targets = (row.target for row in rows) if recipe.tokenizer == "lossless" else ()
     reads = model_input(model_dir, recipe, targets)
     table = audit_rows(rows, reads)
     if table.empty:
         first = f" The first: {rows.unreadable[0]}" if rows.unreadable else ""
         raise EssenceError(f"{rows.path}: no row can be read.{first}")
     by_task = dict(list(table.groupby("task")))
-    result = FitAudit(
+    tasks = {task: summarise(by_task[task]) for task in TASKS if task in by_task}
+    embedding = EmbeddingRows(
+        model=model_config(model_dir).get("vocab_size"),
+        needed=embedding_rows_needed(reads.tokenizer),
+    )
+    fatal = [f"{task}: {each}" for task, fit in tasks.items() for each in _fatal(fit, recipe)]
+    warnings = [f"{task}: {each}" for task, fit in tasks.items() for each in _losses(fit)]
+    if embedding.model and embedding.model < embedding.needed:
+        warnings.append(
+            f"The tokenizer needs {embedding.needed} embedding rows and the model has "
+            f"{embedding.model}: training must resize it."
+        )
+    if rows.unreadable:
+        warnings.append(
+            f"{len(rows.unreadable)} lines could not be read and are not counted; "
+            f"the first: {rows.unreadable[0]}"
+        )
+    return FitAudit(
         recipe=recipe.name,
         settings=recipe,
         tokenizer=str(model_dir),
-        embedding_rows=EmbeddingRows(
-            model=_embedding_rows(model_dir), needed=embedding_rows_needed(reads.tokenizer)
-        ),
+        embedding_rows=embedding,
         rows=len(table),
         unreadable=len(rows.unreadable),
         first_unreadable=rows.unreadable[0] if rows.unreadable else None,
-        tasks={task: summarise(by_task[task]) for task in TASKS if task in by_task},
+        tasks=tasks,
         all=summarise(table),
-        learning_possible=True,
-        warnings=[],
-    )
-    fatal = fatal_warnings(result)
-    return result.model_copy(
-        update={"learning_possible": not fatal, "warnings": fatal + other_warnings(result)}
+        learning_possible=not fatal,
+        warnings=fatal + warnings,
     )
 
 
-def _embedding_rows(model_dir: Path) -> int | None:
-    """Read `vocab_size` of config.json, or None."""
-    config = model_dir / "config.json"
-    return read_json(config).get("vocab_size") if config.is_file() else None
+def _fatal(fit: TaskFit, recipe: Recipe) -> Iterator[str]:
+    """What makes learning impossible."""
+    if 2 * fit.distinct_inputs <= fit.distinct_sources > 1:
+        section = max(fit.cut_in, key=lambda name: (fit.cut_in[name], name))
+        yield (
+            f"{fit.rows} rows become {fit.distinct_inputs} distinct input(s) when the source is "
+            f"cut at {recipe.source_tokens} tokens (in the {section.replace('_', ' ')}); the model "
+            "can only learn the average answer, and equal at most "
+            f"{fit.max_exact_match_given_inputs:.3f} of the raw ones."
+        )
+    if not fit.targets_surviving:
+        lost = " ".join(map(repr, list(fit.lost_characters)[:8]))
+        yield (
+            f"not one of {fit.rows} answers survives encoding and decoding (lost: {lost}); exact "
+            f"match with the raw text is at most {fit.max_exact_match:.3f}."
+        )
+
+
+def _losses(fit: TaskFit) -> Iterator[str]:
+    """What loses some rows."""
+    kept = {"question": fit.question_kept, "schema": fit.schema_kept, "old SQL": fit.old_sql_kept}
+    for section, count in kept.items():
+        if count is not None and count < fit.rows:
+            yield f"{fit.rows - count} of {fit.rows} rows lose (part of) the {section}."
+    if 0 < fit.targets_surviving < fit.rows:
+        lost = fit.rows - fit.targets_surviving
+        yield f"{lost} of {fit.rows} answers don't survive to the byte."
+    if fit.targets_cut:
+        yield f"{fit.targets_cut} of {fit.rows} answers are cut."
+    if share := fit.longer_than_generation:
+        yield f"{share:.1%} of the answers are longer than what is generated."
 
 
 def read_recipe(text: str, config: Path) -> Recipe:
@@ -116,91 +148,16 @@ def read_recipe(text: str, config: Path) -> Recipe:
         raise EssenceError(f"{config}: no YAML configuration with recipes ({error})") from error
     if text not in recipes:
         raise EssenceError(f"{config}: no recipe {text!r}; there are {', '.join(recipes)}")
-    of_its_runs = ("runs", "test_set")
-    own = {key: value for key, value in recipes[text].items() if key not in of_its_runs}
+    own = {key: value for key, value in recipes[text].items() if key not in ("runs", "test_set")}
     return parsed(Recipe, {"name": text, **own}, f"{config}: recipes.{text}")
-
-
-def fatal_warnings(audit: FitAudit) -> list[str]:
-    """List what makes learning impossible, one sentence each."""
-    sentences = []
-    limit = audit.settings.source_tokens
-    for task, fit in audit.tasks.items():
-        if 2 * fit.distinct_inputs <= fit.distinct_sources > 1:
-            section = max(fit.cut_in, key=lambda name: (fit.cut_in[name], name))
-            sentences.append(
-                f"{task}: {fit.rows} rows become {fit.distinct_inputs} distinct input(s) when the "
-                f"source is cut at {limit} tokens (in the {section.replace('_', ' ')}); the model "
-                "can only learn the average answer, and equal at most "
-                f"{fit.max_exact_match_given_inputs:.3f} of the raw ones."
-            )
-        if not fit.targets_surviving:
-            lost = " ".join(map(repr, list(fit.lost_characters)[:8]))
-            sentences.append(
-                f"{task}: not one of {fit.rows} answers survives encoding and decoding "
-                f"(lost: {lost}); exact match with the raw text is at most "
-                f"{fit.max_exact_match:.3f}."
-            )
-    return sentences
-
-
-def other_warnings(audit: FitAudit) -> list[str]:
-    """List what loses some rows, one sentence each."""
-    sentences = [
-        f"{task}: {sentence}" for task, fit in audit.tasks.items() for sentence in _losses(fit)
-    ]
-    rows = audit.embedding_rows
-    if rows.model and rows.needed > rows.model:
-        sentences.append(
-            f"The tokenizer needs {rows.needed} embedding rows and the model has {rows.model}: "
-            "training must resize it."
-        )
-    if audit.unreadable:
-        sentences.append(
-            f"{audit.unreadable} lines could not be read and are not counted; "
-            f"the first: {audit.first_unreadable}"
-        )
-    return sentences
-
-
-def _losses(fit: TaskFit) -> list[str]:
-    kept = {
-        "question": fit.question_kept,
-        "schema": fit.schema_kept,
-        "old SQL": fit.old_sql_kept,
-    }
-    sentences = [
-        f"{fit.rows - count} of {fit.rows} rows lose (part of) the {section}."
-        for section, count in kept.items()
-        if count is not None and count < fit.rows
-    ]
-    if 0 < fit.targets_surviving < fit.rows:
-        lost = fit.rows - fit.targets_surviving
-        sentences.append(f"{lost} of {fit.rows} answers don't survive to the byte.")
-    if fit.targets_cut:
-        sentences.append(f"{fit.targets_cut} of {fit.rows} answers are cut.")
-    if fit.longer_than_generation:
-        share = fit.longer_than_generation
-        sentences.append(f"{share:.1%} of the answers are longer than what is generated.")
-    return sentences
-
-
-def framed(audit: FitAudit, sentences: list[str]) -> str:
-    """Put the sentences into a frame that is easy to see in a log."""
-    bar = "!" * 78
-    title = f"The recipe {audit.recipe} makes learning impossible on these rows:"
-    return "\n".join([bar, title, *(f"  - {sentence}" for sentence in sentences), bar])
 
 
 def as_table(audit: FitAudit) -> str:
     """Write the audit as text: one line per fact, one column per task."""
-    columns = {**audit.tasks, "all": audit.all}
-    facts = [key for key in TaskFit.model_fields if key not in ("cut_in", "lost_characters")]
-    width = max(map(len, facts)) + 2
-    lines = [" " * width + "".join(f"{name:>20}" for name in columns)]
-    for key in facts:
-        cells = (f"{_cell(getattr(fit, key)):>20}" for fit in columns.values())
-        lines.append(f"{key.replace('_', ' '):<{width}}" + "".join(cells))
+    facts = pd.DataFrame(
+        {name: fit.model_dump() for name, fit in {**audit.tasks, "all": audit.all}.items()}
+    ).drop(["cut_in", "lost_characters"])
+    lines = [facts.rename(lambda key: key.replace("_", " ")).map(_cell).to_string()]
     if lost := audit.all.lost_characters:
         lines.append("lost characters: " + ", ".join(f"{c!r} {n}" for c, n in lost.items()))
     if cut := audit.all.cut_in:
@@ -208,9 +165,9 @@ def as_table(audit: FitAudit) -> str:
     return "\n".join(lines)
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, LengthSummary):
-        return f"{value.median} / {value.p95} / {value.max}"
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return "{median} / {p95} / {max}".format(**value)
     if isinstance(value, float):
         return f"{value:.3f}"
     return "-" if value is None else str(value)
@@ -228,9 +185,10 @@ def fit(
     if out:
         result.write(out)
     print(to_json(result.model_dump(mode="json")) if json else as_table(result))
-    if fatal := fatal_warnings(result):
-        print(framed(result, fatal), file=sys.stderr)
-    for sentence in other_warnings(result):
+    if not result.learning_possible:
+        bar, title = "!" * 78, f"The recipe {result.recipe} makes learning impossible on these rows"
+        print(f"{bar}\n{title}:\n{bar}", file=sys.stderr)
+    for sentence in result.warnings:
         print(f"warning: {sentence}", file=sys.stderr)
 
 
