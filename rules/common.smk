@@ -1,7 +1,6 @@
 # What all rules share: the checked configuration, where things lie, and which run needs what.
 # All paths are relative to the working directory, which may be another than the workflow's folder.
 import gc
-import itertools
 import json
 import os
 import re

@@ -1,6 +1,4 @@
-"""A model hub on loopback: one repository, its large files on another host and port, as the hub has
-them, which can be resumed there. `fail` makes requests go wrong.
-"""
+"""A model hub on loopback: one repository, its large files on another host and port, as there."""
 
 import contextlib
 import functools
@@ -8,7 +6,6 @@ import hashlib
 import json
 import os
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -53,8 +50,8 @@ class Hub:
     def fail(self, path: str, kind: int | str, times: int = 10**6) -> None:
         """Let the next requests whose path holds `path` go wrong.
 
-        kind: a status code, or what becomes of a large file: slow, cut (half of it, then the
-        connection ends), empty (none of it) or damaged (other bytes).
+        kind: a status code, or what becomes of a large file: empty (the connection ends before it)
+        or damaged (other bytes).
         """
         self.failing, self.times = (path, kind), times
 
@@ -136,28 +133,18 @@ class Handler(BaseHTTPRequestHandler):
     def send_blob(self, large: str, fault: str | None) -> None:
         blobs = [blob for files in self.hub.revisions.values() for blob in files.values()]
         content = next(blob for blob in blobs if checksum(blob) == large)
-        start = int(self.headers.get("Range", "bytes=0-").split("=")[1].split("-")[0])
-        headers = {"ETag": f'"{large}"', "Accept-Ranges": "bytes"}
-        if start:
-            headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        content = content[start:] if fault != "damaged" else bytes(len(content) - start)
-        self.send(206 if start else 200, content, headers, fault)
+        content = bytes(len(content)) if fault == "damaged" else content
+        self.send(200, content, {"ETag": f'"{large}"'}, fault)
 
     def send(self, status: int, body: bytes, headers: dict, fault: str | None = None) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": len(body), **headers}.items():
             self.send_header(name, str(value))
         self.end_headers()
-        if self.command == "HEAD":
-            return
-        if fault in ("cut", "empty"):
-            self.wfile.write(body[: len(body) // 2 if fault == "cut" else 0])
+        if fault == "empty":
             self.close_connection = True
-            return
-        step = -(-len(body) // (8 if fault == "slow" else 1)) or 1
-        for start in range(0, len(body), step):
-            self.wfile.write(body[start : start + step])
-            time.sleep(0.2 if fault == "slow" else 0)
+        elif self.command != "HEAD":
+            self.wfile.write(body)
 
     def refuse(self, status: int, code: str = "") -> None:
         headers = {"Retry-After": "0"} if status == 429 else {}

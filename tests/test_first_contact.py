@@ -1,4 +1,4 @@
-"""The report's base model from the hub, through Snakemake: fetched, trained, answered, scored."""
+"""The report's base model from the hub, through Snakemake: fetched, trained and asked."""
 
 import subprocess
 import sys
@@ -12,7 +12,6 @@ from lookalike_hub import Hub, serving
 from workflow_scripts.data.checksums import report_files
 from workflow_scripts.model.fetch import SOURCE
 from workflow_scripts.runs import Provenance
-from workflow_scripts.tables import SCORES, read_table
 
 pytestmark = pytest.mark.pipeline
 NAME = report_files().base_model.name
@@ -27,7 +26,7 @@ OVERLAY = {
 }
 
 
-def test_the_models_own_files_lead_to_a_scored_run(tmp_path):
+def test_the_models_own_files_lead_to_answers(tmp_path):
     """Its listing has pytorch_model.bin and spiece.model, and nothing that stages read."""
     (tmp_path / "model").mkdir()
     tokenizer = sentencepiece_model.tokenizer_files()
@@ -49,18 +48,3 @@ def test_the_models_own_files_lead_to_a_scored_run(tmp_path):
     assert (base / SOURCE).is_file() and (base / "tokenizer.json").is_file()
     provenance = Provenance.read(clone.folder / RUN / "provenance.json")
     assert provenance.base.source.name == NAME and provenance.base.source.commit == commit
-    tables = [str(clone.folder / f"{name}.parquet") for name in ("answers", "scores")]
-    sample = next((clone.folder / "results/data/samples").glob("*/seed42/train.parquet"))
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "workflow_scripts.metrics.score_runs", "--runs", RUN),
-            *("--rows", "results/data/rows.parquet", "--train", sample),
-            *("--answers", tables[0], "--scores", tables[1]),
-        ],
-        cwd=clone.folder,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    scores = read_table(tables[1], SCORES)
-    assert {"val", "test"} == set(scores.split) and "eval_loss" in set(scores.metric)

@@ -51,27 +51,17 @@ def test_bf16_where_the_cpu_has_it(monkeypatch, capsys, wanted, able, chosen):
     assert ("has no bf16" in capsys.readouterr().err) == (wanted == "bf16" and not able)
 
 
-def test_a_gpu_of_the_schedulers_choice_is_taken_as_it_is(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+def test_of_several_gpus_a_process_takes_one_that_is_free_or_waits(monkeypatch, capsys):
+    locks = [module._take_gpu(2)]
+    assert os.environ.pop("CUDA_VISIBLE_DEVICES") == "0"
+    locks.append(module._take_gpu(2))
+    assert os.environ.pop("CUDA_VISIBLE_DEVICES") == "1"
+    monkeypatch.setattr(module.time, "sleep", lambda _: locks[0].release())
+    locks.append(module._take_gpu(2))
+    assert "every GPU (0, 1) is taken by another training: waiting" in capsys.readouterr().err
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")  # a scheduler's choice is taken as it is
     assert module._take_gpu(1) is None and module._take_gpu(1) is None
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
-
-
-def test_of_several_gpus_one_process_takes_one_that_is_free():
-    first = module._take_gpu(2)
-    assert os.environ.pop("CUDA_VISIBLE_DEVICES") == "0"
-    second = module._take_gpu(2)
-    assert os.environ.pop("CUDA_VISIBLE_DEVICES") == "1"
-    first.release()
-    third = module._take_gpu(2)
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "0"
-    second.release(), third.release()
-
-
-def test_when_every_gpu_is_taken_a_process_waits_and_says_so(monkeypatch, capsys):
-    held = module._take_gpu(1)
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setattr(module.time, "sleep", lambda _: held.release())
-    taken = module._take_gpu(1)
-    assert "every GPU (0) is taken by another training: waiting" in capsys.readouterr().err
-    taken.release()
+    for lock in locks:
+        lock.release()

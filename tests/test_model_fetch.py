@@ -11,7 +11,6 @@ import torch
 from lookalike_hub import Hub, checksum, serving
 from material import SHARED
 from safetensors.torch import load_file, save
-from shell import run_module
 from transformers import AutoTokenizer
 
 from workflow_scripts.data.checksums import report_files
@@ -25,17 +24,16 @@ NAME = report_files().base_model.name
 LARGE = "/cdn/"
 
 
-@pytest.fixture(scope="module", params=["real tokenizer", "small tokenizer"])
-def repository(request, tmp_path_factory) -> dict[str, bytes]:
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> dict[str, bytes]:
     """The files of `main`."""
-    folder = tmp_path_factory.mktemp("repository")
-    if request.param == "small tokenizer":
-        return sentencepiece_model.model_files(sentencepiece_model.tokenizer_files(), 320, folder)
-    if not SHARED:
-        pytest.skip("needs the tokenizer of the report's base model, which is not on this machine")
-    return sentencepiece_model.model_files(
-        sentencepiece_model.real_tokenizer_files(), 32128, folder
+    tokenizer = (
+        sentencepiece_model.real_tokenizer_files()
+        if SHARED
+        else sentencepiece_model.tokenizer_files()
     )
+    folder = tmp_path_factory.mktemp("repository")
+    return sentencepiece_model.model_files(tokenizer, 32128 if SHARED else 320, folder)
 
 
 @pytest.fixture
@@ -80,12 +78,10 @@ def refused(hub: Hub, out: Path, revision: str = "main", sha256: str | None = No
     return message
 
 
-def test_what_the_repository_lacks_is_made(hub, repository, tmp_path):
+def test_what_the_repository_lacks_is_made(hub, repository, tmp_path, capsys):
     out = tmp_path / "out"
-    command = ["workflow_scripts.model.fetch", "--name", NAME, "--revision", "main", "--out", out]
-    done = run_module(*command, env=hub.environment(tmp_path / "own"))
-    assert done.returncode == 0, done.stderr
-    said, commit = done.stdout, hub.commit()
+    fetch(NAME, "main", out)
+    said, commit = capsys.readouterr().out, hub.commit()
     assert f"{NAME} at {commit}" in said and "pytorch_model.bin" in said
     missing = [WEIGHTS, "generation_config.json", "tokenizer.json"]
     assert f"lacks them: {', '.join(missing)}" in said
@@ -152,18 +148,6 @@ def test_a_whole_model_is_taken_as_it_is_and_its_template_with_it(whole, tmp_pat
     ):
         fetch(whole.name, "main", out, "0" * 64)
     assert contents(out) == before
-
-
-@pytest.mark.parametrize(
-    ("path", "kind"),
-    [(LARGE, "slow"), (LARGE, "cut"), (LARGE, 429), ("/tree/", 503), ("HEAD", 429), ("HEAD", 503)],
-)
-def test_what_passes_by_itself(whole, tmp_path, path, kind):
-    whole.fail(path, kind, times=1)
-    fetch(whole.name, "main", tmp_path / "out")
-    assert whole.times == 0
-    for name in FILES[:2]:
-        assert (tmp_path / "out" / name).read_bytes() == whole.revisions["main"][name]
 
 
 @pytest.mark.parametrize(

@@ -54,24 +54,20 @@ def test_each_kind_is_converted_trained_published_and_asked(kind, tiny, tmp_path
     assert answer.unread_tokens > 0
 
 
-def test_the_fast_form_of_byt5s_tokenizer_is_the_same(tmp_path):
-    convert(saved(tmp_path / "hub", "ByT5"), tmp_path / "base")
-    slow = AutoTokenizer.from_pretrained(tmp_path / "hub")
-    fast = AutoTokenizer.from_pretrained(tmp_path / "base")
+def test_the_fast_form_of_byt5s_tokenizer_is_the_same_and_loses_nothing(tmp_path):
+    """The control for A2: the same answers, stock tokenizers."""
+    convert(saved(tmp_path / "hub", "ByT5"), tmp_path / "bytes")
+    slow, fast = (AutoTokenizer.from_pretrained(tmp_path / name) for name in ("hub", "bytes"))
     for text in ("plain", "größe m² 【】\n{`<~^\t", "", "日本 \U0001f600"):
         assert fast(text)["input_ids"] == slow(text)["input_ids"]
         assert fast.decode(fast(text)["input_ids"], skip_special_tokens=True) == text
-
-
-def test_bytes_lose_nothing_that_t5s_tokenizer_loses(tmp_path):
-    """The control for A2: the same answers, stock tokenizers."""
     file = sample_rows.write_rows(tmp_path / "rows.jsonl", sample_rows.rows(2, "Selector"))
     recipe = tiny_model.settings({"source_tokens": 10**4, "target_tokens": 10**4}).recipe
-    convert(saved(tmp_path / "hub", "ByT5"), tmp_path / "bytes")
     saved(tmp_path / "pieces", "mT5")
-    found = {name: audit(RowFile(file), tmp_path / name, recipe) for name in ("bytes", "pieces")}
-    assert found["bytes"].all.targets_surviving == 2 and not found["bytes"].all.lost_characters
-    assert found["pieces"].all.targets_surviving == 0 and "{" in found["pieces"].all.lost_characters
+    lost = audit(RowFile(file), tmp_path / "pieces", recipe).all
+    kept = audit(RowFile(file), tmp_path / "bytes", recipe).all
+    assert kept.targets_surviving == 2 and not kept.lost_characters
+    assert lost.targets_surviving == 0 and "{" in lost.lost_characters
 
 
 def test_what_cannot_be_converted(tmp_path):

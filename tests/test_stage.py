@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from shell import run_module
 
 from workflow_scripts import stage
 from workflow_scripts.errors import EssenceError
@@ -47,28 +46,28 @@ def test_arguments_have_the_types_of_the_signature():
     assert found["share"] == 0.1 and found["recipe"].source_tokens == 5
     assert found["names"] == ["x", "y"] and found["json"] is True
     assert given("--timed", "False")["timed"] is False
+    # Rules hand over what they have: an input that a recipe does without is empty or None.
+    assert given("--test", "--share", "--names", "--recipe", "--timed") == given()
+    assert given("--test", "None", "--share", "None", "--recipe", "None") == given()
 
 
-def test_what_is_read_whole_is_named_by_its_file_when_it_is_wrong(tmp_path):
-    file = tmp_path / "recipe.json"
-    file.write_text(RECIPE.replace("full", "half"))
+def test_wrong_settings_are_named_by_key_and_by_their_file(tmp_path):
+    wrong, file = RECIPE.replace("full", "half"), tmp_path / "recipe.json"
+    with pytest.raises(EssenceError, match="given: prompt: Input should be 'full', 'own' or 'com"):
+        given("--recipe", wrong)
+    with pytest.raises(EssenceError, match="not JSON"):
+        given("--recipe", "{")
+    file.write_text(wrong)
     with pytest.raises(EssenceError, match=r"recipe\.json: prompt: Input should be"):
         given("--recipe", str(file))
     file.write_text(RECIPE)
     assert given("--recipe", str(file))["recipe"].prompt == "full"
 
 
-def test_an_argument_with_a_default_may_stand_there_empty():
-    """Rules hand over what they have: an input that a recipe does without is empty or None."""
-    assert given("--test", "--share", "--names", "--recipe", "--timed") == given()
-    assert given("--test", "None", "--share", "None", "--recipe", "None") == given()
-    with pytest.raises(SystemExit):
-        stage.arguments(example, ["db", "--rows", "--out", "o"])
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--rows"], "expected at least one argument"),
         (["--share", "much"], "argument --share: invalid X value: 'much'"),
         (["--timed", "perhaps"], "invalid true|false value: 'perhaps'"),
         (["--unknown", "1"], "unrecognized arguments"),
@@ -79,17 +78,3 @@ def test_a_wrong_command_line_is_refused(arguments, said, capsys):
     with pytest.raises(SystemExit):
         given(*arguments)
     assert said in capsys.readouterr().err
-
-
-def test_wrong_settings_are_named_by_key():
-    with pytest.raises(EssenceError, match="prompt: Input should be 'full', 'own' or 'compact'"):
-        given("--recipe", RECIPE.replace("full", "half"))
-    with pytest.raises(EssenceError, match="not JSON"):
-        given("--recipe", "{")
-
-
-def test_help_says_what_a_stage_and_its_arguments_are():
-    """The help of a stage is its docstring and its arguments."""
-    done = run_module("workflow_scripts.data.read", "--help")
-    assert done.returncode == 0, done.stderr
-    assert "--raw PATH" in done.stdout and "(default: 0.01)" in done.stdout

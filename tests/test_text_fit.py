@@ -1,23 +1,22 @@
 """The fit audit: what it counts, what it says, what it costs."""
 
 import json
-from pathlib import Path
 
 import pytest
+from material import ROOT
 from rouge_score.rouge_scorer import RougeScorer
 from sample_rows import answer, pottery, rows, write_rows
-from shell import run_module
 from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.settings import Recipe
+from workflow_scripts.stage import run_stage
 from workflow_scripts.tables import ROWS, write_table
-from workflow_scripts.text.fit import RowFile, audit, read_recipe
+from workflow_scripts.text.fit import RowFile, audit, fit, read_recipe
 from workflow_scripts.text.preprocessing import source_text
 from workflow_scripts.text.tokenizers import decode, embedding_rows_needed, load_tokenizer
 
-ROOT = Path(__file__).resolve().parents[1]
 AS_RUN = Recipe(
     name="as_run", prompt="full", source_tokens=512, target_tokens=512,
     tokenizer="stock", padding_in_loss=True, generate_tokens=128,
@@ -28,18 +27,33 @@ REPAIRED = Recipe(
 )  # fmt: skip
 
 
+def changed(recipe, **settings):
+    return recipe.model_copy(update=settings)
+
+
 @pytest.fixture
 def file(tmp_path):
     return RowFile(write_rows(tmp_path / "rows.jsonl", rows(6, *TASKS)))
 
 
-def test_as_run_leaves_one_input_a_task_and_no_answer(model_dir, file):  # noqa: F811
+@pytest.fixture
+def audit_of(model_dir, tmp_path):  # noqa: F811
+    """The facts of the only task among made-up rows."""
+
+    def of(made, recipe):
+        file = write_rows(tmp_path / "made.jsonl", made)
+        (facts,) = audit(RowFile(file), model_dir, recipe).tasks.values()
+        return facts
+
+    return of
+
+
+def test_as_run_leaves_one_input_a_task_and_no_answer(model_dir, file, tmp_path):  # noqa: F811
     found = audit(file, model_dir, AS_RUN)
     assert found.rows == found.all.rows == 18
     for task in TASKS:
         facts = found.tasks[task]
-        assert facts.distinct_sources == 6
-        assert facts.distinct_inputs == 1
+        assert (facts.distinct_sources, facts.distinct_inputs) == (6, 1)
         assert facts.question_kept == facts.schema_kept == 0
         assert facts.cut_in == {"constant part": 6}
         assert facts.targets_surviving == facts.max_exact_match == 0
@@ -48,9 +62,13 @@ def test_as_run_leaves_one_input_a_task_and_no_answer(model_dir, file):  # noqa:
     assert found.tasks["Selector"].old_sql_kept is None
     assert not found.learning_possible
     assert sum("distinct" in warning for warning in found.warnings) == 3
+    write_table(tmp_path / "rows.parquet", file, ROWS)
+    assert audit(RowFile(tmp_path / "rows.parquet"), model_dir, AS_RUN) == found
 
 
 def test_repaired_keeps_everything(model_dir, file):  # noqa: F811
+    with open(file.path, "a") as handle:
+        handle.write('{"messages": 3}\nnot json\n')
     found = audit(file, model_dir, REPAIRED)
     for facts in found.tasks.values():
         assert facts.distinct_inputs == facts.question_kept == facts.schema_kept == 6
@@ -59,8 +77,8 @@ def test_repaired_keeps_everything(model_dir, file):  # noqa: F811
         for score in ("exact_match", "exact_match_given_inputs", "rouge_l", "rouge_l_decoded"):
             assert getattr(facts, f"max_{score}") == 1
     assert found.tasks["Refiner"].old_sql_kept == 6
-    assert found.learning_possible
-    assert found.all.lost_characters == {}
+    assert found.learning_possible and found.all.lost_characters == {}
+    assert (found.rows, found.unreadable) == (18, 2) and "line 19" in found.warnings[-1]
 
 
 def test_inputs_and_texts_are_those_that_training_sees(model_dir, audit_of):  # noqa: F811
@@ -84,43 +102,39 @@ def test_inputs_and_texts_are_those_that_training_sees(model_dir, audit_of):  # 
     assert found.target_tokens.max == max(len(tokenizer.encode(t)) for t in targets)
 
 
-@pytest.mark.parametrize("where", ["question", "schema", "foreign_keys", "old_sql"])
-def test_the_cut_is_found_in_the_right_section(model_dir, audit_of, where):  # noqa: F811
+@pytest.mark.parametrize(
+    ("section", "mark"),
+    [
+        ("question", "【Query】"),
+        ("schema", "【Database info】"),
+        ("foreign_keys", "【Foreign keys】"),
+        ("old_sql", "【old SQL】"),
+    ],
+)
+def test_the_cut_is_found_in_the_right_section(model_dir, audit_of, section, mark):  # noqa: F811
     ((task, source, target),) = rows(1, "Refiner")
-    mark = {
-        "question": "【Query】",
-        "schema": "【Database info】",
-        "foreign_keys": "【Foreign keys】",
-        "old_sql": "【old SQL】",
-    }[where]
     tokenizer = load_tokenizer(model_dir, "stock")
     upto = len(tokenizer(source[: source.rindex(mark) + len(mark) + 8])["input_ids"])
     facts = audit_of([(task, source, target)], changed(AS_RUN, source_tokens=upto))
-    assert facts.cut_in == {where: 1}
-    assert facts.question_kept == (where != "question")
-    assert facts.schema_kept == (where in ("foreign_keys", "old_sql"))
+    assert facts.cut_in == {section: 1}
+    assert facts.question_kept == (section != "question")
+    assert facts.schema_kept == (section in ("foreign_keys", "old_sql"))
     assert facts.old_sql_kept == 0
 
 
-def test_a_compact_prompt_that_is_cut_keeps_its_question(audit_of):
+def test_what_a_compact_prompt_and_the_own_sections_lose(audit_of):
     made = rows(4, "Selector")
     facts = audit_of(made, changed(REPAIRED, source_tokens=200))
-    assert facts.question_kept == 4
-    assert facts.schema_kept == 0
+    assert (facts.question_kept, facts.schema_kept, facts.distinct_inputs) == (4, 0, 4)
     assert facts.cut_in == {"schema": 4}
-    assert facts.distinct_inputs == 4
-
-
-def test_the_own_sections_are_the_end_of_the_whole_prompt(audit_of):
-    made = rows(4, "Selector")
-    recipe = changed(REPAIRED, prompt="own")
+    own = changed(REPAIRED, prompt="own")
     for _, source, _ in made:
-        text = source_text(recipe, source)
+        text = source_text(own, source)
         assert source.endswith(text) and text.startswith("【DB_ID】")
-    facts = audit_of(made, recipe)
+    facts = audit_of(made, own)
     assert facts.distinct_inputs == facts.question_kept == facts.schema_kept == 4
     assert facts.sources_cut == 0
-    facts = audit_of(made, changed(recipe, source_tokens=30))
+    facts = audit_of(made, changed(own, source_tokens=30))
     assert facts.cut_in == {"schema": 4} and facts.question_kept == 0
 
 
@@ -129,22 +143,7 @@ def test_equal_inputs_share_one_answer(audit_of):
     made = [(task, source, answer("Refiner", pottery(number))) for number in (1, 1, 2, 3)]
     made[1] = (task, source, made[1][2] + "\n")  # outer white space does not count
     facts = audit_of(made, REPAIRED)
-    assert facts.max_exact_match == 1
-    assert facts.max_exact_match_given_inputs == 0.5
-
-
-def test_a_parquet_file_says_the_same(model_dir, file, tmp_path):  # noqa: F811
-    write_table(tmp_path / "rows.parquet", file, ROWS)
-    there = audit(RowFile(tmp_path / "rows.parquet"), model_dir, AS_RUN)
-    assert there == audit(file, model_dir, AS_RUN)
-
-
-def test_unreadable_lines_are_counted_and_said(model_dir, file):  # noqa: F811
-    with open(file.path, "a") as handle:
-        handle.write('{"messages": 3}\nnot json\n')
-    found = audit(file, model_dir, REPAIRED)
-    assert found.rows == 18 and found.unreadable == 2
-    assert "line 19" in found.warnings[-1]
+    assert (facts.max_exact_match, facts.max_exact_match_given_inputs) == (1, 0.5)
 
 
 def test_a_file_without_rows_is_an_error(model_dir, tmp_path):  # noqa: F811
@@ -165,23 +164,22 @@ def test_a_vocabulary_larger_than_the_embedding_is_said(model_dir, tmp_path):  #
     assert any("must resize" in warning for warning in found.warnings)
 
 
-def test_the_command(model_dir, file, tmp_path):  # noqa: F811
+def test_the_command(model_dir, file, tmp_path, capsys, monkeypatch):  # noqa: F811
     def run(*arguments):
-        given = ["--rows", file.path, "--tokenizer", model_dir, *arguments]
-        return run_module("workflow_scripts.text.fit", *given)
+        given = ["fit", "--rows", file.path, "--tokenizer", model_dir, *arguments]
+        monkeypatch.setattr("sys.argv", list(map(str, given)))
+        with pytest.raises(SystemExit) as end:
+            run_stage(fit)
+        return end.value.code, *capsys.readouterr()
 
     out = tmp_path / "fit.json"
-    done = run("--recipe", "as_written", "--json", "--out", out)
-    assert done.returncode == 0
-    assert json.loads(done.stdout) == json.loads(out.read_text())
-    assert "makes learning impossible" in done.stderr and "!!!!" in done.stderr
-    settings = REPAIRED.model_dump_json()
-    done = run("--recipe", settings)
-    assert "distinct inputs" in done.stdout
-    assert "impossible" not in done.stderr
-    done = run("--recipe", "as_wished")
-    assert done.returncode == 2
-    assert "as_wished" in done.stderr and "as_written" in done.stderr
+    code, said, warned = run("--recipe", "as_written", "--json", "--out", out)
+    assert code == 0 and json.loads(said) == json.loads(out.read_text())
+    assert "makes learning impossible" in warned and "!!!!" in warned
+    code, said, warned = run("--recipe", REPAIRED.model_dump_json())
+    assert "distinct inputs" in said and "impossible" not in warned
+    code, said, warned = run("--recipe", "as_wished")
+    assert code == 2 and "as_wished" in warned and "as_written" in warned
 
 
 def test_recipes_of_the_configuration_and_wrong_ones(tmp_path):
@@ -192,7 +190,6 @@ def test_recipes_of_the_configuration_and_wrong_ones(tmp_path):
         ({"prompt": "short"}, "prompt: .*'full', 'own' or 'compact'"),
         ({"source_tokens": "512"}, "source_tokens: .*integer"),
         ({"generate_tokens": 0}, "generate_tokens: .*greater than or equal to 1"),
-        ({"padding_in_loss": 1}, "padding_in_loss: .*boolean"),
         ({"sorce_tokens": 1}, "the whole: unknown key sorce_tokens. Known here: gen"),
     ]:
         with pytest.raises(EssenceError, match=f"--recipe: {said}"):
@@ -211,23 +208,6 @@ def test_real_rows_with_a_real_tokenizer(real_rows):
     found = audit(RowFile(real_rows.file), real_rows.tokenizer, REPAIRED)
     facts = found.all
     assert facts.rows == facts.distinct_inputs == facts.targets_surviving == 5
-    assert facts.question_kept == facts.schema_kept == 5
-    assert facts.sources_cut == 0
+    assert facts.question_kept == facts.schema_kept == 5 and facts.sources_cut == 0
     stock = embedding_rows_needed(load_tokenizer(real_rows.tokenizer, "stock"))
     assert found.embedding_rows.needed == stock + 18 <= found.embedding_rows.model
-
-
-def changed(recipe, **settings):
-    return recipe.model_copy(update=settings)
-
-
-@pytest.fixture
-def audit_of(model_dir, tmp_path):  # noqa: F811
-    """The facts of the only task among made-up rows."""
-
-    def of(made, recipe):
-        file = write_rows(tmp_path / "made.jsonl", made)
-        (facts,) = audit(RowFile(file), model_dir, recipe).tasks.values()
-        return facts
-
-    return of

@@ -174,7 +174,7 @@ def test_a_stage_outlives_the_server(place, tmp_path):
     """As it does without one: who started the job waits for it."""
     server, address = place.serve()
     caller, stage = place.waiting(address, tmp_path / "process")
-    server.kill()
+    server.kill()  # or out of memory
     server.communicate()
     assert caller.poll() is None
     assert place.libraries(address) == []
@@ -188,26 +188,3 @@ def test_who_is_not_served_runs_the_stage(place, socket, tmp_path):
     """Nobody listens; or it is another environment's Python, whose libraries may be others."""
     assert place.libraries(f"{tmp_path}/nobody {sys.prefix}") == []
     assert place.libraries(f"{socket.split()[0]} /another/environment") == []
-
-
-WITHOUT_MEMORY = """
-import os, sys
-from workflow_scripts import warm
-def fork():
-    raise OSError("Cannot allocate memory")
-os.fork = fork
-sys.argv = ["warm", "--serve", sys.argv[1]]
-warm.main()
-"""
-
-
-def test_without_memory_for_a_fork_the_caller_runs_the_stage(place, tmp_path):
-    address = tmp_path / "in/socket"
-    address.parent.mkdir()
-    command = [sys.executable, "-c", WITHOUT_MEMORY, str(address)]
-    server = subprocess.Popen(command, cwd=place.folder, stdin=subprocess.PIPE)
-    assert eventually(address.exists)
-    assert place.libraries(f"{address} {sys.prefix}") == []
-    assert server.poll() is None
-    server.stdin.close()
-    assert server.wait(30) == 0

@@ -25,7 +25,7 @@ from workflow_scripts.settings import (
     Settings,
     TrainingSettings,
 )
-from workflow_scripts.tables import ROWS, Row, write_table
+from workflow_scripts.tables import ROWS, write_table
 
 WORDS = 40
 SHAPE = {
@@ -49,6 +49,7 @@ SAME = (
 
 
 def make_base(folder: Path) -> Path:
+    """A T5 with dropout."""
     tokens = {"<pad>": 0, "</s>": 1, "<unk>": 2, **{f"▁w{n}": n + 3 for n in range(WORDS)}}
     tokenizer = Tokenizer(models.WordLevel(tokens, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
@@ -104,31 +105,22 @@ def make_causal_base(folder: Path, chat_template: str | None = None) -> Path:
     return folder
 
 
-def make_rows(path: Path, count: int, seed: int) -> Path:
+def make_rows(path: Path, count: int, seed: int) -> None:
     generator = random.Random(seed)
 
     def words(least: int, most: int) -> str:
-        return " ".join(
-            f"w{generator.randrange(WORDS)}" for _ in range(generator.randint(least, most))
-        )
+        count = generator.randint(least, most)
+        return " ".join(f"w{generator.randrange(WORDS)}" for _ in range(count))
 
-    unasked = ("evidence", "foreign_keys", "old_sql", "error", "exception_class", "gold_sql")
     rows = [
-        Row(
-            idx=seed * 1000 + place,
-            line=place + 1,
-            task=TASKS[place % 3],
-            db_id=None,
-            question=f"question {place}",
-            schema="",
-            source=words(3, 12),
-            target=words(2, 9),
-            **dict.fromkeys(unasked),
-        )
+        {
+            **{"idx": seed * 1000 + place, "line": place + 1, "task": TASKS[place % 3]},
+            **{"question": f"question {place}", "schema": "", "how": "none", "candidates": []},
+            **{"source": words(3, 12), "target": words(2, 9)},
+        }
         for place in range(count)
     ]
     write_table(path, rows, ROWS)
-    return path
 
 
 RECIPE = Recipe(

@@ -124,11 +124,7 @@ def serve(address: Path) -> dict[str, Any] | None:
         while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             caller, _ = listener.accept()
             import_libraries()
-            try:
-                child = os.fork()
-            except OSError:  # no memory: the caller runs the stage itself
-                child = None
-            if child == 0:
+            if os.fork() == 0:  # without memory for it, this ends, and callers run their stages
                 listener.close()
                 return become_stage(caller)
             caller.close()

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from workflow_scripts.digest import ROOT, code_digest
-from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of, sha256, write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
@@ -62,8 +61,9 @@ def train(
     }
     fingerprint = digest_of(sources)[:16]
     with take(work / "lock", str(work), WAIT):
-        if _is_published(out, fingerprint):
-            say(f"{out} was just published by another process")
+        facts = out / "provenance.json"
+        if facts.is_file() and Provenance.read(facts).fingerprint == fingerprint:
+            say(f"{out} was published by another process")  # whose Snakemake was killed, perhaps
             return
         from workflow_scripts.model.trainer import fit, is_finished, whole_checkpoints
 
@@ -88,9 +88,9 @@ def train(
                 "train": round(sum(event.get("seconds", 0) for event in events), 3),
                 "all": round(time.monotonic() - started, 3),
             }
-            facts = {"fingerprint": fingerprint, "device": device, "seconds": seconds}
-            facts |= {"model": weights, "rows_at_once": state["train_batch_size"]}
-            _provenance(settings, base, sources, facts).write(new / "provenance.json")
+            measured = {"fingerprint": fingerprint, "device": device, "seconds": seconds}
+            measured |= {"model": weights, "rows_at_once": state["train_batch_size"]}
+            _provenance(settings, base, sources, measured).write(new / "provenance.json")
         say(
             f"published {out}: best epoch {summary.best_epoch} of {summary.epochs_done}, "
             f"eval_loss {summary.best_eval_loss:.4f}"
@@ -99,7 +99,7 @@ def train(
 
 
 def _provenance(
-    settings: Settings, base: Path, sources: dict[str, Any], facts: dict[str, Any]
+    settings: Settings, base: Path, sources: dict[str, Any], measured: dict[str, Any]
 ) -> Provenance:
     source = base / SOURCE
     return Provenance(
@@ -118,7 +118,7 @@ def _provenance(
         versions={"python": platform.python_version(), **sources["versions"]},
         git=_git_state(),
         peak_memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        **facts,
+        **measured,
     )
 
 
@@ -128,21 +128,6 @@ def package_versions(settings: Settings) -> dict[str, str]:
     extras = {"peft": model.lora, "bitsandbytes": model.load_4bit, "liger-kernel": model.liger}
     used = [*PACKAGES, *(name for name, wanted in extras.items() if wanted)]
     return {name: importlib.metadata.version(name) for name in used}
-
-
-def _is_published(out: Path, fingerprint: str) -> bool:
-    """Whether this very training is in place already.
-
-    So it is when Snakemake was killed and its training was not: the next Snakemake starts a
-    second one, which waits for the first and then finds its results.
-    """
-    try:
-        facts = Provenance.read(out / "provenance.json")
-        weights = sha256(out / "model" / "model.safetensors")
-        complete = all((out / name).is_file() for name in ("training.json", "training_log.jsonl"))
-    except (EssenceError, OSError):
-        return False
-    return complete and facts.fingerprint == fingerprint and facts.model.sha256 == weights
 
 
 def summarise(settings: Settings, state: dict[str, Any], data: TrainingData) -> Training:

@@ -1,6 +1,5 @@
 """The fit audit: what encoding, truncation and decoding under a recipe leave of each row."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -21,10 +20,7 @@ _BATCH = 256  # rows encoded together
 
 
 class LengthSummary(Record):
-    """Tokens with the end token and those of a chat template.
-
-    `p95` is the 95th percentile by nearest rank.
-    """
+    """Tokens with the end token and those of a chat template; `p95` is by nearest rank."""
 
     median: int
     p95: int
@@ -170,7 +166,7 @@ def _audit_targets(reads: ModelInput, targets: list[str]) -> Iterator[dict[str, 
 def summarise(rows: pd.DataFrame) -> TaskFit:
     """Add up some rows of `audit_rows`."""
     lost = Counter("".join(rows.lost))
-    kept = {name: rows[name].dropna().tolist() for name in REQUIRED}
+    kept = {name: rows[name].dropna() for name in REQUIRED}
     # Each input gets one answer: at best the one that most of its rows have.
     reachable = rows[rows.exact_match == 1].groupby(["input", "target"]).size()
     return TaskFit(
@@ -178,7 +174,7 @@ def summarise(rows: pd.DataFrame) -> TaskFit:
         source_tokens=_summarise_lengths(rows.source_tokens),
         sources_cut=int(rows.cut_in.notna().sum()),
         cut_in=rows.cut_in.value_counts().to_dict(),
-        **{f"{name}_kept": sum(whole) if whole else None for name, whole in kept.items()},
+        **{f"{name}_kept": int(each.sum()) if len(each) else None for name, each in kept.items()},
         distinct_sources=rows.source.nunique(),
         distinct_inputs=rows.input.nunique(),
         target_tokens=_summarise_lengths(rows.target_tokens),
@@ -192,6 +188,5 @@ def summarise(rows: pd.DataFrame) -> TaskFit:
 
 
 def _summarise_lengths(tokens: pd.Series) -> LengthSummary:
-    median, p95 = (math.ceil(len(tokens) * share) - 1 for share in (0.5, 0.95))
-    ordered = tokens.sort_values().tolist()
-    return LengthSummary(median=ordered[median], p95=ordered[p95], max=ordered[-1])
+    median, p95, most = tokens.quantile([0.5, 0.95, 1], "inverted_cdf")
+    return LengthSummary(median=int(median), p95=int(p95), max=int(most))

@@ -45,11 +45,13 @@ class ModelInput:
 
     def sources(self, sources: Sequence[str]) -> list[list[int]]:
         """Encode sources to the token ids that the model reads."""
-        return self._cut(self._texts(sources), self.recipe.source_tokens)
+        tokens = self.recipe.source_tokens
+        return self.tokenizer(self._texts(sources), truncation=True, max_length=tokens)["input_ids"]
 
     def targets(self, targets: Sequence[str]) -> list[list[int]]:
         """Encode the answers to be learned, with the end token."""
-        return self._cut(targets, self.recipe.target_tokens)
+        tokens = self.recipe.target_tokens
+        return self.tokenizer(list(targets), truncation=True, max_length=tokens)["input_ids"]
 
     def unread(self, sources: Sequence[str]) -> list[int]:
         """Count the tokens of each source beyond the model's limit."""
@@ -58,9 +60,6 @@ class ModelInput:
 
     def _texts(self, sources: Sequence[str]) -> list[str]:
         return [source_text(self.recipe, source) for source in sources]
-
-    def _cut(self, texts: Sequence[str], tokens: int) -> list[list[int]]:
-        return self.tokenizer(list(texts), truncation=True, max_length=tokens)["input_ids"]
 
 
 class CausalInput(ModelInput):
@@ -98,35 +97,32 @@ class CausalInput(ModelInput):
         texts = self._texts(sources)
         own = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
         room = self.source_room
+        pairs = zip(texts, own["offset_mapping"], strict=True)
         return self._prompts(
-            text[: places[room - 1][1]] if len(places) > room else text
-            for text, places in zip(texts, own["offset_mapping"], strict=True)
+            [text[: at[room - 1][1]] if len(at) > room else text for text, at in pairs]
         )
 
     def targets(self, targets: Sequence[str]) -> list[list[int]]:
         ids = self.tokenizer(list(targets), add_special_tokens=False)["input_ids"]
         return [[*answer[: self.recipe.target_tokens - 1], self.end] for answer in ids]
 
-    def _prompts(self, texts: Iterable[str]) -> list[list[int]]:
-        whole = [self._prompt(text) for text in texts]
+    def _prompts(self, texts: Sequence[str]) -> list[list[int]]:
+        whole = [text + SEPARATOR for text in texts]
+        if self.tokenizer.chat_template:
+            try:
+                whole = self.tokenizer.apply_chat_template(
+                    [[{"role": "user", "content": text}] for text in texts],
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    date_string=TEMPLATE_DATE,
+                )
+            except Exception as error:  # a template is a program: it may raise anything
+                raise EssenceError(
+                    f"the tokenizer's chat template cannot be used ({error}). Repair it in "
+                    "tokenizer_config.json of model.base, or take it out."
+                ) from error
         ids = self.tokenizer(whole, add_special_tokens=False)["input_ids"]
         return [self._start + each for each in ids]
-
-    def _prompt(self, text: str) -> str:
-        if not self.tokenizer.chat_template:
-            return text + SEPARATOR
-        try:
-            return self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}],
-                tokenize=False,
-                add_generation_prompt=True,
-                date_string=TEMPLATE_DATE,
-            )
-        except Exception as error:  # a template is a program: it may raise anything
-            raise EssenceError(
-                f"the tokenizer's chat template cannot be used ({error}). Repair it in "
-                "tokenizer_config.json of model.base, or take it out."
-            ) from error
 
 
 def model_input(folder: Path, recipe: Recipe, targets: Iterable[str] = ()) -> ModelInput:
@@ -138,8 +134,13 @@ def model_input(folder: Path, recipe: Recipe, targets: Iterable[str] = ()) -> Mo
     """
     if architecture_of(folder) == "causal":
         made = CausalInput(load_tokenizer(folder, "stock"), recipe)
-        if recipe.tokenizer == "lossless":
-            _check_lossless(made.tokenizer, targets, folder)
+        for text in targets if recipe.tokenizer == "lossless" else ():
+            if not round_trips(made.tokenizer, text):
+                raise EssenceError(
+                    f"{folder}: the tokenizer cannot write this answer: {text[:80]!r}. A lossless "
+                    "one is made for encoder-decoders only. Set the recipe's tokenizer to stock, "
+                    "and see what is lost in results/fit."
+                )
     else:
         made = ModelInput(load_tokenizer(folder, recipe.tokenizer, targets), recipe)
     limit = model_config(folder).get("max_position_embeddings")
@@ -149,13 +150,3 @@ def model_input(folder: Path, recipe: Recipe, targets: Iterable[str] = ()) -> Mo
             f"it up to {made.longest}. Lower source_tokens, target_tokens or generate_tokens."
         )
     return made
-
-
-def _check_lossless(tokenizer: Any, targets: Iterable[str], folder: Path) -> None:
-    lost = next((text for text in targets if not round_trips(tokenizer, text)), None)
-    if lost is not None:
-        raise EssenceError(
-            f"{folder}: the tokenizer cannot write this answer: {lost[:80]!r}. A lossless one is "
-            "made for encoder-decoders only. Set the recipe's tokenizer to stock, and see what is "
-            "lost in results/fit."
-        )

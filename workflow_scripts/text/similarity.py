@@ -1,8 +1,4 @@
-"""Compare a text with its reference: exact match and ROUGE-L, each defined once.
-
-The audit of what fits, the scores of runs, the comparisons row by row and the `evaluate` metrics
-all call these two.
-"""
+"""Compare a text with its reference: exact match and ROUGE-L, each defined once."""
 
 from functools import cache, lru_cache
 from typing import Any
@@ -17,13 +13,11 @@ def exact_match(prediction: str, reference: str) -> float:
 
 
 def rouge_l(prediction: str, reference: str) -> float:
-    """Compute ROUGE-L: F1 over the longest common subsequence of words, 0 to 1.
+    """Compute ROUGE-L (Lin 2004): F1 over the longest common subsequence of words, 0 to 1.
 
     Words are runs of [a-z0-9] after lower-casing and Porter stemming: brackets, backticks and
-    newlines never count. Definition: Lin 2004, "ROUGE: A Package for Automatic Evaluation of
-    Summaries". Code: the words and the F measure are those of the package `rouge_score`, and every
-    value equals its `RougeScorer(["rougeL"], use_stemmer=True)`; only the subsequence is measured
-    otherwise, because millions of pairs are scored.
+    newlines never count. Every value equals that of `rouge_score`'s `RougeScorer(["rougeL"],
+    use_stemmer=True)`; only the subsequence is measured otherwise, as millions of pairs are scored.
     """
     given, wanted = _words(prediction), _words(reference)
     if not given or not wanted:
@@ -33,10 +27,9 @@ def rouge_l(prediction: str, reference: str) -> float:
 
 
 def common_subsequence(first: list[str], second: list[str]) -> int:
-    """Compute the length of the longest common subsequence, one row of the table at a time.
+    """Compute the length of the longest common subsequence (bit-parallel: Hyyrö 2004).
 
-    Definition: Hyyrö 2004, "Bit-Parallel LCS-length Computation Revisited". Bit i of `row` is 0
-    where the subsequence grows by one at the word i of `first`.
+    Bit i of `row` is 0 where the subsequence grows by one at the word i of `first`.
     """
     places: dict[str, int] = {}  # word -> the bits where it stands in `first`
     for place, word in enumerate(first):

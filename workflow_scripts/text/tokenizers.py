@@ -2,10 +2,8 @@
 
 A T5 vocabulary has no newline, braces, back quote, `<` and more, and its normalizer collapses
 white space: a JSON or SQL answer cannot be written with it. `lossless` adds the missing tokens and
-removes the steps that drop spaces, so that decode(encode(text)) is the text, to the byte.
-
-Save with `save_pretrained` and load with this module (or `PreTrainedTokenizerFast`): a
-`T5Tokenizer` would silently restore the stock pre-tokenizer.
+removes the steps that drop spaces, so that decode(encode(text)) is the text, to the byte. (Loaded
+as a `T5Tokenizer`, the stock pre-tokenizer would silently be back.)
 """
 
 from collections.abc import Iterable
@@ -56,11 +54,12 @@ def load_tokenizer(
     if kind == "stock":
         return stock
     lossless = _keeping_spaces(stock)
-    _add(lossless, [t for t in _ADDED_TOKENS if not _is_written(lossless, t.strip(" ")[0])])
-    characters: set[str] = set()
-    for target in targets:
-        characters.update(target)
-    _add(lossless, [c for c in sorted(characters) if not _is_written(lossless, c)])
+    characters = sorted({character for target in targets for character in target})
+    for tokens in (_ADDED_TOKENS, characters):
+        # Inside a word, where no step strips a character, it survives or does not.
+        added = [t for t in tokens if not round_trips(lossless, f"a{t.strip(' ')[:1] or t}a")]
+        # normalized=False: found in the raw text, before anything could fold or split them.
+        lossless.add_tokens([AddedToken(token, normalized=False) for token in added])
     return lossless
 
 
@@ -132,13 +131,3 @@ def _steps(step: Any) -> list[Any]:
     if isinstance(step, normalizers.Sequence | pre_tokenizers.Sequence):
         return list(step)
     return [] if step is None else [step]
-
-
-def _is_written(tokenizer: PreTrainedTokenizerFast, character: str) -> bool:
-    """Whether the character survives inside a word, where no step strips it."""
-    return round_trips(tokenizer, f"a{character}a")
-
-
-def _add(tokenizer: PreTrainedTokenizerFast, tokens: list[str]) -> None:
-    # normalized=False: found in the raw text, before anything could fold or split them.
-    tokenizer.add_tokens([AddedToken(token, normalized=False) for token in tokens])
