@@ -111,7 +111,7 @@ def arguments(stage: Callable, given: list[str], program: str | None = None) -> 
 
 
 def _options(kind: Any, role: Argument, required: bool, default: Any) -> dict[str, Any]:
-    """What argparse is told of an argument."""
+    """What argparse needs to know of an argument."""
     options = {"help": (role.help + ("" if required else f" (default: {default})"))}
     options["help"] = options["help"].replace("%", "%%")
     if not required:
