@@ -237,6 +237,7 @@ def test_the_same_config_gives_the_same_tables(smoke, project):
         assert (project.folder / run / name).read_bytes() == content, name
 
 
+@pytest.mark.slow
 def test_the_ablation_adds_and_takes_back_each_repair(project):
     project.snakemake("--cores", "2", "ablation")
     results, repairs = project.folder / "results", ("prompt", "tokenizer", "padding")
