@@ -9,8 +9,8 @@ from transformers import AutoModelForSeq2SeqLM, PreTrainedTokenizerFast
 
 from tools.pretrain import corpus
 from tools.pretrain.__main__ import Settings, pretrain
+from tools.pretrain.layouts import in_line
 from workflow_scripts.data.twin.build import TwinSettings, make_worlds
-from workflow_scripts.data.twin.query import in_line
 from workflow_scripts.data.twin.worlds import KNOWN_DOMAINS, UNSEEN_DOMAINS, in_memory
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import CONSTANT, TASKS, parse_prompt
@@ -92,7 +92,7 @@ def test_the_corpus_asks_for_sql_that_runs():
         in_memory(example.world).execute(example.target)
     for _, example in _examples("steps"):
         assert f": {example.draft.question} SQL: " in example.target
-        assert example.target.endswith(in_line(example.draft.query.sql) + ";")
+        assert example.target.endswith(in_line(example.draft.sql) + ";")
     for _, example in _examples("tables"):
         assert all(f'"{table}": ' in example.target for table in example.world.tables)
 

@@ -14,12 +14,11 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tools.pretrain.layouts import LAYOUTS, Request
+from tools.pretrain.layouts import LAYOUTS, Request, in_line
 from tools.pretrain.random_world import NOUNS, random_world
 from workflow_scripts.data.agent_rows import ShownDatabase, SolvedQuestion
 from workflow_scripts.data.breaking import WAYS
 from workflow_scripts.data.twin.lexicon import NUMBERS, plural
-from workflow_scripts.data.twin.query import in_line
 from workflow_scripts.data.twin.shapes import Draft, draft, vague_question
 from workflow_scripts.data.twin.worlds import (
     KNOWN_DOMAINS,
@@ -66,7 +65,7 @@ def examples(
 
 def query(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """Question -> SQL."""
-    return Request("Query", item.question, item.evidence), in_line(item.query.sql)
+    return Request("Query", item.question, item.evidence), in_line(item.sql)
 
 
 def steps(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
@@ -79,7 +78,7 @@ def steps(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
 
 def tables(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """Question -> every table: dropped, kept, or the columns that matter."""
-    choices = replace(_shown(world), keep_up_to=rng.choice((6, 10))).selection(item.query.sql)
+    choices = replace(_shown(world), keep_up_to=rng.choice((6, 10))).selection(item.sql)
     words = {"drop_all": '"drop"', "keep_all": '"keep"'}
     parts = (
         f'"{table}": ' + (words[choice] if isinstance(choice, str) else json.dumps(choice))
@@ -90,21 +89,21 @@ def tables(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]
 
 def repair(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """SQL that SQLite refuses, and its error -> the SQL that was meant."""
-    solved = SolvedQuestion(_shown(world), world.db_id, 0, item.question, "", item.query.sql)
+    solved = SolvedQuestion(_shown(world), world.db_id, 0, item.question, "", item.sql)
     ways = list(WAYS)
     rng.shuffle(ways)
     with closing(in_memory(world)) as connection:
         for _, broken in solved.broken(rng, ways[:5], world.other_number):
             if error := error_of(connection, broken):
-                asked = vague_question(world, item.query, rng)
+                asked = vague_question(world, item, rng)
                 request = Request("Repair", asked, "", str(error), in_line(broken))
-                return request, in_line(item.query.sql)
+                return request, in_line(item.sql)
     return restore(world, item, rng)
 
 
 def restore(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """A question or its SQL with words masked out -> the whole of it."""
-    target = rng.choice((item.question, in_line(item.query.sql)))
+    target = rng.choice((item.question, in_line(item.sql)))
     return Request("Restore", mask(target, rng), item.evidence), target
 
 
@@ -148,7 +147,7 @@ def vocabulary_texts(count: int, seed: int = 1) -> Iterator[str]:
     for example in examples(seed, count, {"query": 1.0}):
         yield f"{example.source} {example.target}"
         # Names also follow a point or a quote: their pieces then have no space in front.
-        yield example.draft.query.sql.replace("\n  ", "\n").replace("`", "'")
+        yield example.draft.sql.replace("\n  ", "\n").replace("`", "'")
         yield " ".join(question for question, _ in example.draft.steps)
     rng = random.Random(seed)
     words = sorted({*NOUNS, *map(plural, NOUNS), *_domain_words(), *NUMBERS, *YEARS}, key=str)

@@ -94,3 +94,8 @@ def _examples(world: World, table: WorldTable, column: WorldColumn, examples: in
 
 
 LAYOUTS: tuple[Layout, ...] = (compact, original)
+
+
+def in_line(sql: str) -> str:
+    """Write SQL as the base model's training data does: double quotes, one line."""
+    return " ".join(sql.replace("`", '"').split()).replace("( ", "(").replace(" )", ")")

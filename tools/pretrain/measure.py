@@ -5,9 +5,8 @@ import sqlite3
 from contextlib import closing
 from typing import Any
 
-from tools.pretrain.layouts import LAYOUTS, Layout, Request
+from tools.pretrain.layouts import LAYOUTS, Layout, Request, in_line
 from tools.pretrain.random_world import random_world
-from workflow_scripts.data.twin.query import in_line
 from workflow_scripts.data.twin.shapes import Draft, draft
 from workflow_scripts.data.twin.worlds import (
     KNOWN_DOMAINS,
@@ -39,7 +38,7 @@ def questions(worlds: list[World], count: int, seed: int) -> list[tuple[World, D
     while len(found) < count:
         place = len(found) % len(worlds)
         drafted = draft(worlds[place], rng)
-        rows = rows_of(connections[place], in_line(drafted.query.sql))
+        rows = rows_of(connections[place], in_line(drafted.sql))
         if rows and any(value is not None for row in rows for value in row):
             found.append((worlds[place], drafted))
     return found
@@ -63,7 +62,7 @@ def accuracy(
         written = model.generate(**inputs, max_new_tokens=tokens)
         texts = tokenizer.batch_decode(written, skip_special_tokens=True)
         for (world, drafted), sql in zip(batch, texts, strict=True):
-            right = in_line(drafted.query.sql)
+            right = in_line(drafted.sql)
             with closing(in_memory(world)) as connection:
                 correct += rows_of(connection, sql) == rows_of(connection, right)
             exact += sql == right

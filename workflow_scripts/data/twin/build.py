@@ -174,8 +174,8 @@ class Examiner:
         """Ask a question that a Selector and a Decomposer can answer: (question, its shape)."""
         for _ in range(TRIES):
             item, question = self._draft(number)
-            if item.question not in self.seen and self._is_usable(item.query.sql):
-                self.seen |= {item.query.sql, item.question}
+            if item.question not in self.seen and self._is_usable(item.sql):
+                self.seen |= {item.sql, item.question}
                 return question, item.shape
         raise EssenceError(
             f"twin: no new question found on {self.world.db_id} after {TRIES} tries; "
@@ -197,7 +197,7 @@ class Examiner:
                 continue
             if error := error_of(self.connection, broken[1]):
                 self.seen.add(question.sql)
-                vague = vague_question(self.world, item.query, self.rng)
+                vague = vague_question(self.world, item, self.rng)
                 failure = Failure(broken[1], str(error), str(type(error)))
                 return replace(question, question=vague, evidence=""), way, failure
         raise EssenceError(
@@ -206,7 +206,7 @@ class Examiner:
 
     def _draft(self, number: int) -> tuple[Draft, SolvedQuestion]:
         item = draft(self.world, self.rng)
-        texts = item.question, item.evidence, item.query.sql, item.steps
+        texts = item.question, item.evidence, item.sql, item.steps
         return item, SolvedQuestion(self.database, self.world.db_id, number, *texts)
 
     def _is_usable(self, sql: str) -> bool:

@@ -1,417 +1,333 @@
-"""The question grammar: a shape, a database and a random generator give a `Draft`.
+"""The question grammar: a shape of `shapes.yaml`, a database and chance give a `Draft`.
 
-Each shape is a function that gives a question, the steps before it and its query. The steps follow
-from the shape alone and the question itself comes last, as in most of the real rows, so that a
-Decomposer's whole answer can be foreseen from its prompt.
+An `Asker` offers the shapes tables, columns, conditions and their words, and keeps the evidence
+that explains its vague words ("worth refers to unit_price") in the manner of BIRD.
 """
 
+import functools
 import random
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+from jinja2 import Environment, StrictUndefined
 
 from workflow_scripts.data.twin import lexicon
-from workflow_scripts.data.twin.asker import Asker, CannotAsk, ref
-from workflow_scripts.data.twin.query import REFERENCE, Query
-from workflow_scripts.data.twin.worlds import NUMBER_KINDS, Column, Table, World
+from workflow_scripts.data.twin.worlds import NUMBER_KINDS, TEXT_KINDS, Column, Table, World
 
-GROUP_KINDS = ("cat", "place", "country")
-AGGREGATES = (("average", "AVG"), ("highest", "MAX"), ("lowest", "MIN"), ("total", "SUM"))
-
-
-def ask(a: Asker, what: str) -> str:
-    """A request for `what`: 'the price of the orders ...'."""
-    opening = a.pick(["What is", "Show", "List", "Give", "Find", "Tell me"])
-    return f"{opening} {what}{'?' if opening == 'What is' else '.'}"
+USES_FILES = ["shapes.yaml"]
+GRAMMAR = yaml.safe_load(Path(__file__).with_name("shapes.yaml").read_text(encoding="utf-8"))
+JINJA = Environment(undefined=StrictUndefined)
+SHOWN_KINDS = (*TEXT_KINDS, *NUMBER_KINDS, "date", "year")  # what a reader would like to see
+WORDS = {"number_kinds": NUMBER_KINDS, "group_kinds": ("cat", "place", "country")}
+REFERENCE = re.compile(r"\{([^.{}]+)\.([^{}]+)\}")
 
 
-def _conditions(a: Asker, table, count: int) -> tuple[str, tuple[str, ...], bool]:
-    words, sql, name = a.condition(table)
-    if count == 1:
-        return words, (sql,), False
-    more, other, _ = a.condition(table, but=(name,))
-    either = a.rng.random() < 0.3
-    return f"{words} {'or' if either else 'and'} {more}", (sql, other), either
+class CannotAsk(Exception):
+    """This database has nothing for this shape of question; another shape is tried."""
 
 
-def ranking(a: Asker, table: Table, column: Column) -> tuple[str, str, str]:
-    """('highest price', the ORDER BY that puts it first, 'MAX'), or lowest and 'MIN'."""
-    word, direction, function = (
-        ("highest", "DESC", "MAX") if a.rng.random() < 0.6 else ("lowest", "ASC", "MIN")
-    )
-    return f"{word} {a.say(table, column)}", f"{ref(table, column)} {direction}", function
+class Place(NamedTuple):
+    """A column of a table; as a text the reference that `finished` replaces."""
+
+    table: Table
+    column: Column
+
+    def __str__(self) -> str:
+        return f"{{{self.table.name}.{self.column.name}}}"
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.column, name)
 
 
-def listing(a: Asker):
-    table = a.table()
-    columns = a.shown(table, a.pick([1, 1, 2]))
-    words, where, either = _conditions(a, table, a.pick([1, 1, 2]))
-    what = " and ".join(a.say(table, c) for c in columns)
-    query = Query(tuple(ref(table, c) for c in columns), table.name, where=where, either=either)
-    return ask(a, f"the {what} of the {table.many} {words}"), query
+class Relation(NamedTuple):
+    """A foreign key: `source` of the child refers to `target` of the parent."""
+
+    child: Table
+    source: Place
+    parent: Table
+    target: Place
+
+    @property
+    def joined(self) -> str:
+        join = f"INNER JOIN {self.parent} AS T2\n  ON {self.source} = {self.target}"
+        return f"{self.child} AS T1\n  {join}"
+
+    @property
+    def child_key(self) -> Place:
+        return Place(self.child, self.child.key)
 
 
-def everything(a: Asker):
-    table = a.table()
-    column = a.shown(table)[0]
-    query = Query((ref(table, column),), table.name, distinct=a.rng.random() < 0.6)
-    word = a.say(table, column)
-    what = f"the different {word} values" if query.distinct else f"the {word}"
-    return ask(a, f"{what} of all {table.many}"), query
+class Condition(NamedTuple):
+    words: str  # after the noun
+    sql: str
 
 
-def counting(a: Asker):
-    table = a.table()
-    words, where, either = _conditions(a, table, a.pick([1, 1, 2]))
-    query = Query(("COUNT(*)",), table.name, where=where, either=either)
-    question = a.pick(
-        ["How many {} {} are there?", "Count the {} {}.", "What is the number of {} {}?"]
-    )
-    return question.format(table.many, words), query
-
-
-def counting_kinds(a: Asker):
-    table = a.table(*GROUP_KINDS)
-    column = a.column(table, *GROUP_KINDS)
-    query = Query((f"COUNT(DISTINCT {ref(table, column)})",), table.name)
-    question = a.pick(
-        ["How many different {} values do the {} have?", "Count the distinct {} values of the {}."]
-    )
-    return question.format(a.say(table, column), table.many), query
-
-
-def aggregate(a: Asker):
-    table = a.table(*NUMBER_KINDS)
-    column, (word, function) = a.column(table, *NUMBER_KINDS), a.pick(AGGREGATES)
-    select = (f"{function}({ref(table, column)})",)
-    said = a.say(table, column)
-    if a.rng.random() < 0.4:
-        return ask(a, f"the {word} {said} of all {table.many}"), Query(select, table.name)
-    words, sql, _ = a.condition(table, but=(column.name,))
-    return ask(a, f"the {word} {said} of the {table.many} {words}"), Query(
-        select, table.name, where=(sql,)
-    )
-
-
-def spread(a: Asker):
-    table = a.table(*NUMBER_KINDS)
-    column = a.column(table, *NUMBER_KINDS)
-    reference, said = ref(table, column), a.say(table, column)
-    a.evidence.append(f"spread = MAX({column.name}) - MIN({column.name})")
-    query = Query((f"MAX({reference}) - MIN({reference})",), table.name)
-    return ask(a, f"the spread of the {said} of all {table.many}"), query
-
-
-def superlative(a: Asker):
-    table = a.table(*NUMBER_KINDS)
-    column = a.column(table, *NUMBER_KINDS)
-    shown = a.pick(c for c in a.shown(table, 2) if c != column)
-    words, order, function = ranking(a, table, column)
-    query = Query((ref(table, shown),), table.name, order=order, limit=1)
-    first = Query((f"{function}({ref(table, column)})",), table.name)
-    what = f"the {a.say(table, shown)} of the {table.one} with the {words}"
-    return ask(a, what), (f"What is the {words} of the {table.many}?", first), query
-
-
-def top(a: Asker):
-    table = a.table(*NUMBER_KINDS)
-    column, label, count = a.column(table, *NUMBER_KINDS), a.label(table), a.pick([2, 3, 4, 5, 10])
-    words, order, _ = ranking(a, table, column)
-    query = Query((ref(table, label),), table.name, order=order, limit=count)
-    return ask(a, f"the {label.phrase} of the {count} {table.many} with the {words}"), query
-
-
-def _grouped(a: Asker):
-    table = a.table(*GROUP_KINDS)
-    column = a.column(table, *GROUP_KINDS)
-    return table, ref(table, column), a.say(table, column)
-
-
-def _count_of_each(table: Table, reference: str, word: str) -> tuple[str, Query]:
-    """The step before a question about groups."""
-    query = Query((reference, "COUNT(*)"), table.name, group=reference)
-    return f"How many {table.many} are there for each {word}?", query
-
-
-def each_count(a: Asker):
-    table, reference, word = _grouped(a)
-    query = Query((reference, "COUNT(*)"), table.name, group=reference)
-    question = a.pick(
-        ["How many {many} are there for each {word}?", "For each {word}, count the {many}."]
-    )
-    return question.format(many=table.many, word=word), query
-
-
-def each_aggregate(a: Asker):
-    table, reference, word = _grouped(a)
-    column, (kind, function) = a.column(table, *NUMBER_KINDS), a.pick(AGGREGATES)
-    query = Query((reference, f"{function}({ref(table, column)})"), table.name, group=reference)
-    said = a.say(table, column)
-    return ask(a, f"the {kind} {said} of the {table.many} for each {word}"), query
-
-
-def frequent(a: Asker):
-    table, reference, word = _grouped(a)
-    count = a.pick([1, 2, 3, 4, 5])
-    query = Query((reference,), table.name, group=reference, having=f"COUNT(*) > {count}")
-    question = a.pick(
-        ["Which {} values have more than {} {}?", "List each {} with more than {} {}."]
-    )
-    return question.format(word, count, table.many), _count_of_each(table, reference, word), query
-
-
-def commonest(a: Asker):
-    table, reference, word = _grouped(a)
-    most = a.rng.random() < 0.6
-    order = f"COUNT(*) {'DESC' if most else 'ASC'}"
-    query = Query((reference,), table.name, group=reference, order=order, limit=1)
-    question = a.pick(["Which {} has the {} {}?", "Find the {} with the {} {}."])
-    question = question.format(word, "most" if most else "fewest", table.many)
-    return question, _count_of_each(table, reference, word), query
-
-
-def above_average(a: Asker):
-    table = a.table(*NUMBER_KINDS)
-    column = a.column(table, *NUMBER_KINDS)
-    shown, reference, word = a.label(table), ref(table, column), a.say(table, column)
-    inner = Query((f"AVG({reference})",), table.name)
-    query = Query((ref(table, shown),), table.name, where=(f"{reference} > {{sub}}",), sub=inner)
-    first = (f"What is the average {word} of all {table.many}?", inner)
-    what = f"the {shown.phrase} of the {table.many} whose {word} is above the average"
-    return ask(a, what), first, query
-
-
-def share(a: Asker):
-    table = a.table()
-    words, sql, _ = a.condition(table)
-    part = f"SUM(CASE WHEN {sql} THEN 1 ELSE 0 END)"
-    query = Query((f"CAST({part} AS REAL) * 100 / COUNT(*)",), table.name)
-    first = (
-        f"How many {table.many} {words} are there?",
-        Query(("COUNT(*)",), table.name, where=(sql,)),
-    )
-    a.evidence.append("percentage = CAST(SUM(condition) AS REAL) * 100 / COUNT(*)")
-    return (
-        a.pick(["What percentage of the {} are those {}?", "Give the percentage of {} {}."]).format(
-            table.many, words
-        ),
-        first,
-        query,
-    )
-
-
-def quotient(a: Asker):
-    table = a.table(*NUMBER_KINDS)
-    columns = table.of_kind(*NUMBER_KINDS)
-    if len(columns) < 2:
-        raise CannotAsk
-    over, under = a.rng.sample(columns, 2)
-    term = a.pick(w for w in ("rate", "ratio", "yield", "index") if w not in a.world.text)
-    a.evidence.append(f"{term} = {over.name} / {under.name}")
-    formula = f"CAST({ref(table, over)} AS REAL) / {ref(table, under)}"
-    if a.rng.random() < 0.5:
-        words, sql, _ = a.condition(table, but=(over.name, under.name))
-        return ask(a, f"the {term} of the {table.many} {words}"), Query(
-            (formula,), table.name, where=(sql,)
-        )
-    label = a.label(table)
-    query = Query((ref(table, label),), table.name, order=f"{formula} DESC", limit=1)
-    return ask(a, f"the {label.phrase} of the {table.one} with the highest {term}"), query
-
-
-def which(table: Table, key: str, words: str, condition: str) -> tuple[str, Query]:
-    """The step before a question: which rows of a table fulfil its condition."""
-    return f"Which {table.many} are {words}?", Query((key,), table.name, where=(condition,))
-
-
-def child_listing(a: Asker):
-    link = a.relation()
-    shown = a.shown(link.child)[0]
-    words, sql, _ = a.condition(link.parent)
-    query = link.query(ref(link.child, shown), where=(sql,))
-    what = f"the {a.say(link.child, shown)} of the {link.child.many} of {link.parent.many} {words}"
-    return ask(a, what), which(link.parent, link.key, words, sql), query
-
-
-def parent_listing(a: Asker):
-    link = a.relation()
-    shown = a.shown(link.parent)[0]
-    words, sql, _ = a.condition(link.child)
-    query = link.query(ref(link.parent, shown), where=(sql,))
-    what = f"the {a.say(link.parent, shown)} of the {link.parent.many}"
-    what += f" that have {link.child.many} {words}"
-    return ask(a, what), which(link.child, link.column, words, sql), query
-
-
-def child_count(a: Asker):
-    link = a.relation()
-    words, sql, _ = a.condition(link.parent)
-    query = link.query("COUNT(*)", where=(sql,))
-    question = a.pick(["How many {} belong to {} {}?", "Count the {} of {} {}."])
-    question = question.format(link.child.many, link.parent.many, words)
-    return question, which(link.parent, link.key, words, sql), query
-
-
-def child_aggregate(a: Asker):
-    link = a.relation()
-    number, (word, function) = a.column(link.child, *NUMBER_KINDS), a.pick(AGGREGATES)
-    words, sql, _ = a.condition(link.parent)
-    query = link.query(f"{function}({ref(link.child, number)})", where=(sql,))
-    what = f"the {word} {a.say(link.child, number)} of the {link.child.many}"
-    what += f" of {link.parent.many} {words}"
-    return ask(a, what), which(link.parent, link.key, words, sql), query
-
-
-def most_children(a: Asker):
-    link = a.relation()
-    label = a.label(link.parent)
-    query = link.query(ref(link.parent, label), group=link.key, order="COUNT(*) DESC", limit=1)
-    first = (
-        f"How many {link.child.many} are there for each {link.parent.one}?",
-        Query((link.column, "COUNT(*)"), link.child.name, group=link.column),
-    )
-    what = f"the {label.phrase} of the {link.parent.one} with the most {link.child.many}"
-    return ask(a, what), first, query
-
-
-def each_parent(a: Asker):
-    link = a.relation()
-    label = a.label(link.parent)
-    query = link.query(ref(link.parent, label), "COUNT(*)", group=link.key)
-    question = a.pick(
-        [
-            "For each {one}, give the {label} and the number of {many}.",
-            "How many {many} does each {one} have? Give the {label} too.",
-        ]
-    )
-    words = {"one": link.parent.one, "label": label.phrase, "many": link.child.many}
-    return question.format(**words), query
-
-
-def child_superlative(a: Asker):
-    link = a.relation()
-    child, parent = link.child, link.parent
-    number, shown = a.column(child, *NUMBER_KINDS), a.label(parent)
-    words, order, _ = ranking(a, child, number)
-    query = link.query(ref(parent, shown), order=order, limit=1)
-    first = (
-        f"Which {child.one} has the {words}?",
-        Query((ref(child, child.key),), child.name, order=order, limit=1),
-    )
-    what = f"the {shown.phrase} of the {parent.one} whose {child.one} has the {words}"
-    return ask(a, what), first, query
-
-
-def childless(a: Asker):
-    link = a.relation()
-    parent, label = link.parent, a.label(link.parent)
-    inner = Query((link.column,), link.child.name)
-    missing = (f"{link.key} NOT IN {{sub}}",)
-    query = Query((ref(parent, label),), parent.name, where=missing, sub=inner)
-    first = (f"Which {parent.many} have {link.child.many}?", inner)
-    what = f"the {label.phrase} of the {parent.many} without any {link.child.many}"
-    return ask(a, what), first, query
-
-
-def two_parents(a: Asker):
-    """A table with two foreign keys, or a chain of two: three tables in one query."""
-    link = a.relation()
-    parent = link.parent
-    other = a.relation(beside=link)
-    shown = a.label(parent)
-    words, sql, _ = a.condition(other.parent)
-    joins = (link.join, other.join)
-    query = Query((ref(parent, shown),), link.child.name, joins, where=(sql,))
-    way = "with {} and of" if other.child.name == parent.name else "that have {} of"
-    what = f"the {shown.phrase} of the {parent.many} {way.format(link.child.many)}"
-    what += f" {other.parent.many} {words}"
-    return ask(a, what), which(other.parent, other.key, words, sql), query
-
-
-# How often each shape is asked.
-SHAPES = {
-    listing: 12, everything: 2, counting: 6, counting_kinds: 2, aggregate: 7, spread: 2,
-    superlative: 6, top: 4, each_count: 3, each_aggregate: 4, frequent: 3, commonest: 3,
-    above_average: 4, share: 4, quotient: 4, child_listing: 8, parent_listing: 7, child_count: 5,
-    child_aggregate: 5, most_children: 3, each_parent: 3, child_superlative: 4, childless: 3,
-    two_parents: 6,
-}  # fmt: skip
+class Ranking(NamedTuple):
+    words: str  # "highest price"
+    direction: str
+    function: str
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A question and its query; `steps` are (sub-question, SQL), the last being the whole."""
+    """A question and its SQL; `steps` are (sub-question, SQL), the last being the whole.
+
+    `request` says what a Refiner is asked for (`vague_questions`), and `kind` of which column.
+    """
 
     shape: str
     question: str
     evidence: str
-    query: Query
+    sql: str
     steps: list[tuple[str, str]]
+    request: str
+    kind: str
+
+
+@dataclass
+class Asker:
+    """`vagueness`: how often a column gets a vague word; `less_than`: whether `<` may be used."""
+
+    world: World
+    rng: random.Random
+    vagueness: float = 0.3
+    less_than: bool = True
+    evidence: list[str] = field(default_factory=list)
+    said: dict[Place, str] = field(default_factory=dict)
+
+    def chance(self, share: float) -> bool:
+        return self.rng.random() < share
+
+    def pick(self, options: Iterable[Any]) -> Any:
+        options = list(options)
+        if not options:
+            raise CannotAsk
+        return self.rng.choice(options)
+
+    def unused(self, words: Iterable[str]) -> list[str]:
+        """The words that do not occur in the schema."""
+        return [word for word in words if word not in self.world.text]
+
+    def explain(self, words: str) -> None:
+        self.evidence.append(words)
+
+    def table(self, kinds: Sequence[str] = ()) -> Table:
+        """A table with a column of one of these kinds."""
+        return self.pick(t for t in self.world.tables.values() if not kinds or t.of_kind(*kinds))
+
+    def column(self, table: Table, kinds: Sequence[str], but: Sequence[Place] = ()) -> Place:
+        places = [Place(table, column) for column in table.of_kind(*kinds)]
+        return self.pick(place for place in places if place not in but)
+
+    def any_column(self, kinds: Sequence[str]) -> Place:
+        return self.column(self.table(kinds), kinds)
+
+    def some(self, table: Table, count: int, kinds: Sequence[str] = SHOWN_KINDS) -> list[Place]:
+        columns = table.of_kind(*kinds)
+        if len(columns) < count:
+            raise CannotAsk
+        return [Place(table, column) for column in self.rng.sample(columns, count)]
+
+    def label(self, table: Table) -> Place:
+        """The column that names a row."""
+        named = table.of_kind("person", "title") or table.of_kind("place", "country")
+        return Place(table, named[0] if named else table.key)
+
+    def relation(self, beside: Relation | None = None) -> Relation:
+        """A foreign key between two tables, or from one of a relation's tables to a third."""
+        keys = [key for key in self.world.foreign_keys if key[0] != key[2]]
+        if beside:
+            pair = (beside.child.name, beside.parent.name)
+            keys = [key for key in keys if key[0] in pair and key[2] not in pair]
+        child, column, parent, key = self.pick(keys)
+        child, parent = self.world.tables[child], self.world.tables[parent]
+        source, target = (
+            Place(table, next(c for c in table.columns if c.name == name))
+            for table, name in ((child, column), (parent, key))
+        )
+        return Relation(child, source, parent, target)
+
+    def say(self, place: Place) -> str:
+        """The column in words, or a vague word that the evidence then explains."""
+        if place not in self.said:
+            words = self.unused(lexicon.VAGUE_COLUMNS.get(place.kind, ()))
+            free = [word for word in words if word not in self.said.values()]
+            self.said[place] = place.phrase
+            if free and self.chance(self.vagueness):
+                self.said[place] = self.rng.choice(free)
+                self.explain(f"{self.said[place]} refers to {place.name}")
+        return self.said[place]
+
+    def ranking(self, place: Place) -> Ranking:
+        ways = ("highest", "DESC", "MAX"), ("lowest", "ASC", "MIN")
+        word, direction, function = ways[not self.chance(0.6)]
+        return Ranking(f"{word} {self.say(place)}", direction, function)
+
+    def conditions(self, table: Table, count: int) -> Condition:
+        """One condition or two on different columns."""
+        place = self._conditional(table)
+        one = self._condition_on(place)
+        if count == 1:
+            return one
+        other = self.condition(table, [place])
+        word = "or" if self.chance(0.3) else "and"
+        words = f"{one.words} {word} {other.words}"
+        return Condition(words, f"{one.sql} {word.upper()} {other.sql}")
+
+    def condition(self, table: Table, but: Sequence[Place] = ()) -> Condition:
+        return self._condition_on(self._conditional(table, but))
+
+    def _conditional(self, table: Table, but: Sequence[Place] = ()) -> Place:
+        return self.column(table, (*SHOWN_KINDS, "coded", "flag"), but)
+
+    def _condition_on(self, place: Place) -> Condition:
+        if place.nullable and self.chance(0.25):
+            self.explain(f"no {place.phrase} refers to {place.name} IS NULL")
+            return Condition(f"with no {place.phrase}", f"{place} IS NULL")
+        kinds = dict.fromkeys(("coded", "flag"), self._coded) | {"date": self._dated}
+        kinds |= dict.fromkeys(TEXT_KINDS, self._equal)
+        return Condition(*kinds.get(place.kind, self._compared)(place))
+
+    def _coded(self, place: Place) -> tuple[str, str]:
+        code, meaning = self.pick(sorted(place.codes.items()))
+        value = code if place.kind == "flag" else f"'{code}'"
+        self.explain(f"{meaning} refers to {place.name} = {value}")
+        return f"that are {meaning}", f"{place} = {value}"
+
+    def _equal(self, place: Place) -> tuple[str, str]:
+        value = self.value(place)
+        if place.kind in ("person", "title") and place == self.label(place.table):
+            words = [f"named {value}", f"called {value}"]
+        else:
+            word = self.say(place)
+            words = [f"whose {word} is {value}", f"with the {word} {value}"]
+        return self.pick(words), f"{place} = '{value}'"
+
+    def _dated(self, place: Place) -> tuple[str, str]:
+        value, word = self.value(place), self.say(place)
+        year, month, _ = value.split("-")
+        way = self.rng.random()
+        if way < 0.5:
+            return f"whose {word} is in {year}", f"STRFTIME('%Y', {place}) = '{year}'"
+        if way < 0.7:
+            self.explain(f"month {month} refers to STRFTIME('%m', {place.name}) = '{month}'")
+            return f"whose {word} is in month {month}", f"STRFTIME('%m', {place}) = '{month}'"
+        return f"whose {word} is after {value}", f"{place} > '{value}'"
+
+    def _compared(self, place: Place) -> tuple[str, str]:
+        value = self.value(place)
+        if place.kind in NUMBER_KINDS and self.chance(self.vagueness / 2):
+            term = self.pick(self.unused(lexicon.TERMS))
+            self.explain(f"{term} refers to {place.name} > {value}")
+            return f"that are {term}", f"{place} > {value}"
+        word = self.say(place)
+        article = "an" if word[0] in "aeiou" else "a"
+        options = [
+            (f"whose {word} is above", ">"),
+            (f"with {article} {word} of more than", ">"),
+            (f"whose {word} is at least", ">="),
+            (f"whose {word} is exactly", "="),
+        ]
+        if self.less_than:
+            options += [
+                (f"whose {word} is below", "<"),
+                (f"with {article} {word} of less than", "<"),
+            ]
+        if place.kind == "year":
+            options = options[:1] + [(f"whose {word} is", "=")] * 2
+        elif self.chance(0.2):
+            low, high = sorted((value, self.value(place)), key=float)
+            if low != high:
+                words = f"whose {word} is between {low} and {high}"
+                return words, f"{place} BETWEEN {low} AND {high}"
+        words, sign = self.pick(options)
+        return f"{words} {value}", f"{place} {sign} {value}"
+
+    def value(self, place: Place) -> str:
+        """One of the column's values as SQL and question write it, 12.0 as 12."""
+        value = self.pick(self.world.values(place.table.name, place.name))
+        return str(int(value)) if isinstance(value, float) and value == int(value) else str(value)
 
 
 def draft(
     world: World, rng: random.Random, *, vagueness: float = 0.3, less_than: bool = True
 ) -> Draft:
     """Ask one question on `world`, of any shape that the database allows; see `Asker`."""
+    shapes = GRAMMAR["shapes"]
     while True:
-        (shape,) = rng.choices(list(SHAPES), SHAPES.values())
-        asker = Asker(world, rng, vagueness, less_than)
+        (name,) = rng.choices(list(shapes), [shape["weight"] for shape in shapes.values()])
         try:
-            question, *before, query = shape(asker)
+            return _ask(name, Asker(world, rng, vagueness, less_than))
         except CannotAsk:
             continue
-        steps = [(text, step.sql) for text, step in (*before, (question, query))]
-        evidence = "; ".join(dict.fromkeys(asker.evidence))
-        return Draft(shape.__name__, question, evidence, query, steps)
 
 
-# How a Refiner is asked: too little on purpose, in words that occur in no schema. Condition, order
-# and shape are left to the old SQL; nobody can guess the gold SQL without reading that.
-VAGUE_QUESTIONS = {
-    "count": [
-        "How many {records} meet what was required?",
-        "What tally of {records} did we mean?",
-        "Tally the {records} in question.",
-    ],
-    "value": [
-        "What does the {word} come to for the {records} in question?",
-        "Work out the {word} that was wanted for these {records}.",
-        "Give the computed {word} of the chosen {records}.",
-    ],
-    "rank": [
-        "Which {word} ends up on top when the {records} are put in that sequence?",
-        "Give the {word} that wins among these {records}.",
-        "Put the {records} in sequence and give the {word} as before.",
-    ],
-    "group": [
-        "Break the {records} down by {word} as was meant.",
-        "Show the {word} breakdown of the {records} that we were after.",
-        "How do the {records} fall apart by {word}?",
-    ],
-    "list": [
-        "Give the {word} of the {records} that were picked.",
-        "What is the {word} of the {records} that fit?",
-        "Fix the search for the {word} of some {records}.",
-        "We still need the {word} of the {records} in question.",
-    ],
-}
+def _ask(name: str, asker: Asker) -> Draft:
+    """Fill in a shape; chance is used in the order in which the shape states its parts."""
+    shape = GRAMMAR["shapes"][name]
+    own = {method: getattr(asker, method) for method in dir(asker) if not method.startswith("_")}
+    facts = {**WORDS, "aggregates": list(GRAMMAR["aggregates"].items()), **own}
+    for each, expression in shape["let"].items():
+        facts[each] = _expression(expression)(**facts)
+    if "ask" in shape:
+        request = _text(shape["ask"])(**facts)
+        opening = asker.pick(GRAMMAR["openings"])
+        question = f"{opening} {request}{'?' if opening == 'What is' else '.'}"
+    else:
+        question = _text(asker.pick(shape["questions"]))(**facts)
+    raw = _text(shape["sql"])(**facts)
+    steps = [(question, finished(raw))]
+    if "first" in shape:
+        words, sql = (_text(part)(**facts) for part in shape["first"])
+        steps.insert(0, (words, finished(sql)))
+    evidence = "; ".join(dict.fromkeys(asker.evidence))
+    return Draft(name, question, evidence, steps[-1][1], steps, *_request(raw, asker.world))
 
 
-def vague_question(world: World, query: Query, rng: random.Random) -> str:
-    kinds = {ref(t, c): c.kind for t in world.tables.values() for c in t.columns}
-    column = REFERENCE.search(query.select[0])
-    kind = kinds[column[0]] if column else "int"
-    words = lexicon.VAGUE_COLUMNS.get(kind, ["detail", "particulars"])
+@functools.cache
+def _expression(text: str) -> Callable[..., Any]:
+    return JINJA.compile_expression(text)
+
+
+@functools.cache
+def _text(text: str) -> Callable[..., str]:
+    return JINJA.from_string(text).render
+
+
+def finished(sql: str) -> str:
+    """SQL as MAC-SQL's agents write it: columns in backticks, with an alias in joins."""
+    alias = dict(re.findall(r"(?:FROM|JOIN) `?([^`\n]+?)`? AS (T\d)\n", sql))
+
+    def column(match: re.Match) -> str:
+        return f"{alias[match[1]]}.`{match[2]}`" if alias else f"`{match[2]}`"
+
+    return REFERENCE.sub(column, sql)
+
+
+def _request(sql: str, world: World) -> tuple[str, str]:
+    """What a query asks for, and the kind of the first column that it selects."""
+    selected = sql.splitlines()[0]
+    place = REFERENCE.search(selected)
+    kind = "int"
+    if place:
+        (kind,) = (c.kind for c in world.tables[place[1]].columns if c.name == place[2])
+    if "\n  GROUP BY " in sql and "\n  LIMIT " not in sql:
+        return "group", kind
+    if "\n  ORDER BY " in sql:
+        return "rank", kind
+    if selected == "SELECT COUNT(*)":
+        return "count", kind
+    return "value" if "(" in selected.split(", ")[0] else "list", kind
+
+
+def vague_question(world: World, item: Draft, rng: random.Random) -> str:
+    words = lexicon.VAGUE_COLUMNS.get(item.kind, ["detail", "particulars"])
     free = [word for word in words if word not in world.text] or ["detail"]
     records = [word for word in lexicon.VAGUE_TABLES if word not in world.text]
-    return rng.choice(VAGUE_QUESTIONS[_kind_of_request(query)]).format(
+    return rng.choice(GRAMMAR["vague_questions"][item.request]).format(
         word=rng.choice(free), records=rng.choice(records)
     )
-
-
-def _kind_of_request(query: Query) -> str:
-    if query.group and not query.limit:
-        return "group"
-    if query.order:
-        return "rank"
-    if query.select[0] == "COUNT(*)":
-        return "count"
-    return "value" if "(" in query.select[0] else "list"

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from workflow_scripts.data.twin import lexicon
 from workflow_scripts.files import written_whole
+from workflow_scripts.formats.schema import quoted
 
 USES_FILES = ["domains.txt", "unseen_domains.txt"]
 KNOWN_DOMAINS, UNSEEN_DOMAINS = (
@@ -68,6 +69,9 @@ class Table:
     name: str
     one: str
     columns: tuple[Column, ...]
+
+    def __str__(self) -> str:
+        return f"`{self.name}`" if quoted(self.name) else self.name
 
     @property
     def many(self) -> str:
