@@ -9,15 +9,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.data.pool import copy_rows, describe, load_pool, print_counts
+import pandas as pd
+
+from workflow_scripts.data import sampling
 from workflow_scripts.data.samples import SampleSettings
-from workflow_scripts.data.sampling import (
-    choose_sample,
-    choose_validation,
-    set_aside,
-)
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import sha256, write_json
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, read_table
 
@@ -31,28 +27,19 @@ def draw_sample(
     test: Annotated[Path | None, Input("test.parquet, to stay away from")] = None,
     unseen_databases: Annotated[list[str], Setting("databases to stay away from")] = (),
 ) -> None:
-    pool = load_pool(rows)
-    held_out = set(read_table(test, {"idx": COUNT}).idx) if test else set()
-    if not held_out <= set(pool.index):
+    pool = sampling.load_pool(rows)
+    held_out = read_table(test, {"idx": COUNT}).idx if test else pd.Series()
+    if not held_out.isin(pool.index).all():
         raise EssenceError(f"{test} was not drawn from {rows}; draw the test set again")
-    aside = set_aside(pool, held_out, unseen_databases)
-    sample, missing = choose_sample(pool, held_out.union(*aside.values()), settings)
-    validation = choose_validation(pool, sample, settings)
-    parts = {"train": sample - validation, "val": validation}
-    paths = {"input": rows, "train": train, "val": val}
-    for name, idx in parts.items():
-        copy_rows(rows, idx, paths[name])
+    aside = sampling.set_aside(pool, held_out, unseen_databases)
+    sample, missing = sampling.choose_sample(pool, aside.index.union(held_out), settings)
+    validation = sampling.choose_validation(pool, sample, settings)
+    parts = {"train": sample.difference(validation), "val": validation}
     if test:
-        parts["test"], paths["test"] = held_out, test
-    facts = describe(pool, parts) | {
-        "settings": settings.model_dump(),
-        "unseen_databases": list(unseen_databases),
-        "missing": missing,
-        "set_aside": {reason: len(idx) for reason, idx in aside.items()},
-        "sha256": {name: sha256(path) for name, path in paths.items()},
-    }
-    write_json(card, facts)
-    print_counts(facts)
+        parts["test"] = held_out
+    given = {"settings": settings.model_dump(), "unseen_databases": list(unseen_databases)}
+    outs = {"train": train, "val": val}
+    sampling.publish(rows, parts, outs, card, pool, aside, missing=missing, **given)
     for what, count in missing.items():
         print(f"missing: {count} rows of {what}; there are no more, and all are taken")
 

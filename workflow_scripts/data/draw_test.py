@@ -12,9 +12,7 @@ rows of whole databases that no sample touches.
 from pathlib import Path
 from typing import Annotated
 
-from workflow_scripts.data.pool import copy_rows, describe, load_pool, print_counts
-from workflow_scripts.data.sampling import choose_test, choose_unseen, set_aside
-from workflow_scripts.files import sha256, write_json
+from workflow_scripts.data import sampling
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 
 
@@ -27,27 +25,19 @@ def draw_test(
     seed: Annotated[int, Setting("decides which rows")],
     unseen_databases: Annotated[list[str], Setting("databases that no sample touches")] = (),
 ) -> None:
-    pool = load_pool(rows)
-    kept_back = set().union(*set_aside(pool, (), unseen_databases).values())
+    pool = sampling.load_pool(rows)
+    kept_back = sampling.set_aside(pool, (), unseen_databases).index
+    of_unseen = pool[pool.database.isin(unseen_databases)]
     parts = {
-        "test": choose_test(pool, per_task, seed, kept_back),
-        "unseen": choose_unseen(pool, unseen_databases, per_task, seed),
+        "test": sampling.choose_test(pool, per_task, seed, kept_back),
+        "unseen": sampling.first_of_each_task(of_unseen, per_task, seed),
     }
-    paths = {"test": test, "unseen": unseen}
-    for name, path in paths.items():
-        copy_rows(rows, parts[name], path)
-    drawn = parts["test"] | parts["unseen"]
-    aside = set_aside(pool, parts["test"], unseen_databases)
-    parts["rest"] = set(pool.index) - drawn.union(*aside.values())
-    facts = describe(pool, parts) | {
-        "set_aside": {reason: len(idx - drawn) for reason, idx in aside.items()},
-        "seed": seed,
-        "per_task": per_task,
-        "unseen_databases": list(unseen_databases),
-        "sha256": {name: sha256(path) for name, path in {"input": rows, **paths}.items()},
-    }
-    write_json(card, facts)
-    print_counts(facts)
+    aside = sampling.set_aside(pool, parts["test"], unseen_databases).drop(parts["unseen"])
+    drawn = parts["test"].union(parts["unseen"])
+    parts["rest"] = pool.index.difference(drawn).difference(aside.index)
+    given = {"seed": seed, "per_task": per_task, "unseen_databases": list(unseen_databases)}
+    outs = {"test": test, "unseen": unseen}
+    facts = sampling.publish(rows, parts, outs, card, pool, aside, **given)
     for task, wanted in per_task.items():
         if unseen_databases and (have := facts["tasks"]["unseen"][task]) < wanted:
             print(f"unseen: {wanted} rows of {task} are wanted, there are {have}")

@@ -7,25 +7,26 @@
 All rows are in memory at a time.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 from tokenizers import Tokenizer
 
-from workflow_scripts.data.anomalies import KINDS, anomalies_of
-from workflow_scripts.data.pool import task_counts
 from workflow_scripts.data.rows import comparable_text
+from workflow_scripts.data.sampling import task_counts
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_json
-from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.formats.answers import parse_selector
+from workflow_scripts.formats.schema import fold_name
+from workflow_scripts.sql.parse import names_in
+from workflow_scripts.sql.schema_names import schema_names
 from workflow_scripts.stage import Input, Output, run_stage
-from workflow_scripts.tables import LENGTHS, ROWS, read_rows, write_table
+from workflow_scripts.tables import LENGTHS, ROWS, Row, read_rows, write_table
 
-BATCH = 256  # texts encoded at a time: what that needs beside the texts grows with it
 EXAMPLES = 5
-FENCE = 1.5  # Tukey: beyond the quartiles by 1.5 interquartile ranges is an outlier
 # The texts that a row of each task should carry; evidence may well be empty.
 PROMPT_TEXTS = ("question", "evidence", "schema", "foreign_keys", "source", "target")
 TEXTS = {
@@ -39,31 +40,36 @@ DUPLICATES = {  # kind -> what is equal, and what that means
     "question": (["task", "question"], "the same question as an earlier row of the same task"),
     "gold SQL": (["task", "gold_sql"], "the same gold SQL as an earlier row of the same task"),
 }
+ANOMALIES = {
+    "blank question": "the prompt's question is empty",
+    "unknown table": "the answer uses a table that the prompt's schema doesn't show",
+    "unknown column": "the Selector's answer keeps a column that its table doesn't have",
+    "nothing kept": "the Selector's answer drops every table",
+    "SQL not parsed": "the answer's SQL can't be parsed as SQLite's",
+    "unchanged SQL": "the Refiner's answer repeats the SQL that failed",
+    "unusual end": "the answer doesn't end as answers of its task do",
+    "odd character": "a control, replacement or byte order mark character is in the text",
+}
+ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\ufeff]")
+ENDS = {
+    "Selector": ("```", "Question Solved."),
+    "Decomposer": ("Question Solved.",),
+    "Refiner": ("```",),
+}
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
     """A model's tokenizer.json, its own limits left out. Raises EssenceError without one."""
-    if not path.is_file():
-        raise EssenceError(
-            f"{path}: no such file; set model.base to a folder with a tokenizer.json (a model's "
-            "fast tokenizer writes one with save_pretrained)"
-        )
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises nothing narrower
-        raise EssenceError(f"{path}: no tokenizer that can be read ({error})") from error
+        raise EssenceError(
+            f"{path}: no tokenizer that can be read ({error}); set model.base to a folder with a "
+            "tokenizer.json (a model's fast tokenizer writes one with save_pretrained)"
+        ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def count_tokens(texts: Sequence[str], tokenizer: Tokenizer) -> list[int]:
-    """Tokens of each text, with the end mark."""
-    return [
-        len(encoded)
-        for start in range(0, len(texts), BATCH)
-        for encoded in tokenizer.encode_batch_fast(texts[start : start + BATCH])
-    ]
 
 
 def measure_lengths(rows: pd.DataFrame, tokenizer: Tokenizer) -> pd.DataFrame:
@@ -71,26 +77,8 @@ def measure_lengths(rows: pd.DataFrame, tokenizer: Tokenizer) -> pd.DataFrame:
     lengths = rows[["idx", "task"]].copy()
     for side in ("source", "target"):
         lengths[f"{side}_words"] = [len(text.split()) for text in rows[side]]
-        lengths[f"{side}_tokens"] = count_tokens(rows[side].tolist(), tokenizer)
+        lengths[f"{side}_tokens"] = [len(tokenizer.encode(text)) for text in rows[side]]
     return lengths.sort_values("idx")[list(LENGTHS)]
-
-
-def box(values: pd.Series) -> dict[str, Any]:
-    """Quartiles (linear), whiskers, and how many points lie beyond them.
-
-    A whisker reaches to the last value within `FENCE` interquartile ranges of its quartile.
-    """
-    q1, median, q3 = values.quantile([0.25, 0.5, 0.75]).tolist()
-    low, high = q1 - FENCE * (q3 - q1), q3 + FENCE * (q3 - q1)
-    return {
-        **{"n": len(values), "mean": round(float(values.mean()), 3)},
-        **{"min": int(values.min()), "max": int(values.max())},
-        **{"q1": q1, "median": median, "q3": q3},
-        "whisker_low": int(values[values >= low].min()),
-        "whisker_high": int(values[values <= high].max()),
-        "outliers_low": int((values < low).sum()),
-        "outliers_high": int((values > high).sum()),
-    }
 
 
 def finding(meaning: str, rows: pd.DataFrame) -> dict[str, Any]:
@@ -115,7 +103,44 @@ def find_anomalies(rows: pd.DataFrame) -> dict[str, Any]:
     ]
     table = pd.DataFrame(odd, columns=["idx", "line", "task", "kind", "detail"])
     table = table.drop_duplicates(["idx", "kind"])  # rows are counted, not occurrences
-    return {kind: finding(KINDS[kind], table[table.kind == kind]) for kind in KINDS}
+    return {kind: finding(text, table[table.kind == kind]) for kind, text in ANOMALIES.items()}
+
+
+def anomalies_of(row: Row) -> Iterator[tuple[str, str]]:
+    """Yield (a key of `ANOMALIES`, detail) for all that is odd about a row."""
+    if not row.question.strip():
+        yield "blank question", ""
+    yield from _in_selection(row) if row.task == "Selector" else _in_sql(row)
+    end = row.target.rstrip()
+    if not end.endswith(ENDS[row.task]):
+        yield "unusual end", f"...{end[-40:]!r}"
+    for name in ("source", "target"):
+        if odd := sorted({f"U+{ord(sign):04X}" for sign in ODD.findall(getattr(row, name))}):
+            yield "odd character", f"{', '.join(odd)} in {name}"
+
+
+def _in_selection(row: Row) -> Iterator[tuple[str, str]]:
+    selection, tables = parse_selector(row.target), schema_names(row.schema)
+    for table, kept in selection.items():
+        if fold_name(table) not in tables:
+            yield "unknown table", table
+            continue
+        for column in kept if isinstance(kept, list) else ():
+            if fold_name(column) not in tables[fold_name(table)]:
+                yield "unknown column", f"{table}.{column}"
+    if all(kept == "drop_all" for kept in selection.values()):
+        yield "nothing kept", ""
+
+
+def _in_sql(row: Row) -> Iterator[tuple[str, str]]:
+    if row.old_sql and row.old_sql.split() == row.gold_sql.split():
+        yield "unchanged SQL", row.gold_sql[:80]
+    names = names_in(row.gold_sql)
+    if names is None:
+        yield "SQL not parsed", row.gold_sql[:80]
+        return
+    for table in sorted(names.tables - set(schema_names(row.schema)) - {"sqlite_master"}):
+        yield "unknown table", table
 
 
 def profile_rows(rows: pd.DataFrame, lengths: pd.DataFrame) -> dict[str, Any]:
@@ -125,24 +150,21 @@ def profile_rows(rows: pd.DataFrame, lengths: pd.DataFrame) -> dict[str, Any]:
         question=rows.question.map(comparable_text), gold_sql=rows.gold_sql.map(comparable_text)
     )
     several = compared[compared.question != ""].groupby("question").task.nunique()
-    texts = rows.set_index("task").map(lambda text: not text or not str(text).strip())
-    parts = {"all": lengths} | {task: lengths[lengths.task == task] for task in TASKS}
+    blank = rows.set_index("task").map(lambda text: not text or not str(text).strip())
+    parts = pd.concat([lengths, lengths.assign(task="all")]).groupby("task")
     return {
         "rows": len(rows),
         "tasks": tasks,
         "shares": {task: round(count / len(rows), 4) for task, count in tasks.items()},
         "duplicates": {kind: find_duplicates(compared, *of) for kind, of in DUPLICATES.items()},
-        "questions": {
-            "different": len(several),
-            "asked_in_several_tasks": int((several > 1).sum()),
-        },
+        "questions": {"different": len(several), "asked_in_several_tasks": sum(several > 1)},
         "empty": {
-            task: {name: int(texts[name][texts.index == task].sum()) for name in names}
+            task: blank.loc[blank.index == task, list(names)].sum().to_dict()
             for task, names in TEXTS.items()
         },
         "anomalies": find_anomalies(rows),
         "lengths": {
-            name: {part: box(of_part[name]) for part, of_part in parts.items() if len(of_part)}
+            name: parts[name].describe().drop(columns="std").round(3).to_dict("index")
             for name in LENGTHS
             if name not in ("idx", "task")
         },
