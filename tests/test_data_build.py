@@ -11,7 +11,7 @@ import pytest
 from shell import run_module
 
 from workflow_scripts.data.build import build
-from workflow_scripts.data.linking import STATED, Catalog, Linker
+from workflow_scripts.data.linking import Catalog, Linker
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, read_jsonl
@@ -94,7 +94,7 @@ def test_every_row_is_read_and_linked_to_its_database(made):
     assert made.reading["tasks"] == made.card["rows"]
     with Catalog(made.databases) as catalog:
         linker = Linker(made.rows, catalog)
-        assert {linker.link(row).how for row in made.rows} == {STATED}
+        assert {linker.link(row).how for row in made.rows} == {"stated"}
 
 
 def test_each_question_is_kept_or_dropped_with_a_reason(made):

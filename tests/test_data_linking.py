@@ -6,12 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 import sample_rows as made
-from shell import run_module
 
 from tools.linking_trial import trial
+from workflow_scripts.data import read as data_read
 from workflow_scripts.data.linking import Catalog, Link, Linker
 from workflow_scripts.data.rows import row_from
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, read_jsonl
+from workflow_scripts.formats.schema import render_schema
 from workflow_scripts.tables import read_rows
 
 DATABASES = {
@@ -93,10 +95,17 @@ def test_same_question_as_a_row_that_states_it(catalog):
         row(4, ZOO, "circus", "Which one roars?", "Selector"),
         row(5, ZOO, None, "Which one roars?"),  # the circus, of which there is no file
     ]
+    rows += [  # one question of two databases
+        row(6, ZOO, "zoo", "How many?", "Selector"),
+        row(7, SHELTER, "shelter", "How many?", "Selector"),
+        row(8, SHELTER, None, "How many?"),
+        row(9, schema("animal", "name"), None, "How many?"),
+    ]
     links = linked(rows, catalog)
     assert [(link.database, link.how) for link in links] == [
         ("zoo", "stated"), ("zoo", "question"), ("shelter", "schema"),
-        (None, "no file"), (None, "no file"),
+        (None, "no file"), (None, "no file"), ("zoo", "stated"), ("shelter", "stated"),
+        ("shelter", "values"), (None, "ambiguous"),
     ]  # fmt: skip
 
 
@@ -107,18 +116,23 @@ def test_a_database_that_is_not_here_keeps_its_rows(catalog):
     assert linked(rows, catalog)[1] == Link(None, "ambiguous", ["bank", "other_bank"])
 
 
-def test_one_question_of_two_databases_is_decided_by_schema(catalog):
+def test_without_databases_the_rows_that_state_one_show_its_schema():
+    one, other = (render_schema(made.tables(db)) for db in (1, 2))
+    part, strange = (render_schema(made.tables(db)[:1]) for db in (2, 3))
     rows = [
-        row(1, ZOO, "zoo", "How many?", "Selector"),
-        row(2, SHELTER, "shelter", "How many?", "Selector"),
-        row(3, SHELTER, None, "How many?"),
-        row(4, schema("animal", "name"), None, "How many?"),
+        row(1, one, "farm_1", "How many?"),
+        row(2, other, "farm_2", "How old?"),
+        row(3, one, None, "how  many?"),
+        row(4, part, None, "How old are they?"),
+        row(5, part, None, "How many?"),  # the question says farm 1, but its tables are farm 2's
+        row(6, strange, None, "Who?"),
     ]
-    links = linked(rows, catalog)
-    assert [(link.database, link.how) for link in links[2:]] == [
-        ("shelter", "values"),
-        (None, "ambiguous"),
-    ]
+    assert [(link.database, link.how) for link in linked(rows, None)] == [
+        ("farm_1", "stated"), ("farm_2", "stated"), ("farm_1", "question"),
+        ("farm_2", "schema"), ("farm_2", "schema"), (None, "none"),
+    ]  # fmt: skip
+    rows += [row(7, one, "farm_copy"), row(8, one, None)]
+    assert linked(rows, None)[-1] == Link(None, "ambiguous", ["farm_1", "farm_copy"])
 
 
 def test_precision_and_recall_on_real_databases(real_databases):
@@ -154,15 +168,9 @@ def test_reading_links_each_row_and_says_how(folder, tmp_path):
     )
 
     def read(databases=None):
-        given = [
-            "--raw",
-            tmp_path / "raw.jsonl",
-            *(["--databases", databases] if databases else []),
-        ]
-        for name in ("rows", "quarantine", "summary"):
-            given += [f"--{name}", tmp_path / name]
-        done = run_module("workflow_scripts.data.read", *given)
-        return done.stderr or [(row.database, row.how) for row in read_rows(tmp_path / "rows")]
+        out = (tmp_path / name for name in ("rows", "quarantine", "summary"))
+        data_read.read(tmp_path / "raw.jsonl", *out, databases=databases)
+        return [(row.database, row.how) for row in read_rows(tmp_path / "rows")]
 
     assert read() == [("farm_1", "stated"), ("farm_1", "question")]
     first = (tmp_path / "rows").read_bytes()
@@ -170,7 +178,8 @@ def test_reading_links_each_row_and_says_how(folder, tmp_path):
     assert read(folder) == [(None, "no file"), (None, "no file")]
     assert read_json(tmp_path / "summary")["linked"]["Decomposer"] == {"no file": 1}
     assert read_rows(tmp_path / "rows")[1].candidates == ["farm_1"]
-    assert "no such folder of databases" in read(tmp_path / "gone")
+    with pytest.raises(EssenceError, match="no such folder of databases"):
+        read(tmp_path / "gone")
     (folder / "zoo/zoo.sqlite").write_bytes(b"oops" * 999)
-    assert "zoo.sqlite: not a readable SQLite database" in read(folder)
-    assert not list(tmp_path.glob(".*")), "what reading keeps beside the rows for a while is gone"
+    with pytest.raises(EssenceError, match=r"zoo.sqlite: not a readable SQLite database"):
+        read(folder)

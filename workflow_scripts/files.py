@@ -37,10 +37,6 @@ class NotJson(EssenceError):
         self.character = character
 
 
-class DuplicateKey(NotJson):
-    """An object of which nobody knows which value is meant."""
-
-
 def own_file(name: str) -> Path:
     """A file of the project: in a clone beside the package, where it is installed inside it."""
     package = Path(__file__).resolve().parent
@@ -146,7 +142,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         [(repeated, _)] = Counter(key for key, _ in pairs).most_common(1)
-        raise DuplicateKey(f"the key {repeated!r:.60} comes more than once")
+        raise NotJson(f"the key {repeated!r:.60} comes more than once")
     return value
 
 

@@ -9,6 +9,7 @@ inside a zip; the .jsonl in it is unpacked and the zip dropped.
 
 import errno
 import shutil
+import tempfile
 import urllib.parse
 import urllib.request
 import zipfile
@@ -21,7 +22,7 @@ from workflow_scripts.errors import EssenceError, one_line
 from workflow_scripts.files import written_whole
 from workflow_scripts.stage import Output, Setting, run_stage
 
-BY_HAND = "download it by hand from {address} and set data.source: path and data.path to the file"
+BY_HAND = "download it by hand from {url} and set data.source: path and data.path to the file"
 SECONDS_OF_SILENCE = 60
 
 
@@ -38,85 +39,66 @@ def fetch(
     Raises EssenceError when the address can't be reached, the answer is a web page instead of a
     file, the zip doesn't hold the file, or the checksum differs; `out` is then left as it was.
     """
-    if git_blob and out.is_file() and not _difference(out, git_blob):
+    if git_blob and out.is_file() and facts_of(out)["git_blob_sha1"] == git_blob.lower():
         print(f"{out} is already there and its checksum agrees.")
         return
-    scratch = out.parent / f".fetch-{out.name}"
-    shutil.rmtree(scratch, ignore_errors=True)  # of a job that was killed
-    scratch.mkdir(parents=True)
-    try:
-        _publish(_download(address, scratch / "download"), out, address, git_blob, member)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    print(f"Fetched {out} ({out.stat().st_size:,} bytes) from {human_address(address)}.")
+    url = address
+    if address.startswith("drive:"):  # the address that a person can open in a browser
+        url = f"https://drive.google.com/file/d/{address.removeprefix('drive:')}/view"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder,
+        written_whole(out) as temporary,
+    ):
+        download = _download(url, Path(folder) / "download")
+        if zipfile.is_zipfile(download):
+            _unpack(download, temporary, url, member)
+        else:
+            shutil.copyfile(download, temporary)
+        facts = facts_of(temporary)
+        if git_blob and facts["git_blob_sha1"] != git_blob.lower():
+            raise EssenceError(
+                f"{url}: the git blob id is {facts['git_blob_sha1']}, expected {git_blob} "
+                f"({facts['bytes']:,} bytes). Nothing was kept. Run the command again in case the "
+                "download was damaged; if the file was replaced by a newer one on purpose, correct "
+                "the checksum or leave it out."
+            )
+    print(f"Fetched {out} ({facts['bytes']:,} bytes) from {url}.")
 
 
-def human_address(address: str) -> str:
-    """The address a person can open in a browser."""
-    if address.startswith("drive:"):
-        return f"https://drive.google.com/file/d/{address.removeprefix('drive:')}/view"
-    return address
-
-
-def _download(address: str, to: Path) -> Path:
-    scheme = urllib.parse.urlsplit(address).scheme
-    if scheme == "file":
-        return _local_file(address)
-    if scheme not in ("http", "https", "drive"):
+def _download(url: str, to: Path) -> Path:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "file":
+        path = Path(urllib.request.url2pathname(parts.path))
+        if not path.is_file():
+            raise EssenceError(f"data.url: {path} (from {url}) is not a file; correct the path.")
+        return path
+    if parts.scheme not in ("http", "https"):
         raise EssenceError(
-            f"data.url: {address!r} is not an address that can be fetched; give an http://, "
+            f"data.url: {url!r} is not an address that can be fetched; give an http://, "
             "https:// or file:// URL, or set data.source: path and data.path for a local file."
         )
     import gdown  # here, so that a machine without it can still read local files
 
-    url = human_address(address)
     try:
         gdown.download(
-            url=url,
-            output=str(to),
-            use_cookies=False,
-            retries=3,
-            timeout=SECONDS_OF_SILENCE,
+            url=url, output=str(to), use_cookies=False, retries=3, timeout=SECONDS_OF_SILENCE
         )
     except Exception as error:  # gdown reads pages of other people's making
         if getattr(error, "errno", None) == errno.ENOSPC:
             raise
-        cure = BY_HAND.format(address=url)
+        cure = BY_HAND.format(url=url)
         raise EssenceError(f"{url} could not be fetched ({one_line(error)}); {cure}.") from error
+    with open(to, "rb") as file:
+        if file.read(1024).lstrip()[:1] == b"<":
+            raise EssenceError(
+                f"{url} answered with a web page instead of the file (a login or a quota, "
+                f"perhaps); {BY_HAND.format(url=url)}."
+            )
     return to
 
 
-def _local_file(address: str) -> Path:
-    path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(address).path))
-    if not path.is_file():
-        raise EssenceError(f"data.url: {path} (from {address}) is not a file; correct the path.")
-    return path
-
-
-def _publish(got: Path, out: Path, address: str, git_blob: str, member: str) -> None:
-    with open(got, "rb") as file:
-        start = file.read(1024).lstrip()
-    if start[:1] == b"<":
-        cure = BY_HAND.format(address=human_address(address))
-        raise EssenceError(
-            f"{human_address(address)} answered with a web page instead of the file (a login or "
-            f"a quota, perhaps); {cure}."
-        )
-    with written_whole(out) as temporary:
-        if zipfile.is_zipfile(got):
-            _unpack(got, temporary, address, member)
-        else:
-            shutil.copyfile(got, temporary)
-        if difference := _difference(temporary, git_blob):
-            raise EssenceError(
-                f"{human_address(address)}: {difference}. Nothing was kept. Run the command again "
-                "in case the download was damaged; if the file was replaced by a newer one on "
-                "purpose, correct the checksum or leave it out."
-            )
-
-
-def _unpack(archive: Path, to: Path, address: str, member: str) -> None:
-    where = human_address(address)
+def _unpack(archive: Path, to: Path, url: str, member: str) -> None:
     try:
         with zipfile.ZipFile(archive) as bundle:
             names = [name for name in bundle.namelist() if not name.startswith("__MACOSX/")]
@@ -127,27 +109,15 @@ def _unpack(archive: Path, to: Path, address: str, member: str) -> None:
             ]
             if len(wanted) != 1:
                 raise EssenceError(
-                    f"{where}: the zip holds {len(wanted)} files "
+                    f"{url}: the zip holds {len(wanted)} files "
                     f"{f'named {member}' if member else 'ending in .jsonl'}, one was expected; "
                     f"name one with --member out of: {', '.join(names) or 'nothing'}"
                 )
-            with bundle.open(wanted[0]) as source, open(to, "wb") as target:
-                shutil.copyfileobj(source, target)
+            to.write_bytes(bundle.read(wanted[0]))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise EssenceError(
-            f"{where}: the zip can't be unpacked ({error}); fetch it again."
+            f"{url}: the zip can't be unpacked ({error}); fetch it again."
         ) from error
-
-
-def _difference(path: Path, git_blob: str) -> str:
-    """What is wrong with the file's checksum, if anything."""
-    if not git_blob:
-        return ""
-    facts = facts_of(path)
-    blob = facts["git_blob_sha1"]
-    if blob == git_blob.lower():
-        return ""
-    return f"the git blob id is {blob}, expected {git_blob} ({facts['bytes']:,} bytes)"
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from workflow_scripts.data.checksums import facts_of, is_the_reports_file
-from workflow_scripts.data.lines import Lines, RowError, excerpt, record_in
 from workflow_scripts.data.linking import Catalog, Linker
-from workflow_scripts.data.rows import idx_of, row_from
+from workflow_scripts.data.rows import Lines, RowError, idx_of, record_in, row_from
 from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
@@ -28,12 +27,13 @@ from workflow_scripts.stage import Input, Log, Output, Setting, run_stage
 from workflow_scripts.tables import ROWS, Row, write_table
 
 FIRST_REASONS = 5
+EXCERPT = 200  # characters of a refused line
 
 
-def read_rows(lines: Lines) -> tuple[list[Row], list[dict[str, Any]], int]:
-    """The rows, the lines of the quarantine, and how many rows had no number of their own."""
+def read_rows(lines: Lines) -> tuple[list[Row], list[dict[str, Any]]]:
+    """The rows, and the lines of the quarantine."""
     rows: dict[int, Row] = {}
-    quarantine, unnumbered = [], 0
+    quarantine = []
     for number, line in lines:
         record: dict[str, Any] = {}
         try:
@@ -42,13 +42,12 @@ def read_rows(lines: Lines) -> tuple[list[Row], list[dict[str, Any]], int]:
             if row.idx in rows:
                 before = lines.place(rows[row.idx].line)
                 raise RowError("duplicate idx", f"idx {row.idx} was already on {before}")
-        except RowError as error:
-            problem = {"kind": error.kind, "reason": str(error), "excerpt": excerpt(line)}
-            quarantine.append({"line": number, "idx": idx_of(record), **problem})
-        else:
             rows[row.idx] = row
-            unnumbered += idx_of(record) is None
-    return list(rows.values()), quarantine, unnumbered
+        except RowError as error:
+            excerpt = line[: 4 * EXCERPT].decode(errors="replace").strip()[:EXCERPT]
+            problem = {"kind": error.kind, "reason": str(error), "excerpt": excerpt}
+            quarantine.append({"line": number, "idx": idx_of(record), **problem})
+    return list(rows.values()), quarantine
 
 
 def link_rows(rows: list[Row], databases: Path | None) -> list[Row]:
@@ -78,48 +77,35 @@ def read(
     check_share("--max-quarantine", max_quarantine)
     for out in (rows, quarantine, summary):
         check_output(out, raw)
-    lines = Lines(raw)
-    unlinked, refused, unnumbered = read_rows(lines)
+    lines, facts = Lines(raw), facts_of(raw)
+    unlinked, refused = read_rows(lines)
     write_jsonl(quarantine, refused)
     linked = link_rows(unlinked, databases)
-    reading = summarise(lines, linked, refused, unnumbered) | {"max_quarantine": max_quarantine}
+    kinds = Counter(each["kind"] for each in refused)
+    tasks = {task: [row for row in linked if row.task == task] for task in TASKS}
+    reading = {
+        "file": facts,
+        "is_the_reports_file": is_the_reports_file(facts),
+        "numbered": lines.word,
+        "lines": len(linked) + len(refused),
+        "rows": len(linked),
+        "tasks": {task: len(of_task) for task, of_task in tasks.items()},
+        "quarantined": len(refused),
+        "quarantined_by_kind": kinds,
+        "max_quarantine": max_quarantine,
+        # task -> how its rows were linked, or why not -> rows
+        "linked": {task: Counter(row.how for row in of_task) for task, of_task in tasks.items()},
+    }
     write_json(summary, reading)
     if not linked or len(refused) > max_quarantine * reading["lines"]:
         raise EssenceError(too_many_refused(lines, reading, refused, quarantine))
     write_table(rows, linked, ROWS)
     counts = ", ".join(f"{task} {count}" for task, count in reading["tasks"].items())
-    kinds = ", ".join(f"{kind} {n}" for kind, n in reading["quarantined_by_kind"].items())
-    print(f"{len(linked)} rows ({counts}); {len(refused)} lines in quarantine", end="")
-    print(f" ({kinds})" if kinds else "")
-    print("\n".join([*reading["notes"], reading["sentence"]]))
-
-
-def summarise(
-    lines: Lines, rows: list[Row], refused: list[dict[str, Any]], unnumbered: int
-) -> dict[str, Any]:
-    """What reading.json says; `linked`: task -> how its rows were linked, or why not -> rows."""
-    facts = facts_of(lines.path)
-    known, sentence = is_the_reports_file(facts)
-    notes = {
-        "The file is a JSON array; its entries are numbered as lines are.": lines.word == "entry",
-        "A byte order mark at the start of the file was dropped.": lines.bom,
-        f"{unnumbered} rows had no number as idx and got their line number as idx.": unnumbered,
-        f"{lines.blank} blank lines were passed over.": lines.blank,
-    }
-    tasks = Counter(row.task for row in rows)
-    linked = {task: Counter(row.how for row in rows if row.task == task) for task in TASKS}
-    return {
-        "file": facts,
-        "is_the_reports_file": known,
-        "sentence": sentence,
-        "notes": [note for note, applies in notes.items() if applies],
-        "lines": len(rows) + len(refused),
-        "rows": len(rows),
-        "tasks": {task: tasks[task] for task in TASKS},
-        "quarantined": len(refused),
-        "quarantined_by_kind": dict(sorted(Counter(each["kind"] for each in refused).items())),
-        "linked": {task: dict(sorted(of_task.items())) for task, of_task in linked.items()},
-    }
+    print(f"{len(linked)} rows ({counts}); {len(refused)} lines in quarantine")
+    for kind, count in kinds.items():
+        print(f"quarantine: {count} {kind}")
+    known = "the" if reading["is_the_reports_file"] else "not the"
+    print(f"This is {known} report's file (git blob id {facts['git_blob_sha1'][:12]}).")
 
 
 def too_many_refused(
@@ -128,18 +114,14 @@ def too_many_refused(
     count, of_all = len(refused), reading["lines"]
     if not of_all:
         return f"{lines.path}: there are no rows in it; give one JSON object a line."
+    cure = f"raise data.max_quarantine (now {reading['max_quarantine']:g})"
+    if not reading["rows"]:
+        cure = "give another file as data.path, as no row is left"
     reasons = [f"{lines.place(each['line'])}: {each['reason']}" for each in refused[:FIRST_REASONS]]
-    if count > FIRST_REASONS:
-        reasons.append(f"and {count - FIRST_REASONS} more")
-    cure = (
-        f"Correct these lines, or raise data.max_quarantine (now {reading['max_quarantine']:g})."
-        if reading["rows"]
-        else "No row is left: correct these lines, or give another file as data.path."
-    )
     return (
         f"{lines.path}: {count} of {of_all} lines ({count / of_all:.1%}) can't be used:\n  "
         + "\n  ".join(reasons)
-        + f"\nAll of them are in {quarantine}. {cure}"
+        + f"\nAll of them are in {quarantine}. Correct these lines, or {cure}."
     )
 
 

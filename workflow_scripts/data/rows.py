@@ -1,20 +1,107 @@
-"""From one JSON record, raw or processed, to one row of rows.parquet."""
+"""From a line of a file that a person gives, raw or processed, to one row of rows.parquet."""
 
 import contextlib
 import dataclasses
+import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
-from workflow_scripts.data.lines import RowError
+from pydantic import AfterValidator, ConfigDict, Field
+
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import NotJson, check_text_file, parse_json, read_json
 from workflow_scripts.formats import answers, prompts
 from workflow_scripts.formats.schema import parse_foreign_keys, parse_schema
+from workflow_scripts.records import Record, parsed
 from workflow_scripts.tables import Row
 
+BOM = b"\xef\xbb\xbf"
 END_MARK = "</s>"
 INT64 = 2**63
+ROLES = (["system", "user", "assistant"], ["user", "assistant"])
+
+
+class RowError(EssenceError):
+    """A line that can't become a row: `kind` for counting, the message for the reader."""
+
+    def __init__(self, kind: str, message: str):
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+        self.kind = kind
+
+
+class Lines:
+    """Iterates over (number from 1, bytes) of the lines that aren't blank, or of array entries.
+
+    Holds one line at a time, but an array whole. `word` says what is numbered.
+
+    Raises EssenceError when there is no such file, when it is not text, and when an array is not
+    JSON.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        check_text_file(path)
+        with open(path, "rb") as file:
+            start = file.read(1 << 16)
+        self.word = "entry" if start.removeprefix(BOM).lstrip()[:1] == b"[" else "line"
+
+    def place(self, number: int) -> str:
+        return f"{self.word} {number}"
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        if self.word == "entry":
+            for number, entry in enumerate(read_json(self.path), 1):
+                yield number, json.dumps(entry).encode()
+            return
+        with open(self.path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                line = line.removeprefix(BOM)
+                if line.strip():
+                    yield number, line
+
+
+def record_in(line: bytes) -> dict[str, Any]:
+    """The JSON object on one line. Raises RowError with the place and kind of the damage."""
+    try:
+        record = parse_json(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise RowError("not UTF-8", f"byte {error.start + 1} is not UTF-8") from error
+    except NotJson as error:
+        place = f" at character {error.character}" if error.character else ""
+        raise RowError("broken JSON", f"{error}{place}") from error
+    if not isinstance(record, dict):
+        raise RowError("not an object", f"not a JSON object: found a {type(record).__name__}")
+    return record
+
+
+def _with_unix_line_ends(text: str) -> str:
+    """The text as the section marks of prompts are looked for; half a character is refused."""
+    return text.encode().decode().replace("\r\n", "\n")
+
+
+Text = Annotated[str, AfterValidator(_with_unix_line_ends)]
+
+
+class Message(Record):
+    model_config = ConfigDict(extra="ignore")
+
+    role: str
+    content: Text | None = None  # some exports write an empty system message like this
+
+
+class GivenRow(Record):
+    """A row as a person has it: raw (`messages`), processed (`source`, `target`), or both."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    idx: Annotated[int, Field(ge=-INT64, lt=INT64)] | str | None = None
+    db_id: Text | None = None
+    messages: list[Message] | None = None
+    source: Text | None = None
+    target: Text | None = None
 
 
 def comparable_text(text: str | None) -> str:
@@ -23,12 +110,13 @@ def comparable_text(text: str | None) -> str:
 
 
 def row_from(record: dict[str, Any], line: int) -> Row:
-    """Build the row of one record; `line` also serves as idx when the record has none.
+    """Build the row of one record; `line` also serves as idx when the record has no number.
 
-    A record is raw (`messages`), processed (`source`, `target`), or both.
     Raises RowError with a countable kind when any part can't be read.
     """
-    source, target = _texts(record)
+    with _refused_as("wrong type"):
+        given = parsed(GivenRow, record, "the row")
+    source, target = _texts(given)
     with _refused_as("unknown task"):
         task = prompts.task_of(source)
     with _refused_as("prompt not readable"):
@@ -36,15 +124,19 @@ def row_from(record: dict[str, Any], line: int) -> Row:
         _check_schema(prompt.schema, prompt.foreign_keys)
     with _refused_as("answer not readable"):
         gold_sql = _gold_sql(task, target)
-    own = dataclasses.asdict(prompt)
-    own["db_id"] = _db_id(record, prompt.db_id)
+    db_id = given.db_id or prompt.db_id
+    if prompt.db_id and db_id != prompt.db_id:
+        raise RowError(
+            "forms disagree", f"the prompt is about {prompt.db_id!r}, db_id says {db_id!r}"
+        )
+    idx = idx_of(record)
     return Row(
-        idx=_idx(record, line),
+        **dataclasses.asdict(prompt) | {"db_id": db_id},
+        idx=line if idx is None else idx,
         line=line,
         gold_sql=gold_sql,
         source=source,
         target=target,
-        **own,
     )
 
 
@@ -57,90 +149,36 @@ def _refused_as(kind: str) -> Iterator[None]:
 
 
 def idx_of(record: dict[str, Any]) -> int | None:
-    """The record's own number, perhaps written as text; None when it has none that can be used."""
+    """The record's own number, perhaps written as text; None where it has none to keep."""
     idx = record.get("idx")
     if isinstance(idx, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", idx):
         idx = int(idx)
-    if isinstance(idx, int) and not isinstance(idx, bool) and -INT64 <= idx < INT64:
-        return idx
-    return None
+    return idx if type(idx) is int and -INT64 <= idx < INT64 else None
 
 
-def _idx(record: dict[str, Any], line: int) -> int:
-    idx = idx_of(record)
-    if idx is None and isinstance(record.get("idx"), str | None):
-        return line  # a name, such as spider_12, is no number to keep
-    if idx is None:
-        raise RowError("wrong type", f"idx must be a whole number, found {record['idx']!r:.60}")
-    return idx
-
-
-def _db_id(record: dict[str, Any], stated: str | None) -> str | None:
-    """The database that the prompt states, or else the record itself."""
-    db_id = record.get("db_id") or stated
-    if not isinstance(db_id, str | None):
-        raise RowError("wrong type", f"db_id must be text, found {db_id!r:.60}")
-    if stated and db_id != stated:
-        raise RowError("forms disagree", f"the prompt is about {stated!r}, db_id says {db_id!r}")
-    return db_id
-
-
-def _texts(record: dict[str, Any]) -> tuple[str, str]:
+def _texts(row: GivenRow) -> tuple[str, str]:
     """Source in the processed form, and target without its end mark."""
-    if "messages" not in record and "source" not in record:
-        keys = ", ".join(sorted(record)[:8]) or "none"
+    forms = []
+    if row.messages is not None:
+        roles = [each.role for each in row.messages]
+        if roles not in ROLES:
+            raise RowError(
+                "missing field",
+                f"messages must be (system,) user, assistant; the roles are: {roles!r:.100}",
+            )
+        text = {each.role: each.content or "" for each in row.messages}
+        forms.append((prompts.to_source(text["user"], text.get("system", "")), text["assistant"]))
+    if row.source is not None and row.target is not None:
+        framed = row.source.lstrip().startswith("###")
+        forms.append((row.source if framed else prompts.to_source(row.source), row.target))
+    if not forms:
+        raise RowError("missing field", "there are neither messages nor source and target")
+    forms = [(source, target.removesuffix(END_MARK)) for source, target in forms]
+    if forms[0] != forms[-1]:
         raise RowError(
-            "missing field", f"neither messages nor source is there; the fields are: {keys}"
+            "forms disagree", "messages have other texts than source and target; drop one form"
         )
-    raw = _from_messages(record["messages"]) if "messages" in record else None
-    processed = _from_processed(record) if "source" in record else None
-    if raw and processed and raw != processed:
-        which = "source" if raw[0] != processed[0] else "target"
-        raise RowError(
-            "forms disagree", f"messages and {which} have different texts; drop one of the forms"
-        )
-    return raw or processed
-
-
-def _from_messages(messages: Any) -> tuple[str, str]:
-    if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
-        raise RowError("wrong type", "messages must be a list of objects with role and content")
-    roles = [each.get("role") for each in messages]
-    if roles not in (["system", "user", "assistant"], ["user", "assistant"]):
-        raise RowError(
-            "missing field",
-            f"messages must be (system,) user, assistant; the roles are: {roles!r:.100}",
-        )
-    if roles[0] == "system" and messages[0].get("content") is None:
-        messages = messages[1:]  # some exports write an empty system message like this
-    content = {
-        each["role"]: _text(each.get("content"), f"content of the {each['role']} message")
-        for each in messages
-    }
-    source = prompts.to_source(content["user"], content.get("system", ""))
-    return source, content["assistant"].removesuffix(END_MARK)
-
-
-def _from_processed(record: dict[str, Any]) -> tuple[str, str]:
-    if "target" not in record:
-        raise RowError("missing field", "source is there, but target isn't")
-    source = _text(record["source"], "source")
-    if not source.lstrip().startswith("###"):
-        source = prompts.to_source(source)
-    return source, _text(record["target"], "target").removesuffix(END_MARK)
-
-
-def _text(value: Any, what: str) -> str:
-    """The text with Unix line ends, as the section marks of prompts are looked for."""
-    if not isinstance(value, str):
-        raise RowError("wrong type", f"{what} must be text, found {value!r:.60}")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise RowError(
-            "not UTF-8", f"{what} holds half a character (\\u{ord(value[error.start]):04x})"
-        ) from error
-    return value.replace("\r\n", "\n")
+    return forms[0]
 
 
 @lru_cache(maxsize=1024)  # many rows show the same database

@@ -1,6 +1,6 @@
 """A query in plain words, as the question of a step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from sqlglot import exp
 
@@ -16,6 +16,12 @@ COMPARISONS = {
     exp.GTE: "is at least",
     exp.LT: "is less than",
     exp.LTE: "is at most",
+}
+LIKE = {  # % before, % after -> what the text is
+    (True, True): ("contains", "does not contain"),
+    (False, True): ("begins with", "does not begin with"),
+    (True, False): ("ends with", "does not end with"),
+    (False, False): ("is", "is not"),
 }
 
 
@@ -46,13 +52,13 @@ class _Writer:
     def query(self, query: exp.Select) -> str:
         """`name in singer where ... for each ...`; all that decides the rows is said."""
         unsaid = {"laterals", "windows", "qualify", "offset", "with_"}
+        tables = own_tables(query)
         if any(query.args.get(part) for part in unsaid):
             raise Wordless
-        tables = own_tables(query)
         if not tables or not all(isinstance(table, exp.Table) for table in tables.values()):
             raise Wordless
-        different = "different " if query.args.get("distinct") else ""
-        text = different + self.values(query.expressions)
+        text = "different " if query.args.get("distinct") else ""
+        text += self.values(query.expressions)
         text += f" in {_listed([name_words(table.name) for table in tables.values()])}"
         if where := query.args.get("where"):
             text += f" where {self.condition(where.this)}"
@@ -64,103 +70,77 @@ class _Writer:
 
     def order(self, query: exp.Select) -> str:
         order, limit = query.args.get("order"), query.args.get("limit")
+        count = limit.expression.name if limit else ""
+        cut = f", the first {count}" if limit else ""
         if order is None:
-            return f", the first {limit.expression.name}" if limit else ""
+            return cut
         by = [(self.value(each.this), bool(each.args.get("desc"))) for each in order.expressions]
         if limit and len(by) == 1:
-            value, descending = by[0]
-            count = limit.expression.name
-            rank = "highest" if descending else "lowest"
+            value, down = by[0]
+            rank = "highest" if down else "lowest"
             return f" with the {rank if count == '1' else f'{count} {rank}'} {value}"
         ways = [f"{value} from {'high to low' if down else 'low to high'}" for value, down in by]
-        cut = f", the first {limit.expression.name}" if limit else ""
         return f" in the order of {_listed(ways)}{cut}"
 
     def values(self, nodes: list[exp.Expr]) -> str:
         return _listed([self.value(node) for node in nodes])
 
     def value(self, node: exp.Expr) -> str:
-        if isinstance(node, exp.Alias | exp.Paren):
-            return self.value(node.this)
-        if isinstance(node, exp.Star):
-            return "rows"
-        if isinstance(node, exp.Column):
-            return "rows" if isinstance(node.this, exp.Star) else self.column(node)
-        if isinstance(node, exp.Count):
-            return self.count(node.this)
-        if type(node) in AGGREGATES:
-            return f"{AGGREGATES[type(node)]} {self.value(node.this)}"
-        if isinstance(node, exp.Literal):
-            return f"'{node.name}'" if node.is_string else node.name
-        if isinstance(node, exp.Neg):
-            return f"-{self.value(node.this)}"
-        if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Select):
-            return f"the {self.query(node.this)}"
+        inner = node.this
+        match node:
+            case exp.Alias() | exp.Paren():
+                return self.value(inner)
+            case exp.Star():
+                return "rows"
+            case exp.Column():
+                if isinstance(inner, exp.Star):
+                    return "rows"
+                table, _ = table_of(node, set())
+                return self.words.get((table or "", node.name.lower())) or name_words(node.name)
+            case exp.Count():
+                if isinstance(inner, exp.Distinct):
+                    return f"number of different {self.values(inner.expressions)}"
+                return f"number of {self.value(inner)}"
+            case exp.Avg() | exp.Sum() | exp.Max() | exp.Min():
+                return f"{AGGREGATES[type(node)]} {self.value(inner)}"
+            case exp.Literal():
+                return f"'{node.name}'" if node.is_string else node.name
+            case exp.Neg():
+                return f"-{self.value(inner)}"
+            case exp.Subquery() if isinstance(inner, exp.Select):
+                return f"the {self.query(inner)}"
         raise Wordless
-
-    def count(self, node: exp.Expr) -> str:
-        if isinstance(node, exp.Distinct):
-            return f"number of different {self.values(node.expressions)}"
-        return f"number of {self.value(node)}"
-
-    def column(self, node: exp.Column) -> str:
-        table, _ = table_of(node, set())
-        name = node.name.lower()
-        return self.words.get((table or "", name)) or name_words(node.name)
 
     def condition(self, node: exp.Expr) -> str:
         if isinstance(node, exp.Paren):
             return self.condition(node.this)
         if isinstance(node, exp.And | exp.Or):
-            word = "and" if isinstance(node, exp.And) else "or"
-            return f"{self.condition(node.left)} {word} {self.condition(node.right)}"
-        inner = node.this if isinstance(node, exp.Not) else node
-        negated = isinstance(node, exp.Not) != bool(inner.args.get("negate"))
-        for kind, write in self.conditions().items():
-            if isinstance(inner, kind):
-                return write(inner, "not " if negated else "")
+            return f"{self.condition(node.left)} {node.key} {self.condition(node.right)}"
         if type(node) in COMPARISONS:
             return f"{self.value(node.left)} {COMPARISONS[type(node)]} {self.value(node.right)}"
+        inner = node.this if isinstance(node, exp.Not) else node
+        negated = isinstance(node, exp.Not) != bool(inner.args.get("negate"))
+        verb = self.verb(inner, negated)
+        return f"{self.value(inner.this)} {verb}"
+
+    def verb(self, node: exp.Expr, negated: bool) -> str:
+        """What a condition says of its left side."""
+        does, other = ("is not" if negated else "is"), node.args.get("expression")
+        match node:
+            case exp.In():
+                if query := node.args.get("query"):
+                    return f"{does} among {self.value(query)}"
+                return f"{does} {_listed([self.value(each) for each in node.expressions], 'or')}"
+            case exp.Between():
+                return f"{does} between {self.values([node.args['low'], node.args['high']])}"
+            case exp.Is() if isinstance(other, exp.Null):
+                return "is known" if negated else "is unknown"
+            case exp.Like() if isinstance(other, exp.Literal):
+                text = other.name.strip("%")
+                if text and "%" not in text and "_" not in text:
+                    ends = other.name.startswith("%"), other.name.endswith("%")
+                    return f"{LIKE[ends][negated]} '{text}'"
         raise Wordless
-
-    def conditions(self) -> dict[type, Callable[[exp.Expr, str], str]]:
-        return {
-            exp.In: self.among,
-            exp.Like: self.like,
-            exp.Between: self.between,
-            exp.Is: self.known,
-        }
-
-    def among(self, node: exp.In, negated: str) -> str:
-        query = node.args.get("query")
-        if query is not None:
-            return f"{self.value(node.this)} is {negated}among {self.value(query)}"
-        values = _listed([self.value(each) for each in node.expressions], "or")
-        return f"{self.value(node.this)} is {negated}{values}"
-
-    def like(self, node: exp.Like, negated: str) -> str:
-        pattern = node.expression.name
-        text = pattern.strip("%")
-        if not isinstance(node.expression, exp.Literal) or "%" in text or "_" in text or not text:
-            raise Wordless
-        before, after = pattern.startswith("%"), pattern.endswith("%")
-        verbs = {
-            (True, True): ("contains", "contain"),
-            (False, True): ("begins with", "begin with"),
-            (True, False): ("ends with", "end with"),
-            (False, False): ("is", "be"),
-        }
-        does, do = verbs[before, after]
-        return f"{self.value(node.this)} {f'does not {do}' if negated else does} '{text}'"
-
-    def between(self, node: exp.Between, negated: str) -> str:
-        low, high = self.value(node.args["low"]), self.value(node.args["high"])
-        return f"{self.value(node.this)} is {negated}between {low} and {high}"
-
-    def known(self, node: exp.Is, negated: str) -> str:
-        if not isinstance(node.expression, exp.Null):
-            raise Wordless
-        return f"{self.value(node.this)} is {'known' if negated else 'unknown'}"
 
 
 def _listed(parts: list[str], word: str = "and") -> str:

@@ -15,8 +15,7 @@ from typing import Annotated
 import pandas as pd
 import yaml
 
-from workflow_scripts.data.lines import Lines, RowError, record_in
-from workflow_scripts.data.rows import row_from
+from workflow_scripts.data.rows import Lines, RowError, record_in, row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import own_file, to_json
 from workflow_scripts.formats.prompts import TASKS
