@@ -123,14 +123,11 @@ def test_a_wrong_checksum_or_a_web_page_keeps_nothing(server, tmp_path):
     assert only(tmp_path) == []
 
 
-@pytest.mark.parametrize("end", ["missing", "offline"])
-def test_unreachable_addresses_say_what_to_do(server, tmp_path, end):
-    address = server.address.replace("rows", "missing").removesuffix(".jsonl")
-    if end == "offline":
-        address = "http://nowhere.invalid/rows.jsonl"
-    cure = f"download it by hand from {re.escape(address)} and set data.source: path and data.path"
-    with pytest.raises(EssenceError, match=cure):
-        fetch(address, tmp_path / "rows.jsonl")
+def test_unreachable_addresses_say_what_to_do(server, tmp_path):
+    for address in (f"{server.host}/missing", "http://nowhere.invalid/rows.jsonl"):
+        cure = f"download it by hand from {re.escape(address)} and set data.source: path and data."
+        with pytest.raises(EssenceError, match=cure):
+            fetch(address, tmp_path / "rows.jsonl")
     assert only(tmp_path) == []
 
 
@@ -196,7 +193,7 @@ def test_no_space_is_said_as_such(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(gdown, "download", download)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(EssenceError, match="no space left on the disk"):
         fetch("drive:1_abc", tmp_path / "rows.jsonl")
 
 

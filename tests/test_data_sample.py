@@ -232,15 +232,6 @@ def test_no_sample_shares_question_or_sql_with_the_test_set(drawn, test_set, spl
     assert set(card["sha256"]) == {"input", "train", "val"}
 
 
-def test_rows_set_aside_are_not_drawn_though_they_are_no_test_rows(pool):
-    test = sampling.choose_test(pool, {"Selector": 10}, 3)
-    aside = test.union(sampling.set_aside(pool, test, ()).index)
-    assert len(aside) > 2 * len(test) - 1
-    everything = SampleSettings(sampling="natural", rows=len(pool) - len(aside))
-    sample, missing = sampling.choose_sample(pool, aside, everything)
-    assert set(sample) == set(pool.index) - set(aside) and not missing
-
-
 def test_a_group_split_keeps_questions_and_sql_on_one_side(drawn):
     card = drawn(sampling="natural", rows=1500, split="row")[0]
     assert card["shared"]["train_val"]["question"] > 50

@@ -50,12 +50,6 @@ def read_rows(lines: Lines) -> tuple[list[Row], list[dict[str, Any]]]:
     return list(rows.values()), quarantine
 
 
-def link_rows(rows: list[Row], databases: Path | None) -> list[Row]:
-    with Catalog(databases) if databases else contextlib.nullcontext() as catalog:
-        linker = Linker(rows, catalog)
-        return [row._replace(**linker.link(row)._asdict()) for row in rows]
-
-
 def read(
     raw: Annotated[Path, Input("rows, raw or processed: JSON lines or an array")],
     rows: Annotated[Path, Output("rows.parquet")],
@@ -80,7 +74,9 @@ def read(
     lines, facts = Lines(raw), facts_of(raw)
     unlinked, refused = read_rows(lines)
     write_jsonl(quarantine, refused)
-    linked = link_rows(unlinked, databases)
+    with Catalog(databases) if databases else contextlib.nullcontext() as catalog:
+        linker = Linker(unlinked, catalog)
+        linked = [row._replace(**linker.link(row)._asdict()) for row in unlinked]
     kinds = Counter(each["kind"] for each in refused)
     tasks = {task: [row for row in linked if row.task == task] for task in TASKS}
     reading = {
