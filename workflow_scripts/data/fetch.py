@@ -102,16 +102,11 @@ def _unpack(archive: Path, to: Path, url: str, member: str) -> None:
     try:
         with zipfile.ZipFile(archive) as bundle:
             names = [name for name in bundle.namelist() if not name.startswith("__MACOSX/")]
-            wanted = [
-                name
-                for name in names
-                if (Path(name).name == member if member else name.endswith(".jsonl"))
-            ]
+            wanted = [name for name in names if Path(name).match(member or "*.jsonl")]
             if len(wanted) != 1:
                 raise EssenceError(
-                    f"{url}: the zip holds {len(wanted)} files "
-                    f"{f'named {member}' if member else 'ending in .jsonl'}, one was expected; "
-                    f"name one with --member out of: {', '.join(names) or 'nothing'}"
+                    f"{url}: the zip holds {len(wanted)} files named {member or '*.jsonl'}, one "
+                    f"was expected; name one with --member out of: {', '.join(names) or 'nothing'}"
                 )
             to.write_bytes(bundle.read(wanted[0]))
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
