@@ -10,18 +10,9 @@ include: "figures.smk"
 include: "tables.smk"
 
 
-SECTIONS.append(
-    {
-        "chapter": CATEGORIES["exp4"],
-        "title": "1 Answers of the best runs",
-        "file": "results/examples/",
-        "caption": (ROOT / "resources/captions/examples.rst").read_text(
-            encoding="utf-8"
-        ),
-        "table": "examples",
-    }
-)
 REPORT_ITEMS = [REPORT_PARTS, MODEL_CARDS, "results/report.html"]
+EXAMPLES = TABLES_KNOWN["examples"]
+show("results/examples/", EXAMPLES, EXAMPLES["title"], "examples")
 
 
 rule make_report:
@@ -58,7 +49,6 @@ rule make_report:
         ),
         tables=lambda wildcards: TABLES,
         recipes=settings_json(config["claims"]),
-        example_recipes=RECIPES,
         agents_recipe=AGENTS["recipe"],
         note=NOTE,
     message:

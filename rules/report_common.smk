@@ -21,6 +21,9 @@ TEST_ROWS = [TEST_FILES["test"]] * any(
 )
 ABLATION_IN_REPORT = config["ablation"]["in_report"]
 ABLATION = [f"{TABLES}/ablation.csv"] * ABLATION_IN_REPORT
+TABLES_KNOWN = yaml.safe_load(
+    (ROOT / "resources/tables.yaml").read_text(encoding="utf-8")
+)
 # Categories of the report, numbered so that they stand in its order.
 CATEGORIES = {
     "data": "1 Data",
@@ -39,23 +42,29 @@ REPORT_PARTS = []  # all files of the report
 SECTIONS = []  # what results/report.html shows
 
 
-def in_report(path, caption, category, label, table=None):
-    """Mark an output for the report; `caption` is its text.
+def show(path, entry, label, table=None):
+    """Show a file on the page by its entry in resources/figures.yaml or resources/tables.yaml.
 
-    `table`: what a CSV file is shown as (report/sections.py); otherwise it is a download.
+    `table`: the table that the section is (report/sections.py), where it is not the file itself.
     """
-    section = {"chapter": CATEGORIES[category], "title": label, "file": path}
-    SECTIONS.append(section | {"caption": caption, "table": table})
+    chapter = CATEGORIES[entry["chapter"]]
+    section = {"chapter": chapter, "title": label, "file": path, "table": table}
+    SECTIONS.append(section | {"caption": entry["caption"]})
+
+
+def in_report(path, entry, label, table=None):
+    """Show an output and mark it for Snakemake's own report."""
+    show(path, entry, label, table)
     REPORT_PARTS.append(path)
-    return report(path, category=CATEGORIES[category], labels={"result": label})
+    chapter = CATEGORIES[entry["chapter"]]
+    return report(path, category=chapter, labels={"result": label})
 
 
-def table(name, category, label, shown=True):
-    """Mark results/tables/<name>.csv for the report; `shown` as a table, else as a download."""
-    text = (ROOT / f"resources/captions/{name}.rst").read_text(encoding="utf-8")
-    return in_report(
-        f"{TABLES}/{name}.csv", text, category, label, name if shown else None
-    )
+def table(name):
+    """Mark results/tables/<name>.csv for the report."""
+    entry = TABLES_KNOWN[name]
+    shown = None if entry.get("download") else name
+    return in_report(f"{TABLES}/{name}.csv", entry, entry["title"], shown)
 
 
 def first_seed(recipe, runs):
@@ -76,15 +85,10 @@ def files_of_best(*names):
 
 def best_rows(part):
     """An input function: the rows that the best runs were trained or validated on, by recipe."""
-
-    def rows(wildcards):
-        chosen = map(best_run, RECIPES)
-        return [
-            sample_files(best["recipe"], best["run"], best["seed"])[part]
-            for best in chosen
-        ]
-
-    return rows
+    return lambda wildcards: [
+        sample_files(best["recipe"], best["run"], best["seed"])[part]
+        for best in map(best_run, RECIPES)
+    ]
 
 
 def look(figure):
@@ -99,20 +103,19 @@ def look(figure):
 
 def drawn_from(figure):
     """What a figure is drawn from beside the inputs of the rule (report/figures/plot.py)."""
-    of_losses = [
+    runs = [
         (recipe, run)
-        for recipe, runs in figure.get("losses_of", {}).items()
-        for run in runs
+        for recipe, names in figure.get("losses_of", {}).items()
+        for run in names
     ]
     shown = {"runs": RUN_SETS.get(figure.get("runs"), [])}
-    if of_losses:
+    if runs:
         shown = {
             "runs": [
-                folder
-                for recipe, run in of_losses
-                for folder in first_seed(recipe, [run])
+                RUN.format(recipe=recipe, run=run, seed=SEEDS[0])
+                for recipe, run in runs
             ],
-            "rows": [sample_files(*each, SEEDS[0])["train"] for each in of_losses],
+            "rows": [sample_files(*each, SEEDS[0])["train"] for each in runs],
             # Published points are comparable on the report's own rows and model alone.
             "published": REPORTS_ROWS and not OWN_MODEL,
         }
@@ -121,16 +124,10 @@ def drawn_from(figure):
 
 def figure_files(figures):
     """The outputs of what draws some figures, as SVG and then as PNG."""
-    names = [each["name"] for each in figures]
     svg = [
-        in_report(
-            f"{FIGURES}/{each['name']}.svg",
-            each["caption"],
-            each["chapter"],
-            each["label"],
-        )
+        in_report(f"{FIGURES}/{each['name']}.svg", each, each["label"])
         for each in figures
     ]
-    png = [f"{FIGURES}/{name}.png" for name in names]
+    png = [f"{FIGURES}/{each['name']}.png" for each in figures]
     REPORT_PARTS.extend(png)
     return svg + png

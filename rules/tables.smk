@@ -24,16 +24,11 @@ rule tabulate:
         **OF_RUNS,
         published=PUBLISHED,
     output:
-        table("summary", "results", "1 Results of all runs"),
-        table("results", "results", "3 All numbers (CSV)", shown=False),
-        table("differences", "results", "4 Differences between runs"),
-        (
-            table("equal_steps", "exp3", "Batch sizes at equal steps")
-            if RUN_SETS["grid"]
-            else f"{TABLES}/equal_steps.csv"
-        ),
-        table("predictions", "exp4", "2 All answers on held-out rows"),
-        table("runs", "runs", "Runs and their provenance"),
+        [
+            table(name)
+            for name in ("summary", "results", "differences", "predictions", "runs")
+        ],
+        table("equal_steps") if RUN_SETS["grid"] else f"{TABLES}/equal_steps.csv",
         f"{TABLES}/over_seeds.csv",
     log:
         "logs/report/tabulate.log",
@@ -66,12 +61,8 @@ rule tabulate_models:
         answers=files_of(SCORED, "answers.parquet"),
         outcomes=list(OUTCOMES.values()),
     output:
-        models=table("models", "results", "2 Comparison of models"),
-        agents=(
-            table("agents", "results", "5 The agents end to end")
-            if AGENT_SPLITS
-            else []
-        ),
+        models=table("models"),
+        agents=table("agents") if AGENT_SPLITS else [],
     log:
         "logs/report/tabulate_models.log",
     conda:
@@ -111,7 +102,7 @@ rule judge_claims:
         published=PUBLISHED,
         ablation=ABLATION,
     output:
-        table=table("claims", "claims", "1 Claims and verdicts"),
+        table=table("claims"),
     log:
         "logs/report/judge_claims.log",
     conda:

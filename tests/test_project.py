@@ -56,7 +56,7 @@ def test_style(command):
 # in code.
 PRIVATE_WORDS = re.compile(r"\b(at hand|in hand|(?<!-)golds|told|held to)\b", re.IGNORECASE)
 READ_BY_PEOPLE = ["README.md", "CHANGELOG.md", "config.yaml", "resources/*.yaml"]
-READ_BY_PEOPLE += ["docs/*.md", "resources/captions/**/*.rst", "configs/*.yaml", "rules/*.smk"]
+READ_BY_PEOPLE += ["docs/*.md", "configs/*.yaml", "rules/*.smk"]
 READ_BY_PEOPLE += ["workflow_scripts/report/templates/*.md", "workflow_scripts/report/*/*.html"]
 
 

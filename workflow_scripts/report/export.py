@@ -6,10 +6,10 @@ written, by words, examples and code that runs.
 """
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+
+import pandas as pd
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json, write_text, written_whole
@@ -18,7 +18,7 @@ from workflow_scripts.report.model_card import model_card
 from workflow_scripts.runs import Training
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import PREDICTIONS, SCORES, Prediction, iter_rows, read_table
+from workflow_scripts.tables import COUNT, PREDICTIONS, SCORES, TEXT, read_table
 from workflow_scripts.text.preprocessing import source_text
 
 USES_FILES = ["templates/model_card.md", "templates/exported_card.md"]
@@ -29,40 +29,24 @@ TOKENIZER_CLASS = "PreTrainedTokenizerFast"
 WIDTH = 84  # of a piece of a prompt in the card's code
 
 
-@dataclass(frozen=True)
-class Example:
-    """A row that was answered: its prompt as the model reads it, and the answer."""
-
-    task: str
-    split: str
-    prompt: str
-    answer: str
-    right: bool
-
-    @property
-    def pieces(self) -> list[str]:
-        """The prompt as Python writes it, in short pieces."""
-        starts = range(0, len(self.prompt), WIDTH)
-        return [repr(self.prompt[start : start + WIDTH]) for start in starts]
-
-
 def examples(
-    rows: Path, predictions: list[Prediction], recipe: Recipe, split: str
-) -> dict[str, Example]:
-    """Of each task the row with the shortest prompt, among right answers if there are any."""
-    answered = {each.idx: each for each in predictions if each.split == split}
-    found: dict[str, list[Example]] = {}
-    for row in iter_rows(rows):
-        if said := answered.get(row.idx):
-            right = said.prediction == said.gold
-            prompt = source_text(recipe, row.source)
-            example = Example(row.task, split, prompt, said.prediction, right)
-            found.setdefault(row.task, []).append(example)
-    best = {
-        task: min(of_task, key=lambda each: (not each.right, len(each.prompt), each.prompt))
-        for task, of_task in found.items()
-    }
-    return {task: best[task] for task in TASKS if task in best}
+    rows: Path, predictions: pd.DataFrame, recipe: Recipe, split: str
+) -> dict[str, dict[str, Any]]:
+    """Of each task the row with the shortest prompt, among right answers if there are any.
+
+    `prompt` is what the model reads, `pieces` the same as Python writes it.
+    """
+    answered = predictions[predictions.split == split]
+    answered = answered.merge(read_table(rows, {"idx": COUNT, "source": TEXT}), on="idx")
+    answered["prompt"] = [source_text(recipe, source) for source in answered.source]
+    answered["wrong"] = answered.prediction != answered.gold
+    order = answered.assign(length=answered.prompt.str.len())
+    order = order.sort_values(["wrong", "length", "prompt"]).drop_duplicates("task")
+    shown = {each["task"]: each for each in order.to_dict("records")}
+    for each in shown.values():
+        starts = range(0, len(each["prompt"]), WIDTH)
+        each["pieces"] = [repr(each["prompt"][start : start + WIDTH]) for start in starts]
+    return {task: shown[task] for task in TASKS if task in shown}
 
 
 def export(
@@ -84,8 +68,8 @@ def export(
             "model/ of the run as it is, and its chat template makes the prompts."
         )
     recipe, model, folder = settings.recipe, run / "model", card.parent
-    answered = list(iter_rows(predictions, PREDICTIONS))
-    split = next((name for name in SPLITS if any(each.split == name for each in answered)), "")
+    answered = read_table(predictions, PREDICTIONS)
+    split = next((name for name in SPLITS if (answered.split == name).any()), "")
     shown = examples(rows, answered, recipe, split)
     if not shown:
         raise EssenceError(
@@ -95,15 +79,10 @@ def export(
     for name in AS_THEY_ARE:
         with written_whole(folder / name) as temporary:
             shutil.copyfile(model / name, temporary)
-    limits: Mapping[str, dict] = {
-        "generation_config.json": {"max_new_tokens": recipe.generate_tokens, "do_sample": False},
-        "tokenizer_config.json": {
-            "model_max_length": recipe.source_tokens,
-            "tokenizer_class": TOKENIZER_CLASS,
-        },
-    }
-    for name, own in limits.items():
-        write_json(folder / name, read_json(model / name) | own)
+    generation = {"max_new_tokens": recipe.generate_tokens, "do_sample": False}
+    tokenizer = {"model_max_length": recipe.source_tokens, "tokenizer_class": TOKENIZER_CLASS}
+    for name, own in (("generation_config", generation), ("tokenizer_config", tokenizer)):
+        write_json(folder / f"{name}.json", read_json(model / f"{name}.json") | own)
     text = model_card(
         run,
         read_table(scores, SCORES),
@@ -112,7 +91,7 @@ def export(
         base,
         "exported_card.md",
         example=shown.get("Decomposer") or next(iter(shown.values())),
-        prompts={task: example.prompt for task, example in shown.items()},
+        prompts={task: example["prompt"] for task, example in shown.items()},
         constrained=constrained,
     )
     write_text(card, text)

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from workflow_scripts.files import read_jsonl
-from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.tables import RUN
 
@@ -19,39 +17,24 @@ def read_trainings(folders: Iterable[Path]) -> dict[Path, Training]:
 
 
 def read_runs(folders: Iterable[Path]) -> pd.DataFrame:
-    """One row per fine-tuning: its settings, how it ended, and its rows by task.
+    """One row per fine-tuning: its recipe's and its own settings, how it ended, its rows by task.
 
     `learning_rate` is before `learning_rate_scale`, as the report gives it, `used_learning_rate`
     after it.
     """
     return pd.DataFrame(
-        _run_line(folder, training) for folder, training in read_trainings(folders).items()
-    )
-
-
-def _run_line(folder: Path, training: Training) -> dict[str, Any]:
-    run, recipe = training.settings.run, training.settings.recipe
-    return {
-        "recipe": training.recipe,
-        "run": training.run,
-        "seed": training.seed,
-        "folder": str(folder),
-        **{name: getattr(run, name) for name in ("experiment", "sampling", "rows", "batch_size")},
-        **{name: getattr(run, name) for name in ("learning_rate", "epochs", "patience")},
-        "tokenizer": recipe.tokenizer,
-        "padding_in_loss": recipe.padding_in_loss,
-        "target_tokens": recipe.target_tokens,
-        "used_learning_rate": training.settings.learning_rate,
-        "log_every": training.settings.training.log_every,
-        **{name: getattr(training, name) for name in ("epochs_done", "best_epoch", "best_step")},
-        **{name: getattr(training, name) for name in ("best_eval_loss", "best_loss_per_token")},
-        **{name: getattr(training, name) for name in ("stopped_early", "steps_done")},
-        **{
-            f"{part}_{task}": training.rows[part][task]
-            for part in ("train", "val")
-            for task in ("all", *TASKS)
-        },
-    }
+        {
+            **training.settings.recipe.model_dump(),
+            **training.settings.run.model_dump(),
+            **training.model_dump(exclude={"settings", "epochs", "rows"}),
+            **{f"{part}_{task}": count for part, counts in training.rows.items()
+               for task, count in counts.items()},
+            "folder": str(folder),
+            "used_learning_rate": training.settings.learning_rate,
+            "log_every": training.settings.training.log_every,
+        }
+        for folder, training in read_trainings(folders).items()
+    )  # fmt: skip
 
 
 def read_epochs(folders: Iterable[Path]) -> pd.DataFrame:

@@ -18,11 +18,8 @@ ENVIRONMENT = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-ENVIRONMENT.policies["json.dumps_kwargs"] = {
-    "ensure_ascii": False,
-    "separators": (",", ":"),
-    "sort_keys": True,
-}
+JSON = {"ensure_ascii": False, "separators": (",", ":"), "sort_keys": True}
+ENVIRONMENT.policies["json.dumps_kwargs"] = JSON
 # An artefact's number, but not in code, answers, links and tags.
 ARTEFACT = re.compile(r"(<(script|style|pre|a)\b.*?</\2>|<[^>]*>)|\b(A\d+)\b", re.DOTALL)
 NUMBER = re.compile(r"[-+]?\d[\d.,]*(e-?\d+)?%?( \[[^]]*\])?( of \d+)?")
@@ -44,7 +41,7 @@ def tag(text: str, kind: str) -> Markup:
 
 def marked(value: float, low: float, high: float) -> str:
     """A difference with its interval, tagged where that does not hold 0; empty where missing."""
-    if value != value:
+    if pd.isna(value):
         return ""
     text = f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
     return tag(text, "good" if low > 0 else "bad") if low > 0 or high < 0 else text
@@ -56,11 +53,15 @@ def linked(text: str) -> Markup:
 
     def link(match: re.Match) -> str:
         name = match[3]
-        if name not in known:
-            return match[0]
-        return f'<a href="#{name}" title="{known[name]["title"]}">{name}</a>'
+        title = known[name]["title"] if name in known else None
+        return f'<a href="#{name}" title="{title}">{name}</a>' if title else match[0]
 
     return Markup(ARTEFACT.sub(link, str(Markup.escape(text))))
+
+
+def anchor(text: str) -> str:
+    """The name of a place of the page that a link can lead to."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def style_of(cell: Any) -> str:
@@ -70,4 +71,5 @@ def style_of(cell: Any) -> str:
     return "words" if " " in str(cell) else "name"
 
 
-ENVIRONMENT.filters |= {"linked": linked, "style_of": style_of}
+ENVIRONMENT.filters |= {"linked": linked, "style_of": style_of, "anchor": anchor}
+ENVIRONMENT.globals["tables"] = tables

@@ -14,20 +14,16 @@ from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.html import ENVIRONMENT
 from workflow_scripts.report.means import rate, written
+from workflow_scripts.report.tabulate import METRICS
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import SCORES, read_table
+from workflow_scripts.tables import RUN, SCORES, read_table
 
 USES_FILES = ["templates/model_card.md"]
 # The Hub's names for what models of an architecture do.
 TASK_TYPES = {"encoder-decoder": "text2text-generation", "causal": "text-generation"}
-METRICS = {
-    "exact_match": "exact match",
-    "exact_match_at_most": "highest exact match that these inputs allow",
-    "rouge_l": "ROUGE-L",
-    "execution_accuracy": "execution accuracy",
-    "execution_accuracy_lenient": "execution accuracy, SQL in any form",
-}
+SHOWN = ["exact_match", "exact_match_at_most", "rouge_l", "execution_accuracy"]
+SHOWN += ["execution_accuracy_lenient"]
 SPLITS = {
     "val": "validation rows, which chose the epoch unless a run was scored on another's",
     "test": "rows kept from all training; other rows about their databases were trained on",
@@ -52,15 +48,22 @@ def model_card(
     is for a template that says more than the usual one.
     """
     training = Training.read(folder / "training.json")
-    facts = Provenance.read(folder / "provenance.json")
     name = f"{training.recipe} {training.run}, seed {training.seed}"
     task_type = TASK_TYPES[training.settings.model.architecture]
-    own = scores[
-        (scores.recipe == training.recipe)
-        & (scores.run == training.run)
-        & (scores.seed == training.seed)
-        & scores.metric.isin(METRICS)
-        & scores.value.notna()
+    own = scores[(scores[list(RUN)] == [training.recipe, training.run, training.seed]).all(axis=1)]
+    own = own[own.metric.isin(SHOWN) & own.value.notna()]
+    results = [
+        EvalResult(
+            task_type=task_type,
+            dataset_type=reading["file"]["sha256"],
+            dataset_name=reading["file"]["name"],
+            dataset_config=score.task,  # their tools tell results apart by it and by the split
+            dataset_split=score.split,
+            metric_type=score.metric,
+            metric_name=f"{METRICS[score.metric]} (n = {score.n})",
+            metric_value=score.value,
+        )
+        for score in own.itertuples()
     ]
     header = ModelCardData(
         language="en",
@@ -69,76 +72,27 @@ def model_card(
         tags=["text-to-sql", "mac-sql"],
         base_model=base,
         model_name=name,
-        eval_results=[_eval_result(score, reading, task_type) for score in own.itertuples()],
+        eval_results=results,
     )
+    cells = own.set_index(["split", "task", "metric"])[["value", "low", "high", "n"]]
+    highest = own[(own.metric == "exact_match_at_most") & (own.task == "all") & (own.value < 1)]
     return ENVIRONMENT.get_template(template).render(
         header=header.to_yaml(),
         name=name,
         training=training,
-        facts=facts,
+        facts=Provenance.read(folder / "provenance.json"),
         settings=training.settings,
         learning_rate=rate(training.settings.run.learning_rate),
         reading=reading,
         note=note,
-        metrics=METRICS,
-        measured=_measured(own),
-        limits=_limits(training, facts, own),
+        metrics={metric: METRICS[metric] for metric in SHOWN},
+        tasks=("all", *TASKS),
+        splits={split: words for split, words in SPLITS.items() if split in set(own.split)},
+        cells={key: f"{written(*cell[:3])}, n = {cell[3]:.0f}"
+               for key, cell in zip(cells.index, cells.to_numpy(float), strict=True)},
+        highest=highest.set_index("split").value.to_dict(),
         **more,
-    )
-
-
-def _eval_result(score: Any, reading: dict[str, Any], task_type: str) -> EvalResult:
-    return EvalResult(
-        task_type=task_type,
-        dataset_type=reading["file"]["sha256"],
-        dataset_name=reading["file"]["name"],
-        dataset_config=score.task,  # their tools tell results apart by it and by the split
-        dataset_split=score.split,
-        metric_type=score.metric,
-        metric_name=f"{METRICS[score.metric]} (n = {score.n})",
-        metric_value=score.value,
-    )
-
-
-def _measured(scores: pd.DataFrame) -> dict[str, list[list[str]]]:
-    """Words of a split -> a line for each task: its name, and a cell for each metric."""
-    cells = {
-        (each.split, each.task, each.metric): written(each.value, each.low, each.high)
-        + f", n = {each.n}"
-        for each in scores.itertuples()
-    }
-    return {
-        f"{split}: {words}": [
-            [task, *(cells.get((split, task, metric), "") for metric in METRICS)]
-            for task in ("all", *TASKS)
-        ]
-        for split, words in SPLITS.items()
-        if (scores.split == split).any()
-    }
-
-
-def _limits(training: Training, facts: Provenance, scores: pd.DataFrame) -> list[str]:
-    """What follows from its training and its scores, a sentence each."""
-    limits = []
-    if not training.stopped_early:
-        limits.append(
-            f"Training ended after {training.epochs_done} epochs, as planned, not because the loss "
-            "on the validation rows had stopped falling; more epochs could lower it."
-        )
-    if facts.base.run:
-        limits.append(f"It started from what the run {facts.base.run} had learned from other rows.")
-    if training.settings.run.sources == "other":
-        limits.append(
-            "It is a control: each row was given the source of another row, so that its answers "
-            "are right by chance alone."
-        )
-    highest = scores[(scores.metric == "exact_match_at_most") & (scores.task == "all")]
-    limits += [
-        f"No model could exceed an exact match of {each.value:.3f} on these {each.split} rows: "
-        "prompts are cut until inputs are equal, or the tokenizer cannot write the answers."
-        for each in highest[highest.value < 1].itertuples()
-    ]
-    return limits
+    )  # fmt: skip
 
 
 def write_model_cards(

@@ -5,6 +5,7 @@ accuracies are of other questions, so they are not ranked against what is measur
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -80,9 +81,7 @@ def run_features(folders: list[Path], base: str) -> dict[str, str]:
         "Training data": f"{settings.rows} rows, {settings.sampling} mix of tasks{after}",
         "Training method": f"supervised multitask fine-tuning of {trained}",
         "Training device": f"{facts.device.kind}, {facts.device.precision}",
-        "Answers cut, empty or refused": _ended(
-            [Answering.read(folder / "answering.json") for folder in folders]
-        ),
+        **answering_features(folder / "answering.json" for folder in folders),
         "Cost of the answers": "none: it runs here",
     }
 
@@ -92,18 +91,37 @@ def endpoint_features(folder: Path, size: str | None, agents: bool) -> dict[str,
 
     `agents`: whether it was asked in their place too.
     """
-    files = [folder / "answering.json"] + [folder / "agents/answering.json"] * agents
-    answered = [Answering.read(file) for file in files]
-    rows = answered[0]
+    rows = Answering.read(folder / "answering.json")
     served = f", served as {', '.join(rows.served)}" if set(rows.served) - {rows.model} else ""
+    files = [folder / "answering.json"] + [folder / "agents/answering.json"] * agents
     return {
         "Base architecture": f"behind an endpoint: {rows.model}{served}",
         "Parameters": size or NOT_HERE,
         "Training data": NOT_HERE,
         "Training method": "not trained here: whole prompts with worked examples",
         "Training device": "not trained here",
-        "Answers cut, empty or refused": _ended(answered),
-        "Cost of the answers": _cost(answered),
+        **answering_features(files),
+    }
+
+
+def answering_features(files: Iterable[Path]) -> dict[str, str]:
+    """How many answers did not end by themselves, by kind, and what all cost.
+
+    What rows and questions both needed counts with both, and was paid once.
+    """
+    answered = [Answering.read(file) for file in files]
+    ended = sum((Counter(each.ended) for each in answered), Counter())
+    kinds = [f"{ended[kind]} {kind}" for kind in sorted(set(ended) - {STOP})]
+    sums = pd.DataFrame([each.model_dump() for each in answered], dtype=object)
+    sums = sums[["answers", "input_tokens", "output_tokens", "cost"]].astype(float)
+    answers, read, written_tokens, cost = sums.sum(skipna=False)
+    tokens = f"{answers:.0f} answers, {read:,.0f} tokens read and {written_tokens:,.0f} written"
+    words = f"no prices set: {tokens}" if pd.isna(cost) else f"{cost:.2f}: {tokens}"
+    if pd.isna(read + written_tokens):
+        words = f"not known: the server does not count tokens ({answers:.0f} answers)"
+    return {
+        "Answers cut, empty or refused": f"{', '.join(kinds) or 'none'} of {answers:.0f}",
+        "Cost of the answers": words,
     }
 
 
@@ -126,79 +144,40 @@ def score_features(
     return features
 
 
-def _ended(answered: list[Answering]) -> str:
-    """How many answers did not end by themselves, by kind."""
-    counts = sum((Counter(each.ended) for each in answered), Counter())
-    kinds = [f"{counts[kind]} {kind}" for kind in sorted(set(counts) - {STOP})]
-    return f"{', '.join(kinds) or 'none'} of {sum(each.answers for each in answered)}"
-
-
-def _cost(answered: list[Answering]) -> str:
-    """Of all answers; what rows and questions both needed counts with both, and was paid once."""
-    sums = pd.DataFrame([(each.answers, each.input_tokens, each.output_tokens, each.cost)
-                         for each in answered]).sum(skipna=False)  # fmt: skip
-    answers, read, written_tokens, cost = sums
-    if pd.isna(read) or pd.isna(written_tokens):
-        return f"not known: the server does not count tokens ({answers:.0f} answers)"
-    tokens = f"{answers:.0f} answers, {read:,.0f} tokens read and {written_tokens:,.0f} written"
-    return f"no prices set: {tokens}" if pd.isna(cost) else f"{cost:.2f}: {tokens}"
-
-
-def compare_models(
-    best: dict[str, list[Path]],
-    scores: pd.DataFrame,
-    answers: pd.DataFrame,
-    bases: dict[str, str],
-    outcomes: dict[str, Path],
-    recipe: str,
-    endpoints: dict[Path, str | None],
-) -> pd.DataFrame:
-    """models.csv: one row per feature, one column per model measured here.
-
-    `best`: recipe -> folders of the seeds of its best run; `outcomes`: recipe -> outcomes of the
-    agents, where they were run; `endpoints`: folder -> the model's parameters in words.
-    """
-    columns = {}
-    for name, folders in best.items():
-        run = folders[0].parent.name
-        own = scores[(scores.recipe == name) & (scores.run == run)]
-        together: dict[str, str] | str = f"asked of the best run of {recipe} alone"
-        if name in outcomes:
-            together = end_to_end(outcomes[name])
-        features = run_features(folders, bases[name])
-        columns[f"{name}: {run}"] = features | score_features(own, answers, together)
-    for folder, size in endpoints.items():
-        own = scores[(scores.recipe == "endpoint") & (scores.run == folder.name)]
-        executed = bool((own.metric == "execution_accuracy").any())
-        together = end_to_end(folder / "agents/outcomes.parquet") if executed else NO_DATABASE
-        features = endpoint_features(folder, size, executed)
-        columns[folder.name] = features | score_features(own, answers, together)
-    table = pd.DataFrame(columns).fillna("not asked these rows")
-    return table.rename_axis("feature").reset_index()
-
-
 def tabulate_models(
     runs: Annotated[list[Path], Setting("run folders of all recipes, compared models' too")],
     scores: Annotated[list[Path], Input("scores.parquet of these runs and of endpoints")],
     answers: Annotated[list[Path], Input("answers.parquet of the same")],
     bases: Annotated[dict, Setting("recipe -> name of its base model")],
     recipe: Annotated[str, Setting("of the run in the agents' place")],
-    models: Annotated[Path, Output("models.csv")],
+    models: Annotated[Path, Output("models.csv: a row per feature, a column per model")],
     outcome_recipes: Annotated[list[str], Setting("recipes whose best run was the agents")] = [],  # noqa: B006
     outcomes: Annotated[list[Path], Input("outcomes.parquet of these, in their order")] = [],  # noqa: B006
     endpoints: Annotated[dict, Setting("folder of an endpoint -> its parameters")] = {},  # noqa: B006
     agents: Annotated[Path | None, Output("agents.csv, where the agents were run")] = None,
 ) -> None:
     frame = read_runs(runs)
-    best = {
-        name: [Path(folder) for folder in frame[(frame.recipe == name) & (frame.run == run)].folder]
-        for name, run in best_runs(frame).items()
-    }
     of_agents = dict(zip(outcome_recipes, outcomes, strict=True))
     numbers = pd.concat([read_table(path, SCORES) for path in scores])
     of_answers = pd.concat([read_table(path, ANSWERS) for path in answers])
-    sizes = {Path(folder): size for folder, size in endpoints.items()}
-    write_csv(models, compare_models(best, numbers, of_answers, bases, of_agents, recipe, sizes))
+    columns = {}
+    for name, run in best_runs(frame).items():
+        folders = frame[(frame.recipe == name) & (frame.run == run)].folder.map(Path).tolist()
+        own = numbers[(numbers.recipe == name) & (numbers.run == run)]
+        together: dict[str, str] | str = f"asked of the best run of {recipe} alone"
+        if name in of_agents:
+            together = end_to_end(of_agents[name])
+        features = run_features(folders, bases[name])
+        columns[f"{name}: {run}"] = features | score_features(own, of_answers, together)
+    for folder, size in endpoints.items():
+        own = numbers[(numbers.recipe == "endpoint") & (numbers.run == Path(folder).name)]
+        executed = bool((own.metric == "execution_accuracy").any())
+        outcome = Path(folder, "agents/outcomes.parquet")
+        together = end_to_end(outcome) if executed else NO_DATABASE
+        features = endpoint_features(Path(folder), size, executed)
+        columns[Path(folder).name] = features | score_features(own, of_answers, together)
+    table = pd.DataFrame(columns).fillna("not asked these rows")
+    write_csv(models, table.rename_axis("feature").reset_index())
     if agents:
         write_csv(agents, agent_scores(read_table(of_agents[recipe], OUTCOMES)))
 

@@ -5,9 +5,7 @@ is one file that needs nothing beside it.
 """
 
 import base64
-import re
-from collections.abc import Iterator
-from itertools import groupby
+import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +15,9 @@ from markupsafe import Markup
 
 from workflow_scripts.files import write_text
 from workflow_scripts.report import html
-from workflow_scripts.report.artefacts import artefacts
 from workflow_scripts.report.front import front_page
-from workflow_scripts.report.html import linked
-from workflow_scripts.report.sections import SECTIONS, Sources
+from workflow_scripts.report.html import anchor, linked
+from workflow_scripts.report.sections import SECTIONS, read_best
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import read_csv
 from workflow_scripts.text.audit import FitAudit
@@ -29,45 +26,29 @@ TITLE = "Fine-Tuning On Essence, reproduced and examined"
 MIME = {".svg": "image/svg+xml", ".png": "image/png", ".csv": "text/csv"}
 
 
-def chapters(sections: list[dict[str, str]], sources: Sources) -> list[dict[str, Any]]:
-    """The sections by chapter, as the template shows them."""
-    first: dict[str, Markup] = {}
-    return [
-        {"anchor": anchor(title), "title": title, "sections": list(_shown(own, sources, first))}
-        for title, own in groupby(sections, key=lambda each: each["chapter"])
-    ]
+def chapters(
+    sections: list[dict[str, str]], inputs: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
+    """The sections by chapter, as the template shows them.
 
-
-def _shown(
-    sections: Iterator[dict[str, str]], sources: Sources, first: dict[str, Markup]
-) -> Iterator[dict[str, Any]]:
-    """A caption that several sections share stands under the first; the others link to it.
-
-    `first`: caption -> the link to its section; grows.
+    A caption that several sections share stands under the first; the others link to it.
     """
+    chapters: dict[str, list[dict[str, Any]]] = {}
+    captions: dict[str, Markup] = {}
+    link = Markup('<p>To be read like <a href="#{}">{}</a>.</p>')
     for section in sections:
-        file, caption = Path(section["file"]), section["caption"]
-        shown = file.suffix == ".csv" or file.suffix in MIME
-        body = (
-            embedded(file, section["title"]) if shown and section.get("table") is None else Markup()
-        )
-        if section.get("table"):
-            body = linked(SECTIONS[section["table"]](sources))
-        place = anchor(section.get("table") or file.name)
-        words = first.get(caption) or linked(html_of(caption))
-        link = Markup('<p>To be read like <a href="#{}">{}</a>.</p>')
-        first.setdefault(caption, link.format(place, section["title"]))
-        yield {
-            "anchor": place,
-            "title": section["title"],
-            "file": section["file"],
-            "caption": words,
-            "body": body,
-        }
-
-
-def anchor(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+        file, caption, title = Path(section["file"]), section["caption"], section["title"]
+        if name := section.get("table"):
+            function, place = SECTIONS[name], anchor(name)
+            names = inspect.signature(function).parameters
+            body = linked(function(**{name: inputs[name] for name in names}))
+        else:
+            body, place = embedded(file, title), anchor(file.name)
+        shown = {"title": title, "file": str(file), "anchor": place, "body": body}
+        shown["caption"] = captions.get(caption) or linked(html_of(caption))
+        captions.setdefault(caption, link.format(place, title))
+        chapters.setdefault(section["chapter"], []).append(shown)
+    return chapters
 
 
 def embedded(path: Path, title: str) -> Markup:
@@ -95,8 +76,7 @@ def write_report(
     shipped: Annotated[dict, Input("resources/shipped_results.json")],
     recipes: Annotated[dict, Setting("the recipe of each column of the claims")],
     page: Annotated[Path, Output("report.html")],
-    example_recipes: Annotated[list[str], Setting("recipes of experiment 4")] = [],  # noqa: B006
-    examples: Annotated[list[Path], Input("their answers, in their order")] = [],  # noqa: B006
+    examples: Annotated[list[Path], Input("answers of experiment 4, <recipe>.parquet")] = [],  # noqa: B006
     train: Annotated[list[Path], Input("training rows of their best runs")] = [],  # noqa: B006
     val: Annotated[list[Path], Input("validation rows of their best runs")] = [],  # noqa: B006
     test: Annotated[Path | None, Input("the test rows")] = None,
@@ -106,24 +86,13 @@ def write_report(
     ablation: Annotated[list[Path], Input("ablation.csv, where the report has it")] = [],  # noqa: B006
     note: Annotated[str, Setting("small print: which data and model were used")] = "",
 ) -> None:
-    of_examples = dict(zip(example_recipes, zip(examples, train, val, strict=True), strict=True))
-    sources = Sources(
-        tables, answers, published, of_examples, test, outcomes, traces, agents_recipe
-    )
-    values = front_page(
-        sources.table("over_seeds"),
-        sources.table("claims").astype(object).fillna(""),
-        {recipe: run["run"] for recipe, run in sources.best().items()},
-        fit,
-        recipes,
-        shipped,
-        pd.concat(map(read_csv, ablation)) if ablation else None,
-        sources.table("runs").device,
-    )
-    values |= {"picture": embedded(picture, "What each recipe leaves of the rows")}
-    values |= {"artefacts": artefacts(), "note": note}
-    values["chapters"] = chapters(sections["sections"], sources)
-    write_text(page, html.render("report.html", title=TITLE, **values))
+    inputs = dict(locals())  # what a section may show
+    effects = pd.concat(map(read_csv, ablation)) if ablation else None
+    values = front_page(tables, read_best(tables), fit, recipes, shipped, effects)
+    image = embedded(picture, "What each recipe leaves of the rows")
+    shown = chapters(sections["sections"], inputs)
+    values |= {"title": TITLE, "note": note, "picture": image, "chapters": shown}
+    write_text(page, html.render("report.html", **values))
 
 
 if __name__ == "__main__":

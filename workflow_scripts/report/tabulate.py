@@ -23,6 +23,7 @@ from workflow_scripts.report.frames import (
 )
 from workflow_scripts.report.means import (
     ADDRESS,
+    LOWER_IS_BETTER,
     TEST_SPLITS,
     by_row_and_seed,
     means_over_seeds,
@@ -34,24 +35,24 @@ from workflow_scripts.stage import Input, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 
 DIGITS = 12  # of a checksum, enough to tell files apart by eye
-# Metrics that are compared row by row, in words.
-COMPARED = {
-    "exact_match": "Exact match",
-    "exact_match_decoded": "Exact match with what the tokenizer can write of the answer",
+METRICS = {  # in words
+    "eval_loss": "eval loss",
+    "loss_per_token": "loss per token",
     "rouge_l": "ROUGE-L",
-    "execution_accuracy": "Execution accuracy",
-    "execution_accuracy_lenient": "Execution accuracy, the SQL taken from answers in any form",
+    "exact_match": "exact match",
+    "exact_match_decoded": "exact match with what the tokenizer can write",
+    "exact_match_at_most": "highest exact match possible",
+    "execution_accuracy": "execution accuracy",
+    "execution_accuracy_lenient": "execution accuracy, SQL in any form",
+    "answer_in_training": "answer also in training rows",
 }
-# Column of summary.csv -> metric and split; the Selector writes no SQL.
-SUMMARISED = {
-    **{metric: (metric, "val") for metric in ("eval_loss", "loss_per_token")},
-    **{
-        f"{metric}_{split}": (metric, split)
-        for metric in ("rouge_l", "exact_match", "exact_match_at_most")
-        for split in ("val", *TEST_SPLITS)
-    },
-    **{f"execution_accuracy_{split}": ("execution_accuracy", split) for split in TEST_SPLITS},
-}
+# Metrics that are compared row by row.
+COMPARED = ("exact_match", "exact_match_decoded", "rouge_l")
+COMPARED += ("execution_accuracy", "execution_accuracy_lenient")
+# (metric, split) of the columns of summary.csv.
+SUMMARISED = [("eval_loss", "val"), ("loss_per_token", "val")]
+SUMMARISED += product(("rouge_l", "exact_match", "exact_match_at_most"), ("val", *TEST_SPLITS))
+SUMMARISED += product(("execution_accuracy",), TEST_SPLITS)
 HELD_OUT = (*TEST_SPLITS, "val")  # the splits that predictions.csv shows
 
 
@@ -60,19 +61,16 @@ def summarise(runs: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
 
     One seed has no intervals here. Columns without a value are left out.
     """
-    settings = ["sampling", "rows", "batch_size", "learning_rate"]
     of_run = runs.groupby(ADDRESS, sort=False)
-    summary = of_run[settings].first()
+    summary = of_run[["sampling", "rows", "batch_size", "learning_rate"]].first()
     summary["seeds"] = of_run.size()
     summary[["epochs_done", "best_epoch"]] = of_run[["epochs_done", "best_epoch"]].mean()
-    overall = means[means.task == "all"].set_index([*ADDRESS, "metric", "split"])
-    for name, (metric, split) in SUMMARISED.items():
-        keys = [(*address, metric, split) for address in summary.index]
-        line = overall.reindex(keys)
-        several = (line.seeds > 1).to_numpy()
-        summary[name] = line["mean"].to_numpy()
-        for limit in ("low", "high"):
-            summary[f"{name}_{limit}"] = line[limit].where(several).to_numpy()
+    overall = means[means.task == "all"].set_index(ADDRESS)
+    for metric, split in SUMMARISED:
+        own = overall[(overall.metric == metric) & (overall.split == split)]
+        own = own.assign(**own[["low", "high"]].where(own.seeds > 1))
+        name = metric if metric in LOWER_IS_BETTER else f"{metric}_{split}"
+        summary[[name, f"{name}_low", f"{name}_high"]] = own[["mean", "low", "high"]]
     return summary.dropna(axis=1, how="all").reset_index()
 
 
@@ -110,11 +108,8 @@ def _pairs(
         ((late, run), (early, run)) for run in runs for early, late in combinations(recipes, 2)
     ]
     pairs += [((recipe, run), (recipe, chosen)) for recipe in recipes for run in runs]
-    return [
-        (first, second)
-        for first, second in pairs
-        if first != second and first in addresses and second in addresses
-    ]
+    known = set(addresses)
+    return [(one, other) for one, other in pairs if one != other and {one, other} <= known]
 
 
 def equal_steps(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
@@ -129,33 +124,29 @@ def equal_steps(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
         for smaller, larger in combinations(sorted(grid.batch_size.unique()), 2):
             pairs = pairs_of(grid, "batch_size", smaller, larger)
             by_rate = {rate(value): of for value, of in pairs.groupby("learning_rate")}
-            for name, of_rate in (by_rate | {"all": pairs}).items():
-                names = {*of_rate.run_first, *of_rate.run_second}
+            by_rate["all"] = pairs
+            for name, place in product(by_rate, (EQUAL_EPOCHS, EQUAL_STEPS, BEST)):
+                names = {*by_rate[name].run_first, *by_rate[name].run_second}
                 ended = grid[grid.run.isin(names)].stopped_early
-                for place in (EQUAL_EPOCHS, EQUAL_STEPS, BEST):
-                    at = at_place(of_rate, whole, place)
-                    if len(at):
-                        line = {"recipe": recipe, "learning_rate": name, "compared": place}
-                        line |= {"seeds": at.seed.nunique(), "runs": len(ended)}
-                        line |= {"converged": int(ended.sum()), "smaller": smaller}
-                        lines.append(line | _losses_at(at, larger))
+                at = at_place(by_rate[name], whole, place)
+                if len(at):
+                    line = {"recipe": recipe, "learning_rate": name, "compared": place}
+                    line |= {"seeds": at.seed.nunique(), "runs": len(ended)}
+                    line |= {"converged": ended.sum()}
+                    lines.append(line | _losses_at(at, smaller, larger))
     return pd.DataFrame(lines)
 
 
-def _losses_at(at: pd.DataFrame, larger: int) -> dict[str, float]:
+def _losses_at(at: pd.DataFrame, smaller: int, larger: int) -> dict[str, float]:
     """Steps and losses of both sides, and the larger batch minus the smaller."""
-    losses = at.eval_loss_first, at.eval_loss_second
-    smaller, other, difference = (
-        over_seeds(values.groupby(at.seed).mean().tolist())
-        for values in (*losses, losses[1] - losses[0])
-    )
-    return {
-        "smaller_steps": at.step_first.mean(),
-        **dict(zip(("smaller_loss", "smaller_low", "smaller_high"), smaller[:3], strict=True)),
-        **{"larger": larger, "larger_steps": at.step_second.mean()},
-        **dict(zip(("larger_loss", "larger_low", "larger_high"), other[:3], strict=True)),
-        **dict(zip(("difference", "low", "high"), difference[:3], strict=True)),
-    }
+    losses = at.groupby("seed")[["eval_loss_first", "eval_loss_second"]].mean()
+    line: dict[str, float] = {}
+    for side, batch, place in (("smaller", smaller, "first"), ("larger", larger, "second")):
+        names = (f"{side}_{name}" for name in ("loss", "low", "high"))
+        line |= {side: batch, f"{side}_steps": at[f"step_{place}"].mean()}
+        line |= zip(names, over_seeds(losses[f"eval_loss_{place}"].tolist())[:3], strict=True)
+    difference = over_seeds((losses.eval_loss_second - losses.eval_loss_first).tolist())
+    return line | dict(zip(("difference", "low", "high"), difference[:3], strict=True))
 
 
 def list_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -163,33 +154,28 @@ def list_runs(runs: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for run in runs.itertuples():
         facts = Provenance.read(Path(run.folder) / "provenance.json")
-        git, device = facts.git, facts.device
         drawn = run.train_all + run.val_all  # fewer than wanted where there are no more
-        rows = run.rows if drawn == run.rows else f"{drawn} of {run.rows}"
-        lines.append(
-            {
-                **{"recipe": run.recipe, "run": run.run, "seed": run.seed},
-                "fingerprint": facts.fingerprint,
-                **{"sampling": run.sampling, "rows": rows, "batch_size": run.batch_size},
-                "learning_rate": rate(run.learning_rate),
-                "epochs": f"{run.epochs_done} of {run.epochs}",
-                "stopped_early": "yes" if run.stopped_early else "no",
-                "steps": run.steps_done,
-                "base": facts.base.folder,
-                "base_digest": facts.base.digest[:DIGITS],
-                "base_commit": source.commit[:DIGITS] if (source := facts.base.source) else "none",
-                "train_sha256": facts.data["train"][:DIGITS],
-                "val_sha256": facts.data["val"][:DIGITS],
-                "model_sha256": facts.model.sha256[:DIGITS],
-                "code": facts.code[:DIGITS],
-                "lock": (facts.lock or "none")[:DIGITS],
-                "commit": (git.commit or "unknown")[:DIGITS] + " + changes" * bool(git.dirty),
-                "versions": " ".join(f"{name} {value}" for name, value in facts.versions.items()),
-                "device": f"{device.kind}, {device.precision}",
-                "seconds": ", ".join(f"{part} {took:.0f}" for part, took in facts.seconds.items()),
-                "peak_memory_mib": facts.peak_memory_mib,
-            }
-        )
+        source = facts.base.source
+        changed = " + changes" * bool(facts.git.dirty)
+        line = {
+            **{"recipe": run.recipe, "run": run.run, "seed": run.seed},
+            **{"fingerprint": facts.fingerprint, "sampling": run.sampling},
+            "rows": run.rows if drawn == run.rows else f"{drawn} of {run.rows}",
+            **{"batch_size": run.batch_size, "learning_rate": rate(run.learning_rate)},
+            "epochs": f"{run.epochs_done} of {run.epochs}",
+            **{"stopped_early": "yes" if run.stopped_early else "no", "steps": run.steps_done},
+            **{"base": facts.base.folder, "base_digest": facts.base.digest[:DIGITS]},
+            "base_commit": source.commit[:DIGITS] if source else "none",
+            **{f"{part}_sha256": facts.data[part][:DIGITS] for part in ("train", "val")},
+            **{"model_sha256": facts.model.sha256[:DIGITS], "code": facts.code[:DIGITS]},
+            "lock": (facts.lock or "none")[:DIGITS],
+            "commit": (facts.git.commit or "unknown")[:DIGITS] + changed,
+            "versions": " ".join(f"{name} {value}" for name, value in facts.versions.items()),
+            "device": f"{facts.device.kind}, {facts.device.precision}",
+            "seconds": ", ".join(f"{part} {took:.0f}" for part, took in facts.seconds.items()),
+            "peak_memory_mib": facts.peak_memory_mib,
+        }
+        lines.append(line)
     return pd.DataFrame(lines)
 
 

@@ -5,7 +5,6 @@ the losses of the runs of experiment 1, 5.2 and 5.4 the same by task, 5.5 to 5.7
 learning rates of experiment 3. A figure that the report does not have is numbered E1, E2 and so on.
 """
 
-from collections.abc import Iterator
 from itertools import count
 from typing import Any
 
@@ -16,9 +15,9 @@ from workflow_scripts.report.means import rate
 
 FILE = own_file("resources/figures.yaml")
 Runs = dict[str, dict[str, Any]]  # a recipe's runs, as `config.runs_of` gives them
-MIX = {"natural": ("5.1", "5.2", "natural mix"), "balanced": ("5.3", "5.4", "balanced tasks")}
+MIX = {"natural": ("natural mix", "5.1", "5.2"), "balanced": ("balanced tasks", "5.3", "5.4")}
 RATES = {1e-4: "5.5", 3e-5: "5.6", 5e-5: "5.7"}
-LOSSES = "Training and evaluation loss"
+TITLES = {"losses": "Training and evaluation loss", "task_losses": "Training loss by task"}
 
 
 def list_figures(recipes: dict[str, Runs], rate_scale: float, ablation: str) -> list[dict]:
@@ -42,50 +41,36 @@ def loss_figures(recipes: dict[str, Runs], rate_scale: float) -> list[dict[str, 
     """The figures of losses by experiment, those with a number of the report's first.
 
     Experiment 1 has one for each run, and one of its losses by task; later experiments have one for
-    each learning rate, with all batch sizes, the smallest first.
+    each learning rate, with all batch sizes, the smallest first. Titles give the report's learning
+    rate and, where `rate_scale` makes it another, the one used.
     """
-    figures: dict[str, dict] = {}
-    first: dict[str, str] = {}
+    figures: dict[str, dict[str, Any]] = {}
+    first: dict[str, str] = {}  # mix of tasks -> the run that has the report's numbers
     for recipe, runs in recipes.items():
-        for name, run in sorted(runs.items(), key=lambda each: each[1]["batch_size"]):
-            for figure in _figures_of(name, run, rate_scale, first):
-                shown = figures.setdefault(figure["name"], figure | {"losses_of": {}})
-                shown["losses_of"].setdefault(recipe, []).append(name)
+        for run, settings in sorted(runs.items(), key=lambda each: each[1]["batch_size"]):
+            experiment, value = settings["experiment"], settings["learning_rate"]
+            number, words = RATES.get(value, ""), f"learning rate {rate(value)}"
+            if rate_scale != 1:
+                words += f" (here {rate(value * rate_scale)})"
+            if experiment == 1:
+                mix, number, of_tasks = MIX[settings["sampling"]]
+                shown = [("losses", number, f"figure_{number}_losses", f"{mix}, {words}")]
+                shown += [("task_losses", of_tasks, f"figure_{of_tasks}_tasks", shown[0][-1])]
+                if first.setdefault(settings["sampling"], run) != run:
+                    shown = [("losses", "", f"losses_{run}", f"{mix} ({run}), {words}")]
+            elif experiment == 3:
+                name = f"figure_{number}_losses" if number else f"losses_lr{rate(value)}"
+                shown = [("losses", number, name, words)]
+            else:
+                name = f"losses_experiment{experiment}_lr{rate(value)}"
+                shown = [("losses", "", name, f"experiment {experiment}, {words}")]
+            for kind, number, name, title in shown:
+                figure = {"kind": kind, "name": name, "number": number, "losses_of": {}}
+                figure |= {"title": f"{TITLES[kind]}, {title}", "experiment": experiment}
+                figure |= {"chapter": "exp1" if experiment == 1 else "exp3"}
+                figure = figures.setdefault(name, figure)
+                figure["losses_of"].setdefault(recipe, []).append(run)
     return sorted(figures.values(), key=lambda each: (each["experiment"], each["number"] or "~"))
-
-
-def _figures_of(
-    name: str, run: dict[str, Any], rate_scale: float, first: dict[str, str]
-) -> Iterator[dict[str, Any]]:
-    """The figures that show a run; `first`: mix -> the run that has the report's numbers (grows).
-
-    Titles give the report's learning rate and, where `rate_scale` makes it another, the one used.
-    """
-
-    def figure(kind: str, file: str, title: str, number: str = "") -> dict[str, Any]:
-        chapter = "exp1" if experiment == 1 else "exp3"
-        shown = {"name": file, "title": title, "number": number, "chapter": chapter}
-        return {"kind": kind, "experiment": experiment, **shown}
-
-    experiment, value = run["experiment"], run["learning_rate"]
-    words = f"learning rate {rate(value)}"
-    if rate_scale != 1:
-        words += f" (here {rate(value * rate_scale)})"
-    if experiment == 1:
-        number, of_tasks, mix = MIX[run["sampling"]]
-        if first.setdefault(run["sampling"], name) == name:
-            yield figure("losses", f"figure_{number}_losses", f"{LOSSES}, {mix}, {words}", number)
-            title = f"Training loss by task, {mix}, {words}"
-            yield figure("task_losses", f"figure_{of_tasks}_tasks", title, of_tasks)
-        else:
-            yield figure("losses", f"losses_{name}", f"{LOSSES}, {mix} ({name}), {words}")
-    elif experiment == 3:
-        number = RATES.get(value, "")
-        file = f"figure_{number}_losses" if number else f"losses_lr{rate(value)}"
-        yield figure("losses", file, f"{LOSSES}, {words}", number)
-    else:
-        file = f"losses_experiment{experiment}_lr{rate(value)}"
-        yield figure("losses", file, f"{LOSSES}, experiment {experiment}, {words}")
 
 
 def training_order(runs: Runs) -> list[str]:

@@ -1,18 +1,16 @@
 """All figures of the report, each drawn by the function draw_<kind> of the modules beside this one.
 
-A function's parameters name the tables that it is drawn from: those of `Sources`.
+A function's parameters name what it is drawn from: inputs of `plot`, or tables that `draw` reads.
 """
 
 import inspect
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 from matplotlib.figure import Figure
 
 from workflow_scripts.report import frames
-from workflow_scripts.report.figures import ablation, data, losses, scores
+from workflow_scripts.report.figures import data, losses, scores
 from workflow_scripts.report.figures.style import save_figure
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, SCORES, TEXT, read_csv, read_table
@@ -20,53 +18,36 @@ from workflow_scripts.text.audit import FitAudit
 
 DRAW = {
     name.removeprefix("draw_"): function
-    for module in (ablation, data, losses, scores)
+    for module in (data, losses, scores)
     for name, function in vars(module).items()
     if name.startswith("draw_")
 }
 
 
-class Sources:
-    """What figures are drawn from, read when it is asked for; `runs` to `starts`: of its runs."""
-
-    def __init__(self, files: dict[str, Any], figure: dict[str, Any]):
-        self.files, self.figure = files, figure
-        self.folders = [Path(folder) for folder in figure.get("runs", [])]
-
-    runs = cached_property(lambda self: frames.read_runs(self.folders))
-    epochs = cached_property(lambda self: frames.read_epochs(self.folders).query("task == 'all'"))
-    steps = cached_property(lambda self: frames.read_steps(self.folders))
-    starts = cached_property(lambda self: [frames.starts_from(each) for each in self.folders])
-    tasks = cached_property(lambda self: read_table(self.files["rows"], {"task": TEXT}).task)
-    fit = cached_property(lambda self: self.files["fit"])
-    cuts = cached_property(lambda self: self.files["cuts"])
-    published = cached_property(lambda self: self.files["published"])
-    answers = cached_property(lambda self: read_table(self.files["answers"], scores.JUDGED))
-    numbers = cached_property(lambda self: read_table(self.files["scores"], SCORES))
-    agents = cached_property(lambda self: read_csv(self.files["agents"]))
-    effects = cached_property(lambda self: read_csv(self.files["ablation"]))
-
-    @cached_property
-    def lengths(self) -> pd.DataFrame:
-        columns = {"task": TEXT, **dict.fromkeys(data.LENGTHS, COUNT)}
-        return read_table(self.files["lengths"], columns)
-
-    @cached_property
-    def quoted(self) -> dict[str, Any]:
-        """The published runs, where their losses compare with the figure's."""
-        return self.published["runs"] if self.figure.get("published") else {}
-
-    @cached_property
-    def task_orders(self) -> list[list[str]]:
-        """The tasks of each run's training rows, in the order of the file."""
-        return [read_table(path, {"task": TEXT}).task.tolist() for path in self.figure["rows"]]
-
-
 def draw(figure: dict[str, Any], files: dict[str, Any]) -> Figure:
-    function, sources = DRAW[figure["kind"]], Sources(files, figure)
-    return function(
-        **{name: getattr(sources, name) for name in inspect.signature(function).parameters}
-    )
+    """Call the function of a figure's kind with the tables, read from `files`, that it names."""
+    folders = [Path(folder) for folder in figure.get("runs", [])]
+    lengths = {"task": TEXT, **dict.fromkeys(data.LENGTHS, COUNT)}
+    tables = {
+        "runs": lambda: frames.read_runs(folders),
+        "epochs": lambda: frames.read_epochs(folders).query("task == 'all'"),
+        "steps": lambda: frames.read_steps(folders),
+        "starts": lambda: [frames.starts_from(each) for each in folders],
+        "tasks": lambda: read_table(files["rows"], {"task": TEXT}).task,
+        "lengths": lambda: read_table(files["lengths"], lengths),
+        "answers": lambda: read_table(files["answers"], scores.JUDGED),
+        "numbers": lambda: read_table(files["scores"], SCORES),
+        "agents": lambda: read_csv(files["agents"]),
+        # The published runs, where their losses compare with the figure's.
+        "quoted": lambda: files["published"]["runs"] if figure.get("published") else {},
+        # The tasks of each run's training rows, in the order of the file.
+        "task_orders": lambda: [
+            read_table(path, {"task": TEXT}).task.tolist() for path in figure["rows"]
+        ],
+    }
+    function = DRAW[figure["kind"]]
+    names = inspect.signature(function).parameters
+    return function(**{name: tables[name]() if name in tables else files[name] for name in names})
 
 
 def plot(

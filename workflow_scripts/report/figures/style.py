@@ -25,27 +25,8 @@ WIDTH = 7.2  # inches; figures are meant to be printed as wide as that
 SMALL = 7  # points; no text of a figure is smaller
 WIDE_RANGE = 4  # a loss that falls to less than this part of itself has ticks at 1, 2, 5, 10 ...
 
-BASE_STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 8.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 9,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "legend.fontsize": 8,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E3E3E3",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "lines.linewidth": 1.4,
-    "savefig.dpi": 160,
-    "svg.hashsalt": "essence",
-    "svg.fonttype": "path",
-}
+USES_FILES = ["essence.mplstyle"]
+STYLE = Path(__file__).with_name("essence.mplstyle")
 
 
 def save_figure(
@@ -70,7 +51,7 @@ def drawn_with(style: dict | None = None) -> Iterator[None]:
 
     Raises EssenceError naming the setting that matplotlib doesn't know or accept.
     """
-    with matplotlib.rc_context(BASE_STYLE):
+    with matplotlib.rc_context(matplotlib.rc_params_from_file(STYLE, use_default_template=False)):
         for key, value in (style or {}).items():
             try:
                 matplotlib.rcParams[key] = value
