@@ -4,7 +4,7 @@ Everything in results/tables/ but the claims, the agents and the comparison of m
 here, from the tables of scores and answers and from what each run left in its folder.
 """
 
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated
 

@@ -6,9 +6,9 @@ evaluation loss of runs that each started from the weights of the one before, en
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -80,17 +80,14 @@ def draw_losses(
     names = list(runs.run.unique())
     figure, panels = lay_out_panels(runs, len(names))
     for column, (_, of_recipe) in zip(panels.T, runs.groupby("recipe", sort=False), strict=True):
-        shown = {run.run: run for _, run in of_recipe.iterrows()}
         for axes, name in zip(column, names, strict=True):
-            if name in shown:
-                run = shown[name]
+            axes.set_title(f"no run {name}", fontsize=8)
+            for _, run in of_recipe[of_recipe.run == name].iterrows():
                 _draw_run(axes, run, of_run(epochs, run), of_run(steps, run))
                 if name in quoted and run.padding_in_loss and run.tokenizer == "stock":
                     log = pd.DataFrame(quoted[name]["log"])
                     look = {"color": style.GREY, "markersize": 3, "label": "evaluation, published"}
                     axes.plot(log.epoch, log.eval_loss, "o:", **look)
-            else:
-                axes.set_title(f"no run {name}", fontsize=8)
     finish_panels(panels, "epoch")
     style.add_legend(figure, columns=3)
     return figure
@@ -103,11 +100,10 @@ def _draw_run(axes: Axes, run: pd.Series, epochs: pd.DataFrame, steps: pd.DataFr
     axes.plot(logged.epoch, logged.loss, color=style.BLUE, **look)
     look = {"color": style.ORANGE, "markersize": 3, "label": "evaluation (each epoch)"}
     axes.plot(epochs.epoch, epochs.eval_loss, "s--", **look)
-    fill, label = "white", "best epoch, not converged"
-    if run.stopped_early:
-        fill, label = style.BLACK, "best epoch, converged"
+    fill, words = (style.BLACK, "") if run.stopped_early else ("white", "not ")
     look = {"markerfacecolor": fill, "markeredgecolor": style.BLACK, "markersize": 10, "zorder": 3}
-    axes.plot(run.best_epoch, run.best_eval_loss, "*", color="none", label=label, **look)
+    look |= {"color": "none", "label": f"best epoch, {words}converged"}
+    axes.plot(run.best_epoch, run.best_eval_loss, "*", **look)
     best = f"lowest {run.best_eval_loss:.3f}: epoch {run.best_epoch}, step {run.best_step:,}"
     axes.set_title(f"{size_of(run)}\n{best}", fontsize=8)
 
@@ -152,48 +148,40 @@ def draw_task_losses(
     return figure
 
 
-def longest_chain(runs: pd.DataFrame) -> pd.DataFrame:
-    """The most runs each of which starts from the weights that the one before it left."""
+def words_of_chain(runs: pd.DataFrame, published: dict[str, Any]) -> str:
+    """What becomes of the loss along the most runs each of which starts from the one before it."""
     chains: dict[str | None, list[int]] = {}  # name of the last run -> the chain up to it
     for place, run in enumerate(runs.itertuples()):
         chains[run.run] = [*chains.get(run.starts_from, []), place]
-    return runs.iloc[max(chains.values(), key=len)]
-
-
-def course(losses: Sequence[float]) -> str:
-    """What becomes of a loss from run to run, in words."""
-    falls = sum(after < before for before, after in pairwise(losses))
-    rises = sum(after > before for before, after in pairwise(losses))
-    steps = f"falls {falls} of {len(losses) - 1} times, rises {rises}"
-    return f"{losses[0]:.3f} at first, {losses[-1]:.3f} at last ({steps})"
-
-
-def draw_carried_weights(
-    runs: pd.DataFrame, epochs: pd.DataFrame, starts: list[str | None], published: dict[str, Any]
-) -> Figure:
-    """One panel per recipe; runs in the order of training."""
-    runs = runs.assign(starts_from=starts)
-    recipes = dict(list(runs.groupby("recipe", sort=False)))
-    figure = style.new_figure(0.6 + 3.4 * len(recipes))
-    panels = figure.subplots(len(recipes), squeeze=False)[:, 0]
-    for axes, of_recipe in zip(panels, recipes.values(), strict=True):
-        _draw_chain(axes, of_recipe, epochs, published["runs"])
-        axes.set_title(_words_of_chain(longest_chain(of_recipe), published["runs"]), fontsize=8)
-        style.scale_losses(axes)
-    words = "runs in the order of training; one point per epoch"
-    panels[-1].set_xlabel(words if runs.stopped_early.all() else f"{words}\n{UNFINISHED}")
-    style.add_legend(figure)
-    return figure
-
-
-def _words_of_chain(chain: pd.DataFrame, published: dict[str, Any]) -> str:
+    chain = runs.iloc[max(chains.values(), key=len)]
     names = chain.run.tolist()
     rows = ", ".join(f"{rows:,}" for rows in sorted(chain.train_all.unique()))
     words = f"{chain.recipe.iloc[0]}, {len(names)} runs on {rows} rows, {names[0]} to {names[-1]}:"
     losses = {"measured": chain.best_eval_loss.tolist()}
     if all(name in published for name in names):
         losses["published"] = [published[name]["best_eval_loss"] for name in names]
-    return "\n".join([words, *(f"{kind}: {course(each)}" for kind, each in losses.items())])
+    for kind, each in losses.items():
+        changes = np.diff(each)
+        words += f"\n{kind}: {each[0]:.3f} at first, {each[-1]:.3f} at last (falls "
+        words += f"{(changes < 0).sum()} of {len(changes)} times, rises {(changes > 0).sum()})"
+    return words
+
+
+def draw_carried_weights(
+    runs: pd.DataFrame, epochs: pd.DataFrame, starts: list[str | None], published: dict[str, Any]
+) -> Figure:
+    """One panel per recipe; runs in the order of training."""
+    recipes = dict(list(runs.assign(starts_from=starts).groupby("recipe", sort=False)))
+    figure = style.new_figure(0.6 + 3.4 * len(recipes))
+    panels = figure.subplots(len(recipes), squeeze=False)[:, 0]
+    for axes, of_recipe in zip(panels, recipes.values(), strict=True):
+        _draw_chain(axes, of_recipe, epochs, published["runs"])
+        axes.set_title(words_of_chain(of_recipe, published["runs"]), fontsize=8)
+        style.scale_losses(axes)
+    words = "runs in the order of training; one point per epoch"
+    panels[-1].set_xlabel(words if runs.stopped_early.all() else f"{words}\n{UNFINISHED}")
+    style.add_legend(figure)
+    return figure
 
 
 def _draw_chain(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, published: dict) -> None:
@@ -204,14 +192,14 @@ def _draw_chain(axes: Axes, runs: pd.DataFrame, epochs: pd.DataFrame, published:
         width = max(len(quoted), len(measured)) + 1.0
         if place % 2:
             axes.axvspan(start, start + width, color="#F2F2F2", linewidth=0)
-        hollow = {"color": style.GREY, "markerfacecolor": "white", "label": "published"}
+        hollow = {"color": style.GREY, "markerfacecolor": "white", "linestyle": ":"}
         look = {"color": style.BLUE, "marker": "^", "label": "measured, from the base model"}
         if pd.notna(run.starts_from):
             look = {"color": style.ORANGE, "marker": "s", "label": "measured, weights carried over"}
-        for losses, marks in ((quoted, hollow | {"marker": "o", "linestyle": ":"}),
-                              (measured, look)):  # fmt: skip
+        hollow |= {"marker": "o", "label": "published"}
+        for losses, marks in ((quoted, hollow), (measured, look)):
             if losses:
-                x = [start + 1 + epoch for epoch in range(len(losses))]
+                x = start + 1 + np.arange(len(losses))
                 axes.plot(x, losses, markersize=3.5, **marks)
         ticks[start + width / 2] = run.run + "*" * (not run.stopped_early)
         start += width

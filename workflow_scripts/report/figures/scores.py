@@ -28,58 +28,41 @@ METRICS = {  # metric -> (title, its name in published.json)
     "rouge_l_decoded": ("ROUGE-L (higher is better)", "rouge_l_val"),
     "exact_match_decoded": ("exact match (higher is better)", "exact_match_val"),
 }
-CELL = ["rate", "batch_size"]
 EQUAL = "#E9E9E9"  # a panel whose cells are all equal
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # what red, green and blue weigh (Rec. 709)
 ROUNDING = 1e-9
-JUDGED = {
-    name: ANSWERS.get(name, NUMBER)
-    for name in (
-        *RUN,
-        "split",
-        "idx",
-        "task",
-        "db_id",
-        "database",
-        "hardness",
-        "execution_accuracy",
-    )
-}
+NEEDED = ("split", "idx", "task", "db_id", "database", "hardness", "execution_accuracy")
+JUDGED = {name: ANSWERS.get(name, NUMBER) for name in (*RUN, *NEEDED)}  # columns of answers
 GROUPS = {  # words -> column, value; the hardness of the gold SQL is in Spider's levels
     **{task: ("task", task) for task in ("Decomposer", "Refiner")},
     **{f"{level} SQL": ("hardness", level) for level in ("easy", "medium", "hard", "extra")},
 }
-SPLITS = {
-    "test": "held-out rows",
-    "val": "held-out rows",
-    "unseen": "databases never seen",
-    "other": "rows of another file",
-}
+HELD_OUT = "held-out rows"
+SPLITS = {"test": HELD_OUT, "val": HELD_OUT, "unseen": "databases never seen"}
+SPLITS |= {"other": "rows of another file"}
 COLOURS, MARKERS = (style.BLACK, style.BLUE, style.ORANGE, style.GREEN), "s^oD"  # of the recipes
 
 
 # --- learning rate by batch size
 
 
-def measured_cells(runs: pd.DataFrame, scores: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """One row per recipe, learning rate (as used) and batch size: the mean over seeds.
+def grids_of(
+    metric: str, runs: pd.DataFrame, scores: pd.DataFrame, published: dict[str, Any]
+) -> dict[str, pd.DataFrame]:
+    """Recipe, "published" first -> one row per learning rate (as used) and batch size.
 
-    `rows` that it is measured on, of all seeds together; `converged`: all trainings ended by
-    patience.
+    `value`: the mean over seeds; `rows` that it is measured on, of all seeds together; `converged`:
+    all trainings ended by patience.
     """
+    quoted = pd.DataFrame(run for run in published["runs"].values() if run["experiment"] == 3)
+    quoted = quoted.rename(columns={"learning_rate": "rate", METRICS[metric][1]: "value"})
+    quoted = quoted.assign(rows=published["dataset"]["validation_rows"], converged=True)
     known = scores[(scores.split == "val") & (scores.task == "all") & (scores.metric == metric)]
     values = runs.merge(known, on=list(RUN)).assign(rate=lambda run: run.used_learning_rate)
-    return values.groupby(["recipe", *CELL], sort=False, as_index=False).agg(
+    cells = values.groupby(["recipe", "rate", "batch_size"], sort=False, as_index=False).agg(
         value=("value", "mean"), rows=("val_all", "sum"), converged=("stopped_early", "all")
     )
-
-
-def published_cells(published: dict[str, Any], metric: str) -> pd.DataFrame:
-    grid = [run for run in published["runs"].values() if run["experiment"] == 3]
-    cells = pd.DataFrame(grid).rename(
-        columns={"learning_rate": "rate", METRICS[metric][1]: "value"}
-    )
-    return cells.assign(rows=published["dataset"]["validation_rows"], converged=True)
+    return {"published": quoted, **dict(list(cells.groupby("recipe", sort=False)))}
 
 
 def best_cell(cells: pd.DataFrame, metric: str) -> tuple[float, int] | None:
@@ -99,22 +82,20 @@ def best_cell(cells: pd.DataFrame, metric: str) -> tuple[float, int] | None:
 
 def draw_heatmap(runs: pd.DataFrame, numbers: pd.DataFrame, published: dict[str, Any]) -> Figure:
     """First row: what the notebooks printed. Below, one row per recipe: what was measured here."""
-    recipes = list(runs.recipe.unique())
-    measured = {metric: measured_cells(runs, numbers, metric) for metric in METRICS}
-    measured = {metric: cells for metric, cells in measured.items() if cells.value.notna().all()}
-    figure = style.new_figure(0.6 + 1.1 * (1 + len(recipes)))
-    panels = figure.subplots(1 + len(recipes), len(measured), squeeze=False)
-    for column, (metric, cells) in zip(panels.T, measured.items(), strict=True):
-        grids = [published_cells(published, metric)]
-        grids += [cells[cells.recipe == recipe] for recipe in recipes]
-        for axes, grid in zip(column, grids, strict=True):
-            _draw_grid(axes, grid, metric)
+    measured = set(numbers[(numbers.split == "val") & numbers.value.notna()].metric)
+    grids = {metric: grids_of(metric, runs, numbers, published) for metric in METRICS
+             if metric in measured}  # fmt: skip
+    sizes = {"published": [published["dataset"]["validation_rows"]]}
+    sizes |= dict(list(runs.groupby("recipe", sort=False).val_all))
+    figure = style.new_figure(0.6 + 1.1 * len(sizes))
+    panels = figure.subplots(len(sizes), len(grids), squeeze=False)
+    for column, (metric, of_metric) in zip(panels.T, grids.items(), strict=True):
+        for axes, name in zip(column, sizes, strict=True):
+            _draw_grid(axes, of_metric[name], metric)
         column[0].set_title(METRICS[metric][0])
         column[-1].set_xlabel("learning rate")
-    rows = [published["dataset"]["validation_rows"]]
-    rows += [_listed(runs[runs.recipe == recipe].val_all) for recipe in recipes]
-    for axes, name, n in zip(panels[:, 0], ["published", *recipes], rows, strict=True):
-        axes.set_ylabel(f"{name}\nn = {n}\nbatch size")
+    for axes, (name, rows) in zip(panels[:, 0], sizes.items(), strict=True):
+        axes.set_ylabel(f"{name}\nn = {_listed(rows)}\nbatch size")
     words = f"each run is trained on {_listed(runs.train_all)} rows"
     words += f"\n{UNFINISHED}" * (not runs.stopped_early.all())
     figure.suptitle(words, x=0.01, ha="left", fontsize=8)
@@ -160,8 +141,8 @@ def _draw_grid(axes: Axes, cells: pd.DataFrame, metric: str) -> None:
 def executed_rows(answers: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame:
     """The answers to held-out rows whose gold SQL was executed, of each recipe's chosen run.
 
-    Test rows, or the run's validation rows where it
-    was asked no test rows, and rows of databases that no run saw and of another file.
+    Test rows, or the run's validation rows where it was asked no test rows, and rows of databases
+    that no run saw and of another file.
     """
     own = answers[answers.run == answers.recipe.map(chosen)]
     splits = own.groupby("recipe").split.transform(held_out)
@@ -174,37 +155,29 @@ def draw_execution(answers: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """One panel per kind of rows; per task and hardness, a line for each recipe."""
     rows = executed_rows(answers, best_runs(runs)).assign(panel=lambda row: row.split.map(SPLITS))
     kinds = [name for name in dict.fromkeys(SPLITS.values()) if name in set(rows.panel)]
-    kinds = kinds or [SPLITS["test"]]  # no gold SQL could be executed: an empty panel
-    recipes = rows.drop_duplicates("recipe")
-    groups = [(words, key) for words, key in GROUPS.items() if (rows[key[0]] == key[1]).any()]
+    kinds = kinds or [HELD_OUT]  # no gold SQL could be executed: an empty panel
+    recipes = list(rows.recipe.unique())
+    groups = {words: key for words, key in GROUPS.items() if (rows[key[0]] == key[1]).any()}
     step = len(recipes) + 1  # places of one group: a line per recipe, and one left free
     figure = style.new_figure(1.0 + 0.17 * step * len(groups) + 0.17 * len(recipes))
-    panels = figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0]
-    for axes, name in zip(panels, kinds, strict=True):
-        for place, recipe in enumerate(recipes.recipe):
-            own = rows[(rows.panel == name) & (rows.recipe == recipe)]
-            if len(own):
-                by_group = [own[own[column] == group] for _, (column, group) in groups]
-                _draw_recipe(axes, own, by_group, place, step)
-        axes.set(title=name, xlabel="execution accuracy")
+    panels = dict(zip(kinds, figure.subplots(1, len(kinds), sharey=True, squeeze=False)[0],
+                      strict=True))  # fmt: skip
+    for (kind, recipe), own in rows.groupby(["panel", "recipe"], sort=False):
+        place = recipes.index(recipe)
+        its = " (its validation rows)" * bool((own.split == "val").all())
+        look = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
+        look |= {"label": f"{recipe}: {own.run.iloc[0]}{its}"}
+        for number, (column, value) in enumerate(groups.values()):
+            if mean := mean_of_answers(own[own[column] == value], "execution_accuracy"):
+                text = f"{mean.value:.2f}, n = {mean.rows}"
+                style.draw_interval(panels[kind], place + step * number, mean[:3], text, **look)
+    for kind, axes in panels.items():
+        axes.set(title=kind, xlabel="execution accuracy")
         style.lay_rows(axes, step * len(groups) - 2)
-    middles = [start + (step - 2) / 2 for start in range(0, step * len(groups), step)]
-    panels[0].set_yticks(middles, [words for words, _ in groups])
+    middles = [step * number + (step - 2) / 2 for number in range(len(groups))]
+    panels[kinds[0]].set_yticks(middles, list(groups))
     style.add_legend(figure, columns=1)
     return figure
-
-
-def _draw_recipe(
-    axes: Axes, rows: pd.DataFrame, by_group: list[pd.DataFrame], place: int, step: int
-) -> None:
-    its = " (its validation rows)" * bool((rows.split == "val").all())
-    look = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place % len(MARKERS)]}
-    look |= {"label": f"{rows.recipe.iloc[0]}: {rows.run.iloc[0]}{its}"}
-    for start, group in zip(range(place, step * len(by_group), step), by_group, strict=True):
-        if len(group):
-            mean = mean_of_answers(group, "execution_accuracy")
-            limits, text = (mean.value, mean.low, mean.high), f"{mean.value:.2f}, n = {mean.rows}"
-            style.draw_interval(axes, start, limits, text, **look)
 
 
 # --- the agents
