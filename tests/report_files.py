@@ -23,7 +23,7 @@ from workflow_scripts.runs import (
     Weights,
 )
 from workflow_scripts.settings import Recipe, RunSettings, Settings, TrainingSettings
-from workflow_scripts.tables import LENGTHS, PREDICTIONS, ROWS, SCORES, Prediction, Row, write_table
+from workflow_scripts.tables import LENGTHS, PREDICTIONS, ROWS, SCORES, Prediction, write_table
 from workflow_scripts.text.audit import EmbeddingRows, FitAudit, LengthSummary, TaskFit
 
 PUBLISHED = read_json(Path(__file__).resolve().parent.parent / "resources/published.json")
@@ -51,34 +51,24 @@ def recipe(name: str) -> Recipe:
 def make_rows(path: Path, counts: dict[str, int], seed: int = 0) -> Path:
     """rows.parquet with `counts[task]` rows of each task."""
     rng = random.Random(seed)
-    tasks = [task for task, count in counts.items() for _ in range(count)]
     rows = []
-    for idx, task in enumerate(tasks):
+    for idx, task in enumerate(task for task, count in counts.items() for _ in range(count)):
         words = " ".join(["word"] * rng.randint(200, 400))
-        rows.append(
-            Row(
-                idx=idx,
-                line=idx + 1,
-                task=task,
-                db_id="shop" if task == "Selector" else None,
-                question=f"Question {idx}?",
-                evidence="",
-                schema="# Table: t\n[\n  (a, a.)\n]",
-                foreign_keys=None,
-                old_sql=None,
-                error=None,
-                exception_class=None,
-                gold_sql=None if task == "Selector" else f"SELECT a FROM t WHERE id < {idx}",
-                source=f"### Input:\n{words}\n\n### Response:\n",
-                target=gold(idx),
-            )
-        )
+        row = {"idx": idx, "line": idx + 1, "task": task, "question": f"Question {idx}?"}
+        row |= {"evidence": "", "schema": "# Table: t\n[\n  (a, a.)\n]", "target": gold(idx)}
+        row |= {"source": f"### Input:\n{words}\n\n### Response:\n"}
+        row |= {"db_id": "shop"} if task == "Selector" else {"gold_sql": sql(idx)}
+        rows.append(row | {"how": "none", "candidates": ()})
     write_table(path, rows, ROWS)
     return path
 
 
+def sql(idx: int) -> str:
+    return f"SELECT a FROM t WHERE id < {idx}"
+
+
 def gold(idx: int) -> str:
-    return f"```sql\nSELECT a FROM t WHERE id < {idx}\n```"
+    return f"```sql\n{sql(idx)}\n```"
 
 
 def make_lengths(path: Path) -> Path:
@@ -86,17 +76,10 @@ def make_lengths(path: Path) -> Path:
     rows = []
     for task, tokens in (("Selector", 1600), ("Decomposer", 2500), ("Refiner", 900)):
         for _ in range(60):
-            words = rng.randint(5, 90)
-            rows.append(
-                {
-                    "idx": len(rows),
-                    "task": task,
-                    "source_words": int(rng.gauss(tokens / 2, 90)),
-                    "target_words": words,
-                    "source_tokens": int(rng.gauss(tokens, 200)),
-                    "target_tokens": words * 3,
-                }
-            )
+            words, source = rng.randint(5, 90), int(rng.gauss(tokens, 200))
+            row = {"idx": len(rows), "task": task, "source_words": source // 2}
+            row |= {"source_tokens": source, "target_words": words, "target_tokens": words * 3}
+            rows.append(row)
     write_table(path, rows, LENGTHS)
     return path
 
@@ -192,32 +175,15 @@ def make_run(
 ) -> Path:
     """One fine-tuning's folder; its loss falls from 0.9 towards `end`."""
     folder = root / recipe.name / name / f"seed{seed}"
+    run = {"name": name, "experiment": experiment, "sampling": sampling, "rows": 60}
+    run |= {"batch_size": batch_size, "learning_rate": learning_rate, "epochs": 20, "patience": 2}
+    training = {"learning_rate_scale": 1, "scheduler": "linear", "warmup_steps": 0}
+    training |= {"weight_decay": 0.0, "max_grad_norm": 1.0, "eval_batch_size": 16}
+    training |= {"log_every": 5, "best_metric": "eval_loss"}
     settings = Settings(
-        recipe=recipe,
-        run=RunSettings(
-            name=name,
-            experiment=experiment,
-            sampling=sampling,
-            rows=60,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            epochs=20,
-            patience=2,
-        ),
-        training=TrainingSettings(
-            learning_rate_scale=1,
-            scheduler="linear",
-            warmup_steps=0,
-            weight_decay=0.0,
-            max_grad_norm=1.0,
-            eval_batch_size=16,
-            log_every=5,
-            best_metric="eval_loss",
-        ),
-        seed=seed,
-        device="cpu",
-        precision="fp32",
-    )
+        recipe=recipe, run=RunSettings(**run), training=TrainingSettings(**training),
+        seed=seed, device="cpu", precision="fp32",
+    )  # fmt: skip
     key = {"recipe": recipe.name, "run": name, "seed": seed}
     training, log = _training(settings, key, epochs, end, stopped_early)
     training.write(folder / "training.json")
@@ -336,18 +302,20 @@ def make_tables(folder: Path, runs: list[Path]) -> Path:
 
 def make_all_runs(root: Path, seeds: tuple[int, ...] = (42,)) -> list[Path]:
     """The report's eight runs under three recipes; `repaired` answers some rows exactly."""
-    folders = []
-    for name in RECIPES:
-        quality = {"exact_match": 0.25} if name == "repaired" else {}
-        for seed in seeds:
-            for run, sampling in (("exp1_natural", "natural"), ("exp1_balanced", "balanced")):
-                extra = {"batch_size": 1, "experiment": 1, "sampling": sampling}
-                folders.append(make_run(root, recipe(name), run, seed=seed, **extra, **quality))
-            for run, (batch, value) in GRID.items():
-                extra = {"batch_size": batch, "learning_rate": value, "end": 0.35 - 900 * value}
-                extra["stopped_early"] = batch == 8
-                folders.append(make_run(root, recipe(name), run, seed=seed, **extra, **quality))
-    return folders
+    runs = {
+        f"exp1_{mix}": {"batch_size": 1, "experiment": 1, "sampling": mix}
+        for mix in ("natural", "balanced")
+    }
+    for run, (batch, value) in GRID.items():
+        runs[run] = {"batch_size": batch, "learning_rate": value, "end": 0.35 - 900 * value}
+        runs[run]["stopped_early"] = batch == 8
+    return [
+        make_run(root, recipe(name), run, seed=seed, **extra,
+                 exact_match=0.25 if name == "repaired" else 0.0)
+        for name in RECIPES
+        for seed in seeds
+        for run, extra in runs.items()
+    ]  # fmt: skip
 
 
 def make_results(results: Path, seeds: tuple[int, ...] = (42,)) -> None:

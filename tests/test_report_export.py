@@ -83,7 +83,7 @@ def test_the_code_of_the_card_runs_without_the_project_and_answers_as_the_pipeli
     assert done.stdout in said
 
 
-def test_the_card_shows_a_prompt_of_each_agent_and_the_answer(exported):
+def test_the_card_shows_a_prompt_of_each_agent_and_lengths_are_in_the_configuration(exported):
     folder, rows, answers = exported
     card = (folder / "README.md").read_text()
     shown = re.findall(r"^(Selector|Decomposer|Refiner):\n~~~~text\n(.*?)\n~~~~", card, re.M | re.S)
@@ -92,38 +92,27 @@ def test_the_card_shows_a_prompt_of_each_agent_and_the_answer(exported):
     assert {text for _, text in shown} <= texts
     assert any(f"~~~~text\n{answer.prediction}\n~~~~" in card for answer in answers)
     assert "source_text` of the pipeline" not in card and "constrained to names" not in card
-
-
-def test_lengths_are_in_the_configuration_and_weights_are_the_runs(exported):
-    folder, _, _ = exported
     run = folder.parent / "runs/repaired/r/seed42/model"
     assert (folder / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
     assert json.loads((folder / "generation_config.json").read_text())["max_new_tokens"] == 48
     assert json.loads((folder / "tokenizer_config.json").read_text())["model_max_length"] == 1024
 
 
-def test_answers_that_were_constrained_are_told(exported, tmp_path):
-    folder = exported[0].parent
-    run = folder / "runs/repaired/r/seed42"
-    export(
-        run, folder / "scores.parquet", read_json(folder / "data/reading.json"),
-        folder / "rows.parquet", run / "predictions.parquet", tmp_path / "README.md",
-        constrained=True,
-    )  # fmt: skip
+def export_again(folder: Path, predictions: Path, card: Path, **more) -> None:
+    """Export the run of the fixture `exported` once more."""
+    reading = read_json(folder / "data/reading.json")
+    run, scores = folder / "runs/repaired/r/seed42", folder / "scores.parquet"
+    export(run, scores, reading, folder / "rows.parquet", predictions, card, **more)
+
+
+def test_answers_that_were_constrained_are_named_and_none_at_all_is_an_error(exported, tmp_path):
+    folder, answers = exported[0].parent, exported[2]
+    predictions = folder / "runs/repaired/r/seed42/predictions.parquet"
+    export_again(folder, predictions, tmp_path / "README.md", constrained=True)
     assert "constrained to names of the schema" in (tmp_path / "README.md").read_text()
-
-
-def test_without_answers_to_held_out_rows_nothing_is_exported(exported, tmp_path):
-    folder, _, answers = exported
-    run = folder.parent / "runs/repaired/r/seed42"
-    file = tmp_path / "predictions.parquet"
-    write_table(file, [a._replace(split="train") for a in answers], PREDICTIONS)
+    write_table(tmp_path / "p.parquet", [a._replace(split="train") for a in answers], PREDICTIONS)
     with pytest.raises(EssenceError, match=r"prediction\.splits"):
-        export(
-            run, folder.parent / "scores.parquet",
-            read_json(folder.parent / "data/reading.json"), folder.parent / "rows.parquet",
-            file, tmp_path / "out/README.md",
-        )  # fmt: skip
+        export_again(folder, tmp_path / "p.parquet", tmp_path / "out/README.md")
     assert not (tmp_path / "out").exists() and SPLITS[-1] == "val"
 
 
@@ -196,26 +185,23 @@ def test_a_push_makes_a_private_repository_and_sends_every_file(small, home, mon
     assert sent == {path.name: path.read_bytes() for path in small.iterdir()}
 
 
-def test_a_push_without_a_token_or_a_model_says_what_to_do(small, home, tmp_path):
-    done = run_module("workflow_scripts.report.push", "me/model", "--folder", small)
-    assert done.returncode == 2 and "hf auth login" in done.stderr and "HF_TOKEN" in done.stderr
-    empty = run_module("workflow_scripts.report.push", "me/model", "--folder", tmp_path)
-    assert empty.returncode == 2 and "`make export` writes one" in empty.stderr
-    for each in (done, empty):
-        assert len(each.stderr.splitlines()) == 1
+def test_what_keeps_a_push_from_the_hub_is_said_in_one_line(small, home, tmp_path, monkeypatch):
+    def message(to: str, folder: Path) -> str:
+        with pytest.raises(EssenceError) as raised:
+            push.push(to, folder)
+        return str(raised.value)
+
+    without_token = message("me/model", small)
+    assert "hf auth login" in without_token and "HF_TOKEN" in without_token
+    assert "`make export` writes one" in message("me/model", tmp_path)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert message("a//b", small).startswith("a//b: the Hub did not take")
 
 
 def test_the_one_model_in_results_is_meant(small, tmp_path, monkeypatch):
     monkeypatch.setattr(push, "EXPORTS", tmp_path)
-    assert push._only_export() == small
+    assert push.only_export() == small
     (tmp_path / "another").mkdir()
     (tmp_path / "another/README.md").write_text("# another\n")
     with pytest.raises(EssenceError, match="name one with --folder"):
-        push._only_export()
-
-
-def test_a_name_that_the_hub_refuses_is_told_in_one_message(small, home, monkeypatch):
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    done = run_module("workflow_scripts.report.push", "a//b", "--folder", small)
-    assert done.returncode == 2 and done.stderr.startswith("error: a//b: the Hub did not take")
-    assert "Traceback" not in done.stderr
+        push.only_export()

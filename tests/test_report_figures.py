@@ -16,7 +16,7 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
 from workflow_scripts.report.figures import data, losses, scores, style
 from workflow_scripts.report.figures.ablation import draw_ablation
-from workflow_scripts.report.figures.catalogue import list_figures, loss_figures, training_order
+from workflow_scripts.report.figures.catalogue import list_figures, training_order
 from workflow_scripts.report.figures.plot import DRAW, draw
 from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
 from workflow_scripts.report.means import best_runs
@@ -155,10 +155,8 @@ def test_nothing_on_a_figure_is_cut_off_or_covered(drawings, kind):
     ("spoil", "fault"),
     [
         (lambda axes: axes.set_xlim(0, 5), "a point of 'evaluation (each epoch)' is outside"),
-        (lambda axes: axes.set_ylim(0.5, 9), "a point of 'best epoch, not converged' is outside"),
         (lambda axes: axes.text(3, 0.6, "on"), "'on': on a mark"),
         (lambda axes: axes.set_title("long " * 30, loc="left"), "outside the figure"),
-        (lambda axes: axes.set_title("above\neach\nother", loc="left"), "overlap"),
         (lambda axes: axes.set_xticks([]), "an axis without numbers"),
         (lambda axes: axes.text(12, 0.9, "tiny", fontsize=5), "'tiny': too small"),
     ],
@@ -245,42 +243,33 @@ def test_true_task_curves_pool_token_losses():
     assert drawn.to_dict("list") == {"task": ["Selector"] * 2, "step": [1, 2], "loss": [2.0, 2.0]}
 
 
-def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_held_out_rows(runs):
+def test_execution_accuracy_is_shown_of_each_recipes_best_run_on_rows_it_was_not_trained_on(runs):
+    """Validation rows stand in for test rows; databases never seen have a panel of their own."""
     frame, answers = read_runs(runs), executed(runs)
-    rows = scores.executed_rows(answers, best_runs(frame))
-    repaired = frame[frame.recipe == "repaired"].groupby("run").best_eval_loss.mean()
-    assert set(rows[rows.recipe == "repaired"].run) == {repaired.idxmin()}
-    written = rows[rows.recipe == "as_written"]
-    assert set(written.split) == {"test"} and len(written) == 16, "two seeds of eight rows"
-    figure = scores.draw_execution(answers, frame)
-    decomposer = written[written.task == "Decomposer"]
-    accuracy, rows = decomposer.execution_accuracy.mean(), decomposer.idx.nunique()
-    assert f"{accuracy:.2f}, n = {rows}" in texts_of(figure)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["held-out rows"]
-
-
-def test_rows_of_databases_never_seen_have_a_panel_and_validation_rows_stand_in_for_test(runs):
-    answers, frame = executed(runs), read_runs(runs)
-    others = [answers.assign(split=split) for split in ("unseen", "other")]
     asked = answers[(answers.recipe != "as_run") | (answers.split != "test")]
+    others = [asked.assign(split=split) for split in ("unseen", "other")]
     everything = pd.concat([asked, *others])
     rows = scores.executed_rows(everything, best_runs(frame))
     assert set(rows[rows.recipe == "as_run"].split) == {"val", "unseen", "other"}
     assert set(rows[rows.recipe == "repaired"].split) == {"test", "unseen", "other"}
+    repaired = frame[frame.recipe == "repaired"].groupby("run").best_eval_loss.mean()
+    assert set(rows[rows.recipe == "repaired"].run) == {repaired.idxmin()}
     figure = scores.draw_execution(everything, frame)
     words = ["held-out rows", "databases never seen", "rows of another file"]
     assert [axes.get_title(loc="left") for axes in figure.axes] == words
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend[0] == "as_run: exp3_bs4_lr1e-4 (its validation rows)"
+    written = rows[(rows.recipe == "as_written") & (rows.split == "test")]
+    assert len(written) == 16, "two seeds of eight rows"
+    decomposer = written[written.task == "Decomposer"]
+    accuracy, count = decomposer.execution_accuracy.mean(), decomposer.idx.nunique()
+    assert f"{accuracy:.2f}, n = {count}" in texts_of(figure)
 
 
 def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs, drawings):
     figure = drawings["heatmap"][0]()
     panels = np.array(figure.axes).reshape(4, 3)
-    assert [axes.get_ylabel() for axes in panels[:2, 0]] == [
-        "published\nn = 203\nbatch size",
-        "as_run\nn = 12\nbatch size",
-    ]
+    assert panels[0, 0].get_ylabel() == "published\nn = 203\nbatch size"
     # Published: the exact match of one row in 203 has no frame; measured: only the loss varies.
     assert [[len(axes.patches) for axes in row] for row in panels] == [[1, 1, 0], *[[1, 0, 0]] * 3]
     grey = [not axes.get_images() for axes in panels.flat]
@@ -297,7 +286,6 @@ def test_the_heatmap_frames_the_best_cell_of_a_panel_and_greys_equal_ones(runs, 
     [
         ("exact_match_decoded", 8 / 17, True),
         ("exact_match_decoded", 9 / 17, False),
-        ("exact_match_decoded", 10 / 17, False),
         ("eval_loss", 11 / 17, True),
         ("eval_loss", 10 / 17, False),
     ],
@@ -306,7 +294,6 @@ def test_one_row_makes_no_best_cell(metric, second, framed):
     cells = pd.DataFrame({"rate": 1e-4, "batch_size": [8, 4], "value": [second, 10 / 17]})
     cells = cells.assign(rows=17)
     assert scores.best_cell(cells, metric) == ((1e-4, 4) if framed else None)
-    assert scores.best_cell(cells[1:], metric) is None
 
 
 def test_the_chain_shows_what_each_run_starts_from(tmp_path):
@@ -337,40 +324,31 @@ def test_the_fit_figure_counts_and_shares(tmp_path):
 
 
 def test_runs_have_their_figures():
-    grid = {
-        name: {"experiment": 3, "batch_size": batch, "learning_rate": value}
-        for name, (batch, value) in made.GRID.items()
-    }
-    runs = {
-        "exp1_natural": {"experiment": 1, "sampling": "natural"},
-        "exp1_balanced": {"experiment": 1, "sampling": "balanced"},
-        "exp2_bs4": {"experiment": 2, "batch_size": 4, "learning_rate": 5e-5},
-        "mine": {"experiment": 3, "batch_size": 2, "learning_rate": 2e-4},
-        **grid,
-    }
-    runs = {name: {"batch_size": 1, "learning_rate": 5e-5, **run} for name, run in runs.items()}
-    own = {"exp2_bs4": runs.pop("exp2_bs4"), **runs}
-    recipes = {"as_run": own, "repaired": runs}
-    figures = {each["name"]: each for each in loss_figures(recipes, rate_scale=10)}
+    grid = {name: {"batch_size": batch, "learning_rate": value}
+            for name, (batch, value) in made.GRID.items()}  # fmt: skip
+    runs = {f"exp1_{mix}": {"experiment": 1, "sampling": mix} for mix in ("natural", "balanced")}
+    runs |= {"mine": {"batch_size": 2, "learning_rate": 2e-4}, **grid}
+    usual = {"experiment": 3, "batch_size": 1, "learning_rate": 5e-5}
+    runs = {name: usual | run for name, run in runs.items()}
+    recipes = {"as_run": {"exp2_bs4": usual | {"experiment": 2}, **runs}, "repaired": runs}
+    figures = {each["name"]: each for each in list_figures(recipes, 10, "exp5_long")}
+    losses_of = {name: each.get("losses_of") for name, each in figures.items()}
     both = {key: ["exp1_natural"] for key in recipes}
-    assert figures["figure_5.1_losses"]["losses_of"] == both
-    title = "Training and evaluation loss, natural mix, learning rate 5e-5 (here 5e-4)"
-    assert figures["figure_5.1_losses"]["title"] == title
+    assert losses_of["figure_5.1_losses"] == losses_of["figure_5.2_tasks"] == both
     pair = ["exp3_bs4_lr3e-5", "exp3_bs8_lr3e-5"]
-    assert figures["figure_5.6_losses"]["losses_of"] == dict.fromkeys(recipes, pair)
-    assert figures["losses_lr2e-4"]["losses_of"] == {key: ["mine"] for key in recipes}
-    assert figures["losses_experiment2_lr5e-5"]["losses_of"] == {"as_run": ["exp2_bs4"]}
-    again = {"repaired": {**runs, "again": runs["exp1_natural"]}}
-    repeated = {each["name"]: each for each in loss_figures(again, 1)}
-    assert repeated["losses_again"]["losses_of"] == {"repaired": ["again"]}
-    listed = {each["name"]: each for each in list_figures(recipes, 1, "exp5_long")}
-    assert listed["figure_5.2_tasks"]["losses_of"] == both
-    title = "5.4 Training loss by task, balanced tasks, learning rate 5e-5"
-    assert listed["figure_5.4_tasks"]["label"] == title
-    assert listed["ablation"]["label"].endswith(" What each repair is worth (exp5_long)")
-    numbers = [each["label"].split()[0] for each in listed.values()]
+    assert losses_of["figure_5.6_losses"] == dict.fromkeys(recipes, pair)
+    assert losses_of["losses_lr2e-4"] == {key: ["mine"] for key in recipes}
+    assert losses_of["losses_experiment2_lr5e-5"] == {"as_run": ["exp2_bs4"]}
+    title = "5.1 Training and evaluation loss, natural mix, learning rate 5e-5 (here 5e-4)"
+    assert figures["figure_5.1_losses"]["label"] == title
+    title = "5.4 Training loss by task, balanced tasks, learning rate 5e-5 (here 5e-4)"
+    assert figures["figure_5.4_tasks"]["label"] == title
+    assert figures["ablation"]["label"].endswith(" What each repair is worth (exp5_long)")
+    numbers = [each["label"].split()[0] for each in figures.values()]
     assert [each for each in numbers if each[0] == "E"] == [f"E{n}" for n in range(1, 10)]
     assert {f"5.{n}" for n in range(1, 8)} < set(numbers)
+    again = list_figures({"repaired": {**runs, "again": runs["exp1_natural"]}}, 1, "exp5_long")
+    assert {"repaired": ["again"]} in [each.get("losses_of") for each in again], "a figure more"
 
 
 def test_training_order_follows_the_weights():

@@ -6,7 +6,6 @@ import shutil
 import pytest
 import report_files as made
 import sample_rows
-import tiny_model
 from conftest import ROOT
 from huggingface_hub import ModelCard
 
@@ -15,9 +14,9 @@ from workflow_scripts.data import samples
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.model.decoding import generate
-from workflow_scripts.model.load import base_digest, load_model
+from workflow_scripts.model.load import load_model
 from workflow_scripts.report.export import export
-from workflow_scripts.report.model_card import METRICS, SPLITS, write_model_cards
+from workflow_scripts.report.model_card import SHOWN, SPLITS, write_model_cards
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.settings import Lora, ModelSettings
 from workflow_scripts.tables import SCORES, read_table, write_table
@@ -42,10 +41,10 @@ def write(tmp_path):
     return do
 
 
-def test_hugging_face_reads_every_score_of_the_card(write, tmp_path):
+def test_hugging_face_reads_every_score_of_the_card_and_people_its_interval(write, tmp_path):
     _, card = write(exact_match=0.25, base="someone/t5")
     scores = read_table(tmp_path / "scores.parquet", SCORES)
-    scores = list(scores[scores.metric.isin(METRICS)].itertuples())
+    scores = list(scores[scores.metric.isin(SHOWN)].itertuples())
     found = {
         (each.dataset_split, each.dataset_config, each.metric_type): each.metric_value
         for each in card.data.eval_results
@@ -55,17 +54,12 @@ def test_hugging_face_reads_every_score_of_the_card(write, tmp_path):
         assert found[each.split, each.task, each.metric] == each.value
     assert card.data.base_model == "someone/t5" and card.data.library_name == "transformers"
     assert {each.dataset_type for each in card.data.eval_results} == {"6" * 64}
-
-
-def test_numbers_have_intervals_and_rows(write):
-    _, card = write(exact_match=0.25)
-    assert NOTE in card.text
+    assert NOTE in card.text and "None" not in card.text and "{" not in card.text
     lines = [line for line in card.text.splitlines() if line.startswith("| Decomposer |")]
     assert len(lines) == 3  # val, test, train
     assert re.search(r"\| 0.250 \[0.\d+, 0.\d+\], n = 4 \| 0.750, n = 4 \| 0.\d+ \[", lines[1])
-    assert "None" not in card.text and "{" not in card.text
     table = [line.count("|") for line in card.text.splitlines() if line.startswith("| ")]
-    assert set(table) == {3, len(METRICS) + 2}
+    assert set(table) == {3, len(SHOWN) + 2} and set(SPLITS) == set(samples.SPLITS)
 
 
 def test_limits_follow_from_training_and_scores(write, tmp_path):
@@ -87,18 +81,6 @@ def test_limits_follow_from_training_and_scores(write, tmp_path):
     text = card.read_text()
     assert "is a control" in text and "as planned" not in text and "could exceed" not in text
     assert "Made with" not in text
-
-
-def test_every_split_has_words():
-    assert set(SPLITS) == set(samples.SPLITS)
-
-
-def test_a_card_changes_no_digest_of_the_model(write, tmp_path):
-    base = tiny_model.make_base(tmp_path / "base")
-    before = base_digest(base)
-    folder, _ = write()
-    (base / "README.md").write_text((folder / "model/README.md").read_text())
-    assert base_digest(base) == before
 
 
 def test_the_code_of_a_card_answers_as_the_pipeline_does(write, capsys):

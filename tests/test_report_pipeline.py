@@ -24,7 +24,6 @@ PREDICT = """
 from pathlib import Path
 from typing import Annotated
 from workflow_scripts.settings import Settings
-from workflow_scripts.settings import Settings
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import PREDICTIONS, Prediction, read_rows, write_table
 
@@ -99,19 +98,14 @@ def test_every_promised_file_is_made(finished):
 
 def test_the_report_is_made_once_and_again_only_for_a_change(finished, tmp_path):
     assert finished.stale() == {}
-    project = finished.copy(tmp_path / "essence")
+    project, reports = finished.copy(tmp_path / "essence"), {"make_report", "everything"}
     project.edit("resources/figures.yaml", "How many rows each of", "The rows of each of")
-    assert set(project.stale()) == {"make_report", "everything"}
-
-
-def test_a_style_and_the_code_of_a_figure_rerun_figures_alone(finished, tmp_path):
-    project = finished.copy(tmp_path / "essence")
+    assert set(project.stale()) == reports
+    project.edit("resources/figures.yaml", "The rows of each of", "How many rows each of")
     style = {"figures": {"style": {"heatmap": {"font.size": 11}}}}
     (project.folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY | style))
-    reports = {"make_report", "everything"}
     assert set(project.stale()) == {"plot_figures", *reports}
     (project.folder / "overlay.yaml").write_text(yaml.safe_dump(OVERLAY))
-    assert project.stale() == {}
     project.edit("workflow_scripts/report/figures/data.py", "BAR = 0.32", "BAR = 0.2")
     assert set(project.stale()) == {"plot_figures", *reports}
 

@@ -16,14 +16,11 @@ from workflow_scripts.report.frames import (
     BEST,
     EQUAL_EPOCHS,
     EQUAL_STEPS,
-    logged_losses,
     read_epochs,
     read_runs,
-    read_steps,
 )
 from workflow_scripts.report.means import (
     best_runs,
-    held_out,
     mean_of_answers,
     means_over_seeds,
     rate,
@@ -161,13 +158,6 @@ def test_a_table_that_does_not_fit_is_named_with_its_column(tmp_path, runs):
 # --- runs, best runs
 
 
-def test_the_logged_loss_is_the_mean_over_the_window(runs):
-    steps = read_steps(runs[:1])
-    first = steps[steps.task == "all"].loss.iloc[:5]
-    point = logged_losses(steps, 5).iloc[0]
-    assert point.step == 5 and point.loss == pytest.approx(first.mean())
-
-
 def test_the_best_run_has_the_lowest_mean_loss_on_its_validation_rows(runs, tmp_path):
     choose_best(runs, tmp_path / "best_runs.json")
     best = read_json(tmp_path / "best_runs.json")["recipes"]
@@ -177,11 +167,6 @@ def test_the_best_run_has_the_lowest_mean_loss_on_its_validation_rows(runs, tmp_
         assert best_runs(read_runs(runs))[recipe] == each["ranking"][0]["run"] == CHOSEN
         values = [one["value"] for one in each["ranking"]]
         assert values == sorted(values) and len(values) == 8
-
-
-def test_validation_rows_stand_in_where_no_test_rows_are():
-    assert held_out(["val", "train", "test"]) == "test"
-    assert held_out(["val", "train"]) == "val"
 
 
 # --- differences
@@ -221,16 +206,6 @@ def test_seeds_that_agree_do_not_narrow_an_interval(tmp_path):
         return differences(made_tables(tmp_path / str(len(seeds)), runs)[0], CHOSEN)
 
     pd.testing.assert_frame_equal(table((1, 2, 3, 4, 5)), table((1,)))
-
-
-def test_where_nothing_was_executed_the_rest_is_compared(tmp_path):
-    runs = [
-        made.make_run(tmp_path, made.recipe(name), "r", exact_match=0.5)
-        for name in ("as_written", "repaired")
-    ]
-    answers = made_tables(tmp_path, runs)[0].assign(execution_accuracy=float("nan"))
-    of_text = {"exact_match", "exact_match_decoded", "rouge_l"}
-    assert set(differences(answers, CHOSEN).metric) == of_text
 
 
 # --- batch sizes at equal epochs and steps

@@ -19,7 +19,7 @@ def push(
     public: Annotated[bool, Option("let everybody see a repository that is made")] = False,
 ) -> None:
     """Raises EssenceError when there is nothing to push, no token, or the Hub refuses."""
-    folder = folder or _only_export()
+    folder = folder or only_export()
     if not (folder / "README.md").is_file() or not (folder / "model.safetensors").is_file():
         raise EssenceError(f"{folder}: no exported model in it. `make export` writes one.")
     from huggingface_hub import HfApi, get_token
@@ -40,7 +40,7 @@ def push(
     print(f"{folder} is at {done.commit_url}")
 
 
-def _only_export() -> Path:
+def only_export() -> Path:
     found = sorted(path.parent for path in EXPORTS.glob("*/README.md"))
     if len(found) != 1:
         there = ", ".join(map(str, found)) or "none"
