@@ -45,10 +45,9 @@ def read_epochs(folders: Iterable[Path]) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            **{"recipe": training.recipe, "run": training.run, "seed": training.seed},
+            **training.model_dump(include=set(RUN)),
             **{"epoch": epoch.epoch, "step": epoch.step, "task": task},
-            **{name: getattr(losses, name) for name in ("train_loss", "eval_loss")},
-            "loss_per_token": losses.loss_per_token,
+            **losses.model_dump(include={"train_loss", "eval_loss", "loss_per_token"}),
             "kept": epoch.step == training.best_step,
         }
         for training in read_trainings(folders).values()
@@ -65,7 +64,7 @@ def read_steps(folders: Iterable[Path]) -> pd.DataFrame:
     """
     lines = []
     for folder, training in read_trainings(folders).items():
-        address = {"recipe": training.recipe, "run": training.run, "seed": training.seed}
+        address = training.model_dump(include=set(RUN))
         for event in read_jsonl(folder / "training_log.jsonl"):
             if event["event"] == "step":
                 step = address | {"step": event["step"], "epoch": event["epoch"]}

@@ -83,12 +83,7 @@ def models(tables: Path, published: dict[str, Any]) -> Markup:
     columns = ["feature", *quoted["columns"]]
     shown = {"What the report quotes": pd.DataFrame(quoted["rows"], columns=columns)}
     shown["Measured here"] = read_csv(tables / "models.csv").astype(object).fillna("")
-    return html.tables(
-        shown,
-        "Quoted accuracies are execution accuracies of the three agents at work together, on the "
-        "benchmarks BIRD and Spider. Those measured here are of other questions, so they must not "
-        f"be ranked against each other. Source of the quoted numbers: {quoted['source']}.",
-    )
+    return html.tables(shown, LAYOUTS["models"]["lead"].format(source=quoted["source"]))
 
 
 def differences(tables: Path) -> Markup:
@@ -99,8 +94,8 @@ def differences(tables: Path) -> Markup:
         pairs = own.pivot_table("cell", ["first", "second"], "task", aggfunc="first", sort=False)
         pairs = pairs.reindex(columns=["all", *TASKS]).astype(object).fillna("")
         shown[METRICS[metric]] = pairs.rename(columns={"all": "all tasks"}).reset_index()
-    chance = f"{len(table)} differences: some {len(table) / 20:.0f} may be marked by chance alone."
-    return html.tables(shown, chance)
+    lead = LAYOUTS["differences"]["lead"].format(count=len(table), chance=len(table) / 20)
+    return html.tables(shown, lead)
 
 
 def equal_steps(tables: Path) -> Markup:
