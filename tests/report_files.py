@@ -295,7 +295,8 @@ def make_tables(folder: Path, runs: list[Path]) -> Path:
     answers["hardness"] = place.map(lambda each: ("easy", "medium", "hard", "extra")[each % 4])
     answers["execution_accuracy"] = (place % 2).astype(float).where(answers.task != "Selector")
     write_table(folder / "answers.parquet", answers, COLUMNS)
-    numbers = answers.drop(columns=["question", "prediction", "schema", "error", "how"]).copy()
+    texts = ["question", "prediction", "schema", "error", "verdict", "hardness"]
+    numbers = answers.drop(columns=texts).copy()  # which would be copied with every selection
     lines = [*scores_of(numbers), *(line for run in runs for line in losses_of(run))]
     write_table(folder / "scores.parquet", pd.DataFrame(lines), SCORES)
     return folder

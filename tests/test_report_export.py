@@ -185,16 +185,17 @@ def test_a_push_makes_a_private_repository_and_sends_every_file(small, home, mon
     assert sent == {path.name: path.read_bytes() for path in small.iterdir()}
 
 
-def test_what_keeps_a_push_from_the_hub_is_said_in_one_line(small, home, tmp_path, monkeypatch):
+def test_what_keeps_a_push_from_the_hub_is_said_in_one_line(small, tmp_path, monkeypatch):
     def message(to: str, folder: Path) -> str:
         with pytest.raises(EssenceError) as raised:
             push.push(to, folder)
         return str(raised.value)
 
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     without_token = message("me/model", small)
     assert "hf auth login" in without_token and "HF_TOKEN" in without_token
     assert "`make export` writes one" in message("me/model", tmp_path)
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_secret")
     assert message("a//b", small).startswith("a//b: the Hub did not take")
 
 
