@@ -65,8 +65,7 @@ CONFIG_GIVEN, DEFAULTS = config, ROOT / "config.yaml"
 check_files([DEFAULTS, *workflow.configfiles])
 config = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))
 update_config(config, CONFIG_GIVEN)
-update_config(config, with_nulls(workflow.config_settings.config))
-config = checked(config)
+config = checked(with_nulls(config, workflow.config_settings.config))
 
 # The stages run with the Python that runs Snakemake, whether or not its environment is activated;
 # one that Snakemake itself activates (--sdm conda) goes before.

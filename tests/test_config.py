@@ -236,7 +236,10 @@ def test_what_needs_a_gpu_is_refused_on_a_cpu(config):
 )
 def test_what_config_on_the_command_line_sets_is_read_as_in_a_file(config, typed, key, value):
     config["runs"] |= {"a": {"experiment": 1, "batch_size": 1, "learning_rate": 1e-4}}
-    config = checked(merged(config, with_nulls(parse_config([typed]))))
+    typed = parse_config([typed])  # as Snakemake does it
+    elsewhere = {"essence": {"seeds": "null"}, "seeds": "null"}  # of a workflow around this one
+    assert with_nulls(config, elsewhere) == config
+    config = checked(with_nulls(merged(config, copy.deepcopy(typed)), typed))
     for each in key.split("."):
         config = config[each]
     assert config == value and type(config) is type(value)

@@ -64,13 +64,13 @@ def _raise(faults: list[str]) -> None:
         raise EssenceError("\n  ".join(["the configuration is wrong:", *faults]))
 
 
-def with_nulls(typed: Any) -> Any:
-    """What --config set, of which Snakemake hands over all inside a mapping or a list as text."""
-    if isinstance(typed, dict):
-        return {key: with_nulls(value) for key, value in typed.items()}
-    if isinstance(typed, list):
-        return [with_nulls(value) for value in typed]
-    return None if typed in ("null", "~", "") else typed
+def with_nulls(given: Any, typed: Any) -> Any:
+    """`given`, with None where --config set null: Snakemake hands over `typed` values as text."""
+    if isinstance(given, dict) and isinstance(typed, dict):
+        return {key: with_nulls(value, typed.get(key)) for key, value in given.items()}
+    if isinstance(given, list) and given == typed:
+        return [with_nulls(value, value) for value in given]
+    return None if given == typed and given in ("null", "~", "") else given
 
 
 def checked(config: Config) -> Config:

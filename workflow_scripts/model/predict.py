@@ -33,11 +33,10 @@ def answer_rows(
     from workflow_scripts.model.constraint import Constraints
     from workflow_scripts.model.decoding import end_tokens, generate
 
-    asked = [row for of_split in rows.values() for row in of_split]
-    splits = [split for split, of_split in rows.items() for _ in of_split]
+    pairs = [(split, row) for split, of_split in rows.items() for row in of_split]
     recipe, tokenizer, ends = reads.recipe, reads.tokenizer, end_tokens(model)
-    sources = reads.sources([row.source for row in asked])
-    labels = reads.targets([row.target for row in asked])
+    sources = reads.sources([row.source for _, row in pairs])
+    labels = reads.targets([row.target for _, row in pairs])
     made = Constraints(tokenizer) if constrained else None
     say(f"{len(sources)} rows, {len(set(map(tuple, sources)))} distinct sources")
     answers = generate(
@@ -46,7 +45,7 @@ def answer_rows(
         reads.pad,
         recipe.generate_tokens,
         batch_size,
-        forms=[made.of(row.task, row.schema, row.foreign_keys) for row in asked] if made else (),
+        forms=[made.of(row.task, row.schema, row.foreign_keys) for _, row in pairs] if made else (),
     )
     inputs = {source: number for number, source in enumerate(dict.fromkeys(map(tuple, sources)))}
     # The end token need not be written for the text to be whole.
@@ -66,9 +65,7 @@ def answer_rows(
             input=inputs[tuple(source)],
             reachable=len(label) <= limit,
         )
-        for split, row, source, label, answer in zip(
-            splits, asked, sources, labels, answers, strict=True
-        )
+        for (split, row), source, label, answer in zip(pairs, sources, labels, answers, strict=True)
     ]
 
 
@@ -110,23 +107,19 @@ def predict(
     seconds = time.perf_counter() - started
     write_table(out, answers, PREDICTIONS)
     if summary:
-        _took(str(model), answers, seconds).write(summary)
-
-
-def _took(model: str, answers: list[Prediction], seconds: float) -> Answering:
-    distinct = {answer.input: answer for answer in answers}.values()
-    ended = Counter("length" if answer.cut else STOP for answer in distinct)
-    return Answering(
-        model=model,
-        served=[],
-        asked=len(answers),
-        answers=len(distinct),
-        ended=dict(sorted(ended.items())),
-        input_tokens=None,
-        output_tokens=sum(answer.prediction_tokens for answer in distinct),
-        cost=None,
-        seconds=round(seconds, 3),
-    )
+        distinct = {answer.input: answer for answer in answers}.values()
+        ended = Counter("length" if answer.cut else STOP for answer in distinct)
+        Answering(
+            model=str(model),
+            served=[],
+            asked=len(answers),
+            answers=len(distinct),
+            ended=dict(sorted(ended.items())),
+            input_tokens=None,
+            output_tokens=sum(answer.prediction_tokens for answer in distinct),
+            cost=None,
+            seconds=round(seconds, 3),
+        ).write(summary)
 
 
 if __name__ == "__main__":
