@@ -30,8 +30,9 @@ class Hub:
     name: str
     revisions: dict[str, dict[str, bytes]]
     completes_ids: bool = False  # whether the server knows commits by their first digits
-    failing: tuple[str, int | str] = ("", 0)  # see `fail`
-    times: int = 0  # that it will still fail
+    # (part of a path, what goes wrong with requests for it: a status code, or of a large file,
+    # empty (the connection ends before it) or damaged (other bytes))
+    fault: tuple[str, int | str] | None = None
     address: str = ""
     cdn: str = ""
 
@@ -45,20 +46,6 @@ class Hub:
             short = self.completes_ids and len(revision) >= 7 and commit.startswith(revision)
             if revision in (branch, commit) or short:
                 return branch
-        return None
-
-    def fail(self, path: str, kind: int | str, times: int = 10**6) -> None:
-        """Let the next requests whose path holds `path` go wrong.
-
-        kind: a status code, or what becomes of a large file: empty (the connection ends before it)
-        or damaged (other bytes).
-        """
-        self.failing, self.times = (path, kind), times
-
-    def fault(self, path: str) -> int | str | None:
-        if self.times and self.failing[0] in path:
-            self.times -= 1
-            return self.failing[1]
         return None
 
     def use(self, monkeypatch, cache: Path) -> None:
@@ -84,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        name, fault = self.hub.name, self.hub.fault(f"{self.command} {path}")
+        name, (failing, fault) = self.hub.name, self.hub.fault or ("", None)
+        fault = fault if failing in f"{self.command} {path}" else None
         if isinstance(fault, int):
             self.refuse(fault)
         elif path.startswith("/cdn/"):

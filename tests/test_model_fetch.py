@@ -163,12 +163,12 @@ def test_a_whole_model_is_taken_as_it_is_and_its_template_with_it(whole, tmp_pat
     ],
 )
 def test_what_does_not_is_said_and_the_next_try_succeeds(whole, tmp_path, path, kind, said):
-    whole.fail(path, kind)
+    whole.fault = path, kind
     out = tmp_path / "out"
     message = refused(whole, out)
     assert said in message and "some/model" in message
     assert "set model.base to a folder" in message or "Run the same command again" in message
-    whole.times = 0
+    whole.fault = None
     fetch(whole.name, "main", out)
     assert sha256(out / WEIGHTS) == checksum(whole.revisions["main"][WEIGHTS])
 

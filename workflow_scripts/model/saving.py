@@ -18,10 +18,11 @@ ALMOST_NOTHING = 2**20  # bytes; a failed write that leaves less than this had n
 
 
 @contextlib.contextmanager
-def published(out: Path) -> Iterator[Path]:
+def published(out: Path, last: str = "") -> Iterator[Path]:
     """Yield a folder to write into; afterwards its files and folders replace those in `out`.
 
-    Raises EssenceError when the disk is full; then `out` is as it was.
+    The file `last` comes last: where it is, all are. Raises EssenceError when the disk is full;
+    then `out` is as it was.
     """
     new = out / NEW
     shutil.rmtree(new, ignore_errors=True)
@@ -30,7 +31,7 @@ def published(out: Path) -> Iterator[Path]:
             new.mkdir(parents=True)
             yield new
         os.sync()
-        for path in sorted(new.iterdir()):
+        for path in sorted(new.iterdir(), key=lambda path: path.name == last):
             if path.is_dir():
                 shutil.rmtree(out / path.name, ignore_errors=True)
             os.replace(path, out / path.name)

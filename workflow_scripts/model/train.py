@@ -75,7 +75,7 @@ def train(
                 data)  # fmt: skip
         _, state = whole_checkpoints(folder)[-1]
         summary = summarise(settings, state, data)
-        with published(out) as new:
+        with published(out, last="provenance.json") as new:
             best = folder / f"checkpoint-{summary.best_step}"
             model, adapters = trained_model(base, best, data.reads)
             weights = save_model(model, data.reads.tokenizer, new / "model", adapters)
