@@ -64,12 +64,7 @@ class Relation(NamedTuple):
 class Condition(NamedTuple):
     words: str  # after the noun
     sql: str
-
-
-class Ranking(NamedTuple):
-    words: str  # "highest price"
-    direction: str
-    function: str
+    place: Place
 
 
 @dataclass(frozen=True)
@@ -162,35 +157,28 @@ class Asker:
                 self.explain(f"{self.said[place]} refers to {place.name}")
         return self.said[place]
 
-    def ranking(self, place: Place) -> Ranking:
-        ways = ("highest", "DESC", "MAX"), ("lowest", "ASC", "MIN")
-        word, direction, function = ways[not self.chance(0.6)]
-        return Ranking(f"{word} {self.say(place)}", direction, function)
+    def ranking(self, place: Place) -> dict[str, str]:
+        way = GRAMMAR["rankings"][0 if self.chance(0.6) else 1]
+        return way | {"words": f"{way['word']} {self.say(place)}"}
 
     def conditions(self, table: Table, count: int) -> Condition:
         """One condition or two on different columns."""
-        place = self._conditional(table)
-        one = self._condition_on(place)
+        one = self.condition(table)
         if count == 1:
             return one
-        other = self.condition(table, [place])
+        other = self.condition(table, [one.place])
         word = "or" if self.chance(0.3) else "and"
         words = f"{one.words} {word} {other.words}"
-        return Condition(words, f"{one.sql} {word.upper()} {other.sql}")
+        return Condition(words, f"{one.sql} {word.upper()} {other.sql}", one.place)
 
     def condition(self, table: Table, but: Sequence[Place] = ()) -> Condition:
-        return self._condition_on(self._conditional(table, but))
-
-    def _conditional(self, table: Table, but: Sequence[Place] = ()) -> Place:
-        return self.column(table, (*SHOWN_KINDS, "coded", "flag"), but)
-
-    def _condition_on(self, place: Place) -> Condition:
+        place = self.column(table, (*SHOWN_KINDS, "coded", "flag"), but)
         if place.nullable and self.chance(0.25):
             self.explain(f"no {place.phrase} refers to {place.name} IS NULL")
-            return Condition(f"with no {place.phrase}", f"{place} IS NULL")
+            return Condition(f"with no {place.phrase}", f"{place} IS NULL", place)
         kinds = dict.fromkeys(("coded", "flag"), self._coded) | {"date": self._dated}
         kinds |= dict.fromkeys(TEXT_KINDS, self._equal)
-        return Condition(*kinds.get(place.kind, self._compared)(place))
+        return Condition(*kinds.get(place.kind, self._compared)(place), place)
 
     def _coded(self, place: Place) -> tuple[str, str]:
         code, meaning = self.pick(sorted(place.codes.items()))
@@ -225,27 +213,16 @@ class Asker:
             self.explain(f"{term} refers to {place.name} > {value}")
             return f"that are {term}", f"{place} > {value}"
         word = self.say(place)
-        article = "an" if word[0] in "aeiou" else "a"
-        options = [
-            (f"whose {word} is above", ">"),
-            (f"with {article} {word} of more than", ">"),
-            (f"whose {word} is at least", ">="),
-            (f"whose {word} is exactly", "="),
-        ]
-        if self.less_than:
-            options += [
-                (f"whose {word} is below", "<"),
-                (f"with {article} {word} of less than", "<"),
-            ]
-        if place.kind == "year":
-            options = options[:1] + [(f"whose {word} is", "=")] * 2
-        elif self.chance(0.2):
+        options = GRAMMAR["comparisons"]["year" if place.kind == "year" else "number"]
+        options = [each for each in options if self.less_than or each[1] != "<"]
+        if place.kind != "year" and self.chance(0.2):
             low, high = sorted((value, self.value(place)), key=float)
             if low != high:
                 words = f"whose {word} is between {low} and {high}"
                 return words, f"{place} BETWEEN {low} AND {high}"
         words, sign = self.pick(options)
-        return f"{words} {value}", f"{place} {sign} {value}"
+        article = "an" if word[0] in "aeiou" else "a"
+        return words.format(word=word, article=article, value=value), f"{place} {sign} {value}"
 
     def value(self, place: Place) -> str:
         """One of the column's values as SQL and question write it, 12.0 as 12."""
