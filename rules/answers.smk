@@ -40,7 +40,7 @@ rule draw_examples:
         stage_command("report.draw_examples")
 
 
-rule answer_examples:
+use rule predict as answer_examples with:
     input:
         lambda w: [
             f"{RUN.format(**best_run(w.recipe))}/model/{name}" for name in MODEL_FILES
@@ -55,9 +55,6 @@ rule answer_examples:
         summary=[],
     log:
         "logs/report/answer_examples_{recipe}.log",
-    conda:
-        "../envs/essence.yaml"
-    threads: 1
     resources:
         gpu=GPUS,
         mem_mb=memory_to_answer(lambda w: settings_of_best(w.recipe)),
@@ -66,9 +63,5 @@ rule answer_examples:
         settings=lambda w: settings_json(settings_of_best(w.recipe)),
         model=lambda w: f"{RUN.format(**best_run(w.recipe))}/model",
         splits=["test", "val"],
-        batch_size=config["prediction"]["batch_size"],
-        constrained=config["prediction"]["constrained"],
     message:
         "Experiment 4: answering with the best run of {wildcards.recipe}"
-    shell:
-        stage_command("model.predict", warm=True)

@@ -8,7 +8,6 @@ from tokenizers import Tokenizer
 
 from workflow_scripts.formats.prompts import (
     CLOSING,
-    CONSTANT,
     TASKS,
     PromptError,
     compact_parts,
@@ -138,9 +137,3 @@ def test_the_constant_parts_are_as_long_as_the_originals(real_rows):
     assert lengths["Selector"] > 1100
     assert lengths["Decomposer"] > 1900
     assert 270 < lengths["Refiner"] < 340
-
-
-def test_the_constant_parts_are_longer_than_512_for_any_tokenizer_of_words():
-    assert len(CONSTANT["Selector"].split()) > 512
-    assert len(CONSTANT["Decomposer"].split()) > 512
-    assert len(CONSTANT["Refiner"].split()) < 250

@@ -1,11 +1,11 @@
 """The SQL metrics against their definitions, and gold against gold."""
 
+import itertools
 import json
 import math
 import random
 import shutil
 import sqlite3
-import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -74,14 +74,9 @@ def test_our_ex_agrees_row_by_row_with_the_definition(sandbox, real_databases):
     by_database: dict[str, list[str]] = {}
     for row in rows:
         by_database.setdefault(row["db_id"], []).append(row["query"])
-    cases = [
-        Case(
-            row["query"],
-            perturbed(rng, row["query"], by_database[row["db_id"]]),
-            real_databases.path(row["db_id"]),
-        )
-        for row in rows
-    ]
+    wrong = (perturbed(rng, row["query"], by_database[row["db_id"]]) for row in rows)
+    files = [real_databases.path(row["db_id"]) for row in rows]
+    cases = list(map(Case, (row["query"] for row in rows), wrong, files))
     ours = [bool(line["execution_accuracy"]) for line in judge(cases, sandbox, repeat=0)]
     theirs = [plain_ex(c.database, c.prediction, c.gold) for c in cases]
     assert ours == theirs
@@ -171,17 +166,11 @@ def test_gold_that_fails_or_returns_nothing_and_an_unknown_database(sandbox, sho
 
 def plain_match(predicted: list, gold: list, ordered: bool) -> bool:
     """The test suite's question asked of every order of the columns."""
-    from itertools import permutations
-
-    if len(predicted) != len(gold) or (gold and len(predicted[0]) != len(gold[0])):
-        return False
-    if not gold:
-        return True
-    for order in permutations(range(len(gold[0]))):
-        rows = [tuple(row[i] for i in order) for row in predicted]
-        if rows == gold if ordered else sorted(map(repr, rows)) == sorted(map(repr, gold)):
-            return True
-    return False
+    keep = list if ordered else sorted
+    return not gold or any(
+        keep(tuple(row[i] for i in order) for row in predicted) == keep(gold)
+        for order in itertools.permutations(range(len(gold[0])))
+    )
 
 
 def test_execution_match_agrees_with_trying_every_order():
@@ -386,18 +375,17 @@ def test_refiner_by_hand(sandbox, shop):
     assert refiner_metrics(right, right, None, None) == {"unchanged_rate": 1}
 
 
-def run_score(*arguments) -> subprocess.CompletedProcess:
-    return run_module("workflow_scripts.metrics.score", *arguments)
-
-
 def write_lines(path: Path, lines: list) -> Path:
     path.write_text("\n".join(x if isinstance(x, str) else json.dumps(x) for x in lines) + "\n")
     return path
 
 
-def test_score_command(shop, tmp_path):
+GOOD_LINE = {"db_id": "shop", "question": "?", "gold": "SELECT 1", "prediction": "SELECT 1"}
+
+
+def test_score_command(shop, tmp_path, capsys):
     def line(prediction, gold="SELECT name FROM item"):
-        return {"db_id": "shop", "question": "?", "gold": gold, "prediction": prediction}
+        return GOOD_LINE | {"gold": gold, "prediction": prediction}
 
     predictions = write_lines(
         tmp_path / "p.jsonl",
@@ -405,19 +393,18 @@ def test_score_command(shop, tmp_path):
          line("DROP TABLE item"), line(ENDLESS), line("SELECT 1", "SELECT ghost FROM item")],
     )  # fmt: skip
     rows = tmp_path / "rows.jsonl"
-    done = run_score(
-        "--predictions", predictions, "--databases", tmp_path, "--json", "--rows", rows,
-        "--seconds", 0.5, "--max-failing-golds", 0.2,
+    done = run_module(
+        "workflow_scripts.metrics.score", "--predictions", predictions, "--databases", tmp_path,
+        "--json", "--rows", rows, "--seconds", 0.5, "--max-failing-golds", 0.2,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("WARNING: 1 of 5 gold queries can't be run")
     answer = json.loads(done.stdout)
     metrics = answer["metrics"]
-    assert metrics["execution_accuracy"]["value"] == 0.5
-    assert metrics["execution_accuracy"]["n"] == 4
+    accuracy = metrics["execution_accuracy"]
+    assert accuracy["low"] <= accuracy["value"] == 0.5 <= accuracy["high"] and accuracy["n"] == 4
     assert metrics["exact_match"]["value"] == 0.2
     assert metrics["exact_match_normalised"]["value"] == 0.4
-    assert metrics["execution_accuracy"]["low"] <= 0.5 <= metrics["execution_accuracy"]["high"]
     assert {"execution_match", "soft_f1", "ves", "r_ves", "parse_rate"} <= set(metrics)
     assert answer["by_hardness"]["easy"]["execution_accuracy"]["n"] == 4
     assert answer["counts"] == {
@@ -425,12 +412,10 @@ def test_score_command(shop, tmp_path):
     }  # fmt: skip
     verdicts = [json.loads(text)["verdict"] for text in rows.read_text().splitlines()]
     assert verdicts == ["right", "right", "refused", "timeout", "gold fails"]
-    done = run_score(
-        "--predictions", predictions, "--databases", tmp_path, "--repeat", 0, "--seconds", 2
-    )
-    assert "execution_accuracy" in done.stdout and "\nves " not in done.stdout
-    assert done.stdout.startswith("WARNING: 1 of 5") and "no such column: ghost" in done.stdout
-    assert done.returncode == 1, "a fifth of the golds fail"
+    assert score(predictions, tmp_path, repeat=0, seconds=2) == 1, "a fifth of the golds fail"
+    printed = capsys.readouterr().out
+    assert printed.startswith("WARNING: 1 of 5") and "no such column: ghost" in printed
+    assert "execution_accuracy" in printed and "\nves " not in printed
 
 
 def test_a_single_time_has_no_interval_and_is_printed(shop, tmp_path, capsys, monkeypatch):
@@ -440,37 +425,29 @@ def test_a_single_time_has_no_interval_and_is_printed(shop, tmp_path, capsys, mo
     assert "ves                               1.200  [nan, nan]  n=1" in capsys.readouterr().out
 
 
-GOOD_LINE = {"db_id": "shop", "question": "?", "gold": "SELECT 1", "prediction": "SELECT 1"}
+@pytest.mark.parametrize(
+    "lines, databases, message",
+    [
+        ([GOOD_LINE, {"db_id": "shop", "gold": "SELECT 1"}], "", "line 2.*prediction: "),
+        ([GOOD_LINE, {**GOOD_LINE, "db_id": "nowhere"}], "", "line 2.*unknown db_id 'nowhere'"),
+        ([GOOD_LINE, {**GOOD_LINE, "db_id": "../shop"}], "", "line 2.*not the name of a database"),
+        ([""], "", "no predictions"),
+        ([GOOD_LINE], "gone", "no such folder"),
+    ],
+)
+def test_what_cannot_be_scored(shop, tmp_path, lines, databases, message):
+    with pytest.raises(EssenceError, match=message):
+        score(write_lines(tmp_path / "p.jsonl", lines), tmp_path / databases)
+    with pytest.raises(EssenceError, match="no such file"):
+        score(tmp_path / "x", tmp_path)
 
 
-def test_score_names_the_bad_line(shop, tmp_path):
-    for line, words in (
-        ({"db_id": "shop", "gold": "SELECT 1"}, "prediction: "),
-        ({**GOOD_LINE, "db_id": "nowhere"}, "unknown db_id 'nowhere'"),
-        ({**GOOD_LINE, "db_id": "../shop"}, "not the name of a database"),
-    ):
-        predictions = write_lines(tmp_path / "p.jsonl", [GOOD_LINE, line])
-        done = run_score("--predictions", predictions, "--databases", tmp_path)
-        assert done.returncode == 2 and "Traceback" not in done.stderr
-        assert "line 2" in done.stderr and words in done.stderr
-
-
-def test_an_empty_database_is_said_first_and_fails_the_command(shop, tmp_path):
+def test_an_empty_database_is_said_first_and_fails_the_command(shop, tmp_path, capsys):
     (tmp_path / "void.sqlite").touch()
     lines = [GOOD_LINE] * 49 + [GOOD_LINE | {"db_id": "void"}]
-    predictions = write_lines(tmp_path / "p.jsonl", lines)
-    done = run_score("--predictions", predictions, "--databases", tmp_path)
-    first, *_ = done.stdout.splitlines()
+    assert score(write_lines(tmp_path / "p.jsonl", lines), tmp_path) == 1
+    first, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith("WARNING: 1 of 50") and first.endswith("is empty (0 bytes)")
-    assert done.returncode == 1
-
-
-def test_score_of_missing_files(tmp_path):
-    assert "no such file" in run_score("--predictions", "x", "--databases", tmp_path).stderr
-    empty = write_lines(tmp_path / "p.jsonl", [""])
-    assert "no predictions" in run_score("--predictions", empty, "--databases", tmp_path).stderr
-    one = write_lines(tmp_path / "p.jsonl", [GOOD_LINE])
-    assert "no such folder" in run_score("--predictions", one, "--databases", "gone").stderr
 
 
 def test_half_a_character_is_scored_and_written_as_it_came(shop, tmp_path):
@@ -478,10 +455,8 @@ def test_half_a_character_is_scored_and_written_as_it_came(shop, tmp_path):
     bad = {**GOOD_LINE, "gold": "SELECT '\ud800'", "prediction": "SELECT '\udfff'"}
     lines = [GOOD_LINE, {**GOOD_LINE, "prediction": "SELECT '\ud800'"}, bad]
     predictions, rows = write_lines(tmp_path / "p.jsonl", lines), tmp_path / "rows.jsonl"
-    given = ("--predictions", predictions, "--databases", tmp_path, "--repeat", 0)
-    for more in ((), ("--json",)):
-        done = run_score(*given, "--rows", rows, "--max-failing-golds", 1, *more)
-        assert done.returncode == 0, done.stderr
+    for json_ in (False, True):
+        score(predictions, tmp_path, rows=rows, repeat=0, json=json_)
         written = list(map(json.loads, rows.read_text().splitlines()))
         assert [each["prediction"] for each in written] == [each["prediction"] for each in lines]
         assert [each["verdict"] for each in written] == ["right", "error", "gold fails"]

@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from shell import run_module
 
 from workflow_scripts.errors import EssenceError
@@ -28,125 +29,19 @@ STOPPED = {"refused", "timeout", "error"}
 COUNT = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
 BIG = "(SELECT printf('%.150000c', 'x') AS s)"
 
-WRITES = """
-INSERT INTO pet VALUES (9, 'x', 1, NULL) | INSERT OR REPLACE INTO pet SELECT * FROM pet |
-REPLACE INTO pet VALUES (1, 'x', 1, NULL) | UPDATE pet SET name = 'x' |
-UPDATE pet SET name = 'x' RETURNING name | DELETE FROM pet | DELETE FROM pet RETURNING * |
-DROP TABLE pet | DROP TABLE IF EXISTS nothing | DROP VIEW old_pet | DROP INDEX by_name |
-CREATE TABLE t (a) | CREATE TABLE t AS SELECT * FROM pet | CREATE TEMP TABLE t (a) |
-CREATE TEMPORARY VIEW v AS SELECT 1 | CREATE VIEW v AS SELECT 1 | CREATE INDEX i ON pet (age) |
-CREATE UNIQUE INDEX i ON pet (id) | CREATE TRIGGER g AFTER INSERT ON pet BEGIN SELECT 1; END |
-CREATE VIRTUAL TABLE v USING fts5(a) | CREATE VIRTUAL TABLE v USING rtree(a, b, c) |
-ALTER TABLE pet RENAME TO cat | ALTER TABLE pet ADD COLUMN x | ALTER TABLE pet DROP COLUMN age |
-ALTER TABLE pet RENAME COLUMN age TO years | ANALYZE | ANALYZE pet | REINDEX | REINDEX by_name |
-VACUUM | VACUUM INTO '/tmp/essence_stolen.sqlite' | BEGIN | BEGIN EXCLUSIVE |
-BEGIN IMMEDIATE TRANSACTION | COMMIT | END | ROLLBACK | SAVEPOINT s | RELEASE s | ROLLBACK TO s |
-ATTACH ':memory:' AS other | ATTACH DATABASE '/etc/passwd' AS other |
-ATTACH 'file:/tmp/essence_new.sqlite?mode=rwc' AS other | DETACH main | DETACH DATABASE temp |
-EXPLAIN SELECT 1 | EXPLAIN QUERY PLAN SELECT * FROM pet | EXPLAIN DELETE FROM pet |
-PRAGMA table_info(pet) | PRAGMA journal_mode = WAL | PRAGMA writable_schema = ON |
-PRAGMA query_only = OFF | PRAGMA hard_heap_limit = 0 | PRAGMA trusted_schema = ON |
-PRAGMA main.user_version = 3 | PRAGMA database_list | PRAGMA temp_store_directory = '/tmp' |
-PRAGMA integrity_check | PRAGMA wal_checkpoint | PRAGMA optimize | PRAGMA schema_version = 99 |
-PRAGMA key = 'x' | WITH x AS (SELECT 1) DELETE FROM pet |
-WITH x AS (SELECT 1) UPDATE pet SET age = 0 |
-WITH x AS (SELECT 1) INSERT INTO pet SELECT 8, 'x', 1, NULL |
-WITH x AS (SELECT 1) REPLACE INTO pet SELECT 1, 'x', 1, NULL |
-WITH RECURSIVE c(x) AS (SELECT 1) DELETE FROM pet WHERE id IN (SELECT x FROM c)
-"""
-WRITES = [statement.strip() for statement in WRITES.split("|")]
+LISTS = yaml.safe_load(Path(__file__).with_name("hostile_sql.yaml").read_text(encoding="utf-8"))
 
-# How a writing statement may try not to look like one: all must still be stopped.
-DISGUISES = (
-    "/* SELECT */ {}",
-    "-- SELECT\n{}",
-    "  \t\r\n {}",
-    "SELECT 1; {}",
-    "/**//**/{}",
-    "; {}",
-)
-DISGUISES += ("SELECT 1 ; -- done\n {}", "SELECT name FROM pet;;; {} ;")
 
-MADE_UP_TABLES = """
-pragma_table_info('pet') pragma_database_list pragma_function_list pragma_module_list
-pragma_compile_options pragma_hard_heap_limit(0) pragma_query_only(0) pragma_writable_schema(1)
-pragma_user_version pragma_integrity_check pragma_table_list pragma_index_list('pet')
-dbstat sqlite_stmt sqlite_dbpage sqlite_dbdata fts3tokenize fts4aux fts5vocab bytecode('x')
-tables_used('x') generate_series(1,1000000000) fsdir('/') csv('/etc/passwd') zipfile('x')
-completion('x') carray(1,1) wholenumber vtab
-"""
+def listed(name: str) -> list[str]:
+    return [sql.replace("{COUNT}", COUNT).replace("{BIG}", BIG) for sql in LISTS[name]]
 
-FUNCTION_CALLS = """
-load_extension('x') load_extension('/tmp/x.so','y') readfile('/etc/passwd') writefile('/tmp/x','y')
-edit('x') system('id') shell('id') exec('id') fts3_tokenizer('simple')
-fts3_tokenizer('simple',x'4141414141414141') randomblob(10) randomblob(1000000000) zeroblob(10)
-zeroblob(1000000000) sqlite_compileoption_get(1) sqlite_compileoption_used('X') sqlite_source_id()
-sqlite_version() sqlite_log(1,'x') changes() total_changes() last_insert_rowid() sqlite_offset(id)
-rtreecheck('pet') fts5(1) fts5_decode(1,x'00') fts5_rowid('x') rtreedepth(x'00') rtreenode(2,x'00')
-nosuchfunction(1) eval('x') sleep(100) pg_sleep(100) benchmark(1000000,1) user() version()
-snippet(pet) offsets(pet) optimize(pet) matchinfo(pet) getenv('HOME') lsmode(1) sha1('x')
-sqlite_dbinfo() import_csv('x') xp_cmdshell('dir') load_file('/etc/passwd') dblink('x')
-"""
 
-ENDLESS = [
-    f"{COUNT} SELECT count(*) FROM c",
-    f"{COUNT} SELECT max(x) FROM c",
-    f"{COUNT} SELECT x FROM c WHERE x < 0",
-    f"{COUNT} SELECT x FROM c ORDER BY x DESC",
-    f"{COUNT} SELECT group_concat(x) FROM c",
-    f"{COUNT} SELECT DISTINCT x % 3 FROM c",
-    f"{COUNT} SELECT x % 7, count(*) FROM c GROUP BY 1",
-    f"{COUNT} SELECT row_number() OVER (ORDER BY x) FROM c LIMIT 1",
-    f"{COUNT} SELECT * FROM pet WHERE id IN (SELECT x FROM c)",
-    f"{COUNT} SELECT json_group_array(x) FROM c",
-    f"{COUNT} SELECT x FROM c LIMIT 1 OFFSET 9000000000000",
-    "WITH RECURSIVE c(x) AS (SELECT 1 UNION SELECT random() FROM c) SELECT count(*) FROM c",
-    "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT sum(x) FROM c",
-    "WITH RECURSIVE c(s) AS (SELECT 'x' UNION ALL SELECT s || s FROM c) SELECT length(s) FROM c",
-    "WITH RECURSIVE c(s) AS (SELECT 'x' UNION ALL SELECT s || 'y' FROM c) SELECT max(s) FROM c",
-    "WITH RECURSIVE a(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM a), "
-    "b(y) AS (SELECT 1 UNION ALL SELECT y+1 FROM b) SELECT count(*) FROM a, b",
-    f"SELECT ({COUNT} SELECT count(*) FROM c)",
-    f"SELECT name FROM pet WHERE EXISTS ({COUNT} SELECT 1 FROM c WHERE x < 0)",
-    f"SELECT name FROM pet ORDER BY ({COUNT} SELECT max(x) FROM c)",
-]
-ENDLESS += [
-    f"SELECT {what} FROM {', '.join(f'big AS b{i}' for i in range(n))}{tail}"
-    for n, what, tail in (
-        (4, "count(*)", ""),
-        (5, "max(b0.n)", ""),
-        (6, "sum(b0.n * b1.n)", ""),
-        (8, "count(DISTINCT b0.n)", ""),
-        (12, "count(*)", ""),
-        (5, "b0.n", " ORDER BY b1.n, b2.n"),
-        (5, "b0.n, count(*)", " GROUP BY b0.n, b1.n, b2.n"),
-        (6, "b0.n", " WHERE b0.n + b1.n + b2.n + b3.n < 0"),
-        (4, "avg(b0.n)", " WHERE b0.n LIKE '%' || b1.n || '%' AND b2.n < b3.n"),
-    )
-]
-
+WRITES, ENDLESS = listed("writes"), listed("endless")
 BOMBS = [
-    f"{COUNT} SELECT x FROM c",
-    "SELECT a.n FROM big a, big b",
-    "SELECT replace(replace(printf('%.9999c', 'x'), 'x', printf('%.999c', 'y')), 'y', 'zzzz')",
-    "SELECT hex(hex(hex(hex(hex(hex(hex(hex(printf('%.1000c', 'x')))))))))",
-    "SELECT quote(quote(quote(hex(hex(hex(hex(printf('%.20000c', '''')))))))) || 'x'",
-    f"SELECT group_concat(s) FROM {BIG}, big",
-    f"SELECT s || s FROM {BIG}",
-    f"SELECT json_group_array(s) FROM {BIG}, big",
-    f"SELECT s FROM {BIG}, big",
-    f"SELECT DISTINCT s || n FROM {BIG}, big a",
-    f"SELECT s || a.n FROM {BIG}, big a, big b ORDER BY 1",
-    f"SELECT count(*) FROM (SELECT s || a.n || b.n FROM {BIG}, big a, big b GROUP BY 1)",
+    *listed("bombs"),
     f"SELECT {', '.join(f'(SELECT s FROM {BIG}) AS c{i}' for i in range(60))}",
     "SELECT char(" + ",".join(["1114111"] * 200) + ")",
     "SELECT json_array(" + ",".join(["'xxxxxxxxxx'"] * 150) + ")",
-    "SELECT format('%.*c', 2000000000, 'x') || 1",
-    "SELECT printf('%2147483647d', 1) || printf('%.2147483647f', 1) FROM nowhere",
-    "SELECT strftime(replace(printf('%.9999c', 'x'), 'x', '%Y-%m-%d %H:%M:%f %j %s %w %W'))||'x'||"
-    "strftime(replace(printf('%.9999c', 'x'), 'x', '%Y-%m-%d %H:%M:%f %j %s %w %W'), 'now')",
-    "SELECT abs(-9223372036854775808)",
-    "SELECT sum(9223372036854775807) FROM big",
     "SELECT json('" + "[" * 3000 + "]" * 3000 + "')",
     "SELECT name LIKE '" + "%a" * 2000 + "' FROM pet",
     "SELECT name GLOB '" + "*a" * 2000 + "' FROM pet",
@@ -178,44 +73,15 @@ DEEP = [
     "SELECT " + ".".join(["pet"] * 500),
 ]  # fmt: skip
 
-BROKEN = [
-    *("", " ", ";", ";;;", "--", "-- SELECT 1", "/* SELECT 1", "/* SELECT 1 */", "\n\t\r", "()"),
-    *("SELECT", "SELECT FROM", "SELECT *", "SELECT * FROM", "SELECT * FROM pet WHERE", "FROM pet"),
-    *("SELECT * FROM pet GROUP", "SELECT * FROM pet ORDER BY", "SELECT * FROM pet LIMIT"),
-    *("SELECT name, FROM pet", "SELECT , name FROM pet", "SELECT (name FROM pet", "SELECT name)"),
-    *("SELECT 'x", 'SELECT "name FROM pet', "SELECT `name FROM pet", "SELECT [name FROM pet"),
-    *("SELECT x'0'", "SELECT x'zz'", "SELECT 0x", "SELECT 1e", "SELECT 1.2.3", "SELECT 12abc34 5"),
-    *("SELECT nothing FROM pet", "SELECT * FROM nothing", "SELECT pet.nothing FROM pet"),
-    *("SELECT name FROM pet, pet b WHERE name = 1 AND nothing", "SELECT id FROM pet a, pet b"),
-    *("SELECT count(*, *) FROM pet", "SELECT max() FROM pet", "SELECT sum(id, 1) FROM pet"),
-    *("SELECT count(count(*)) FROM pet", "SELECT * FROM pet WHERE max(id) = 1", "SELECT ?"),
-    *("SELECT ?1", "SELECT :a", "SELECT @a", "SELECT $a", "SELECT * FROM pet WHERE id = ?"),
-    *("SELECT 1 UNION SELECT 1, 2", "SELECT * FROM pet UNION SELECT 1", "VALUES (1), (1, 2)"),
-    *("SELECT * FROM pet JOIN", "SELECT * FROM pet JOIN pet ON", "SELECT * FROM pet NATURAL LEFT"),
-    *("SELECT TOP 5 * FROM pet", "SELECT * FROM pet LIMIT 1, 2, 3", "SELECT DISTINCT ON (id) 1"),
-    *("SHOW TABLES", "DESCRIBE pet", "USE main", "SET x = 1", "GRANT ALL ON pet TO me", "CALL f()"),
-    *("```sql\nSELECT 1\n```", "Sub question 1: how many?", "Sure! Here is the SQL:", "null"),
-    *("ＳＥＬＥＣＴ 1", "SELECT １ + name FROM ｐｅｔ", "SЕLECT 1", "SELECT\u2028x", "\ufeff"),
-    *("SELECT “name” FROM pet", "SELECT 1；DROP TABLE pet", "\u200bSELECT 1", "\u202eSELECT 1"),
-    *("SELECT\0 1", "\0", "SELECT 1\0; DROP TABLE pet", "SELECT 'a\0b'", "SELECT 1 --\0\nFROM pet"),
-    *("SELECT 1; SELECT 2", "SELECT 1;;SELECT 2", "SELECT 1;/* */SELECT 2", "SELECT 1;\u00a0"),
-    *("SELECT '\ud800'", "\udfff", "SELECT \ud83d FROM pet", "SELECT 🐶 FROM pet", "\x1b[2J"),
-    *("SELECT * FROM other.pet", "SELECT * FROM temp.pet", "SELECT name COLLATE nothing FROM pet"),
-    *("SELECT * FROM pet INDEXED BY nothing", "SELECT RAISE(ABORT, 'x')", "SELECT name REGEXP 'a'"),
-    *("SELECT name MATCH 'a' FROM pet", "SELECT 1 FROM pet FOR UPDATE", "SELECT 1 INTO OUTFILE x"),
-    *("SELECT * FROM broken_view", "SELECT * FROM (SELECT * FROM nothing)", "WITH a AS a SELECT 1"),
-    *("WITH a AS (SELECT * FROM a) SELECT * FROM a", "WITH a(x, y) AS (SELECT 1) SELECT * FROM a"),
-]  # fmt: skip
-
 HOSTILE = (
     WRITES
-    + [d.format(s) for d, s in itertools.product(DISGUISES, WRITES[::7])]
-    + [f"SELECT * FROM {name}" for name in MADE_UP_TABLES.split()]
-    + [f"SELECT {call} FROM pet" for call in FUNCTION_CALLS.split()]
+    + [d.format(s) for d, s in itertools.product(LISTS["disguises"], WRITES[::7])]
+    + [f"SELECT * FROM {name}" for name in LISTS["made_up_tables"].split()]
+    + [f"SELECT {call} FROM pet" for call in LISTS["function_calls"].split()]
     + ENDLESS
     + BOMBS
     + DEEP
-    + BROKEN
+    + LISTS["broken"]
 )
 GOOD = "SELECT name, age FROM pet ORDER BY id"
 GOOD_ROWS = [("Rex", 3), ("Ünal", None), ("O'Neil", 12)]

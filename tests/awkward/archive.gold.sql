@@ -1,0 +1,18 @@
+SELECT count(*) FROM paper;
+SELECT count(title) FROM paper;
+SELECT DISTINCT title FROM paper;
+SELECT count(*) FROM loan;
+SELECT name FROM reader;
+SELECT title FROM paper WHERE no IS NULL;
+SELECT title FROM paper WHERE no = '1';
+SELECT T1.title FROM paper AS T1 JOIN shelf AS T2 ON T1.shelf = T2.name WHERE T2.room = 'cellar';
+SELECT shelf , count(*) FROM paper GROUP BY shelf;
+SELECT shelf FROM paper GROUP BY shelf ORDER BY count(*) DESC LIMIT 1;
+SELECT room FROM shelf WHERE name IS NOT NULL;
+SELECT no , title FROM paper WHERE title LIKE '%dust%';
+SELECT name FROM shelf WHERE name NOT IN (SELECT shelf FROM paper);
+SELECT max(written) FROM paper;
+SELECT title FROM paper ORDER BY written;
+SELECT shelf FROM paper UNION SELECT name FROM shelf WHERE room = 'attic';
+SELECT reader FROM loan WHERE since > '2000-01-01';
+SELECT T1.name FROM reader AS T1 JOIN loan AS T2 ON T1.name = T2.reader;
