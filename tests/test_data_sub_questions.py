@@ -2,8 +2,7 @@
 
 import pytest
 
-from workflow_scripts.data.sql_words import in_words
-from workflow_scripts.data.sub_questions import steps_before
+from workflow_scripts.data.sub_questions import in_words, steps_before
 from workflow_scripts.sql.parse import parse
 
 WORDS = {("", "name"): "full name", ("singer", "name"): "full name"}
