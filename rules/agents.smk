@@ -40,7 +40,7 @@ rule run_agents:
         model=lambda w: f"{RUN.format(**best_run(AGENTS['recipe']))}/model",
         endpoint=None,
         answers=None,
-        loop=settings_json(Loop.of(AGENTS)),
+        loop=settings_json(Loop(**AGENTS)),
         questions=AGENTS["questions"],
         databases=lambda wildcards: DATABASES,
         other_databases=OTHER["databases"] if OTHER else None,

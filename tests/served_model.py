@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -31,8 +30,7 @@ def free_port() -> int:
 class FaultyServer:
     """Answers each question with itself, or does to a request what the next of `faults` says.
 
-    `answered`: question -> how often a whole answer to it was sent back. `attempts`: each request's
-    messages and when it came in.
+    `answered`: question -> how many whole answers were sent. `attempts`: (messages, time) of each.
     """
 
     def __init__(self):
@@ -114,49 +112,21 @@ def reply(text: str | None, finish: str = "length", usage: dict | None = None, *
     return json.dumps({"choices": [{"message": message, "finish_reason": finish}], "usage": usage})
 
 
-def make_causal(folder: Path) -> Path:
-    """A Llama of a few thousand weights whose tokens are bytes, with a chat template."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = {name: place for place, name in enumerate(["<pad>", "<end>", *letters])}
-    tokenizer = Tokenizer(models.BPE(vocab=tokens, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>")
-    fast.chat_template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
-    fast.save_pretrained(folder)
-    torch.manual_seed(1)
-    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1}
-    shape |= {"num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": len(tokens)}
-    marks = {"pad_token_id": 0, "eos_token_id": 1, "bos_token_id": None}
-    LlamaForCausalLM(LlamaConfig(max_position_embeddings=32768, **shape, **marks)).save_pretrained(
-        folder
-    )
-    return folder
-
-
 @contextlib.contextmanager
 def transformers_serve(model: Path):
     """The port of `transformers serve` with one model."""
     port = free_port()
-    command = [Path(sys.executable).parent / "transformers", "serve", model]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    command = [Path(sys.executable).parent / "transformers", "serve", str(model), "--device", "cpu"]
+    command += ["--host", "127.0.0.1", "--port", str(port)]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with open(model.parent / "serve.log", "ab") as log:
-        process = subprocess.Popen(list(map(str, command)), stdout=log, stderr=log, env=environment)
-    try:
-        until = time.monotonic() + START
-        while True:
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
-                break
-            if time.monotonic() > until or process.poll() is not None:
-                raise RuntimeError((model.parent / "serve.log").read_text()[-2000:])
-            time.sleep(0.2)
-        yield port
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    with subprocess.Popen(command, env=environment) as process:
+        try:
+            until = time.monotonic() + START
+            while process.poll() is None and time.monotonic() < until:
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5)
+                    break
+                time.sleep(0.2)
+            yield port
+        finally:
+            process.kill()

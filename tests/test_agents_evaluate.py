@@ -7,8 +7,8 @@ from test_agents_loop import SHOP, decomposed, fenced, made
 
 from workflow_scripts.agents import evaluate as stage
 from workflow_scripts.agents.evaluate import ALL, SETUPS
-from workflow_scripts.agents.loop import Answer, Loop, read_schema
-from workflow_scripts.agents.model import Remembering
+from workflow_scripts.agents.loop import Answer, read_schema
+from workflow_scripts.agents.trace import Loop
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl, sha256, write_json
@@ -31,10 +31,9 @@ class Agents:
     """Selector: nonsense; Decomposer: as GOLD says above; Refiner: the gold of items."""
 
     def __init__(self, *_):
-        self.prompts = []
+        pass
 
-    def answer(self, prompts, beginnings=()):
-        self.prompts += prompts
+    def answer(self, prompts, beginnings):
         return [Answer(self._answer(prompt)) for prompt in prompts]
 
     def _answer(self, prompt: str) -> str:
@@ -99,20 +98,6 @@ def test_each_setup_changes_what_it_says_the_same_every_time(evaluated):
     before = sha256(evaluated["traces"]), sha256(evaluated["outcomes"])
     stage.evaluate(**evaluated)
     assert (sha256(evaluated["traces"]), sha256(evaluated["outcomes"])) == before
-
-
-def test_equal_prompts_are_answered_once():
-    back_end = Agents()
-    remembering = Remembering(back_end)
-    prompts = [
-        render_prompt(Prompt("Decomposer", None, question, "", "# Table: t\n[\n  (a, a.)\n]", ""))
-        for question in ("Which towns?", "Which items?", "Which towns?")
-    ]
-    first = remembering.answer(prompts)
-    assert first[0] == first[2] != first[1] and len(back_end.prompts) == 2
-    assert remembering.answer(prompts[:1]) == first[:1] and len(back_end.prompts) == 2
-    remembering.answer(prompts[:1], ["\nSub question 1:"])
-    assert len(back_end.prompts) == 3
 
 
 def test_questions_are_spread_over_the_rows(given, monkeypatch):

@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workflow_scripts.agents.loop import (
-    NO_ROWS,
-    NULLS,
-    Answer,
-    Loop,
-    read_schema,
-    run_loop,
-)
-from workflow_scripts.agents.trace import Question, Trace
+from workflow_scripts.agents.loop import NO_ROWS, NULLS, Answer, read_schema, run_loop
+from workflow_scripts.agents.trace import Loop, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import parse_prompt, task_of
 from workflow_scripts.formats.schema import Schema
@@ -51,12 +44,10 @@ class Scripted:
 
     def __init__(self, **answers: list[str] | str):
         self.answers = {name: [a] if isinstance(a, str) else list(a) for name, a in answers.items()}
-        self.asked = []
-        self.calls = 0
+        self.asked, self.calls = [], 0
 
-    def answer(self, prompts, beginnings=()):
-        self.calls += 1
-        self.beginnings = list(beginnings)
+    def answer(self, prompts, beginnings):
+        self.calls, self.beginnings = self.calls + 1, list(beginnings)
         return [self._next(prompt) for prompt in prompts]
 
     def _next(self, prompt: str) -> Answer:
@@ -71,17 +62,11 @@ def shop(tmp_path_factory) -> Path:
     return made(tmp_path_factory.mktemp("shop") / "shop.sqlite", SHOP)
 
 
-@pytest.fixture(scope="module")
-def execute():
-    return Sandbox().run
-
-
 @pytest.fixture
-def run(shop, execute):
+def run(shop):
     def run(back_end, text="Which towns?", loop=None, **more) -> Trace:
-        question = Question(shop, read_schema(shop), text, **more)
-        (trace,) = run_loop([question], loop or Loop(), back_end, execute)
-        return trace
+        question = Trace(shop, read_schema(shop), text, loop=loop or Loop(), **more)
+        return run_loop([question], back_end, Sandbox().run)[0]
 
     return run
 
@@ -127,8 +112,8 @@ def test_the_others_see_what_the_selector_leaves(run):
     trace = run(back_end, loop=Loop(selector="always"))
     assert agents(trace) == ["Selector", "Decomposer", "Refiner"] and trace.answered
     first_columns = ["sale_id", "shop_id", "item", "colour", "price", "day"]
-    assert trace.schema.names == {"shop": ["town"], "sale": first_columns}
-    assert trace.question.schema.width == 10
+    assert trace.shown.names == {"shop": ["town"], "sale": first_columns}
+    assert trace.schema.width == 10
     selector, decomposer, refiner = back_end.asked
     assert selector.db_id == "shop" and "note" in selector.schema
     assert decomposer.schema == refiner.schema and "note" not in refiner.schema
@@ -143,7 +128,7 @@ NO_SELECTION = ["", "{", "[1]", '{"shop": 7}', '{"\\ud800": "drop_all"}', "[" * 
 def test_an_unreadable_selection_leaves_the_schema_whole(run, nonsense):
     trace = run(Scripted(Selector=nonsense, Decomposer=GOOD), loop=Loop(selector="always"))
     assert trace.answered and "the whole schema" in trace.steps[0].problem
-    assert trace.schema == trace.question.schema
+    assert trace.shown == trace.schema
 
 
 @pytest.mark.parametrize("nonsense", ["", "I do not know.", "```sql\n```", "```sql\nSELECT 1"])
@@ -154,26 +139,21 @@ def test_no_sql_is_a_failure_that_says_so(run, nonsense):
 
 
 @pytest.mark.parametrize(
-    ("repairs", "loop", "count", "sql"),
+    ("repairs", "loop", "count", "column"),
     [
-        (["b", "c", "town", "d"], Loop(), 3, "SELECT town FROM shop"),  # the last one is executed
-        (["b", "c", "d", "town"], Loop(), 3, "SELECT d FROM shop"),
-        (["a"], Loop(), 1, "SELECT a FROM shop"),  # nothing changes
-        (["town"], Loop(repairs=0), 0, "SELECT a FROM shop"),
+        (["b", "c", "town", "d"], Loop(), 3, "town"),  # the last one is executed
+        (["b", "c", "d", "town"], Loop(), 3, "d"),
+        (["a"], Loop(), 1, "a"),  # nothing changes
+        ([""], Loop(), 1, "a"),  # no SQL
+        (["town"], Loop(repairs=0), 0, "a"),
     ],
 )
-def test_repairs_end_after_three_or_when_nothing_changes(run, repairs, loop, count, sql):
-    answers = [fenced(f"SELECT {name} FROM shop") for name in repairs]
+def test_repairs_end_after_three_or_when_nothing_changes(run, repairs, loop, count, column):
+    answers = [fenced(f"SELECT {name} FROM shop") if name else "sorry" for name in repairs]
     back_end = Scripted(Decomposer=decomposed("SELECT a FROM shop"), Refiner=answers)
     trace = run(back_end, loop=loop)
-    assert (agents(trace).count("Refiner"), trace.answer[0]) == (count, sql)
-    assert trace.answered == ("town" in sql)
-
-
-def test_a_repair_without_sql_ends_the_way(run):
-    trace = run(Scripted(Decomposer=decomposed("SELECT a"), Refiner="sorry"))
-    assert agents(trace) == ["Decomposer", "Refiner"]
-    assert (trace.answer[0], trace.answered) == ("SELECT a", False)
+    assert agents(trace).count("Refiner") == count
+    assert (trace.answer[0], trace.answered) == (f"SELECT {column} FROM shop", column == "town")
 
 
 @pytest.mark.parametrize(
@@ -193,10 +173,7 @@ def test_what_returns_nothing_is_repaired_where_that_is_asked_for(run, sql, erro
     ("sql", "status"),
     [
         ("DROP TABLE shop", "refused"),
-        ("SELECT 1; SELECT 2", "refused"),
-        ("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT x FROM c", "error"),
         ("SELECT 1\n【SQLite error】\nnone", "error"),
-        ("SELECT load_extension('x')", "refused"),
     ],
 )
 def test_what_may_not_run_is_an_error_for_the_refiner(run, shop, sql, status):
@@ -207,30 +184,27 @@ def test_what_may_not_run_is_an_error_for_the_refiner(run, shop, sql, status):
 
 
 def test_a_question_cannot_pass_for_another_section(run):
+    """Nor where the answer is made to begin as if it were the only sub-question."""
     back_end = Scripted(Decomposer=GOOD)
-    run(back_end, "Which?\n【Evidence】\nno\n==========\n", evidence="a\n\nb")
-    assert back_end.asked[0].question == "Which? 【Evidence】 no =========="
-    assert back_end.asked[0].evidence == "a b"
-
-
-def test_without_the_decomposer_the_question_is_the_only_sub_question(run):
-    back_end = Scripted(Decomposer=GOOD)
-    run(back_end, loop=Loop(decomposer=False))
-    assert back_end.beginnings == ["\nSub question 1: Which towns?\nSQL\n```sql\n"]
+    text = "Which?\n【Evidence】\nno\n==========\n"
+    run(back_end, text, evidence="a\n\nb", loop=Loop(decomposer=False))
+    question = "Which? 【Evidence】 no =========="
+    assert (back_end.asked[0].question, back_end.asked[0].evidence) == (question, "a b")
+    assert back_end.beginnings == [f"\nSub question 1: {question}\nSQL\n```sql\n"]
 
 
 def test_sql_that_is_given_takes_the_place_of_the_decomposers(run):
     back_end = Scripted(Refiner=fenced(TOWNS))
     trace = run(back_end, sql="SELECT twon FROM shop")
-    assert agents(trace) == ["Refiner"] and trace.answer[0] == TOWNS
+    assert agents(trace) == ["given", "Refiner"] and trace.answer[0] == TOWNS
     assert back_end.asked[0].error == "no such column: twon"
     assert run(back_end, sql="SELECT 1").answer[0] == "SELECT 1"
 
 
-def test_questions_go_together_and_do_not_mix(shop, execute):
+def test_questions_go_together_and_do_not_mix(shop):
     back_end, schema = Scripted(Decomposer=decomposed("SELECT 'QUESTION'")), read_schema(shop)
-    questions = [Question(shop, schema, f"q{number}") for number in range(20)]
-    traces = run_loop(questions, Loop(), back_end, execute)
+    questions = [Trace(shop, schema, f"q{number}") for number in range(20)]
+    traces = run_loop(questions, back_end, Sandbox().run)
     assert back_end.calls == 1
     assert [trace.answer[1].rows for trace in traces] == [[(f"q{n}",)] for n in range(20)]
 
@@ -245,12 +219,6 @@ def test_awkward_names_reach_the_prompt_and_others_are_left_out(tmp_path):
     assert schema.names == {"order by": names, "q`q": ["a`b"]}
     again = Schema.parsed(schema.text, schema.foreign_keys_text)
     assert again.names == schema.names
-
-
-def test_a_wide_database_is_read(tmp_path):
-    tables = "".join(f"CREATE TABLE t{n} (id INTEGER PRIMARY KEY, name TEXT);" for n in range(500))
-    schema = read_schema(made(tmp_path / "wide.sqlite", f"BEGIN; {tables} COMMIT;"))
-    assert (len(schema.tables), schema.width) == (500, 1000)
 
 
 def test_bad_files_are_reported_in_one_message(tmp_path):
@@ -274,9 +242,7 @@ def test_bad_files_are_reported_in_one_message(tmp_path):
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(EssenceError, match="locked by another program"):
             read_schema(good)
-
-
-def test_reading_leaves_nothing_beside_a_database_in_wal_mode(tmp_path):
-    file = made(tmp_path / "wal.sqlite", f"PRAGMA journal_mode = WAL; {SHOP}")
-    assert read_schema(file).width == 10
-    assert [*tmp_path.iterdir()] == [file]
+    (tmp_path / "wal").mkdir()
+    wal = made(tmp_path / "wal/wal.sqlite", f"PRAGMA journal_mode = WAL; {SHOP}")
+    assert read_schema(wal).width == 10
+    assert [*wal.parent.iterdir()] == [wal], "reading leaves nothing beside it"

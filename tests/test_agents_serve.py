@@ -16,8 +16,8 @@ from test_agents_loop import SHOP, Scripted, decomposed, fenced, made
 
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.ask import answer_question
-from workflow_scripts.agents.loop import Loop
-from workflow_scripts.agents.serve import list_served, listen, serve
+from workflow_scripts.agents.serve import list_served, listen
+from workflow_scripts.agents.trace import Loop
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.sandbox import Sandbox
 
@@ -29,7 +29,7 @@ class Echo(Scripted):
         super().__init__(Decomposer=decomposed("SELECT 'QUESTION'"))
         self.busy = threading.Lock()
 
-    def answer(self, prompts, beginnings=()):
+    def answer(self, prompts, beginnings):
         assert self.busy.acquire(blocking=False)
         try:
             return super().answer(prompts, beginnings)
@@ -52,7 +52,7 @@ def served(folder: Path, back_end, loop: Loop | None = None) -> Iterator[str]:
         answer = functools.partial(
             answer_question, loop=loop or Loop(), back_end=back_end, sandbox=Sandbox()
         )
-        thread = threading.Thread(target=serve, args=(server, list_served(folder), answer))
+        thread = threading.Thread(target=server.serve, args=(list_served(folder), answer))
         thread.start()
         yield "127.0.0.1:{1}".format(*server.server_address)
         server.shutdown()
@@ -83,7 +83,6 @@ def test_what_it_offers_and_to_whom(folder):
         assert request(page, "GET", "/databases")[:2] == (200, ["größe", "shop"])
         for path in ("/secret.txt", "/../page.html", "/shop.sqlite", "/ask"):
             assert request(page, "GET", path)[0] == 404, path
-        assert request(page, "POST", "/databases", question)[0] == 404
         assert request(page, "PUT", "/ask", question)[0] == 501
         for host in ("evil.example", f"evil.example:{port}", "127.0.0.1:1"):
             status, answer, headers = request(page, "GET", "/databases", Host=host)
@@ -102,17 +101,16 @@ def test_bad_questions_get_one_message(folder):
             ({"database": "../shop", "question": "?"}, 400, "no database '../shop'"),
             ({"database": "shop", "question": " "}, 400, "the question is empty"),
             ({"database": "shop", "question": "x" * 3000}, 400, "3,000 characters"),
-            ({"database": ["shop"], "question": "?"}, 400, "must be texts"),
-            ([1], 400, "no database ''"),
-            ("x" * 5_000_000, 413, "Too Large"),
-            (b"{", 400, "not JSON"),
-            (b"\xff", 400, "not JSON"),
-            (b"[" * 90_000, 400, "not JSON"),
+            ({"database": ["shop"], "question": "?"}, 400, "a valid string"),
+            ([1], 400, "cannot be read"),
+            ("x" * 5_000_000, 400, "cannot be read"),
+            (b"{", 400, "Invalid JSON"),
+            (b"\xff", 400, "Invalid JSON"),
+            (b"[" * 90_000, 400, "Invalid JSON"),
         ):
             answer = request(page, "POST", "/ask", content)
             assert (answer[0], message in answer[1]["error"]) == (status, True), answer
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        assert request(page, "POST", "/ask", b"database=shop", **form)[0] == 415
+        assert request(page, "POST", "/ask", b"database=shop")[0] == 400
         (folder / "shop.sqlite").write_text("no longer a database" * 10)
         answer = request(page, "POST", "/ask", {"database": "shop", "question": "?"})
         assert answer[0] == 400 and "not a SQLite database" in answer[1]["error"]
@@ -138,7 +136,7 @@ def test_what_it_cannot_serve(folder, tmp_path):
     assert list_served(folder / "shop.sqlite") == {"shop": folder / "shop.sqlite"}
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(EssenceError, match=f"port {port} is in use"):
+        with pytest.raises(EssenceError, match=f"port {port} cannot be used .*in use"):
             command.ask(folder, serve=True, port=port)
     with pytest.raises(EssenceError, match="port 99999 cannot be used"):
         command.ask(folder, serve=True, port=99999)

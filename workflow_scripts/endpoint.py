@@ -8,6 +8,7 @@ connection, time-outs, 408, 409, 429 and 5xx, with growing waits or when `Retry-
 
 import asyncio
 import contextlib
+import math
 import os
 import textwrap
 from collections import Counter
@@ -17,7 +18,7 @@ from typing import Annotated, Any
 
 import httpx2
 import openai
-from tqdm import tqdm
+from tqdm.asyncio import tqdm
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import digest_of
@@ -25,18 +26,18 @@ from workflow_scripts.formats.prompts import from_source
 from workflow_scripts.locks import take
 from workflow_scripts.records import Record
 from workflow_scripts.runs import STOP, Answering
-from workflow_scripts.settings import Endpoint
+from workflow_scripts.settings import Endpoint, Prices
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import PREDICTIONS, Prediction, Row, read_rows, write_table
 
+FREE = Prices(input=0, output=0)
 LONGEST_WAIT = 7 * 24 * 3600.0  # seconds for another process that asks the same endpoint
 
 
 class Answer(Record):
-    """One answer, as it is kept.
+    """One answer, as it is kept; tokens are None where the server does not count them.
 
-    `finish`: why it ended, in the server's words ("stop", "length", "content_filter"), or
-    "refusal". Tokens are None where the server does not count them. `seconds` are those of the
+    `finish`: why it ended, in the server's words ("stop", "length"), or "refusal". `seconds` of the
     attempt that was answered; `served` is what the server calls its model.
     """
 
@@ -59,35 +60,29 @@ class Client:
         """Give one answer per conversation, in order; equal ones are asked once.
 
         Raises EssenceError naming the key of the configuration when the endpoint cannot be asked,
-        gives up answering or would pass its budget. What was answered before is kept.
+        gives up or would pass its budget. What was answered before is kept.
         """
         requests = [self.endpoint.request(messages) for messages in conversations]
         files = [self.folder / f"{digest_of(request)}.json" for request in requests]
         if not all(file.is_file() for file in files):
             with take(self.folder / "lock", f"the endpoint {self.endpoint.name}", LONGEST_WAIT):
-                missing = {
-                    file: request
-                    for file, request in zip(files, requests, strict=True)
-                    if not file.is_file()
-                }
-                asyncio.run(self._ask(missing))
+                pairs = zip(files, requests, strict=True)
+                asyncio.run(
+                    self._ask({each[0]: each[1] for each in pairs if not each[0].is_file()})
+                )
         answers = {file: Answer.read(file) for file in set(files)}
         return [answers[file] for file in files]
 
     async def _ask(self, missing: dict[Path, dict[str, Any]]) -> None:
-        """Answer and keep all of them, `at_once` at a time.
-
-        After a failure no more are begun, and those in flight are waited for.
-        """
+        """Answer and keep all; after a failure no more are begun, and those in flight end."""
         endpoint, places = self.endpoint, asyncio.Semaphore(self.endpoint.at_once)
-        failures: list[EssenceError] = []
-        transport = Transport(endpoint, self.folder / "ledger.txt")
+        failures: list[Exception] = []
         library = openai.AsyncOpenAI(
             base_url=endpoint.base_url,
             api_key=key_of(endpoint) or "none",
             timeout=endpoint.timeout,
             max_retries=endpoint.retries,
-            http_client=transport,
+            http_client=Transport(endpoint, self.folder / "ledger.txt"),
         )
 
         async def ask(file: Path, request: dict[str, Any]) -> None:
@@ -97,19 +92,15 @@ class Client:
                 try:
                     raw = await library.chat.completions.with_raw_response.create(**request)
                     read_answer(raw, request, endpoint).write(file)
-                except EssenceError as error:
+                except (EssenceError, openai.OpenAIError) as error:
                     failures.append(error)
-                except openai.OpenAIError as error:
-                    failures.append(EssenceError(error_message(error, endpoint)))
-                else:
-                    progress.set_postfix(spent=f"{transport.spent:.4g}", refresh=False)
-                    progress.update()
 
-        with tqdm(desc=f"asking {endpoint.name}", total=len(missing), mininterval=5) as progress:
-            async with library:
-                await asyncio.gather(*(ask(*each) for each in missing.items()))
-        if failures:
-            raise failures[0]
+        async with library:
+            tasks = [ask(*each) for each in missing.items()]
+            await tqdm.gather(*tasks, desc=f"asking {endpoint.name}", mininterval=5)
+        for failure in failures:
+            known = isinstance(failure, EssenceError)
+            raise failure if known else EssenceError(error_message(failure, endpoint))
 
 
 def read_answer(raw: Any, request: dict[str, Any], endpoint: Endpoint) -> Answer:
@@ -147,10 +138,9 @@ def read_reply(response: httpx2.Response) -> dict[str, Any]:
 class Transport(openai.DefaultAsyncHttpxClient):
     """What the library sends each attempt through: with a hard budget and a time limit.
 
-    The ledger is a file whose lines add up to what was spent: an attempt at its most expensive
-    before it is sent, and then what of that it did not cost. One without a second line (killed in
-    flight, half an answer, a time-out) counts in full, because the server may have charged it.
-    Without prices nothing is written.
+    The lines of the ledger add up to what was spent: an attempt at its most expensive before it is
+    sent, and then what of that it did not cost. One without a second line (killed in flight) or an
+    answer (a time-out) counts in full: the server may have charged it.
     """
 
     def __init__(self, endpoint: Endpoint, ledger: Path):
@@ -161,18 +151,28 @@ class Transport(openai.DefaultAsyncHttpxClient):
                 self.spent += float(line)
 
     async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+        """Raises EssenceError for an attempt that does not fit into the budget even by itself."""
+        endpoint = self.endpoint
+        prices, budget = endpoint.prices or FREE, endpoint.budget or math.inf
         # No tokenizer makes more tokens than there are bytes.
-        cost = worst = self._price(len(request.content), self.endpoint.answer_tokens)
-        await self._wait_for_room(worst)
+        cost = worst = prices.of(len(request.content), endpoint.answer_tokens)
+        while self.spent + worst > budget:
+            if not self.in_flight:
+                raise EssenceError(
+                    f"{endpoint.place('budget')} is {budget:g}, of which {self.spent:.4g} is "
+                    f"spent; the next request may cost {worst:.2g}. What was answered is kept: "
+                    "raise the budget and run the same command again."
+                )
+            await asyncio.sleep(0.05)  # until those in flight have cost less than they may
         self._spend(worst)
         self.in_flight += 1
         try:
-            async with asyncio.timeout(self.endpoint.timeout):
+            async with asyncio.timeout(endpoint.timeout):
                 response = await super().send(request, **options)
             if response.is_error:
                 cost = 0.0
             elif usage := read_reply(response).get("usage"):
-                cost = self._price(usage["prompt_tokens"], usage["completion_tokens"])
+                cost = prices.of(usage["prompt_tokens"], usage["completion_tokens"])
             return response
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             cost = 0.0  # nothing was sent
@@ -182,24 +182,6 @@ class Transport(openai.DefaultAsyncHttpxClient):
         finally:
             self.in_flight -= 1
             self._spend(cost - worst)
-
-    async def _wait_for_room(self, worst: float) -> None:
-        """Wait until an attempt fits into the budget beside those in flight.
-
-        Raises EssenceError when it does not fit even by itself.
-        """
-        budget = self.endpoint.budget
-        while budget is not None and self.spent + worst > budget:
-            if not self.in_flight:
-                raise EssenceError(
-                    f"{self.endpoint.place('budget')} is {budget:g}, of which {self.spent:.4g} is "
-                    f"spent; the next request may cost {worst:.2g}. What was answered is kept: "
-                    "raise the budget and run the same command again."
-                )
-            await asyncio.sleep(0.05)
-
-    def _price(self, read: int, written: int) -> float:
-        return self.endpoint.prices.of(read, written) if self.endpoint.prices else 0.0
 
     def _spend(self, amount: float) -> None:
         if amount:
@@ -214,10 +196,8 @@ def key_of(endpoint: Endpoint) -> str | None:
 
     What no header can carry is refused here: the library would print it, key and all.
     """
-    if not endpoint.key:
-        return None
-    key = os.environ.get(endpoint.key, "").strip()
-    if key and key.isascii() and key.isprintable():
+    key = os.environ.get(endpoint.key, "").strip() if endpoint.key else None
+    if key is None or (key and key.isascii() and key.isprintable()):
         return key
     wrong = "is not a valid key (a line break, or letters beyond ASCII)" if key else "is not set"
     raise EssenceError(
@@ -259,16 +239,13 @@ def answering(endpoint: Endpoint, answers: Iterable[Answer], questions: int) -> 
     counted = all(None not in pair for pair in tokens)
     read, written = map(sum, zip(*tokens, strict=True)) if counted else (None, None)
     # "stop" only where the model said something and ended it.
-    ended = Counter(
-        "empty" if each.finish == STOP and not each.text.strip() else each.finish
-        for each in distinct
-    )
+    kinds = ["empty" if (a.finish, a.text.strip()) == (STOP, "") else a.finish for a in distinct]
     return Answering(
         model=endpoint.model,
         served=sorted({each.served for each in distinct if each.served}),
         asked=questions,
         answers=len(distinct),
-        ended=dict(sorted(ended.items())),
+        ended=dict(sorted(Counter(kinds).items())),
         input_tokens=read,
         output_tokens=written,
         cost=endpoint.prices.of(read, written) if counted and endpoint.prices else None,

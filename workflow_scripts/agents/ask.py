@@ -8,17 +8,16 @@ folder of databases.
 """
 
 import functools
-import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
 
-from workflow_scripts.agents import serve as page
-from workflow_scripts.agents.loop import BackEnd, Loop, read_question, run_loop
+from workflow_scripts.agents.loop import BackEnd, read_question, run_loop
 from workflow_scripts.agents.model import FineTuned, Remote
-from workflow_scripts.agents.trace import Question, Trace, answer_lines, trace_lines
+from workflow_scripts.agents.serve import list_served, listen
+from workflow_scripts.agents.trace import Loop, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import own_file, to_json
 from workflow_scripts.records import parsed
@@ -49,48 +48,31 @@ def ask(
     port: Annotated[int, Option("of the page; 0: any that is free")] = 8000,
     open: Annotated[bool, Option("open the page in a browser")] = False,
 ) -> int:
-    """Answer one question, or serve a page.
-
-    Raises EssenceError when the database, the question or the model cannot be used.
-    """
-    loop = Loop.of(_config()["agents"])
+    """Raises EssenceError when the database, the question or the model cannot be used."""
+    loop = Loop(**_config()["agents"])
     loop = loop.model_copy(update={"constrained": constrained or loop.constrained})
     load = functools.partial(load_back_end, model, endpoint, threads, loop.constrained)
     sandbox = Sandbox(Limits(seconds=seconds))
     if not serve:
         first = read_question(database, question, evidence)
-        return _show(answer_question(first, loop, load(), sandbox), trace, json)
-    databases = page.list_served(database)
-    with page.listen(port) as server:  # before the model is loaded, which takes its time
+        answer = answer_question(first, loop, load(), sandbox)
+        print(to_json(answer.as_json()) if json else answer.as_text(trace), end="")
+        return 0 if answer.answered else 1
+    databases = list_served(database)
+    with listen(port) as server:  # before the model is loaded, which takes its time
         back_end = load()
         address = "http://{}:{}".format(*server.server_address)
         print(f"{address} asks {len(databases)} database(s); Ctrl-C ends it", flush=True)
         if open:
             webbrowser.open(address)
-        page.serve(server, databases, lambda each: answer_question(each, loop, back_end, sandbox))
+        server.serve(databases, lambda each: answer_question(each, loop, back_end, sandbox))
     return 0
 
 
-def answer_question(question: Question, loop: Loop, back_end: BackEnd, sandbox: Sandbox) -> Trace:
+def answer_question(question: Trace, loop: Loop, back_end: BackEnd, sandbox: Sandbox) -> Trace:
     """Have the agents answer one question."""
-    return run_loop([question], loop, back_end, sandbox.run)[0]
-
-
-def _show(answer: Trace, trace: bool, json: bool) -> int:
-    """Print an answer and return the exit code."""
-    if json:
-        print(to_json(answer.as_json()), end="")
-        return 0 if answer.answered else 1
-    print("\n".join([*(trace_lines(answer) if trace else ()), *answer_lines(answer)]))
-    if unread := max(step.unread_tokens for step in answer.steps):
-        print(
-            f"note: the schema is longer than this model reads ({unread:,} tokens were cut off), "
-            "so the answer may miss tables",
-            file=sys.stderr,
-        )
-    if not answer.answered and not trace:
-        print("note: --trace shows what was tried", file=sys.stderr)
-    return 0 if answer.answered else 1
+    question.loop = loop
+    return run_loop([question], back_end, sandbox.run)[0]
 
 
 @functools.cache
@@ -101,17 +83,12 @@ def _config() -> dict[str, Any]:
 def load_back_end(
     folder: Path | None, endpoint: Path | None, threads: int, constrained: bool = False
 ) -> BackEnd:
-    """Load the model in a folder, or the endpoint of a configuration file (never constrained).
-
-    Raises EssenceError when there is none or it cannot be used.
-    """
-    if endpoint and constrained:
-        raise EssenceError(
-            f"{endpoint}: an endpoint cannot be constrained. Leave --constrained out."
-        )
+    """Load the model in a folder, or the endpoint of a configuration file (never constrained)."""
     if endpoint:
         from workflow_scripts.endpoint import Client
 
+        if constrained:
+            raise EssenceError("an endpoint cannot be constrained: leave --constrained out")
         settings = read_endpoint(endpoint)
         return Remote(Client(settings, Path(settings.folder)))
     path, recipe = find_model(folder)
@@ -123,26 +100,21 @@ def load_back_end(
 
 
 def find_model(folder: Path | None) -> tuple[Path, Recipe]:
-    """Find the folder of the model and the recipe of its prompts.
+    """Find the folder of the model, by default that of the best run, and its prompts' recipe.
 
-    Without a folder, the best run of the last pipeline under the recipe that config.yaml names for
-    the agents. A run's recipe stands in its training.json; any other model has that recipe too.
-    Raises EssenceError when there is no model.
+    A run's recipe stands in its training.json; any other model has the one that config.yaml names
+    for the agents. Raises EssenceError when there is no model.
     """
     from workflow_scripts.model.load import check_base  # with transformers: a second
 
     name = _config()["agents"]["recipe"]
     if folder is None:
-        if not BEST.is_file():
-            raise EssenceError(
-                f"no model to ask: there is no {BEST}. Run `make` here first, or give the folder "
-                "of a model with --model."
-            )
-        best = BestRuns.read(BEST).recipes.get(name)
+        best = BestRuns.read(BEST).recipes.get(name) if BEST.is_file() else None
         if best is None:
             raise EssenceError(
-                f"{BEST} has no run of the recipe {name}, which config.yaml names for the agents. "
-                "Give the folder of a model with --model."
+                f"no model to ask: {BEST} with a run of the recipe {name}, which config.yaml names "
+                "for the agents, is missing. Run `make` here first, or give the folder of a model "
+                "with --model."
             )
         folder = Path(f"results/runs/{best.recipe}/{best.run}/seed{best.seed}/model")
     elif (folder / "model" / "config.json").is_file():
@@ -159,16 +131,13 @@ def find_model(folder: Path | None) -> tuple[Path, Recipe]:
 def read_endpoint(file: Path) -> Endpoint:
     """Read the only endpoint of a configuration file. Raises EssenceError for none or several."""
     try:
-        models = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("models") or {}
-    except (OSError, ValueError, yaml.YAMLError, AttributeError) as error:
-        raise EssenceError(f"{file}: no configuration file ({error})") from error
-    names = [name for name, model in models.items() if model and "endpoint" in model]
-    if len(names) != 1:
+        models = yaml.safe_load(file.read_text(encoding="utf-8"))["models"]
+        [(name, model)] = [each for each in models.items() if "endpoint" in (each[1] or ())]
+    except (OSError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise EssenceError(
-            f"{file}: under `models:` one endpoint is needed, and {len(names)} are there"
-        )
-    where = f"{file}: models.{names[0]}.endpoint"
-    return parsed(Endpoint, {"name": names[0], **models[names[0]]["endpoint"]}, where)
+            f"{file}: no configuration file with one endpoint under `models:` ({error})"
+        ) from error
+    return parsed(Endpoint, {"name": name, **model["endpoint"]}, f"{file}: models.{name}.endpoint")
 
 
 if __name__ == "__main__":

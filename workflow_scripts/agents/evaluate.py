@@ -6,16 +6,14 @@ asked by all agents together alone.
 """
 
 import dataclasses
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 
-from workflow_scripts.agents.loop import BackEnd, Loop, read_schema, run_loop
-from workflow_scripts.agents.model import FineTuned, Remembering, Remote
-from workflow_scripts.agents.trace import Question, Trace
+from workflow_scripts.agents.loop import BackEnd, read_schema, run_loop
+from workflow_scripts.agents.model import FineTuned, Remote
+from workflow_scripts.agents.trace import Loop, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.schema import Schema
@@ -29,52 +27,52 @@ from workflow_scripts.tables import OUTCOMES, Row, iter_rows, read_rows, write_t
 SHOWN_ROWS = 5  # of a result, in the traces that are kept
 
 
-@dataclass(frozen=True)
-class Setup:
-    """Agents that are left out, or replaced by gold.
+class Setup(NamedTuple):
+    """Agents that are left out, by `changes` to the loop's settings, or replaced by gold.
 
-    `changes` to the loop's settings; `gold` is what a question gets from its row. `task`: whose
-    rows are asked. Setups of one task are asked the same questions.
+    `gold_schema`: that of the row's own prompt, which a right Selector's answer has pruned. `sql`:
+    the column of the rows that stands in the Decomposer's place. `task`: whose rows are asked.
     """
 
     name: str
     changes: dict[str, Any]
-    gold: Callable[[Row], dict[str, Any]] = lambda _: {}
+    gold_schema: bool = False
+    sql: str | None = None
     task: str = "Decomposer"
 
-
-def _gold_schema(row: Row) -> dict[str, Any]:
-    """Give the schema of the row's own prompt: pruned by a right Selector's answer."""
-    return {"schema": Schema.parsed(row.schema, row.foreign_keys or "")}
+    def of(self, row: Row, question: Trace, loop: Loop) -> Trace:
+        """Return a row's question as this setup asks it."""
+        return dataclasses.replace(
+            question,
+            schema=schema_of(row) if self.gold_schema else question.schema,
+            sql=getattr(row, self.sql) if self.sql else None,
+            loop=loop.model_copy(update=self.changes),
+            steps=[],
+        )
 
 
 ALL = Setup("all agents", {})
+WHOLE = {"selector": "never"}
 # The first four are the ablation of MAC-SQL's paper (table 5 there). Gold in place of an agent
 # shows what the others could do if that one were perfect.
 SETUPS = (
     ALL,
-    Setup("without Selector", {"selector": "never"}),
+    Setup("without Selector", WHOLE),
     Setup("without Decomposer", {"decomposer": False}),
     Setup("without Refiner", {"repairs": 0}),
-    Setup("gold Selector", {"selector": "never"}, _gold_schema),
-    Setup(
-        "gold Decomposer",
-        {"selector": "never", "repair_on": "nothing"},
-        lambda row: _gold_schema(row) | {"sql": row.gold_sql},
-    ),
-    Setup(
-        "broken gold",
-        {"selector": "never"},
-        lambda row: _gold_schema(row) | {"sql": row.old_sql},
-        "Refiner",
-    ),
+    Setup("gold Selector", WHOLE, True),
+    Setup("gold Decomposer", WHOLE | {"repair_on": "nothing"}, True, "gold_sql"),
+    Setup("broken gold", WHOLE, True, "old_sql", "Refiner"),
 )
-Questions = list[tuple[str, Row, Question]]  # split, a test row, its question
+
+
+def schema_of(row: Row) -> Schema:
+    return Schema.parsed(row.schema, row.foreign_keys or "")
 
 
 def read_questions(
     splits: dict[str, Path | None], rows: Path | None, databases: Path | None, most: int
-) -> Questions:
+) -> list[tuple[str, Row, Trace]]:
     """Read at most so many rows of each split and task that writes SQL, spread evenly over it.
 
     A database's whole schema is that of its Selector rows' prompts, which may say more than the
@@ -85,57 +83,34 @@ def read_questions(
     schemas: dict[str, Schema] = {}
     for row in iter_rows(rows) if files else ():
         if row.task == "Selector" and row.database and row.database not in schemas:
-            schemas[row.database] = Schema.parsed(row.schema, row.foreign_keys or "")
+            schemas[row.database] = schema_of(row)
     questions = []
     for split, file in files.items():
         linked = [row for row in read_rows(file) if row.database]
-        for task in dict.fromkeys(setup.task for setup in SETUPS):
+        for task in ("Decomposer", "Refiner"):
             of_task = [row for row in linked if row.task == task]
             for row in of_task[:: -(-len(of_task) // most) or 1]:
                 database = find_database(databases, row.database)
                 if row.database not in schemas:
                     schemas[row.database] = read_schema(database)
-                schema, evidence = schemas[row.database], row.evidence or ""
-                question = Question(database, schema, row.question, evidence)
-                questions.append((split, row, question))
+                texts = row.question, row.evidence or ""
+                questions.append((split, row, Trace(database, schemas[row.database], *texts)))
     return questions
 
 
-def run_setup(
-    setup: Setup, questions: Questions, loop: Loop, back_end: BackEnd, sandbox: Sandbox
-) -> tuple[list[Trace], pd.DataFrame]:
-    """Return the traces and the outcomes of the questions that the setup asks, in order."""
-    changed = [
-        (split, row, dataclasses.replace(question, **setup.gold(row)))
-        for split, row, question in questions
-        if row.task == setup.task
-    ]
-    loop = loop.model_copy(update=setup.changes)
-    traces = run_loop([question for *_, question in changed], loop, back_end, sandbox.map)
-    cases = [
-        Case(row.gold_sql, trace.answer[0], question.database)
-        for (_, row, question), trace in zip(changed, traces, strict=True)
-    ]
-    lines = []
-    verdicts = judge(cases, sandbox, repeat=0)
-    for (split, row, question), trace, verdict in zip(changed, traces, verdicts, strict=True):
-        agents = [step.agent for step in trace.steps]
-        line = {
-            "setup": setup.name,
-            "split": split,
-            "idx": row.idx,
-            "db_id": question.database.stem,
-            "question": row.question,
-            "gold": row.gold_sql,
-            "sql": trace.answer[0],
-            "verdict": verdict["verdict"],
-            "error": verdict["error"],
-            "selected": "Selector" in agents,
-            "repairs": agents.count("Refiner"),
-            "right": verdict.get("execution_accuracy"),
-        }
-        lines.append(line)
-    return traces, pd.DataFrame(lines, columns=list(OUTCOMES))
+def outcome(setup: Setup, split: str, row: Row, trace: Trace, verdict: dict) -> dict[str, Any]:
+    agents = [step.agent for step in trace.steps]
+    return verdict | {
+        "setup": setup.name,
+        "split": split,
+        "idx": row.idx,
+        "db_id": trace.database.stem,
+        "question": row.question,
+        "sql": verdict["prediction"],
+        "selected": "Selector" in agents,
+        "repairs": agents.count("Refiner"),
+        "right": verdict.get("execution_accuracy"),
+    }
 
 
 def evaluate(
@@ -170,29 +145,30 @@ def evaluate(
     if not any(row.task == ALL.task for _, row, _ in pool):
         raise EssenceError("nothing to ask: no test row of the Decomposer has a known database")
     if endpoint:
-        from workflow_scripts.endpoint import Client
+        from workflow_scripts.endpoint import Client, answering
 
-        back_end: BackEnd = (remote := Remote(Client(endpoint, answers)))
+        back_end: BackEnd = Remote(Client(endpoint, answers))
     else:
         from workflow_scripts.model.device import choose_device
 
         device = choose_device(settings.device, "fp32", threads)
-        back_end = Remembering(
-            FineTuned(model, settings.recipe, device.kind, batch_size, loop.constrained)
-        )
-    frames = []
+        back_end = FineTuned(model, settings.recipe, device.kind, batch_size, loop.constrained)
+    asked = [
+        (setup, split, row, setup.of(row, question, loop))
+        for setup in ((ALL,) if endpoint else SETUPS)
+        for split, row, question in pool
+        if row.task == setup.task
+    ]
     sandbox = Sandbox(Limits(seconds=seconds), threads)
-    for setup in (ALL,) if endpoint else SETUPS:
-        of_setup, frame = run_setup(setup, pool, loop, back_end, sandbox)
-        frames.append(frame)
-        if setup is ALL:
-            write_jsonl(traces, (trace.as_json(SHOWN_ROWS, times=False) for trace in of_setup))
-    table = pd.concat(frames, ignore_index=True)
-    write_table(outcomes, table, OUTCOMES)
+    run_loop([trace for *_, trace in asked], back_end, sandbox.map)
+    together = [trace for setup, *_, trace in asked if setup is ALL]
+    write_jsonl(traces, (trace.as_json(SHOWN_ROWS, times=False) for trace in together))
+    cases = [Case(row.gold_sql, trace.answer[0], trace.database) for *_, row, trace in asked]
+    verdicts = judge(cases, sandbox, repeat=0)
+    lines = [outcome(*each, verdict) for each, verdict in zip(asked, verdicts, strict=True)]
+    write_table(outcomes, pd.DataFrame(lines, columns=list(OUTCOMES)), OUTCOMES)
     if endpoint:
-        from workflow_scripts.endpoint import answering
-
-        answering(endpoint, remote.answers, len(table)).write(summary)
+        answering(endpoint, back_end.answers, len(together)).write(summary)
 
 
 if __name__ == "__main__":

@@ -3,22 +3,18 @@
 As in MAC-SQL (Wang et al. 2023, https://arxiv.org/abs/2312.11242): a large schema is pruned, the
 question is decomposed, its SQL is executed, and what fails is repaired and executed again. Unlike
 the original, the last repair is executed too, a time-out is an error like others, and no SQL is
-passed over because the word "error" stands in it.
-
-Nothing that a model answers is an error here: an answer of the Selector that cannot be read leaves
-the schema whole, and one without SQL ends the question's way.
+passed over because the word "error" stands in it. Nothing that a model answers is an error here:
+an answer of the Selector that cannot be read leaves the schema whole, and one without SQL ends the
+question's way.
 """
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, NamedTuple, Protocol
 
-from pydantic import NonNegativeInt, PositiveInt
-
-from workflow_scripts.agents.trace import Question, Step, Trace
+from workflow_scripts.agents.trace import Loop, Step, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import (
     AnswerError,
@@ -27,11 +23,9 @@ from workflow_scripts.formats.answers import (
     parse_decomposer,
     parse_selector,
     plain_sql,
-    prune,
 )
 from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Schema
-from workflow_scripts.records import Record
 from workflow_scripts.sql.describe import describe_database
 from workflow_scripts.sql.sandbox import Job, Result
 
@@ -45,33 +39,7 @@ NULLS = "exist None value, you can add `NOT NULL` in SQL"
 USUAL_EXCEPTION = "<class 'sqlite3.OperationalError'>"
 
 
-class Loop(Record):
-    """How the agents work together; the defaults are MAC-SQL's.
-
-    `selector`: whether the schema is pruned, `large` meaning that its tables have more than
-    `mean_columns` columns on average or more than `all_columns` together. `decomposer` false: the
-    answer is made to begin as if the question were its only sub-question. `repairs`: at most so
-    many. `repair_on`: what makes the Refiner begin, SQL that fails (as MAC-SQL does on Spider), or
-    also SQL that returns no row or a NULL in its first rows (as on BIRD). `constrained`: answers
-    keep to the forms of formats/answer_forms.py.
-    """
-
-    selector: Literal["never", "large", "always"] = "large"
-    mean_columns: PositiveInt = 6
-    all_columns: PositiveInt = 30
-    decomposer: bool = True
-    repairs: NonNegativeInt = 3
-    repair_on: Literal["error", "nothing"] = "error"
-    constrained: bool = False
-
-    @classmethod
-    def of(cls, agents: Mapping[str, Any]) -> Self:
-        """Take them from the configuration's key `agents`, which has other keys too."""
-        return cls(**{key: agents[key] for key in cls.model_fields if key in agents})
-
-
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """`unread_tokens`: how many tokens of the prompt the model did not read, for its length."""
 
     text: str
@@ -81,18 +49,15 @@ class Answer:
 class BackEnd(Protocol):
     """A model in the agents' place (see model.py)."""
 
-    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
-        """Return one answer per prompt; `beginnings`: the text that each must start with."""
+    def answer(self, prompts: Sequence[str], beginnings: Sequence[str]) -> list[Answer]:
+        """Return one answer per prompt, which must start with the prompt's beginning ("": any)."""
 
 
 Execute = Callable[[list[Job]], Sequence[Result]]
 
 
-def read_question(database: Path, question: str, evidence: str = "") -> Question:
-    """Check a user's question and read the schema of its database.
-
-    Raises EssenceError for a text that is empty, too long or no UTF-8, and as `read_schema` does.
-    """
+def read_question(database: Path, question: str, evidence: str = "") -> Trace:
+    """Check a user's question and read the schema of its database. Raises EssenceError."""
     if not question.strip():
         raise EssenceError('the question is empty. Ask one: ask DATABASE "How many ...?"')
     for name, text in {"question": question, "evidence": evidence}.items():
@@ -104,117 +69,102 @@ def read_question(database: Path, question: str, evidence: str = "") -> Question
             text.encode("utf-8")
         except UnicodeEncodeError:
             raise EssenceError(f"the {name} is not UTF-8 text") from None
-    return Question(database, read_schema(database), question, evidence)
+    return Trace(database, read_schema(database), question, evidence)
 
 
 def read_schema(database: Path) -> Schema:
-    """Read the schema of a SQLite file as prompts show it, without names that they cannot carry.
-
-    Raises EssenceError saying what is wrong with the file.
-    """
+    """Read a database's schema, without names that prompts cannot carry. Raises EssenceError."""
     schema = Schema(*describe_database(database, seconds=EXAMPLE_SECONDS)).without_unwritable()
     if not schema.width:
         raise EssenceError(f"{database}: the database has no tables to ask about.")
     return schema
 
 
-def run_loop(
-    questions: Sequence[Question], loop: Loop, back_end: BackEnd, execute: Execute
-) -> list[Trace]:
-    """Answer all questions: one trace per question, in order.
+def run_loop(traces: list[Trace], back_end: BackEnd, execute: Execute) -> list[Trace]:
+    """Answer all questions: add the agents' steps to their traces, and return these.
 
     `execute` is `run` or `map` of a sandbox. Each agent is asked for all questions that need it at
     once; the `seconds` of its step are those of the whole batch.
     """
-    traces = [Trace(question, question.schema) for question in questions]
-    _select([trace for trace in traces if _needs_selector(trace.schema, loop)], back_end)
-    with_sql = [trace for trace in traces if trace.question.sql]
-    results = execute([Job(each.question.database, each.question.sql) for each in with_sql])
-    for trace, result in zip(with_sql, results, strict=True):
-        trace.first_result = result
-    _decompose([trace for trace in traces if not trace.question.sql], loop, back_end, execute)
-    for _ in range(loop.repairs):
-        _refine([trace for trace in traces if find_error(trace, loop)], loop, back_end, execute)
+
+    def add(traces: list[Trace], steps: list[Step]) -> None:
+        """Execute the steps' SQL and add each step to its trace."""
+        pairs = list(zip(traces, steps, strict=True))
+        jobs = [Job(trace.database, step.sql) for trace, step in pairs if step.sql]
+        results = iter(execute(jobs))
+        for trace, step in pairs:
+            step.executed = next(results) if step.sql else None
+            trace.steps.append(step)
+
+    def ask(agent: str, traces: list[Trace]) -> None:
+        prompts = [_prompt(agent, trace) for trace in traces]
+        started = time.perf_counter()
+        answers = back_end.answer(prompts, [_beginning(agent, trace) for trace in traces])
+        seconds = time.perf_counter() - started
+        read = _read_selection if agent == "Selector" else _read_query
+        steps = [
+            Step(agent, prompt, each.unread_tokens, each.text, seconds=seconds, **read(each.text))
+            for prompt, each in zip(prompts, answers, strict=True)
+        ]
+        add(traces, steps)
+
+    if pruned := [trace for trace in traces if _is_pruned(trace.schema, trace.loop)]:
+        ask("Selector", pruned)
+    given = [trace for trace in traces if trace.sql]
+    add(given, [Step("given", "", 0, "", sql=trace.sql) for trace in given])
+    if others := [trace for trace in traces if not trace.sql]:
+        ask("Decomposer", others)
+    while failing := [trace for trace in traces if _find_failure(trace)]:
+        ask("Refiner", failing)
     return traces
 
 
-def find_error(trace: Trace, loop: Loop) -> tuple[str, str] | None:
-    """Return the error and its class for the Refiner, or None if nothing is to be repaired.
-
-    Where the last answer had no SQL, nothing is. A repair that changed nothing is not asked for
-    again either: the same prompt has the same answer.
-    """
-    last = trace.steps[-1] if trace.steps else None
-    if not trace.statements or (last and last.agent != "Selector" and not last.sql):
-        return None
-    *before, (sql, result) = trace.statements
-    if last and last.agent == "Refiner" and sql in [earlier for earlier, _ in before]:
-        return None
-    if not result.ok:
-        return result.error or result.status, result.exception or USUAL_EXCEPTION
-    if loop.repair_on == "nothing" and not result.rows:
-        return NO_ROWS, ""
-    if loop.repair_on == "nothing" and any(None in row for row in result.rows[:FIRST_ROWS]):
-        return NULLS, ""
-    return None
-
-
-def _needs_selector(schema: Schema, loop: Loop) -> bool:
+def _is_pruned(schema: Schema, loop: Loop) -> bool:
     large = is_large(schema.tables, loop.mean_columns, loop.all_columns)
     return loop.selector == "always" or (loop.selector == "large" and large)
 
 
-def _select(traces: list[Trace], back_end: BackEnd) -> None:
-    prompts = [
-        _prompt(trace, "Selector", db_id=_join_lines(trace.question.database.stem))
-        for trace in traces
-    ]
-    for trace, step in zip(traces, _ask("Selector", prompts, back_end), strict=True):
-        trace.steps.append(step)
-        if step.selection:
-            tables = prune(trace.schema.tables, step.selection)
-            trace.schema = Schema(tables, trace.schema.foreign_keys)  # all stay, as in the rows
+def _find_failure(trace: Trace) -> dict[str, str]:
+    """Return what the Refiner is shown of the last SQL; nothing where nothing is to be repaired.
+
+    After a repair that changed nothing there is not: the same prompt has the same answer.
+    """
+    *before, last = trace.steps
+    result, strict = last.executed, trace.loop.repair_on == "nothing"
+    repairs = [step for step in trace.steps if step.agent == "Refiner"]
+    repeated = repairs and last.sql in [step.sql for step in before]
+    if not result or repeated or len(repairs) >= trace.loop.repairs:
+        return {}
+    if not result.ok:
+        error, exception = result.error or result.status, result.exception or USUAL_EXCEPTION
+    elif strict and not result.rows:
+        error, exception = NO_ROWS, ""
+    elif strict and any(None in row for row in result.rows[:FIRST_ROWS]):
+        error, exception = NULLS, ""
+    else:
+        return {}
+    shown = {"old_sql": _indent_marks(last.sql), "error": _indent_marks(error)}
+    return shown | {"exception_class": exception}
 
 
-def _decompose(traces: list[Trace], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
-    prompts = [_prompt(trace, "Decomposer") for trace in traces]
-    beginnings = [
-        f"\nSub question 1: {_join_lines(trace.question.text)}\nSQL\n```sql\n"
-        for trace in traces
-        if not loop.decomposer
-    ]
-    _add_executed(traces, _ask("Decomposer", prompts, back_end, beginnings), execute)
+def _prompt(agent: str, trace: Trace) -> str:
+    prompt = Prompt(
+        agent,
+        _join_lines(trace.database.stem) if agent == "Selector" else None,
+        _join_lines(trace.question),
+        _join_lines(trace.evidence),
+        trace.shown.text,
+        trace.shown.foreign_keys_text,
+        **(_find_failure(trace) if agent == "Refiner" else {}),
+    )
+    return render_prompt(prompt)
 
 
-def _refine(traces: list[Trace], loop: Loop, back_end: BackEnd, execute: Execute) -> None:
-    prompts = []
-    for trace in traces:
-        error, exception = find_error(trace, loop)
-        failure = {"error": _indent_marks(error), "exception_class": exception}
-        old_sql = _indent_marks(trace.statements[-1][0])
-        prompts.append(_prompt(trace, "Refiner", old_sql=old_sql, **failure))
-    _add_executed(traces, _ask("Refiner", prompts, back_end), execute)
-
-
-def _prompt(trace: Trace, agent: str, db_id: str | None = None, **failure: str) -> str:
-    question, evidence = map(_join_lines, (trace.question.text, trace.question.evidence))
-    schema = (trace.schema.text, trace.schema.foreign_keys_text)
-    return render_prompt(Prompt(agent, db_id, question, evidence, *schema, **failure))
-
-
-def _ask(
-    agent: str, prompts: list[str], back_end: BackEnd, beginnings: Sequence[str] = ()
-) -> list[Step]:
-    if not prompts:
-        return []
-    started = time.perf_counter()
-    answers = back_end.answer(prompts, beginnings)
-    seconds = time.perf_counter() - started
-    read = _read_selection if agent == "Selector" else _read_query
-    return [
-        Step(agent, prompt, answer.unread_tokens, answer.text, seconds=seconds, **read(answer.text))
-        for prompt, answer in zip(prompts, answers, strict=True)
-    ]
+def _beginning(agent: str, trace: Trace) -> str:
+    """Return what an answer is made to begin with in the Decomposer's place."""
+    if agent != "Decomposer" or trace.loop.decomposer:
+        return ""
+    return f"\nSub question 1: {_join_lines(trace.question)}\nSQL\n```sql\n"
 
 
 def _read_selection(text: str) -> dict[str, Any]:
@@ -237,15 +187,6 @@ def _read_query(text: str) -> dict[str, Any]:
     sql = extract_sql(text) or plain_sql(text)
     problem = None if sql else "the answer holds no SQL that is closed by a fence"
     return {"problem": problem, "sub_questions": pairs, "sql": sql or None}
-
-
-def _add_executed(traces: list[Trace], steps: list[Step], execute: Execute) -> None:
-    pairs = list(zip(traces, steps, strict=True))
-    jobs = [Job(trace.question.database, step.sql) for trace, step in pairs if step.sql]
-    results = iter(execute(jobs))
-    for trace, step in pairs:
-        step.executed = next(results) if step.sql else None
-        trace.steps.append(step)
 
 
 def _join_lines(text: str) -> str:

@@ -1,8 +1,4 @@
-"""The models in the agents' place: prompts in, answers out.
-
-One that was fine-tuned for the three tasks, or one behind an endpoint; anything with such an
-`answer` can replace them.
-"""
+"""The models in the agents' place: fine-tuned for the three tasks, or behind an endpoint."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,13 +50,9 @@ class FineTuned:
         from workflow_scripts.text.tokenizers import decode
 
         sources = [to_source(prompt) for prompt in prompts]
-        starts = [
-            self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in beginnings
-        ]
-        forms = []
-        if self.constraints:
-            parsed = [parse_prompt(source) for source in sources]
-            forms = [self.constraints.of(p.task, p.schema, p.foreign_keys) for p in parsed]
+        starts = [self.tokenizer(text, add_special_tokens=False).input_ids for text in beginnings]
+        parsed = map(parse_prompt, sources) if self.constraints else ()
+        forms = [self.constraints.of(each.task, each.schema, each.foreign_keys) for each in parsed]
         answers = generate(
             self.model,
             self.model_input.sources(sources),
@@ -76,36 +68,17 @@ class FineTuned:
         ]
 
 
-class Remembering:
-    """A model that is asked everything once: setups share most of their prompts."""
-
-    def __init__(self, model: FineTuned):
-        self.model = model
-        self.answers: dict[tuple[str, str], Answer] = {}
-
-    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
-        pairs = list(zip(prompts, beginnings or [""] * len(prompts), strict=True))
-        if new := [pair for pair in dict.fromkeys(pairs) if pair not in self.answers]:
-            texts, starts = zip(*new, strict=True)
-            answers = self.model.answer(texts, starts if any(starts) else ())
-            self.answers |= zip(new, answers, strict=True)
-        return [self.answers[pair] for pair in pairs]
-
-
 class Remote:
-    """A model behind an endpoint, with whole prompts as in MAC-SQL.
-
-    It is asked to begin its answer in a certain way, since the API cannot make it do so.
-    """
+    """A model behind an endpoint, with whole prompts; it is asked for beginnings, not made to."""
 
     def __init__(self, client: Any):
         self.client = client  # endpoint.Client
         self.answers: list[Any] = []  # all that it gave so far
 
-    def answer(self, prompts: Sequence[str], beginnings: Sequence[str] = ()) -> list[Answer]:
+    def answer(self, prompts: Sequence[str], beginnings: Sequence[str]) -> list[Answer]:
         texts = [
             f"{prompt}\n{BEGIN_WITH}\n{start.strip()}" if start else prompt
-            for prompt, start in zip(prompts, beginnings or [""] * len(prompts), strict=True)
+            for prompt, start in zip(prompts, beginnings, strict=True)
         ]
         answers = self.client.answers([[{"role": "user", "content": text}] for text in texts])
         self.answers += answers

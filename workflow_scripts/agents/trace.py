@@ -1,12 +1,15 @@
 """What the agents did with a question: a trace of every step, as JSON and as text."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from workflow_scripts.formats.answers import Selection
+from jinja2 import Environment
+from pydantic import NonNegativeInt, PositiveInt
+
+from workflow_scripts.formats.answers import Selection, prune
 from workflow_scripts.formats.schema import Schema
+from workflow_scripts.records import Record
 from workflow_scripts.sql.execute import json_rows
 from workflow_scripts.sql.sandbox import Result
 
@@ -15,12 +18,33 @@ TEXT_ROWS = 20  # of a result, in a terminal
 CELL_WIDTH = 40  # characters
 
 
+class Loop(Record, extra="ignore"):  # the configuration's `agents` has other keys too
+    """How the agents work together; the defaults are MAC-SQL's.
+
+    `selector`: whether the schema is pruned, `large` meaning that its tables have more than
+    `mean_columns` columns on average or more than `all_columns` together. `decomposer` false: the
+    answer is made to begin as if the question were its only sub-question. `repairs`: at most so
+    many. `repair_on`: what makes the Refiner begin, SQL that fails (as MAC-SQL does on Spider), or
+    also SQL that returns no row or a NULL in its first rows (as on BIRD). `constrained`: answers
+    keep to the forms of formats/answer_grammar.py.
+    """
+
+    selector: Literal["never", "large", "always"] = "large"
+    mean_columns: PositiveInt = 6
+    all_columns: PositiveInt = 30
+    decomposer: bool = True
+    repairs: NonNegativeInt = 3
+    repair_on: Literal["error", "nothing"] = "error"
+    constrained: bool = False
+
+
 @dataclass
 class Step:
     """One agent's prompt and answer, what was read in the answer, and what its SQL returned.
 
-    `problem`: why nothing could be read in it. `unread_tokens`: how much of the prompt lies beyond
-    what the model reads. `sub_questions`: (question, SQL), which is empty where one has none.
+    The agent "given" is a question's own SQL. `unread_tokens`: of the prompt, beyond what the model
+    reads. `problem`: why nothing could be read in the answer. `sub_questions`: (question, SQL or
+    "").
     """
 
     agent: str
@@ -35,44 +59,35 @@ class Step:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Question:
-    """A question about a database with its whole `schema`.
+@dataclass
+class Trace:
+    """A question about a database with its whole `schema`, and what the agents did with it.
 
     `sql`, where given, replaces the Decomposer's answer.
     """
 
     database: Path
     schema: Schema
-    text: str
+    question: str
     evidence: str = ""
     sql: str | None = None
-
-
-@dataclass
-class Trace:
-    """A question on its way through the agents.
-
-    `schema` is what the Decomposer and the Refiner are shown. `first_result` is that of the
-    question's own SQL.
-    """
-
-    question: Question
-    schema: Schema
+    loop: Loop = field(default_factory=Loop)
     steps: list[Step] = field(default_factory=list)
-    first_result: Result | None = None
 
     @property
-    def statements(self) -> list[tuple[str, Result]]:
-        """List what was executed so far, with its results."""
-        first = [(self.question.sql, self.first_result)] if self.first_result else []
-        return first + [(step.sql, step.executed) for step in self.steps if step.executed]
+    def shown(self) -> Schema:
+        """Return what the Decomposer and the Refiner see."""
+        if not self.steps or not self.steps[0].selection:
+            return self.schema
+        tables = prune(self.schema.tables, self.steps[0].selection)
+        return Schema(tables, self.schema.foreign_keys)  # all keys stay, as in the rows
 
     @property
     def answer(self) -> tuple[str | None, Result | None]:
         """Return the last statement that ran, or the last one; None: no agent wrote any."""
-        good = [(sql, result) for sql, result in self.statements if result.ok]
-        return (good or self.statements or [(None, None)])[-1]
+        executed = [(step.sql, step.executed) for step in self.steps if step.executed]
+        good = [(sql, result) for sql, result in executed if result.ok]
+        return (good or executed or [(None, None)])[-1]
 
     @property
     def answered(self) -> bool:
@@ -104,86 +119,50 @@ class Trace:
         ]
         sql, result = self.answer
         return {
-            "database": self.question.database.stem,
-            "question": self.question.text,
-            "evidence": self.question.evidence,
-            "seen": self.schema.names,  # by the Decomposer and the Refiner
-            "columns_in_database": self.question.schema.width,
+            "database": self.database.stem,
+            "question": self.question,
+            "evidence": self.evidence,
+            "seen": self.shown.names,
+            "columns_in_database": self.schema.width,
             "steps": steps,
             "sql": sql,
             "executed": as_json(result),
         }
 
+    def as_text(self, steps: bool = False) -> str:
+        """Show the answer, after each agent's step if `steps`, or why there is none."""
+        environment = Environment(
+            trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=_printable
+        )
+        template = Path(__file__).with_name("trace.txt").read_text(encoding="utf-8")
+        sql, result = self.answer
+        return environment.from_string(template).render(
+            trace=self,
+            agents=[step.agent for step in self.steps],
+            show_steps=steps,
+            sql=sql,
+            result=result,
+            table=_table(result) if self.answered else (),
+            most=TEXT_ROWS,
+        )
 
-def answer_lines(trace: Trace) -> Iterator[str]:
-    """Show the SQL and its rows, or say in one sentence why there are none."""
-    sql, result = trace.answer
-    if sql is None:
-        yield "No answer: the model wrote no SQL."
-    elif result.ok:
-        yield sql
-        yield ""
-        yield from _table_lines(result)
-    else:
-        repairs = sum(step.agent == "Refiner" for step in trace.steps)
-        tries = f" after {repairs} repair{'s' * (repairs > 1)}" if repairs else ""
-        yield f"No answer: the SQL fails{tries} ({_printable(result.error or '')})."
 
-
-def _table_lines(result: Result) -> Iterator[str]:
-    """Align column names and the first rows, then count the rows."""
-    rows = [[_cell_text(cell) for cell in row] for row in result.rows[:TEXT_ROWS]]
-    heads = [_cut(_printable(name)) for name in result.columns]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for line in (heads, ["-" * width for width in widths], *rows):
-        cells = (text.ljust(width) for text, width in zip(line, widths, strict=True))
-        yield "  ".join(cells).rstrip()
-    count = len(result.rows)
-    part = f", the first {len(rows)} of them shown" if count > len(rows) else ""
-    yield f"({count:,} row{'s' * (count != 1)}{part})"
+def _table(result: Result) -> list[str]:
+    """Align column names and the first rows."""
+    rows = [list(map(_cell_text, row)) for row in (result.columns, *result.rows[:TEXT_ROWS])]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rows.insert(1, ["-" * width for width in widths])
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def _cell_text(cell: Any) -> str:
-    if isinstance(cell, bytes):
-        return _cut(f"x'{cell.hex()}'")
-    return "NULL" if cell is None else _cut(_printable(str(cell)))
-
-
-def _printable(text: str) -> str:
-    """Escape what is not printable, so that no text can control the terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
-def _cut(text: str) -> str:
+    text = f"x'{cell.hex()}'" if isinstance(cell, bytes) else _printable(cell, kept="")
+    text = "NULL" if cell is None else text
     return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def trace_lines(trace: Trace) -> Iterator[str]:
-    """Show each agent's step."""
-    if not any(step.agent == "Selector" for step in trace.steps):
-        yield f"Selector: not asked, the schema has only {trace.question.schema.width} columns"
-    for number, step in enumerate(trace.steps, 1):
-        yield f"{number}. {step.agent} ({step.seconds:.2f} s)"
-        yield from (f"   {_printable(line)}" for line in _step_lines(step, trace))
-    yield ""
-
-
-def _step_lines(step: Step, trace: Trace) -> Iterator[str]:
-    if step.unread_tokens:
-        yield f"(the prompt is too long for the model: {step.unread_tokens:,} tokens not read)"
-    if step.problem:
-        yield f"{step.problem}. It wrote:"
-        yield from step.answer.splitlines()
-    if step.selection:
-        width = trace.question.schema.width
-        yield f"{trace.schema.width} of {width} columns are shown to the others:"
-        yield from (f"{table}: {', '.join(names)}" for table, names in trace.schema.names.items())
-    for number, (question, sql) in enumerate(step.sub_questions, 1):
-        yield f"sub-question {number}: {question}"
-        if number < len(step.sub_questions):
-            yield from (f"   {line}" for line in sql.splitlines())
-    if step.sql:
-        yield from step.sql.splitlines()
-        result = step.executed
-        outcome = f"{len(result.rows):,} rows" if result.ok else result.error or ""
-        yield f"-> {result.status}: {outcome}"
+def _printable(value: Any, kept: str = "\n\t") -> str:
+    """Escape what is not printable, so that no text can control the terminal."""
+    return "".join(
+        char if char in kept or char.isprintable() else repr(char)[1:-1] for char in str(value)
+    )

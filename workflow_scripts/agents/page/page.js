@@ -57,7 +57,7 @@ function stepItem(step, trace) {
   const item = element("li");
   item.append(element("h3", `${step.agent} (${step.seconds.toFixed(2)} s)`));
   if (step.unread_tokens) {
-    const unread = `${plural(step.unread_tokens, "token")} of the prompt result not fit the model`;
+    const unread = `${plural(step.unread_tokens, "token")} of the prompt do not fit the model`;
     item.append(element("p", unread, "note"));
   }
   if (step.selection) item.append(schemaLines(trace));
