@@ -155,7 +155,7 @@ def test_same_seed_same_bytes_other_seed_other_rows(tmp_path):
     ("given", "message"),
     [
         ({"sead": 1}, "sead"),
-        ({"rows": {"Judge": 1}}, "rows.Judge"),
+        ({"rows": {"Judge": 1}}, "rows: unknown key Judge"),
         ({"rows": {"Refiner": -1}}, "rows.Refiner"),
         ({"rows_per_table": 5000}, "rows_per_table"),
     ],
