@@ -9,8 +9,13 @@ import pandas as pd
 
 from workflow_scripts.files import read_json, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.metrics.declared import COLUMNS
-from workflow_scripts.metrics.score_runs import add_metrics, losses_of, read_answers, scores_of
+from workflow_scripts.metrics.score_runs import (
+    COLUMNS,
+    add_metrics,
+    losses_of,
+    read_answers,
+    scores_of,
+)
 from workflow_scripts.runs import (
     Answering,
     Base,

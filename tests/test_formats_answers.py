@@ -109,14 +109,13 @@ def test_broken_selector_answers(text, message):
         parse_selector(text)
 
 
-def test_broken_sql_answers():
-    with pytest.raises(AnswerError, match="Sub question"):
-        parse_decomposer("```sql\nSELECT 1\n```")
-    with pytest.raises(AnswerError, match="last sub question"):
-        parse_decomposer(render_decomposer(PAIRS) + "Sub question 3: and?")
-
-
-def test_a_question_never_swallows_the_word_sql_and_never_loses_it():
+def test_sub_questions_keep_their_words_and_need_sql():
+    for text, words in (
+        ("```sql\nSELECT 1\n```", "Sub question"),
+        (render_decomposer(PAIRS) + "Sub question 3: and?", "last sub question"),
+    ):
+        with pytest.raises(AnswerError, match=words):
+            parse_decomposer(text)
     for text in ("Sub-question 1: Which?\nSQL\n```sql\nSELECT 1\n```",
                  "Sub question 1: Which? SQL: ```sql SELECT 1 ```"):  # fmt: skip
         assert parse_decomposer(text) == [("Which?", "SELECT 1")]

@@ -42,12 +42,9 @@ def test_schema_and_keys_are_written_as_they_were_read():
 
 
 @pytest.mark.parametrize("text", ["", "hello", "[\n  (a, b.)\n]"])
-def test_what_is_no_schema_is_an_error(text):
+def test_what_is_no_schema_or_key_is_an_error(text):
     with pytest.raises(SchemaError, match="schema"):
         parse_schema(text)
-
-
-def test_a_line_that_is_no_key_is_an_error_that_quotes_it():
     with pytest.raises(SchemaError, match="pot -> kiln"):
         parse_foreign_keys("pot -> kiln")
 

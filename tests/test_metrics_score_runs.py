@@ -11,9 +11,8 @@ import report_files as made
 from workflow_scripts import tables
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
-from workflow_scripts.metrics.declared import METRICS
 from workflow_scripts.metrics.score import score
-from workflow_scripts.metrics.score_runs import score_runs
+from workflow_scripts.metrics.score_runs import METRICS, score_runs
 from workflow_scripts.tables import PREDICTIONS, ROWS, Prediction, Row, write_table
 
 SCHEMA = """# Table: item
@@ -149,7 +148,7 @@ def test_without_databases_no_accuracy_of_an_earlier_run_stays(folder):
     score_runs([run], *files, [folder / "rows.parquet"])
     metrics = {metric for _, _, metric in read(folder)}
     assert "exact_match" in metrics
-    assert not metrics & set(METRICS[2].names) and not metrics & {"valid_json", "fence_rate"}
+    assert not metrics & {*METRICS[2].names.split(), "valid_json", "fence_rate"}
 
 
 def test_tables_that_do_not_fit_together(folder):
@@ -228,22 +227,10 @@ SQL_METRICS += ("execution_accuracy", "execution_match", "soft_f1", "ves", "r_ve
 
 def both_verdicts(folder: Path, strict: bool) -> tuple[list[dict], list[dict]]:
     """Verdicts of the pipeline and of the command on the same answers."""
+    asked = [GIVEN[1 + at % 2] for at in range(len(ANSWERS))]
     answered = [
-        Prediction(
-            "test",
-            1 + at % 2,
-            GIVEN[1 + at % 2].task,
-            None,
-            "?",
-            "",
-            "",
-            text,
-            9,
-            False,
-            at,
-            True,
-        )
-        for at, text in enumerate(ANSWERS)
+        Prediction("test", row.idx, row.task, None, "?", "", "", text, 9, False, at, True)
+        for at, (row, text) in enumerate(zip(asked, ANSWERS, strict=True))
     ]
     run_stage(folder, answered)
     judged = judged_answers(folder)

@@ -17,24 +17,21 @@ from workflow_scripts.errors import EssenceError
 
 # JSON text may hold half a character (\ud800), UTF-8 may not: it is written as JSON escapes it.
 HALF_CHARACTERS = "backslashreplace"
-NOT_TEXT = {
-    b"\xff\xfe": ("UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"),
-    b"\xfe\xff": ("UTF-16", "iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE"),
-    b"\x1f\x8b": ("compressed by gzip", "gunzip -c FILE > NEW_FILE"),
-    b"BZh": ("compressed by bzip2", "bunzip2 -c FILE > NEW_FILE"),
-    b"\xfd7zXZ\0": ("compressed by xz", "xz -dc FILE > NEW_FILE"),
-    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "zstd -dc FILE > NEW_FILE"),
-    b"PK\3\4": ("a zip archive", "unzip -p FILE > NEW_FILE"),
+NOT_TEXT = {  # how a file begins -> what it is, and what makes text of it
+    b"\xff\xfe": ("UTF-16", "iconv -f UTF-16 -t UTF-8"),
+    b"\xfe\xff": ("UTF-16", "iconv -f UTF-16 -t UTF-8"),
+    b"\x1f\x8b": ("compressed by gzip", "gunzip -c"),
+    b"BZh": ("compressed by bzip2", "bunzip2 -c"),
+    b"\xfd7zXZ\0": ("compressed by xz", "xz -dc"),
+    b"\x28\xb5\x2f\xfd": ("compressed by zstd", "zstd -dc"),
+    b"PK\3\4": ("a zip archive", "unzip -p"),
 }
 
 
 class NotJson(EssenceError):
     """Text that is not JSON; `line` and `character` count from 1, 0 where the place is unknown."""
 
-    def __init__(self, message: str, line: int = 0, character: int = 0):
-        super().__init__(message)
-        self.line = line
-        self.character = character
+    line = character = 0
 
 
 def own_file(name: str) -> Path:
@@ -86,7 +83,7 @@ def check_output(path: Path | str, *inputs: Path | str | None) -> None:
 
 
 def to_json(value: Any) -> str:
-    """Canonical JSON: sorted keys, one-space indent, UTF-8, a newline at the end."""
+    """Write canonical JSON: sorted keys, one-space indent, a newline at the end."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", HALF_CHARACTERS).decode() + "\n"
 
@@ -113,7 +110,8 @@ def check_text_file(path: Path | str) -> None:
         head = file.read(6)
     for start, (form, command) in NOT_TEXT.items():
         if head.startswith(start):
-            raise EssenceError(f"{path}: the file is {form}; convert it first: {command}")
+            cure = f"convert it first: {command} FILE > NEW_FILE"
+            raise EssenceError(f"{path}: the file is {form}; {cure}")
 
 
 def read_text(path: Path | str, errors: str = "strict") -> str:
@@ -130,7 +128,9 @@ def parse_json(text: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:
-        raise NotJson(f"not JSON: {error.msg}", error.lineno, error.pos + 1) from error
+        broken = NotJson(f"not JSON: {error.msg}")
+        broken.line, broken.character = error.lineno, error.pos + 1
+        raise broken from error
     except RecursionError as error:
         raise NotJson("not JSON that can be read: nested too deep") from error
     except ValueError as error:
@@ -165,26 +165,13 @@ def write_jsonl(path: Path | str, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_jsonl(path: Path | str) -> Iterator[Any]:
-    """The values of a file of JSON lines; see `numbered_jsonl`."""
-    return (value for _, value in numbered_jsonl(path))
-
-
-def numbered_jsonl(path: Path | str) -> Iterator[tuple[int, Any]]:
-    """(line number from 1, value) of every line that isn't blank.
-
-    Raises EssenceError naming the file, and the first line that is not JSON.
-    """
-    check_text_file(path)
-    number = 0
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    yield number, parse_json(line)
-    except NotJson as error:
-        raise EssenceError(f"{path}, line {number}: {error}") from error
-    except UnicodeDecodeError as error:
-        raise EssenceError(f"{path}: not UTF-8 text ({error.reason})") from error
+    """The value of every line that isn't blank. Raises EssenceError naming the file and line."""
+    for number, line in enumerate(read_text(path).split("\n"), 1):
+        try:
+            if line.strip():
+                yield parse_json(line)
+        except NotJson as error:
+            raise EssenceError(f"{path}, line {number}: {error}") from error
 
 
 def sha256(path: Path | str) -> str:

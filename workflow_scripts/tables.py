@@ -61,7 +61,7 @@ ANSWERS = {
     **{"database": TEXT, "how": TEXT, "schema": TEXT},
     **{"gold_sql": TEXT, "predicted_sql": TEXT, "gold_rows": COUNT},
     **{"verdict": TEXT, "error": TEXT, "hardness": TEXT},
-    MORE: NUMBER,  # the metrics that metrics/declared.py lists
+    MORE: NUMBER,  # the metrics that metrics/score_runs.py lists
 }
 # `task`: "all" or one of the tasks. `low` and `high`: the 95% interval over rows, missing where a
 # number is counted or comes without rows, such as a loss.
@@ -80,21 +80,19 @@ OUTCOMES = {
 }
 
 Columns = dict[str, pa.DataType]
-ROW_GROUP = 1024  # rows that whoever reads a table in parts has in memory at a time
+ROW_GROUP = 1024  # rows in memory at a time, where a table is read in parts
 
 
 def clusters_of(answers: pd.DataFrame) -> pd.Series | None:
     """The databases of rows that were drawn as whole databases; None for other rows."""
     if not len(answers) or not answers.split.isin(("unseen", "other")).all():
         return None
-    databases = answers.db_id
-    if "database" in answers:
-        databases = answers.database.fillna(databases)
+    databases = answers.get("database", answers.db_id).fillna(answers.db_id)
     return databases.fillna("").astype(str)
 
 
 def open_table(path: Path | str, columns: Columns) -> tuple[pq.ParquetFile, list[str]]:
-    """Open a file; return it with the columns declared, checked.
+    """Open a file; return it with the names of the columns declared, checked.
 
     Raises EssenceError naming the file and the wrong column.
     """
@@ -105,34 +103,32 @@ def open_table(path: Path | str, columns: Columns) -> tuple[pq.ParquetFile, list
     except (OSError, pa.ArrowException) as error:
         raise EssenceError(f"{path}: not a Parquet file that can be read ({error})") from error
     kinds = {field.name: field.type for field in file.schema_arrow}
-    for name, kind in columns.items():
-        if name not in kinds and name != MORE:
-            raise EssenceError(f"{path}: the column {name} is missing; make the file again")
-        if (actual := kinds.get(name, kind)) != kind:
-            raise EssenceError(
-                f"{path}: the column {name} holds {actual}, not {kind}; make the file again"
-            )
-    more = [name for name in kinds if name not in columns and kinds[name] == columns.get(MORE)]
-    return file, [name for name in columns if name != MORE] + more
+    declared = {name: kind for name, kind in columns.items() if name != MORE}
+    for name, kind in declared.items():
+        if (actual := kinds.get(name)) != kind:
+            wrong = f"holds {actual}, not {kind}" if actual else "is missing"
+            raise EssenceError(f"{path}: the column {name} {wrong}; make the file again")
+    more = [name for name in kinds if name not in declared and kinds[name] == columns.get(MORE)]
+    return file, [*declared, *more]
 
 
 def read_table(path: Path | str, columns: Columns) -> pd.DataFrame:
-    """Read the declared columns of a file; raises as `open_table` does."""
+    """Read the declared columns of a file. Raises EssenceError naming it and the wrong column."""
     file, names = open_table(path, columns)
     with file:
         table = file.read(columns=names).select(names)
     return table.to_pandas(types_mapper={COUNT: pd.Int64Dtype()}.get)
 
 
-def iter_rows(path: Path | str, columns: Columns = ROWS, batch: int = 1024) -> Iterator[Any]:
-    """The rows of a file as named tuples, None where a value is missing, some in memory at a time.
+def iter_rows(path: Path | str, columns: Columns = ROWS) -> Iterator[Any]:
+    """Yield the rows of a file as named tuples, None where a value is missing, read in parts.
 
-    Raises as `open_table` does.
+    Raises as `read_table` does.
     """
     file, names = open_table(path, columns)
     shape = namedtuple("Row", names)
     with file:
-        for part in file.iter_batches(batch, columns=names):
+        for part in file.iter_batches(ROW_GROUP, columns=names):
             yield from map(shape, *(part.column(name).to_pylist() for name in names))
 
 
@@ -141,16 +137,16 @@ def read_rows(path: Path | str, columns: Columns = ROWS) -> list[Any]:
 
 
 def write_table(path: Path | str, rows: pd.DataFrame | Iterable[Any], columns: Columns) -> None:
-    """Write the declared columns of a frame, or of named tuples or dictionaries.
+    """Write the declared columns of a frame, of named tuples or dictionaries; missing ones empty.
 
-    Equal rows give equal bytes. A column that they lack is missing in every row.
+    Equal rows give equal bytes.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
     frame = frame.reindex(columns=list(columns))
     frame = frame if len(frame) else frame.astype(object)  # no rows, no types
     table = pa.Table.from_pandas(frame, schema=pa.schema(columns.items()), preserve_index=False)
-    table = table.replace_schema_metadata(None)
     with written_whole(path) as temporary:
+        table = table.replace_schema_metadata(None)
         pq.write_table(table, temporary, compression="zstd", row_group_size=ROW_GROUP)
 
 

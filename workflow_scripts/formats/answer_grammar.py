@@ -1,14 +1,14 @@
 """The form of right answers as grammars, for decoding that keeps to them (model/constraint.py).
 
-A grammar is a text in llguidance's dialect of Lark. An answer that keeps to it can still be wrong,
-and its SQL can fail. What it guarantees is names in their places: in JSON each table of the schema
-with columns of its own; in SQL a table after FROM and JOIN, and elsewhere only columns of the
-tables that this SELECT reads, behind the right alias where there is one (t1, t2 and so on).
+A grammar is a text in llguidance's dialect of Lark. It guarantees names in their places: in JSON
+each table of the schema with columns of its own; in SQL a table after FROM and JOIN, and elsewhere
+only columns of the tables that this SELECT reads, behind the right alias (t1, t2 and so on).
 """
 
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 
 from workflow_scripts.formats.schema import ForeignKey
 
@@ -100,15 +100,14 @@ def connected(
     columns = {table: {each.lower() for each in own} for table, own in tables.items()}
 
     def meet(one: str, other: str) -> bool:
-        return bool(columns[one] & columns[other]) or frozenset(
-            (one.lower(), other.lower())
-        ) in pairs  # fmt: skip
+        by_key = frozenset((one.lower(), other.lower())) in pairs
+        return by_key or bool(columns[one] & columns[other])
 
     layer: list[tuple[str, ...]] = [(table,) for table in tables]
     scopes = list(layer)
     for _ in range(MOST_JOINED - 1):
-        layer = [(*scope, table) for scope in layer for table in tables
-                 if any(meet(table, other) for other in scope)]  # fmt: skip
+        pairs_of = product(layer, tables)
+        layer = [(*scope, new) for scope, new in pairs_of if any(meet(new, old) for old in scope)]
         if len(scopes) + len(layer) > MOST_SCOPES:
             break
         scopes += layer
@@ -131,10 +130,9 @@ def _words(tables: Mapping[str, Sequence[str]]) -> list[str]:
         forms[f"T{place}"] = (rf"({_names([table])})\.({columns}|\*)", "i")
         for alias in range(1, MOST_JOINED + 1):
             forms[f"A{alias}_{place}"] = (rf"t{alias}\.({columns}|\*)", "i")
-    lines = [rf"{name}_1: /[\s\-+]{{0,40}}({text})/{flag}" for name, (text, flag) in forms.items()]
-    lines += [
-        f"{name}_2: /{BETWEEN}{{1,40}}({text})/{flag}" for name, (text, flag) in forms.items()
-    ]
+    lines = []
+    for end, before in ((1, r"[\s\-+]{0,40}"), (2, BETWEEN + "{1,40}")):
+        lines += [f"{name}_{end}: /{before}({text})/{flag}" for name, (text, flag) in forms.items()]
     lines += [rf"ALIAS{alias}: /\s+(as\s+)?t{alias}/i" for alias in range(1, 10)]
     lines.append("later: " + " | ".join(f"ALIAS{alias}" for alias in range(2, 10)))
     for kind, before in (("table", ""), ("joined", JOIN)):
@@ -158,9 +156,5 @@ def _body(name: str, columns: Sequence[str]) -> list[str]:
 def _names(names: Iterable[str]) -> str:
     """A regular expression: names in back quotes, and bare where they are one word."""
     known = sorted(set(names))
-    quoted = [f"`{_escaped(name)}`" for name in known]
+    quoted = ["`" + re.sub(r"([^\w ])", r"\\\1", name) + "`" for name in known]
     return "|".join([*quoted, *(name for name in known if re.fullmatch(r"[^\W\d]\w*", name))])
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([^\w ])", r"\\\1", name)

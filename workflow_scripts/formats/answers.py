@@ -32,9 +32,7 @@ _FENCE = re.compile(
     _READING,
 )
 _QUERY_BEGINS = (  # in a text without fences, from the surest sign to the weakest
-    re.compile(
-        rf"\A .* \bsql\b \s*+ (?: :\s*+ )? (?P<query> {_QUERY} )", _READING
-    ),  # the last `sql`
+    re.compile(rf"\A .* \bsql\b \s*+ (?: :\s*+ )? (?P<query> {_QUERY} )", _READING),
     re.compile(rf"^[ \t]* (?P<query> {_QUERY} )", _READING | re.MULTILINE),
     re.compile(rf": \s*+ (?P<query> {_QUERY} )", _READING),
     re.compile(r"\b(?P<query>SELECT)\b"),
@@ -99,15 +97,16 @@ def extract_sql(answer: str, *, lenient: bool = False) -> str | None:
     (sql, sqlite, mysql, ...), or when it names none and begins like a statement.
 
     Lenient, for models that cannot write a fence or were asked otherwise: the last fence of SQL
-    that holds anything, its end perhaps missing. Without one, the query after the last word `sql`;
-    without that, the first query that begins a line or follows a colon, or the first SELECT in
-    capitals. It ends before "Question Solved", the next sub-question, and prose that follows a
-    semicolon or a blank line. Where no query begins, the whole text: it fails when it is run,
-    and says why.
+    that holds anything, its end perhaps missing, or what `_find_unfenced_query` finds. Where no
+    query begins, the whole text: it fails when it is run, and says why.
 
     Final semicolons are left out. Two statements stay two, and are refused when they are run.
     """
-    fences = [fence for fence in _FENCE.finditer(answer) if _contains_sql(fence)]
+    fences = [
+        fence
+        for fence in _FENCE.finditer(answer)
+        if fence["sql"] or (not fence["other"] and _BEGINS_AS_SQL.match(fence["body"]))
+    ]
     if not lenient:
         bodies = [fence["body"] for fence in fences if fence["closed"]]
     else:
@@ -127,13 +126,13 @@ def sql_as_asked(answer: str, gold: str) -> str | None:
     return plain_sql(answer) if plain_sql(gold) else extract_sql(answer)
 
 
-def _contains_sql(fence: re.Match) -> bool:
-    tagged = fence["sql"] is not None
-    return tagged or (fence["other"] is None and bool(_BEGINS_AS_SQL.match(fence["body"])))
-
-
 def _find_unfenced_query(text: str) -> str:
-    """Find the query (see `extract_sql`); a text that starts as SQL is taken with its comments."""
+    """Find the query after the last word `sql`, else one that begins a line or follows a colon.
+
+    Without either, from the first SELECT in capitals. It ends before "Question Solved", the next
+    sub-question, and prose that follows a semicolon or a blank line. A text that starts as SQL is
+    taken with its comments.
+    """
     if not _BEGINS_AS_SQL.match(text):
         matches = (begins.search(text) for begins in _QUERY_BEGINS)
         start = next((match.start("query") for match in matches if match), 0)
@@ -147,11 +146,8 @@ def _strip_semicolons(sql: str) -> str:
 
 
 def render_selector(selection: Selection) -> str:
-    lines = ",\n".join(
-        f"  {json.dumps(table, ensure_ascii=False)}: {json.dumps(choice, ensure_ascii=False)}"
-        for table, choice in selection.items()
-    )
-    return f"\n```json\n{{\n{lines}\n}}\n```\n"
+    lines = [json.dumps({table: c}, ensure_ascii=False)[1:-1] for table, c in selection.items()]
+    return "\n```json\n{\n  " + ",\n  ".join(lines) + "\n}\n```\n"
 
 
 def render_decomposer(pairs: list[tuple[str, str]]) -> str:
@@ -179,18 +175,14 @@ def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
     which it names no column that is there, keeps its first columns.
     """
     choices = {fold_name(name): choice for name, choice in answer.items()}
-    return [
-        Table(table.name, _keep_columns(table, choices.get(fold_name(table.name), "drop_all")))
-        for table in tables
-    ]
-
-
-def _keep_columns(table: Table, choice: str | Sequence[str]) -> tuple:
-    if choice == "keep_all":
-        return table.columns
-    names = {fold_name(name) for name in choice} if choice != "drop_all" else ()
-    columns = tuple(column for column in table.columns if fold_name(column.name) in names)
-    return columns or table.columns[:MOST_COLUMNS]
+    pruned = []
+    for table in tables:
+        choice = choices.get(fold_name(table.name), "drop_all")
+        names = set() if choice in ("keep_all", "drop_all") else set(map(fold_name, choice))
+        columns = tuple(column for column in table.columns if fold_name(column.name) in names)
+        few = table.columns if choice == "keep_all" else table.columns[:MOST_COLUMNS]
+        pruned.append(Table(table.name, columns or few))
+    return pruned
 
 
 def select(

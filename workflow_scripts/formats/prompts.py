@@ -1,8 +1,8 @@
 """Recognise, parse and write the prompts of MAC-SQL's three agents.
 
 No other module knows their form. Section marks, their order, and the first and last sentences are
-those of the Agent-Instruct rows. The rules and worked examples before a row's own sections, with
-their databases, are this project's own. Their lengths matter: like the originals, the Selector's
+those of the Agent-Instruct rows. What stands before a row's own sections, rules and worked examples
+with their databases, is this project's own. Its length matters: like the originals, the Selector's
 and the Decomposer's are far longer than 512 tokens, so a source of 512 tokens tells nothing of its
 row.
 """
@@ -11,61 +11,42 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.schema import Column, parse_foreign_keys, parse_schema
 
 TASKS = ("Selector", "Decomposer", "Refiner")
 USES_FILES = ["selector.txt", "decomposer.txt", "refiner.txt"]
-CONSTANT = {  # the text before a row's own sections
-    task: Path(__file__).with_name(name).read_text(encoding="utf-8")
-    for task, name in zip(TASKS, USES_FILES, strict=True)
-}
-CLOSING = {  # the sentence after them
-    "Decomposer": (
-        "Decompose the question into sub questions, considering 【Constraints】, and generate the "
-        "SQL after thinking step by step:"
-    ),
-    "Refiner": "Now please fix up the old SQL and write the new SQL in full.",
-}
 
 _OPENINGS = {
     "Selector": "As an experienced and professional database administrator",
     "Decomposer": "Given a 【Database schema】 description",
     "Refiner": "【Instruction】\nWhen executing SQL below, some errors occurred",
 }
-# A row's own sections; the last ends where `_END` begins a line.
-_OWN = {
-    "Selector": (
-        "【DB_ID】 {db_id}\n【Schema】\n{schema}\n【Foreign keys】\n{foreign_keys}\n"
-        "【Question】\n{question}\n【Evidence】\n{evidence}\n"
-    ),
-    "Decomposer": (
-        "【Database schema】\n{schema}\n【Foreign keys】\n{foreign_keys}\n"
-        "【Question】\n{question}\n【Evidence】\n{evidence}\n"
-    ),
-    "Refiner": (
-        "【Query】\n-- {question}\n【Evidence】\n{evidence}\n"
-        "【Database info】\n{schema}\n【Foreign keys】\n{foreign_keys}\n"
-        "【old SQL】\n```sql\n{old_sql}\n```\n【SQLite error】 \n{error}\n"
-        "【Exception class】\n{exception_class}\n"
-    ),
+_SECTION = re.compile(r"(【[^】]+】)[^【{]*\{(\w+)\}")  # a mark and the place of its text
+
+
+def _parts_of(template: str) -> tuple[str, str, str]:
+    """The text before a row's own sections, these with places for their texts, the text after."""
+    start, end = _SECTION.search(template).start(), template.rindex("}\n") + 2
+    return template[:start], template[start:end], template[end:]
+
+
+_PARTS = {
+    task: _parts_of(Path(__file__).with_name(name).read_text(encoding="utf-8"))
+    for task, name in zip(TASKS, USES_FILES, strict=True)
 }
+CONSTANT = {task: before for task, (before, _, _) in _PARTS.items()}
+CLOSING = {task: after.split("\n")[1] for task, (_, _, after) in _PARTS.items()}
+# The last section ends where this begins a line.
 _END = {
     "Selector": "【Answer】",
     "Decomposer": "Decompose the question into sub questions",
     "Refiner": "【correct SQL】",
 }
-_AFTER = {
-    "Selector": "【Answer】\n",
-    "Decomposer": f"\n{CLOSING['Decomposer']}\n",
-    "Refiner": f"\n{CLOSING['Refiner']}\n【correct SQL】\n",
-}
 _MARKS = {  # task -> section -> its mark, in order
-    task: {name: mark for mark, name in re.findall(r"(【[^】]+】)[^【]*?\{(\w+)\}", own)}
-    | {"end": _END[task]}
-    for task, own in _OWN.items()
+    task: {name: mark for mark, name in _SECTION.findall(own)} | {"end": _END[task]}
+    for task, (_, own, _) in _PARTS.items()
 }
 _REQUIRED = {"question", "schema", "old_sql", "error"}
 _SEPARATOR = "\n=========="  # stands between the few-shot examples and the row's own text
@@ -100,27 +81,24 @@ class Prompt:
 
 
 def task_of(text: str) -> str:
-    """Recognise the task of a user message or a processed source by its opening words.
-
-    Raises PromptError when they are those of none of the three.
-    """
+    """Recognise the task of a user message or a source by its opening. Raises PromptError."""
     start = _find_start(text)
     for task, opening in _OPENINGS.items():
         if text.startswith(opening, start):
             return task
     begins = " ".join(text[start : start + 80].split())[:60]
+    known = ", ".join(repr(opening[:30] + "...") for opening in _OPENINGS.values())
     raise PromptError(
         f"unknown task: the prompt starts with {begins!r}; a Selector, Decomposer or Refiner "
-        "prompt starts with " + ", ".join(repr(o[:30] + "...") for o in _OPENINGS.values())
+        f"prompt starts with {known}"
     )
 
 
 def sections(text: str) -> dict[str, tuple[int, int]]:
     """Locate the row's own sections in `text`: name -> (start, end) in characters.
 
-    The names are those of `Prompt`'s fields, plus "own": everything after the constant part.
-    A mark counts at the start of a line and after the last example; its last occurrence is the
-    row's own. Raises PromptError for an unknown task or a missing section.
+    The names are those of `Prompt`'s fields, plus "own": all of them. The last mark that begins a
+    line after the examples counts. Raises PromptError for an unknown task or a missing section.
     """
     task = task_of(text)
     own = max(text.rfind(_SEPARATOR), 0)
@@ -141,43 +119,43 @@ def sections(text: str) -> dict[str, tuple[int, int]]:
     for (name, (_, start)), end in zip(places.items(), ends, strict=True):
         if name == "exception_class":  # one line, perhaps empty; the closing sentence follows
             end = start + len("\n".join(text[start:end].split("\n", 2)[:2]))
-        spans[name] = _trim_span(text, start, end)
+        bare = text[start:end].lstrip()
+        spans[name] = (end - len(bare), end - len(bare) + len(bare.rstrip()))
     spans.pop("end", None)
     return spans
 
 
 def parse_prompt(text: str) -> Prompt:
-    """Parse the row's own sections of a user message or a processed source.
-
-    Evidence, foreign keys and database id may be missing. Raises PromptError (see `sections`).
-    """
+    """Parse a user message or a source; some sections may be missing. Raises PromptError."""
     task, spans = task_of(text), sections(text)
     part = {name: text[start:end] for name, (start, end) in spans.items()}
     refiner = task == "Refiner"
+    if refiner:
+        part["question"] = part["question"].removeprefix("--").strip()
+        fenced = part["old_sql"].removeprefix("```sql").removeprefix("```")
+        part["old_sql"] = fenced.removesuffix("```").strip()
     return Prompt(
         task=task,
         db_id=part.get("db_id") or None,
-        question=part["question"].removeprefix("--").strip() if refiner else part["question"],
+        question=part["question"],
         evidence=part.get("evidence", ""),
         schema=part["schema"],
         foreign_keys=part.get("foreign_keys", ""),
-        old_sql=_strip_fence(part["old_sql"]) if refiner else None,
-        error=part["error"] if refiner else None,
+        old_sql=part.get("old_sql"),
+        error=part.get("error"),
         exception_class=part.get("exception_class", "") if refiner else None,
     )
 
 
 def render_prompt(prompt: Prompt) -> str:
-    """Write the user message in the real format: the constant part, then the row's own.
-
-    `parse_prompt(render_prompt(p)) == p` where the fields carry no section marks.
-    """
-    return CONSTANT[prompt.task] + render_own(prompt) + _AFTER[prompt.task]
+    """Write the user message; `parse_prompt` reads it back where no field has a section mark."""
+    before, _, after = _PARTS[prompt.task]
+    return before + render_own(prompt) + after
 
 
 def render_own(prompt: Prompt) -> str:
-    """Write the row's own sections alone, in the layout of the original prompts."""
-    return _OWN[prompt.task].format(**vars(prompt) | {"db_id": prompt.db_id or ""})
+    """Write the row's own sections alone."""
+    return _PARTS[prompt.task][1].format(**vars(prompt) | {"db_id": prompt.db_id or ""})
 
 
 def to_source(user: str, system: str = "") -> str:
@@ -201,37 +179,23 @@ def _find_start(text: str) -> int:
 
 
 def _find_end(text: str) -> int:
-    position = text.rfind(_RESPONSE)
-    return (
-        position if position >= 0 and not text[position + len(_RESPONSE) :].strip() else len(text)
-    )
-
-
-def _trim_span(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    return start, end
-
-
-def _strip_fence(text: str) -> str:
-    return text.removeprefix("```sql").removeprefix("```").removesuffix("```").strip()
+    bare = text.rstrip()
+    return len(bare) - len(_RESPONSE) if bare.endswith(_RESPONSE) else len(text)
 
 
 def compact_parts(prompt: Prompt) -> list[tuple[str, str]]:
     """List (section, text) of the compact prompt: the row's own sections on one line.
 
-    The question comes first, where truncation can't reach it, then what is short, then the
-    schema with every table, column and value example; a description is left out when it only
-    repeats the words of its column's name. Raises SchemaError for a schema or foreign key that
-    can't be read.
+    The question comes first, where truncation can't reach it, then what is short, then the schema;
+    a description that repeats its column's name is left out. Raises SchemaError for a schema or
+    foreign key that can't be read.
     """
     parts = [("question", f"{prompt.task}: {prompt.question}")]
     if prompt.evidence:
         parts.append(("evidence", f" | evidence: {prompt.evidence}"))
     if prompt.old_sql is not None:
-        kind = _shorten_class(prompt.exception_class)
+        name = prompt.exception_class or ""  # such as <class 'sqlite3.OperationalError'>
+        kind = name.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
         parts.append(("error", f" | error: {prompt.error}" + (f" ({kind})" if kind else "")))
         parts.append(("old_sql", f" | SQL: {prompt.old_sql}"))
     if prompt.db_id:
@@ -263,23 +227,16 @@ def compact_foreign_keys(foreign_keys: str) -> str:
     )
 
 
-def _shorten_class(name: str | None) -> str:
-    """`<class 'sqlite3.OperationalError'>` -> `OperationalError`"""
-    return (name or "").removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
-
-
 def _compact_column(column: Column) -> str:
     text = _quote(column.name)
     if _letters_only(column.description) not in ("", _letters_only(column.name)):
         text += f" - {column.description}"
     if column.examples is not None:
-        text += f" ({', '.join(map(_compact_value, column.examples))})"
+        # as Python writes values, which is nearly SQL; dates without quotes, which are long
+        dates = (isinstance(v, str) and _DATE.fullmatch(v) for v in column.examples)
+        values = (v if date else repr(v) for v, date in zip(column.examples, dates, strict=True))
+        text += f" ({', '.join(values)})"
     return text + (f" - {column.note}" if column.note else "")
-
-
-def _compact_value(value: Any) -> str:
-    """Write a value as Python does, which is nearly SQL; dates without quotes (they are long)."""
-    return value if isinstance(value, str) and _DATE.fullmatch(value) else repr(value)
 
 
 def _letters_only(text: str) -> str:

@@ -23,10 +23,7 @@ class SchemaError(EssenceError):
 
 @dataclass(frozen=True)
 class Column:
-    """One column line: `(name, description. Value examples: [...]. And note)`.
-
-    `examples` is None when the line has none; its values are Python's, None for NULL.
-    """
+    """One column line: `(name, description. Value examples: [...]. And note)`; None for NULL."""
 
     name: str
     description: str
@@ -62,31 +59,28 @@ class Schema:
 
     @property
     def names(self) -> dict[str, list[str]]:
-        """Map each table to the names of its columns."""
         return {table.name: [column.name for column in table.columns] for table in self.tables}
 
     @property
     def width(self) -> int:
-        """Count the columns of all tables."""
         return sum(len(table.columns) for table in self.tables)
 
     def without_unwritable(self) -> "Schema":
         """Leave out the tables, columns and keys whose names a text cannot carry (line breaks)."""
-        tables = []
-        for table in self.tables:
-            columns = [c for c in table.columns if _survives(table.name, Column(c.name, ""))]
-            tables += [Table(table.name, tuple(columns))] if columns else []
-        keys = [key for key in self.foreign_keys if _survives("t", Column("c", ""), key)]
-        return Schema(tables, keys)
 
+        def survives(table: str, column: str, *keys: ForeignKey) -> bool:
+            schema = Schema([Table(table, (Column(column, ""),))], list(keys))
+            try:
+                return Schema.parsed(schema.text, schema.foreign_keys_text) == schema
+            except SchemaError:
+                return False
 
-def _survives(table: str, column: Column, *keys: ForeignKey) -> bool:
-    """Tell whether a column and keys are read as they were written."""
-    schema = Schema([Table(table, (column,))], list(keys))
-    try:
-        return Schema.parsed(schema.text, schema.foreign_keys_text) == schema
-    except SchemaError:
-        return False
+        tables = [
+            Table(table.name, tuple(c for c in table.columns if survives(table.name, c.name)))
+            for table in self.tables
+        ]
+        keys = [key for key in self.foreign_keys if survives("t", "c", key)]
+        return Schema([table for table in tables if table.columns], keys)
 
 
 def fold_name(name: str) -> str:
@@ -105,11 +99,7 @@ def name_words(name: str) -> str:
 
 
 def parse_schema(text: str) -> list[Table]:
-    """Parse a schema text; `render_schema` gives the text back.
-
-    A column's name ends at the first comma of its line: names may hold brackets and points.
-    Raises SchemaError naming the line that fits nowhere.
-    """
+    """Parse a schema text; a column's name ends at the first comma. Raises SchemaError."""
     tables: list[tuple[str, list[str]]] = []
     for line in text.strip().splitlines():
         bare = line.strip()
@@ -157,12 +147,10 @@ def _parse_column(line: str) -> Column:
     examples, tail = _split_examples(after) if separator else (None, "")
     if examples is None:
         before, separator, note = rest.partition(". And ")
-        return Column(name, before.strip() if separator else _no_point(rest), None, note)
-    return Column(name, _no_point(before), examples, tail.removeprefix(" And "))
-
-
-def _no_point(text: str) -> str:
-    return text.strip().removesuffix(".")
+        before = f"{before.strip()}." if separator else before
+    else:
+        note = tail.removeprefix(" And ")
+    return Column(name, before.strip().removesuffix("."), examples, note)
 
 
 def _split_examples(text: str) -> tuple[tuple[Any, ...] | None, str]:

@@ -4,13 +4,10 @@ The paper has no metrics of its own for the Selector (its section 3.2) and the R
 the SQL of an answer returns is for the metrics of execution.
 """
 
-from workflow_scripts.formats.answers import (
-    AnswerError,
-    Selection,
-    parse_decomposer,
-    parse_selector,
-    sql_as_asked,
-)
+from collections.abc import Callable
+from typing import Any
+
+from workflow_scripts.formats import answers
 from workflow_scripts.formats.schema import fold_name
 from workflow_scripts.metrics.execution import same_query
 from workflow_scripts.sql.parse import parse
@@ -21,7 +18,7 @@ from workflow_scripts.sql.schema_names import (
     needed_columns,
     schema_names,
     unknown_names,
-)
+)  # fmt: skip
 
 
 def selector_metrics(
@@ -30,15 +27,13 @@ def selector_metrics(
     """Does an answer keep the right tables and columns? One that is no JSON keeps nothing.
 
     Precision and recall are those of schema linking (Lei et al. 2020, "Re-examining the Role of
-    Schema Linking in Text-to-SQL"): sets of names against the gold answer's. "keep_all" keeps every
-    column of the table, "drop_all" and tables that aren't mentioned keep none. `needed_recall` is
-    the share of the columns that `asked_sql`, the gold SQL, needs and the answer keeps; it is there
-    only with such SQL. `compression` is the share of the schema's columns left out, of an answer
-    that is JSON: one that can't be read compresses nothing.
+    Schema Linking in Text-to-SQL"): sets of names against the gold answer's. `needed_recall`: the
+    share kept of the columns that `asked_sql`, the gold SQL, needs. `compression`: the share of the
+    schema's columns left out, of an answer that is JSON.
     """
     offered = schema_names(schema)
-    given, wanted = _selection(prediction), _selection(gold)
-    ours, theirs = _kept(given or {}, offered), _kept(wanted or {}, offered)
+    given, wanted = (_parsed(answer, answers.parse_selector) for answer in (prediction, gold))
+    ours, theirs = _kept(given, offered), _kept(wanted, offered)
     row = {"valid_json": float(given is not None)}
     tables = [{table for table, _ in columns} for columns in (ours, theirs)]
     for what, pair in (("table", tables), ("column", (ours, theirs))):
@@ -52,17 +47,10 @@ def selector_metrics(
     return row
 
 
-def _selection(answer: str) -> Selection | None:
-    try:
-        return parse_selector(answer)
-    except AnswerError:
-        return None
-
-
-def _kept(selection: Selection, schema: Schema) -> Columns:
+def _kept(selection: answers.Selection | None, schema: Schema) -> Columns:
     """Columns that an answer keeps; those of tables that don't exist count as (table, "*")."""
     chosen = set()
-    for table, choice in selection.items():
+    for table, choice in (selection or {}).items():
         table = fold_name(table)
         if choice == "keep_all":
             chosen |= {(table, column) for column in schema.get(table, ("*",))}
@@ -88,25 +76,27 @@ def decomposer_metrics(prediction: str, gold: str, schema: str) -> dict[str, flo
     many it hasn't; `sub_questions`: how many there are, 0 where the answer hasn't the form;
     `sub_questions_as_gold`: as many as in the gold answer.
     """
-    sql = sql_as_asked(prediction, gold) or ""
+    sql = answers.sql_as_asked(prediction, gold) or ""
     parses = parse(sql) is not None
     unknown = unknown_names(sql, schema_names(schema))
-    steps = _sub_questions(prediction)
+    pairs = [_parsed(answer, answers.parse_decomposer) or () for answer in (prediction, gold)]
+    ours, theirs = map(len, pairs)
     row = {
         "fence_rate": float(bool(sql)),
         "parse_rate": float(parses),
         "known_names_rate": float(parses and not unknown),
-        "sub_questions": float(steps),
-        "sub_questions_as_gold": float(steps == _sub_questions(gold)),
+        "sub_questions": float(ours),
+        "sub_questions_as_gold": float(ours == theirs),
     }
     return row | ({"unknown_names": float(len(unknown))} if parses else {})
 
 
-def _sub_questions(answer: str) -> int:
+def _parsed(answer: str, parse_answer: Callable[[str], Any]) -> Any:
+    """What an answer says, or None where it hasn't the form of its task."""
     try:
-        return len(parse_decomposer(answer))
-    except AnswerError:
-        return 0
+        return parse_answer(answer)
+    except answers.AnswerError:
+        return None
 
 
 def refiner_metrics(

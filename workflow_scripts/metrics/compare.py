@@ -26,10 +26,8 @@ def execution_match(predicted: Rows, gold: Rows, ordered: bool) -> bool:
     """The same bag of rows for some order of the columns; the same list when `ordered`.
 
     Definition: Zhong, Yu and Klein 2020, "Semantic Evaluation for Text-to-SQL with Distilled Test
-    Suites", `exec_eval.py` (`result_eq`). The original draws rows at random to narrow the search;
-    here each column of gold is given in turn one of the unused columns that are alike, as long as
-    the rows so far agree, with the same outcome. After `MOST_TRIALS` the results count as
-    different.
+    Suites", `exec_eval.py` (`result_eq`). The original searches at random; here each column of gold
+    gets in turn one of the unused columns, as long as the rows so far agree, with the same outcome.
     """
     if not predicted and not gold:
         return True
@@ -91,19 +89,17 @@ def time_ratio(times: Sequence[tuple[float, float]]) -> float:
 
 
 def ves(ratio: float) -> float:
-    """Valid Efficiency Score of a right answer: sqrt(time of gold / time of prediction).
+    """Valid Efficiency Score of a right answer; above 1 is faster than gold. A wrong one scores 0.
 
-    A wrong answer scores 0. Definition: BIRD, `evaluation_ves.py`, which prints it times 100. Above
-    1 means faster than gold. Caveat: times are this machine's, and small ones mostly noise.
+    Definition: BIRD, `evaluation_ves.py`, which prints it times 100. Small times are mostly noise.
     """
     return math.sqrt(ratio)
 
 
 def r_ves(ratio: float) -> float:
-    """Reward-based VES of a right answer: the square root of a reward in five steps.
+    """Reward-based VES of a right answer: the root of a reward in five steps, steadier than VES.
 
-    A wrong answer scores 0. Definition: BIRD mini-dev, `evaluation_ves.py` (printed times 100). The
-    steps make it steadier than VES; the times are still this machine's.
+    Definition: BIRD mini-dev, `evaluation_ves.py`, which prints it times 100.
     """
     for least, reward in ((2, 1.25), (1, 1.0), (0.5, 0.75), (0.25, 0.5)):
         if ratio >= least:

@@ -5,8 +5,7 @@
 
 The configuration's name chooses the metric, and `metric.inputs_description` says what it takes.
 `workflow_scripts` has to be importable: start Python in the project's folder, or name that folder
-in PYTHONPATH. What the numbers are, and where their definitions come from, is said by the
-functions that the pipeline uses too.
+in PYTHONPATH.
 """
 
 import functools
@@ -18,11 +17,7 @@ import datasets
 import evaluate
 import pandas as pd
 
-from workflow_scripts.metrics.agents import (
-    decomposer_metrics,
-    refiner_metrics,
-    selector_metrics,
-)
+from workflow_scripts.metrics.agents import decomposer_metrics, refiner_metrics, selector_metrics
 from workflow_scripts.metrics.execution import REPEAT, Case, judge, sql_match
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.text.similarity import exact_match, rouge_l
@@ -35,25 +30,21 @@ def execution(predictions, references, databases, seconds=30.0, repeat=REPEAT) -
     execution_match; soft_f1; ves and r_ves, unless `repeat` (timed runs) is 0; and the metrics of
     sql_match. Definitions: `workflow_scripts.metrics.compare`.
     """
-    judged = _judged(predictions, references, databases, seconds, repeat)
+    cases = map(Case, references, predictions, map(Path, databases))
+    judged = judge(cases, Sandbox(Limits(seconds=seconds)), repeat)
     return averages({**line, "gold_rows": None} for line in judged)
 
 
 @functools.wraps(refiner_metrics, ("__doc__",))
 def refiner(predictions, references, old_sql, databases, seconds=30.0) -> dict[str, float]:
-    rows = []
-    twice = (predictions + old_sql, references * 2, databases * 2)
-    judged = _judged(*twice, seconds, repeat=0)
-    for new, old in zip(judged[: len(predictions)], judged[len(predictions) :], strict=True):
-        accuracies = (line.get("execution_accuracy") for line in (new, old))
-        row = refiner_metrics(new["prediction"], old["prediction"], *accuracies)
-        rows.append(row | {"executable_rate": new.get("executable_rate")})
-    return averages(rows)
-
-
-def _judged(predictions, references, databases, seconds: float, repeat: int) -> list[dict]:
-    cases = map(Case, references, predictions, map(Path, databases))
-    return judge(cases, Sandbox(Limits(seconds=seconds)), repeat)
+    also = ({"old_accuracy": old} for old in old_sql)
+    cases = map(Case, references, predictions, map(Path, databases), also)
+    judged = judge(cases, Sandbox(Limits(seconds=seconds)), repeat=0)
+    return averages(
+        refiner_metrics(new["prediction"], old, new.get("execution_accuracy"), new["old_accuracy"])
+        | {"executable_rate": new.get("executable_rate")}
+        for new, old in zip(judged, old_sql, strict=True)
+    )
 
 
 def averages(rows: Iterable[dict]) -> dict[str, float]:

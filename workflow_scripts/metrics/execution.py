@@ -1,9 +1,10 @@
 """Judge SQL: run it and its gold SQL, compare what they return, and compare the texts."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain, islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -25,44 +26,56 @@ SHOWN = 5  # reasons for which gold SQL fails
 
 
 class Case(NamedTuple):
-    """SQL to be judged. `prediction` None: the answer holds none. `database` None: unknown which,
-    so nothing is executed."""
+    """SQL to be judged.
+
+    `prediction` None: the answer holds none. `database` None: unknown, so nothing is executed.
+    `also`: metric -> other SQL for the same question, whose execution accuracy the metric is.
+    """
 
     gold: str
     prediction: str | None
     database: Path | None
+    also: Mapping[str, str | None] = MappingProxyType({})
 
 
 def judge(cases: Iterable[Case], sandbox: Sandbox, repeat: int = REPEAT) -> list[dict[str, Any]]:
     """Judge each case: {gold, prediction, verdict, error, hardness, gold_rows, and metrics}.
 
     `verdict` is one of: right, wrong, no sql, refused, step limit, timeout, error, gold fails,
-    not linked. A metric that does not apply is left out: all of execution where gold fails, since
-    nothing can be said of the prediction then; VES and R-VES where `repeat` is 0.
+    not linked. A metric that does not apply is left out or None: all of execution where gold fails,
+    since nothing can be said of the prediction then; VES and R-VES where `repeat` is 0.
     `execution_accuracy` counts every row whose gold runs, as BIRD does. Where gold returns nothing
     a wrong query can pass for right, so those rows are also counted apart:
     `execution_accuracy_empty_gold` and `..._nonempty_gold`.
     """
     cases = list(cases)
-    linked = [case for case in cases if case.database]
-    pairs = run_pairs(linked, sandbox)
-    times = (_times(case, *pair, sandbox, repeat) for case, pair in zip(linked, pairs, strict=True))
-    lines = map(_executed, linked, pairs, _matches(linked, pairs, sandbox), times)
+    runs = [_what_runs(case) for case in cases]
+    pairs = iter(run_pairs(list(chain.from_iterable(runs)), sandbox))
     not_linked = {"verdict": "not linked", "error": None, "gold_rows": None}
-    return [
-        {"gold": case.gold, "prediction": case.prediction, "hardness": hardness(case.gold)}
-        | sql_match(case.prediction or "", case.gold)
-        | (next(lines) if case.database else not_linked)
-        for case in cases
-    ]
+    lines = []
+    for case, own in zip(cases, runs, strict=True):
+        results = list(islice(pairs, len(own)))
+        line = {"gold": case.gold, "prediction": case.prediction, "hardness": hardness(case.gold)}
+        line |= sql_match(case.prediction or "", case.gold)
+        line |= _executed(case, results, sandbox, repeat) if results else not_linked
+        lines.append(dict.fromkeys(case.also) | line)
+    return lines
+
+
+def _what_runs(case: Case) -> list[Case]:
+    """The prediction, then SQL beside it, then what execution match compares on each instance."""
+    if not case.database:
+        return []
+    further = [case._replace(prediction=sql) for sql in case.also.values()]
+    texts = [as_spider_compares(sql or "") for sql in (case.gold, case.prediction)]
+    return [case, *further, *(Case(*texts, file) for file in instances(case.database))]
 
 
 def sql_match(prediction: str, gold: str) -> dict[str, float]:
     """Compare SQL by how it is written; each metric is 0 or 1 and nothing is executed.
 
-    `exact_match`: the same text, final semicolons aside, which gold SQL of Spider and BIRD has or
-    lacks; `exact_match_normalised`: the same once sqlglot has written both
-    alike (`sql.parse.canonical` says what counts as equal); `parse_rate`: sqlglot can parse it.
+    `exact_match`: the same text, final semicolons aside; `exact_match_normalised`: the same in
+    `sql.parse.canonical` form; `parse_rate`: sqlglot can parse it.
     """
     return {
         "exact_match": exact_match(prediction.rstrip("; \t\n"), gold.rstrip("; \t\n")),
@@ -77,97 +90,74 @@ def same_query(one: str, other: str) -> bool:
     return one == other or (canonical(one) is not None and canonical(one) == canonical(other))
 
 
-def accuracies(cases: Iterable[Case], sandbox: Sandbox) -> list[float | None]:
-    """Execution accuracy alone, one per case; None where gold fails or the database is unknown."""
-    cases = list(cases)
-    pairs = iter(run_pairs([case for case in cases if case.database], sandbox))
-    found = (next(pairs) if case.database else None for case in cases)
-    return [float(_right(*pair)) if pair and pair[0].ok else None for pair in found]
-
-
 def run_pairs(cases: list[Case], sandbox: Sandbox) -> list[tuple[Result, Result]]:
     """Execute gold SQL, then predictions; one that is its gold to the letter is not run again."""
-    gold_results = sandbox.map(Job(case.database, case.gold) for case in cases)
-    jobs = (
-        Job(case.database, case.gold)
-        if case.prediction == case.gold
-        else Job(case.database, case.prediction or "", max(LEAST_STEPS, TIMES_GOLD * gold.steps))
-        for case, gold in zip(cases, gold_results, strict=True)
-    )
-    return list(zip(gold_results, sandbox.map(jobs), strict=True))
-
-
-def _right(gold: Result, predicted: Result) -> bool:
-    both = predicted.ok and gold.ok
-    return both and compare.execution_accuracy(predicted.rows, gold.rows)
-
-
-def _matches(cases: list[Case], pairs: list[tuple[Result, Result]], sandbox: Sandbox) -> list[bool]:
-    """Execution match over every instance of each database (see `compare.execution_match`)."""
-    further: list[list[Case]] = []  # of each case: what is compared on each instance
-    for case, (gold, _) in zip(cases, pairs, strict=True):
-        texts = [as_spider_compares(sql or "") for sql in case[:2]]
-        files = instances(case.database) if gold.ok and case.prediction else []
-        further.append([Case(*texts, file) for file in files])
-    results = iter(run_pairs(list(chain.from_iterable(further)), sandbox))
-    matches = []
-    for case, own in zip(cases, further, strict=True):
-        ordered = orders_rows(case.gold)
-        known = [pair for pair in islice(results, len(own)) if pair[0].ok]  # else it says nothing
-        matches.append(
-            bool(known)
-            and all(
-                predicted.ok and compare.execution_match(predicted.rows, gold.rows, ordered)
-                for gold, predicted in known
-            )
+    golds = sandbox.map(Job(case.database, case.gold) for case in cases)
+    predictions = iter(
+        sandbox.map(
+            Job(case.database, case.prediction or "", max(LEAST_STEPS, TIMES_GOLD * gold.steps))
+            for case, gold in zip(cases, golds, strict=True)
+            if case.prediction != case.gold
         )
-    return matches
-
-
-def _times(
-    case: Case, gold: Result, predicted: Result, sandbox: Sandbox, repeat: int
-) -> dict[str, float]:
-    """VES and R-VES, 0 for a wrong prediction; nothing when no time is asked for.
-
-    The same text needs no race: it is as fast as gold.
-    """
-    if not repeat:
-        return {}
-    if not _right(gold, predicted):
-        return {"ves": 0.0, "r_ves": 0.0}
-    ratio = 1.0
-    if case.prediction.strip() != case.gold.strip():
-        race = [Job(case.database, case.prediction), Job(case.database, case.gold)]
-        most = max(1, int(RACE_SECONDS / max(predicted.seconds + gold.seconds, 1e-9)))
-        times = [result.seconds for result in sandbox.run(race * min(repeat, most))]
-        ratio = compare.time_ratio(list(zip(times[::2], times[1::2], strict=True)))
-    return {"ves": compare.ves(ratio), "r_ves": compare.r_ves(ratio)}
+    )
+    return [
+        (gold, gold if case.prediction == case.gold else next(predictions))
+        for case, gold in zip(cases, golds, strict=True)
+    ]
 
 
 def _executed(
-    case: Case, results: tuple[Result, Result], match: bool, times: dict[str, float]
+    case: Case, results: list[tuple[Result, Result]], sandbox: Sandbox, repeat: int
 ) -> dict[str, Any]:
-    """What executing says of a case."""
-    gold, predicted = results
+    """What executing says of a case; `results` are those of `_what_runs`."""
+    (gold, predicted), *further = results
     if not gold.ok:
         return {"verdict": "gold fails", "error": gold.error, "gold_rows": None}
-    right = _right(gold, predicted)
+    rights = [float(_right(*pair)) for pair in results[: 1 + len(case.also)]]
     verdict, error = predicted.status, predicted.error
     if not case.prediction:
         verdict, error = "no sql", "the answer holds no SQL"
     elif predicted.ok:
-        verdict = "right" if right else "wrong"
+        verdict = "right" if rights[0] else "wrong"
+    ordered = orders_rows(case.gold)
+    matches = [
+        theirs.ok and compare.execution_match(theirs.rows, ours.rows, ordered)
+        for ours, theirs in further[len(case.also) :]
+        if ours.ok  # an instance on which gold fails says nothing
+    ]
     line = {
         "verdict": verdict,
         "error": error,
         "gold_rows": len(gold.rows),
         "executable_rate": float(predicted.ok),
-        "execution_accuracy": float(right),
-        "execution_match": float(match),
+        "execution_accuracy": rights[0],
+        "execution_match": float(bool(matches) and all(matches)),
         "soft_f1": compare.soft_f1(predicted.rows, gold.rows) if predicted.ok else 0.0,
     }
+    if repeat and verdict == "right":
+        ratio = _time_ratio(case, gold, predicted, sandbox, repeat)
+        line |= {"ves": compare.ves(ratio), "r_ves": compare.r_ves(ratio)}
+    elif repeat:
+        line |= {"ves": 0.0, "r_ves": 0.0}
     apart = "nonempty" if gold.rows else "empty"
-    return line | times | {f"execution_accuracy_{apart}_gold": float(right)}
+    also = dict(zip(case.also, rights[1:], strict=True))
+    return line | {f"execution_accuracy_{apart}_gold": rights[0]} | also
+
+
+def _right(gold: Result, predicted: Result) -> bool:
+    return predicted.ok and gold.ok and compare.execution_accuracy(predicted.rows, gold.rows)
+
+
+def _time_ratio(
+    case: Case, gold: Result, predicted: Result, sandbox: Sandbox, repeat: int
+) -> float:
+    """Time of gold over that of a right prediction; the same text needs no race."""
+    if case.prediction.strip() == case.gold.strip():
+        return 1.0
+    race = [Job(case.database, case.prediction), Job(case.database, case.gold)]
+    most = max(1, int(RACE_SECONDS / max(predicted.seconds + gold.seconds, 1e-9)))
+    times = [result.seconds for result in sandbox.run(race * min(repeat, most))]
+    return compare.time_ratio(list(zip(times[::2], times[1::2], strict=True)))
 
 
 def failing_gold(judged: pd.DataFrame) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from sqlglot import exp
 from workflow_scripts.sql.parse import parse
 
 LEVELS = ("easy", "medium", "hard", "extra")
+CLAUSES = ("where", "group", "order", "limit")
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -27,10 +28,21 @@ def hardness(sql: str) -> str | None:
         select = select.this  # the first of them is looked at
     if not isinstance(select, exp.Select):
         return None
-    conditions = _conditions(select)
-    clauses = _clauses(select, conditions)
-    nested += sum(_nested(leaf) for leaves, _ in conditions.values() for leaf in leaves)
-    return _level(clauses, nested, _others(select, conditions))
+    joins = [join.args.get("on") for join in select.args.get("joins") or ()]
+    where, having = (select.args.get(name) for name in ("where", "having"))
+    roots = (joins, [where and where.this], [having and having.this])
+    conditions = [_take_apart([node for node in nodes if node]) for nodes in roots]
+    leaves = [leaf for part, _ in conditions for leaf in part]
+    nested += sum(map(_nested, leaves))
+    clauses = sum(select.args.get(clause) is not None for clause in CLAUSES) + len(joins)
+    clauses += sum(words.count(exp.Or) for _, words in conditions)
+    clauses += sum(isinstance(_positive(leaf), exp.Like) for leaf in leaves)
+    _, (in_where, _), (in_having, words_of_having) = conditions
+    aggregations = _count_aggregations(select) + len(words_of_having)
+    aggregations += sum(isinstance(leaf, exp.Not) for leaf in in_where + in_having)
+    group = select.args.get("group")
+    several = (select.expressions, in_where, group.expressions if group else [])
+    return _level(clauses, nested, (aggregations > 1) + sum(len(each) > 1 for each in several))
 
 
 def _level(clauses: int, nested: int, others: int) -> str:
@@ -43,15 +55,8 @@ def _level(clauses: int, nested: int, others: int) -> str:
     return "hard" if clauses <= 1 and others == 0 and nested <= 1 else "extra"
 
 
-def _conditions(select: exp.Select) -> dict[str, tuple[list[exp.Expr], list[type]]]:
-    """Single conditions and connecting words of the joins, WHERE and HAVING."""
-    roots = {"join": [join.args.get("on") for join in select.args.get("joins") or ()]}
-    for name in ("where", "having"):
-        roots[name] = [clause.this] if (clause := select.args.get(name)) else []
-    return {name: _take_apart([node for node in nodes if node]) for name, nodes in roots.items()}
-
-
 def _take_apart(nodes: list[exp.Expr]) -> tuple[list[exp.Expr], list[type]]:
+    """Single conditions and the words, AND and OR, that connect them."""
     leaves, words = [], []
     while nodes:
         node = nodes.pop().unnest()
@@ -63,23 +68,12 @@ def _take_apart(nodes: list[exp.Expr]) -> tuple[list[exp.Expr], list[type]]:
     return leaves, words
 
 
-def _clauses(select: exp.Select, conditions: dict) -> int:
-    """WHERE, GROUP BY, ORDER BY, LIMIT, each further table, each OR and each LIKE."""
-    clauses = ("where", "group", "order", "limit")
-    count = sum(select.args.get(clause) is not None for clause in clauses)
-    count += len(select.args.get("joins") or ())
-    for leaves, words in conditions.values():
-        count += words.count(exp.Or)
-        count += sum(isinstance(_positive(leaf), exp.Like) for leaf in leaves)
-    return count
-
-
 def _positive(leaf: exp.Expr) -> exp.Expr:
     return leaf.this.unnest() if isinstance(leaf, exp.Not) else leaf
 
 
 def _nested(leaf: exp.Expr) -> int:
-    """Queries that a condition compares with (at most two, for BETWEEN)."""
+    """Count the queries that a condition compares with (at most two, for BETWEEN)."""
     node = _positive(leaf)
     queries = [node.args.get(name) for name in ("expression", "query", "low", "high")]
     if isinstance(node, exp.Exists):
@@ -87,21 +81,12 @@ def _nested(leaf: exp.Expr) -> int:
     return sum(isinstance(q.unnest(), exp.Query) for q in queries if isinstance(q, exp.Expr))
 
 
-def _others(select: exp.Select, conditions: dict) -> int:
-    """More than one aggregation, column, condition in WHERE, or column to group by."""
-    group, order = select.args.get("group"), select.args.get("order")
-    counted = [*select.expressions, *(order.expressions if order else ())]
-    aggregations = sum(map(_aggregates, counted)) + len(conditions["having"][1])
-    aggregations += sum(
-        isinstance(leaf, exp.Not) for part in ("where", "having") for leaf in conditions[part][0]
+def _count_aggregations(select: exp.Select) -> int:
+    """Count the columns and orders that aggregate themselves, not in a query inside them."""
+    order = select.args.get("order")
+    items = [*select.expressions, *(order.expressions if order else ())]
+    around = [item.find_ancestor(exp.Subquery) for item in items]
+    return sum(
+        any(each.find_ancestor(exp.Subquery) is outer for each in item.find_all(exp.AggFunc))
+        for item, outer in zip(items, around, strict=True)
     )
-    grouped = group.expressions if group else []
-    return (aggregations > 1) + sum(
-        len(several) > 1 for several in (select.expressions, conditions["where"][0], grouped)
-    )
-
-
-def _aggregates(item: exp.Expr) -> bool:
-    """Whether an aggregation stands in the item itself, not in a query inside it."""
-    around = item.find_ancestor(exp.Subquery)
-    return any(each.find_ancestor(exp.Subquery) is around for each in item.find_all(exp.AggFunc))

@@ -6,17 +6,13 @@
 
 FILE holds db_id, gold and prediction, one record each: JSON lines, a JSON array, CSV or Parquet;
 with --gold, Spider's predict.txt or BIRD's predict_dev.json. The prediction is SQL, or an answer
-that holds it somewhere; with --strict it has to stand in a closed fence, as the pipeline asks of
-its models. docs/scoring.md says what is taken for SQL, and how BIRD and Spider differ.
-
-A prediction may take 300 million steps of SQLite, or 100 times those of its gold, and --seconds of
-processor time, so a busy machine changes no verdict. The exit status is 1 when more gold SQL than
+that holds it somewhere; with --strict it has to stand in a closed fence. docs/scoring.md says what
+is taken for SQL, and what limits a prediction. The exit status is 1 when more gold SQL than
 --max-failing-golds fails.
 """
 
 import math
 import sys
-from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,48 +24,45 @@ from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, to_json, write_jsonl
 from workflow_scripts.formats.answers import extract_sql
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.metrics.execution import (
-    REPEAT,
-    Case,
-    accuracies,
-    failing_gold,
-    judge,
-    warning,
-)
+from workflow_scripts.metrics.execution import REPEAT, Case, failing_gold, judge, warning
 from workflow_scripts.metrics.hardness import LEVELS
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Option, Setting, run_stage
 
 
-def cases_of(
-    lines: Iterable[tuple[str, SqlPrediction]], databases: Path, strict: bool
-) -> list[Case]:
-    """Raises EssenceError naming the place of a prediction whose database is missing."""
+def cases_of(lines: list[tuple[str, SqlPrediction]], databases: Path, strict: bool) -> list[Case]:
+    """Cases of placed predictions, with the SQL that the other extraction takes from fences.
+
+    Raises EssenceError naming the place of a prediction whose database is missing.
+    """
+    other = f"execution_accuracy_{'lenient' if strict else 'strict'}"
+    fences = any("```" in (line.prediction or "") for _, line in lines)
     cases = []
     for place, line in lines:
         try:
             database = find_database(databases, line.db_id)
         except EssenceError as error:
             raise EssenceError(f"{place}: {error}") from error
-        sql = extract_sql(line.prediction or "", lenient=not strict)
-        cases.append(Case(line.gold, sql, database))
+        text = line.prediction or ""
+        also = {other: extract_sql(text, lenient=strict)} if fences else {}
+        cases.append(Case(line.gold, extract_sql(text, lenient=not strict), database, also))
     return cases
 
 
 def summary(judged: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """metric -> its mean over the rows that have it, with a 95% interval."""
+    """metric -> {value, low, high, n} of the rows that have it: the mean, and its 95% interval.
+
+    There is no interval where all values are one that is not from 0 to 1.
+    """
     metrics = judged.select_dtypes("float").drop(columns="gold_rows", errors="ignore")
-    return {
-        name: estimate(metrics[name].dropna()) for name in metrics if metrics[name].notna().any()
-    }
-
-
-def estimate(values: Sequence[float]) -> dict[str, Any]:
-    """{value, low, high, n}; no interval where all values are one that is not from 0 to 1."""
-    value, *limits = mean_over_rows(values)
-    low, high = (None if math.isnan(limit) else limit for limit in limits)
-    return {"value": value, "low": low, "high": high, "n": len(values)}
+    numbers = {}
+    for name in metrics.dropna(axis="columns", how="all"):
+        values = metrics[name].dropna()
+        value, *limits = mean_over_rows(values)
+        low, high = (None if math.isnan(limit) else limit for limit in limits)
+        numbers[name] = {"value": value, "low": low, "high": high, "n": len(values)}
+    return numbers
 
 
 def report(judged: pd.DataFrame) -> dict[str, Any]:
@@ -86,24 +79,6 @@ def report(judged: pd.DataFrame) -> dict[str, Any]:
         },
         "failing_golds": failing_gold(judged),
     }
-
-
-def other_extraction(
-    lines: list[SqlPrediction], cases: list[Case], sandbox: Sandbox, strict: bool
-) -> dict[str, dict[str, Any]]:
-    """Execution accuracy with the SQL taken in the way that was not chosen.
-
-    Nothing where no prediction holds a fence: plain SQL leaves no choice.
-    """
-    answers = [line.prediction or "" for line in lines]
-    if not any("```" in answer for answer in answers):
-        return {}
-    other = (extract_sql(answer, lenient=strict) for answer in answers)
-    pairs = zip(cases, other, strict=True)
-    values = accuracies([case._replace(prediction=sql) for case, sql in pairs], sandbox)
-    known = [value for value in values if value is not None]
-    name = f"execution_accuracy_{'lenient' if strict else 'strict'}"
-    return {name: estimate(known)} if known else {}
 
 
 def score(
@@ -124,15 +99,13 @@ def score(
     lines, cases = [line for _, line in placed], cases_of(placed, databases, strict)
     if rows:
         check_output(rows, predictions, gold, *{case.database for case in cases})
-    sandbox = Sandbox(Limits(seconds=seconds), workers)
-    verdicts = judge(cases, sandbox, repeat)
+    verdicts = judge(cases, Sandbox(Limits(seconds=seconds), workers), repeat)
     keys = dict.fromkeys(chain.from_iterable(verdicts))
     if rows:
         pairs = zip(lines, verdicts, strict=True)
         write_jsonl(rows, (line.model_dump() | keys | verdict for line, verdict in pairs))
     judged = pd.DataFrame([{**line, "gold": "", "prediction": ""} for line in verdicts])
     answer = {"extraction": "strict" if strict else "lenient", **report(judged)}
-    answer["metrics"] |= other_extraction(lines, cases, sandbox, strict)
     failing = answer["failing_golds"]
     if text := warning(failing, len(judged)):
         print(text, file=sys.stderr if json else sys.stdout)

@@ -7,10 +7,9 @@ is executed on the database that its row is linked to. `sql_exact_match` compare
 """
 
 import inspect
-from collections.abc import Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 
@@ -19,22 +18,18 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import extract_sql, sql_as_asked
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.metrics.declared import COLUMNS, METRICS, NAMES
-from workflow_scripts.metrics.execution import (
-    REPEAT,
-    Case,
-    accuracies,
-    failing_gold,
-    judge,
-    warning,
-)
+from workflow_scripts.metrics.agents import decomposer_metrics, refiner_metrics, selector_metrics
+from workflow_scripts.metrics.execution import REPEAT, Case, failing_gold, judge, warning
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.runs import Training
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import (
+    ANSWERS,
     COUNT,
+    MORE,
+    NUMBER,
     PREDICTIONS,
     RUN,
     SCORES,
@@ -44,12 +39,62 @@ from workflow_scripts.tables import (
     read_table,
     write_table,
 )
+from workflow_scripts.text.similarity import exact_match, rouge_l
 
 LOSSES = ("eval_loss", "loss_per_token")
 SUBJECT = {
     **{"idx": COUNT, "question": TEXT, "schema": TEXT, "gold_sql": TEXT, "old_sql": TEXT},
     **{"database": TEXT, "how": TEXT},
 }
+
+
+class Metrics(NamedTuple):
+    """Metrics of answers of a task (None: any), which `compute` fills as {metric: value}.
+
+    Its parameters name the columns that it takes; a metric that it leaves out does not apply. None:
+    `score_runs` fills the columns itself.
+    """
+
+    names: str
+    compute: Callable[..., dict[str, float]] | None = None
+    task: str | None = None
+
+
+def text_metrics(prediction: str, gold: str, gold_decoded: str) -> dict[str, float]:
+    """Compare an answer with gold as it is, and as the run's tokenizer can write it."""
+    return {
+        "rouge_l": rouge_l(prediction, gold),
+        "exact_match": exact_match(prediction, gold),
+        "rouge_l_decoded": rouge_l(prediction, gold_decoded),
+        "exact_match_decoded": exact_match(prediction, gold_decoded),
+    }
+
+
+METRICS = (
+    Metrics("rouge_l exact_match rouge_l_decoded exact_match_decoded", text_metrics),
+    Metrics(SEEN),
+    Metrics(
+        "linked_rate sql_exact_match exact_match_normalised parse_rate executable_rate "
+        "execution_accuracy execution_accuracy_empty_gold execution_accuracy_nonempty_gold "
+        "execution_accuracy_lenient execution_match soft_f1 ves r_ves"
+    ),
+    Metrics(
+        "valid_json table_precision table_recall table_f1 column_precision column_recall "
+        "column_f1 needed_recall compression",
+        selector_metrics,
+        "Selector",
+    ),
+    Metrics(
+        "fence_rate known_names_rate unknown_names sub_questions sub_questions_as_gold",
+        decomposer_metrics,
+        "Decomposer",
+    ),
+    Metrics("unchanged_rate fix_rate regression_rate", refiner_metrics, "Refiner"),
+)
+NAMES = [name for metrics in METRICS for name in metrics.names.split()]
+# The columns of answers.parquet, metrics included.
+COLUMNS = {name: kind for name, kind in ANSWERS.items() if name != MORE}
+COLUMNS |= dict.fromkeys(NAMES, NUMBER)
 
 
 def address_of(folder: Path) -> dict[str, Any]:
@@ -99,18 +144,16 @@ def read_subjects(rows: Path, databases: Path) -> pd.DataFrame:
     return subjects.set_index("idx")
 
 
-def find_subjects(answers: pd.DataFrame, sources: list[tuple[Path | None, Path | None]]):
-    """The subject of each answer, from (rows, databases) of the run and of the split other.
+def find_subjects(
+    answers: pd.DataFrame, sources: dict[bool, tuple[Path | None, Path | None]]
+) -> pd.DataFrame:
+    """The subject of each answer, from (rows, databases): whether of the split other -> its source.
 
     Raises EssenceError where the split other has none, and for a row that is not among them.
     """
-    is_other = answers.split == "other"
     parts = []
-    for asked, (rows, databases) in zip(
-        (answers[~is_other], answers[is_other]), sources, strict=True
-    ):
-        if asked.empty:
-            continue
+    for is_other, asked in answers.groupby(answers.split == "other"):
+        rows, databases = sources[is_other]
         if not (rows and databases):
             raise EssenceError(
                 "the predictions have the split other: give --other-rows and --other-databases"
@@ -130,18 +173,14 @@ def judge_queries(answers: pd.DataFrame, sandbox: Sandbox, repeat: int) -> pd.Da
 
     `old_accuracy`: that of the SQL which a Refiner was asked to repair.
     """
-    answers = answers.astype(object).where(answers.notna(), None)
-
-    def cases(asked: pd.DataFrame, statements: list[str | None]) -> Iterator[Case]:
-        return map(Case, asked.gold_sql, statements, asked.file)
-
-    strict = map(sql_as_asked, answers.prediction, answers.gold)
-    lenient = [extract_sql(text, lenient=True) for text in answers.prediction]
-    judged = pd.DataFrame(judge(cases(answers, strict), sandbox, repeat), answers.index)
-    judged["execution_accuracy_lenient"] = accuracies(cases(answers, lenient), sandbox)
-    repairs = answers[answers.task == "Refiner"]
-    old = accuracies(cases(repairs, repairs.old_sql), sandbox)
-    judged["old_accuracy"] = pd.Series(old, repairs.index, dtype=float)
+    cases = []
+    for answer in answers.astype(object).where(answers.notna(), None).itertuples():
+        also = {"execution_accuracy_lenient": extract_sql(answer.prediction, lenient=True)}
+        if answer.task == "Refiner":
+            also["old_accuracy"] = answer.old_sql
+        sql = sql_as_asked(answer.prediction, answer.gold)
+        cases.append(Case(answer.gold_sql, sql, answer.file, also))
+    judged = pd.DataFrame(judge(cases, sandbox, repeat), answers.index)
     names = {"prediction": "predicted_sql", "exact_match": "sql_exact_match"}
     return judged.drop(columns="gold").rename(columns=names)
 
@@ -157,7 +196,7 @@ def add_metrics(answers: pd.DataFrame) -> pd.DataFrame:
             asked = answers if task is None else answers[answers.task == task]
             asked = asked[inputs].astype(object).where(asked[inputs].notna(), None)
             lines = [compute(*line) for line in asked.itertuples(index=False)]
-            answers = answers.join(pd.DataFrame(lines, asked.index).reindex(columns=list(names)))
+            answers = answers.join(pd.DataFrame(lines, asked.index).reindex(columns=names.split()))
     return answers.reindex(columns=list(dict.fromkeys([*answers, *NAMES])))
 
 
@@ -175,10 +214,9 @@ def judge_selections(answers: pd.DataFrame) -> None:
 def highest_exact_match(answers: pd.DataFrame, reference: str) -> float:
     """The highest exact match, from 0 to 1, that any model could reach on these answers of a run.
 
-    A model gives equal inputs equal answers, so of the rows that share an input it can match those
-    with one and the same right answer: at best the most frequent. And an answer that the tokenizer
-    cannot write, or that is longer than what is generated, matches nothing. `reference`: the column
-    that answers are compared with.
+    A model gives equal inputs equal answers, so of the rows that share an input it matches at best
+    those with the most frequent right answer. What the tokenizer cannot write, or is longer than
+    what is generated, is never matched. `reference`: the column that answers are compared with.
     """
     written = answers.gold_decoded.str.strip()
     within_reach = answers.reachable.astype(bool) & (written == answers[reference].str.strip())
@@ -194,33 +232,27 @@ def scores_of(answers: pd.DataFrame) -> Iterator[dict[str, Any]]:
             if of_task.empty:
                 continue
             line = dict(zip(RUN, address, strict=True)) | {"split": split, "task": task}
-            own = [each.names for each in METRICS if each.task in (None, task)]
-            for metric in chain.from_iterable(own):
+            own = " ".join(each.names for each in METRICS if each.task in (None, task))
+            for metric in own.split():
                 known = of_task[of_task[metric].notna()]
-                if len(known):
-                    numbers = mean_over_rows(known[metric], clusters_of(known))
-                    if metric == SEEN:  # counted, not estimated
-                        numbers = numbers[:1]
-                    yield line | _number(metric, len(known), *numbers)
+                if known.empty:
+                    continue
+                value, low, high = mean_over_rows(known[metric], clusters_of(known))
+                interval = {} if metric == SEEN else {"low": low, "high": high}  # SEEN is counted
+                yield line | {"metric": metric, "value": value, "n": len(known)} | interval
             for suffix in ("", "_decoded"):
                 most = highest_exact_match(of_task, f"gold{suffix}")
-                yield line | _number(f"exact_match{suffix}_at_most", len(of_task), most)
+                metric = f"exact_match{suffix}_at_most"
+                yield line | {"metric": metric, "value": most, "n": len(of_task)}
 
 
 def losses_of(folder: Path) -> Iterator[dict[str, Any]]:
     """The losses of the epoch that a run kept, on its validation rows; they have no interval."""
     training = Training.read(folder / "training.json")
-    line = address_of(folder) | {"split": "val"}
     for task, losses in (("all", training.best), *training.best.tasks.items()):
+        line = address_of(folder) | {"split": "val", "task": task, "n": training.rows["val"][task]}
         for metric in LOSSES:
-            count = training.rows["val"][task]
-            yield line | {"task": task} | _number(metric, count, getattr(losses, metric))
-
-
-def _number(
-    metric: str, n: int, value: float, low: float | None = None, high: float | None = None
-) -> dict[str, Any]:
-    return {"metric": metric, "value": value, "low": low, "high": high, "n": n}
+            yield line | {"metric": metric, "value": getattr(losses, metric)}
 
 
 def score_runs(
@@ -243,7 +275,8 @@ def score_runs(
     table = read_answers(runs)
     add_seen(table, dict(zip(trained, train, strict=True)))
     if databases:
-        table = table.join(find_subjects(table, [(rows, databases), (other_rows, other_databases)]))
+        sources = {False: (rows, databases), True: (other_rows, other_databases)}
+        table = table.join(find_subjects(table, sources))
         table["linked_rate"] = table.file.notna().astype(float)
         queries = table[table.task != "Selector"]
         if len(queries):

@@ -30,18 +30,12 @@ def find_database(folder: Path | str, db_id: str) -> Path:
 def list_databases(folder: Path | str) -> Iterator[tuple[str, Path]]:
     """List (db_id, file) of every database in a folder, by name."""
     files = {path.stem: path for path in Path(folder).glob("*.sqlite")}
-    for path in Path(folder).glob("*/*.sqlite"):
-        if path.stem == path.parent.name:
-            files[path.stem] = path
+    inside = Path(folder).glob("*/*.sqlite")
+    files |= {path.stem: path for path in inside if path.stem == path.parent.name}
     yield from sorted(files.items())
 
 
 def instances(database: Path) -> list[Path]:
-    """List the database and, in its own folder, every other .sqlite file: same schema, other rows.
-
-    So the Spider test suite keeps them (Zhong, Yu and Klein 2020).
-    """
-    if database.parent.name != database.stem:
-        return [database]
-    others = sorted(path for path in database.parent.glob("*.sqlite") if path != database)
-    return [database, *others]
+    """List the database and, as Spider's test suite keeps them, files of other rows beside it."""
+    beside = database.parent.glob("*.sqlite") if database.parent.name == database.stem else ()
+    return [database, *sorted(path for path in beside if path != database)]

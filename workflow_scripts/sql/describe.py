@@ -18,6 +18,11 @@ Descriptions = Mapping[str, Mapping[str, tuple[str, str]]]
 MOST_EXAMPLES = 6
 MOST_NUMBERS = 10  # a numeric column with more distinct values shows none
 LONGEST_VALUE = 50
+WRONG = {  # words of SQLite's message -> what is wrong with the file
+    "locked": "locked by another program. Close it there and ask again.",
+    "not a database": "not a SQLite database, or an encrypted one.",
+    "malformed": "a damaged SQLite database. `sqlite3 FILE .recover` may save its rows.",
+}
 
 _NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?")
@@ -53,18 +58,9 @@ def describe_database(
     except FileNotFoundError as error:
         raise SchemaError(f"{file}: no such file") from error
     except (OSError, sqlite3.Error) as error:
-        raise SchemaError(f"{file}: {_explain(error)}") from error
-
-
-def _explain(error: OSError | sqlite3.Error) -> str:
-    message = getattr(error, "strerror", None) or str(error)
-    if "locked" in message:
-        return "locked by another program. Close it there and ask again."
-    if "not a database" in message:
-        return "not a SQLite database, or an encrypted one."
-    if "malformed" in message:
-        return f"a damaged SQLite database ({message}). `sqlite3 FILE .recover` may save its rows."
-    return message
+        message = getattr(error, "strerror", None) or str(error)
+        why = next((why for words, why in WRONG.items() if words in message), message)
+        raise SchemaError(f"{file}: {why}") from error
 
 
 def _describe(
@@ -122,13 +118,12 @@ def _find_undeclared(
     """Select the keys of `more_keys` that are not declared, spelled as in the file."""
     spelled = {(t.lower(), c.lower()): (t, c) for t in columns for c, _, _ in columns[t]}
     present = {tuple(part.lower() for part in key) for key in declared}
-    added = []
-    for key in more_keys:
-        lower = a, x, b, y = tuple(part.lower() for part in key)
-        if lower not in present and (a, x) in spelled and (b, y) in spelled:
-            present.add(lower)
-            added.append((*spelled[a, x], *spelled[b, y]))
-    return added
+    lower = dict.fromkeys(tuple(part.lower() for part in key) for key in more_keys)
+    return [
+        (*spelled[key[:2]], *spelled[key[2:]])
+        for key in lower
+        if key not in present and key[:2] in spelled and key[2:] in spelled
+    ]
 
 
 def _choose_examples(

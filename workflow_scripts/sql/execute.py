@@ -3,13 +3,13 @@
 python -m workflow_scripts.sql.execute DATABASE "SELECT ..." --json
 """
 
-import json
 import math
 import sys
+from json import dumps as to_json
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.sql.sandbox import Limits, Result, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Operand, Option, run_stage
 
 
@@ -28,7 +28,8 @@ def execute(
     limits = Limits(seconds, rows, cell_bytes, sql_bytes, result_bytes, memory_mb)
     result = Sandbox(limits).execute(database, sql)
     if json:
-        print(as_json(result))
+        answer = vars(result) | {"rows": result.rows and json_rows(result.rows)}
+        print(to_json(answer, allow_nan=False))
         return 0
     if not result.ok:
         print(f"{result.status}: {result.error}", file=sys.stderr)
@@ -38,21 +39,15 @@ def execute(
     return 0
 
 
-def as_json(result: Result) -> str:
-    """Write a result as one JSON object; see `json_rows`."""
-    answer = vars(result) | {"rows": result.rows and json_rows(result.rows)}
-    return json.dumps(answer, allow_nan=False)
-
-
 def json_rows(rows: list[tuple]) -> list[list[Any]]:
     """Write rows as strict JSON: bytes as {"hex": ...}, an infinite number as text."""
-    return [list(map(_json_cell, row)) for row in rows]
 
+    def write(cell: Any) -> Any:
+        if isinstance(cell, bytes):
+            return {"hex": cell.hex()}
+        return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else cell
 
-def _json_cell(cell: Any) -> Any:
-    if isinstance(cell, bytes):
-        return {"hex": cell.hex()}
-    return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else cell
+    return [list(map(write, row)) for row in rows]
 
 
 if __name__ == "__main__":

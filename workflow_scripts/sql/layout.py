@@ -2,7 +2,7 @@
 
 from sqlglot import exp
 from sqlglot.dialects.sqlite import SQLite
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokens import TokenType
 
 from workflow_scripts.sql.parse import tokens_of
 
@@ -36,10 +36,7 @@ class _Agents(SQLite):
 
 
 def agents_sql(tree: exp.Query) -> str:
-    """Write a query as the agents do; what it returns stays the same wherever sqlglot is right.
-
-    Raises sqlglot's errors for a tree that can't be written.
-    """
+    """Write a query as the agents do. Raises sqlglot's errors for a tree that can't be written."""
     tree = tree.copy()
     for column in tree.find_all(exp.Column):
         if isinstance(column.this, exp.Identifier):
@@ -53,27 +50,24 @@ def agents_sql(tree: exp.Query) -> str:
 def in_lines(sql: str) -> str:
     """Write one line per clause, indented by 2, and those of a subquery by 4 more."""
     tokens = tokens_of(sql)
+    kinds = [token.token_type for token in tokens]
     parts, end = [], 0
     inside: list[bool] = []  # of each bracket that is open: whether it holds a query
-    for at, token in enumerate(tokens):
+    around = zip([None, *kinds], kinds, [*kinds[1:], None], strict=False)
+    for token, (before, kind, after) in zip(tokens, around, strict=True):
         depth = sum(inside)
         gap, end = sql[end : token.start], token.end + 1
-        if token.token_type == TokenType.R_PAREN and inside and inside.pop():
+        if kind == TokenType.R_PAREN and inside and inside.pop():
             gap = "\n" + " " * (4 * depth - 2)
-        elif _begins_line(tokens, at) and (not inside or inside[-1]) and at:
+        elif before and _begins_line(before, kind) and (not inside or inside[-1]):
             gap = "\n" + " " * (4 * depth or 2)
         parts += [gap, sql[token.start : end]]
-        if token.token_type == TokenType.L_PAREN:
-            inside.append(_kind(tokens, at + 1) in (TokenType.SELECT, TokenType.WITH))
+        if kind == TokenType.L_PAREN:
+            inside.append(after in (TokenType.SELECT, TokenType.WITH))
     return "".join(parts) + sql[end:]
 
 
-def _begins_line(tokens: list[Token], at: int) -> bool:
-    kind, before = _kind(tokens, at), _kind(tokens, at - 1)
+def _begins_line(before: TokenType, kind: TokenType) -> bool:
     if kind in _JOIN_WORDS:
         return before not in _JOIN_WORDS
     return kind in _CLAUSES or (kind == TokenType.WITH and before == TokenType.L_PAREN)
-
-
-def _kind(tokens: list[Token], at: int) -> TokenType | None:
-    return tokens[at].token_type if 0 <= at < len(tokens) else None

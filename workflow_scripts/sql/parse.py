@@ -45,23 +45,20 @@ def _values_quoted_once(sql: str) -> str:
     Here, what stands alone in double quotes where a value is expected (after a comparison, LIKE,
     BETWEEN, in a list after IN) counts as one.
     """
-    if '"' not in sql:
-        return sql
-    tokens = tokens_of(sql)
+    tokens = tokens_of(sql) if '"' in sql else []
     kinds = [token.token_type for token in tokens]
     values: set[int] = set()  # places of tokens that are values
+    parts, end = [], 0
     for at, token in enumerate(tokens):
+        if kinds[at] == TokenType.STRING:
+            values.add(at)
         quoted = kinds[at] == TokenType.IDENTIFIER and sql[token.start] == '"'
         alone = TokenType.DOT not in kinds[max(at - 1, 0) : at + 2]
-        if kinds[at] == TokenType.STRING or (
-            quoted and alone and _expects_value(kinds, at, values)
-        ):
+        if quoted and alone and _expects_value(kinds, at, values):
             values.add(at)
-    for at in sorted(values, reverse=True):
-        if kinds[at] == TokenType.IDENTIFIER:
-            token, text = tokens[at], tokens[at].text.replace("'", "''")
-            sql = f"{sql[: token.start]}'{text}'{sql[token.end + 1 :]}"
-    return sql
+            parts += [sql[end : token.start], "'", token.text.replace("'", "''"), "'"]
+            end = token.end + 1
+    return "".join(parts) + sql[end:]
 
 
 def _expects_value(kinds: list[TokenType], at: int, values: set[int]) -> bool:
@@ -81,10 +78,7 @@ def tokens_of(sql: str) -> list[sqlglot.tokens.Token]:
 
 
 def as_spider_compares(sql: str) -> str:
-    """Remove every DISTINCT and join operators that are split, as Spider's test suite does.
-
-    Definition: `exec_eval.py` (`postprocess`, `remove_distinct`).
-    """
+    """Remove DISTINCT and join split operators, as Spider's `exec_eval.py` does."""
     for split, joined in (("> =", ">="), ("< =", "<="), ("! =", "!=")):
         sql = sql.replace(split, joined)
     for token in reversed(tokens_of(sql)):
@@ -95,10 +89,8 @@ def as_spider_compares(sql: str) -> str:
 
 def orders_rows(sql: str) -> bool:
     """Whether ORDER BY stands anywhere in the SQL: the test suite's rule for "order matters"."""
-    tokens = tokens_of(sql)
-    if not tokens:
-        return "order by" in sql.lower()
-    return any(token.token_type == TokenType.ORDER_BY for token in tokens)
+    kinds = [token.token_type for token in tokens_of(sql)]
+    return TokenType.ORDER_BY in kinds if kinds else "order by" in sql.lower()
 
 
 def canonical(sql: str) -> str | None:
@@ -114,7 +106,8 @@ def canonical(sql: str) -> str | None:
     try:
         tree = tree.copy()
         for column in tree.find_all(exp.Column):
-            _rename_table_of(column)
+            if column.table:
+                _rename_table_of(column)
         for select in tree.find_all(exp.Select):
             names = _unique_names(select)
             for source in _sources(select):
@@ -133,12 +126,10 @@ def canonical(sql: str) -> str | None:
 
 def _rename_table_of(column: exp.Column) -> None:
     """Resolve `t1.x` in the nearest SELECT that knows t1; `x` alone where there is one table."""
-    prefix = column.table.lower()
-    for depth, select in enumerate(_selects_around(column) if prefix else ()):
-        names = _unique_names(select)
-        if prefix in names:
+    for depth, select in enumerate(_selects_around(column)):
+        if name := _unique_names(select).get(column.table.lower()):
             alone = depth == 0 and len(_sources(select)) == 1
-            column.set("table", None if alone else exp.to_identifier(names[prefix]))
+            column.set("table", None if alone else exp.to_identifier(name))
             return
 
 
@@ -165,12 +156,12 @@ def _sources(select: exp.Select) -> list[exp.Expr]:
 
 
 def own_tables(select: exp.Select) -> dict[str, exp.Expr]:
-    """What a SELECT reads from, by the name (in lower case) that its columns are prefixed with."""
+    """What a SELECT reads from, by the prefix (in lower case) of its columns."""
     return {_name_here(source): source for source in _sources(select)}
 
 
 def _selects_around(node: exp.Expr) -> Iterator[exp.Select]:
-    """The SELECT in which a node stands, the one around that, and so on."""
+    """From the inside out."""
     while (node := node.find_ancestor(exp.Select)) is not None:
         yield node
 
@@ -182,24 +173,20 @@ class Names(NamedTuple):
     one of its SELECT; None where several could be meant. `starred` are tables read by `*`.
     """
 
-    tables: frozenset[str]
-    columns: frozenset[tuple[str | None, str]]
-    starred: frozenset[str]
+    tables: frozenset[str] = frozenset()
+    columns: frozenset[tuple[str | None, str]] = frozenset()
+    starred: frozenset[str] = frozenset()
 
 
 @functools.lru_cache(maxsize=20_000)
 def names_in(sql: str) -> Names | None:
-    """Tables and columns that a statement names; None when it doesn't parse.
-
-    Names that the statement makes itself (CTEs, aliases of columns and subqueries) are left out.
-    """
+    """Names of a statement, but for those that it makes itself; None when it doesn't parse."""
     tree = parse(sql)
     if tree is None:
         return None
     own = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     made = {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
-    for alias in tree.find_all(exp.TableAlias):
-        made |= {column.name.lower() for column in alias.columns}
+    made |= {c.name.lower() for alias in tree.find_all(exp.TableAlias) for c in alias.columns}
     columns, starred = set(), set()
     for column in tree.find_all(exp.Column):
         table, is_table = table_of(column, own)
@@ -216,10 +203,7 @@ def names_in(sql: str) -> Names | None:
 
 
 def table_of(column: exp.Column, own: set[str]) -> tuple[str | None, bool]:
-    """(table meant by a column or None, whether it can be a column of the schema at all).
-
-    `own` are the names that the statement makes itself by WITH.
-    """
+    """(table meant by a column or None, whether the schema can have it); `own`: names of WITH."""
     prefix = column.table.lower()
     around = list(_selects_around(column))
     if not prefix:  # only where a single SELECT reads a single table is it clear

@@ -1,7 +1,6 @@
 """Running SQL that a model wrote: in processes that can be killed, reading only, within limits.
 
-`worker.py` has the walls around a process. Whatever a statement does, the answer is a `Result`, and
-the statements after it go to another process.
+`worker.py` has the walls around a process. Whatever a statement does, the answer is a `Result`.
 """
 
 import dataclasses
@@ -28,10 +27,7 @@ AT_ONCE = 16  # most statements for one process, which takes 30 ms to start
 
 @dataclass(frozen=True)
 class Limits:
-    """What one statement may use.
-
-    Seconds of processor time, rows, bytes of a cell, of the SQL and of the result, and megabytes.
-    """
+    """What one statement may use; `seconds` are of processor time."""
 
     seconds: float = 30.0  # BIRD's evaluation waits as long
     rows: int = 100_000
@@ -60,11 +56,10 @@ class Job(NamedTuple):
 class Result:
     """The result of a statement. `rows` (tuples) and `columns` are None unless status is ok.
 
-    Text that is not UTF-8 comes with its bad bytes written as \\xNN, so that values which differ
-    in the file differ here. `exception` is the class of an error that SQLite raised, as Python
-    writes it. `seconds` is what the clock said, fetching included; `steps` are the instructions
-    that SQLite's virtual machine took, by thousands: 0 for fewer than one thousand, and where the
-    process had to be ended.
+    Bad bytes of text that is not UTF-8 are written as \\xNN, so that values which differ in the
+    file differ here. `exception` is the class of an error that SQLite raised, as Python writes it.
+    `seconds` is what the clock said, fetching included; `steps` are the instructions that SQLite's
+    virtual machine took, in whole thousands; 0 where the process had to be ended.
     """
 
     status: str
@@ -88,22 +83,21 @@ class Sandbox:
         self.workers = min(4, os.cpu_count() or 1) if workers is None else workers
         if self.workers < 1:
             raise EssenceError(f"workers: {workers} is not a number above 0")
-        self._known: dict[Job, Result] = {}
 
     def execute(self, database: Path | str, sql: str, steps: int | None = None) -> Result:
         """Run one `Job`; never raises for what the SQL or the database file does."""
         return self.run([Job(database, sql, steps)])[0]
 
     def map(self, jobs: Iterable[tuple]) -> list[Result]:
-        """Run jobs (see `Job`) and return results in order; equal jobs run once, ever."""
+        """Run jobs (see `Job`) and return results in order; equal jobs run once."""
         jobs = [Job(*job) for job in jobs]
-        left = [job for job in dict.fromkeys(jobs) if job not in self._known]
-        size = max(1, min(AT_ONCE, len(left) // self.workers))
-        parts = [left[start : start + size] for start in range(0, len(left), size)]
+        different = list(dict.fromkeys(jobs))
+        size = max(1, min(AT_ONCE, len(different) // self.workers))
+        parts = [different[start : start + size] for start in range(0, len(different), size)]
         with ThreadPoolExecutor(self.workers) as threads:
-            results = list(chain.from_iterable(threads.map(self.run, parts)))
-        self._known |= zip(left, results, strict=True)
-        return [self._known[job] for job in jobs]
+            results = chain.from_iterable(threads.map(self.run, parts))
+        by_job = dict(zip(different, results, strict=True))
+        return [by_job[job] for job in jobs]
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """Run statements one after the other, equal ones too, in one process if none ends it."""
@@ -121,8 +115,12 @@ class Sandbox:
             results += map(_result, answers)
             if done.returncode == -signal.SIGINT:
                 raise KeyboardInterrupt
-            if done.returncode or not answers:
-                results.append(_last_words(done.returncode, self.limits))
+            if done.returncode in (-signal.SIGPROF, -signal.SIGALRM):
+                error = f"no answer within {self.limits.seconds:g} s of processor time"
+                results.append(Result("timeout", error=error, seconds=self.limits.seconds))
+            elif done.returncode or not answers:
+                error = f"the statement brought its process down ({done.returncode})"
+                results.append(Result("error", error=error))
         return results[: len(jobs)]
 
 
@@ -139,12 +137,3 @@ def _result(line: bytes) -> Result:
             for row in answer["rows"]
         ]
     return Result(**answer)
-
-
-def _last_words(code: int, limits: Limits) -> Result:
-    """Answer for a worker that died."""
-    if code in (-signal.SIGPROF, -signal.SIGALRM):
-        error = f"no answer within {limits.seconds:g} s of processor time"
-        return Result("timeout", error=error, seconds=limits.seconds)
-    cause = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return Result("error", error=f"the statement brought its process down ({cause})")

@@ -7,7 +7,7 @@ import functools
 from collections.abc import Iterable, Mapping
 
 from workflow_scripts.formats.schema import SchemaError, Table, fold_name, parse_schema
-from workflow_scripts.sql.parse import names_in
+from workflow_scripts.sql.parse import Names, names_in
 
 Schema = Mapping[str, tuple[str, ...]]
 Columns = frozenset[tuple[str, str]]
@@ -37,27 +37,18 @@ def needed_columns(sql: str, schema: Schema) -> list[Columns]:
     Usually one; several where a name without prefix stands in more than one of the query's tables.
     `SELECT *` needs every column of its tables. Names that the schema hasn't are left out.
     """
-    names = names_in(sql)
-    if names is None:
-        return []
-    needed = {
-        frozenset(
-            (t, column)
-            for t in ([table] if table else sorted(names.tables))
-            if column in schema.get(t, ())
-        )
-        for table, column in names.columns
-    }
-    for table in names.starred:
-        needed |= {frozenset([(table, column)]) for column in schema.get(table, ())}
+    names = names_in(sql) or Names()
+    starred = columns_of({table: schema.get(table, ()) for table in names.starred})
+    needed = {frozenset([column]) for column in starred}
+    for table, column in names.columns:
+        meant = (table,) if table else names.tables
+        needed.add(frozenset((t, column) for t in meant if column in schema.get(t, ())))
     return sorted(needed - {frozenset()}, key=sorted)
 
 
 def unknown_names(sql: str, schema: Schema) -> set[str]:
     """List the tables and columns of a query that are missing from the schema."""
-    names = names_in(sql)
-    if names is None:
-        return set()
+    names = names_in(sql) or Names()
     anywhere = ROW_IDS.union(*schema.values())
     unknown = {table for table in names.tables if table not in schema}
     for table, column in names.columns:

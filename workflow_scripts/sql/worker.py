@@ -1,15 +1,15 @@
 """The process that runs untrusted SQL: it answers requests, a line each, and has no privileges.
 
 It stands alone (standard library only) and is started by `sandbox.Sandbox` without the caller's
-environment. What keeps it harmless, from the outside in: resource limits of the operating system
-(memory, no file may grow, few handles), timers that kill the process when a statement stays too
-long, a read-only connection with SQLite's own limits, an authorizer that lets nothing through but
-reading, and a count of rows and bytes. A statement may also be given a number of steps, the
-instructions of SQLite's virtual machine: they are the same on every machine. Seconds are of
-processor time, so that a busy machine changes no verdict; the clock alone ends what waits for a
-disk. Requests and answers are JSON, so that nothing which the worker sends can run in the parent.
+environment. Around a statement lie, from the outside in: limits of the operating system, timers
+that kill the process, a read-only connection with SQLite's own limits, an authorizer that allows
+nothing but reading, and counts of rows, bytes and steps (instructions of SQLite's virtual machine,
+the same on every machine). Seconds are of processor time, so that a busy machine changes no
+verdict. Requests and answers are JSON, so that nothing the worker sends can run in the parent.
 """
 
+import contextlib
+import ctypes
 import json
 import re
 import resource
@@ -22,16 +22,13 @@ from pathlib import Path
 from urllib.parse import quote
 
 KILL_AFTER = 0.5  # seconds past the limit before the timer ends a call that SQLite can't interrupt
-# By the clock a statement gets so many times its processor time and a few seconds more, for a busy
-# machine or a slow disk.
-CLOCK_FACTOR = 4
-GRACE_SECONDS = 4.0
+CLOCK_FACTOR, GRACE_SECONDS = 4, 4.0  # the clock's limit: so many times the processor's, and more
 BUSY_SECONDS = 0.5
 STEPS = 1000  # steps between two looks at the limits
+PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent ends
 
-# The functions of SQLite 3.40 and later that only compute. Left out on purpose: load_extension,
-# readfile, writefile, edit, fts3_tokenizer, randomblob, zeroblob, sqlite_* and what reports on the
-# connection. An unknown name is refused.
+# The functions of SQLite 3.40 and later that only compute. Left out on purpose: what touches
+# files, randomblob, zeroblob, and what reports on the connection. An unknown name is refused.
 FUNCTION_NAMES = """
     abs avg char coalesce concat concat_ws count cume_dist current_date current_time
     current_timestamp date datetime dense_rank first_value format glob group_concat hex ifnull iif
@@ -49,15 +46,7 @@ STATEMENT_WORDS = """
     alter analyze attach begin commit create delete detach drop end explain insert pragma reindex
     release replace rollback savepoint update vacuum
 """
-STATEMENTS = frozenset(STATEMENT_WORDS.split())
 LEADING = re.compile(r"(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
-ACTIONS = {  # number of the authorizer's action -> its words
-    value: name.removeprefix("SQLITE_").replace("_", " ")
-    for name, value in vars(sqlite3).items()
-    if re.match(
-        "SQLITE_(ALTER_T|ANALYZE|ATT|CREATE_|DEL|DET|DROP_|INS|PRAGMA|REI|SAV|TRANS|UPD)", name
-    )
-}
 
 
 class Refused(Exception):
@@ -78,15 +67,12 @@ class Stop:
 
 
 def check_first_word(sql: str) -> None:
-    """Check that a statement is SELECT, WITH or VALUES.
-
-    Raises Refused for another statement, ValueError for no SQL.
-    """
+    """Raise Refused for a statement that is not SELECT, WITH or VALUES, ValueError for no SQL."""
     if "\0" in sql:
         raise Refused("the SQL holds a NUL byte")
     statement = sql[LEADING.match(sql).end() :]
     word = re.match(r"\w*", statement).group().lower()
-    if word in STATEMENTS:
+    if word in STATEMENT_WORDS.split():
         raise Refused(f"only SELECT may run here, not {word.upper()}")
     if word not in ("select", "with", "values"):
         if not statement.strip("; \t\r\n"):
@@ -97,8 +83,7 @@ def check_first_word(sql: str) -> None:
 def address(path: str) -> str:
     """Build the URI that opens a database for reading and leaves no file beside it.
 
-    A database in WAL mode whose log is gone can't be opened read-only in a folder that is not
-    writable, unless SQLite may assume that nobody will change it (`immutable`).
+    `immutable`: else one in WAL mode without its log can't be opened in a read-only folder.
     """
     file = Path(path)
     info = file.stat()
@@ -120,29 +105,16 @@ def connect(path: str, limits: dict) -> sqlite3.Connection:
         address(path), uri=True, timeout=BUSY_SECONDS, isolation_level=None, cached_statements=0
     )
     connection.text_factory = lambda value: value.decode("utf-8", "backslashreplace")
-    for pragma in (
-        f"hard_heap_limit = {limits['memory_mb'] * 2**20 // 2}",
-        "trusted_schema = OFF",
-        "cell_size_check = ON",
-        "query_only = ON",
-        "temp_store = MEMORY",
-        "mmap_size = 0",
-        "threads = 0",
-    ):
+    pragmas = f"""
+        hard_heap_limit={limits["memory_mb"] * 2**20 // 2} trusted_schema=OFF cell_size_check=ON
+        query_only=ON temp_store=MEMORY mmap_size=0 threads=0
+    """
+    for pragma in pragmas.split():
         connection.execute(f"PRAGMA {pragma}")
-    for name, value in (
-        ("LENGTH", limits["cell_bytes"]),
-        ("SQL_LENGTH", limits["sql_bytes"]),
-        ("EXPR_DEPTH", 500),
-        ("COMPOUND_SELECT", 100),
-        ("FUNCTION_ARG", 100),
-        ("VDBE_OP", 1_000_000),
-        ("LIKE_PATTERN_LENGTH", 1000),
-        ("ATTACHED", 0),
-        ("VARIABLE_NUMBER", 0),
-        ("TRIGGER_DEPTH", 1),
-        ("WORKER_THREADS", 0),
-    ):
+    most = {"LENGTH": limits["cell_bytes"], "SQL_LENGTH": limits["sql_bytes"], "EXPR_DEPTH": 500}
+    most |= {"COMPOUND_SELECT": 100, "FUNCTION_ARG": 100, "VDBE_OP": 1_000_000, "ATTACHED": 0}
+    most |= {"LIKE_PATTERN_LENGTH": 1000, "VARIABLE_NUMBER": 0, "TRIGGER_DEPTH": 1}
+    for name, value in (most | {"WORKER_THREADS": 0}).items():
         connection.setlimit(getattr(sqlite3, f"SQLITE_LIMIT_{name}"), value)
     return connection
 
@@ -150,24 +122,23 @@ def connect(path: str, limits: dict) -> sqlite3.Connection:
 def guard(connection: sqlite3.Connection) -> list[str]:
     """Install the authorizer; the list it returns receives what was denied.
 
-    Reading is allowed from every table of the database, from subqueries and from json_each and
-    json_tree. The other tables that SQLite makes up (pragma_*, dbstat, sqlite_stmt, ...) come into
-    being by an update of sqlite_master and fail there.
+    Of the tables that SQLite makes up only json_each and json_tree may be read: the others
+    (pragma_*, dbstat, ...) come into being by an update of sqlite_master and fail there.
     """
     connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')")
     denied: list[str] = []
+    reading = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_READ)
 
     def authorize(action, first, second, _database, _trigger):
-        if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE, sqlite3.SQLITE_READ):
+        calls = action == sqlite3.SQLITE_FUNCTION
+        if action in reading or (calls and (second or "").lower() in FUNCTIONS):
             return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in FUNCTIONS:
-            return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_FUNCTION:
+        if calls:
             denied.append(f"the function {second}")
         elif action == sqlite3.SQLITE_UPDATE and first == "sqlite_master":
             denied.append("a table that SQLite makes up itself")
         else:
-            denied.append(f"{ACTIONS.get(action, f'action {action}')} {first or ''}".strip())
+            denied.append(f"writing to {first}")
         return sqlite3.SQLITE_DENY
 
     connection.set_authorizer(authorize)
@@ -193,22 +164,19 @@ def run(database: str, sql: str, limits: dict, stop: Stop) -> dict:
     check_first_word(sql)
     if len(sql.encode("utf-8")) > limits["sql_bytes"]:
         raise Refused(f"the SQL is longer than {limits['sql_bytes']:,} bytes")
-    connection = connect(database, limits)
-    denied: list[str] = []
-    try:
+    with contextlib.closing(connect(database, limits)) as connection:
         denied = guard(connection)
         started = time.perf_counter()
         connection.set_progress_handler(stop, STEPS)
-        cursor = connection.execute(sql)
-        rows = fetch(cursor, limits)
+        try:
+            cursor = connection.execute(sql)
+            rows = fetch(cursor, limits)
+        except sqlite3.Error as error:
+            if denied:
+                raise Refused(f"only reading is allowed here, not {denied[0]}") from error
+            raise
         columns = [name for name, *_ in cursor.description or ()]
         return {"columns": columns, "rows": rows, "seconds": time.perf_counter() - started}
-    except sqlite3.Error as error:
-        if denied:
-            raise Refused(f"only reading is allowed here, not {denied[0]}") from error
-        raise
-    finally:
-        connection.close()
 
 
 def status_of(error: Exception, database: str, limits: dict, stop: Stop) -> tuple[str, str]:
@@ -231,30 +199,27 @@ def status_of(error: Exception, database: str, limits: dict, stop: Stop) -> tupl
     return "error", message or type(error).__name__
 
 
-def answer(database: str, sql: str, steps: int | None, limits: dict) -> dict:
-    """Run a statement under the timers and describe whatever became of it."""
+def answer(database: str, sql: str, steps: int | None, limits: dict) -> str:
+    """Run a statement under the timers and write what became of it as JSON."""
     started, seconds = time.perf_counter(), limits["seconds"]
     stop = Stop(seconds, steps)
     signal.setitimer(signal.ITIMER_REAL, CLOCK_FACTOR * seconds + GRACE_SECONDS)
     signal.setitimer(signal.ITIMER_PROF, seconds + KILL_AFTER)
     try:
-        return {"status": "ok", **run(database, sql, limits, stop), "steps": stop.steps}
+        result = run(database, sql, limits, stop)
+        return json.dumps({"status": "ok", **result, "steps": stop.steps})
     except Exception as error:
         status, message = status_of(error, database, limits, stop)
-        return {
-            "status": status,
-            "error": message,
-            "steps": stop.steps,
-            "exception": str(type(error)) if isinstance(error, sqlite3.Error) else None,
-            "seconds": time.perf_counter() - started,
-        }
+        failure = {"status": status, "error": message, "steps": stop.steps}
+        failure["exception"] = str(type(error)) if isinstance(error, sqlite3.Error) else None
+        return json.dumps({**failure, "seconds": time.perf_counter() - started})
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def lock_down(memory_mb: int) -> None:
-    """Limit the process for good: address space, no growing file, few handles, no core dump."""
+    """Limit the process for good: address space, files, handles, no life after its parent's."""
     for what, most in (
         (resource.RLIMIT_AS, memory_mb * 2**20),
         (resource.RLIMIT_FSIZE, 0),
@@ -264,8 +229,10 @@ def lock_down(memory_mb: int) -> None:
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
-    for number in (signal.SIGPROF, signal.SIGALRM, signal.SIGINT):
+    for number in (signal.SIGPROF, signal.SIGALRM, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:
@@ -273,17 +240,9 @@ def main() -> None:
     limits = json.loads(sys.argv[1])
     lock_down(limits["memory_mb"])
     for line in sys.stdin:
-        result = answer(*json.loads(line), limits)
-        try:
-            text = json.dumps(result)
-        except MemoryError:
-            result = {
-                "status": "error",
-                "error": f"needs more memory than {limits['memory_mb']} MB",
-            }
-            text = json.dumps(result)
+        text = answer(*json.loads(line), limits)
         print(text, flush=True)
-        if "memory" in result.get("error", ""):
+        if "needs more memory" in text[:100]:
             break
 
 
