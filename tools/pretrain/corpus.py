@@ -16,16 +16,16 @@ from pathlib import Path
 
 from tools.pretrain.layouts import LAYOUTS, Request, in_line
 from tools.pretrain.random_world import NOUNS, random_world
-from workflow_scripts.data.agent_rows import ShownDatabase, SolvedQuestion
-from workflow_scripts.data.breaking import WAYS
-from workflow_scripts.data.twin.lexicon import NUMBERS, plural
+from workflow_scripts.data.agent_rows import ShownDatabase
+from workflow_scripts.data.breaking import WAYS, break_sql
 from workflow_scripts.data.twin.shapes import Draft, draft, vague_question
 from workflow_scripts.data.twin.worlds import (
     KNOWN_DOMAINS,
+    NUMBERS,
     World,
-    error_of,
     in_memory,
     parse_domain,
+    plural,
 )
 from workflow_scripts.formats.prompts import CLOSING, CONSTANT
 from workflow_scripts.formats.schema import Column, Table, render_foreign_keys
@@ -89,15 +89,15 @@ def tables(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]
 
 def repair(world: World, item: Draft, rng: random.Random) -> tuple[Request, str]:
     """SQL that SQLite refuses, and its error -> the SQL that was meant."""
-    solved = SolvedQuestion(_shown(world), world.db_id, 0, item.question, "", item.sql)
+    columns = {table.name: [c.name for c in table.columns] for table in world.tables.values()}
     ways = list(WAYS)
     rng.shuffle(ways)
     with closing(in_memory(world)) as connection:
-        for _, broken in solved.broken(rng, ways[:5], world.other_number):
-            if error := error_of(connection, broken):
-                asked = vague_question(world, item, rng)
-                request = Request("Repair", asked, "", str(error), in_line(broken))
-                return request, in_line(item.sql)
+        broken = break_sql(connection, item.sql, columns, ways[:5], rng, world.other_number)
+    if broken:
+        vague = vague_question(world, item, rng)
+        request = Request("Repair", vague, "", broken[1].error, in_line(broken[1].old_sql))
+        return request, in_line(item.sql)
     return restore(world, item, rng)
 
 

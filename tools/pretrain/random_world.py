@@ -6,7 +6,6 @@ read the one at hand: it cannot know it by heart. The twin's databases are not a
 
 import random
 
-from workflow_scripts.data.twin.lexicon import plural, words
 from workflow_scripts.data.twin.worlds import (
     KNOWN_DOMAINS,
     Column,
@@ -14,9 +13,11 @@ from workflow_scripts.data.twin.worlds import (
     World,
     fill,
     parse_domain,
+    plural,
 )
 from workflow_scripts.formats.schema import quoted
 
+words = str.split
 ENTITIES = words("""
 student teacher course school classroom exam book author reader loan publisher library
 patient doctor nurse hospital ward treatment medicine visit clinic disease customer order

@@ -4,13 +4,11 @@ Whatever a question comes from (Spider, BIRD, the twin), its rows are made here.
 """
 
 import functools
-import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from workflow_scripts.data.breaking import WAYS, Statement
+from workflow_scripts.data.breaking import Failure
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import (
@@ -78,14 +76,6 @@ class ShownDatabase:
         return select(self.columns, used, references, self.keep_up_to)
 
 
-class Failure(NamedTuple):
-    """SQL that SQLite refused, its words for that and the class of its error."""
-
-    old_sql: str
-    error: str
-    exception_class: str
-
-
 @dataclass(frozen=True)
 class SolvedQuestion:
     """A question with its gold SQL; the methods write the rows of the agents.
@@ -123,20 +113,6 @@ class SolvedQuestion:
     def refiner_row(self, idx: int, failure: Failure) -> dict:
         prompt = self._prompt("Refiner", self._visible_tables(), **failure._asdict())
         return self._row(idx, prompt, render_refiner(self.sql))
-
-    def broken(
-        self, rng: random.Random, ways: Sequence[str], other_number: Mapping[str, str] = {}
-    ) -> Iterator[tuple[str, str]]:
-        """Break the gold SQL in each of the ways that apply: (way, SQL), to be tried."""
-        statement = Statement(self.sql, self.database.columns, rng, other_number)
-        for way in ways:
-            sql = (statement.broken(way) or "").strip()
-            if sql and sql != self.sql:
-                yield way, sql
-
-    def ways_to_break(self, rng: random.Random) -> list[str]:
-        """List the ways in an order in which they take turns from question to question."""
-        return [WAYS[self.number % len(WAYS)], *rng.sample(WAYS, len(WAYS))]
 
     def _visible_tables(self) -> list[Table]:
         tables = self.database.tables

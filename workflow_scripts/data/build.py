@@ -10,17 +10,20 @@ number n of the file, from 0, has the idx 2n (Selector) and 2n + 1 (Decomposer).
 beside the rows (rows.card.json) says what was built, and which questions were dropped and why.
 """
 
+import contextlib
 import random
+import re
+import sqlite3
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import sqlglot
 
-from workflow_scripts.data.agent_rows import Failure, ShownDatabase, SolvedQuestion
+from workflow_scripts.data.agent_rows import ShownDatabase, SolvedQuestion
+from workflow_scripts.data.breaking import WAYS, Failure, break_sql
 from workflow_scripts.data.questions import (
     Answered,
     Question,
@@ -30,7 +33,7 @@ from workflow_scripts.data.questions import (
     show_database,
 )
 from workflow_scripts.data.rows import comparable_text
-from workflow_scripts.data.sub_questions import steps_before
+from workflow_scripts.data.sub_questions import Words, steps_before
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
@@ -39,18 +42,17 @@ from workflow_scripts.sql.layout import agents_sql
 from workflow_scripts.sql.parse import parse
 from workflow_scripts.sql.sandbox import Limits, Result, Sandbox
 from workflow_scripts.sql.schema_names import unknown_names
+from workflow_scripts.sql.worker import address
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 
 PREDICTED = "prediction"  # where SQL that fails comes from, beside the ways to break it
+QUERY = re.compile(r"(SELECT|WITH|VALUES)\b", re.IGNORECASE)  # what the sandbox lets run
 EXAMPLES = 3  # of each reason, in the card
 
-Execute = Callable[[Sequence[str]], list[Result]]  # statements on one database
 Numbered = list[tuple[int, Question]]
-Failing = tuple[SolvedQuestion, str, Failure]  # the second says where the SQL comes from
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A question that gives no row, and why."""
 
     number: int
@@ -76,77 +78,78 @@ def build(
     """Raises EssenceError for files of another form, and when no question can be used."""
     given = read_questions(format, questions)
     entries, answers = read_tables(tables) if tables else {}, read_answers(predictions)
+    limits = Limits(seconds=seconds)
     by_database: dict[str, Numbered] = defaultdict(list)
     for number, question in enumerate(given):
         by_database[question.db_id].append((number, question))
     solved: list[SolvedQuestion] = []
-    failing: list[Failing] = []
-    dropped: list[Refusal] = []
+    refusals: list[Refusal] = []
     for count, (db_id, its) in enumerate(by_database.items(), 1):
         try:
             database = show_database(find_database(databases, db_id), entries.get(db_id))
         except EssenceError as error:
             reason = "its database is missing or cannot be used"
-            dropped += [Refusal(number, reason, str(error)) for number, _ in its]
+            refusals += [Refusal(number, reason, str(error)) for number, _ in its]
         else:
-            execute = _executor(database, Limits(seconds=seconds))
-            results = list(_solve(database, its, execute))
-            dropped += [each for each in results if isinstance(each, Refusal)]
-            usable = [each for each in results if isinstance(each, SolvedQuestion)]
-            solved += usable
-            failing += _broken(usable, broken_share, seed, execute)
-            failing += _predicted(usable, answers, execute)
+            for result in _solve(database, its, Sandbox(limits)):
+                (refusals if isinstance(result, Refusal) else solved).append(result)
         at = f"{count} of {len(by_database)} databases"
-        print(f"{at}: {len(solved)} questions kept, {len(dropped)} dropped", file=sys.stderr)
+        print(f"{at}: {len(solved)} questions kept, {len(refusals)} dropped", file=sys.stderr)
     if not solved:
-        first = dropped[0]
+        number, reason, detail = refusals[0]
         raise EssenceError(
-            f"{questions}: no question can be used; number {first.number}: {first.reason} "
-            f"({first.detail})"
+            f"{questions}: no question can be used; number {number}: {reason} ({detail})"
         )
     solved.sort(key=lambda each: each.number)
-    failing = sorted(filter(_is_readable, failing), key=lambda each: each[0].number)
     rows = [row for each in solved for row in each.rows()]
-    rows += [
-        each.refiner_row(idx, how) for idx, (each, _, how) in enumerate(failing, 2 * len(given))
-    ]
+    counts = Counter(Selector=len(rows) - len(solved), Decomposer=len(solved))
+    origins: Counter[str] = Counter()
+    for each in solved:
+        failures = [*_broken(each, broken_share, seed), *_predicted(each, answers, limits)]
+        for origin, failure in failures:
+            # SQL may hold what looks like a part of the prompt.
+            with contextlib.suppress(EssenceError):
+                rows.append(each.refiner_row(2 * len(given) + counts["Refiner"], failure))
+                counts["Refiner"] += 1
+                origins[origin] += 1
     write_jsonl(out, rows)
+    dropped: dict[str, list[str]] = defaultdict(list)
+    for number, reason, detail in sorted(refusals):
+        dropped[reason].append(f"number {number}: {detail}")
     ids = {each.db_id: each.database.pruned for each in solved}
-    counts = (len(rows) - len(solved) - len(failing), len(solved), len(failing))
+    steps = Counter(str(len(each.steps)) for each in solved)
     card = {
         "format": format,
         "seed": seed,
         "questions": len(given),
         "kept": len(solved),
-        "dropped": _by_reason(dropped),
+        "dropped": {
+            reason: {"questions": len(each), "examples": each[:EXAMPLES]}
+            for reason, each in dropped.items()
+        },
         "databases": len(ids),  # of the questions kept
         "large_databases": sum(ids.values()),  # whose schema the Selector prunes
-        "rows": dict(zip(TASKS, counts, strict=True)),
-        "sub_questions": _count(str(len(each.steps)) for each in solved),  # -> Decomposer rows
-        "failing_sql": _count(origin for _, origin, _ in failing),
+        "rows": {task: counts[task] for task in TASKS},
+        "sub_questions": dict(sorted(steps.items())),  # -> Decomposer rows
+        "failing_sql": dict(sorted(origins.items())),
         "sha256": {"questions": sha256(questions), "rows": sha256(out)},
     }
     write_json(out.with_suffix(".card.json"), card)
-    by_task = ", ".join(f"{number} {task}" for task, number in card["rows"].items())
+    by_task = ", ".join(f"{counts[task]} {task}" for task in TASKS)
     print(f"{len(solved)} of {len(given)} questions on {len(ids)} databases: {by_task}")
-    for reason, each in card["dropped"].items():
-        print(f"{each['questions']} dropped: {reason}")
-
-
-def _executor(database: ShownDatabase, limits: Limits) -> Execute:
-    sandbox = Sandbox(limits)
-    return lambda statements: sandbox.map((database.file, sql) for sql in statements)
+    for reason, each in dropped.items():
+        print(f"{len(each)} dropped: {reason}")
 
 
 def _solve(
-    database: ShownDatabase, asked: Numbered, execute: Execute
+    database: ShownDatabase, asked: Numbered, sandbox: Sandbox
 ) -> Iterator[SolvedQuestion | Refusal]:
     """Give each question of a database its steps and its SQL as the agents write it.
 
     Where that does not return the very same rows as the SQL given, the SQL given is kept.
     """
-    given = [question.sql for _, question in asked]
-    results = dict(zip(given, execute(given), strict=True))
+    results = _execute(sandbox, database, {question.sql for _, question in asked})
+    written: dict[str, tuple[str, list[tuple[str, str]]]] = {}
     usable, earlier = [], set()
     for number, question in asked:
         refusal = _refuse(database, number, question, results[question.sql], earlier)
@@ -155,18 +158,15 @@ def _solve(
             yield refusal
         else:
             usable.append((number, question))
-    written = {question.sql: _as_agents_write(question.sql) for _, question in usable}
-    steps = {sql: _steps(database, sql) if text else [] for sql, text in written.items()}
-    texts = [text for text in written.values() if text]
-    texts += [sql for pairs in steps.values() for _, sql in pairs]
-    rows = {sql: result.rows for sql, result in zip(texts, execute(texts), strict=True)}
+            written[question.sql] = _as_agents_write(question.sql, database.words)
+    texts = {text for text, _ in written.values()}
+    texts |= {sql for _, steps in written.values() for _, sql in steps}
+    rows = {sql: result.rows for sql, result in _execute(sandbox, database, texts).items()}
     for number, question in usable:
-        text = written[question.sql]
-        same = text and rows[text] == results[question.sql].rows
-        sql = text if same else question.sql.strip().rstrip("; \n")
-        words = question.question.strip()
-        pairs = [*(pair for pair in steps[question.sql] if rows[pair[1]]), (words, sql)]
-        evidence = (question.evidence or "").strip()
+        text, steps = written[question.sql]
+        sql = text if rows[text] == results[question.sql].rows else _bare(question.sql)
+        words, evidence = question.question.strip(), (question.evidence or "").strip()
+        pairs = [*(pair for pair in steps if rows[pair[1]]), (words, sql)]
         solved = SolvedQuestion(database, question.db_id, number, words, evidence, sql, pairs)
         try:
             solved.rows()
@@ -176,12 +176,16 @@ def _solve(
             yield solved
 
 
+def _execute(sandbox: Sandbox, database: ShownDatabase, statements: set[str]) -> dict[str, Result]:
+    results = sandbox.map((database.file, sql) for sql in statements)
+    return dict(zip(statements, results, strict=True))
+
+
 def _refuse(
     database: ShownDatabase, number: int, question: Question, result: Result, earlier: set[str]
 ) -> Refusal | None:
     """Say why a question can't be learned from, if that is so."""
     sql = question.sql
-    unknown = unknown_names(sql, database.schema)
     if not question.question.strip():
         return Refusal(number, "there is no question", sql)
     if comparable_text(question.question) in earlier:
@@ -193,85 +197,51 @@ def _refuse(
         return Refusal(number, "its SQL returns nothing", sql)
     if parse(sql) is None:
         return Refusal(number, "its SQL cannot be parsed", sql)
-    if unknown:
+    if unknown := unknown_names(sql, database.schema):
         reason = "its SQL reads what prompts do not show (a view, a table of SQLite's own)"
         return Refusal(number, reason, f"{', '.join(sorted(unknown))}: {sql}")
     return None
 
 
-def _as_agents_write(sql: str) -> str | None:
+def _as_agents_write(sql: str, words: Words) -> tuple[str, list[tuple[str, str]]]:
+    """Write SQL and the (sub-question, SQL) of the steps before it."""
     try:
-        return agents_sql(parse(sql))
+        steps = [(said, agents_sql(query)) for said, query in steps_before(parse(sql), words)]
+        return agents_sql(parse(sql)), steps
     except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
-        return None
+        return _bare(sql), []
 
 
-def _steps(database: ShownDatabase, sql: str) -> list[tuple[str, str]]:
-    return [(words, agents_sql(q)) for words, q in steps_before(parse(sql), database.words)]
+def _bare(sql: str) -> str:
+    return sql.strip().rstrip("; \n")
 
 
-def _broken(
-    solved: list[SolvedQuestion], share: float, seed: int, execute: Execute
-) -> Iterator[Failing]:
-    """Break the gold SQL of a share of the questions so that SQLite refuses it.
-
-    In each round, every question whose SQL is not broken yet is tried in one more way.
-    """
-    waiting = []
-    for question in solved:
-        rng = random.Random(f"{seed} {question.number}")
-        if rng.random() < share:
-            waiting.append((question, question.broken(rng, question.ways_to_break(rng))))
-    while waiting:
-        tried = [(question, more, next(more, None)) for question, more in waiting]
-        tried = [each for each in tried if each[2]]
-        results = execute([sql for _, _, (_, sql) in tried])
-        waiting = []
-        for (question, more, (way, sql)), result in zip(tried, results, strict=True):
-            if result.exception:
-                yield question, way, Failure(sql, result.error, result.exception)
-            else:
-                waiting.append((question, more))
+def _broken(question: SolvedQuestion, share: float, seed: int) -> Iterator[tuple[str, Failure]]:
+    """Break the gold SQL of a share of the questions so that SQLite refuses it."""
+    rng, database = random.Random(f"{seed} {question.number}"), question.database
+    if rng.random() < share:
+        # The ways take turns from question to question.
+        ways = [WAYS[question.number % len(WAYS)], *rng.sample(WAYS, len(WAYS))]
+        file = address(str(database.file))
+        with contextlib.closing(sqlite3.connect(file, uri=True)) as connection:
+            columns, is_query = database.columns, QUERY.match
+            if broken := break_sql(connection, question.sql, columns, ways, rng, accepts=is_query):
+                yield broken
 
 
 def _predicted(
-    solved: list[SolvedQuestion], answers: Mapping[str, list[Answered]], execute: Execute
-) -> Iterator[Failing]:
+    question: SolvedQuestion, answers: Mapping[str, list[Answered]], limits: Limits
+) -> Iterator[tuple[str, Failure]]:
     """Take each failing statement that a model wrote for a question, once."""
-    for question in solved:
-        statements = {
-            " ".join(answer.sql.split()): answer.sql
-            for answer in answers.get(comparable_text(question.question), ())
-            if answer.db_id in (None, question.db_id)
-        }
-        texts = list(statements.values())
-        for sql, result in zip(texts, execute(texts), strict=True):
-            if result.exception:
-                yield question, PREDICTED, Failure(sql, result.error, result.exception)
-
-
-def _is_readable(failing: Failing) -> bool:
-    question, _, failure = failing
-    try:
-        question.refiner_row(0, failure)
-    except EssenceError:  # the SQL holds what looks like a part of the prompt
-        return False
-    return True
-
-
-def _by_reason(dropped: list[Refusal]) -> dict[str, dict]:
-    """Reason -> how many questions were dropped for it, and the first few."""
-    details = defaultdict(list)
-    for refusal in sorted(dropped, key=lambda refusal: refusal.number):
-        details[refusal.reason].append(f"number {refusal.number}: {refusal.detail}")
-    return {
-        reason: {"questions": len(each), "examples": each[:EXAMPLES]}
-        for reason, each in details.items()
+    statements = {
+        " ".join(answer.sql.split()): answer.sql
+        for answer in answers.get(comparable_text(question.question), ())
+        if answer.db_id in (None, question.db_id)
     }
-
-
-def _count(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items()))
+    jobs = [(question.database.file, sql) for sql in statements.values()]
+    for (_, sql), result in zip(jobs, Sandbox(limits).map(jobs), strict=True):
+        if result.exception:
+            yield PREDICTED, Failure(sql, result.error, result.exception)
 
 
 if __name__ == "__main__":

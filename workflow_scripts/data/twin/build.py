@@ -17,14 +17,13 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt
 
-from workflow_scripts.data.agent_rows import Failure, ShownDatabase, SolvedQuestion
-from workflow_scripts.data.breaking import WAYS
+from workflow_scripts.data.agent_rows import ShownDatabase, SolvedQuestion
+from workflow_scripts.data.breaking import WAYS, Failure, break_sql
 from workflow_scripts.data.twin.shapes import Draft, draft, vague_question
 from workflow_scripts.data.twin.worlds import (
     KNOWN_DOMAINS,
     UNSEEN_DOMAINS,
     World,
-    error_of,
     fill,
     in_memory,
     join,
@@ -67,28 +66,21 @@ def build(
 ) -> None:
     folder = out / "databases"
     shutil.rmtree(folder, ignore_errors=True)
-    worlds, files = make_worlds(settings), {}
-    for world in worlds:
-        files[world.db_id] = folder / world.db_id / f"{world.db_id}.sqlite"
-        write_database(world, files[world.db_id])
+    worlds = make_worlds(settings)
+    files = [folder / world.db_id / f"{world.db_id}.sqlite" for world in worlds]
+    for world, file in zip(worlds, files, strict=True):
+        file.parent.mkdir(parents=True)
+        write_database(world, file).close()
     rows, truth = make_rows(worlds, files, settings)
     write_jsonl(out / "rows.jsonl", rows)
     write_jsonl(out / "truth.jsonl", truth)
+    files += [out / "rows.jsonl", out / "truth.jsonl"]
     counts = Counter(fact["task"] for fact in truth)
     card = {
         "what": "An embedded twin of the Agent-Instruct rows: same form, our own sentences.",
         "settings": settings.model_dump(),
         "rows": {task: counts[task] for task in TASKS},
-        "databases": {
-            world.db_id: {
-                "tables": len(world.tables),
-                "columns": sum(len(table.columns) for table in world.tables.values()),
-                "rows": sum(map(len, world.rows.values())),
-                "sha256": sha256(files[world.db_id]),
-            }
-            for world in worlds
-        },
-        "sha256": {name: sha256(out / name) for name in ("rows.jsonl", "truth.jsonl")},
+        "sha256": {str(file.relative_to(out)): sha256(file) for file in files},
     }
     write_json(out / "card.json", card)
     by_task = ", ".join(f"{counts[task]} {task}" for task in TASKS)
@@ -115,12 +107,14 @@ def make_worlds(settings: TwinSettings) -> list[World]:
 
 
 def make_rows(
-    worlds: list[World], files: dict[str, Path], settings: TwinSettings
+    worlds: list[World], files: list[Path], settings: TwinSettings
 ) -> tuple[list[dict], list[dict]]:
     """Make rows and their answer sheet, by idx: even idx Selector, odd Decomposer, then Refiner."""
     counts, rows, truth = settings.rows, [], []
     rng, seen = random.Random(settings.seed), set()
-    examiners = [Examiner(world, files[world.db_id], rng, seen) for world in worlds]
+    examiners = [
+        Examiner(world, file, rng, seen) for world, file in zip(worlds, files, strict=True)
+    ]
 
     def add(task: str, row: dict, question: SolvedQuestion, kind: str) -> None:
         if task == "Selector" and question.database.keep_up_to == 6:
@@ -192,14 +186,14 @@ class Examiner:
             if attempt > TRIES_OF_A_WAY:
                 way = self.rng.choice(WAYS)
             item, question = self._draft(number)
-            broken = next(question.broken(self.rng, [way], self.world.other_number), None)
-            if not broken or not self._is_usable(question.sql):
-                continue
-            if error := error_of(self.connection, broken[1]):
+            columns, other_number = self.database.columns, self.world.other_number
+            broken = break_sql(
+                self.connection, question.sql, columns, [way], self.rng, other_number
+            )
+            if broken and self._is_usable(question.sql):
                 self.seen.add(question.sql)
                 vague = vague_question(self.world, item, self.rng)
-                failure = Failure(broken[1], str(error), str(type(error)))
-                return replace(question, question=vague, evidence=""), way, failure
+                return replace(question, question=vague, evidence=""), *broken
         raise EssenceError(
             f"twin: no SQL on {self.world.db_id} could be broken; ask for fewer rows"
         )

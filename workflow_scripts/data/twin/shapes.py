@@ -15,8 +15,14 @@ from typing import Any, NamedTuple
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from workflow_scripts.data.twin import lexicon
-from workflow_scripts.data.twin.worlds import NUMBER_KINDS, TEXT_KINDS, Column, Table, World
+from workflow_scripts.data.twin.worlds import (
+    LEXICON,
+    NUMBER_KINDS,
+    TEXT_KINDS,
+    Column,
+    Table,
+    World,
+)
 
 USES_FILES = ["shapes.yaml"]
 GRAMMAR = yaml.safe_load(Path(__file__).with_name("shapes.yaml").read_text(encoding="utf-8"))
@@ -149,7 +155,7 @@ class Asker:
     def say(self, place: Place) -> str:
         """The column in words, or a vague word that the evidence then explains."""
         if place not in self.said:
-            words = self.unused(lexicon.VAGUE_COLUMNS.get(place.kind, ()))
+            words = self.unused(LEXICON["vague columns"].get(place.kind, ()))
             free = [word for word in words if word not in self.said.values()]
             self.said[place] = place.phrase
             if free and self.chance(self.vagueness):
@@ -209,7 +215,7 @@ class Asker:
     def _compared(self, place: Place) -> tuple[str, str]:
         value = self.value(place)
         if place.kind in NUMBER_KINDS and self.chance(self.vagueness / 2):
-            term = self.pick(self.unused(lexicon.TERMS))
+            term = self.pick(self.unused(LEXICON["vague conditions"]))
             self.explain(f"{term} refers to {place.name} > {value}")
             return f"that are {term}", f"{place} > {value}"
         word = self.say(place)
@@ -302,9 +308,9 @@ def _request(sql: str, world: World) -> tuple[str, str]:
 
 
 def vague_question(world: World, item: Draft, rng: random.Random) -> str:
-    words = lexicon.VAGUE_COLUMNS.get(item.kind, ["detail", "particulars"])
+    words = LEXICON["vague columns"].get(item.kind, ["detail", "particulars"])
     free = [word for word in words if word not in world.text] or ["detail"]
-    records = [word for word in lexicon.VAGUE_TABLES if word not in world.text]
+    records = [word for word in LEXICON["vague tables"] if word not in world.text]
     return rng.choice(GRAMMAR["vague_questions"][item.request]).format(
         word=rng.choice(free), records=rng.choice(records)
     )

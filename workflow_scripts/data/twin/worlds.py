@@ -13,27 +13,41 @@ that no model has seen.
       Unit Price (EUR) | real 2-90 | unit price        | what a question calls it
 
 Kinds: key, ref, person, title, place, country, cat, coded, flag (0 or 1, with its meaning),
-int and real (those of `lexicon.NUMBERS` in a range), date, year, text (never asked about).
+int and real (those of `NUMBERS` in a range), date, year, text (never asked about).
 """
 
 import random
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 
-from workflow_scripts.data.twin import lexicon
-from workflow_scripts.files import written_whole
+import yaml
+
 from workflow_scripts.formats.schema import quoted
 
-USES_FILES = ["domains.txt", "unseen_domains.txt"]
-KNOWN_DOMAINS, UNSEEN_DOMAINS = (
-    Path(__file__).with_name(name).read_text(encoding="utf-8").strip().split("\n\n")
-    for name in USES_FILES
+USES_FILES = ["domains.txt", "unseen_domains.txt", "lexicon.yaml"]
+_KNOWN, _UNSEEN, _LEXICON = (
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in USES_FILES
+)
+KNOWN_DOMAINS, UNSEEN_DOMAINS = (text.strip().split("\n\n") for text in (_KNOWN, _UNSEEN))
+LEXICON = yaml.safe_load(_LEXICON)
+NUMBERS = sorted(
+    {*range(0, 32), *range(0, 100, 5), *range(100, 301, 10), *range(300, 1001, 50)}
+    | {*range(1000, 10001, 500), *range(10000, 50001, 5000), 60, 70, 75, 80, 90}
 )
 TEXT_KINDS = ("person", "title", "place", "country", "cat")
 NUMBER_KINDS = ("int", "real")
+
+
+def plural(noun: str) -> str:
+    """'box' -> 'boxes', 'story' -> 'stories', 'tree' -> 'trees'."""
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return noun + "es"
+    if noun.endswith("y") and noun[-2] not in "aeiou":
+        return noun[:-1] + "ies"
+    return noun + "s"
 
 
 @dataclass(frozen=True)
@@ -75,7 +89,7 @@ class Table:
 
     @property
     def many(self) -> str:
-        return lexicon.plural(self.one)
+        return plural(self.one)
 
     @property
     def key(self) -> Column:
@@ -170,8 +184,8 @@ def _values(world: World, column: Column, count: int, rng: random.Random) -> lis
         parents = len(world.rows[column.args])
         # The last parents have no children, so that "without any" questions have an answer.
         return [rng.randint(1, max(1, parents - 2)) for _ in range(count)]
-    if column.kind in lexicon.NAMES:
-        first, second = lexicon.NAMES[column.kind]
+    if column.kind in ("person", "title"):
+        first, second = LEXICON[column.kind]
         picks = rng.sample(range(len(first) * len(second)), count)
         return [f"{first[pick // len(second)]} {second[pick % len(second)]}" for pick in picks]
     return [_value(column, rng) for _ in range(count)]
@@ -180,7 +194,7 @@ def _values(world: World, column: Column, count: int, rng: random.Random) -> lis
 def _value(column: Column, rng: random.Random):
     kind, args = column.kind, column.args
     if kind in ("place", "country"):
-        return rng.choice(lexicon.CITIES if kind == "place" else lexicon.COUNTRIES)
+        return rng.choice(LEXICON[kind])
     if kind == "cat":
         return rng.choice(args.split(",")).strip()
     if kind == "coded":
@@ -195,28 +209,13 @@ def _value(column: Column, rng: random.Random):
     if kind == "date":
         year, month, day = rng.randint(low, high), rng.randint(1, 12), rng.randint(1, 28)
         return f"{year}-{month:02d}-{day:02d}"
-    number = rng.choice(_numbers_between(low, high))
+    number = rng.choice([number for number in NUMBERS if low <= number <= high])
     return number if kind == "int" else number + rng.choice((0.0, 0.5))
 
 
-@cache
-def _numbers_between(low: int, high: int) -> list[int]:
-    return [number for number in lexicon.NUMBERS if low <= number <= high]
-
-
-def in_memory(world: World) -> sqlite3.Connection:
-    return _load(world, sqlite3.connect(":memory:"))
-
-
-def write_database(world: World, path: Path) -> None:
-    """Write one database file; the same world gives the same bytes with one SQLite version."""
-    with written_whole(path) as temporary:
-        temporary.unlink()
-        _load(world, sqlite3.connect(temporary)).close()
-
-
-def _load(world: World, connection: sqlite3.Connection) -> sqlite3.Connection:
-    """Create and fill the world's tables, in an order that the foreign keys allow."""
+def write_database(world: World, path: Path | str) -> sqlite3.Connection:
+    """Write a new database; the same world gives the same bytes with one SQLite version."""
+    connection = sqlite3.connect(path)
     connection.execute("PRAGMA foreign_keys = ON")
     for table in world.tables.values():
         connection.execute(_create_statement(world, table))
@@ -225,6 +224,10 @@ def _load(world: World, connection: sqlite3.Connection) -> sqlite3.Connection:
         connection.executemany(f"INSERT INTO `{table.name}` VALUES ({marks})", rows)
     connection.commit()
     return connection
+
+
+def in_memory(world: World) -> sqlite3.Connection:
+    return write_database(world, ":memory:")
 
 
 def _create_statement(world: World, table: Table) -> str:
@@ -238,12 +241,3 @@ def _create_statement(world: World, table: Table) -> str:
         if child == table.name
     ]
     return f"CREATE TABLE `{table.name}` (\n" + ",\n".join(lines) + "\n)"
-
-
-def error_of(connection: sqlite3.Connection, sql: str) -> sqlite3.Error | sqlite3.Warning | None:
-    """Return SQLite's error for a statement as soon as it is run, or None."""
-    try:
-        connection.execute(sql)
-    except (sqlite3.Error, sqlite3.Warning) as error:
-        return error
-    return None
