@@ -14,7 +14,8 @@ from typing import Annotated, Any
 import yaml
 
 from workflow_scripts.agents.ask import answer_question, load_back_end
-from workflow_scripts.agents.loop import Loop, read_question
+from workflow_scripts.agents.loop import read_question
+from workflow_scripts.agents.trace import Loop
 from workflow_scripts.metrics.execution import Case, judge
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Sandbox
@@ -33,7 +34,7 @@ def trial(
 ) -> None:
     """Raises EssenceError when a database or the model cannot be used."""
     back_end = load_back_end(model, endpoint, threads, constrained)
-    loop = Loop.of(yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["agents"])
+    loop = Loop(**yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["agents"])
     sandbox, counts, seconds = Sandbox(), Counter(), []
     questions: dict[str, Any] = yaml.safe_load(QUESTIONS.read_text(encoding="utf-8"))
     for name, pairs in questions.items():
