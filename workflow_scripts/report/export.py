@@ -40,8 +40,8 @@ def examples(
     answered = answered.merge(read_table(rows, {"idx": COUNT, "source": TEXT}), on="idx")
     answered["prompt"] = [source_text(recipe, source) for source in answered.source]
     answered["wrong"] = answered.prediction != answered.gold
-    order = answered.assign(length=answered.prompt.str.len())
-    order = order.sort_values(["wrong", "length", "prompt"]).drop_duplicates("task")
+    answered["length"] = [len(prompt) for prompt in answered.prompt]
+    order = answered.sort_values(["wrong", "length", "prompt"]).drop_duplicates("task")
     shown = {each["task"]: each for each in order.to_dict("records")}
     for each in shown.values():
         starts = range(0, len(each["prompt"]), WIDTH)
