@@ -166,6 +166,15 @@ class _Statement:
     def unknown_alias(self) -> str:
         return self._realiased({}, f"T{self._joins + 2}")
 
+    def missing_join(self) -> str:
+        joins = re.findall(r"\n  INNER JOIN .*\n  ON .*", self.sql)
+        return self.sql.replace(joins[-1], "", 1) if joins else self.sql
+
+    def aggregate_in_where(self) -> str:
+        if "\n  HAVING " in self.sql:
+            return re.sub(r"GROUP BY .*\n  HAVING", "WHERE", self.sql)
+        return re.sub(r"\(\n    SELECT (.*)\n    FROM .*\n  \)", r"\1", self.sql)
+
     def misspelt_table(self) -> str:
         name = self.rng.choice(self._tables)
         return self._renamed_table(name, self._typo(name))
