@@ -14,6 +14,9 @@ from workflow_scripts.model.fetch import FILES as MODEL_FILES
 SNAKEFILE = """
 configfile: "config.yaml"
 include: "rules/common.smk"
+rule predict:
+    output: out="never.parquet"
+    shell: stage_command("model.predict")
 include: "rules/report.smk"
 rule everything:
     default_target: True
