@@ -138,6 +138,8 @@ MATERIAL = {
 # Modules that need a trained model, results, a GPU, other material or minutes, which a clone lacks.
 NEED_MORE = (
     "pytest",
+    "tools.ask_trial",
+    "tools.costs",
     "tools.endpoint_cost",
     "tools.gpu_check",
     "tools.pretrain",
