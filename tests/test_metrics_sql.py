@@ -412,7 +412,9 @@ def test_score_command(shop, tmp_path, capsys):
     }  # fmt: skip
     verdicts = [json.loads(text)["verdict"] for text in rows.read_text().splitlines()]
     assert verdicts == ["right", "right", "refused", "timeout", "gold fails"]
-    assert score(predictions, tmp_path, repeat=0, seconds=2) == 1, "a fifth of the golds fail"
+    assert score(predictions, tmp_path, repeat=0, seconds=2) == 1, (
+        "a fifth of the gold queries fail"
+    )
     printed = capsys.readouterr().out
     assert printed.startswith("WARNING: 1 of 5") and "no such column: ghost" in printed
     assert "execution_accuracy" in printed and "\nves " not in printed

@@ -92,17 +92,17 @@ def same_query(one: str, other: str) -> bool:
 
 def run_pairs(cases: list[Case], sandbox: Sandbox) -> list[tuple[Result, Result]]:
     """Execute gold SQL, then predictions; one that is its gold to the letter is not run again."""
-    golds = sandbox.map(Job(case.database, case.gold) for case in cases)
+    gold_results = sandbox.map(Job(case.database, case.gold) for case in cases)
     predictions = iter(
         sandbox.map(
             Job(case.database, case.prediction or "", max(LEAST_STEPS, TIMES_GOLD * gold.steps))
-            for case, gold in zip(cases, golds, strict=True)
+            for case, gold in zip(cases, gold_results, strict=True)
             if case.prediction != case.gold
         )
     )
     return [
         (gold, gold if case.prediction == case.gold else next(predictions))
-        for case, gold in zip(cases, golds, strict=True)
+        for case, gold in zip(cases, gold_results, strict=True)
     ]
 
 

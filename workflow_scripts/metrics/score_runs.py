@@ -139,8 +139,8 @@ def read_subjects(rows: Path, databases: Path) -> pd.DataFrame:
     files = {name: find_database(databases, name) for name in subjects.database.dropna().unique()}
     subjects["file"] = subjects.database.map(files).astype(object)
     question = subjects.question.map(comparable_text)
-    golds = subjects.gold_sql.groupby(question).first()
-    subjects["asked_sql"] = question.map(golds)
+    gold_sql = subjects.gold_sql.groupby(question).first()
+    subjects["asked_sql"] = question.map(gold_sql)
     return subjects.set_index("idx")
 
 
