@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from material import ROOT
 from shell import run_module
 
 from workflow_scripts.errors import EssenceError
@@ -388,6 +389,29 @@ def test_command_line(database):
     done = run_command(str(database), ENDLESS[0], "--json", "--seconds", "0.2")
     assert json.loads(done.stdout)["status"] == "timeout"
     assert "no such file" in run_command("nowhere.sqlite", "SELECT 1").stderr.lower()
+
+
+def is_running(process: Path) -> bool:
+    try:
+        return bool((process / "cmdline").read_bytes())  # one that has ended has none
+    except FileNotFoundError:
+        return False
+
+
+def test_a_statement_ends_with_the_process_that_asked(database):
+    command = [sys.executable, "-m", "workflow_scripts.sql.execute", database, ENDLESS[0]]
+    asking = subprocess.Popen([*command, "--seconds", "60"], cwd=ROOT)
+    children = Path(f"/proc/{asking.pid}/task/{asking.pid}/children")
+    while not (workers := [Path("/proc", each) for each in children.read_text().split()]):
+        time.sleep(0.01)
+    time.sleep(1)  # into the statement
+    assert all(map(is_running, workers))
+    asking.terminate()
+    asking.wait()
+    until = time.monotonic() + 5
+    while any(map(is_running, workers)) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not any(map(is_running, workers))
 
 
 def test_importing_the_executor_stays_light():

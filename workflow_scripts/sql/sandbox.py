@@ -104,7 +104,7 @@ class Sandbox:
         results: list[Result] = []
         while left := jobs[len(results) :]:
             done = subprocess.run(
-                [*COMMAND, json.dumps(dataclasses.asdict(self.limits))],
+                [*COMMAND, json.dumps(dataclasses.asdict(self.limits)), str(os.getpid())],
                 input="".join(map(_request, left)).encode(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

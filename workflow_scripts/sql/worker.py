@@ -11,6 +11,7 @@ verdict. Requests and answers are JSON, so that nothing the worker sends can run
 import contextlib
 import ctypes
 import json
+import os
 import re
 import resource
 import signal
@@ -219,7 +220,7 @@ def answer(database: str, sql: str, steps: int | None, limits: dict) -> str:
 
 
 def lock_down(memory_mb: int) -> None:
-    """Limit the process for good: address space, files, handles, no life after its parent's."""
+    """Limit the process for good: address space, files, handles."""
     for what, most in (
         (resource.RLIMIT_AS, memory_mb * 2**20),
         (resource.RLIMIT_FSIZE, 0),
@@ -231,13 +232,20 @@ def lock_down(memory_mb: int) -> None:
         resource.setrlimit(what, (most, most))
     for number in (signal.SIGPROF, signal.SIGALRM, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # the kernel ends us, whatever SQLite is doing
+
+
+def end_with(parent: int) -> None:
+    """Have the kernel end this process together with the one that started it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before that call
+            sys.exit()
 
 
 def main() -> None:
     """Answer each line; end after one that took too much memory, which may not come back."""
     limits = json.loads(sys.argv[1])
+    end_with(int(sys.argv[2]))
     lock_down(limits["memory_mb"])
     for line in sys.stdin:
         text = answer(*json.loads(line), limits)
