@@ -7,6 +7,7 @@ import yaml
 from material import ROOT, SHARED
 
 from tools.ask_trial import QUESTIONS, trial
+from workflow_scripts.agents.loop import Answer
 
 
 def test_there_are_fifty_questions_about_five_databases():
@@ -29,8 +30,6 @@ def test_answers_are_counted_by_what_they_return(tmp_path, monkeypatch, capsys):
 
     class Same:
         def answer(self, prompts, beginnings=()):
-            from workflow_scripts.agents.loop import Answer
-
             sql = "```sql\nSELECT COUNT(*) FROM wine\n```"
             return [Answer(f"Sub question 1: How many?\nSQL\n{sql}\n") for _ in prompts]
 

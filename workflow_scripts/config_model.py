@@ -16,7 +16,6 @@ from workflow_scripts.records import Record
 from workflow_scripts.settings import (
     EndpointKeys,
     ModelSettings,
-    Patience,
     Rows,
     Text,
     TextSettings,
@@ -167,12 +166,8 @@ Control = _optional(
     "Control",
     "A control: its settings where they are not the repaired recipe's and its run's.",
     TextSettings,
+    TrainedRun,
     starts_from=(Literal["random"], setting("random: the base model, untrained.", None)),
-    sources=(Literal["own", "other"], setting("other: sources of other rows of the task.", None)),
-    patience=(Patience, None),
-    rows=(int, setting("Rows drawn.", None, ge=2)),
-    epochs=(int, setting("At most.", None, ge=1, le=1000)),
-    learning_rate=(float, setting("0: the base model as it is.", None, ge=0, le=1)),
 )
 
 
