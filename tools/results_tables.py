@@ -131,16 +131,15 @@ def agents(tables: Path) -> str:
 
 
 def order(tables: Path) -> str:
-    """The grid of experiment 3 trained in three orders: evaluation losses on the same rows."""
-    means = read_csv(tables / "over_seeds.csv")
-    losses = means[(means.metric == "eval_loss") & (means.task == "all")]
-    of, recipes = lookup(losses, ADDRESS), ["in_order", "in_reverse", "from_base"]
+    """The grid of experiment 3 trained in three orders: the evaluation loss of each seed."""
+    scores, recipes = read_csv(tables / "results.csv"), ["in_order", "in_reverse", "from_base"]
+    losses = scores[(scores.metric == "eval_loss") & (scores.task == "all")]
+    losses = losses.pivot(index="run", columns=["recipe", "seed"], values="value")
+    seeds = losses["in_order"].columns
+    heads = [f"{recipe.replace('_', ' ')}, seed {seed}" for recipe in recipes for seed in seeds]
+    lines = losses[recipes].itertuples()
     return markdown(
-        ["run", *(recipe.replace("_", " ") for recipe in recipes)],
-        (
-            [run, *(number(of.get((recipe, run)), "mean") for recipe in recipes)]
-            for run in losses[losses.recipe == "in_order"].run
-        ),
+        ["run", *heads], ([run, *(f"{each:.3f}" for each in own)] for run, *own in lines)
     )
 
 
@@ -157,7 +156,7 @@ TABLES: dict[str, tuple[Callable[[Path], str], str]] = {
     "ablation": (ablation, "ablation.csv"),
     "agents": (agents, "agents.csv"),
     "claims": (claims, "claims.csv"),
-    "order": (order, "over_seeds.csv"),
+    "order": (order, "results.csv"),
 }
 
 
