@@ -134,13 +134,11 @@ def order(tables: Path) -> str:
     """The grid of experiment 3 trained in three orders: the evaluation loss of each seed."""
     scores, recipes = read_csv(tables / "results.csv"), ["in_order", "in_reverse", "from_base"]
     losses = scores[(scores.metric == "eval_loss") & (scores.task == "all")]
-    losses = losses.pivot(index="run", columns=["recipe", "seed"], values="value")
+    chain = losses.run.unique()
+    losses = losses.pivot(index="run", columns=["recipe", "seed"], values="value").reindex(chain)
     seeds = losses["in_order"].columns
     heads = [f"{recipe.replace('_', ' ')}, seed {seed}" for recipe in recipes for seed in seeds]
-    lines = losses[recipes].itertuples()
-    return markdown(
-        ["run", *heads], ([run, *(f"{each:.3f}" for each in own)] for run, *own in lines)
-    )
+    return markdown(["run", *heads], losses[recipes].map("{:.3f}".format).itertuples())
 
 
 def claims(tables: Path) -> str:
