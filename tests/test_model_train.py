@@ -238,11 +238,14 @@ def test_too_little_gpu_memory_halves_what_is_computed_at_a_time(
     assert read_json(tmp_path / "halved/out/provenance.json")["rows_at_once"] == at_once
     room = 99
     train(tmp_path / "whole", tiny, chosen, base=base)
-    whole, halved = (
+    asked = tiny_model.settings(run={"epochs": 1, "batch_size": batch}, training={"rows_at_once": 1})
+    train(tmp_path / "single", tiny, asked, base=base)
+    assert read_json(tmp_path / "single/out/provenance.json")["rows_at_once"] == 1
+    whole, *others = (
         [event.get("loss", event.get("eval_loss")) for event in log_of(tmp_path / name)]
-        for name in ("whole", "halved")
+        for name in ("whole", "halved", "single")
     )
-    assert halved == pytest.approx(whole, rel=1e-4)
+    assert all(losses == pytest.approx(whole, rel=1e-4) for losses in others)
 
 
 def test_two_trainings_never_share_a_work_directory(tiny, tmp_path, monkeypatch):

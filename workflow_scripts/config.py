@@ -137,7 +137,9 @@ def training_memory(settings: Settings, weights: float, on_gpu: bool) -> int:
     memory = 3000 + 5 * weights  # libraries; weights, their gradients, AdamW's two averages, a copy
     if not on_gpu:
         row = settings.recipe.source_tokens / 400 + settings.recipe.target_tokens / 170
-        rows = max(settings.run.batch_size, settings.training.eval_batch_size / 4)
+        training = settings.training
+        together = training.rows_at_once or settings.run.batch_size
+        rows = max(together, training.eval_batch_size / 4)
         memory += rows * row * weights
     return round(memory)
 

@@ -89,6 +89,9 @@ class TrainingSettings(Record):
     warmup_steps: int = setting("Optimiser steps.", ge=0)
     weight_decay: float = setting("AdamW's.", ge=0, le=1)
     max_grad_norm: float = setting("Gradients are clipped to this norm.", gt=0)
+    rows_at_once: Annotated[int, Field(ge=1)] | None = setting(
+        "Rows of a batch computed together, to save memory; null: all that a GPU has room for.", None
+    )
     eval_batch_size: Rows
     log_every: int = setting("Optimiser steps in a point of the training loss.", ge=1)
     best_metric: Literal["eval_loss", "loss_per_token"] = setting("Its lowest chooses the epoch.")

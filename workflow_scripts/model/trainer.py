@@ -51,8 +51,9 @@ def fit(
     row is too much.
     """
     batch, shrink = settings.run.batch_size, 1
+    most = settings.training.rows_at_once or batch
     while True:
-        rows = max((n for n in range(1, batch // shrink + 1) if batch % n == 0), default=1)
+        rows = max((n for n in range(1, most // shrink + 1) if batch % n == 0), default=1)
         evaluated = max(1, settings.training.eval_batch_size // shrink)
         arguments = training_arguments(settings, device, folder, rows, evaluated)
         try:
