@@ -238,8 +238,10 @@ def test_too_little_gpu_memory_halves_what_is_computed_at_a_time(
     assert read_json(tmp_path / "halved/out/provenance.json")["rows_at_once"] == at_once
     room = 99
     train(tmp_path / "whole", tiny, chosen, base=base)
-    asked = tiny_model.settings(run={"epochs": 1, "batch_size": batch}, training={"rows_at_once": 1})
-    train(tmp_path / "single", tiny, asked, base=base)
+    chosen = chosen.model_copy(
+        update={"training": chosen.training.model_copy(update={"rows_at_once": 1})}
+    )
+    train(tmp_path / "single", tiny, chosen, base=base)
     assert read_json(tmp_path / "single/out/provenance.json")["rows_at_once"] == 1
     whole, *others = (
         [event.get("loss", event.get("eval_loss")) for event in log_of(tmp_path / name)]

@@ -90,7 +90,7 @@ class TrainingSettings(Record):
     weight_decay: float = setting("AdamW's.", ge=0, le=1)
     max_grad_norm: float = setting("Gradients are clipped to this norm.", gt=0)
     rows_at_once: Annotated[int, Field(ge=1)] | None = setting(
-        "Rows of a batch computed together, to save memory; null: all that a GPU has room for.", None
+        "Rows of a batch that are computed together; null: all that a GPU has room for.", None
     )
     eval_batch_size: Rows
     log_every: int = setting("Optimiser steps in a point of the training loss.", ge=1)
