@@ -24,6 +24,18 @@ WRONG = {  # words of SQLite's message -> what is wrong with the file
     "malformed": "a damaged SQLite database. `sqlite3 FILE .recover` may save its rows.",
 }
 
+_COLUMNS = """
+SELECT own.name, c.name, c.type, c.pk FROM sqlite_master AS own, pragma_table_info(own.name) AS c
+WHERE own.type = 'table' AND own.name NOT LIKE 'sqlite_%' ORDER BY own.rowid, cid
+"""
+# In the order of declaration (SQLite counts backwards); `REFERENCES other` means its primary key.
+_KEYS = """
+SELECT own.name, "from", coalesce(other.name, "table"),
+    coalesce("to", (SELECT name FROM pragma_table_info("table") WHERE pk = seq + 1))
+FROM sqlite_master AS own, pragma_foreign_key_list(own.name)
+LEFT JOIN sqlite_master AS other ON other.type = 'table' AND lower(other.name) = lower("table")
+WHERE own.type = 'table' AND own.name NOT LIKE 'sqlite_%' ORDER BY own.rowid, id DESC, seq
+"""
 _NUMERIC = re.compile(r"INT|REAL|FLOA|DOUB|NUM|DEC", re.IGNORECASE)
 _DATE = re.compile(r"\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?)?")
 _ADDRESS = re.compile(r"https?://|^\S+@\S+\.\S+$")
@@ -66,12 +78,10 @@ def describe_database(
 def _describe(
     db: sqlite3.Connection, descriptions: Descriptions, more_keys: Collection[ForeignKey]
 ) -> tuple[list[Table], list[ForeignKey]]:
-    sql = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    columns = {
-        name: db.execute("SELECT name, type, pk FROM pragma_table_info(?)", (name,)).fetchall()
-        for (name,) in db.execute(f"{sql} ORDER BY rowid").fetchall()
-    }
-    keys = [key for name in columns for key in _foreign_keys(db, name, columns)]
+    columns: dict[str, list[tuple[str, str, int]]] = {}
+    for table, *column in db.execute(_COLUMNS).fetchall():
+        columns.setdefault(table, []).append(tuple(column))
+    keys = [key for key in db.execute(_KEYS).fetchall() if None not in key]
     keys += _find_undeclared(more_keys, keys, columns)
     in_keys = {(a, x) for a, x, _, _ in keys} | {(b, y) for _, _, b, y in keys}
     in_keys |= {(table, c) for table in columns for c, _, pk in columns[table] if pk}
@@ -87,27 +97,6 @@ def _describe(
         for table in columns
     ]
     return tables, keys
-
-
-def _foreign_keys(
-    db: sqlite3.Connection, table: str, columns: dict[str, list[tuple[str, str, int]]]
-) -> list[ForeignKey]:
-    """List foreign keys in the order of declaration (SQLite counts backwards)."""
-    rows = db.execute(
-        'SELECT "from", "table", "to", seq FROM pragma_foreign_key_list(?) ORDER BY id DESC, seq',
-        (table,),
-    ).fetchall()
-    spelled = {name.lower(): name for name in columns}
-    keys = []
-    for column, other, other_column, seq in rows:
-        other = spelled.get(other.lower(), other)
-        if other_column is None:  # REFERENCES other: its primary key is meant
-            primary = sorted((pk, name) for name, _, pk in columns.get(other, []) if pk)
-            if seq >= len(primary):
-                continue
-            other_column = primary[seq][1]
-        keys.append((table, column, other, other_column))
-    return keys
 
 
 def _find_undeclared(

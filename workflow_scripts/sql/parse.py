@@ -16,10 +16,6 @@ from sqlglot.tokens import TokenType
 
 LONGEST = 10_000  # characters; nothing longer is worth the time
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it remarks on every odd statement
-BEFORE_VALUE = {
-    *(TokenType.EQ, TokenType.NEQ, TokenType.LT, TokenType.GT, TokenType.LTE, TokenType.GTE),
-    *(TokenType.LIKE, TokenType.GLOB, TokenType.BETWEEN),
-}
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -31,43 +27,25 @@ def parse(sql: str) -> exp.Query | None:
     if not sql or len(sql) > LONGEST or "\0" in sql:
         return None
     try:
-        trees = sqlglot.parse(_values_quoted_once(sql), dialect="sqlite")
+        trees = [tree for tree in sqlglot.parse(sql, dialect="sqlite") if tree is not None]
     except (sqlglot.errors.SqlglotError, RecursionError, ValueError, TypeError, AttributeError):
         return None
-    trees = [tree for tree in trees if tree is not None]
-    return trees[0] if len(trees) == 1 and isinstance(trees[0], exp.Query) else None
+    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
+        return None
+    for column in list(trees[0].find_all(exp.Column)):
+        if _is_value(column, sql):
+            column.replace(exp.Literal.string(column.name))
+    return trees[0]
 
 
-def _values_quoted_once(sql: str) -> str:
-    """Write "values" in SQL as 'values'.
+def _is_value(column: exp.Column, sql: str) -> bool:
+    """Whether a name alone in double quotes is compared with: right of =, IN, LIKE, BETWEEN ...
 
     SQLite takes "x" for a text when no column is called x; Spider writes nearly all its values so.
-    Here, what stands alone in double quotes where a value is expected (after a comparison, LIKE,
-    BETWEEN, in a list after IN) counts as one.
     """
-    tokens = tokens_of(sql) if '"' in sql else []
-    kinds = [token.token_type for token in tokens]
-    values: set[int] = set()  # places of tokens that are values
-    parts, end = [], 0
-    for at, token in enumerate(tokens):
-        if kinds[at] == TokenType.STRING:
-            values.add(at)
-        quoted = kinds[at] == TokenType.IDENTIFIER and sql[token.start] == '"'
-        alone = TokenType.DOT not in kinds[max(at - 1, 0) : at + 2]
-        if quoted and alone and _expects_value(kinds, at, values):
-            values.add(at)
-            parts += [sql[end : token.start], "'", token.text.replace("'", "''"), "'"]
-            end = token.end + 1
-    return "".join(parts) + sql[end:]
-
-
-def _expects_value(kinds: list[TokenType], at: int, values: set[int]) -> bool:
-    before = kinds[max(at - 3, 0) : at]
-    last = before[-1] if before else None
-    if last in BEFORE_VALUE or before[-2:] == [TokenType.IN, TokenType.L_PAREN]:
-        return True
-    ends_between = last == TokenType.AND and before[0] == TokenType.BETWEEN
-    return at - 2 in values and (last == TokenType.COMMA or ends_between)
+    compared = isinstance(column.parent, exp.Predicate) and column.arg_key != "this"
+    start = column.this.meta.get("start", len(sql))
+    return compared and not column.table and sql[start : start + 1] == '"'
 
 
 def tokens_of(sql: str) -> list[sqlglot.tokens.Token]:
@@ -109,9 +87,8 @@ def canonical(sql: str) -> str | None:
             if column.table:
                 _rename_table_of(column)
         for select in tree.find_all(exp.Select):
-            names = _unique_names(select)
-            for source in _sources(select):
-                name = names[_name_here(source)]
+            sources = own_tables(select).values()
+            for source, name in zip(sources, _unique_names(select).values(), strict=True):
                 plain = isinstance(source, exp.Table) and name == source.name.lower()
                 alias = None if plain else exp.TableAlias(this=exp.to_identifier(name))
                 source.set("alias", alias)
@@ -128,7 +105,7 @@ def _rename_table_of(column: exp.Column) -> None:
     """Resolve `t1.x` in the nearest SELECT that knows t1; `x` alone where there is one table."""
     for depth, select in enumerate(_selects_around(column)):
         if name := _unique_names(select).get(column.table.lower()):
-            alone = depth == 0 and len(_sources(select)) == 1
+            alone = depth == 0 and len(own_tables(select)) == 1
             column.set("table", None if alone else exp.to_identifier(name))
             return
 
@@ -137,27 +114,19 @@ def _unique_names(select: exp.Select) -> dict[str, str]:
     """Name of a table in a SELECT -> its own name, with a number from the second such table on."""
     names: dict[str, str] = {}
     count: Counter = Counter()
-    for source in _sources(select):
+    for name, source in own_tables(select).items():
         own = source.name.lower() if isinstance(source, exp.Table) else "subquery"
         count[own] += 1
-        names[_name_here(source)] = own if count[own] == 1 else f"{own}_{count[own]}"
+        names[name] = own if count[own] == 1 else f"{own}_{count[own]}"
     return names
 
 
-def _name_here(source: exp.Expr) -> str:
-    return (source.alias or source.name).lower()
-
-
-def _sources(select: exp.Select) -> list[exp.Expr]:
-    """List the tables and subqueries that a SELECT reads from."""
-    first = select.args.get("from_")
-    joins = [join.this for join in select.args.get("joins") or ()]
-    return ([first.this] if first else []) + joins
-
-
 def own_tables(select: exp.Select) -> dict[str, exp.Expr]:
-    """What a SELECT reads from, by the prefix (in lower case) of its columns."""
-    return {_name_here(source): source for source in _sources(select)}
+    """The tables and subqueries that a SELECT reads, by the prefix (in lower case) of a column."""
+    first = select.args.get("from_")
+    sources = [first.this] if first else []
+    sources += [join.this for join in select.args.get("joins") or ()]
+    return {(source.alias or source.name).lower(): source for source in sources}
 
 
 def _selects_around(node: exp.Expr) -> Iterator[exp.Select]:
@@ -197,7 +166,8 @@ def names_in(sql: str) -> Names | None:
             columns.add((table, name))
     for select in tree.find_all(exp.Select):
         if any(isinstance(item, exp.Star) for item in select.expressions):
-            starred |= {s.name.lower() for s in _sources(select) if _is_table(s, own)}
+            tables = (s for s in own_tables(select).values() if _is_table(s, own))
+            starred |= {table.name.lower() for table in tables}
     tables = {table.name.lower() for table in tree.find_all(exp.Table)} - own
     return Names(frozenset(tables - {""}), frozenset(columns), frozenset(starred - {None}))
 
@@ -205,13 +175,13 @@ def names_in(sql: str) -> Names | None:
 def table_of(column: exp.Column, own: set[str]) -> tuple[str | None, bool]:
     """(table meant by a column or None, whether the schema can have it); `own`: names of WITH."""
     prefix = column.table.lower()
-    around = list(_selects_around(column))
+    around = [own_tables(select) for select in _selects_around(column)]
     if not prefix:  # only where a single SELECT reads a single table is it clear
-        sources = _sources(around[0]) if len(around) == 1 else []
+        sources = list(around[0].values()) if len(around) == 1 else []
         known = len(sources) == 1 and _is_table(sources[0], own)
         return (sources[0].name.lower() if known else None), True
-    for source in (source for select in around for source in _sources(select)):
-        if _name_here(source) == prefix:
+    for tables in around:
+        if source := tables.get(prefix):
             known = _is_table(source, own)
             return (source.name.lower() if known else None), known
     return prefix, True
