@@ -87,7 +87,7 @@ def test_the_compact_prompt_starts_with_the_question_and_loses_no_name_key_or_va
     made = prompt(task)
     text = compact_prompt(made)
     assert text.startswith(f"{task}: {made.question} | evidence: {made.evidence}")
-    assert "".join(part for _, part in compact_parts(made)) == text
+    assert "".join(compact_parts(made).values()) == text
     for table in parse_schema(made.schema):
         assert table.name in text
         for column in table.columns:

@@ -31,7 +31,7 @@ def groups(results: Path) -> Iterator[tuple[str, Texts]]:
         yield (
             f"{task}, test rows",
             [
-                ("\n".join(message["content"] for message in messages_of(row)), row.target)
+                ("\n".join(message["content"] for message in messages_of(row.source)), row.target)
                 for row in of_task
             ],
         )

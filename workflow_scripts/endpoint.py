@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import httpx2
 import openai
+import pandas as pd
 from tqdm.asyncio import tqdm
 
 from workflow_scripts.errors import EssenceError
@@ -28,7 +29,7 @@ from workflow_scripts.records import Record
 from workflow_scripts.runs import STOP, Answering
 from workflow_scripts.settings import Endpoint, Prices
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import PREDICTIONS, Prediction, Row, read_rows, write_table
+from workflow_scripts.tables import PREDICTIONS, ROWS, read_table, write_table
 
 FREE = Prices(input=0, output=0)
 LONGEST_WAIT = 7 * 24 * 3600.0  # seconds for another process that asks the same endpoint
@@ -66,15 +67,12 @@ class Client:
         files = [self.folder / f"{digest_of(request)}.json" for request in requests]
         if not all(file.is_file() for file in files):
             with take(self.folder / "lock", f"the endpoint {self.endpoint.name}", LONGEST_WAIT):
-                pairs = zip(files, requests, strict=True)
-                asyncio.run(
-                    self._ask({each[0]: each[1] for each in pairs if not each[0].is_file()})
-                )
+                asyncio.run(self._ask(dict(zip(files, requests, strict=True))))
         answers = {file: Answer.read(file) for file in set(files)}
         return [answers[file] for file in files]
 
-    async def _ask(self, missing: dict[Path, dict[str, Any]]) -> None:
-        """Answer and keep all; after a failure no more are begun, and those in flight end."""
+    async def _ask(self, requests: dict[Path, dict[str, Any]]) -> None:
+        """Answer what is not kept; after a failure no more are begun, and those in flight end."""
         endpoint, places = self.endpoint, asyncio.Semaphore(self.endpoint.at_once)
         failures: list[Exception] = []
         library = openai.AsyncOpenAI(
@@ -87,7 +85,7 @@ class Client:
 
         async def ask(file: Path, request: dict[str, Any]) -> None:
             async with places:
-                if failures:
+                if failures or file.is_file():
                     return
                 try:
                     raw = await library.chat.completions.with_raw_response.create(**request)
@@ -96,11 +94,12 @@ class Client:
                     failures.append(error)
 
         async with library:
-            tasks = [ask(*each) for each in missing.items()]
+            tasks = [ask(*each) for each in requests.items()]
             await tqdm.gather(*tasks, desc=f"asking {endpoint.name}", mininterval=5)
         for failure in failures:
-            known = isinstance(failure, EssenceError)
-            raise failure if known else EssenceError(error_message(failure, endpoint))
+            if isinstance(failure, openai.OpenAIError):
+                raise EssenceError(error_message(failure, endpoint)) from failure
+            raise failure
 
 
 def read_answer(raw: Any, request: dict[str, Any], endpoint: Endpoint) -> Answer:
@@ -199,10 +198,10 @@ def key_of(endpoint: Endpoint) -> str | None:
     key = os.environ.get(endpoint.key, "").strip() if endpoint.key else None
     if key is None or (key and key.isascii() and key.isprintable()):
         return key
-    wrong = "is not a valid key (a line break, or letters beyond ASCII)" if key else "is not set"
     raise EssenceError(
-        f"{endpoint.place('key')} names the environment variable {endpoint.key}, which {wrong}. "
-        f"Set it and run the same command again: export {endpoint.key}=..."
+        f"{endpoint.place('key')} names the environment variable {endpoint.key}, which is not set, "
+        f"or not to one line of ASCII. Set it and run the same command again: "
+        f"export {endpoint.key}=..."
     )
 
 
@@ -253,9 +252,9 @@ def answering(endpoint: Endpoint, answers: Iterable[Answer], questions: int) -> 
     )
 
 
-def messages_of(row: Row) -> list[dict[str, str]]:
-    """The system message of the row, if it has one, and the user message."""
-    user, system = from_source(row.source)
+def messages_of(source: str) -> list[dict[str, str]]:
+    """The system message of a row's source, if it has one, and the user message."""
+    user, system = from_source(source)
     head = [{"role": "system", "content": system}] if system else []
     return [*head, {"role": "user", "content": user}]
 
@@ -271,28 +270,20 @@ def answer_rows(
 ) -> None:
     """Raises EssenceError when no rows are given, or as `Client.answers` does."""
     splits = {"test": test, "unseen": unseen, "other": other}
-    rows = [(name, row) for name, file in splits.items() if file for row in read_rows(file)]
-    if not rows:
+    parts = [read_table(file, ROWS).assign(split=name) for name, file in splits.items() if file]
+    if not any(map(len, parts)):
         raise EssenceError("nothing to answer: give rows with --test, --unseen or --other")
-    replies = Client(endpoint, answers).answers([messages_of(row) for _, row in rows])
-    inputs: dict[str, int] = {}
-    predictions = [
-        Prediction(
-            split=split,
-            idx=row.idx,
-            task=row.task,
-            db_id=row.db_id,
-            question=row.question,
-            gold=row.target,
-            gold_decoded=row.target,
-            prediction=answer.text,
-            prediction_tokens=answer.output_tokens or 0,
-            cut=answer.finish != STOP,  # it did not end by itself
-            input=inputs.setdefault(digest_of(answer.request), len(inputs)),
-            reachable=True,  # its tokenizer can write any text
-        )
-        for (split, row), answer in zip(rows, replies, strict=True)
-    ]
+    rows = pd.concat(parts)
+    replies = Client(endpoint, answers).answers([messages_of(source) for source in rows.source])
+    predictions = rows.assign(
+        gold=rows.target,
+        gold_decoded=rows.target,
+        prediction=[each.text for each in replies],
+        prediction_tokens=[each.output_tokens or 0 for each in replies],
+        cut=[each.finish != STOP for each in replies],  # it did not end by itself
+        input=pd.Series([digest_of(each.request) for each in replies]).factorize()[0],
+        reachable=True,  # its tokenizer can write any text
+    )
     write_table(out, predictions, PREDICTIONS)
     answering(endpoint, replies, len(rows)).write(summary)
 

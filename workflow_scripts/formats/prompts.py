@@ -101,22 +101,19 @@ def sections(text: str) -> dict[str, tuple[int, int]]:
     line after the examples counts. Raises PromptError for an unknown task or a missing section.
     """
     task = task_of(text)
-    own = max(text.rfind(_SEPARATOR), 0)
-    places = {}
-    for name, mark in _MARKS[task].items():
-        position = text.rfind("\n" + mark, own)
-        if position >= 0:
-            places[name] = (position + 1, position + 1 + len(mark))
-        elif name in _REQUIRED:
-            raise PromptError(f"{task} prompt without its {mark} section after the examples")
+    own, marks = max(text.rfind(_SEPARATOR), 0), _MARKS[task]
+    places = {name: text.rfind("\n" + mark, own) + 1 for name, mark in marks.items()}
+    if missing := [mark for name, mark in marks.items() if name in _REQUIRED and not places[name]]:
+        raise PromptError(f"{task} prompt without its {missing[0]} section after the examples")
+    places = {name: place for name, place in places.items() if place}
     if "end" not in places and (bare := _SPIDER_END.search(text, own, _find_end(text))):
-        places["end"] = (bare.end(), len(text))
-    order = sorted(places.values())
-    if order != list(places.values()):
+        places["end"] = bare.end()
+    begins = list(places.values())
+    if begins != sorted(begins):
         raise PromptError(f"{task} prompt whose sections are not in the order of the format")
-    ends = [begin for begin, _ in order[1:]] + [_find_end(text)]
-    spans = {"own": (order[0][0], len(text))}
-    for (name, (_, start)), end in zip(places.items(), ends, strict=True):
+    spans = {"own": (begins[0], len(text))}
+    for name, begin, end in zip(places, begins, [*begins[1:], _find_end(text)], strict=True):
+        start = begin + len(marks[name])
         if name == "exception_class":  # one line, perhaps empty; the closing sentence follows
             end = start + len("\n".join(text[start:end].split("\n", 2)[:2]))
         bare = text[start:end].lstrip()
@@ -127,24 +124,16 @@ def sections(text: str) -> dict[str, tuple[int, int]]:
 
 def parse_prompt(text: str) -> Prompt:
     """Parse a user message or a source; some sections may be missing. Raises PromptError."""
-    task, spans = task_of(text), sections(text)
-    part = {name: text[start:end] for name, (start, end) in spans.items()}
-    refiner = task == "Refiner"
-    if refiner:
+    spans = sections(text)
+    part = {name: text[start:end] for name, (start, end) in spans.items() if name != "own"}
+    part |= {"db_id": part.get("db_id") or None}
+    task = task_of(text)
+    if task == "Refiner":
         part["question"] = part["question"].removeprefix("--").strip()
         fenced = part["old_sql"].removeprefix("```sql").removeprefix("```")
         part["old_sql"] = fenced.removesuffix("```").strip()
-    return Prompt(
-        task=task,
-        db_id=part.get("db_id") or None,
-        question=part["question"],
-        evidence=part.get("evidence", ""),
-        schema=part["schema"],
-        foreign_keys=part.get("foreign_keys", ""),
-        old_sql=part.get("old_sql"),
-        error=part.get("error"),
-        exception_class=part.get("exception_class", "") if refiner else None,
-    )
+        part.setdefault("exception_class", "")
+    return Prompt(task, **{"evidence": "", "foreign_keys": ""} | part)
 
 
 def render_prompt(prompt: Prompt) -> str:
@@ -183,31 +172,31 @@ def _find_end(text: str) -> int:
     return len(bare) - len(_RESPONSE) if bare.endswith(_RESPONSE) else len(text)
 
 
-def compact_parts(prompt: Prompt) -> list[tuple[str, str]]:
-    """List (section, text) of the compact prompt: the row's own sections on one line.
+def compact_parts(prompt: Prompt) -> dict[str, str]:
+    """Map each section to its text in the compact prompt: the row's own sections on one line.
 
     The question comes first, where truncation can't reach it, then what is short, then the schema;
     a description that repeats its column's name is left out. Raises SchemaError for a schema or
     foreign key that can't be read.
     """
-    parts = [("question", f"{prompt.task}: {prompt.question}")]
+    parts = {"question": f"{prompt.task}: {prompt.question}"}
     if prompt.evidence:
-        parts.append(("evidence", f" | evidence: {prompt.evidence}"))
+        parts["evidence"] = f" | evidence: {prompt.evidence}"
     if prompt.old_sql is not None:
         name = prompt.exception_class or ""  # such as <class 'sqlite3.OperationalError'>
         kind = name.removeprefix("<class '").removesuffix("'>").rpartition(".")[2]
-        parts.append(("error", f" | error: {prompt.error}" + (f" ({kind})" if kind else "")))
-        parts.append(("old_sql", f" | SQL: {prompt.old_sql}"))
+        parts["error"] = f" | error: {prompt.error}" + (f" ({kind})" if kind else "")
+        parts["old_sql"] = f" | SQL: {prompt.old_sql}"
     if prompt.db_id:
-        parts.append(("db_id", f" | database: {prompt.db_id}"))
-    parts.append(("schema", f" | tables: {compact_schema(prompt.schema)}"))
+        parts["db_id"] = f" | database: {prompt.db_id}"
+    parts["schema"] = f" | tables: {compact_schema(prompt.schema)}"
     if prompt.foreign_keys:
-        parts.append(("foreign_keys", f" | keys: {compact_foreign_keys(prompt.foreign_keys)}"))
+        parts["foreign_keys"] = f" | keys: {compact_foreign_keys(prompt.foreign_keys)}"
     return parts
 
 
 def compact_prompt(prompt: Prompt) -> str:
-    return "".join(text for _, text in compact_parts(prompt))
+    return "".join(compact_parts(prompt).values())
 
 
 @lru_cache(maxsize=4096)  # hundreds of rows show the same schema

@@ -7,6 +7,7 @@ NOT before IN, LIKE or BETWEEN counts as an aggregation, as does every AND and O
 """
 
 import functools
+from collections.abc import Iterable
 
 from sqlglot import exp
 
@@ -31,11 +32,11 @@ def hardness(sql: str) -> str | None:
     joins = [join.args.get("on") for join in select.args.get("joins") or ()]
     where, having = (select.args.get(name) for name in ("where", "having"))
     roots = (joins, [where and where.this], [having and having.this])
-    conditions = [_take_apart([node for node in nodes if node]) for nodes in roots]
+    conditions = [_take_apart(filter(None, nodes)) for nodes in roots]
     leaves = [leaf for part, _ in conditions for leaf in part]
     nested += sum(map(_nested, leaves))
     clauses = sum(select.args.get(clause) is not None for clause in CLAUSES) + len(joins)
-    clauses += sum(words.count(exp.Or) for _, words in conditions)
+    clauses += sum(isinstance(word, exp.Or) for _, words in conditions for word in words)
     clauses += sum(isinstance(_positive(leaf), exp.Like) for leaf in leaves)
     _, (in_where, _), (in_having, words_of_having) = conditions
     aggregations = _count_aggregations(select) + len(words_of_having)
@@ -55,17 +56,14 @@ def _level(clauses: int, nested: int, others: int) -> str:
     return "hard" if clauses <= 1 and others == 0 and nested <= 1 else "extra"
 
 
-def _take_apart(nodes: list[exp.Expr]) -> tuple[list[exp.Expr], list[type]]:
-    """Single conditions and the words, AND and OR, that connect them."""
-    leaves, words = [], []
-    while nodes:
-        node = nodes.pop().unnest()
-        if isinstance(node, exp.And | exp.Or):
-            words.append(type(node))
-            nodes += [node.expression, node.this]
-        else:
-            leaves.append(node)
-    return leaves, words
+def _take_apart(roots: Iterable[exp.Expr]) -> tuple[list[exp.Expr], list[exp.Expr]]:
+    """Single conditions and what connects them, AND and OR."""
+    around = exp.Connector | exp.Paren
+    nodes = [
+        n for root in roots for n in root.walk(prune=lambda each: not isinstance(each, around))
+    ]
+    leaves = [node for node in nodes if not isinstance(node, around)]
+    return leaves, [node for node in nodes if isinstance(node, exp.Connector)]
 
 
 def _positive(leaf: exp.Expr) -> exp.Expr:

@@ -105,29 +105,22 @@ def address_of(folder: Path) -> dict[str, Any]:
     return {"recipe": recipe, "run": run, "seed": int(seed.removeprefix("seed"))}
 
 
-def read_answers(folders: list[Path]) -> pd.DataFrame:
-    """The predictions of all runs. Raises EssenceError where a run has none."""
+def read_answers(folders: list[Path], training_rows: dict[Path, Path]) -> pd.DataFrame:
+    """The predictions of all runs. Raises EssenceError where a run has none.
+
+    Held-out answers that are also, to the letter, the answer to a training row are marked: to one
+    of the run's own, in `training_rows`, not of a run before it.
+    """
     frames = []
     for folder in folders:
         frame = read_table(folder / "predictions.parquet", PREDICTIONS)
         if frame.empty:
             raise EssenceError(f"{folder}/predictions.parquet: no answers in it. Predict again.")
+        if folder in training_rows:
+            known = read_table(training_rows[folder], {"target": TEXT}).target
+            frame[SEEN] = frame.gold.isin(known).astype(float).where(frame.split != "train")
         frames.append(frame.assign(**address_of(folder)))
     return pd.concat(frames, ignore_index=True)
-
-
-def add_seen(answers: pd.DataFrame, training_rows: dict[Path, Path]) -> None:
-    """Mark held-out answers that are also, to the letter, the answer to a training row.
-
-    `training_rows`: folder of a run -> its own training rows; rows that a run before it was trained
-    on are not counted.
-    """
-    of_run = {tuple(address_of(folder).values()): file for folder, file in training_rows.items()}
-    known = {file: set(read_table(file, {"target": TEXT}).target) for file in of_run.values()}
-    for address, rows in answers[answers.split != "train"].groupby(list(RUN)):
-        if address in of_run:
-            seen = rows.gold.isin(known[of_run[address]])
-            answers.loc[rows.index, SEEN] = seen.astype(float)
 
 
 def read_subjects(rows: Path, databases: Path) -> pd.DataFrame:
@@ -138,9 +131,8 @@ def read_subjects(rows: Path, databases: Path) -> pd.DataFrame:
     subjects = read_table(rows, SUBJECT)
     files = {name: find_database(databases, name) for name in subjects.database.dropna().unique()}
     subjects["file"] = subjects.database.map(files).astype(object)
-    question = subjects.question.map(comparable_text)
-    gold_sql = subjects.gold_sql.groupby(question).first()
-    subjects["asked_sql"] = question.map(gold_sql)
+    question = subjects.pop("question").map(comparable_text)
+    subjects["asked_sql"] = question.map(subjects.gold_sql.groupby(question).first())
     return subjects.set_index("idx")
 
 
@@ -153,19 +145,18 @@ def find_subjects(
     """
     parts = []
     for is_other, asked in answers.groupby(answers.split == "other"):
-        rows, databases = sources[is_other]
-        if not (rows and databases):
+        if not all(sources[is_other]):
             raise EssenceError(
                 "the predictions have the split other: give --other-rows and --other-databases"
             )
-        subjects = read_subjects(rows, databases)
+        subjects = read_subjects(*sources[is_other])
         if len(unknown := asked.idx[~asked.idx.isin(subjects.index)]):
             raise EssenceError(
                 f"predictions: row idx {unknown.iloc[0]} is not among the rows; predict again from "
                 "the same rows.parquet"
             )
         parts.append(subjects.loc[asked.idx].set_axis(asked.index))
-    return pd.concat(parts).drop(columns="question")
+    return pd.concat(parts)
 
 
 def judge_queries(answers: pd.DataFrame, sandbox: Sandbox, repeat: int) -> pd.DataFrame:
@@ -232,14 +223,15 @@ def scores_of(answers: pd.DataFrame) -> Iterator[dict[str, Any]]:
             if of_task.empty:
                 continue
             line = dict(zip(RUN, address, strict=True)) | {"split": split, "task": task}
+            clusters = clusters_of(of_task)
             own = " ".join(each.names for each in METRICS if each.task in (None, task))
             for metric in own.split():
-                known = of_task[of_task[metric].notna()]
-                if known.empty:
-                    continue
-                value, low, high = mean_over_rows(known[metric], clusters_of(known))
-                interval = {} if metric == SEEN else {"low": low, "high": high}  # SEEN is counted
-                yield line | {"metric": metric, "value": value, "n": len(known)} | interval
+                values = of_task[metric].dropna()
+                if len(values):
+                    of_values = None if clusters is None else clusters[values.index]
+                    value, low, high = mean_over_rows(values, of_values)
+                    interval = {} if metric == SEEN else {"low": low, "high": high}  # it is counted
+                    yield line | {"metric": metric, "value": value, "n": len(values)} | interval
             for suffix in ("", "_decoded"):
                 most = highest_exact_match(of_task, f"gold{suffix}")
                 metric = f"exact_match{suffix}_at_most"
@@ -272,8 +264,7 @@ def score_runs(
 ) -> None:
     """Raises EssenceError when there is nothing to score or the tables don't fit together."""
     trained = [folder for folder in runs if address_of(folder)["recipe"] != "endpoint"]
-    table = read_answers(runs)
-    add_seen(table, dict(zip(trained, train, strict=True)))
+    table = read_answers(runs, dict(zip(trained, train, strict=True)))
     if databases:
         sources = {False: (rows, databases), True: (other_rows, other_databases)}
         table = table.join(find_subjects(table, sources))

@@ -82,37 +82,26 @@ def _describe(
     for table, *column in db.execute(_COLUMNS).fetchall():
         columns.setdefault(table, []).append(tuple(column))
     keys = [key for key in db.execute(_KEYS).fetchall() if None not in key]
-    keys += _find_undeclared(more_keys, keys, columns)
+    spelled = {(t.lower(), c.lower()): (t, c) for t in columns for c, _, _ in columns[t]}
+    declared, more = ([tuple(map(str.lower, key)) for key in each] for each in (keys, more_keys))
+    keys += [
+        (*spelled[key[:2]], *spelled[key[2:]])
+        for key in dict.fromkeys(more)
+        if key not in declared and key[:2] in spelled and key[2:] in spelled
+    ]
     in_keys = {(a, x) for a, x, _, _ in keys} | {(b, y) for _, _, b, y in keys}
     in_keys |= {(table, c) for table in columns for c, _, pk in columns[table] if pk}
 
     def column(table: str, name: str, type_: str) -> Column:
-        default = (name_words(name), "")
-        description, note = descriptions.get(table, {}).get(name, default)
+        text, note = descriptions.get(table, {}).get(name, (name_words(name), ""))
         examples = None if (table, name) in in_keys else _choose_examples(db, table, name, type_)
-        return Column(name, description, examples, note)
+        return Column(name, text, examples, note)
 
     tables = [
         Table(table, tuple(column(table, name, type_) for name, type_, _ in columns[table]))
         for table in columns
     ]
     return tables, keys
-
-
-def _find_undeclared(
-    more_keys: Collection[ForeignKey],
-    declared: list[ForeignKey],
-    columns: dict[str, list[tuple[str, str, int]]],
-) -> list[ForeignKey]:
-    """Select the keys of `more_keys` that are not declared, spelled as in the file."""
-    spelled = {(t.lower(), c.lower()): (t, c) for t in columns for c, _, _ in columns[t]}
-    present = {tuple(part.lower() for part in key) for key in declared}
-    lower = dict.fromkeys(tuple(part.lower() for part in key) for key in more_keys)
-    return [
-        (*spelled[key[:2]], *spelled[key[2:]])
-        for key in lower
-        if key not in present and key[:2] in spelled and key[2:] in spelled
-    ]
 
 
 def _choose_examples(

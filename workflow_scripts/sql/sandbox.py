@@ -130,10 +130,6 @@ def _request(job: Job) -> str:
 
 def _result(line: bytes) -> Result:
     """Read the answer of a worker, where bytes are {"hex": ...}."""
-    answer = json.loads(line)
-    if answer.get("rows"):
-        answer["rows"] = [
-            tuple(bytes.fromhex(c["hex"]) if isinstance(c, dict) else c for c in row)
-            for row in answer["rows"]
-        ]
+    answer = json.loads(line, object_hook=lambda o: bytes.fromhex(o["hex"]) if "hex" in o else o)
+    answer["rows"] = answer.get("rows") and list(map(tuple, answer["rows"]))
     return Result(**answer)

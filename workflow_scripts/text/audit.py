@@ -123,7 +123,7 @@ def _spans(recipe: Recipe, source: str) -> dict[str, tuple[int, int]]:
         before = 0 if recipe.prompt == "full" else spans["own"][0]
         return {name: (start - before, end - before) for name, (start, end) in spans.items()}
     spans, at = {"own": (0, 0)}, 0
-    for name, text in compact_parts(parse_prompt(source)):
+    for name, text in compact_parts(parse_prompt(source)).items():
         spans[name] = (at, at := at + len(text))
     return spans
 
