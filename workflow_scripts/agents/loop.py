@@ -3,18 +3,17 @@
 As in MAC-SQL (Wang et al. 2023, https://arxiv.org/abs/2312.11242): a large schema is pruned, the
 question is decomposed, its SQL is executed, and what fails is repaired and executed again. Unlike
 the original, the last repair is executed too, a time-out is an error like others, and no SQL is
-passed over because the word "error" stands in it. Nothing that a model answers is an error here:
-an answer of the Selector that cannot be read leaves the schema whole, and one without SQL ends the
-question's way.
+passed over because the word "error" stands in it. Nothing that a model answers is an error here.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from workflow_scripts.agents.trace import Loop, Step, Trace
+from workflow_scripts.agents.trace import Step, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import (
     AnswerError,
@@ -102,13 +101,16 @@ def run_loop(traces: list[Trace], back_end: BackEnd, execute: Execute) -> list[T
         answers = back_end.answer(prompts, [_beginning(agent, trace) for trace in traces])
         seconds = time.perf_counter() - started
         read = _read_selection if agent == "Selector" else _read_query
-        steps = [
-            Step(agent, prompt, each.unread_tokens, each.text, seconds=seconds, **read(each.text))
-            for prompt, each in zip(prompts, answers, strict=True)
-        ]
-        add(traces, steps)
+        pairs = zip(prompts, answers, strict=True)
+        add(
+            traces,
+            [
+                Step(agent, p, unread, text, **read(text), seconds=seconds)
+                for p, (text, unread) in pairs
+            ],
+        )
 
-    if pruned := [trace for trace in traces if _is_pruned(trace.schema, trace.loop)]:
+    if pruned := [trace for trace in traces if _is_pruned(trace)]:
         ask("Selector", pruned)
     given = [trace for trace in traces if trace.sql]
     add(given, [Step("given", "", 0, "", sql=trace.sql) for trace in given])
@@ -119,8 +121,9 @@ def run_loop(traces: list[Trace], back_end: BackEnd, execute: Execute) -> list[T
     return traces
 
 
-def _is_pruned(schema: Schema, loop: Loop) -> bool:
-    large = is_large(schema.tables, loop.mean_columns, loop.all_columns)
+def _is_pruned(trace: Trace) -> bool:
+    loop = trace.loop
+    large = is_large(trace.schema.tables, loop.mean_columns, loop.all_columns)
     return loop.selector == "always" or (loop.selector == "large" and large)
 
 
@@ -180,13 +183,12 @@ def _read_selection(text: str) -> dict[str, Any]:
 
 def _read_query(text: str) -> dict[str, Any]:
     """Read another agent's last SQL, in a closed fence or as the whole answer."""
-    try:
+    pairs = []
+    with contextlib.suppress(AnswerError):
         pairs = parse_decomposer(text)
-    except AnswerError:
-        pairs = []
-    sql = extract_sql(text) or plain_sql(text)
+    sql = extract_sql(text) or plain_sql(text) or None
     problem = None if sql else "the answer holds no SQL that is closed by a fence"
-    return {"problem": problem, "sub_questions": pairs, "sql": sql or None}
+    return {"problem": problem, "sub_questions": pairs, "sql": sql}
 
 
 def _join_lines(text: str) -> str:

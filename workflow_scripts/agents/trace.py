@@ -21,12 +21,11 @@ CELL_WIDTH = 40  # characters
 class Loop(Record, extra="ignore"):  # the configuration's `agents` has other keys too
     """How the agents work together; the defaults are MAC-SQL's.
 
-    `selector`: whether the schema is pruned, `large` meaning that its tables have more than
-    `mean_columns` columns on average or more than `all_columns` together. `decomposer` false: the
-    answer is made to begin as if the question were its only sub-question. `repairs`: at most so
-    many. `repair_on`: what makes the Refiner begin, SQL that fails (as MAC-SQL does on Spider), or
-    also SQL that returns no row or a NULL in its first rows (as on BIRD). `constrained`: answers
-    keep to the forms of formats/answer_grammar.py.
+    `selector` `large`: a schema is pruned whose tables have more than `mean_columns` columns on
+    average or more than `all_columns` together. `decomposer` false: the answer is made to begin as
+    if the question were its only sub-question. `repair_on`: the Refiner begins on SQL that fails
+    (as MAC-SQL's on Spider), or also on SQL that returns no row or a NULL in its first rows (as on
+    BIRD). `constrained`: answers keep to the forms of formats/answer_grammar.py.
     """
 
     selector: Literal["never", "large", "always"] = "large"
@@ -42,9 +41,8 @@ class Loop(Record, extra="ignore"):  # the configuration's `agents` has other ke
 class Step:
     """One agent's prompt and answer, what was read in the answer, and what its SQL returned.
 
-    The agent "given" is a question's own SQL. `unread_tokens`: of the prompt, beyond what the model
-    reads. `problem`: why nothing could be read in the answer. `sub_questions`: (question, SQL or
-    "").
+    The agent "given" is a question's own SQL. `unread_tokens` of the prompt lie beyond what the
+    model reads. `problem`: why nothing could be read. `sub_questions`: (question, SQL or "").
     """
 
     agent: str
@@ -97,14 +95,12 @@ class Trace:
     def as_json(self, rows: int = JSON_ROWS, times: bool = True) -> dict[str, Any]:
         """Give all of it with the first rows of results; without times it is always the same."""
 
-        def as_json(result: Result | None) -> dict[str, Any] | None:
-            return result and {
-                "status": result.status,
-                "error": result.error,
-                "exception": result.exception,
+        def shown(result: Result | None) -> dict[str, Any] | None:
+            every = (result and result.rows) or []
+            return result and vars(result) | {
                 "columns": result.columns or [],
-                "rows": json_rows((result.rows or [])[:rows]),
-                "row_count": len(result.rows or []),
+                "rows": json_rows(every[:rows]),
+                "row_count": len(every),
                 "seconds": result.seconds if times else None,
             }
 
@@ -112,7 +108,7 @@ class Trace:
             vars(step)
             | {
                 "sub_questions": [{"question": q, "sql": sql} for q, sql in step.sub_questions],
-                "executed": as_json(step.executed),
+                "executed": shown(step.executed),
                 "seconds": step.seconds if times else None,
             }
             for step in self.steps
@@ -126,7 +122,7 @@ class Trace:
             "columns_in_database": self.schema.width,
             "steps": steps,
             "sql": sql,
-            "executed": as_json(result),
+            "executed": shown(result),
         }
 
     def as_text(self, steps: bool = False) -> str:

@@ -1,7 +1,7 @@
 """Is one result as good as another? The arithmetic of the execution metrics, on rows of values.
 
-Every function takes rows as lists of tuples, the prediction's first. What it compares is defined by
-reference implementations, named in each docstring; their oddities are kept.
+Every function takes rows as lists of tuples, the prediction's first, and keeps the oddities of the
+reference implementation that its docstring names.
 """
 
 import math
@@ -91,7 +91,7 @@ def time_ratio(times: Sequence[tuple[float, float]]) -> float:
 def ves(ratio: float) -> float:
     """Valid Efficiency Score of a right answer; above 1 is faster than gold. A wrong one scores 0.
 
-    Definition: BIRD, `evaluation_ves.py`, which prints it times 100. Small times are mostly noise.
+    Definition: BIRD, `evaluation_ves.py` (printed times 100). Small times are mostly noise.
     """
     return math.sqrt(ratio)
 

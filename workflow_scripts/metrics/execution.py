@@ -43,10 +43,8 @@ def judge(cases: Iterable[Case], sandbox: Sandbox, repeat: int = REPEAT) -> list
 
     `verdict` is one of: right, wrong, no sql, refused, step limit, timeout, error, gold fails,
     not linked. A metric that does not apply is left out or None: all of execution where gold fails,
-    since nothing can be said of the prediction then; VES and R-VES where `repeat` is 0.
-    `execution_accuracy` counts every row whose gold runs, as BIRD does. Where gold returns nothing
-    a wrong query can pass for right, so those rows are also counted apart:
-    `execution_accuracy_empty_gold` and `..._nonempty_gold`.
+    VES and R-VES where `repeat` is 0. Where gold returns nothing a wrong query can pass for right,
+    so those rows are also counted apart (`execution_accuracy_empty_gold`, `..._nonempty_gold`).
     """
     cases = list(cases)
     runs = [_what_runs(case) for case in cases]
@@ -92,18 +90,14 @@ def same_query(one: str, other: str) -> bool:
 
 def run_pairs(cases: list[Case], sandbox: Sandbox) -> list[tuple[Result, Result]]:
     """Execute gold SQL, then predictions; one that is its gold to the letter is not run again."""
-    gold_results = sandbox.map(Job(case.database, case.gold) for case in cases)
-    predictions = iter(
-        sandbox.map(
-            Job(case.database, case.prediction or "", max(LEAST_STEPS, TIMES_GOLD * gold.steps))
-            for case, gold in zip(cases, gold_results, strict=True)
-            if case.prediction != case.gold
-        )
-    )
-    return [
-        (gold, gold if case.prediction == case.gold else next(predictions))
-        for case, gold in zip(cases, gold_results, strict=True)
-    ]
+    golds = sandbox.map(Job(case.database, case.gold) for case in cases)
+    jobs = {
+        at: Job(case.database, case.prediction or "", max(LEAST_STEPS, TIMES_GOLD * gold.steps))
+        for at, (case, gold) in enumerate(zip(cases, golds, strict=True))
+        if case.prediction != case.gold
+    }
+    predicted = dict(zip(jobs, sandbox.map(jobs.values()), strict=True))
+    return [(gold, predicted.get(at, gold)) for at, gold in enumerate(golds)]
 
 
 def _executed(
@@ -113,12 +107,15 @@ def _executed(
     (gold, predicted), *further = results
     if not gold.ok:
         return {"verdict": "gold fails", "error": gold.error, "gold_rows": None}
-    rights = [float(_right(*pair)) for pair in results[: 1 + len(case.also)]]
+    accuracy, *of_others = (
+        float(each.ok and compare.execution_accuracy(each.rows, gold.rows))
+        for _, each in results[: 1 + len(case.also)]
+    )
     verdict, error = predicted.status, predicted.error
     if not case.prediction:
         verdict, error = "no sql", "the answer holds no SQL"
     elif predicted.ok:
-        verdict = "right" if rights[0] else "wrong"
+        verdict = "right" if accuracy else "wrong"
     ordered = orders_rows(case.gold)
     matches = [
         theirs.ok and compare.execution_match(theirs.rows, ours.rows, ordered)
@@ -130,7 +127,7 @@ def _executed(
         "error": error,
         "gold_rows": len(gold.rows),
         "executable_rate": float(predicted.ok),
-        "execution_accuracy": rights[0],
+        "execution_accuracy": accuracy,
         "execution_match": float(bool(matches) and all(matches)),
         "soft_f1": compare.soft_f1(predicted.rows, gold.rows) if predicted.ok else 0.0,
     }
@@ -139,13 +136,8 @@ def _executed(
         line |= {"ves": compare.ves(ratio), "r_ves": compare.r_ves(ratio)}
     elif repeat:
         line |= {"ves": 0.0, "r_ves": 0.0}
-    apart = "nonempty" if gold.rows else "empty"
-    also = dict(zip(case.also, rights[1:], strict=True))
-    return line | {f"execution_accuracy_{apart}_gold": rights[0]} | also
-
-
-def _right(gold: Result, predicted: Result) -> bool:
-    return predicted.ok and gold.ok and compare.execution_accuracy(predicted.rows, gold.rows)
+    line[f"execution_accuracy_{'nonempty' if gold.rows else 'empty'}_gold"] = accuracy
+    return line | dict(zip(case.also, of_others, strict=True))
 
 
 def _time_ratio(
@@ -161,10 +153,7 @@ def _time_ratio(
 
 
 def failing_gold(judged: pd.DataFrame) -> dict[str, Any]:
-    """Count gold SQL that can't be run: its predictions are neither right nor wrong.
-
-    {"count", "share" of the gold SQL that was to be run, "reasons": reason -> count}.
-    """
+    """Count gold SQL that can't be run, and its share of what was to be run, with the reasons."""
     tried = judged[judged.verdict != "not linked"]
     reasons = Counter(tried.error[tried.verdict == "gold fails"])
     share = reasons.total() / len(tried) if len(tried) else 0.0
@@ -176,8 +165,9 @@ def warning(failing: dict[str, Any], rows: int) -> str:
     if not failing["count"]:
         return ""
     reasons = [f"{count} x {reason}" for reason, count in failing["reasons"].items()]
-    more = [f"{len(reasons) - SHOWN} more reasons"] if len(reasons) > SHOWN else []
+    if len(reasons) > SHOWN:
+        reasons[SHOWN:] = [f"{len(reasons) - SHOWN} more reasons"]
     return (
         f"WARNING: {failing['count']:,} of {rows:,} gold queries can't be run, "
-        f"and their predictions are not counted: {'; '.join(reasons[:SHOWN] + more)}"
+        f"and their predictions are not counted: {'; '.join(reasons)}"
     )

@@ -55,13 +55,14 @@ def summary(judged: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
     There is no interval where all values are one that is not from 0 to 1.
     """
-    metrics = judged.select_dtypes("float").drop(columns="gold_rows", errors="ignore")
     numbers = {}
-    for name in metrics.dropna(axis="columns", how="all"):
-        values = metrics[name].dropna()
-        value, *limits = mean_over_rows(values)
-        low, high = (None if math.isnan(limit) else limit for limit in limits)
-        numbers[name] = {"value": value, "low": low, "high": high, "n": len(values)}
+    for name, values in (
+        judged.select_dtypes("float").drop(columns="gold_rows", errors="ignore").items()
+    ):
+        if len(values := values.dropna()):
+            value, *limits = mean_over_rows(values)
+            low, high = (None if math.isnan(limit) else limit for limit in limits)
+            numbers[name] = {"value": value, "low": low, "high": high, "n": len(values)}
     return numbers
 
 
