@@ -1,9 +1,8 @@
 """Answer rows with a model behind a server that speaks OpenAI's API; each answer is kept.
 
-Prompts go whole, with their worked examples, as MAC-SQL sends them. An answer is a file named by
-the digest of its request (model, messages, parameters): nothing is asked twice, and a run that is
-killed loses only what was in flight. The `openai` library tries again after errors of the
-connection, time-outs, 408, 409, 429 and 5xx, with growing waits or when `Retry-After` says.
+An answer is a file named by the digest of its request (model, messages, parameters): nothing is
+asked twice, and a run that is killed loses only what was in flight. The `openai` library tries
+again after errors of the connection, time-outs, 408, 409, 429 and 5xx.
 """
 
 import asyncio
@@ -39,7 +38,7 @@ class Answer(Record):
     """One answer, as it is kept; tokens are None where the server does not count them.
 
     `finish`: why it ended, in the server's words ("stop", "length"), or "refusal". `seconds` of the
-    attempt that was answered; `served` is what the server calls its model.
+    attempt that was answered; `served`: the server's name for its model.
     """
 
     request: dict[str, Any]
@@ -60,8 +59,7 @@ class Client:
     def answers(self, conversations: Sequence[list[dict[str, str]]]) -> list[Answer]:
         """Give one answer per conversation, in order; equal ones are asked once.
 
-        Raises EssenceError naming the key of the configuration when the endpoint cannot be asked,
-        gives up or would pass its budget. What was answered before is kept.
+        Raises EssenceError naming a key of the configuration; what was answered before is kept.
         """
         requests = [self.endpoint.request(messages) for messages in conversations]
         files = [self.folder / f"{digest_of(request)}.json" for request in requests]
@@ -138,8 +136,7 @@ class Transport(openai.DefaultAsyncHttpxClient):
     """What the library sends each attempt through: with a hard budget and a time limit.
 
     The lines of the ledger add up to what was spent: an attempt at its most expensive before it is
-    sent, and then what of that it did not cost. One without a second line (killed in flight) or an
-    answer (a time-out) counts in full: the server may have charged it.
+    sent, then what of that it did not cost. One that was killed or has no answer counts in full.
     """
 
     def __init__(self, endpoint: Endpoint, ledger: Path):
@@ -191,10 +188,7 @@ class Transport(openai.DefaultAsyncHttpxClient):
 
 
 def key_of(endpoint: Endpoint) -> str | None:
-    """From the environment. Raises EssenceError where the variable holds no key.
-
-    What no header can carry is refused here: the library would print it, key and all.
-    """
+    """Take the key from the environment. Raises EssenceError for what no header can carry."""
     key = os.environ.get(endpoint.key, "").strip() if endpoint.key else None
     if key is None or (key and key.isascii() and key.isprintable()):
         return key

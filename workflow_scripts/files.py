@@ -45,8 +45,7 @@ def own_file(name: str) -> Path:
 def written_whole(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success sync it and rename it into place.
 
-    Raises EssenceError when the disk is full or `path` is a folder or a device; the temporary file
-    is removed and whatever lay at `path` before is untouched.
+    Raises EssenceError for a full disk, a folder or a device; what lay at `path` is then untouched.
     """
     check_output(path)
     path = Path(path)

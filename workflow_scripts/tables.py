@@ -1,8 +1,7 @@
 """The tables that stages exchange: Parquet files whose columns are declared once, here.
 
-`rows` holds the prompts with their answers. `answers` has one row per answer of a model, with every
-metric of that answer as a column; a metric that does not apply to it is missing. `scores` has one
-row per number.
+`answers` has one row per answer of a model, with every metric as a column; one that does not apply
+is missing. `scores` has one row per number.
 """
 
 from collections import namedtuple
@@ -92,10 +91,7 @@ def clusters_of(answers: pd.DataFrame) -> pd.Series | None:
 
 
 def open_table(path: Path | str, columns: Columns) -> tuple[pq.ParquetFile, list[str]]:
-    """Open a file; return it with the names of the columns declared, checked.
-
-    Raises EssenceError naming the file and the wrong column.
-    """
+    """Open a file; return it with its checked columns' names. Raises EssenceError."""
     try:
         file = pq.ParquetFile(path)
     except FileNotFoundError as error:
@@ -121,10 +117,7 @@ def read_table(path: Path | str, columns: Columns) -> pd.DataFrame:
 
 
 def iter_rows(path: Path | str, columns: Columns = ROWS) -> Iterator[Any]:
-    """Yield the rows of a file as named tuples, None where a value is missing, read in parts.
-
-    Raises as `read_table` does.
-    """
+    """Yield the rows of a file as named tuples, None where a value is missing, read in parts."""
     file, names = open_table(path, columns)
     shape = namedtuple("Row", names)
     with file:
@@ -137,10 +130,7 @@ def read_rows(path: Path | str, columns: Columns = ROWS) -> list[Any]:
 
 
 def write_table(path: Path | str, rows: pd.DataFrame | Iterable[Any], columns: Columns) -> None:
-    """Write the declared columns of a frame, of named tuples or dictionaries; missing ones empty.
-
-    Equal rows give equal bytes.
-    """
+    """Write the declared columns of a frame or of rows; equal rows give equal bytes."""
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
     frame = frame.reindex(columns=list(columns))
     frame = frame if len(frame) else frame.astype(object)  # no rows, no types

@@ -2,9 +2,8 @@
 
     python -m workflow_scripts.agents.ask shop.sqlite "Which city sells most?" --trace
 
-The exit code is 1 when no SQL that runs was found, 2 when the file, the question or the model
-cannot be used. With --serve, a page on this machine asks in its place; DATABASE may then be a
-folder of databases.
+The exit code is 1 when no SQL that runs was found, 2 when something given cannot be used. With
+--serve a page on this machine asks; DATABASE may then be a folder of databases.
 """
 
 import functools
@@ -100,10 +99,9 @@ def load_back_end(
 
 
 def find_model(folder: Path | None) -> tuple[Path, Recipe]:
-    """Find the folder of the model, by default that of the best run, and its prompts' recipe.
+    """Find the folder of a model (None: the best run's) and the recipe of its prompts.
 
-    A run's recipe stands in its training.json; any other model has the one that config.yaml names
-    for the agents. Raises EssenceError when there is no model.
+    A model outside a run has the recipe that config.yaml names for the agents. Raises EssenceError.
     """
     from workflow_scripts.model.load import check_base  # with transformers: a second
 

@@ -1,8 +1,7 @@
 """The agents end to end on test rows: execution accuracy with each one left out, or given gold.
 
-`outcomes.parquet` has a line for each question and setup, `traces.jsonl` every step of all agents
-together. Questions whose database is not known are left out. An endpoint, whose answers cost, is
-asked by all agents together alone.
+Questions whose database is not known are left out. An endpoint, whose answers cost, is asked by
+all agents together alone.
 """
 
 import dataclasses
@@ -30,8 +29,8 @@ SHOWN_ROWS = 5  # of a result, in the traces that are kept
 class Setup(NamedTuple):
     """Agents that are left out, by `changes` to the loop's settings, or replaced by gold.
 
-    `gold_schema`: that of the row's own prompt, which a right Selector's answer has pruned. `sql`:
-    the column of the rows that stands in the Decomposer's place. `task`: whose rows are asked.
+    `gold_schema`: that of the row's own prompt, which a right Selector has pruned. `sql`: the
+    column that stands in the Decomposer's place. `task`: whose rows are asked.
     """
 
     name: str
@@ -76,8 +75,7 @@ def read_questions(
     """Read at most so many rows of each split and task that writes SQL, spread evenly over it.
 
     A database's whole schema is that of its Selector rows' prompts, which may say more than the
-    file: what a column means, and its codes. One without such a row is described from its file.
-    Raises EssenceError when a database is missing or unreadable.
+    file.
     """
     files = {split: file for split, file in splits.items() if file}
     schemas: dict[str, Schema] = {}

@@ -80,10 +80,10 @@ def read_schema(database: Path) -> Schema:
 
 
 def run_loop(traces: list[Trace], back_end: BackEnd, execute: Execute) -> list[Trace]:
-    """Answer all questions: add the agents' steps to their traces, and return these.
+    """Add the agents' steps to the traces, by `run` or `map` of a sandbox, and return the traces.
 
-    `execute` is `run` or `map` of a sandbox. Each agent is asked for all questions that need it at
-    once; the `seconds` of its step are those of the whole batch.
+    Each agent is asked for all questions that need it at once; so many `seconds` has each such
+    step.
     """
 
     def add(traces: list[Trace], steps: list[Step]) -> None:

@@ -14,10 +14,7 @@ BEGIN_WITH = "Begin your answer with exactly these lines, and go on from there:"
 
 
 class FineTuned:
-    """A model in a folder, with prompts as in its training: under the recipe of its run.
-
-    Raises EssenceError when the folder holds no model that can be used.
-    """
+    """A model in a folder, asked under the recipe of its run. Raises EssenceError."""
 
     def __init__(
         self,

@@ -1,8 +1,7 @@
 """A page on this machine to ask databases with: for its user alone, and reading only.
 
-A request must name this address as its host, and whatever page sends it must come from here, so
-that no other site in the same browser gets in. It offers the databases that it was given and no
-others. Questions wait for their turn.
+A request must name this address as its host and come from this page, so that no other site in the
+same browser gets in. Questions wait for their turn.
 """
 
 import contextlib

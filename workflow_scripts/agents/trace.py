@@ -59,10 +59,7 @@ class Step:
 
 @dataclass
 class Trace:
-    """A question about a database with its whole `schema`, and what the agents did with it.
-
-    `sql`, where given, replaces the Decomposer's answer.
-    """
+    """A question about a database, its own `sql` if it has any, and what the agents did with it."""
 
     database: Path
     schema: Schema

@@ -66,9 +66,9 @@ def selector_grammar(tables: Mapping[str, Sequence[str]]) -> str:
 def sql_grammar(tables: Mapping[str, Sequence[str]], keys: Iterable[ForeignKey]) -> str:
     """Answers of the Decomposer and the Refiner for a schema (table -> columns).
 
-    A rule for each combination of tables that a SELECT may read, in the order of its FROM: those
-    that keys or columns of one name connect. One that joins more tables, reads a SELECT in its FROM
-    or counts its aliases from t2 or higher may name any column of the schema.
+    A rule for each combination of tables that a SELECT may read, in the order of its FROM. One that
+    joins more, reads a SELECT in its FROM or has aliases from t2 on may name any column of the
+    schema.
     """
     places = {table: number for number, table in enumerate(tables)}
     scopes = connected(tables, keys)

@@ -52,10 +52,7 @@ class AnswerError(EssenceError):
 
 
 def parse_selector(text: str) -> Selection:
-    """Parse the JSON object of a Selector's answer, fenced or bare.
-
-    Raises AnswerError unless it maps tables to "keep_all", "drop_all" or a list of columns.
-    """
+    """Parse the JSON object of a Selector's answer, fenced or bare. Raises AnswerError."""
     fences = [fence["body"] for fence in _FENCE.finditer(text) if fence["closed"]]
     body = fences[-1] if fences else text[text.find("{") : text.rfind("}") + 1]
     try:
@@ -75,10 +72,7 @@ def parse_selector(text: str) -> Selection:
 
 
 def parse_decomposer(text: str) -> list[tuple[str, str]]:
-    """Parse (sub-question, SQL) pairs; the SQL is "" where a sub-question has none.
-
-    Raises AnswerError when there is no sub-question or the last one has no SQL.
-    """
+    """Parse (sub-question, SQL or "") pairs. Raises AnswerError where the last one has no SQL."""
     pairs = []
     for part in _SUB_QUESTION.split(text)[1:]:
         question = re.sub(r"(?:\n|(?<=[.?!:]))\s*SQL:?\s*\Z", "", part.partition("```")[0])
@@ -91,16 +85,12 @@ def parse_decomposer(text: str) -> list[tuple[str, str]]:
 
 
 def extract_sql(answer: str, *, lenient: bool = False) -> str | None:
-    """Extract the SQL of an answer, or None. Nothing else takes SQL from answers.
+    """Extract the SQL of an answer without final semicolons, or None; the only place that does.
 
-    Strict: what stands in the last closed fence of SQL. A fence is one of SQL when its language is
-    (sql, sqlite, mysql, ...), or when it names none and begins like a statement.
-
-    Lenient, for models that cannot write a fence or were asked otherwise: the last fence of SQL
-    that holds anything, its end perhaps missing, or what `_find_unfenced_query` finds. Where no
-    query begins, the whole text: it fails when it is run, and says why.
-
-    Final semicolons are left out. Two statements stay two, and are refused when they are run.
+    Strict: the last closed fence of SQL: one whose language is (sql, sqlite, mysql, ...), or that
+    names none and begins like a statement. Lenient, for models that cannot write a fence or were
+    asked otherwise: the last fence of SQL that holds anything, its end perhaps missing, else what
+    `_find_unfenced_query` finds. Two statements stay two, and are refused when they are run.
     """
     fences = [
         fence
@@ -129,9 +119,8 @@ def sql_as_asked(answer: str, gold: str) -> str | None:
 def _find_unfenced_query(text: str) -> str:
     """Find the query after the last word `sql`, else one that begins a line or follows a colon.
 
-    Without either, from the first SELECT in capitals. It ends before "Question Solved", the next
-    sub-question, and prose that follows a semicolon or a blank line. A text that starts as SQL is
-    taken with its comments.
+    Without either, from the first SELECT in capitals; without any, all. It ends before "Question
+    Solved", the next sub-question, and prose that follows a semicolon or a blank line.
     """
     if not _BEGINS_AS_SQL.match(text):
         matches = (begins.search(text) for begins in _QUERY_BEGINS)
@@ -171,8 +160,7 @@ def is_large(tables: Sequence[Table], mean_columns: int = 6, all_columns: int = 
 def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
     """Reduce a schema to what the other agents see after a Selector's answer.
 
-    Names are compared by `fold_name`. A table that is dropped, that the answer leaves out or of
-    which it names no column that is there, keeps its first columns.
+    A table that it drops, leaves out or names no real column of keeps its first columns.
     """
     choices = {fold_name(name): choice for name, choice in answer.items()}
     pruned = []
@@ -193,9 +181,9 @@ def select(
 ) -> Selection:
     """Build the Selector's answer for a query; all mappings go from a table to columns of it.
 
-    `used` has the tables that the query reads, with the columns that it needs. Such a table is
-    kept whole up to `keep_up_to` columns; of a larger one these columns are listed, then those
-    that refer to other tables, then the first, MOST_COLUMNS together or as many as are needed.
+    A table that is `used`, with the columns that are needed, is kept whole up to `keep_up_to`
+    columns; of a larger one those needed are listed, those that refer to other tables, and the
+    first.
     """
     answer: Selection = {}
     for table, names in columns.items():

@@ -1,10 +1,9 @@
 """Recognise, parse and write the prompts of MAC-SQL's three agents.
 
 No other module knows their form. Section marks, their order, and the first and last sentences are
-those of the Agent-Instruct rows. What stands before a row's own sections, rules and worked examples
-with their databases, is this project's own. Its length matters: like the originals, the Selector's
-and the Decomposer's are far longer than 512 tokens, so a source of 512 tokens tells nothing of its
-row.
+those of the Agent-Instruct rows. The rules and worked examples before a row's own sections are this
+project's own, and as long as the originals: the Selector's and the Decomposer's go far beyond 512
+tokens, so a source of 512 tokens tells nothing of its row.
 """
 
 import re
@@ -65,8 +64,7 @@ class PromptError(EssenceError):
 class Prompt:
     """The sections of a prompt that differ from row to row; white space around them is stripped.
 
-    `db_id` is None where the prompt doesn't state it (Decomposer, Refiner); `old_sql`, `error`
-    and `exception_class` are None for all tasks but the Refiner's.
+    Decomposer and Refiner have no `db_id`, only the Refiner has the last three.
     """
 
     task: str
@@ -95,10 +93,9 @@ def task_of(text: str) -> str:
 
 
 def sections(text: str) -> dict[str, tuple[int, int]]:
-    """Locate the row's own sections in `text`: name -> (start, end) in characters.
+    """Locate the row's own sections: field of Prompt, or "own" for all -> (start, end) in `text`.
 
-    The names are those of `Prompt`'s fields, plus "own": all of them. The last mark that begins a
-    line after the examples counts. Raises PromptError for an unknown task or a missing section.
+    The last mark that begins a line after the examples counts. Raises PromptError.
     """
     task = task_of(text)
     own, marks = max(text.rfind(_SEPARATOR), 0), _MARKS[task]
@@ -175,9 +172,8 @@ def _find_end(text: str) -> int:
 def compact_parts(prompt: Prompt) -> dict[str, str]:
     """Map each section to its text in the compact prompt: the row's own sections on one line.
 
-    The question comes first, where truncation can't reach it, then what is short, then the schema;
-    a description that repeats its column's name is left out. Raises SchemaError for a schema or
-    foreign key that can't be read.
+    The question comes first, where truncation can't reach it, then what is short, then the schema.
+    Raises SchemaError.
     """
     parts = {"question": f"{prompt.task}: {prompt.question}"}
     if prompt.evidence:

@@ -71,10 +71,9 @@ def _overlap(given: set | Columns, wanted: set | Columns) -> tuple[float, float,
 def decomposer_metrics(prediction: str, gold: str, schema: str) -> dict[str, float]:
     """Has an answer the form of its task (section 3.3), and what names does it use?
 
-    `fence_rate`: it has SQL in the form that gold has, a fence as a rule; `parse_rate`: that SQL
-    parses; `known_names_rate`: it parses and the schema has every name in it; `unknown_names`: how
-    many it hasn't; `sub_questions`: how many there are, 0 where the answer hasn't the form;
-    `sub_questions_as_gold`: as many as in the gold answer.
+    `fence_rate`: it has SQL in the form that gold has, a fence as a rule. `known_names_rate`: its
+    SQL parses and the schema has every name in it; `unknown_names`: how many it hasn't.
+    `sub_questions`: 0 where the answer hasn't the form.
     """
     sql = answers.sql_as_asked(prediction, gold) or ""
     parses = parse(sql) is not None
@@ -108,8 +107,8 @@ def refiner_metrics(
     """Is the query repaired, left broken, spoilt or untouched? Accuracies are of the same gold.
 
     `fix_rate`: right now, among those that were wrong; `regression_rate`: wrong now, among those
-    that were right; `unchanged_rate`: the same SQL as before, in whatever spelling, and alone where
-    gold can't be run.
+    that were right; `unchanged_rate`: the same SQL in whatever spelling, also where gold can't be
+    run.
     """
     row = {"unchanged_rate": float(same_query(predicted_sql or "", old_sql or ""))}
     if execution_accuracy is None or old_accuracy is None:

@@ -3,9 +3,8 @@
     metric = evaluate.load("workflow_scripts/metrics/essence.py", "rouge_l")
     metric.compute(predictions=["a b"], references=["a b c"])
 
-The configuration's name chooses the metric, and `metric.inputs_description` says what it takes.
-`workflow_scripts` has to be importable: start Python in the project's folder, or name that folder
-in PYTHONPATH.
+`metric.inputs_description` says what one takes. `workflow_scripts` has to be importable: start
+Python in the project's folder, or name that folder in PYTHONPATH.
 """
 
 import functools

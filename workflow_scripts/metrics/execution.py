@@ -26,9 +26,8 @@ SHOWN = 5  # reasons for which gold SQL fails
 
 
 class Case(NamedTuple):
-    """SQL to be judged.
+    """SQL to be judged; `prediction` None: there is none; `database` None: it is not executed.
 
-    `prediction` None: the answer holds none. `database` None: unknown, so nothing is executed.
     `also`: metric -> other SQL for the same question, whose execution accuracy the metric is.
     """
 

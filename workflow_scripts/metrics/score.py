@@ -5,10 +5,8 @@
         --databases DIR
 
 FILE holds db_id, gold and prediction, one record each: JSON lines, a JSON array, CSV or Parquet;
-with --gold, Spider's predict.txt or BIRD's predict_dev.json. The prediction is SQL, or an answer
-that holds it somewhere; with --strict it has to stand in a closed fence. docs/scoring.md says what
-is taken for SQL, and what limits a prediction. The exit status is 1 when more gold SQL than
---max-failing-golds fails.
+with --gold, Spider's predict.txt or BIRD's predict_dev.json. docs/scoring.md says what is taken for
+SQL, and what limits a prediction. The exit status is 1 when too much gold SQL fails.
 """
 
 import math
@@ -32,10 +30,7 @@ from workflow_scripts.stage import Input, Option, Setting, run_stage
 
 
 def cases_of(lines: list[tuple[str, SqlPrediction]], databases: Path, strict: bool) -> list[Case]:
-    """Cases of placed predictions, with the SQL that the other extraction takes from fences.
-
-    Raises EssenceError naming the place of a prediction whose database is missing.
-    """
+    """Cases with the SQL that the other extraction takes from fences, too. Raises EssenceError."""
     other = f"execution_accuracy_{'lenient' if strict else 'strict'}"
     fences = any("```" in (line.prediction or "") for _, line in lines)
     cases = []

@@ -51,8 +51,7 @@ SUBJECT = {
 class Metrics(NamedTuple):
     """Metrics of answers of a task (None: any), which `compute` fills as {metric: value}.
 
-    Its parameters name the columns that it takes; a metric that it leaves out does not apply. None:
-    `score_runs` fills the columns itself.
+    Its parameters name the columns that it takes. None: `score_runs` fills the columns itself.
     """
 
     names: str
@@ -108,8 +107,8 @@ def address_of(folder: Path) -> dict[str, Any]:
 def read_answers(folders: list[Path], training_rows: dict[Path, Path]) -> pd.DataFrame:
     """The predictions of all runs. Raises EssenceError where a run has none.
 
-    Held-out answers that are also, to the letter, the answer to a training row are marked: to one
-    of the run's own, in `training_rows`, not of a run before it.
+    Held-out answers that are also, to the letter, the answer to a row that this run (no run before
+    it) was trained on are marked.
     """
     frames = []
     for folder in folders:
@@ -160,10 +159,7 @@ def find_subjects(
 
 
 def judge_queries(answers: pd.DataFrame, sandbox: Sandbox, repeat: int) -> pd.DataFrame:
-    """Verdict and metrics of SQL of the answers, whose subjects stand beside them.
-
-    `old_accuracy`: that of the SQL which a Refiner was asked to repair.
-    """
+    """Verdict and metrics of SQL; `old_accuracy`: of the SQL that a Refiner was asked to repair."""
     cases = []
     for answer in answers.astype(object).where(answers.notna(), None).itertuples():
         also = {"execution_accuracy_lenient": extract_sql(answer.prediction, lenient=True)}
@@ -177,10 +173,7 @@ def judge_queries(answers: pd.DataFrame, sandbox: Sandbox, repeat: int) -> pd.Da
 
 
 def add_metrics(answers: pd.DataFrame) -> pd.DataFrame:
-    """Add the metrics that are computed from an answer's other columns (see `Metrics`).
-
-    Those that need a column which the table lacks are missing.
-    """
+    """Add the metrics that are computed from columns (see `Metrics`), where the table has these."""
     for names, compute, task in METRICS:
         inputs = list(inspect.signature(compute).parameters) if compute else []
         if inputs and set(inputs) <= set(answers):
@@ -203,11 +196,10 @@ def judge_selections(answers: pd.DataFrame) -> None:
 
 
 def highest_exact_match(answers: pd.DataFrame, reference: str) -> float:
-    """The highest exact match, from 0 to 1, that any model could reach on these answers of a run.
+    """The highest exact match with the column `reference` that any model could reach, from 0 to 1.
 
-    A model gives equal inputs equal answers, so of the rows that share an input it matches at best
-    those with the most frequent right answer. What the tokenizer cannot write, or is longer than
-    what is generated, is never matched. `reference`: the column that answers are compared with.
+    Equal inputs get equal answers, so of the rows that share one only those with the most frequent
+    right answer match, and none that the tokenizer cannot write or that is too long.
     """
     written = answers.gold_decoded.str.strip()
     within_reach = answers.reachable.astype(bool) & (written == answers[reference].str.strip())

@@ -7,10 +7,7 @@ from workflow_scripts.errors import EssenceError
 
 
 def find_database(folder: Path | str, db_id: str) -> Path:
-    """Find the database file of `db_id`. Raises EssenceError naming the places searched.
-
-    FOLDER/<db_id>.sqlite is also accepted.
-    """
+    """Find the database file of `db_id`, also FOLDER/<db_id>.sqlite. Raises EssenceError."""
     folder = Path(folder)
     if not folder.is_dir():
         raise EssenceError(f"{folder}: no such folder of databases")

@@ -49,13 +49,12 @@ def describe_database(
 ) -> tuple[list[Table], list[ForeignKey]]:
     """Read tables and foreign keys of a SQLite file, writing nothing to it or beside it.
 
-    `more_keys` are foreign keys that the file need not declare, in any case; those of columns that
-    it lacks are left out. After `seconds` of processor time, columns get no more value examples.
-
-    Value examples: none for keys, for names ending in id, email or url, for numeric columns with
-    more than 10 values, and for text that holds addresses or runs over 50 characters; one for
-    dates; at most 6 otherwise, the most frequent first (ties by value), after None where the
-    column has NULLs. Raises SchemaError saying what is wrong with the file.
+    `more_keys` are foreign keys, in any case, that the file need not declare. After `seconds` of
+    processor time, columns get no more value examples. These are: none for keys, for names ending
+    in id, email or url, for numeric columns with more than 10 values, and for text that holds
+    addresses or runs over 50 characters; one for dates; at most 6 otherwise, the most frequent
+    first (ties by value), after None where the column has NULLs. Raises SchemaError saying what is
+    wrong.
     """
     if Path(file).is_dir():
         raise SchemaError(f"{file}: a folder. Give the SQLite file in it.")

@@ -75,8 +75,7 @@ def canonical(sql: str) -> str | None:
     """Normalise the spelling of a statement; None when it doesn't parse.
 
     The same: case and quotes of names, white space, `AS`, `<>` and `!=`, a final semicolon, names
-    given to tables (`T1`) and, in a query over one table, the table's name before a column. Not the
-    same: the order of conditions, joins and columns, literals, and any rewriting of the query.
+    given to tables (`T1`) and the table's name before a column of the only table. Nothing else.
     """
     tree = parse(sql)
     if tree is None:
@@ -136,10 +135,9 @@ def _selects_around(node: exp.Expr) -> Iterator[exp.Select]:
 
 
 class Names(NamedTuple):
-    """What a statement takes from the schema, in lower case.
+    """What a statement takes from the schema, in lower case; `starred`: tables read by `*`.
 
-    `columns` are (table or None, column): the table is the one meant by a prefix, or the only
-    one of its SELECT; None where several could be meant. `starred` are tables read by `*`.
+    `columns` are (table or None, column); None where several tables could be meant.
     """
 
     tables: frozenset[str] = frozenset()

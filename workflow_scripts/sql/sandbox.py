@@ -56,10 +56,9 @@ class Job(NamedTuple):
 class Result:
     """The result of a statement. `rows` (tuples) and `columns` are None unless status is ok.
 
-    Bad bytes of text that is not UTF-8 are written as \\xNN, so that values which differ in the
-    file differ here. `exception` is the class of an error that SQLite raised, as Python writes it.
-    `seconds` is what the clock said, fetching included; `steps` are the instructions that SQLite's
-    virtual machine took, in whole thousands; 0 where the process had to be ended.
+    Bytes that are not UTF-8 are written as \\xNN. `exception`: the class of an error of SQLite.
+    `seconds` of the clock, fetching included; `steps`: instructions of SQLite's virtual machine, in
+    whole thousands; 0 where the process had to be ended.
     """
 
     status: str

@@ -32,9 +32,8 @@ def columns_of(schema: Schema) -> Columns:
 
 
 def needed_columns(sql: str, schema: Schema) -> list[Columns]:
-    """Collect the columns that a query needs: for each name, the columns that it can mean.
+    """Collect the columns that each name in a query can mean: several where it has no prefix.
 
-    Usually one; several where a name without prefix stands in more than one of the query's tables.
     `SELECT *` needs every column of its tables. Names that the schema hasn't are left out.
     """
     names = names_in(sql) or Names()
