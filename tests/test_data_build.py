@@ -17,7 +17,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, read_jsonl
 from workflow_scripts.formats.answers import parse_decomposer, parse_selector
 from workflow_scripts.metrics.agents import selector_metrics
-from workflow_scripts.sql.schema_names import needed_columns, schema_names
+from workflow_scripts.sql.parse import needed_columns, schema_names
 from workflow_scripts.tables import PREDICTIONS, Prediction, Row, read_rows, write_table
 
 ZOO = """

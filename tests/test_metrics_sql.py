@@ -21,8 +21,8 @@ from workflow_scripts.metrics.agents import decomposer_metrics, refiner_metrics,
 from workflow_scripts.metrics.execution import Case, judge
 from workflow_scripts.metrics.hardness import hardness
 from workflow_scripts.metrics.score import score, summary
+from workflow_scripts.sql.parse import schema_names, unknown_names
 from workflow_scripts.sql.sandbox import Sandbox
-from workflow_scripts.sql.schema_names import schema_names, unknown_names
 
 ROOT = Path(__file__).resolve().parents[1]
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"

@@ -17,7 +17,7 @@ from workflow_scripts.formats import answers
 from workflow_scripts.formats.schema import parse_schema
 from workflow_scripts.metrics.agents import selector_metrics
 from workflow_scripts.records import parsed
-from workflow_scripts.sql.schema_names import needed_columns, schema_names
+from workflow_scripts.sql.parse import needed_columns, schema_names
 
 SMALL = TwinSettings(rows=TwinRows(Selector=20, Decomposer=40, Refiner=30), rows_per_table=20)
 

@@ -21,8 +21,7 @@ from workflow_scripts.formats.answers import (
 )
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
 from workflow_scripts.formats.schema import Table, parse_foreign_keys, render_schema
-from workflow_scripts.sql.parse import names_in
-from workflow_scripts.sql.schema_names import Schema, names_of, needed_columns
+from workflow_scripts.sql.parse import Schema, names_in, names_of, needed_columns
 
 
 @dataclass(frozen=True)

@@ -39,9 +39,8 @@ from workflow_scripts.files import sha256, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.layout import agents_sql
-from workflow_scripts.sql.parse import parse
+from workflow_scripts.sql.parse import parse, unknown_names
 from workflow_scripts.sql.sandbox import Limits, Result, Sandbox
-from workflow_scripts.sql.schema_names import unknown_names
 from workflow_scripts.sql.worker import address
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 

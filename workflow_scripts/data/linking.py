@@ -19,7 +19,7 @@ from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.schema import SchemaError, Table, fold_name, parse_schema
 from workflow_scripts.sql.databases import list_databases
-from workflow_scripts.sql.schema_names import Columns, columns_of, names_of
+from workflow_scripts.sql.parse import Columns, columns_of, names_of
 from workflow_scripts.tables import Row
 
 AGREES = 0.9  # least share of the value examples that must occur (a database may have grown since)

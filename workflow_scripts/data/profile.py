@@ -21,8 +21,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_json
 from workflow_scripts.formats.answers import parse_selector
 from workflow_scripts.formats.schema import fold_name
-from workflow_scripts.sql.parse import names_in
-from workflow_scripts.sql.schema_names import schema_names
+from workflow_scripts.sql.parse import names_in, schema_names
 from workflow_scripts.stage import Input, Output, run_stage
 from workflow_scripts.tables import LENGTHS, ROWS, Row, read_rows, write_table
 

@@ -23,7 +23,7 @@ from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.sql.schema_names import schema_names
+from workflow_scripts.sql.parse import schema_names
 from workflow_scripts.tables import COUNT, ROWS, TEXT, iter_rows, read_table, write_table
 
 POOL = {

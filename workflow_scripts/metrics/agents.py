@@ -4,21 +4,19 @@ The paper has no metrics of its own for the Selector (its section 3.2) and the R
 the SQL of an answer returns is for the metrics of execution.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workflow_scripts.formats import answers
 from workflow_scripts.formats.schema import fold_name
 from workflow_scripts.metrics.execution import same_query
-from workflow_scripts.sql.parse import parse
-from workflow_scripts.sql.schema_names import (
-    Columns,
-    Schema,
+from workflow_scripts.sql.parse import (
     columns_of,
     needed_columns,
+    parse,
     schema_names,
     unknown_names,
-)  # fmt: skip
+)
 
 
 def selector_metrics(
@@ -47,7 +45,7 @@ def selector_metrics(
     return row
 
 
-def _kept(selection: answers.Selection | None, schema: Schema) -> Columns:
+def _kept(selection: answers.Selection | None, schema: Mapping[str, Sequence[str]]) -> set:
     """Columns that an answer keeps; those of tables that don't exist count as (table, "*")."""
     chosen = set()
     for table, choice in (selection or {}).items():
@@ -56,10 +54,10 @@ def _kept(selection: answers.Selection | None, schema: Schema) -> Columns:
             chosen |= {(table, column) for column in schema.get(table, ("*",))}
         elif choice != "drop_all":
             chosen |= {(table, fold_name(column)) for column in choice}
-    return frozenset(chosen)
+    return chosen
 
 
-def _overlap(given: set | Columns, wanted: set | Columns) -> tuple[float, float, float]:
+def _overlap(given: set, wanted: set) -> tuple[float, float, float]:
     """(precision, recall, F1) of two sets; 1 for what is asked of an empty set."""
     both = len(given & wanted)
     precision = both / len(given) if given else float(not wanted)

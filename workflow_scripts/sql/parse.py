@@ -1,4 +1,4 @@
-"""SQL as a tree (sqlglot, dialect SQLite): does it parse, what does it name, how is it written.
+"""SQL as a tree (sqlglot, dialect SQLite): does it parse, how is it written, what does it name.
 
 A statement that can't be parsed gives None or is left as it is: model output is never an error.
 """
@@ -7,13 +7,18 @@ import functools
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.tokens import TokenType
 
+from workflow_scripts.formats.schema import SchemaError, Table, fold_name, parse_schema
+
+Schema = Mapping[str, tuple[str, ...]]  # table -> columns, names folded
+Columns = frozenset[tuple[str, str]]  # (table, column)
+ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})  # SQLite's, which every table has
 LONGEST = 10_000  # characters; nothing longer is worth the time
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it remarks on every odd statement
 
@@ -187,3 +192,46 @@ def table_of(column: exp.Column, own: set[str]) -> tuple[str | None, bool]:
 
 def _is_table(source: exp.Expr, own: set[str]) -> bool:
     return isinstance(source, exp.Table) and source.name.lower() not in own
+
+
+@functools.lru_cache(maxsize=4096)
+def schema_names(schema: str) -> Schema:
+    """Read table -> columns of a prompt's schema text; empty when it can't be read."""
+    try:
+        return names_of(parse_schema(schema))
+    except SchemaError:
+        return {}
+
+
+def names_of(tables: Iterable[Table]) -> Schema:
+    return {fold_name(t.name): tuple(fold_name(c.name) for c in t.columns) for t in tables}
+
+
+def columns_of(schema: Schema) -> Columns:
+    return frozenset((table, column) for table in schema for column in schema[table])
+
+
+def needed_columns(sql: str, schema: Schema) -> list[Columns]:
+    """Collect the columns that each name in a query can mean: several where it has no prefix.
+
+    `SELECT *` needs every column of its tables. Names that the schema hasn't are left out.
+    """
+    names = names_in(sql) or Names()
+    starred = columns_of({table: schema.get(table, ()) for table in names.starred})
+    needed = {frozenset([column]) for column in starred}
+    for table, column in names.columns:
+        meant = (table,) if table else names.tables
+        needed.add(frozenset((t, column) for t in meant if column in schema.get(t, ())))
+    return sorted(needed - {frozenset()}, key=sorted)
+
+
+def unknown_names(sql: str, schema: Schema) -> set[str]:
+    """List the tables and columns of a query that are missing from the schema."""
+    names = names_in(sql) or Names()
+    anywhere = ROW_IDS.union(*schema.values())
+    unknown = {table for table in names.tables if table not in schema}
+    for table, column in names.columns:
+        here = ROW_IDS.union(schema[table]) if table in schema else anywhere
+        if column not in here:
+            unknown.add(f"{table}.{column}" if table else column)
+    return unknown
