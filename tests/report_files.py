@@ -293,7 +293,7 @@ def make_tables(folder: Path, runs: list[Path]) -> Path:
 
     SQL is not executed: every statement of an odd row is taken for right.
     """
-    answers = add_metrics(read_answers(runs))
+    answers = add_metrics(read_answers(runs, {}))
     place = answers.idx % 100
     answers["schema"] = "# Table: t\n[\n  (a, a.)\n]"
     answers["verdict"], answers["error"] = "error", "no such column: a"
