@@ -110,12 +110,10 @@ def score(
 
 
 def _table(answer: dict[str, Any]) -> str:
-    lines = [f"SQL of the answers: {answer['extraction']}"]
-    for name, number in answer["metrics"].items():
-        low, high = (math.nan if number[end] is None else number[end] for end in ("low", "high"))
-        lines.append(f"{name:32}{number['value']:7.3f}  [{low:.3f}, {high:.3f}]  n={number['n']}")
-    lines.append(", ".join(f"{count} {name}" for name, count in answer["counts"].items()))
-    return "\n".join(lines) + "\n"
+    metrics = pd.DataFrame.from_dict(answer["metrics"], orient="index")
+    table = metrics.to_string(float_format="%.3f", na_rep="-")
+    counts = ", ".join(f"{count} {name}" for name, count in answer["counts"].items())
+    return f"SQL of the answers: {answer['extraction']}\n{table}\n{counts}\n"
 
 
 if __name__ == "__main__":
