@@ -40,8 +40,10 @@ def refiner(predictions, references, old_sql, databases, seconds=30.0) -> dict[s
     cases = map(Case, references, predictions, map(Path, databases), also)
     judged = judge(cases, Sandbox(Limits(seconds=seconds)), repeat=0)
     return averages(
-        refiner_metrics(new["prediction"], old, new.get("execution_accuracy"), new["old_accuracy"])
-        | {"executable_rate": new.get("executable_rate")}
+        {"executable_rate": new.get("executable_rate")}
+        | refiner_metrics(
+            new["prediction"], old, new.get("execution_accuracy"), new["old_accuracy"]
+        )
         for new, old in zip(judged, old_sql, strict=True)
     )
 

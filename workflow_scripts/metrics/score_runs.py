@@ -13,6 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 import pandas as pd
 
+from workflow_scripts import tables
 from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import extract_sql, sql_as_asked
@@ -25,27 +26,12 @@ from workflow_scripts.runs import Training
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import (
-    ANSWERS,
-    COUNT,
-    MORE,
-    NUMBER,
-    PREDICTIONS,
-    RUN,
-    SCORES,
-    SEEN,
-    TEXT,
-    clusters_of,
-    read_table,
-    write_table,
-)
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
 LOSSES = ("eval_loss", "loss_per_token")
-SUBJECT = {
-    **{"idx": COUNT, "question": TEXT, "schema": TEXT, "gold_sql": TEXT, "old_sql": TEXT},
-    **{"database": TEXT, "how": TEXT},
-}
+SUBJECT = {"idx": tables.COUNT} | dict.fromkeys(
+    ("question", "schema", "gold_sql", "old_sql", "database", "how"), tables.TEXT
+)
 
 
 class Metrics(NamedTuple):
@@ -71,7 +57,7 @@ def text_metrics(prediction: str, gold: str, gold_decoded: str) -> dict[str, flo
 
 METRICS = (
     Metrics("rouge_l exact_match rouge_l_decoded exact_match_decoded", text_metrics),
-    Metrics(SEEN),
+    Metrics(tables.SEEN),
     Metrics(
         "linked_rate sql_exact_match exact_match_normalised parse_rate executable_rate "
         "execution_accuracy execution_accuracy_empty_gold execution_accuracy_nonempty_gold "
@@ -92,8 +78,8 @@ METRICS = (
 )
 NAMES = [name for metrics in METRICS for name in metrics.names.split()]
 # The columns of answers.parquet, metrics included.
-COLUMNS = {name: kind for name, kind in ANSWERS.items() if name != MORE}
-COLUMNS |= dict.fromkeys(NAMES, NUMBER)
+COLUMNS = {name: kind for name, kind in tables.ANSWERS.items() if name != tables.MORE}
+COLUMNS |= dict.fromkeys(NAMES, tables.NUMBER)
 
 
 def address_of(folder: Path) -> dict[str, Any]:
@@ -112,12 +98,12 @@ def read_answers(folders: list[Path], training_rows: dict[Path, Path]) -> pd.Dat
     """
     frames = []
     for folder in folders:
-        frame = read_table(folder / "predictions.parquet", PREDICTIONS)
+        frame = tables.read_table(folder / "predictions.parquet", tables.PREDICTIONS)
         if frame.empty:
             raise EssenceError(f"{folder}/predictions.parquet: no answers in it. Predict again.")
         if folder in training_rows:
-            known = read_table(training_rows[folder], {"target": TEXT}).target
-            frame[SEEN] = frame.gold.isin(known).astype(float).where(frame.split != "train")
+            known = tables.read_table(training_rows[folder], {"target": tables.TEXT}).target
+            frame[tables.SEEN] = frame.gold.isin(known).astype(float).where(frame.split != "train")
         frames.append(frame.assign(**address_of(folder)))
     return pd.concat(frames, ignore_index=True)
 
@@ -127,7 +113,7 @@ def read_subjects(rows: Path, databases: Path) -> pd.DataFrame:
 
     `asked_sql`: the gold SQL of the question, from any row that has one (a Selector's has none).
     """
-    subjects = read_table(rows, SUBJECT)
+    subjects = tables.read_table(rows, SUBJECT)
     files = {name: find_database(databases, name) for name in subjects.database.dropna().unique()}
     subjects["file"] = subjects.database.map(files).astype(object)
     question = subjects.pop("question").map(comparable_text)
@@ -209,20 +195,22 @@ def highest_exact_match(answers: pd.DataFrame, reference: str) -> float:
 
 def scores_of(answers: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """A line for each run, split, task and metric, in a fixed order."""
-    for (*address, split), rows in answers.groupby([*RUN, "split"], sort=False):
+    for (*address, split), rows in answers.groupby([*tables.RUN, "split"], sort=False):
         for task in ("all", *TASKS):
             of_task = rows if task == "all" else rows[rows.task == task]
             if of_task.empty:
                 continue
-            line = dict(zip(RUN, address, strict=True)) | {"split": split, "task": task}
-            clusters = clusters_of(of_task)
+            line = dict(zip(tables.RUN, address, strict=True)) | {"split": split, "task": task}
+            clusters = tables.clusters_of(of_task)
             own = " ".join(each.names for each in METRICS if each.task in (None, task))
             for metric in own.split():
                 values = of_task[metric].dropna()
                 if len(values):
                     of_values = None if clusters is None else clusters[values.index]
                     value, low, high = mean_over_rows(values, of_values)
-                    interval = {} if metric == SEEN else {"low": low, "high": high}  # it is counted
+                    interval = (
+                        {} if metric == tables.SEEN else {"low": low, "high": high}
+                    )  # it is counted
                     yield line | {"metric": metric, "value": value, "n": len(values)} | interval
             for suffix in ("", "_decoded"):
                 most = highest_exact_match(of_task, f"gold{suffix}")
@@ -270,9 +258,9 @@ def score_runs(
     table = add_metrics(table)
     if databases:
         judge_selections(table)
-    write_table(answers, table, COLUMNS)
+    tables.write_table(answers, table, COLUMNS)
     lines = [*scores_of(table), *(line for folder in trained for line in losses_of(folder))]
-    write_table(scores, pd.DataFrame(lines), SCORES)
+    tables.write_table(scores, pd.DataFrame(lines), tables.SCORES)
 
 
 if __name__ == "__main__":

@@ -58,9 +58,8 @@ class Stop:
     """Count the steps of a statement, by thousands, and say when it must stop."""
 
     def __init__(self, seconds: float, most_steps: int | None):
-        self.end = time.process_time() + seconds
+        self.end, self.steps = time.process_time() + seconds, 0
         self.most_steps = most_steps or float("inf")
-        self.steps = 0
 
     def __call__(self) -> bool:
         self.steps += STEPS
@@ -150,8 +149,7 @@ def fetch(cursor: sqlite3.Cursor, limits: dict) -> list[list]:
     """Fetch all rows. Raises ValueError at the first row beyond the limits on rows or bytes."""
     rows, size = [], 0
     for row in cursor:
-        size += sum(len(cell) if isinstance(cell, str | bytes) else 8 for cell in row)
-        size += 8 * len(row)
+        size += sum(8 + (len(cell) if isinstance(cell, str | bytes) else 8) for cell in row)
         if len(rows) == limits["rows"]:
             raise ValueError(f"the result has more than {limits['rows']:,} rows")
         if size > limits["result_bytes"]:
@@ -185,18 +183,18 @@ def status_of(error: Exception, database: str, limits: dict, stop: Stop) -> tupl
     message = str(error)
     if isinstance(error, Refused):
         return "refused", message
+    if "one statement at a time" in message:
+        return "refused", "more than one statement"
     if message == "interrupted" and stop.steps > stop.most_steps:
         return "step limit", f"no answer within {stop.most_steps:,} steps of SQLite"
     if message == "interrupted":
         return "timeout", f"no answer within {limits['seconds']:g} s of processor time"
-    if "one statement at a time" in message:
-        return "refused", "more than one statement"
     if isinstance(error, MemoryError) or message == "out of memory":
-        return "error", f"needs more memory than {limits['memory_mb']} MB"
-    if "locked" in message and isinstance(error, sqlite3.OperationalError):
-        return "error", "the database is locked by another program; close it and try again"
-    if isinstance(error, OSError):
-        return "error", f"{database}: {error.strerror or message}"
+        message = f"needs more memory than {limits['memory_mb']} MB"
+    elif "locked" in message and isinstance(error, sqlite3.OperationalError):
+        message = "the database is locked by another program; close it and try again"
+    elif isinstance(error, OSError):
+        message = f"{database}: {error.strerror or message}"
     return "error", message or type(error).__name__
 
 
@@ -221,12 +219,9 @@ def answer(database: str, sql: str, steps: int | None, limits: dict) -> str:
 
 def lock_down(memory_mb: int) -> None:
     """Limit the process for good: address space, files, handles."""
-    for what, most in (
-        (resource.RLIMIT_AS, memory_mb * 2**20),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 16),
-    ):
+    limits = {"AS": memory_mb * 2**20, "FSIZE": 0, "CORE": 0, "NOFILE": 16}
+    for name, most in limits.items():
+        what = getattr(resource, f"RLIMIT_{name}")
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(what, (most, most))
