@@ -2,13 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from material import ROOT
+from shell import run_module
 from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced, made
 
 from workflow_scripts.agents import ask as command
@@ -41,70 +40,49 @@ def ask(monkeypatch, shop, capsys):
     return ask
 
 
-def test_sql_and_rows_are_shown(ask):
+def test_sql_and_rows_of_all_kinds_are_shown_and_cannot_steer_the_terminal(ask):
     rows = "town\n----\nOslo\nRome\n(2 rows)\n"
     assert ask(Scripted(Decomposer=GOOD)) == (0, f"SELECT town FROM shop ORDER BY 1\n\n{rows}", "")
     code, out, _ = ask(Scripted(Decomposer=decomposed("SELECT town FROM shop LIMIT 0")))
     assert code == 0 and out.endswith("(0 rows)\n")
-
-
-def test_cells_of_all_kinds_are_shown_and_cannot_steer_the_terminal(ask):
     sql = "SELECT NULL AS a, x'00ff' AS b, 1.5 AS c, char(27) || '[31m' AS d, 'é' AS e"
     _, out, _ = ask(Scripted(Decomposer=decomposed(sql)))
     assert out.splitlines()[-2].split() == ["NULL", "x'00ff'", "1.5", "\\x1b[31m", "é"]
 
 
 def test_long_results_are_cut_and_counted(ask):
-    sql = (
-        "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000) "
-        "SELECT x, printf('%.100c', 'y') FROM n"
-    )
-    _, out, _ = ask(Scripted(Decomposer=decomposed(sql)))
+    numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000)"
+    back_end = Scripted(Decomposer=decomposed(f"{numbers} SELECT x, printf('%.100c', 'y') FROM n"))
+    _, out, _ = ask(back_end)
     assert "(3,000 rows, the first 20 of them shown)" in out and "y" * 41 not in out
-    _, out, _ = ask(Scripted(Decomposer=decomposed(sql)), json=True)
-    executed = json.loads(out)["executed"]
+    executed = json.loads(ask(back_end, json=True)[1])["executed"]
     assert (executed["row_count"], len(executed["rows"])) == (3000, 1000)
 
 
-@pytest.mark.parametrize(
-    ("back_end", "refusal"),
-    [
+def test_a_refusal_is_clear_and_the_trace_shows_each_agents_step(ask, monkeypatch):
+    failing = Scripted(Decomposer=decomposed("SELECT x"), Refiner=fenced("SELECT y"))
+    for back_end, refusal in (
         (Scripted(Decomposer="what?"), "No answer: the model wrote no SQL."),
-        (
-            Scripted(Decomposer=decomposed("SELECT x"), Refiner=fenced("SELECT y")),
-            "No answer: the SQL fails after 2 repairs (no such column: y).",
-        ),
-    ],
-)
-def test_a_refusal_is_clear(ask, back_end, refusal):
-    assert ask(back_end) == (1, refusal + "\nnote: --trace shows what was tried\n", "")
-    assert ask(back_end, trace=True)[1].endswith(refusal + "\n")
-
-
-def test_the_trace_shows_each_agents_step(ask, monkeypatch):
+        (failing, "No answer: the SQL fails after 2 repairs (no such column: y)."),
+    ):
+        assert ask(back_end) == (1, refusal + "\nnote: --trace shows what was tried\n", "")
+        assert ask(back_end, trace=True)[1].endswith(refusal + "\n")
     back_end = Scripted(
         Selector="no json", Decomposer=decomposed("SELECT x"), Refiner=fenced("SELECT 1")
     )
     monkeypatch.setattr(command, "Loop", lambda **_: Loop(selector="always"))
     code, out, _ = ask(back_end, trace=True)
-    assert code == 0
     order = ["1. Selector", "no json", "2. Decomposer", "sub-question 1: Which?"]
     order += ["-> error: no such column: x", "3. Refiner", "-> ok: 1 rows"]
     places = [out.index(text) for text in order]
-    assert places == sorted(places)
+    assert code == 0 and places == sorted(places)
 
 
-@pytest.mark.parametrize(
-    ("question", "message"),
-    [
-        (" \n", "the question is empty"),
-        ("x" * 100_000, f"100,000 characters; at most {LONGEST:,}"),
-        ("\udcff", "not UTF-8"),
-    ],
-)
-def test_what_is_no_question(ask, question, message):
-    with pytest.raises(EssenceError, match=message):
-        ask(Scripted(Decomposer=GOOD), question)
+def test_what_is_no_question(ask):
+    long = f"100,000 characters; at most {LONGEST:,}"
+    for text, words in ((" \n", "is empty"), ("x" * 100_000, long), ("\udcff", "not UTF-8")):
+        with pytest.raises(EssenceError, match=words):
+            ask(Scripted(Decomposer=GOOD), text)
 
 
 def test_which_model_is_asked(tmp_path, monkeypatch):
@@ -139,19 +117,13 @@ def test_a_run_is_asked_under_its_own_recipe(tmp_path, monkeypatch, runs):
 def test_from_the_shell(shop, tmp_path):
     """The stand-in, which has learned the three tasks on other databases, answers something."""
 
-    def run(*arguments):
-        command = [sys.executable, "-m", "workflow_scripts.agents.ask", *map(str, arguments)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
-    result = run(
-        shop, "How many?", "--model", STANDIN, "--json", "--evidence", "a", "--constrained"
-    )
+    result = run_module(
+        "workflow_scripts.agents.ask", shop, "How many?", "--model", STANDIN, "--json",
+        "--evidence", "a", "--constrained",
+    )  # fmt: skip
     assert result.returncode in (0, 1) and result.stderr == ""
     trace = json.loads(result.stdout)
     assert (trace["database"], trace["evidence"]) == ("my shop", "a")
-    result = run(tmp_path / "nowhere.sqlite", "How many?")
-    assert (result.returncode, result.stdout) == (2, "")
-    assert result.stderr == f"error: {tmp_path}/nowhere.sqlite: no such file\n"
 
 
 @pytest.mark.parametrize("decomposer", [True, False])
@@ -188,13 +160,13 @@ def test_an_endpoint_is_read_from_a_configuration_file(shop, tmp_path):
 TWO = f"models: {{a: {{endpoint: {ENDPOINT}}}, b: {{endpoint: {ENDPOINT}}}}}"
 
 
-@pytest.mark.parametrize("text", ["models: {}", "", TWO, "- a", "a: [", None])
-def test_a_file_without_one_endpoint(tmp_path, text):
+def test_a_file_without_one_endpoint(tmp_path):
     file = tmp_path / "mine.yaml"
-    if text is not None:
-        file.write_text(text)
-    with pytest.raises(EssenceError, match=r"mine\.yaml: no configuration file with one endpoint"):
-        load_back_end(None, file, 1)
+    for text in (None, "models: {}", "", TWO, "- a", "a: ["):
+        if text is not None:
+            file.write_text(text)
+        with pytest.raises(EssenceError, match=r"mine\.yaml: no configuration file with one end"):
+            load_back_end(None, file, 1)
     file.write_text("models: {a: {endpoint: {model: mine}}}")
     with pytest.raises(EssenceError, match=r"models\.a\.endpoint: base_url"):
         load_back_end(None, file, 1)
