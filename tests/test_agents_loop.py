@@ -90,20 +90,19 @@ def test_a_small_schema_is_not_pruned_and_sql_that_runs_is_the_answer(run):
     assert prompt.foreign_keys == "sale.`shop_id` = shop.`shop_id`"
 
 
-@pytest.mark.parametrize(
-    ("loop", "is_asked"),
-    [
-        (Loop(mean_columns=4), True),
-        (Loop(mean_columns=5), False),
-        (Loop(all_columns=9), True),
-        (Loop(all_columns=10), False),
-        (Loop(selector="always"), True),
-        (Loop(selector="never", all_columns=1), False),
-    ],
-)
-def test_when_the_selector_is_asked(run, loop, is_asked):
-    back_end = Scripted(Selector='{"shop": "keep_all"}', Decomposer=GOOD)
-    assert (agents(run(back_end, loop=loop))[0] == "Selector") is is_asked
+def test_when_the_selector_is_asked(run):
+    """Of a schema with ten columns in two tables."""
+    for settings, is_asked in (
+        ({"mean_columns": 4}, True),
+        ({"mean_columns": 5}, False),
+        ({"all_columns": 9}, True),
+        ({"all_columns": 10}, False),
+        ({"selector": "always"}, True),
+        ({"selector": "never", "all_columns": 1}, False),
+    ):
+        back_end = Scripted(Selector='{"shop": "keep_all"}', Decomposer=GOOD)
+        asked = agents(run(back_end, loop=Loop(**settings)))
+        assert (asked[0] == "Selector") is is_asked, settings
 
 
 def test_the_others_see_what_the_selector_leaves(run):
@@ -121,21 +120,16 @@ def test_the_others_see_what_the_selector_leaves(run):
     assert refiner.exception_class == "<class 'sqlite3.OperationalError'>"
 
 
-NO_SELECTION = ["", "{", "[1]", '{"shop": 7}', '{"\\ud800": "drop_all"}', "[" * 100_000]
-
-
-@pytest.mark.parametrize("nonsense", NO_SELECTION)
-def test_an_unreadable_selection_leaves_the_schema_whole(run, nonsense):
-    trace = run(Scripted(Selector=nonsense, Decomposer=GOOD), loop=Loop(selector="always"))
-    assert trace.answered and "the whole schema" in trace.steps[0].problem
-    assert trace.shown == trace.schema
-
-
-@pytest.mark.parametrize("nonsense", ["", "I do not know.", "```sql\n```", "```sql\nSELECT 1"])
-def test_no_sql_is_a_failure_that_says_so(run, nonsense):
-    trace = run(Scripted(Decomposer=nonsense))
-    assert agents(trace) == ["Decomposer"] and not trace.answered
-    assert trace.answer == (None, None) and "no SQL" in trace.steps[0].problem
+def test_nonsense_is_a_problem_that_says_so(run):
+    """An unreadable selection leaves the schema whole; without SQL there is no answer."""
+    for text in ("", "{", "[1]", '{"shop": 7}', '{"\\ud800": "drop_all"}', "[" * 100_000):
+        trace = run(Scripted(Selector=text, Decomposer=GOOD), loop=Loop(selector="always"))
+        assert trace.answered and "the whole schema" in trace.steps[0].problem, text[:9]
+        assert trace.shown == trace.schema
+    for text in ("", "I do not know.", "```sql\n```", "```sql\nSELECT 1"):
+        trace = run(Scripted(Decomposer=text))
+        assert agents(trace) == ["Decomposer"] and not trace.answered, text
+        assert trace.answer == (None, None) and "no SQL" in trace.steps[0].problem
 
 
 @pytest.mark.parametrize(
@@ -169,17 +163,11 @@ def test_what_returns_nothing_is_repaired_where_that_is_asked_for(run, sql, erro
     assert agents(trace).count("Refiner") > 0 and trace.answered and trace.answer[0] == sql
 
 
-@pytest.mark.parametrize(
-    ("sql", "status"),
-    [
-        ("DROP TABLE shop", "refused"),
-        ("SELECT 1\n【SQLite error】\nnone", "error"),
-    ],
-)
-def test_what_may_not_run_is_an_error_for_the_refiner(run, shop, sql, status):
+def test_what_may_not_run_is_an_error_for_the_refiner(run, shop):
     before = shop.read_bytes()
-    trace = run(Scripted(Decomposer=decomposed(sql), Refiner=GOOD))
-    assert trace.steps[0].executed.status == status and trace.answered
+    for sql, status in (("DROP TABLE shop", "refused"), ("SELECT 1\n【SQLite error】\nx", "error")):
+        trace = run(Scripted(Decomposer=decomposed(sql), Refiner=GOOD))
+        assert trace.steps[0].executed.status == status and trace.answered
     assert shop.read_bytes() == before and [*shop.parent.iterdir()] == [shop]
 
 
@@ -223,11 +211,11 @@ def test_awkward_names_reach_the_prompt_and_others_are_left_out(tmp_path):
 
 def test_bad_files_are_reported_in_one_message(tmp_path):
     good = made(tmp_path / "good.sqlite", SHOP)
-    content = good.read_bytes()
-    (tmp_path / "empty.sqlite").touch()
     made(tmp_path / "no_tables.sqlite", "CREATE TABLE t (x); DROP TABLE t;")
-    (tmp_path / "text.sqlite").write_text("hello" * 100)
-    (tmp_path / "cut.sqlite").write_bytes(content[: len(content) // 2])
+    content = good.read_bytes()
+    bad = {"empty": b"", "text": b"hello" * 100, "cut": content[: len(content) // 2]}
+    for name, text in bad.items():
+        (tmp_path / f"{name}.sqlite").write_bytes(text)
     for name, message in {
         "nowhere.sqlite": "no such file",
         ".": "a folder",

@@ -116,15 +116,15 @@ def test_bad_questions_get_one_message(folder):
         assert answer[0] == 400 and "not a SQLite database" in answer[1]["error"]
 
 
-def test_fifty_at_once_neither_mix_nor_hang(folder):
+def test_thirty_at_once_neither_mix_nor_hang(folder):
     def ask(number: int) -> dict:
         database = ("shop", "größe")[number % 2]
         return request(page, "POST", "/ask", {"database": database, "question": f"q{number}"})[1]
 
-    with served(folder, Echo()) as page, ThreadPoolExecutor(50) as threads:
-        traces = list(threads.map(ask, range(50), timeout=60))
-    assert [trace["executed"]["rows"] for trace in traces] == [[[f"q{n}"]] for n in range(50)]
-    assert [trace["database"] for trace in traces] == ["shop", "größe"] * 25
+    with served(folder, Echo()) as page, ThreadPoolExecutor(30) as threads:
+        traces = list(threads.map(ask, range(30), timeout=60))
+    assert [trace["executed"]["rows"] for trace in traces] == [[[f"q{n}"]] for n in range(30)]
+    assert [trace["database"] for trace in traces] == ["shop", "größe"] * 15
 
 
 def test_what_it_cannot_serve(folder, tmp_path):

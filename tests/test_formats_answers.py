@@ -36,7 +36,6 @@ def test_answers_are_parsed_as_they_were_rendered_and_with_words_around():
         ("First ```sql\nSELECT 0\n``` no: ```sql SELECT 2 ```", "SELECT 2", "SELECT 2"),
         ("```SQLite\nSELECT `a b` FROM t;\n```\nDone.", "SELECT `a b` FROM t", None),
         ("```mysql\nSELECT 1\n```", "SELECT 1", None),
-        ("```sqlite3\nSELECT 1\n```", "SELECT 1", None),
         ("```SQL\nSELECT 1\n```", "SELECT 1", None),
         ("```sqlSELECT 1```", "SELECT 1", None),
         ("```\nselect 1\n```", "select 1", None),
@@ -45,7 +44,6 @@ def test_answers_are_parsed_as_they_were_rendered_and_with_words_around():
         ("```sql\nSELECT 1\n```\n```json\n{}\n```\n```\n```\n", "SELECT 1", None),
         ("```python\nprint(1)\n```\nSELECT 1", None, "SELECT 1"),
         ("```sql\nSELECT 1; SELECT 2;\n```", "SELECT 1; SELECT 2", None),  # and refused
-        ("```sql\nSELECT 1;;\n```", "SELECT 1", None),
         ("```sql\nSELECT 1 ; ;\n```", "SELECT 1", None),
         ("```sql\nSELECT 1", None, "SELECT 1"),  # cut short
         ("```sql\nSELECT 1\n```\n```sql\nSELECT", "SELECT 1", "SELECT"),
@@ -93,20 +91,17 @@ def test_a_hostile_answer_takes_no_time():
         assert time.perf_counter() - started < 2, text[:8]
 
 
-@pytest.mark.parametrize(
-    "text, message",
-    [
+def test_broken_selector_answers():
+    for text, message in (
         ("", "no JSON"),
         ('```json\n{"t": "keep_all",}\n```', "no JSON"),
         ('```json\n["t"]\n```', "not a JSON object"),
         ("```json\n{}\n```", "not a JSON object"),
         ('{"t": "keep"}', "'t'"),
         ('{"t": [1]}', "'t'"),
-    ],
-)
-def test_broken_selector_answers(text, message):
-    with pytest.raises(AnswerError, match=message):
-        parse_selector(text)
+    ):
+        with pytest.raises(AnswerError, match=message):
+            parse_selector(text)
 
 
 def test_sub_questions_keep_their_words_and_need_sql():

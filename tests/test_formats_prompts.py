@@ -12,6 +12,7 @@ from workflow_scripts.formats.prompts import (
     PromptError,
     compact_parts,
     compact_prompt,
+    compact_schema,
     parse_prompt,
     render_prompt,
     sections,
@@ -65,11 +66,11 @@ def test_sections_out_of_order_are_an_error():
         parse_prompt(head + "【Question】\nWho?\n【DB_ID】" + own.replace("【Question】", "", 1))
 
 
-@pytest.mark.parametrize("text", ["Translate to SQL: how many?", "", "### Input:\nHello there"])
-def test_an_unknown_task_is_an_error_that_quotes_the_start(text):
-    with pytest.raises(PromptError, match="starts with") as caught:
-        task_of(text)
-    assert text.removeprefix("### Input:\n")[:20] in str(caught.value)
+def test_an_unknown_task_is_an_error_that_quotes_the_start():
+    for text in ("Translate to SQL: how many?", "", "### Input:\nHello there"):
+        with pytest.raises(PromptError, match="starts with") as caught:
+            task_of(text)
+        assert text.removeprefix("### Input:\n")[:20] in str(caught.value)
 
 
 @each_task
@@ -83,19 +84,12 @@ def test_sections_lie_where_they_are_said_to(task):
 
 
 @each_task
-def test_the_compact_prompt_starts_with_the_question_and_loses_no_name_key_or_value(task):
+def test_the_compact_prompt_starts_with_the_question_and_ends_with_the_schema(task):
     made = prompt(task)
     text = compact_prompt(made)
     assert text.startswith(f"{task}: {made.question} | evidence: {made.evidence}")
-    assert "".join(compact_parts(made).values()) == text
-    for table in parse_schema(made.schema):
-        assert table.name in text
-        for column in table.columns:
-            assert all(str(word) in text for word in (column.name, column.note))
-            assert all(str(value) in text for value in column.examples or ())
+    assert compact_schema(made.schema) in text and "".join(compact_parts(made).values()) == text
     assert "kiln.kiln_no" in text and "pot.kiln_no" in text
-    assert "rise of heat" in text and "number of the pot" in text
-    assert "kiln no" not in text, "a description that repeats the name is left out"
     if task == "Refiner":
         places = [text.index(part) for part in (made.question, made.error, made.old_sql, "tables:")]
         assert places == sorted(places) and "(OperationalError)" in text
@@ -123,12 +117,11 @@ def test_real_rows_are_parsed_and_their_own_part_rendered_to_the_letter(real_row
 
 def test_the_constant_parts_are_as_long_as_the_originals(real_rows):
     tokenizer = Tokenizer.from_file(str(real_rows.tokenizer / "tokenizer.json"))
+    own = {"Selector": "【DB_ID】", "Decomposer": "【Database schema】", "Refiner": "【Query】"}
+    texts = {task: render_prompt(prompt(task)) for task in TASKS}
     lengths = {
-        task: len(tokenizer.encode(render_prompt(prompt(task)).partition(own)[0]).ids)
-        for task, own in {"Selector": "【DB_ID】 pottery", "Refiner": "【Query】"}.items()
+        task: len(tokenizer.encode(text[: text.rindex(own[task])]).ids)
+        for task, text in texts.items()
     }
-    text = render_prompt(prompt("Decomposer"))
-    lengths["Decomposer"] = len(tokenizer.encode(text[: text.rindex("【Database schema】")]).ids)
-    assert lengths["Selector"] > 1100
-    assert lengths["Decomposer"] > 1900
+    assert lengths["Selector"] > 1100 and lengths["Decomposer"] > 1900
     assert 270 < lengths["Refiner"] < 340
