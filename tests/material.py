@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import awkward_databases
+import yaml
 
 from workflow_scripts.formats.prompts import to_source
 
@@ -35,6 +36,7 @@ def find_shared() -> Path | None:
 
 
 SHARED = find_shared()
+SQL_EXAMPLES = yaml.safe_load((ROOT / "tests/sql_examples.yaml").read_text(encoding="utf-8"))
 ROW_SOURCES = [*(["original"] if SHARED else []), "twin"]
 PUBLISHED = [
     *([SHARED / "reference/published.json"] if SHARED else []),

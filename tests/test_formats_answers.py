@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from material import SQL_EXAMPLES
 from sample_rows import SQL
 
 from workflow_scripts.formats.answers import (
@@ -25,56 +26,16 @@ def test_answers_are_parsed_as_they_were_rendered_and_with_words_around():
     text = render_selector(SELECTION)
     assert parse_selector(text) == parse_selector(text + "Question Solved.\n") == SELECTION
     assert parse_selector('{"t": []} Question Solved.') == {"t": []}
-    assert parse_decomposer(render_decomposer(PAIRS)) == PAIRS
+    answer = render_decomposer(PAIRS)
+    assert parse_decomposer(answer) == PAIRS
+    assert extract_sql(answer) == extract_sql(answer, lenient=True) == SQL
     assert extract_sql(render_refiner(SQL)) == SQL
 
 
-@pytest.mark.parametrize(
-    "answer, strict, lenient",
-    [
-        (render_decomposer(PAIRS), SQL, SQL),
-        ("First ```sql\nSELECT 0\n``` no: ```sql SELECT 2 ```", "SELECT 2", "SELECT 2"),
-        ("```SQLite\nSELECT `a b` FROM t;\n```\nDone.", "SELECT `a b` FROM t", None),
-        ("```mysql\nSELECT 1\n```", "SELECT 1", None),
-        ("```SQL\nSELECT 1\n```", "SELECT 1", None),
-        ("```sqlSELECT 1```", "SELECT 1", None),
-        ("```\nselect 1\n```", "select 1", None),
-        ("```SELECT 1```", "SELECT 1", None),
-        ("```sql\nSELECT 1\n```\nIt returns:\n```\n| 1 |\n```", "SELECT 1", None),
-        ("```sql\nSELECT 1\n```\n```json\n{}\n```\n```\n```\n", "SELECT 1", None),
-        ("```python\nprint(1)\n```\nSELECT 1", None, "SELECT 1"),
-        ("```sql\nSELECT 1; SELECT 2;\n```", "SELECT 1; SELECT 2", None),  # and refused
-        ("```sql\nSELECT 1 ; ;\n```", "SELECT 1", None),
-        ("```sql\nSELECT 1", None, "SELECT 1"),  # cut short
-        ("```sql\nSELECT 1\n```\n```sql\nSELECT", "SELECT 1", "SELECT"),
-        ("```sql\nSELECT 1\n```\n```", "SELECT 1", "SELECT 1"),
-        ("```sql\nSELECT 1\n```\n```sql\n```", None, "SELECT 1"),
-        ("-- one\nSELECT 1 ;\n", None, "-- one\nSELECT 1"),
-        # Without a fence: what stands after the last `sql` ...
-        ("sql SELECT 1", None, "SELECT 1"),
-        (
-            "Sub question 1: Any? SQL sql SELECT 1  Sub question 2: Which? SQL sql SELECT `sql` "
-            "FROM t  Question Solved.",
-            None,
-            "SELECT `sql` FROM t",
-        ),
-        ("SQL: with a as (select 1) select * from a", None, "with a as (select 1) select * from a"),
-        # ... or a line that begins like a query, or what follows a colon, or a SELECT
-        ("Here it is:\n\nSELECT a\n\nFROM t\n\nThis returns all.", None, "SELECT a\n\nFROM t"),
-        ("With this in mind:\nSELECT a FROM t;\nWith thanks", None, "SELECT a FROM t"),
-        ("I select a name: select a from t", None, "select a from t"),
-        ("The answer is SELECT 1", None, "SELECT 1"),
-        ("SELECT 1\n```\nIt returns one row.", None, "SELECT 1"),  # the prompt opened the fence
-        ("SELECT 1;\nDROP TABLE t", None, "SELECT 1;\nDROP TABLE t"),  # and refused
-        ("I do not know.", None, "I do not know."),  # and fails, saying why
-        ("```sql\n```", None, None),
-        ("```", None, None),
-        (" \n", None, None),
-    ],
-)
-def test_sql_of_an_answer(answer, strict, lenient):
-    assert extract_sql(answer) == strict
-    assert extract_sql(answer, lenient=True) == (lenient or strict)
+@pytest.mark.parametrize("example", SQL_EXAMPLES["answers"])
+def test_sql_of_an_answer(example):
+    assert extract_sql(example["answer"]) == example["strict"]
+    assert extract_sql(example["answer"], lenient=True) == example["lenient"]
 
 
 def test_plain_sql_counts_where_gold_is_plain():

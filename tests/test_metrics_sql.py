@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from material import ROOT, SQL_EXAMPLES
 
 from tools.scoring_agreement import agreement
 from workflow_scripts.errors import EssenceError
@@ -18,12 +19,11 @@ from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics import compare, execution
 from workflow_scripts.metrics.agents import decomposer_metrics, refiner_metrics, selector_metrics
 from workflow_scripts.metrics.execution import Case, judge
-from workflow_scripts.metrics.hardness import hardness
+from workflow_scripts.metrics.hardness import LEVELS, hardness
 from workflow_scripts.metrics.score import score, summary
 from workflow_scripts.sql.parse import schema_names, unknown_names
 from workflow_scripts.sql.sandbox import Sandbox
 
-ROOT = Path(__file__).resolve().parents[1]
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"
 
 
@@ -243,34 +243,10 @@ def test_ves_of_a_slow_right_answer_is_below_gold_and_a_wrong_one_scores_nothing
     assert verdict(sandbox, shop, gold, gold, repeat=0).ves is None, "not timed is not 0"
 
 
-HARDNESS = {  # counted by Spider's `evaluation.py`
-    "easy": """SELECT COUNT(*) FROM cars_data WHERE cylinders > 4;
-        SELECT a FROM t GROUP BY a HAVING count(*) > 1 AND max(b) > 2;
-        SELECT a FROM t WHERE b BETWEEN 1 AND 2; WITH a AS (SELECT 1) SELECT * FROM a""",
-    "medium": """SELECT T2.name, COUNT(*) FROM concert AS T1 JOIN stadium AS T2 ON
-        T1.stadium_id = T2.stadium_id GROUP BY T1.stadium_id; SELECT a, b FROM t;
-        SELECT a FROM t WHERE b = 1 AND c = 2; SELECT a FROM t WHERE b = 1 OR c = 2;
-        SELECT a FROM t ORDER BY a LIMIT 1; SELECT max(a), min(a) FROM t""",
-    "hard": """SELECT name FROM country WHERE population > (SELECT avg(population) FROM country);
-        SELECT a FROM t WHERE b LIKE 'x%' OR c = 2; SELECT a FROM t EXCEPT SELECT a FROM u;
-        SELECT a, max(b), min(c) FROM t WHERE d = 1 AND e = 2 GROUP BY a, f;
-        SELECT a FROM t JOIN u ON t.x = u.x JOIN v ON u.y = v.y WHERE b = 1;
-        SELECT a FROM t UNION SELECT a FROM u WHERE b = 1;
-        SELECT count(DISTINCT a) FROM t GROUP BY b ORDER BY count(*) DESC LIMIT 1""",
-    "extra": """SELECT AVG(life_expectancy) FROM country WHERE name NOT IN (SELECT T1.name FROM
-        country AS T1 JOIN country_language AS T2 ON T1.code = T2.country_code WHERE T2.language =
-        'English' AND T2.is_official = 'T'); SELECT a, b FROM t WHERE b NOT IN (SELECT b FROM u);
-        SELECT a, b FROM t JOIN u ON t.x = u.x JOIN v ON u.y = v.y WHERE c = 1 ORDER BY a;
-        SELECT a FROM t WHERE b > (SELECT avg(b) FROM t) AND c > (SELECT avg(c) FROM t);
-        SELECT a FROM t WHERE b LIKE 'x' AND c LIKE 'y' AND d LIKE 'z' ORDER BY a""",
-}
-
-
-def test_hardness_of_known_queries():
-    for level, queries in HARDNESS.items():
-        assert {sql: hardness(sql) for sql in queries.split(";")} == dict.fromkeys(
-            queries.split(";"), level
-        )
+@pytest.mark.parametrize("level", LEVELS)
+def test_hardness_of_known_queries(level):
+    queries = SQL_EXAMPLES["hardness"][level]
+    assert {sql: hardness(sql) for sql in queries} == dict.fromkeys(queries, level)
     assert hardness("SELECT FROM WHERE") is None
 
 

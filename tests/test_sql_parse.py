@@ -3,6 +3,7 @@
 import sqlite3
 
 import pytest
+from material import SQL_EXAMPLES
 
 from workflow_scripts.sql.layout import agents_sql
 from workflow_scripts.sql.parse import (
@@ -16,41 +17,12 @@ from workflow_scripts.sql.parse import (
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 
 
-@pytest.mark.parametrize(
-    "one, other",
-    [
-        ("SELECT name FROM t;", "select  NAME\nfrom T"),
-        ("SELECT T1.a FROM t AS T1 JOIN u AS T2 ON T1.x = T2.y",
-         "select t.a from t join u on t.x=u.y"),
-        ("SELECT t.a FROM t WHERE t.b <> 1", "SELECT a FROM t WHERE b != 1"),
-        ("SELECT `a b` FROM t", "SELECT [A B] FROM t"),
-        ('SELECT a FROM t WHERE b = "It\'s"', "SELECT a FROM t WHERE b = 'It''s'"),
-        ('SELECT a FROM t WHERE b IN ("x", "y")', "SELECT a FROM t WHERE b IN ('x', 'y')"),
-        ('SELECT a FROM t WHERE b BETWEEN "x" AND "y"',
-         "SELECT a FROM t WHERE b BETWEEN 'x' AND 'y'"),
-        ("SELECT p.a FROM t p, t q WHERE p.x = q.y", "SELECT t.a FROM t, t AS r WHERE t.x = r.y"),
-        ("SELECT count(*) AS n FROM t", "SELECT COUNT ( * ) n FROM t"),
-        ("SELECT a FROM t -- all of them", "SELECT a /* the name */ FROM t"),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("one, other", SQL_EXAMPLES["same"])
 def test_same_query_in_another_spelling(one, other):
     assert canonical(one) == canonical(other) is not None
 
 
-@pytest.mark.parametrize(
-    "one, other",
-    [
-        ("SELECT a FROM t", "SELECT b FROM t"),
-        ("SELECT a FROM t WHERE b = 'X'", "SELECT a FROM t WHERE b = 'x'"),
-        ('SELECT a FROM t WHERE b = "X"', 'SELECT a FROM t WHERE b = "x"'),
-        ("SELECT p.a FROM t p, t q", "SELECT q.a FROM t p, t q"),
-        ("SELECT a FROM t ORDER BY a", "SELECT a FROM t ORDER BY a DESC"),
-        ("SELECT DISTINCT a FROM t", "SELECT a FROM t"),
-        ("SELECT a FROM t JOIN u ON t.x = u.x", "SELECT a FROM t LEFT JOIN u ON t.x = u.x"),
-        ("SELECT count(a) FROM t", "SELECT count(*) FROM t"),
-        ("SELECT `a, b` FROM t", "SELECT a, b FROM t"),
-    ],
-)
+@pytest.mark.parametrize("one, other", SQL_EXAMPLES["other"])
 def test_other_query(one, other):
     assert canonical(one) != canonical(other)
 
@@ -98,56 +70,13 @@ def test_names():
     assert names_in("SELECT count(*) FROM t").starred == frozenset()
 
 
-WRITTEN = {
-    'select T1.a, count(distinct "b c") from t as T1 join u on T1.a = u.d where T1.a not in '
-    "(select d from u where e is not null) group by 1 having count(*) > 0 order by 1 desc limit 2":
-    """SELECT T1.`a`, COUNT(DISTINCT `b c`)
-  FROM t AS T1
-  INNER JOIN u
-  ON T1.`a` = u.`d`
-  WHERE T1.`a` NOT IN (
-    SELECT `d`
-    FROM u
-    WHERE `e` IS NOT NULL
-  )
-  GROUP BY 1
-  HAVING COUNT(*) > 0
-  ORDER BY COUNT(*) DESC
-  LIMIT 2""".replace("ORDER BY COUNT(*)", "ORDER BY 1"),
-    "SELECT a FROM t WHERE a NOT LIKE 'x%' UNION SELECT d FROM u ORDER BY 1": """SELECT `a`
-  FROM t
-  WHERE `a` NOT LIKE 'x%'
-  UNION
-  SELECT `d`
-  FROM u
-  ORDER BY 1""",
-    "WITH w AS (SELECT a FROM t) SELECT sum(a) OVER (ORDER BY a) FROM w": """WITH w AS (
-    SELECT `a`
-    FROM t
-  )
-  SELECT SUM(`a`) OVER (ORDER BY `a`)
-  FROM w""",
-    "SELECT a FROM t WHERE a = (SELECT max(d) FROM u WHERE d < (SELECT max(d) FROM u))":
-    """SELECT `a`
-  FROM t
-  WHERE `a` = (
-    SELECT MAX(`d`)
-    FROM u
-    WHERE `d` < (
-        SELECT MAX(`d`)
-        FROM u
-      )
-  )""",
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("sql", WRITTEN)
-def test_a_query_is_written_as_the_agents_do_and_returns_the_same(sql):
-    written = agents_sql(parse(sql))
-    assert written == WRITTEN[sql]
+@pytest.mark.parametrize("example", SQL_EXAMPLES["written"])
+def test_a_query_is_written_as_the_agents_do_and_returns_the_same(example):
+    written = agents_sql(parse(example["sql"]))
+    assert written == example["written"]
     connection = sqlite3.connect(":memory:")
     connection.executescript(
         "CREATE TABLE t (a, `b c`); INSERT INTO t VALUES (1, 2), (2, 'x'), (3, NULL);"
         "CREATE TABLE u (d, e); INSERT INTO u VALUES (1, NULL), (2, 5), (3, 1);"
     )
-    assert connection.execute(written).fetchall() == connection.execute(sql).fetchall()
+    assert connection.execute(written).fetchall() == connection.execute(example["sql"]).fetchall()
