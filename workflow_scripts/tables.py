@@ -1,4 +1,4 @@
-"""The tables that stages exchange: Parquet files whose columns are declared once, here.
+"""The tables that stages exchange: Parquet files whose columns are declared in columns.yaml.
 
 `answers` has one row per answer of a model, with every metric as a column; one that does not apply
 is missing. `scores` has one row per number.
@@ -12,73 +12,28 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import written_whole
 
-TEXT, COUNT, NUMBER, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
-
-# rows.parquet, and the samples and test rows drawn from it: one row per line of the input. A prompt
-# of another task lacks some of the texts. `line` counts from 1, and is the row's number (`idx`)
-# where it has none of its own. `source`: "### Input:\n" ... "### Response:\n"; `target`: the
-# answer, without "</s>". `database` is missing where the row is not linked; `how` says why, or how
-# it was linked, and `candidates` are all databases that the schema allows (data/linking.py).
-ROWS = {
-    **{"idx": COUNT, "line": COUNT, "task": TEXT, "db_id": TEXT, "question": TEXT},
-    **{"evidence": TEXT, "schema": TEXT, "foreign_keys": TEXT},
-    **{"old_sql": TEXT, "error": TEXT, "exception_class": TEXT, "gold_sql": TEXT},
-    **{"source": TEXT, "target": TEXT},
-    **{"database": TEXT, "how": TEXT, "candidates": pa.list_(TEXT)},
-}
-Row = namedtuple("Row", ROWS, defaults=(None, "none", ()))
-
-LENGTHS = {
-    **{"idx": COUNT, "task": TEXT, "source_words": COUNT, "target_words": COUNT},
-    **{"source_tokens": COUNT, "target_tokens": COUNT},
-}
-
-RUN = {"recipe": TEXT, "run": TEXT, "seed": COUNT}  # a model: one fine-tuning, or one endpoint
-ROW = {"split": TEXT, "idx": COUNT, "task": TEXT, "db_id": TEXT, "question": TEXT}
-
-SEEN = "answer_in_training"  # the right answer is, to the letter, also that of a training row
-
-MORE = "*"  # stands for all further columns of a kind
-# One answer of a run. `gold_decoded` is what the run's tokenizer can write of `gold`, which the
-# notebooks compared with. `cut`: the limit of generated tokens was reached. `input`: equal numbers
-# are equal token ids, so equal answers. `reachable`: `gold_decoded` fits into the limit.
-PREDICTIONS = {
-    **ROW,
-    **{"gold": TEXT, "gold_decoded": TEXT, "prediction": TEXT, "prediction_tokens": COUNT},
-    **{"cut": FLAG, "input": COUNT, "reachable": FLAG},
-}
-Prediction = namedtuple("Prediction", PREDICTIONS)
-# `verdict` and what follows: what the SQL of the answer did; of a Selector's answer, which is not
-# executed, whether it is right.
-ANSWERS = {
-    **RUN,
-    **PREDICTIONS,
-    **{"database": TEXT, "how": TEXT, "schema": TEXT},
-    **{"gold_sql": TEXT, "predicted_sql": TEXT, "gold_rows": COUNT},
-    **{"verdict": TEXT, "error": TEXT, "hardness": TEXT},
-    MORE: NUMBER,  # the metrics that metrics/score_runs.py lists
-}
-# `task`: "all" or one of the tasks. `low` and `high`: the 95% interval over rows, missing where a
-# number is counted or comes without rows, such as a loss.
-SCORES = {
-    **RUN,
-    **{"split": TEXT, "task": TEXT, "metric": TEXT},
-    **{"value": NUMBER, "low": NUMBER, "high": NUMBER, "n": COUNT},
-}
-# outcomes.parquet: one row per question that the agents were asked, and setup. `selected`: whether
-# the Selector was asked. `right`: 1 for gold's rows, 0 for any others or none, missing where gold
-# itself fails.
-OUTCOMES = {
-    **{"setup": TEXT, "split": TEXT, "idx": COUNT, "db_id": TEXT, "question": TEXT, "gold": TEXT},
-    **{"sql": TEXT, "verdict": TEXT, "error": TEXT, "selected": FLAG, "repairs": COUNT},
-    **{"right": NUMBER},
-}
-
 Columns = dict[str, pa.DataType]
+USES_FILES = ["columns.yaml"]
+TEXT, COUNT, NUMBER, FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+KINDS = {"text": TEXT, "count": COUNT, "number": NUMBER, "flag": FLAG, "texts": pa.list_(TEXT)}
+DECLARED: dict[str, Columns] = {
+    name: {column: KINDS[kind] for column, kind in columns.items()}
+    for name, columns in yaml.safe_load(
+        Path(__file__).with_name("columns.yaml").read_text(encoding="utf-8")
+    ).items()
+}
+SEEN = "answer_in_training"  # the right answer is, to the letter, also that of a training row
+MORE = "*"  # stands for all further columns of a kind
+ROWS, LENGTHS, RUN, PREDICTIONS = map(DECLARED.get, ("rows", "lengths", "run", "predictions"))
+ANSWERS = {**RUN, **PREDICTIONS, **DECLARED["answers"], MORE: NUMBER}
+SCORES, OUTCOMES = RUN | DECLARED["scores"], DECLARED["outcomes"]
+Row = namedtuple("Row", ROWS, defaults=(None, "none", ()))
+Prediction = namedtuple("Prediction", PREDICTIONS)
 ROW_GROUP = 1024  # rows in memory at a time, where a table is read in parts
 
 

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 
 from workflow_scripts.formats.schema import ForeignKey
 
@@ -25,24 +26,9 @@ BETWEEN = r"[\s,*+\-\/%<>=!|]"  # what parts two words, at most 40 of it: an ans
 JOIN = r"(\s*,|\s+((left|right|full|inner|cross|natural)\s+)?(outer\s+)?join)"
 MOST_JOINED = 3  # tables of one SELECT whose columns are told apart
 MOST_SCOPES = 200  # combinations of tables; with more, fewer tables are told apart
-SQL = rf"""
-start: PROSE? (sql PROSE?)+
-PROSE: /[^`]+/
-sql: "```sql\n" query END
-END: /[\s;]{{0,40}}```/
-query: select (UNION ALL? select)*
-UNION: /\s{{1,40}}(union|intersect|except)/i
-ALL: /\s+all/i
-SELECT: /\s{{0,40}}select/i
-FROM: /{BETWEEN}{{1,40}}from/i
-ON: /\s+on/i
-USING: /\s+using/i
-OPEN: /{BETWEEN}{{0,40}}\(/
-OPEN_JOINED: /{JOIN}\s*\(/i
-CLOSE: /[\s*]{{0,40}}\)/
-alias: ALIAS1 | later
-join: (OPEN_JOINED query CLOSE | joined) alias? onany?
-"""
+USES_FILES = ["sql_answer.lark"]
+SQL = Path(__file__).with_name(USES_FILES[0]).read_text(encoding="utf-8")
+SQL = SQL.replace("/BETWEEN", f"/{BETWEEN}").replace("/JOIN", f"/{JOIN}")
 
 
 def selector_grammar(tables: Mapping[str, Sequence[str]]) -> str:

@@ -28,21 +28,10 @@ BUSY_SECONDS = 0.5
 STEPS = 1000  # steps between two looks at the limits
 PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent ends
 
-# The functions of SQLite 3.40 and later that only compute. Left out on purpose: what touches
-# files, randomblob, zeroblob, and what reports on the connection. An unknown name is refused.
-FUNCTION_NAMES = """
-    abs avg char coalesce concat concat_ws count cume_dist current_date current_time
-    current_timestamp date datetime dense_rank first_value format glob group_concat hex ifnull iif
-    instr json json_array json_array_length json_extract json_group_array json_group_object
-    json_object json_patch json_quote json_remove json_replace json_set json_type json_valid
-    julianday lag last_value lead length like likelihood likely lower ltrim max min nth_value ntile
-    nullif octet_length percent_rank printf quote random rank replace round row_number rtrim sign
-    soundex strftime string_agg substr substring sum time timediff total trim typeof unicode unistr
-    unixepoch unlikely upper -> ->>
-    acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10 log2
-    mod pi pow power radians sin sinh sqrt tan tanh trunc
-"""
-FUNCTIONS = frozenset(FUNCTION_NAMES.split())
+# functions.txt has the functions of SQLite 3.40 and later that only compute. Left out on purpose:
+# what touches files, randomblob, zeroblob, and what reports on the connection.
+USES_FILES = ["functions.txt"]
+FUNCTIONS = frozenset(Path(__file__).with_name("functions.txt").read_text().split())
 STATEMENT_WORDS = """
     alter analyze attach begin commit create delete detach drop end explain insert pragma reindex
     release replace rollback savepoint update vacuum
