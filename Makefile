@@ -27,9 +27,11 @@ ask: $(VENV)/.ready ## ask the twin's databases on a page in your browser, after
 export: $(VENV)/.ready ## the best run as a Hugging Face folder, results/export/<recipe>/
 	$(BIN)/snakemake --cores $(CORES) export
 
+EXPORTED = $(patsubst %/README.md,%,$(wildcard results/export/*/README.md))
 push: $(VENV)/.ready ## put the exported model on the Hugging Face Hub: make push TO=owner/name
 	@test -n "$(TO)" || { echo "Say where to: make push TO=owner/name" >&2; exit 2; }
-	$(BIN)/python -m workflow_scripts.report.push $(TO)
+	@test $(words $(EXPORTED)) = 1 || { echo "results/export: one exported model is wanted, there are $(words $(EXPORTED)). \`make export\` writes one; of several, name one with EXPORTED=FOLDER." >&2; exit 2; }
+	$(BIN)/hf upload $(TO) $(EXPORTED) . --private
 
 plan: $(VENV)/.ready ## what would run, and why
 	$(BIN)/snakemake --cores $(CORES) --dry-run --quiet host

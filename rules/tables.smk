@@ -94,7 +94,8 @@ rule tabulate_models:
 rule judge_claims:
     input:
         files_of(run_dirs(), "training.json", "training_log.jsonl"),
-        **OF_RUNS,
+        scores=OF_RUNS["scores"],
+        means=f"{TABLES}/over_seeds.csv",
         fit=FIT,
         profile="results/data/profile.json",
         reading="results/data/reading.json",

@@ -16,6 +16,7 @@ from material import ROOT
 
 from workflow_scripts.data.twin import build
 from workflow_scripts.data.twin.build import TwinSettings
+from workflow_scripts.report.tabulate import tabulate
 
 SMOKE = ("--configfile", "configs/smoke.yaml")
 
@@ -164,3 +165,12 @@ def runs(tmp_path_factory) -> list[Path]:
     folders = report_files.make_all_runs(root, (1, 2))
     report_files.make_tables(root, folders)
     return folders
+
+
+@pytest.fixture(scope="session")
+def tables(runs, tmp_path_factory) -> Path:
+    """results/tables of these runs, as report/tabulate.py writes them. Do not edit it."""
+    root, folder = runs[0].parents[2], tmp_path_factory.mktemp("tables")
+    parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
+    tabulate(runs, *parquet, report_files.PUBLISHED, folder)
+    return folder

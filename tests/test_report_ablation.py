@@ -9,8 +9,12 @@ from conftest import fresh_clone
 from matplotlib.figure import Figure
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.report.ablation import tabulate_ablation, variants_of
-from workflow_scripts.report.figures.ablation import CONTROLS, draw_ablation
+from workflow_scripts.report.ablation import (
+    CONTROLS,
+    draw_ablation,
+    tabulate_ablation,
+    variants_of,
+)
 from workflow_scripts.report.models import agent_scores
 from workflow_scripts.tables import read_csv
 

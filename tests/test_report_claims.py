@@ -1,6 +1,7 @@
 """The claims of the report: their tests, verdicts and table, on runs with known numbers."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,34 +14,36 @@ from workflow_scripts.files import read_json
 from workflow_scripts.intervals import wilson
 from workflow_scripts.report import claims as tests_of_claims
 from workflow_scripts.report.claims import (
-    ARTEFACT,
     COLUMNS,
     FAILS,
     HOLDS,
-    JUDGED,
     LEAST_ROWS,
     NOT_MEASURED,
+    OPEN,
+    Evidence,
+    Outcome,
+    above,
+    below,
+    claims,
+    outcomes_of,
+)
+from workflow_scripts.report.frames import read_runs
+from workflow_scripts.report.judge import (
+    JUDGED,
     NOT_REPRODUCED,
     NOT_TESTABLE,
     NUMBERS,
-    OPEN,
     REPORTS_ROWS,
     REPRODUCED,
     SEVERAL_SEEDS,
     UNTESTED,
-    Evidence,
-    Outcome,
-    Verdict,
-    above,
-    below,
-    claims,
+    gather,
+    judge,
     judge_claim,
-    outcomes_of,
-    with_values,
+    judge_number,
+    quoted_lines,
 )
-from workflow_scripts.report.frames import read_epochs, read_runs, read_steps
-from workflow_scripts.report.judge import judge, judge_number, quoted_lines
-from workflow_scripts.report.means import Mean, one_more_run, over_seeds
+from workflow_scripts.report.means import Mean, means_over_seeds, one_more_run, over_seeds
 from workflow_scripts.tables import ANSWERS, SCORES, read_csv, read_table
 from workflow_scripts.text.audit import FitAudit
 
@@ -53,36 +56,32 @@ def fit_audits(folder: Path) -> list[FitAudit]:
     return [FitAudit.read(path) for path in paths]
 
 
-def evidence_of(runs: list[Path], tables: Path, **more) -> Evidence:
-    """`tables`: where answers.parquet and scores.parquet of the runs lie, or will."""
-    if not (tables / "scores.parquet").is_file():
-        made.make_tables(tables, runs)
-    scores = read_table(tables / "scores.parquet", SCORES)
-    return Evidence(
-        runs=with_values(read_runs(runs), read_steps(runs), scores),
-        epochs=read_epochs(runs),
-        scores=scores,
-        answers=read_table(tables / "answers.parquet", ANSWERS),
-        **{"recipes": RECIPES, "published": PUBLISHED, **more},
-    )
+def evidence_of(runs: list[Path], folder: Path) -> Evidence:
+    """The evidence of some runs, with answers.parquet and scores.parquet in a folder."""
+    made.make_tables(folder, runs)
+    scores = read_table(folder / "scores.parquet", SCORES)
+    means = means_over_seeds(scores, read_table(folder / "answers.parquet", ANSWERS))
+    return gather(runs, scores, means, recipes=RECIPES, published=PUBLISHED)
 
 
 @pytest.fixture(scope="module")
-def evidence(runs) -> Evidence:
-    return evidence_of(runs, runs[0].parents[2])
+def evidence(runs, tables) -> Evidence:
+    scores = read_table(runs[0].parents[2] / "scores.parquet", SCORES)
+    means = read_csv(tables / "over_seeds.csv")
+    return gather(runs, scores, means, recipes=RECIPES, published=PUBLISHED)
 
 
 # --- the table
 
 
 @pytest.fixture(scope="module")
-def table(runs, tmp_path_factory) -> pd.DataFrame:
+def table(runs, tables, tmp_path_factory) -> pd.DataFrame:
     """claims.csv, as its stage makes it from the runs."""
     data = tmp_path_factory.mktemp("data")
     made.make_data(data)
     root = runs[0].parents[2]
     judge(
-        runs, RECIPES, root / "answers.parquet", root / "scores.parquet", PUBLISHED,
+        runs, RECIPES, root / "scores.parquet", tables / "over_seeds.csv", PUBLISHED,
         fit_audits(data), read_json(data / "profile.json"), read_json(data / "reading.json"),
         data / "rows.parquet", data / "claims.csv", own_model=True, scale="toy",
     )  # fmt: skip
@@ -111,8 +110,8 @@ def test_judged_claims_come_first_and_numbers_last(table):
     assert untestable == sorted(untestable) and not all(untestable)
 
 
-def test_another_recipe_can_fill_a_column(runs):
-    other = evidence_of(runs, runs[0].parents[2], recipes=RECIPES | {"repaired": "mine"})
+def test_another_recipe_can_fill_a_column(evidence):
+    other = replace(evidence, recipes=RECIPES | {"repaired": "mine"})
     outcomes = outcomes_of(claims()["smaller_batch"], other)
     assert outcomes["repaired"].text == "not trained here"
     assert outcomes["as_written"].text.startswith("eval loss, batch 8 - batch 4")
@@ -139,39 +138,6 @@ def test_published_runs_name_each_other():
                 assert run[setting] == other[setting]
 
 
-def test_what_the_report_shows_for_its_claims_is_in_its_own_numbers():
-    """Its log moves more once balanced; batch 8 has the lower loss three times."""
-    runs = PUBLISHED["runs"]
-    published = {name: each["published"] for name, each in claims().items()}
-    against = [name for name, entry in claims().items() if entry.get("against")]
-    assert against == [
-        *("balancing_stabilises", "balancing_generalises"),
-        *("smaller_batch", "chosen_is_best"),
-    ]
-    rouge = [runs[f"exp1_{mix}"]["rouge_l_val"] for mix in ("balanced", "natural")]
-    words = "{:.3f} (balanced), {:.3f} (natural)".format(*rouge)
-    assert words in published["balancing_generalises"] and rouge[0] < rouge[1]
-    natural, balanced = (
-        tests_of_claims.roughness(pd.DataFrame(runs[name]["log"]).train_loss)
-        for name in ("exp1_natural", "exp1_balanced")
-    )
-    moves = f"{natural:.1%} (natural) and {balanced:.1%} (balanced)"
-    assert moves in published["balancing_stabilises"] and natural < balanced
-    table = pd.DataFrame(runs.values(), index=list(runs)).query("experiment == 3")
-    losses = table.pivot(index="learning_rate", columns="batch_size", values="best_eval_loss")
-    larger = ", ".join(f"{each:+.3f}" for each in losses[8] - losses[4])
-    assert larger in published["smaller_batch"] and (losses[8] < losses[4]).all()
-    rates = f"eval loss {losses[4][3e-5]:.3f} (3e-5), {losses[4][1e-4]:.3f} (1e-4)"
-    assert rates in published["slow_rate_underfits"]
-    last = pd.DataFrame([log[-1] for log in table.log], index=table.index)
-    gaps = (last.eval_loss - last.train_loss).groupby(table.batch_size).mean()
-    assert f"{gaps[8]:.3f} (batch 8), {gaps[4]:.3f} (batch 4)" in published["batch_8_overfits"]
-    ranks = table.best_eval_loss.rank(), table.rouge_l_val.rank(ascending=False)
-    loss, rouge = (rank[PUBLISHED["text"]["chosen_run"]] for rank in ranks)
-    words = f"rank {loss:.0f} of 6 by eval loss, {rouge:.0f} by ROUGE-L"
-    assert words in published["chosen_is_best"]
-
-
 # --- verdicts
 
 
@@ -184,21 +150,18 @@ def effect(metric: str, change: str, artefact: str, high: float, n: int = 90) ->
 def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path):
     name, entry = "exact_match_zero", claims()["exact_match_zero"]
     runs = [
-        made.make_run(
-            tmp_path,
-            made.recipe(recipe),
-            "r",
-            test_rows=90,
-            exact_match=0.25 * (recipe == "repaired"),
-        )
+        made.make_run(tmp_path, made.recipe(recipe), "r", test_rows=90,
+                      exact_match=0.25 * (recipe == "repaired"))
         for recipe in made.RECIPES
-    ]
+    ]  # fmt: skip
+    evidence = evidence_of(runs, tmp_path)
+    outcomes = outcomes_of(entry, evidence)
 
-    def verdict(*effects: dict) -> Verdict:
-        evidence = evidence_of(runs, tmp_path, ablation=pd.DataFrame(list(effects)))
-        return judge_claim(name, outcomes_of(entry, evidence), evidence)
+    def words(*effects: dict) -> str:
+        evidence.ablation = pd.DataFrame(list(effects))
+        return judge_claim(name, outcomes, evidence)["verdict"]
 
-    assert verdict().words == "artefact of A1 or A2: gone when repaired"
+    assert words() == "artefact of A1 or A2: gone when repaired"
     limit = entry["below"]
     effects = [
         # with the raw answer nothing matches without A2, as the notebooks compared it may
@@ -207,10 +170,10 @@ def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path)
         effect("exact_match_decoded", "-prompt", "A1", limit - 0.01, n=LEAST_ROWS - 1),
         effect("exact_match_decoded", "+prompt", "A1", limit - 0.01),
     ]
-    assert verdict(*effects) == verdict()
-    one = verdict(*effects, effect("exact_match_decoded", "-prompt", "A1", limit - 0.01))
+    assert words(*effects) == words()
+    one = words(*effects, effect("exact_match_decoded", "-prompt", "A1", limit - 0.01))
     suffices = "on these rows A1 suffices to explain it, by the ablation"
-    assert one.kind == ARTEFACT and one.words == f"artefact: gone when repaired; {suffices}"
+    assert one == f"artefact: gone when repaired; {suffices}"
 
 
 def share_of(evidence: Evidence, claim: str, recipe: str = "repaired") -> Outcome:
@@ -240,9 +203,9 @@ def test_the_loss_quoted_for_batch_4_is_batch_8s(evidence):
 )  # fmt: skip
 def test_a_number_is_judged_by_its_intervals(as_run, as_written, verdict):
     measured = {"as_run": as_run, "as_written": as_written, "repaired": None}
-    assert judge_number(0.35, measured, ["A3"], []).words == verdict
+    assert judge_number(0.35, measured, ["A3"], [])["verdict"] == verdict
     missing = judge_number(0.35, measured, ["A3"], [REPORTS_ROWS])
-    assert missing.words == f"not testable here: needs {REPORTS_ROWS}"
+    assert missing["verdict"] == f"not testable here: needs {REPORTS_ROWS}"
 
 
 def as_scores(values: list[float], rows: int | None = None) -> pd.DataFrame:
@@ -261,7 +224,7 @@ def test_a_run_of_the_same_procedure_is_accepted_95_times_in_100(seeds):
     for published, *ours in runs:
         scores = as_scores(ours)
         measured = {"as_run": one_more_run(scores), "as_written": None, "repaired": None}
-        accepted += judge_number(published, measured, [], []).kind == REPRODUCED
+        accepted += judge_number(published, measured, [], [])["kind"] == REPRODUCED
         mean = over_seeds(ours)
         by_the_mean += mean.low <= published <= mean.high
     assert 0.93 <= accepted / 1000 <= 0.97
@@ -327,17 +290,20 @@ LARGE = Outcome("", HOLDS, Mean(0.4, 0.3, 0.5))
 )  # fmt: skip
 def test_a_claim_is_judged_by_where_it_holds(evidence, claim, outcomes, words):
     named = dict(zip(COLUMNS, outcomes, strict=True))
-    assert judge_claim(claim, named, evidence).words.replace(AGAINST, "") == words
+    assert judge_claim(claim, named, evidence)["verdict"].replace(AGAINST, "") == words
 
 
-def test_a_claim_of_the_reports_rows_needs_them(evidence, runs):
-    lacking = evidence_of(runs, runs[0].parents[2], missing=[REPORTS_ROWS])
-    yes, no = (dict.fromkeys(COLUMNS, each) for each in (YES, NO))
-    assert judge_claim("answers_too_long", yes, lacking).kind == NOT_TESTABLE
-    assert judge_claim("answers_too_long", yes, evidence).kind == REPRODUCED
-    assert judge_claim("answers_too_long", no, evidence).kind == NOT_REPRODUCED
-    assert judge_claim("liger_kernel", yes, evidence).kind == NOT_TESTABLE
-    assert judge_claim("smaller_batch", yes, evidence).words == f"reproduced{AGAINST}"
+def test_a_claim_of_the_reports_rows_needs_them(evidence):
+    def judged(claim: str, outcome: Outcome, **change) -> str:
+        outcomes = dict.fromkeys(COLUMNS, outcome)
+        return judge_claim(claim, outcomes, replace(evidence, **change))["verdict"]
+
+    lacking = judged("answers_too_long", YES, missing=[REPORTS_ROWS])
+    assert lacking == f"{NOT_TESTABLE}: needs {REPORTS_ROWS}"
+    assert judged("answers_too_long", YES) == REPRODUCED
+    assert judged("answers_too_long", NO) == NOT_REPRODUCED
+    assert judged("liger_kernel", YES).startswith(NOT_TESTABLE)
+    assert judged("smaller_batch", YES) == f"{REPRODUCED}{AGAINST}"
 
 
 # --- when a claim is decided
@@ -377,9 +343,7 @@ def answering(root: Path, rows: int, hits: int) -> Evidence:
     folder = made.make_run(
         root, made.recipe("repaired"), "r", test_rows=rows, exact_match=hits / rows
     )
-    evidence = evidence_of([folder], root)
-    evidence.answers = evidence.answers.assign(execution_accuracy_lenient=float("nan"))
-    return evidence
+    return evidence_of([folder], root)
 
 
 @pytest.mark.parametrize(
@@ -413,7 +377,6 @@ def test_usable_is_more_than_one_right_row_of_thirty(tmp_path, hits, finding):
 
 
 def outcome_of(name: str, runs: list[Path], tables: Path) -> Outcome:
-    made.make_tables(tables, runs)
     entry = claims()[name]
     test = tests_of_claims.TESTS[entry["test"]]
     return test(evidence_of(runs, tables), "repaired", entry)

@@ -1,21 +1,17 @@
 """An exported model: loaded and asked without the project, and pushed to a Hub that is here."""
 
-import base64
 import json
 import os
 import re
 import subprocess
 import sys
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import material
 import pytest
 import report_files as made
 from conftest import ROOT
-from shell import run_module
 
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
@@ -23,7 +19,6 @@ from workflow_scripts.files import read_json
 from workflow_scripts.model.load import initial_model
 from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.model.saving import save_model
-from workflow_scripts.report import push
 from workflow_scripts.report.export import SPLITS, export
 from workflow_scripts.tables import PREDICTIONS, ROWS, write_table
 from workflow_scripts.text.preprocessing import ModelInput, source_text
@@ -114,95 +109,3 @@ def test_answers_that_were_constrained_are_named_and_none_at_all_is_an_error(exp
     with pytest.raises(EssenceError, match=r"prediction\.splits"):
         export_again(folder, tmp_path / "p.parquet", tmp_path / "out/README.md")
     assert not (tmp_path / "out").exists() and SPLITS[-1] == "val"
-
-
-class Hub(BaseHTTPRequestHandler):
-    """As much of the Hub as an upload of small files asks for; remembers what came."""
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self.server.came.append((self.path, self.headers["Authorization"], body))
-        here = f"http://127.0.0.1:{self.server.server_port}"
-        if self.path == "/api/repos/create":
-            answer = {"url": f"{here}/me/model"}
-        elif "/preupload/" in self.path:
-            paths = [file["path"] for file in json.loads(body)["files"]]
-            answer = {"files": [{"path": path, "uploadMode": "regular", "shouldIgnore": False}
-                                for path in paths]}  # fmt: skip
-        else:
-            answer = {"commitUrl": f"{here}/me/model/commit/1", "commitOid": "1"}
-        self._say(answer)
-
-    def do_GET(self):
-        self._say({"id": "me/model", "sha": "0", "siblings": []})
-
-    def _say(self, answer):
-        said = json.dumps(answer).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(said)))
-        self.end_headers()
-        self.wfile.write(said)
-
-    def log_message(self, *_):
-        pass
-
-
-@pytest.fixture
-def small(tmp_path) -> Path:
-    """A folder that looks like an exported model."""
-    folder = tmp_path / "model"
-    folder.mkdir()
-    (folder / "README.md").write_text("# a model\n")
-    (folder / "model.safetensors").write_bytes(b"weights")
-    return folder
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A home without a token, and no offline mode."""
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def test_a_push_makes_a_private_repository_and_sends_every_file(small, home, monkeypatch):
-    with HTTPServer(("127.0.0.1", 0), Hub) as server:
-        server.came = []
-        Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("HF_TOKEN", "hf_secret")
-        done = run_module("workflow_scripts.report.push", "me/model", "--folder", small)
-        server.shutdown()
-    assert done.returncode == 0, done.stderr
-    assert "/me/model/commit/1" in done.stdout and "hf_secret" not in done.stdout + done.stderr
-    assert {token for _, token, _ in server.came} == {"Bearer hf_secret"}
-    made_repository = json.loads(server.came[0][2])
-    assert made_repository["name"] == "model" and made_repository["organization"] == "me"
-    assert made_repository.get("private") or made_repository.get("visibility") == "private"
-    lines = [json.loads(line)["value"] for line in server.came[-1][2].splitlines()]
-    sent = {line["path"]: base64.b64decode(line["content"]) for line in lines if "path" in line}
-    assert sent == {path.name: path.read_bytes() for path in small.iterdir()}
-
-
-def test_what_keeps_a_push_from_the_hub_is_said_in_one_line(small, tmp_path, monkeypatch):
-    def message(to: str, folder: Path) -> str:
-        with pytest.raises(EssenceError) as raised:
-            push.push(to, folder)
-        return str(raised.value)
-
-    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
-    without_token = message("me/model", small)
-    assert "hf auth login" in without_token and "HF_TOKEN" in without_token
-    assert "`make export` writes one" in message("me/model", tmp_path)
-    monkeypatch.setattr("huggingface_hub.get_token", lambda: "hf_secret")
-    assert message("a//b", small).startswith("a//b: the Hub did not take")
-
-
-def test_the_one_model_in_results_is_meant(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(push, "EXPORTS", tmp_path)
-    assert push.only_export() == small
-    (tmp_path / "another").mkdir()
-    (tmp_path / "another/README.md").write_text("# another\n")
-    with pytest.raises(EssenceError, match="name one with --folder"):
-        push.only_export()

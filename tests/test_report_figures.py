@@ -14,8 +14,8 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.report.ablation import draw_ablation
 from workflow_scripts.report.figures import data, losses, scores, style
-from workflow_scripts.report.figures.ablation import draw_ablation
 from workflow_scripts.report.figures.catalogue import list_figures, training_order
 from workflow_scripts.report.figures.plot import DRAW, draw
 from workflow_scripts.report.frames import logged_losses, read_runs, read_steps

@@ -11,6 +11,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import wilson
+from workflow_scripts.metrics.score_runs import COLUMNS
 from workflow_scripts.report.choose_best import choose_best
 from workflow_scripts.report.frames import (
     BEST,
@@ -31,7 +32,6 @@ from workflow_scripts.report.tabulate import (
     equal_steps,
     quality,
     summarise,
-    tabulate,
 )
 from workflow_scripts.runs import Training
 from workflow_scripts.tables import (
@@ -46,15 +46,6 @@ from workflow_scripts.tables import (
 )
 
 CHOSEN = "exp3_bs4_lr1e-4"
-
-
-@pytest.fixture(scope="module")
-def tables(runs, tmp_path_factory) -> Path:
-    """The folder results/tables of all runs."""
-    root, folder = runs[0].parents[2], tmp_path_factory.mktemp("tables")
-    parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    tabulate(runs, *parquet, made.PUBLISHED, folder)
-    return folder
 
 
 def made_tables(folder: Path, runs: list[Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -300,7 +291,7 @@ def test_models_stand_beside_one_another(tmp_path, runs):
         (answers.recipe == "repaired") & (answers.run == "exp1_natural") & (answers.seed == 1)
     ]
     own = own.assign(recipe="endpoint", run="gpt", seed=0)
-    write_table(tmp_path / "answers.parquet", own, ANSWERS)
+    write_table(tmp_path / "answers.parquet", own, COLUMNS)
     tabulate_models(
         runs, [root / "scores.parquet", tmp_path / "scores.parquet"],
         [root / "answers.parquet", tmp_path / "answers.parquet"],

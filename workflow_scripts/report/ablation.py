@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.intervals import mean_over_seeds
 from workflow_scripts.report.artefacts import repairs
-from workflow_scripts.report.figures.ablation import draw_ablation
-from workflow_scripts.report.figures.style import save_figure
-from workflow_scripts.report.frames import read_runs
+from workflow_scripts.report.figures import style as look
+from workflow_scripts.report.frames import read_runs, select
 from workflow_scripts.report.means import TEST_SPLITS, difference_of_answers, mean_of_answers
 from workflow_scripts.report.tabulate import COMPARED
 from workflow_scripts.stage import Input, Output, Setting, run_stage
@@ -26,6 +28,21 @@ from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 
 COLUMNS = ["recipe", "end", "change", "artefact", "split", "metric", "n", "value", "low", "high"]
 COLUMNS += ["effect", "effect_low", "effect_high", "at_most"]
+LOSS = "loss_per_token"
+PANELS = {  # (metric, split) -> title
+    ("exact_match", "test"): "exact\nmatch",
+    ("exact_match", "unseen"): "exact match,\nunseen",
+    ("rouge_l", "test"): "ROUGE-L",
+    ("execution_accuracy", "test"): "execution\naccuracy",
+    ("execution_accuracy", "unseen"): "execution\nacc., unseen",
+    (LOSS, "val"): "eval loss per\nreal token",
+}
+OTHER = {  # metric -> another reading of the same answers, hollow where it differs, and its name
+    "exact_match": ("exact_match_decoded", "hollow: as the\nnotebooks did"),
+    "execution_accuracy": ("execution_accuracy_lenient", "hollow: SQL\nin any form"),
+}
+VISIBLE = 0.005  # a smaller difference between two points is not drawn
+CONTROLS = "controls"  # a line of its own above them
 SIGNS = {"+": "+ ", "-": "\N{MINUS SIGN} ", "~": ""}  # repair added, taken back; control
 
 
@@ -63,35 +80,83 @@ def effects_of(
     match, the highest that any model could reach on these rows.
     """
     comparisons = int(variants.change.notna().sum())
-    ceilings = scores[scores.task == "all"].groupby(["recipe", "split", "metric"]).value.mean()
-    lines = []
-    for split in TEST_SPLITS:
-        of_recipe = dict(list(answers[answers.split == split].groupby("recipe")))
-        for metric, variant in product(COMPARED, variants.itertuples()):
-            own = of_recipe.get(variant.recipe, answers[:0])
-            if (mean := mean_of_answers(own, metric)) is None:
-                continue
-            effect = None
-            if variant.recipe != variant.end:
-                sides = own, of_recipe.get(variant.end, answers[:0])
-                effect = difference_of_answers(*sides, metric, comparisons)
-            effect = effect[1:] if effect else (None, None, None)
-            most = ceilings.get((variant.recipe, split, f"{metric}_at_most"))
-            lines.append((variant.recipe, split, metric, mean.rows, *mean[:3], *effect, most))
-    losses = scores[(scores.metric == "loss_per_token") & (scores.task == "all")]
-    losses = losses.set_index(["recipe", "seed"]).value
+    whole = scores[scores.task == "all"]
+    ceilings = whole.groupby(["recipe", "split", "metric"]).value.mean()
+    losses = whole[whole.metric == LOSS].set_index(["recipe", "seed"]).value
     tokenizers = runs.groupby("recipe").tokenizer.first()
-    for variant in variants.itertuples():
-        own, base = losses[variant.recipe], losses[variant.end]
-        both, effect = own.index.intersection(base.index), (None, None, None)
-        same_tokens = tokenizers[variant.recipe] == tokenizers[variant.end]
-        if variant.recipe != variant.end and same_tokens:
-            effect = mean_over_seeds((own[both] - base[both]).tolist(), comparisons)
+    lines, none = [], (None,) * 3
+    for split, metric in product(TEST_SPLITS, COMPARED):
+        of_split = select(answers, split=split)
+        for recipe, end in zip(variants.recipe, variants.end, strict=True):
+            own, base = (select(of_split, recipe=name) for name in (recipe, end))
+            if mean := mean_of_answers(own, metric):
+                _, *effect = difference_of_answers(own, base, metric, comparisons) or (0, *none)
+                most = ceilings.get((recipe, split, f"{metric}_at_most"))
+                lines.append((recipe, split, metric, mean.rows, *mean[:3], *effect, most))
+    for recipe, end in zip(variants.recipe, variants.end, strict=True):
+        own, effect = losses[recipe], none
+        if tokenizers[recipe] == tokenizers[end]:
+            effect = mean_over_seeds((own - losses[end]).dropna().tolist(), comparisons)
         mean = mean_over_seeds(own.tolist())
-        lines.append((variant.recipe, "val", "loss_per_token", len(own), *mean, *effect, None))
-    names = ["recipe", "split", "metric", "n", "value", "low", "high"]
-    names += ["effect", "effect_low", "effect_high", "at_most"]
-    return pd.DataFrame(lines, columns=names).merge(variants, on="recipe")[COLUMNS]
+        lines.append((recipe, "val", LOSS, len(own), *mean, *effect, None))
+    effects = pd.DataFrame(lines, columns=["recipe", *COLUMNS[4:]]).merge(variants, on="recipe")
+    effects.loc[effects.change.isna(), ["effect", "effect_low", "effect_high"]] = None
+    return effects[COLUMNS]
+
+
+def draw_ablation(effects: pd.DataFrame, labels: dict[str, str]) -> Figure:
+    """`effects`: ablation.csv. `labels`: recipe -> its words, in order.
+
+    The order is from the unrepaired end to the repaired one, then controls.
+    """
+    lines = effects.assign(control=effects.change.str.startswith("~", na=False))
+    controls = set(lines[lines.control].recipe)
+    places = {recipe: row + (recipe in controls) for row, recipe in enumerate(labels)}
+    lines = lines.assign(place=lines.recipe.map(places))
+    last, measured = max(places.values()), set(zip(lines.metric, lines.split, strict=True))
+    shown = [panel for panel in PANELS if panel in measured]
+    figure = look.new_figure(1.1 + 0.36 * (1 + last))
+    for axes, panel in zip(figure.subplots(1, len(shown), sharey=True), shown, strict=True):
+        _draw_panel(axes, *panel, lines, unrepaired=next(iter(labels)))
+        look.lay_rows(axes, last)
+        if panel[0] == LOSS:
+            most = 1.04 * lines[lines.metric == LOSS][["value", "high"]].max().max()
+            axes.set_xticks(MaxNLocator(2).tick_values(0, most))
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.set_xlim(0, most)
+    names = dict.fromkeys(range(last + 1), CONTROLS)
+    names |= {place: labels[recipe] for recipe, place in places.items()}
+    figure.axes[0].set_yticks(list(names), list(names.values()))
+    for text in figure.axes[0].get_yticklabels():
+        text.set_fontweight("bold" if text.get_text() in set(lines.end) else "normal")
+        text.set_fontstyle("italic" if text.get_text() == CONTROLS else "normal")
+    return figure
+
+
+def _draw_panel(axes: Axes, metric: str, split: str, lines: pd.DataFrame, unrepaired: str) -> None:
+    reading, words = OTHER.get(metric, ("", ""))
+    lines = lines[lines.split == split]
+    others = lines[lines.metric == reading].set_index("recipe").value
+    lines = lines[lines.metric == metric]
+    n, counted = int(lines.n.max()), "seed" if metric == LOSS else "row"
+    below = [f"n = {n} {counted}{'s' * (n > 1)}"]
+    for line in lines.itertuples():
+        colour = look.BLUE if line.end == unrepaired else look.ORANGE
+        colour, is_end = look.GREEN if line.control else colour, pd.isna(line.change)
+        text, other = f"{line.value:.2f}", others.get(line.recipe, line.value)
+        if is_end:
+            axes.axvline(line.value, color=colour, linewidth=1, linestyle=":")
+        grey = {"color": look.GREY, "clip_on": False}
+        if pd.notna(line.at_most):
+            axes.plot(line.at_most, line.place, "|", markersize=9, markeredgewidth=1.6, **grey)
+        if abs(other - line.value) > VISIBLE:
+            axes.plot(other, line.place, "o", markerfacecolor="white", markersize=5, **grey)
+            text += f"\n({other:.2f})"
+            below[1:] = [words]
+        marker = {"color": colour, "marker": "D" if is_end else "o"}
+        look.draw_interval(axes, line.place, (line.value, line.low, line.high), text, **marker)
+    axes.set_xlabel("\n".join(below), fontsize=look.SMALL)
+    axes.set_title(PANELS[metric, split], fontsize=8)
 
 
 def tabulate_ablation(
@@ -113,7 +178,7 @@ def tabulate_ablation(
     )
     write_csv(table, effects)
     labels = dict(zip(variants.recipe, variants.label, strict=True))
-    save_figure(lambda: draw_ablation(effects, labels), svg, png, note, style)
+    look.save_figure(lambda: draw_ablation(effects, labels), svg, png, note, style)
 
 
 if __name__ == "__main__":

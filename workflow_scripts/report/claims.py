@@ -1,4 +1,4 @@
-"""What became of the report's claims in words, which resources/claims.yaml lists.
+"""How the report's claims in words are tested; resources/claims.yaml lists them.
 
 A claim says that something lies above a limit, or below it: it holds where the whole 95% interval
 does, fails where the whole interval lies on the other side, and is open where the interval holds
@@ -7,16 +7,14 @@ seed are no repetitions of a training, so intervals of what compares trainings a
 """
 
 import functools
-import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import yaml
 
 from workflow_scripts.files import own_file
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.artefacts import repaired_in, suspects
 from workflow_scripts.report.frames import (
     EQUAL_EPOCHS,
     EQUAL_STEPS,
@@ -24,15 +22,9 @@ from workflow_scripts.report.frames import (
     at_place,
     logged_losses,
     pairs_of,
+    select,
 )
-from workflow_scripts.report.means import (
-    Mean,
-    best_runs,
-    held_out,
-    mean_of_answers,
-    mean_score,
-    over_seeds,
-)
+from workflow_scripts.report.means import Mean, as_mean, best_runs, held_out, over_seeds
 from workflow_scripts.tables import RUN
 from workflow_scripts.text.audit import FitAudit
 
@@ -40,18 +32,7 @@ USES_FILES = ["../../resources/claims.yaml"]
 FILE = own_file("resources/claims.yaml")
 # What a claim is measured under; the configuration's `claims` says which recipe each one is.
 COLUMNS = ("as_run", "as_written", "repaired")
-# The groups in which the claims are shown, in this order.
-JUDGED, UNTESTED, NUMBERS = (
-    "Claims judged here",
-    "Claims not testable here",
-    "Numbers quoted from the report",
-)
-# Whether a claim holds under one recipe; what became of it.
 HOLDS, FAILS, OPEN, NOT_MEASURED = "holds", "fails", "open", "not measured"
-REPRODUCED, NOT_REPRODUCED, ARTEFACT = "reproduced", "not reproduced", "artefact"
-NOT_TESTABLE = "not testable here"
-REPORTS_ROWS, SEVERAL_SEEDS = "the report's rows", "several seeds (configs/seeds.yaml)"
-DRAWN_WRONG = "A7"  # figures that show another thing than they are said to show
 # Fewer rows decide nothing. From 12 rows on Wilson's interval of a share is never wider than half
 # of the scale (its width is at most z / sqrt(n + z^2), so n >= 3 z^2), which is the least that
 # tells a quarter from three quarters.
@@ -67,9 +48,9 @@ def claims() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What testing a claim under one recipe gives; `doubt`: what leaves it open.
+    """What testing a claim under one recipe gives.
 
-    `mean`: what the claim says to lie above 0, where it is of that kind.
+    `mean`: what it says to lie above a limit; `doubt`: what leaves it open.
     """
 
     text: str
@@ -81,30 +62,19 @@ class Outcome:
 NOTHING = Outcome("not measured")
 
 
-class Verdict(NamedTuple):
-    kind: str
-    words: str
-
-    @classmethod
-    def of(cls, kind: str, why: str = "", *remarks: str, head: str = "") -> "Verdict":
-        """`head`: says more than the kind."""
-        first = f"{head or kind}: {why}" if why else head or kind
-        return cls(kind, "; ".join([first, *filter(None, remarks)]))
-
-
 @dataclass
 class Evidence:
     """What claims are tested on. `runs` has the columns of `with_values`.
 
-    `recipes`: column of the claims -> recipe; `fit`: recipe -> audit; `linked_rows`: the share of
-    the rows that name their database; `ablation`: the rows of ablation.csv; `missing`: what of the
-    report is lacking (its rows, its model).
+    `means`: over_seeds.csv; `recipes`: column of the claims -> recipe; `fit`: recipe -> audit;
+    `linked_rows`: the share of the rows that name their database; `ablation`: the rows of
+    ablation.csv; `missing`: what of the report is lacking (its rows, its model).
     """
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
     scores: pd.DataFrame
-    answers: pd.DataFrame
+    means: pd.DataFrame
     recipes: dict[str, str]
     published: dict[str, Any]
     fit: dict[str, FitAudit] = field(default_factory=dict)
@@ -114,60 +84,56 @@ class Evidence:
 
     def named(self, recipe: str, name: str) -> pd.DataFrame:
         """The seeds of one run of a recipe, or of the run that has the same settings."""
-        names = [name, self.published["runs"].get(name, {}).get("same_settings_as")]
-        own = self.runs[self.runs.recipe == recipe]
-        known = [each for each in names if (own.run == each).any()]
-        return own[own.run == (known[0] if known else None)]
+        own = select(self.runs, recipe=recipe, run=name)
+        twin = self.published["runs"].get(name, {}).get("same_settings_as")
+        return select(self.runs, recipe=recipe, run=twin) if own.empty else own
 
-    def seeds(
+    def mean(
         self, recipe: str, name: str, metric: str, split: str = "val", task: str = "all"
-    ) -> pd.DataFrame:
-        """The rows of `scores` that hold one score of a run, one per seed."""
-        wanted = {"recipe": recipe, "metric": metric, "split": split, "task": task}
-        own = self.scores[self.scores.run.isin(self.named(recipe, name).run)]
-        return own[(own[list(wanted)] == pd.Series(wanted)).all(axis=1)]
-
-    def score(self, *address: str) -> Mean | None:
-        return mean_score(self.seeds(*address), self.answers)
+    ) -> Mean | None:
+        """The mean over seeds of one score of a run."""
+        own = select(self.means, recipe=recipe, metric=metric, split=split, task=task)
+        own = own[own.run.isin(self.named(recipe, name).run)]
+        return None if own.empty else as_mean(own.iloc[0])
 
     def held_out(self, recipe: str) -> str:
-        return held_out(self.scores[self.scores.recipe == recipe].split.unique())
+        return held_out(select(self.scores, recipe=recipe).split.unique())
 
 
 # --- values of one training, missing where they were not measured
 
 
 def with_values(runs: pd.DataFrame, steps: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """The runs with the values that claims compare as columns; `val_rarest`: of all tasks."""
-    losses = scores[scores.split == "val"].set_index([*RUN, "metric", "task"]).value
-    steps = dict(list(steps.groupby(list(RUN))))
-    values = [_values(run, losses, steps.get(run[:3], pd.DataFrame())) for run in
-              runs[[*RUN, "log_every"]].itertuples(index=False)]  # fmt: skip
-    rarest = runs[[f"val_{task}" for task in TASKS]].min(axis=1)
-    runs = runs.assign(val_rarest=rarest).join(pd.DataFrame(values, index=runs.index))
-    test = scores[(scores.split == "test") & (scores.metric == "rouge_l_decoded")]
-    test = test[test.task == "all"].rename(columns={"value": "test_rouge_l", "n": "test_all"})
-    return runs.merge(test[[*RUN, "test_rouge_l", "test_all"]], how="left", on=list(RUN))
+    """The runs with the values that claims compare as columns.
 
-
-def _values(run: Any, losses: pd.Series, steps: pd.DataFrame) -> dict[str, float]:
-    """`spread_over_tasks`: a small natural sample may hold no row of the rare task to validate on.
-
+    `val_rarest`: rows of all tasks, since a small natural sample may hold none of the rare task.
     `refiner_gap`: the Refiner's true training loss above the mean of the other tasks' losses.
     """
-    of_tasks = pd.Series([losses.get((*run[:3], "loss_per_token", task)) for task in TASKS])
-    spread = of_tasks.max(skipna=False) - of_tasks.min(skipna=False)
-    values = {"spread_over_tasks": spread, "roughness": math.nan, "refiner_gap": math.nan}
-    for metric in ("eval_loss", "rouge_l", "rouge_l_decoded"):
-        values[metric] = losses.get((*run[:3], metric, "all"), math.nan)
-    if steps.empty:
-        return values
-    values["roughness"] = roughness(logged_losses(steps, run.log_every).loss)
+
+    def score(metric: str, split: str = "val", task: str = "all") -> pd.DataFrame:
+        return select(scores, metric=metric, split=split, task=task).set_index(list(RUN))
+
+    values = {name: score(name).value for name in ("eval_loss", "rouge_l", "rouge_l_decoded")}
+    of_tasks = pd.DataFrame({task: score("loss_per_token", task=task).value for task in TASKS})
+    values["spread_over_tasks"] = of_tasks.max(axis=1, skipna=False) - of_tasks.min(axis=1)
+    test = score("rouge_l_decoded", "test")
+    values |= {"test_rouge_l": test.value, "test_all": test.n}
+    rates = runs.set_index(list(RUN)).log_every
+    of_run = dict(list(steps.groupby(list(RUN))))
+    values["roughness"] = pd.Series(
+        {run: roughness(logged_losses(own, rates[run]).loss) for run, own in of_run.items()},
+        index=pd.MultiIndex.from_tuples(of_run, names=list(RUN)), dtype=float,
+    )  # fmt: skip
     first = steps[(steps.step <= FIGURE_STEPS) & (steps.task != "all")]
-    by_task = (first.loss_sum / first.tokens.clip(lower=1)).groupby(first.task).mean()
-    if set(by_task.index) == set(TASKS):
-        values["refiner_gap"] = by_task["Refiner"] - by_task.drop("Refiner").mean()
-    return values
+    by_task = (first.loss_sum / first.tokens.clip(lower=1)).groupby(
+        [first[name] for name in (*RUN, "task")]
+    )
+    by_task = by_task.mean().unstack("task").reindex(columns=list(TASKS))
+    values["refiner_gap"] = by_task.Refiner - by_task.drop(columns="Refiner").mean(
+        axis=1, skipna=False
+    )
+    rarest = runs[[f"val_{task}" for task in TASKS]].min(axis=1)
+    return runs.assign(val_rarest=rarest).join(pd.DataFrame(values), on=list(RUN))
 
 
 def roughness(losses: pd.Series) -> float:
@@ -213,40 +179,38 @@ def compare(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     those have opposite signs it is open.
     """
     [(setting, sides)] = entry["sides"].items()
-    words, value = entry["words"], entry["value"]
     if setting == "run":
         first, second = (evidence.named(recipe, name) for name in sides)
-        return _compare(first.merge(second, on="seed", suffixes=SIDES), entry, words)
-    pairs = pairs_of(evidence.runs[evidence.runs.recipe == recipe], setting, *sides)
-    words = f"{words}, mean of {len(pairs)} pairs"
+        pairs = first.merge(second, on="seed", suffixes=SIDES)
+        return _outcome(pairs, entry, entry["words"])
+    pairs = pairs_of(select(evidence.runs, recipe=recipe), setting, *sides)
+    words = f"{entry['words']}, mean of {len(pairs)} pairs"
     if "at" not in entry:
-        return _compare(pairs, entry, words)
-    of_recipe = (evidence.epochs.recipe == recipe) & (evidence.epochs.task == "all")
-    epochs = evidence.epochs[of_recipe].assign(
-        overfit=lambda each: each.eval_loss - each.train_loss
-    )
+        return _outcome(pairs, entry, words)
+    epochs = select(evidence.epochs, recipe=recipe, task="all")
+    epochs = epochs.assign(overfit=epochs.eval_loss - epochs.train_loss)
     places = dict.fromkeys((entry["at"], EQUAL_EPOCHS, EQUAL_STEPS))
     shown = {place: mean for place in places
-             if (mean := _difference(at_place(pairs, epochs, place), value))}  # fmt: skip
+             if (mean := _difference(at_place(pairs, epochs, place), entry["value"]))}  # fmt: skip
     if entry["at"] not in shown:
         return NOTHING
-    numbers = ", ".join(f"{mean} ({place})" for place, mean in shown.items())
+    words += ": " + ", ".join(f"{mean} ({place})" for place, mean in shown.items())
     ends = [shown[place].value for place in (EQUAL_EPOCHS, EQUAL_STEPS) if place in shown]
     opposed = ""
     if ends and min(ends) < 0 < max(ends):
         opposed = "at equal epochs and at equal steps the difference has opposite signs"
-    return _outcome(f"{words}: {numbers}", shown[entry["at"]], pairs, entry, opposed)
+    return _judged(words, shown[entry["at"]], pairs, entry, opposed)
 
 
-def _compare(pairs: pd.DataFrame, entry: dict, words: str, comparisons: int = 1) -> Outcome:
+def _outcome(pairs: pd.DataFrame, entry: dict, words: str, comparisons: int = 1) -> Outcome:
     names = [f"{entry['value']}{side}" for side in SIDES]
     pairs = pairs.dropna(subset=names)
     difference = _difference(pairs, entry["value"], comparisons)
     if difference is None:
         return NOTHING
     first, second = pairs[names].mean()
-    words = words.format(first=first, second=second)
-    return _outcome(f"{words}: {difference}", difference, pairs, entry)
+    words = f"{words.format(first=first, second=second)}: {difference}"
+    return _judged(words, difference, pairs, entry)
 
 
 def _difference(pairs: pd.DataFrame, value: str, comparisons: int = 1) -> Mean | None:
@@ -257,7 +221,7 @@ def _difference(pairs: pd.DataFrame, value: str, comparisons: int = 1) -> Mean |
     return over_seeds((first - second).groupby(pairs.seed).mean().tolist(), comparisons)
 
 
-def _outcome(
+def _judged(
     text: str, difference: Mean, pairs: pd.DataFrame, entry: dict, doubt: str = ""
 ) -> Outcome:
     """The claim that a difference is above 0, with how many runs ended by their limit of epochs.
@@ -286,7 +250,7 @@ def is_best(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     are those of as many comparisons as there are rivals.
     """
     chosen = evidence.published["text"]["chosen_run"]
-    grid = evidence.runs[(evidence.runs.recipe == recipe) & (evidence.runs.experiment == 3)]
+    grid = select(evidence.runs, recipe=recipe, experiment=3)
     means = grid.groupby("run", sort=False)[["eval_loss", "rouge_l"]].mean().dropna()
     if chosen not in means.index or len(means) < 2:
         return NOTHING
@@ -299,7 +263,7 @@ def is_best(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     )
     own = evidence.named(recipe, chosen)
     outcomes = [
-        _compare(evidence.named(recipe, rival).merge(own, on="seed", suffixes=SIDES), entry,
+        _outcome(evidence.named(recipe, rival).merge(own, on="seed", suffixes=SIDES), entry,
                  f"{words}{rival} - this", len(rivals))
         for rival in rivals
     ]  # fmt: skip
@@ -313,32 +277,25 @@ def is_share(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     It is of the first of the entry's metrics that was measured.
     """
     split, task = evidence.held_out(recipe), entry.get("task", "all")
-    own = evidence.answers[(evidence.answers.recipe == recipe) & (evidence.answers.split == split)]
-    own = own if task == "all" else own[own.task == task]
+    best = best_runs(select(evidence.runs, recipe=recipe))[recipe]
     for metric, words in entry["metrics"].items():
-        means = {run: mean_of_answers(each, metric) for run, each in own.groupby("run", sort=False)}
-        means = {run: mean for run, mean in means.items() if mean}
-        run = best_runs(evidence.runs[evidence.runs.recipe == recipe])[recipe]
-        if entry["run"] == "highest" and means:
-            run = max(means, key=lambda name: (means[name].value, means[name].high))
-        if run not in means:
+        own = select(evidence.means, recipe=recipe, split=split, task=task, metric=metric)
+        own = own if entry["run"] == "highest" else select(own, run=best)
+        if own.empty:
             continue
-        which = "" if task == "all" else f"{task} "
-        text = f"{words} {means[run]} ({run}, {means[run].rows} {which}{split} rows)"
-        text += _ceilings(evidence, recipe, run, f"{metric}_at_most", split)
-        side, limit = ("above", entry["above"]) if "above" in entry else ("below", entry["below"])
-        text += f"; {entry['means']} {side} {limit}"
-        return (above if side == "above" else below)(text, means[run], limit)
+        line = own.sort_values(["mean", "high"], ascending=False).iloc[0]
+        mean, which = as_mean(line), "" if task == "all" else f"{task} "
+        text = f"{words} {mean} ({line.run}, {mean.rows} {which}{split} rows)"
+        address = (f"{metric}_at_most", split)
+        most = {task: value.value for task in ("all", *TASKS)
+                if (value := evidence.mean(recipe, line.run, *address, task))}  # fmt: skip
+        if most:
+            by_task = ", ".join(f"{task} {most[task]:.3f}" for task in TASKS if task in most)
+            text += f"; no model could reach more than {most['all']:.3f} with these inputs"
+            text += f" ({by_task})"
+        side, test = ("above", above) if "above" in entry else ("below", below)
+        return test(f"{text}; {entry['means']} {side} {entry[side]}", mean, entry[side])
     return NOTHING
-
-
-def _ceilings(evidence: Evidence, recipe: str, run: str, metric: str, split: str) -> str:
-    most = {task: score.value for task in ("all", *TASKS)
-            if (score := evidence.score(recipe, run, metric, split, task))}  # fmt: skip
-    if not most:
-        return ""
-    by_task = ", ".join(f"{task} {most[task]:.3f}" for task in TASKS if task in most)
-    return f"; no model could reach more than {most['all']:.3f} with these inputs ({by_task})"
 
 
 def are_too_long(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
@@ -359,9 +316,9 @@ def are_not_linked(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Ou
         return NOTHING
     chosen, split = evidence.published["text"]["chosen_run"], evidence.held_out(recipe)
     text = f"{evidence.linked_rows:.1%} of the rows name their database"
-    if linked := evidence.score(recipe, chosen, "linked_rate", split):
+    if linked := evidence.mean(recipe, chosen, "linked_rate", split):
         text += f", {linked.value:.1%} of those answered could be linked to one"
-    if executed := evidence.score(recipe, chosen, "execution_accuracy", split):
+    if executed := evidence.mean(recipe, chosen, "execution_accuracy", split):
         text += f"; execution accuracy {executed}"
     return Outcome(text, HOLDS if evidence.linked_rows == 0 else FAILS)
 
@@ -371,140 +328,15 @@ TESTS = {"compare": compare, "best": is_best, "share": is_share,
          "lengths": are_too_long, "links": are_not_linked}  # fmt: skip
 
 
-# --- verdicts
-
-
 def outcomes_of(entry: dict[str, Any], evidence: Evidence) -> dict[str, Outcome]:
     """Column of the claims -> outcome under its recipe."""
-
-    def outcome(recipe: str) -> Outcome:
+    outcomes = {}
+    for column in COLUMNS:
+        recipe = evidence.recipes[column]
         if "untestable" in entry:
-            return Outcome("")
-        if not (evidence.runs.recipe == recipe).any():
-            return Outcome("not trained here")
-        return TESTS[entry["test"]](evidence, recipe, entry)
-
-    return {column: outcome(evidence.recipes[column]) for column in COLUMNS}
-
-
-def judge_claim(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> Verdict:
-    """Reproduced where it holds as the report describes the procedure (else as it was run).
-
-    An artefact where repairing the text makes it go, where carrying weights over alone brings it
-    about, or where the figure that it was read from shows another thing. Open where what was
-    measured decides nothing.
-    """
-    entry = claims()[name]
-    if "untestable" in entry:
-        return Verdict.of(NOT_TESTABLE, entry["untestable"])
-    if entry.get("of_the_rows") and REPORTS_ROWS in evidence.missing:
-        return Verdict.of(NOT_TESTABLE, f"needs {REPORTS_ROWS}")
-    against = "the report's own numbers speak against it" if entry.get("against") else ""
-    as_run, as_written, repaired = (outcomes[column].finding for column in COLUMNS)
-    if as_run == as_written == NOT_MEASURED:
-        return Verdict.of(NOT_TESTABLE, f"needs {SEVERAL_SEEDS}", against)
-    of_procedure, of_text = (
-        [each for each in suspects(name) if each in repaired_in(column)] for column in COLUMNS[1:]
-    )
-    sufficient = _sufficient(of_text, entry, evidence)
-    decisive = as_run if as_written == NOT_MEASURED else as_written
-    if decisive == HOLDS and of_text and as_written == HOLDS and repaired == FAILS:
-        return _gone_when_repaired(of_text, sufficient)
-    if of_procedure and as_run == HOLDS != decisive:
-        head = f"artefact of {' or '.join(of_procedure)}"
-        if as_written == FAILS:
-            return Verdict.of(ARTEFACT, "there as run, gone as written", head=head)
-        if _less(outcomes["as_written"].mean, outcomes["as_run"].mean):
-            return Verdict.of(ARTEFACT, "there as run, less as written", head=head)
-    if DRAWN_WRONG in suspects(name) and decisive != HOLDS and not against:
-        head, why = f"artefact of {DRAWN_WRONG}", "its figure can't show it"
-        return Verdict.of(ARTEFACT, why, _true_losses(outcomes), head=head)
-    kind = {HOLDS: REPRODUCED, OPEN: OPEN}.get(decisive, NOT_REPRODUCED)
-    why = f"{'there as run, but ' * (as_run == HOLDS)}{_doubt(outcomes)}" if kind == OPEN else ""
-    remark = ""
-    if repaired not in (decisive, NOT_MEASURED):
-        remark = f"{repaired} once repaired"
-        if outcomes["repaired"].doubt:
-            remark += f" ({outcomes['repaired'].doubt})"
-        elif repaired == HOLDS and sufficient:
-            remark += f" of {' and '.join(sufficient)} (by the ablation)"
-        elif repaired == HOLDS and of_text:
-            remark += f" of {' or '.join(of_text)}"
-    return Verdict.of(kind, why, remark, against)
-
-
-def _gone_when_repaired(of_text: list[str], sufficient: list[str]) -> Verdict:
-    why = "gone when repaired"
-    if not sufficient:
-        return Verdict.of(ARTEFACT, why, head=f"artefact of {' or '.join(of_text)}")
-    suffice = "suffices" if len(sufficient) == 1 else "each suffice"
-    names = " and ".join(sufficient)
-    return Verdict.of(
-        ARTEFACT, why, f"on these rows {names} {suffice} to explain it, by the ablation"
-    )
-
-
-def _sufficient(possible: list[str], entry: dict[str, Any], evidence: Evidence) -> list[str]:
-    """The artefacts that suffice, by the ablation.
-
-    One suffices where taking back its repair alone costs so much that the metric of the claim stays
-    below the limit.
-    """
-    effects = evidence.ablation
-    if "ablated" not in entry or effects.empty:
-        return []
-    enough = effects[
-        (effects.metric == entry["ablated"])
-        & (effects.split == "test")
-        & effects.change.fillna("").str.startswith("-")
-        & (effects.n >= LEAST_ROWS)
-        & (effects.high < entry.get("above", entry.get("below")))
-        & (effects.effect_high < 0)
-    ]
-    return [each for each in possible if each in set(enough.artefact)]
-
-
-def _less(one: Mean | None, other: Mean | None) -> bool:
-    """Whether a difference is clearly smaller than another recipe's.
-
-    Of two independent means: their half-widths add as squares.
-    """
-    if one is None or other is None:
-        return False
-    widths = (other.high - other.low) / 2, (one.high - one.low) / 2
-    return other.value - one.value > math.hypot(*widths)
-
-
-def _doubt(outcomes: dict[str, Outcome]) -> str:
-    """What leaves a claim open, under the first recipe that does: as written, else as run."""
-    first = next(each for each in ("as_written", *COLUMNS) if outcomes[each].doubt)
-    return f"{first.replace('_', ' ')} {outcomes[first].doubt}"
-
-
-def _true_losses(outcomes: dict[str, Outcome]) -> str:
-    """What measuring a claim gave that the report read from a wrong figure."""
-    showing = [column for column, outcome in outcomes.items() if outcome.finding == HOLDS]
-    if showing:
-        return f"the true losses show it under {' and '.join(showing)}"
-    if any(outcome.finding == FAILS for outcome in outcomes.values()):
-        return "the true losses show the opposite"
-    return f"the true losses leave it open ({_doubt(outcomes)})"
-
-
-def claim_lines(evidence: Evidence) -> list[dict[str, str]]:
-    """The lines of claims.csv for the claims in words."""
-    lines = []
-    for name, entry in claims().items():
-        outcomes = outcomes_of(entry, evidence)
-        verdict = judge_claim(name, outcomes, evidence)
-        texts = {column: outcome.text for column, outcome in outcomes.items()}
-        group = UNTESTED if verdict.kind == NOT_TESTABLE else JUDGED
-        lines.append(line_of(group, entry["text"], str(entry["published"]), texts, verdict))
-    return lines
-
-
-def line_of(
-    group: str, claim: str, published: str, measured: dict[str, str], verdict: Verdict
-) -> dict[str, str]:
-    line = {"group": group, "claim": claim, "published": published, **measured}
-    return line | {"kind": verdict.kind, "verdict": verdict.words}
+            outcomes[column] = Outcome("")
+        elif not (evidence.runs.recipe == recipe).any():
+            outcomes[column] = Outcome("not trained here")
+        else:
+            outcomes[column] = TESTS[entry["test"]](evidence, recipe, entry)
+    return outcomes

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -10,6 +11,13 @@ from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.tables import RUN
 
 STEPS = [*RUN, "step", "epoch", "task", "loss", "loss_sum", "tokens"]
+
+
+def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows of a frame that have these values in these columns."""
+    for name, value in values.items():
+        frame = frame[frame[name] == value]
+    return frame
 
 
 def read_trainings(folders: Iterable[Path]) -> dict[Path, Training]:

@@ -112,23 +112,6 @@ def difference_of_answers(
     return len(one), *difference_over_rows(one, other, databases, comparisons)
 
 
-def mean_score(scores: pd.DataFrame, answers: pd.DataFrame) -> Mean | None:
-    """Mean of one score per seed (rows of `scores` that differ in nothing but the seed).
-
-    A metric of answers has the interval of `mean_of_answers`, anything else one over seeds.
-    """
-    scores = scores[scores.value.notna()]
-    if scores.empty:
-        return None
-    line = scores.iloc[0]
-    if line.metric not in answers or line.metric == SEEN:
-        rows = None if scores.n.isna().all() else int(scores.n.min())
-        return over_seeds(scores.value.tolist())._replace(rows=rows)
-    where = ["recipe", "run", "split"] + ["task"] * (line.task != "all")
-    own = answers[(answers[where] == line[where]).all(axis=1)]
-    return mean_of_answers(own, line.metric)
-
-
 def one_more_run(scores: pd.DataFrame) -> Mean | None:
     """The mean of one score per seed, with the interval in which one more run's score lies.
 
@@ -152,15 +135,31 @@ def one_more_run(scores: pd.DataFrame) -> Mean | None:
     return mean._replace(low=max(mean.low, 0.0), high=min(mean.high, 1.0))  # a share of rows
 
 
-def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    """over_seeds.csv: the table `scores` with one row per run in place of one per seed."""
-    keys = [*ADDRESS, "split", "task", "metric"]
+def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame | None = None) -> pd.DataFrame:
+    """over_seeds.csv: the table `scores` with one row per run in place of one per seed.
+
+    A metric of the answers has the interval of `mean_of_answers`, anything else one over seeds.
+    """
+    keys, lines = [*ADDRESS, "split", "task", "metric"], []
+    answers = pd.DataFrame(columns=keys) if answers is None else answers
     of_split = dict(list(answers.groupby([*ADDRESS, "split"], sort=False)))
-    lines = []
-    for key, seeds in scores.groupby(keys, sort=False):
-        if mean := mean_score(seeds, of_split.get(key[:3], answers[:0])):
+    for key, seeds in scores[scores.value.notna()].groupby(keys, sort=False):
+        *address, task, metric = key
+        if metric in answers and metric != SEEN:
+            own = of_split[tuple(address)]
+            mean = mean_of_answers(own if task == "all" else own[own.task == task], metric)
+        else:
+            mean = over_seeds(seeds.value.tolist())
+            mean = mean._replace(rows=None if seeds.n.isna().all() else int(seeds.n.min()))
+        if mean:
             lines.append((*key, len(seeds), *mean[:3], mean.over or None, mean.rows))
     return pd.DataFrame(lines, columns=[*keys, "seeds", "mean", "low", "high", "over", "rows"])
+
+
+def as_mean(line: pd.Series) -> Mean:
+    """A line of over_seeds.csv."""
+    rows = None if pd.isna(line["rows"]) else int(line["rows"])
+    return Mean(line["mean"], line["low"], line["high"], rows=rows)
 
 
 def held_out(splits: Sequence[str]) -> str:

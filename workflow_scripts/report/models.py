@@ -12,8 +12,14 @@ from typing import Annotated
 import pandas as pd
 
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows
-from workflow_scripts.report.frames import read_runs
-from workflow_scripts.report.means import TEST_SPLITS, best_runs, mean_score, written
+from workflow_scripts.report.frames import read_runs, select
+from workflow_scripts.report.means import (
+    TEST_SPLITS,
+    as_mean,
+    best_runs,
+    means_over_seeds,
+    written,
+)
 from workflow_scripts.runs import STOP, Answering, Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import (
@@ -125,18 +131,18 @@ def answering_features(files: Iterable[Path]) -> dict[str, str]:
     }
 
 
-def score_features(
-    scores: pd.DataFrame, answers: pd.DataFrame, together: dict[str, str] | str
-) -> dict[str, str]:
-    """Feature -> number of a model; `together`: split -> accuracy end to end, or why none."""
+def score_features(means: pd.DataFrame, together: dict[str, str] | str) -> dict[str, str]:
+    """Feature -> number of a model, from its lines of `means_over_seeds`.
+
+    `together`: split -> accuracy end to end, or why there is none.
+    """
     features = {}
     for split, words in SPLITS.items():
-        of_split = scores[scores.split == split]
+        of_split = means[means.split == split].set_index(["task", "metric"])
         if of_split.empty:
             continue
-        for feature, (task, metric) in MEASURED.items():
-            own = of_split[(of_split.task == task) & (of_split.metric == metric)]
-            mean = mean_score(own, answers)
+        for feature, key in MEASURED.items():
+            mean = as_mean(of_split.loc[key]) if key in of_split.index else None
             features[f"{feature} ({words})"] = f"{mean}, n = {mean.rows}" if mean else NO_DATABASE
         features[f"{END_TO_END} ({words})"] = (
             together if isinstance(together, str) else together.get(split, NO_DATABASE)
@@ -159,23 +165,24 @@ def tabulate_models(
     frame = read_runs(runs)
     of_agents = dict(zip(outcome_recipes, outcomes, strict=True))
     numbers = pd.concat([read_table(path, SCORES) for path in scores])
-    of_answers = pd.concat([read_table(path, ANSWERS) for path in answers])
+    numbers = numbers[numbers.metric.isin([metric for _, metric in MEASURED.values()])]
+    means = means_over_seeds(numbers, pd.concat([read_table(path, ANSWERS) for path in answers]))
     columns = {}
     for name, run in best_runs(frame).items():
-        folders = frame[(frame.recipe == name) & (frame.run == run)].folder.map(Path).tolist()
-        own = numbers[(numbers.recipe == name) & (numbers.run == run)]
+        folders = select(frame, recipe=name, run=run).folder.map(Path).tolist()
         together: dict[str, str] | str = f"asked of the best run of {recipe} alone"
         if name in of_agents:
             together = end_to_end(of_agents[name])
         features = run_features(folders, bases[name])
-        columns[f"{name}: {run}"] = features | score_features(own, of_answers, together)
+        own = select(means, recipe=name, run=run)
+        columns[f"{name}: {run}"] = features | score_features(own, together)
     for folder, size in endpoints.items():
-        own = numbers[(numbers.recipe == "endpoint") & (numbers.run == Path(folder).name)]
+        own = select(means, recipe="endpoint", run=Path(folder).name)
         executed = bool((own.metric == "execution_accuracy").any())
         outcome = Path(folder, "agents/outcomes.parquet")
         together = end_to_end(outcome) if executed else NO_DATABASE
         features = endpoint_features(Path(folder), size, executed)
-        columns[Path(folder).name] = features | score_features(own, of_answers, together)
+        columns[Path(folder).name] = features | score_features(own, together)
     table = pd.DataFrame(columns).fillna("not asked these rows")
     write_csv(models, table.rename_axis("feature").reset_index())
     if agents:

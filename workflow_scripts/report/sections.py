@@ -16,8 +16,8 @@ from markupsafe import Markup
 from workflow_scripts.files import own_file, read_json, read_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report import html
-from workflow_scripts.report.claims import ARTEFACT, NOT_REPRODUCED, REPRODUCED
 from workflow_scripts.report.html import marked
+from workflow_scripts.report.judge import ARTEFACT, NOT_REPRODUCED, REPRODUCED
 from workflow_scripts.report.means import ADDRESS, TEST_SPLITS, rate, written
 from workflow_scripts.report.models import ALL_AGENTS
 from workflow_scripts.report.tabulate import HELD_OUT, METRICS, quality

@@ -1,8 +1,4 @@
-"""The tables of the report: what runs scored, how they differ, and what they were made from.
-
-Everything in results/tables/ but the claims, the agents and the comparison of models is written
-here, from the tables of scores and answers and from what each run left in its folder.
-"""
+"""The tables of the report: what runs scored, how they differ, and what they were made from."""
 
 from itertools import combinations, product
 from pathlib import Path
@@ -12,15 +8,8 @@ import pandas as pd
 
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import difference_over_rows
-from workflow_scripts.report.frames import (
-    BEST,
-    EQUAL_EPOCHS,
-    EQUAL_STEPS,
-    at_place,
-    pairs_of,
-    read_epochs,
-    read_runs,
-)
+from workflow_scripts.report import frames
+from workflow_scripts.report.frames import BEST, EQUAL_EPOCHS, EQUAL_STEPS, select
 from workflow_scripts.report.means import (
     ADDRESS,
     LOWER_IS_BETTER,
@@ -47,8 +36,8 @@ METRICS = {  # in words
     "answer_in_training": "answer also in training rows",
 }
 # Metrics that are compared row by row.
-COMPARED = ("exact_match", "exact_match_decoded", "rouge_l")
-COMPARED += ("execution_accuracy", "execution_accuracy_lenient")
+COMPARED = ("exact_match", "exact_match_decoded", "rouge_l", "execution_accuracy",
+            "execution_accuracy_lenient")  # fmt: skip
 # (metric, split) of the columns of summary.csv.
 SUMMARISED = [("eval_loss", "val"), ("loss_per_token", "val")]
 SUMMARISED += product(("rouge_l", "exact_match", "exact_match_at_most"), ("val", *TEST_SPLITS))
@@ -57,17 +46,13 @@ HELD_OUT = (*TEST_SPLITS, "val")  # the splits that predictions.csv shows
 
 
 def summarise(runs: pd.DataFrame, means: pd.DataFrame) -> pd.DataFrame:
-    """summary.csv: one row per run, epochs and scores means over seeds.
-
-    One seed has no intervals here. Columns without a value are left out.
-    """
+    """summary.csv: one row per run; one seed has no intervals, no column is without a value."""
     of_run = runs.groupby(ADDRESS, sort=False)
     summary = of_run[["sampling", "rows", "batch_size", "learning_rate"]].first()
     summary["seeds"] = of_run.size()
     summary[["epochs_done", "best_epoch"]] = of_run[["epochs_done", "best_epoch"]].mean()
-    overall = means[means.task == "all"].set_index(ADDRESS)
     for metric, split in SUMMARISED:
-        own = overall[(overall.metric == metric) & (overall.split == split)]
+        own = select(means, task="all", metric=metric, split=split).set_index(ADDRESS)
         own = own.assign(**own[["low", "high"]].where(own.seeds > 1))
         name = metric if metric in LOWER_IS_BETTER else f"{metric}_{split}"
         summary[[name, f"{name}_low", f"{name}_high"]] = own[["mean", "low", "high"]]
@@ -78,15 +63,20 @@ def differences(answers: pd.DataFrame, chosen: str) -> pd.DataFrame:
     """differences.csv: first minus second on the same test rows and seeds, with paired intervals.
 
     Compared are a run under one recipe with the same run under another, and under each recipe every
-    run with the report's choice. Runs without test rows are left out.
+    run with the report's choice.
     """
-    lines, test = [], answers[answers.split == "test"]
+    lines, test = [], select(answers, split="test")
     of_run = dict(list(test.groupby(ADDRESS, sort=False)))
     tasks = test.groupby("idx").task.first()
+    recipes, runs = (list(test[name].unique()) for name in ADDRESS)
+    pairs = [((b, run), (a, run)) for run in runs for a, b in combinations(recipes, 2)]
+    pairs += [((recipe, run), (recipe, chosen)) for recipe in recipes for run in runs]
     for metric in COMPARED:
         tables = {address: by_row_and_seed(own, metric) for address, own in of_run.items()}
-        measured = [address for address, table in tables.items() if len(table)]
-        for first, second in _pairs(measured, chosen):
+        known = {address for address, table in tables.items() if len(table)}
+        for first, second in pairs:
+            if first == second or not {first, second} <= known:
+                continue
             one, other = tables[first].align(tables[second], join="inner")
             for task in ("all", *TASKS):
                 rows = one.index[(task == "all") | (tasks[one.index] == task)]
@@ -98,55 +88,36 @@ def differences(answers: pd.DataFrame, chosen: str) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns)
 
 
-def _pairs(
-    addresses: list[tuple[str, str]], chosen: str
-) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-    """(first, second): the later recipe and the earlier one, a run and the report's choice."""
-    recipes = list(dict.fromkeys(recipe for recipe, _ in addresses))
-    runs = list(dict.fromkeys(run for _, run in addresses))
-    pairs = [
-        ((late, run), (early, run)) for run in runs for early, late in combinations(recipes, 2)
-    ]
-    pairs += [((recipe, run), (recipe, chosen)) for recipe in recipes for run in runs]
-    known = set(addresses)
-    return [(one, other) for one, other in pairs if one != other and {one, other} <= known]
-
-
 def equal_steps(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """equal_steps.csv: evaluation loss of two batch sizes where they can be compared.
 
     `converged` of the `runs` were stopped by patience; steps are means over pairs of runs.
     Intervals are over seeds: pairs of one seed share their rows, so each seed counts once.
     """
-    lines = []
-    whole = epochs[epochs.task == "all"]
-    for recipe, grid in runs[runs.experiment == 3].groupby("recipe", sort=False):
+    lines, whole = [], select(epochs, task="all")
+    for recipe, grid in select(runs, experiment=3).groupby("recipe", sort=False):
         for smaller, larger in combinations(sorted(grid.batch_size.unique()), 2):
-            pairs = pairs_of(grid, "batch_size", smaller, larger)
+            pairs = frames.pairs_of(grid, "batch_size", smaller, larger)
             by_rate = {rate(value): of for value, of in pairs.groupby("learning_rate")}
             by_rate["all"] = pairs
             for name, place in product(by_rate, (EQUAL_EPOCHS, EQUAL_STEPS, BEST)):
-                names = {*by_rate[name].run_first, *by_rate[name].run_second}
-                ended = grid[grid.run.isin(names)].stopped_early
-                at = at_place(by_rate[name], whole, place)
-                if len(at):
-                    line = {"recipe": recipe, "learning_rate": name, "compared": place}
-                    line |= {"seeds": at.seed.nunique(), "runs": len(ended)}
-                    line |= {"converged": ended.sum()}
-                    lines.append(line | _losses_at(at, smaller, larger))
-    return pd.DataFrame(lines)
-
-
-def _losses_at(at: pd.DataFrame, smaller: int, larger: int) -> dict[str, float]:
-    """Steps and losses of both sides, and the larger batch minus the smaller."""
-    losses = at.groupby("seed")[["eval_loss_first", "eval_loss_second"]].mean()
-    line: dict[str, float] = {}
-    for side, batch, place in (("smaller", smaller, "first"), ("larger", larger, "second")):
-        names = (f"{side}_{name}" for name in ("loss", "low", "high"))
-        line |= {side: batch, f"{side}_steps": at[f"step_{place}"].mean()}
-        line |= zip(names, over_seeds(losses[f"eval_loss_{place}"].tolist())[:3], strict=True)
-    difference = over_seeds((losses.eval_loss_second - losses.eval_loss_first).tolist())
-    return line | dict(zip(("difference", "low", "high"), difference[:3], strict=True))
+                of_rate = by_rate[name]
+                ended = grid[grid.run.isin([*of_rate.run_first, *of_rate.run_second])].stopped_early
+                at = frames.at_place(of_rate, whole, place)
+                if at.empty:
+                    continue
+                losses = at.groupby("seed")[["eval_loss_first", "eval_loss_second"]].mean()
+                one, other = losses.eval_loss_first, losses.eval_loss_second
+                lines.append(
+                    (recipe, name, place, len(losses), len(ended), ended.sum(),
+                     smaller, at.step_first.mean(), *over_seeds(one.tolist())[:3],
+                     larger, at.step_second.mean(), *over_seeds(other.tolist())[:3],
+                     *over_seeds((other - one).tolist())[:3])
+                )  # fmt: skip
+    columns = "recipe learning_rate compared seeds runs converged smaller smaller_steps "
+    columns += "smaller_loss smaller_low smaller_high larger larger_steps larger_loss larger_low "
+    columns += "larger_high difference low high"
+    return pd.DataFrame(lines, columns=columns.split())
 
 
 def list_runs(runs: pd.DataFrame) -> pd.DataFrame:
@@ -180,12 +151,7 @@ def list_runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def quality(answers: pd.DataFrame) -> pd.Series:
-    """What each answer is worth, in words.
-
-    "exact": equal to the raw answer but for outer white space. "exact as decoded": equal to what
-    the tokenizer can write of it, as the notebooks compared. "cut off": the limit of generated
-    tokens was reached.
-    """
+    """What each answer is worth, in words; "exact as decoded": as the notebooks compared."""
     words = pd.Series("different", answers.index)
     words[answers.cut.astype(bool)] = "cut off"
     words[answers.exact_match_decoded == 1] = "exact as decoded"
@@ -194,10 +160,7 @@ def quality(answers: pd.DataFrame) -> pd.Series:
 
 
 def list_predictions(answers: pd.DataFrame) -> pd.DataFrame:
-    """predictions.csv: every answer on rows that its run was not trained on, beside the right one.
-
-    `executed`: the verdict on its SQL; a Selector's answer has none, it writes no SQL.
-    """
+    """predictions.csv: every answer on held-out rows; a Selector writes no SQL to execute."""
     shown = answers[answers.split.isin(HELD_OUT)]
     columns = ["recipe", "run", "seed", "split", "idx", "task", "db_id", "question", "gold"]
     table = shown[[*columns, "prediction"]].assign(quality=quality(shown))
@@ -214,7 +177,7 @@ def tabulate(
     published: Annotated[dict, Input("resources/published.json: the report's choice")],
     folder: Annotated[Path, Setting("where the tables go")],
 ) -> None:
-    frame, epochs = read_runs(runs), read_epochs(runs)
+    frame, epochs = frames.read_runs(runs), frames.read_epochs(runs)
     of_answers, numbers = read_table(answers, ANSWERS), read_table(scores, SCORES)
     means = means_over_seeds(numbers, of_answers)
     tables = {
