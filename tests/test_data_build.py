@@ -11,12 +11,13 @@ import pytest
 from shell import run_module
 
 from workflow_scripts.data.build import build
-from workflow_scripts.data.linking import Catalog, Linker
+from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, read_jsonl
 from workflow_scripts.formats.answers import parse_decomposer, parse_selector
 from workflow_scripts.metrics.agents import selector_metrics
+from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.sql.parse import needed_columns, schema_names
 from workflow_scripts.tables import PREDICTIONS, Prediction, Row, read_rows, write_table
 
@@ -92,9 +93,8 @@ def zoo(tmp_path):
 def test_every_row_is_read_and_linked_to_its_database(made):
     assert made.reading["quarantined"] == 0
     assert made.reading["tasks"] == made.card["rows"]
-    with Catalog(made.databases) as catalog:
-        linker = Linker(made.rows, catalog)
-        assert {linker.link(row).how for row in made.rows} == {"stated"}
+    linker = Linker(made.rows, dict(list_databases(made.databases)))
+    assert {linker.link(row).how for row in made.rows} == {"stated"}
 
 
 def test_each_question_is_kept_or_dropped_with_a_reason(made):

@@ -9,11 +9,12 @@ import sample_rows as made
 
 from tools.linking_trial import trial
 from workflow_scripts.data import read as data_read
-from workflow_scripts.data.linking import Catalog, Link, Linker
+from workflow_scripts.data.linking import Link, Linker
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, read_jsonl
 from workflow_scripts.formats.schema import render_schema
+from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.tables import read_rows
 
 DATABASES = {
@@ -40,9 +41,8 @@ def folder(tmp_path) -> Path:
 
 
 @pytest.fixture
-def catalog(folder):
-    with Catalog(folder) as catalog:
-        yield catalog
+def files(folder):
+    return dict(list_databases(folder))
 
 
 def schema(table: str, *columns: str) -> str:
@@ -55,8 +55,8 @@ def row(idx: int, text: str, db_id: str | None = None, question: str = "", task=
     return SimpleNamespace(db_id=db_id, question=question, schema=text)
 
 
-def linked(rows, catalog):
-    return list(map(Linker(rows, catalog).link, rows))
+def linked(rows, files):
+    return list(map(Linker(rows, files).link, rows))
 
 
 ZOO = schema("animal", "name", "kind, kind. Value examples: ['lion', 'cat'].")
@@ -83,11 +83,11 @@ SHELTER_AGE = schema("animal", "name", "age, age. Value examples: [3, 4.5].")
         (row(1, "not a schema"), Link(None, "none", [])),
     ],
 )  # fmt: skip
-def test_each_way_of_linking(catalog, subject, expected):
-    assert linked([subject], catalog) == [expected]
+def test_each_way_of_linking(files, subject, expected):
+    assert linked([subject], files) == [expected]
 
 
-def test_same_question_as_a_row_that_states_it(catalog):
+def test_same_question_as_a_row_that_states_it(files):
     rows = [
         row(1, ZOO, "zoo", "How many animals?", "Selector"),
         row(2, schema("animal", "name"), None, "how  many ANIMALS?"),
@@ -95,7 +95,7 @@ def test_same_question_as_a_row_that_states_it(catalog):
         row(4, ZOO, "circus", "Which one roars?", "Selector"),
         row(5, ZOO, None, "Which one roars?"),  # the circus, of which there is no file
     ]
-    links = linked(rows, catalog)
+    links = linked(rows, files)
     assert [(link.database, link.how) for link in links] == [
         ("zoo", "stated"), ("zoo", "question"), ("shelter", "schema"),
         (None, "no file"), (None, "no file"),
@@ -106,17 +106,17 @@ def test_same_question_as_a_row_that_states_it(catalog):
         row(8, SHELTER, None, "How many?"),
         row(9, schema("animal", "name"), None, "How many?"),
     ]
-    links = linked(rows, catalog)
+    links = linked(rows, files)
     assert [(link.database, link.how) for link in links[2:]] == [
         ("shelter", "values"), (None, "ambiguous"),
     ]  # fmt: skip
 
 
-def test_a_database_that_is_not_here_keeps_its_rows(catalog):
+def test_a_database_that_is_not_here_keeps_its_rows(files):
     """Its schema is known from the rows that state it, so a look-alike is not taken for it."""
     rows = [row(1, schema("account", "owner", "amount", "bic"), "other_bank", task="Selector")]
     rows.append(row(2, schema("account", "owner, o. Value examples: ['Ann'].")))
-    assert linked(rows, catalog)[1] == Link(None, "ambiguous", ["bank", "other_bank"])
+    assert linked(rows, files)[1] == Link(None, "ambiguous", ["bank", "other_bank"])
 
 
 def test_without_databases_the_rows_that_state_one_show_its_schema():
@@ -139,9 +139,8 @@ def test_without_databases_the_rows_that_state_one_show_its_schema():
 
 
 def test_precision_and_recall_on_real_databases(real_databases):
-    with Catalog(real_databases.folder) as catalog:
-        whole = trial(catalog, "whole", 1)
-        pruned = trial(catalog, "pruned", 3)
+    files = dict(list_databases(real_databases.folder))
+    whole, pruned = trial(files, "whole", 1), trial(files, "pruned", 3)
     assert whole["precision"] == 1 and whole["recall"] >= 0.99
     assert pruned["precision"] >= 0.99 and pruned["recall"] >= 0.9
     # With the true database away only twins remain: the same table with the same values
@@ -152,9 +151,9 @@ def test_precision_and_recall_on_real_databases(real_databases):
 def test_precision_and_recall_on_the_twin(twin):
     truth = {t["idx"]: t["db_id"] for t in read_jsonl(twin / "truth.jsonl")}
     rows = [row_from(record, at) for at, record in enumerate(read_jsonl(twin / "rows.jsonl"), 1)]
-    with Catalog(twin / "databases") as catalog:
-        links = linked(rows, catalog)
-        hidden = linked([row._replace(db_id=None) for row in rows], catalog)
+    files = dict(list_databases(twin / "databases"))
+    links = linked(rows, files)
+    hidden = linked([row._replace(db_id=None) for row in rows], files)
     for found, recall in ((links, 0.99), (hidden, 0.95)):
         known = [
             (row.idx, link.database) for row, link in zip(rows, found, strict=True) if link.database
@@ -183,6 +182,6 @@ def test_reading_links_each_row_and_says_how(folder, tmp_path):
     assert read_rows(tmp_path / "rows")[1].candidates == ["farm_1"]
     with pytest.raises(EssenceError, match="no such folder of databases"):
         read(tmp_path / "gone")
-    (folder / "zoo/zoo.sqlite").write_bytes(b"oops" * 999)
-    with pytest.raises(EssenceError, match=r"zoo.sqlite: not a readable SQLite database"):
+    (folder / "ark.sqlite").write_bytes(b"oops" * 999)
+    with pytest.raises(EssenceError, match=r"ark.sqlite: not a readable SQLite database"):
         read(folder)

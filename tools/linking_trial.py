@@ -9,18 +9,20 @@ only); then the same prompts with the true database taken away, where every link
 import random
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Annotated, Any
 
-from workflow_scripts.data.linking import Catalog, Linker
+from workflow_scripts.data.linking import Linker
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import to_json
 from workflow_scripts.formats.prompts import Prompt, parse_prompt, render_prompt
 from workflow_scripts.formats.schema import Table, render_schema
+from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.sql.describe import describe_database
 from workflow_scripts.stage import Option, run_stage
 
 KEPT_COLUMNS = 6
+
+Files = dict[str, Path]  # of databases, by name
 
 
 def pruned(tables: list[Table], rng: random.Random) -> list[Table]:
@@ -34,11 +36,11 @@ def _narrowed(table: Table, rng: random.Random) -> Table:
     return Table(table.name, tuple(table.columns[at] for at in kept))
 
 
-def trial_rows(catalog: Catalog, kind: str, each: int, seed: int) -> Iterator[tuple[str, Prompt]]:
+def trial_rows(files: Files, kind: str, each: int, seed: int) -> Iterator[tuple[str, Prompt]]:
     """(true db_id, row without it), the schema having gone through a Decomposer's prompt."""
     rng = random.Random(f"{kind} {seed}")
     number = 0
-    for db_id, file in catalog.files.items():
+    for db_id, file in files.items():
         tables, _ = describe_database(file)
         for _ in range(each):
             shown = tables if kind == "whole" else pruned(tables, rng)
@@ -48,23 +50,18 @@ def trial_rows(catalog: Catalog, kind: str, each: int, seed: int) -> Iterator[tu
             yield db_id, read
 
 
-def without(catalog: Catalog, db_id: str) -> SimpleNamespace:
-    """The databases of a catalogue but one."""
-    columns = {name: known for name, known in catalog.columns.items() if name != db_id}
-    return SimpleNamespace(columns=columns, agreement=catalog.agreement)
-
-
-def trial(catalog: Catalog, kind: str, each: int, seed: int = 0) -> dict[str, Any]:
+def trial(files: Files, kind: str, each: int, seed: int = 0) -> dict[str, Any]:
     """Precision and recall of links, and links made when the true database is not there.
 
     Returns counts with precision (None without links) and recall.
     """
-    rows = list(trial_rows(catalog, kind, each, seed))
-    linker = Linker([], catalog)
+    rows = list(trial_rows(files, kind, each, seed))
+    linker = Linker([], files)
     found = [(linker.link(row).database, true) for true, row in rows]
     links = sum(db_id is not None for db_id, _ in found)
     right = sum(db_id == true for db_id, true in found)
-    away = [Linker([], without(catalog, true)).link(row) for true, row in rows]
+    others = {true: Linker([], {n: f for n, f in files.items() if n != true}) for true in files}
+    away = [others[true].link(row) for true, row in rows]
     return {
         "prompts": len(rows),
         "links": links,
@@ -81,13 +78,13 @@ def linking_trial(
     seed: Annotated[int, Option("decides what is pruned")] = 0,
 ) -> None:
     """Print how often links are right for whole and for pruned schemas."""
-    with Catalog(databases) as catalog:
-        if not catalog.files:
-            raise EssenceError(f"{databases}: no <db_id>/<db_id>.sqlite in it")
-        answer = {
-            "whole": trial(catalog, "whole", 1, seed),
-            "pruned": trial(catalog, "pruned", each, seed),
-        }
+    files = dict(list_databases(databases))
+    if not files:
+        raise EssenceError(f"{databases}: no <db_id>/<db_id>.sqlite in it")
+    answer = {
+        "whole": trial(files, "whole", 1, seed),
+        "pruned": trial(files, "pruned", each, seed),
+    }
     print(to_json(answer), end="")
 
 

@@ -11,14 +11,13 @@ import contextlib
 import functools
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.schema import SchemaError, Table, fold_name, parse_schema
-from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.sql.parse import Columns, columns_of, names_of
 from workflow_scripts.tables import Row
 
@@ -45,64 +44,21 @@ class Link(NamedTuple):
     candidates: list[str]
 
 
-class Catalog(contextlib.ExitStack):
-    """The available databases: the tables and columns (`fold_name`) of every SQLite file.
+class Linker:
+    """Links rows, given all rows that state a database and, perhaps, the databases' files by name.
 
-    Use as a context manager. Raises EssenceError when the folder or a file in it can't be read.
+    Raises EssenceError where a file can't be read.
     """
 
-    def __init__(self, folder: Path | str):
-        super().__init__()
-        if not Path(folder).is_dir():
-            raise EssenceError(f"{folder}: no such folder of databases")
-        self.files = dict(list_databases(folder))
-        self.columns: dict[str, Columns] = {}
-        self._connections: dict[str, sqlite3.Connection] = {}
-        for name, file in self.files.items():
-            connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
-            connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
-            self._connections[name] = self.enter_context(contextlib.closing(connection))
-            try:
-                columns = connection.execute(ALL_COLUMNS).fetchall()
-            except sqlite3.Error as error:
-                raise EssenceError(
-                    f"{file}: not a readable SQLite database ({error}); remove it"
-                ) from error
-            self.columns[name] = frozenset((fold_name(t), fold_name(c)) for t, c in columns)
-        self.occurs = functools.lru_cache(maxsize=200_000)(self._occurs)
-
-    def agreement(self, db_id: str, tables: Tables) -> tuple[int, int]:
-        """(value examples of a prompt that occur in this database, all of them)."""
-        occur = [
-            self.occurs(db_id, table.name, column.name, value)
-            for table in tables
-            for column in table.columns
-            for value in column.examples or ()
-            if isinstance(value, str | int | float)
-        ]
-        return sum(occur), len(occur)
-
-    def _occurs(self, db_id: str, table: str, column: str, value: Any) -> bool:
-        name, of = (text.replace('"', '""') for text in (column, table))
-        sql = f'SELECT 1 FROM "{of}" WHERE "{name}" = ? OR CAST("{name}" AS TEXT) = ? LIMIT 1'
-        try:
-            return self._connections[db_id].execute(sql, (value, str(value))).fetchone() is not None
-        except (sqlite3.Error, OverflowError):
-            return False
-
-
-class Linker:
-    """Links rows, given all rows that state a database and, perhaps, the databases."""
-
-    def __init__(self, rows: Iterable[Row], databases: Catalog | None = None):
-        self.databases = databases
+    def __init__(self, rows: Iterable[Row], files: Mapping[str, Path] | None = None):
+        self.files = files
         self.stated: defaultdict[str, set[str]] = defaultdict(set)  # question -> databases
         shown: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         for row in rows:
             if row.db_id:
                 self.stated[comparable_text(row.question)].add(row.db_id)
                 shown[row.db_id] |= read_schema(row.schema)[1]
-        self._known = dict(shown) | (databases.columns if databases else {})
+        self._known = shown | {name: columns_in(file) for name, file in (files or {}).items()}
 
     def link(self, row: Row) -> Link:
         tables, columns = read_schema(row.schema)
@@ -120,12 +76,12 @@ class Linker:
         return sorted(name for name in names if columns and columns <= self._known[name])
 
     def _available(self, db_id: str) -> bool:
-        return self.databases is None or db_id in self.databases.columns
+        return self.files is None or db_id in self.files
 
     def _agrees(self, db_id: str, tables: Tables) -> bool:
-        if self.databases is None:
+        if self.files is None:
             return True
-        occurring, shown = self.databases.agreement(db_id, tables)
+        occurring, shown = agreement(self.files[db_id], tables)
         return occurring >= AGREES * shown
 
     def _named(self, db_id: str, how: str, tables: Tables, columns: Columns) -> Link:
@@ -146,8 +102,8 @@ class Linker:
         fitting = [name for name in available if self._agrees(name, tables)]
         if len(fitting) != 1:
             return Link(None, "ambiguous" if fitting else "conflict", candidates)
-        little = self.databases and len(columns) <= FEW_COLUMNS
-        if little and not self.databases.agreement(fitting[0], tables)[1]:
+        little = self.files and len(columns) <= FEW_COLUMNS
+        if little and not agreement(self.files[fitting[0]], tables)[1]:
             return Link(None, "weak", candidates)
         return Link(fitting[0], "schema" if len(available) == 1 else "values", candidates)
 
@@ -160,3 +116,42 @@ def read_schema(text: str) -> tuple[Tables, Columns]:
     except SchemaError:
         return (), frozenset()
     return tables, columns_of(names_of(tables))
+
+
+@functools.lru_cache(maxsize=4096)
+def columns_in(file: Path) -> Columns:
+    try:
+        with _opened(file) as connection:
+            columns = connection.execute(ALL_COLUMNS).fetchall()
+    except sqlite3.Error as error:
+        raise EssenceError(
+            f"{file}: not a readable SQLite database ({error}); remove it"
+        ) from error
+    return frozenset((fold_name(table), fold_name(column)) for table, column in columns)
+
+
+def agreement(file: Path, tables: Tables) -> tuple[int, int]:
+    """(value examples of a prompt that occur in this database, all of them)."""
+    occurring = [
+        occurs(file, table.name, column.name, value)
+        for table in tables
+        for column in table.columns
+        for value in column.examples or ()
+        if isinstance(value, str | int | float)
+    ]
+    return sum(occurring), len(occurring)
+
+
+@functools.lru_cache(maxsize=200_000)
+def occurs(file: Path, table: str, column: str, value: str | int | float) -> bool:
+    name, of = (text.replace('"', '""') for text in (column, table))
+    sql = f'SELECT 1 FROM "{of}" WHERE "{name}" = ? OR CAST("{name}" AS TEXT) = ? LIMIT 1'
+    with contextlib.suppress(sqlite3.Error, OverflowError), _opened(file) as connection:
+        return connection.execute(sql, (value, str(value))).fetchone() is not None
+    return False
+
+
+def _opened(file: Path) -> contextlib.closing[sqlite3.Connection]:
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)
+    connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+    return contextlib.closing(connection)

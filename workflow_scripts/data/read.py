@@ -12,17 +12,17 @@ summary. All rows are in memory at a time.
         --quarantine results/data/quarantine.jsonl --summary results/data/reading.json
 """
 
-import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 from workflow_scripts.data.checksums import facts_of, is_the_reports_file
-from workflow_scripts.data.linking import Catalog, Linker
+from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.rows import Lines, RowError, idx_of, record_in, row_from
 from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.stage import Input, Log, Output, Setting, run_stage
 from workflow_scripts.tables import ROWS, Row, write_table
 
@@ -74,9 +74,10 @@ def read(
     lines, facts = Lines(raw), facts_of(raw)
     unlinked, refused = read_rows(lines)
     write_jsonl(quarantine, refused)
-    with Catalog(databases) if databases else contextlib.nullcontext() as catalog:
-        linker = Linker(unlinked, catalog)
-        linked = [row._replace(**linker.link(row)._asdict()) for row in unlinked]
+    if databases and not databases.is_dir():
+        raise EssenceError(f"{databases}: no such folder of databases")
+    linker = Linker(unlinked, dict(list_databases(databases)) if databases else None)
+    linked = [row._replace(**linker.link(row)._asdict()) for row in unlinked]
     kinds = Counter(each["kind"] for each in refused)
     tasks = {task: [row for row in linked if row.task == task] for task in TASKS}
     reading = {
