@@ -16,9 +16,9 @@ import re
 import sqlite3
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import sqlglot
 
@@ -51,12 +51,12 @@ EXAMPLES = 3  # of each reason, in the card
 Numbered = list[tuple[int, Question]]
 
 
-class Refusal(NamedTuple):
-    """A question that gives no row, and why."""
+class Refusal(EssenceError):
+    """Why a question gives no row; the message is what the reason is seen from."""
 
-    number: int
-    reason: str
-    detail: str
+    def __init__(self, reason: str, message: str):
+        super().__init__(message)
+        self.reason = reason
 
 
 def build(
@@ -82,20 +82,24 @@ def build(
     for number, question in enumerate(given):
         by_database[question.db_id].append((number, question))
     solved: list[SolvedQuestion] = []
-    refusals: list[Refusal] = []
+    dropped: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for count, (db_id, its) in enumerate(by_database.items(), 1):
         try:
             database = show_database(find_database(databases, db_id), entries.get(db_id))
         except EssenceError as error:
             reason = "its database is missing or cannot be used"
-            refusals += [Refusal(number, reason, str(error)) for number, _ in its]
+            dropped[reason] += [(number, str(error)) for number, _ in its]
         else:
-            for result in _solve(database, its, Sandbox(limits)):
-                (refusals if isinstance(result, Refusal) else solved).append(result)
+            for number, result in _solve(database, its, Sandbox(limits)):
+                if isinstance(result, Refusal):
+                    dropped[result.reason].append((number, str(result)))
+                else:
+                    solved.append(result)
+        without = sum(map(len, dropped.values()))
         at = f"{count} of {len(by_database)} databases"
-        print(f"{at}: {len(solved)} questions kept, {len(refusals)} dropped", file=sys.stderr)
+        print(f"{at}: {len(solved)} questions kept, {without} dropped", file=sys.stderr)
     if not solved:
-        number, reason, detail = refusals[0]
+        reason, [(number, detail), *_] = next(iter(dropped.items()))
         raise EssenceError(
             f"{questions}: no question can be used; number {number}: {reason} ({detail})"
         )
@@ -112,9 +116,6 @@ def build(
                 counts["Refiner"] += 1
                 origins[origin] += 1
     write_jsonl(out, rows)
-    dropped: dict[str, list[str]] = defaultdict(list)
-    for number, reason, detail in sorted(refusals):
-        dropped[reason].append(f"number {number}: {detail}")
     ids = {each.db_id: each.database.pruned for each in solved}
     steps = Counter(str(len(each.steps)) for each in solved)
     card = {
@@ -123,7 +124,10 @@ def build(
         "questions": len(given),
         "kept": len(solved),
         "dropped": {
-            reason: {"questions": len(each), "examples": each[:EXAMPLES]}
+            reason: {
+                "questions": len(each),
+                "examples": [f"number {n}: {detail}" for n, detail in sorted(each)[:EXAMPLES]],
+            }
             for reason, each in dropped.items()
         },
         "databases": len(ids),  # of the questions kept
@@ -142,73 +146,62 @@ def build(
 
 def _solve(
     database: ShownDatabase, asked: Numbered, sandbox: Sandbox
-) -> Iterator[SolvedQuestion | Refusal]:
+) -> Iterator[tuple[int, SolvedQuestion | Refusal]]:
     """Give each question of a database its steps and its SQL as the agents write it.
 
     Where that does not return the very same rows as the SQL given, the SQL given is kept.
     """
-    results = _execute(sandbox, database, {question.sql for _, question in asked})
-    written: dict[str, tuple[str, list[tuple[str, str]]]] = {}
-    usable, earlier = [], set()
+    written = {given.sql: _as_agents_write(given.sql, database.words) for _, given in asked}
+    statements = {*written, *(sql for pairs in written.values() for _, sql in pairs)}
+    results = sandbox.map((database.file, sql) for sql in statements)
+    by_sql = dict(zip(statements, results, strict=True))
+    earlier: set[str] = set()
     for number, question in asked:
-        refusal = _refuse(database, number, question, results[question.sql], earlier)
-        earlier.add(comparable_text(question.question))
-        if refusal:
-            yield refusal
-        else:
-            usable.append((number, question))
-            written[question.sql] = _as_agents_write(question.sql, database.words)
-    texts = {text for text, _ in written.values()}
-    texts |= {sql for _, steps in written.values() for _, sql in steps}
-    rows = {sql: result.rows for sql, result in _execute(sandbox, database, texts).items()}
-    for number, question in usable:
-        text, steps = written[question.sql]
-        sql = text if rows[text] == results[question.sql].rows else _bare(question.sql)
+        *steps, (_, text) = written[question.sql]
+        result = by_sql[question.sql]
+        sql = text if by_sql[text].rows == result.rows else _bare(question.sql)
         words, evidence = question.question.strip(), (question.evidence or "").strip()
-        pairs = [*(pair for pair in steps if rows[pair[1]]), (words, sql)]
+        pairs = [*(pair for pair in steps if by_sql[pair[1]].rows), (words, sql)]
         solved = SolvedQuestion(database, question.db_id, number, words, evidence, sql, pairs)
         try:
-            solved.rows()
-        except EssenceError as error:
-            yield Refusal(number, "its row could not be read back", str(error))
-        else:
-            yield solved
+            _check(solved, question, result, earlier)
+            yield number, solved
+        except Refusal as refusal:
+            yield number, refusal
+        earlier.add(comparable_text(words))
 
 
-def _execute(sandbox: Sandbox, database: ShownDatabase, statements: set[str]) -> dict[str, Result]:
-    results = sandbox.map((database.file, sql) for sql in statements)
-    return dict(zip(statements, results, strict=True))
-
-
-def _refuse(
-    database: ShownDatabase, number: int, question: Question, result: Result, earlier: set[str]
-) -> Refusal | None:
-    """Say why a question can't be learned from, if that is so."""
-    sql = question.sql
-    if not question.question.strip():
-        return Refusal(number, "there is no question", sql)
-    if comparable_text(question.question) in earlier:
-        reason = "the same question was asked of this database before"
-        return Refusal(number, reason, question.question)
+def _check(
+    solved: SolvedQuestion, given: Question, result: Result, earlier: Collection[str]
+) -> None:
+    """Raises Refusal for a question that can't be learned from, or is one of the `earlier`."""
+    sql = given.sql
+    if not solved.question:
+        raise Refusal("there is no question", sql)
+    if comparable_text(given.question) in earlier:
+        raise Refusal("the same question was asked of this database before", given.question)
     if not result.ok:
-        return Refusal(number, "its SQL fails", f"{result.error}: {sql}")
+        raise Refusal("its SQL fails", f"{result.error}: {sql}")
     if all(value is None for row in result.rows for value in row):
-        return Refusal(number, "its SQL returns nothing", sql)
+        raise Refusal("its SQL returns nothing", sql)
     if parse(sql) is None:
-        return Refusal(number, "its SQL cannot be parsed", sql)
-    if unknown := unknown_names(sql, database.schema):
+        raise Refusal("its SQL cannot be parsed", sql)
+    if unknown := unknown_names(sql, solved.database.schema):
         reason = "its SQL reads what prompts do not show (a view, a table of SQLite's own)"
-        return Refusal(number, reason, f"{', '.join(sorted(unknown))}: {sql}")
-    return None
-
-
-def _as_agents_write(sql: str, words: Words) -> tuple[str, list[tuple[str, str]]]:
-    """Write SQL and the (sub-question, SQL) of the steps before it."""
+        raise Refusal(reason, f"{', '.join(sorted(unknown))}: {sql}")
     try:
-        steps = [(said, agents_sql(query)) for said, query in steps_before(parse(sql), words)]
-        return agents_sql(parse(sql)), steps
-    except (sqlglot.errors.SqlglotError, RecursionError, ValueError):
-        return _bare(sql), []
+        solved.rows()
+    except EssenceError as error:
+        raise Refusal("its row could not be read back", str(error)) from error
+
+
+def _as_agents_write(sql: str, words: Words) -> list[tuple[str, str]]:
+    """(sub-question, SQL) of the steps of a query, the whole query, without question, last."""
+    with contextlib.suppress(sqlglot.errors.SqlglotError, RecursionError, ValueError):
+        if tree := parse(sql):
+            steps = [(said, agents_sql(query)) for said, query in steps_before(tree, words)]
+            return [*steps, ("", agents_sql(tree))]
+    return [("", _bare(sql))]
 
 
 def _bare(sql: str) -> str:
