@@ -13,8 +13,8 @@ from conftest import overlaid
 from workflow_scripts.config import runs_of, sample_settings
 from workflow_scripts.config_check import checked
 from workflow_scripts.data import sampling
-from workflow_scripts.data.draw_sample import draw_sample
-from workflow_scripts.data.draw_test import draw_test
+from workflow_scripts.data.draw_sample import choose_sample, draw_sample, validation_counts
+from workflow_scripts.data.draw_test import choose_test, draw_test
 from workflow_scripts.data.read import read
 from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.data.samples import SampleSettings
@@ -85,10 +85,10 @@ def test_1011_rows_split_as_in_the_report(drawn, sampling, split):
 def test_validation_counts_add_up(total, share):
     tasks = {"Selector": total // 2, "Decomposer": total - total // 2 - total // 5}
     tasks["Refiner"] = total // 5
-    counts = sampling.validation_counts(tasks, share)
-    assert sum(counts.values()) == math.ceil(round(share * total, 9))
+    counts = validation_counts(pd.Series(tasks), share)
+    assert counts.sum() == math.ceil(round(share * total, 9))
     for task in TASKS:
-        assert abs(counts[task] - sum(counts.values()) * tasks[task] / total) < 1
+        assert abs(counts[task] - counts.sum() * tasks[task] / total) < 1
         assert counts[task] <= tasks[task]
 
 
@@ -118,14 +118,14 @@ def test_every_row_has_the_same_chance_in_every_draw(pool):
     times = Counter()
     for number in range(60):
         settings = SampleSettings(sampling="natural", rows=600, draw=number)
-        times.update(sampling.choose_sample(pool, set(), settings)[0])
+        times.update(choose_sample(pool, set(), settings)[0])
     mean = 60 * 600 / len(pool)  # 15
     assert abs(sum(times[idx] for idx in range(0, 1200)) / 1200 - mean) < 1
     assert max(times.values()) < 32
-    one = set(sampling.choose_sample(pool, set(), settings)[0])
+    one = set(choose_sample(pool, set(), settings)[0])
     for change in ({"seed": 43}, {"sampling": "balanced"}):
         changed = settings.model_copy(update=change)
-        assert len(one & set(sampling.choose_sample(pool, set(), changed)[0])) < 240
+        assert len(one & set(choose_sample(pool, set(), changed)[0])) < 240
 
 
 def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path):
@@ -202,7 +202,7 @@ def test_what_may_be_about_an_unseen_database_is_set_aside(tmp_path):
 
 def test_a_task_without_test_rows(pool):
     """Then every Refiner row is left to train on, those that share a question included."""
-    test = sampling.choose_test(pool, {"Selector": 5, "Refiner": 0}, 1)
+    test = choose_test(pool, {"Selector": 5, "Refiner": 0}, 1)
     assert Counter(pool.task[idx] for idx in test) == {"Selector": 5}
     assert "Refiner" not in set(pool.task[sampling.set_aside(pool, test, ()).index])
     for per_task, words in (
@@ -211,7 +211,7 @@ def test_a_task_without_test_rows(pool):
         ({"Refinery": 1}, "1 rows of Refinery are wanted, there are 0"),
     ):
         with pytest.raises(EssenceError, match=words):
-            sampling.choose_test(pool, per_task, 1)
+            choose_test(pool, per_task, 1)
 
 
 @pytest.mark.parametrize("split", ["row", "group", "database"])

@@ -1,12 +1,10 @@
-"""The rows that samples are drawn from, which of them to draw, and the card that says what was.
+"""The rows that samples are drawn from, which of them stay away, and the card of what was drawn.
 
 Chance comes from a hash of (purpose, seed, idx), so a draw doesn't depend on the order of the
 rows in the file, nor on a library's random numbers. Rows are named by their idx.
 """
 
-import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from fractions import Fraction
+from collections.abc import Callable, Collection, Hashable, Mapping
 from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
@@ -15,25 +13,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from workflow_scripts import files
 from workflow_scripts.data.rows import comparable_text
-from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.sql.parse import schema_names
-from workflow_scripts.tables import COUNT, ROWS, TEXT, iter_rows, read_table, write_table
+from workflow_scripts.tables import COUNT, ROWS, TEXT, read_table, write_table
 
 POOL = {
     **{"idx": COUNT, "task": TEXT, "question": TEXT, "gold_sql": TEXT, "schema": TEXT},
     **{"database": TEXT, "candidates": pa.list_(TEXT)},
 }
-# Share of the rows wanted that a sample may lack. One row in a hundred may be unreadable
-# (data.max_quarantine); where all of these are Refiner rows, that is a tenth of them.
-MAY_BE_MISSING = Fraction(1, 10)
-ALL_TASKS = "all tasks"
 
 
 def load_pool(path: Path | str) -> pd.DataFrame:
@@ -62,17 +53,13 @@ def group_rows(keys: pd.DataFrame) -> pd.Series:
     Two rows are in one group when they share a value of a column, directly or through other rows;
     an empty text is no value. The order of the rows doesn't matter.
     """
-    size = len(keys)  # a graph: the rows, then the values that they are linked through
-    rows, values = [], []
-    for name in keys:
-        codes, texts = pd.factorize(keys[name].where(keys[name] != ""))
-        rows.append(np.flatnonzero(codes >= 0))
-        values.append(size + codes[codes >= 0])
-        size += len(texts)
-    ends = np.concatenate(rows), np.concatenate(values)
-    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(size, size))
-    _, group = connected_components(graph, directed=False)
-    return keys.index.to_series().groupby(group[: len(keys)]).transform("min")
+    group, before = keys.index.to_series(), None
+    while not group.equals(before):
+        before = group
+        for name in keys:
+            value = keys[name].where(keys[name] != "", keys.index.to_series())
+            group = group.groupby(value, sort=False).transform("min")
+    return group
 
 
 def task_counts(rows: pd.DataFrame) -> dict[str, int]:
@@ -114,108 +101,6 @@ def set_aside(
     return why[(why != "") & ~why.index.isin(test)]
 
 
-def choose_test(
-    pool: pd.DataFrame, per_task: Mapping[str, int], seed: int, kept_back: Collection[int] = ()
-) -> pd.Index:
-    """The test set: n rows of each task, in a random order of the groups that `set_aside` keeps
-    whole.
-
-    A task of which 0 rows are wanted keeps all of its rows for training: groups that hold one are
-    passed over. Raises EssenceError when a task has fewer rows than asked for.
-    """
-    spared = [task for task, wanted in per_task.items() if wanted == 0]
-    passed_over = pool.group[pool.task.isin(spared)]
-    free = pool[~pool.index.isin(kept_back) & ~pool.group.isin(passed_over)]
-    for task, wanted in per_task.items():
-        if (there := (free.task == task).sum()) < wanted:
-            apart = f" that share no question or SQL with one of {spared[0]}" if spared else ""
-            raise EssenceError(
-                f"test set: {wanted} rows of {task} are wanted, there are {there}{apart}; "
-                f"lower test_set.rows.{task}"
-            )
-    return first_of_each_task(free, per_task, seed)
-
-
-def first_of_each_task(rows: pd.DataFrame, per_task: Mapping[str, int], seed: int) -> pd.Index:
-    """For each task the first n rows, or all, in a random order of the groups."""
-    order = chance("test", seed)
-    place = [order(group) + order(f"row {idx}") for idx, group in rows.group.items()]
-    rows = rows.assign(place=place).sort_values("place")
-    wanted = pd.Series(per_task).reindex(rows.task, fill_value=0).to_numpy()
-    return rows.index[rows.groupby("task").cumcount() < wanted]
-
-
-def choose_sample(
-    pool: pd.DataFrame, kept_back: Collection[int], settings: SampleSettings
-) -> tuple[pd.Index, dict[str, int]]:
-    """One sample, and what it lacks of the rows wanted: of each task of a balanced one, or of all.
-
-    Raises EssenceError when it lacks more than `MAY_BE_MISSING` of them.
-    """
-    order = chance("sample", settings.sampling, settings.draw, settings.seed)
-    kinds = pool.task if settings.sampling == "balanced" else pd.Series(ALL_TASKS, pool.index)
-    free = kinds[~pool.index.isin(kept_back)]
-    present = [kind for kind in (*TASKS, ALL_TASKS) if (kinds == kind).any()]
-    each, rest = divmod(settings.rows, len(present))
-    chosen, missing = [], {}
-    for place, kind in enumerate(present):
-        wanted, there = each + (place < rest), free.index[free == kind]
-        chosen += sorted(there, key=order)[:wanted]
-        if len(there) < wanted * (1 - MAY_BE_MISSING):
-            aside = f" ({len(kept_back)} rows of all tasks are set aside with the test set)"
-            raise EssenceError(
-                f"sample: {wanted} rows of {kind} are wanted, there are {len(there)}"
-                f"{aside if len(kept_back) else ''}; lower the run's rows (now {settings.rows}) or "
-                "test_set.rows, or change its sampling."
-            )
-        if len(there) < wanted:
-            missing[kind] = wanted - len(there)
-    return pd.Index(chosen), missing
-
-
-def validation_counts(tasks: Mapping[str, int], share: float) -> dict[str, int]:
-    """How many rows of each task are for validation: ceil(share x all), by largest remainder.
-
-    As scikit-learn's stratified `train_test_split` counts: 1,011 rows at 0.2 give 203.
-    """
-    total = sum(tasks.values())
-    wanted = math.ceil(Fraction(str(share)) * total)
-    exact = {task: divmod(wanted * rows, total) for task, rows in tasks.items()}
-    lacking = wanted - sum(whole for whole, _ in exact.values())
-    rounded_up = sorted(exact, key=lambda task: -exact[task][1])[:lacking]
-    return {task: whole + (task in rounded_up) for task, (whole, _) in exact.items()}
-
-
-def choose_validation(
-    pool: pd.DataFrame, sample: Iterable[int], settings: SampleSettings
-) -> pd.Index:
-    """The validation rows.
-
-    A unit (a row, a group or a database, as `settings.split` says) stays on one side. Units are
-    tried in random order and taken where that brings the counts nearer to the wanted ones; rows
-    reach them exactly. Raises EssenceError when no row is left to train on.
-    """
-    rows = pool.loc[sorted(sample)]
-    unit = rows[settings.split] if settings.split != "row" else rows.index.to_series()
-    order = sorted(unit.unique(), key=chance("split", settings.draw, settings.seed))
-    counts = pd.crosstab(unit, rows.task).reindex(order, columns=list(TASKS), fill_value=0)
-    missing = pd.Series(validation_counts(task_counts(rows), settings.validation_share)).to_numpy()
-    chosen = []
-    for name, count in zip(order, counts.to_numpy(), strict=True):
-        if abs(missing - count).sum() < abs(missing).sum():
-            missing = missing - count
-            chosen.append(name)
-    if not chosen:  # every unit is more than twice what was asked for
-        chosen = [(counts - missing).abs().sum(axis=1).idxmin()]
-    validation = rows.index[unit.isin(chosen)]
-    if len(validation) == len(rows):
-        raise EssenceError(
-            f"validation_share: of {len(rows)} rows no row is left to train on; use a smaller "
-            f"share, or split: row where all are of one {settings.split}"
-        )
-    return validation
-
-
 def publish(
     rows: Path,
     parts: Mapping[str, Collection[int]],
@@ -230,10 +115,9 @@ def publish(
     Parts (train, val, test, unseen, rest) are sets of idx. `shared`: how many different questions,
     queries and databases two parts have in common.
     """
+    table = read_table(rows, ROWS).sort_values("idx")
     for name, out in outs.items():
-        wanted = set(parts[name])
-        copied = [row for row in iter_rows(rows) if row.idx in wanted]
-        write_table(out, sorted(copied, key=lambda row: row.idx), ROWS)
+        write_table(out, table[table.idx.isin(parts[name])], ROWS)
     of = {name: pool.loc[list(part)] for name, part in parts.items()}
     facts = settings | {
         "tasks": {name: task_counts(part) for name, part in of.items()},
