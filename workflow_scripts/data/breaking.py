@@ -44,9 +44,8 @@ def break_sql(
 ) -> tuple[str, Failure] | None:
     """Break a statement in the first of the ways (of `WAYS`) that SQLite refuses.
 
-    `database` has the columns of each table; `other_number` a table's name in the singular where
-    it is in the plural, or the other way round, if that is not just an s more or less. What
-    `accepts` rejects is not tried.
+    `database`: table -> columns; `other_number`: a table's name -> in the singular or plural, where
+    that is not just an s more or less. What `accepts` rejects is not tried.
     """
     statement = _Statement(sql, database, rng, other_number)
     for way in ways:
@@ -67,10 +66,7 @@ def refusal(connection: sqlite3.Connection, sql: str) -> Exception | None:
 
 @dataclass(frozen=True)
 class _Statement:
-    """A good statement; each public method breaks it in one way.
-
-    Where a way does not apply, it gives the statement as it was.
-    """
+    """A good statement; each public method breaks it in one way, or leaves it as it is."""
 
     sql: str
     database: Mapping[str, Sequence[str]]
@@ -165,15 +161,6 @@ class _Statement:
 
     def unknown_alias(self) -> str:
         return self._realiased({}, f"T{self._joins + 2}")
-
-    def missing_join(self) -> str:
-        joins = re.findall(r"\n  INNER JOIN .*\n  ON .*", self.sql)
-        return self.sql.replace(joins[-1], "", 1) if joins else self.sql
-
-    def aggregate_in_where(self) -> str:
-        if "\n  HAVING " in self.sql:
-            return re.sub(r"GROUP BY .*\n  HAVING", "WHERE", self.sql)
-        return re.sub(r"\(\n    SELECT (.*)\n    FROM .*\n  \)", r"\1", self.sql)
 
     def misspelt_table(self) -> str:
         name = self.rng.choice(self._tables)

@@ -5,7 +5,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,10 +34,7 @@ class RowError(EssenceError):
 class Lines:
     """Iterates over (number from 1, bytes) of the lines that aren't blank, or of array entries.
 
-    Holds one line at a time, but an array whole. `word` says what is numbered.
-
-    Raises EssenceError when there is no such file, when it is not text, and when an array is not
-    JSON.
+    `word` says which of them. Raises EssenceError for what is no file, no text, or a broken array.
     """
 
     def __init__(self, path: Path | str):
@@ -53,8 +49,7 @@ class Lines:
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         if self.word == "entry":
-            for number, entry in enumerate(read_json(self.path), 1):
-                yield number, json.dumps(entry).encode()
+            yield from enumerate((json.dumps(each).encode() for each in read_json(self.path)), 1)
             return
         with open(self.path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -77,12 +72,8 @@ def record_in(line: bytes) -> dict[str, Any]:
     return record
 
 
-def _with_unix_line_ends(text: str) -> str:
-    """The text as the section marks of prompts are looked for; half a character is refused."""
-    return text.encode().decode().replace("\r\n", "\n")
-
-
-Text = Annotated[str, AfterValidator(_with_unix_line_ends)]
+# With line ends as in the section marks of prompts; encoding refuses half a character.
+Text = Annotated[str, AfterValidator(lambda text: text.encode().decode().replace("\r\n", "\n"))]
 
 
 class Message(Record):
@@ -121,7 +112,8 @@ def row_from(record: dict[str, Any], line: int) -> Row:
         task = prompts.task_of(source)
     with _refused_as("prompt not readable"):
         prompt = prompts.parse_prompt(source)
-        _check_schema(prompt.schema, prompt.foreign_keys)
+        parse_schema(prompt.schema)
+        parse_foreign_keys(prompt.foreign_keys)
     with _refused_as("answer not readable"):
         gold_sql = _gold_sql(task, target)
     db_id = given.db_id or prompt.db_id
@@ -130,14 +122,8 @@ def row_from(record: dict[str, Any], line: int) -> Row:
             "forms disagree", f"the prompt is about {prompt.db_id!r}, db_id says {db_id!r}"
         )
     idx = idx_of(record)
-    return Row(
-        **dataclasses.asdict(prompt) | {"db_id": db_id},
-        idx=line if idx is None else idx,
-        line=line,
-        gold_sql=gold_sql,
-        source=source,
-        target=target,
-    )
+    texts = {"db_id": db_id, "gold_sql": gold_sql, "source": source, "target": target}
+    return Row(**dataclasses.asdict(prompt) | texts, idx=line if idx is None else idx, line=line)
 
 
 @contextlib.contextmanager
@@ -181,22 +167,15 @@ def _texts(row: GivenRow) -> tuple[str, str]:
     return forms[0]
 
 
-@lru_cache(maxsize=1024)  # many rows show the same database
-def _check_schema(schema_text: str, foreign_keys: str) -> None:
-    parse_schema(schema_text)
-    parse_foreign_keys(foreign_keys)
-
-
 def _gold_sql(task: str, target: str) -> str | None:
     """The SQL of an answer, None for a Selector's. Raises AnswerError when it can't be read."""
     if task == "Selector":
         answers.parse_selector(target)
         return None
-    if sql := answers.plain_sql(target):
-        return sql
-    if task == "Decomposer":
+    plain = answers.plain_sql(target)
+    if task == "Decomposer" and not plain:
         answers.parse_decomposer(target)
-    sql = answers.extract_sql(target)
+    sql = plain or answers.extract_sql(target)
     if not sql:
         raise answers.AnswerError(f"{task} answer: no fenced SQL")
     return sql
