@@ -76,7 +76,7 @@ def test_value_examples_follow_the_rules_and_nothing_is_written(tmp_path):
                  "x@y.org", "https://x.org", "long " * 11, "none", n % 3),
             )  # fmt: skip
     before = path.read_bytes()
-    words = {"Kiln": {"maker": ("who made it", "a name")}}
+    words = {("kiln", "maker"): ("who made it", "a name")}
     (kiln, pot), keys = describe_database(path, words, [("POT", "A", "kiln", "no"), ("x",) * 4])
     examples = {column.name: column.examples for column in kiln.columns}
     assert examples["no"] is None, "a key"

@@ -1,7 +1,6 @@
 """Questions with gold SQL and their databases, in Spider's and BIRD's form, and models' answers."""
 
 from collections import defaultdict
-from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ConfigDict, Field
@@ -15,7 +14,6 @@ from workflow_scripts.formats.answers import extract_sql, is_large, plain_sql
 from workflow_scripts.formats.schema import (
     ForeignKey,
     SchemaError,
-    Table,
     parse_foreign_keys,
     parse_schema,
     render_foreign_keys,
@@ -57,22 +55,23 @@ class TablesEntry(Record):
     foreign_keys: list[tuple[int, int]]
 
     @property
-    def words(self) -> dict[tuple[str, str], str]:
-        """(table, column) in lower case -> what tables.json calls the column."""
-        named = zip(self.column_names_original, self.column_names, strict=True)
+    def columns(self) -> dict[int, tuple[str, str]]:
+        """Number of a column -> (table, column) in lower case."""
+        tables, columns = self.table_names_original, enumerate(self.column_names_original)
         return {
-            (self.table_names_original[table].lower(), column.lower()): words
-            for (table, column), (_, words) in named
-            if table >= 0
+            n: (names[table].lower(), name.lower()) for n, (table, name) in columns if table >= 0
         }
 
     @property
-    def keys(self) -> list[ForeignKey]:
-        return [(*self._column(one), *self._column(other)) for one, other in self.foreign_keys]
+    def words(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """(table, column) -> what tables.json calls the column, where it does, and no note."""
+        said = [" ".join(words.split()) for _, words in self.column_names]
+        return {column: (said[n], "") for n, column in self.columns.items() if said[n]}
 
-    def _column(self, number: int) -> tuple[str, str]:
-        table, column = self.column_names_original[number]
-        return self.table_names_original[table], column
+    @property
+    def keys(self) -> list[ForeignKey]:
+        columns = self.columns
+        return [(*columns[one], *columns[other]) for one, other in self.foreign_keys]
 
 
 class Answered(Record):
@@ -133,21 +132,12 @@ def show_database(file: Path, entry: TablesEntry | None = None) -> ShownDatabase
     Foreign keys that the file does not declare are taken from tables.json, too. Raises SchemaError
     for a file that can't be read, and for names that the prompts can't write.
     """
-    tables, keys = describe_database(file, more_keys=entry.keys if entry else ())
+    given = (entry.words, entry.keys) if entry else ()
+    tables, keys = describe_database(file, *given)
     if not tables:
         raise SchemaError(f"{file}: no tables in it")
-    if entry:
-        tables = [_with_words(table, entry.words) for table in tables]
     shown = ShownDatabase(file, tables, render_foreign_keys(keys), pruned=is_large(tables))
     written = parse_schema(render_schema(tables)), parse_foreign_keys(shown.foreign_keys)
     if written != (tables, keys):
         raise SchemaError(f"{file}: the prompts can't write some of its names or values")
     return shown
-
-
-def _with_words(table: Table, words: dict[tuple[str, str], str]) -> Table:
-    columns = []
-    for column in table.columns:
-        text = " ".join(words.get((table.name.lower(), column.name.lower()), "").split())
-        columns.append(replace(column, description=text or column.description))
-    return Table(table.name, tuple(columns))

@@ -6,6 +6,7 @@ else is answered in one step. A step's question is put in words from its own SQL
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from sqlglot import exp
 
@@ -36,22 +37,14 @@ def steps_before(tree: exp.Query, words: Words) -> list[tuple[str, exp.Query]]:
 
     A step stands by itself and is left out where its SQL can't be put in words.
     """
-    if isinstance(tree, exp.SetOperation):
-        found = [tree.left, tree.right]
-    else:
-        found = list(_nested(tree)) or list(_picked_rows(tree))
+    nested = [node for node in tree.find_all(exp.Select) if node is not tree][::-1]
+    sides = [tree.left, tree.right] if isinstance(tree, exp.SetOperation) else None
     steps: dict[str, exp.Query] = {}
-    for query in found:
+    for query in sides or nested or _picked_rows(tree):  # the innermost of the nested ones first
         question = in_words(query, words)
         if question and _stands_alone(query):
             steps.setdefault(question, query.copy())
     return list(steps.items())[:MOST_STEPS]
-
-
-def _nested(tree: exp.Query) -> Iterator[exp.Query]:
-    """The queries inside a query, the innermost first."""
-    inner = [node for node in tree.find_all(exp.Select) if node is not tree]
-    return reversed(inner)
 
 
 def _stands_alone(query: exp.Query) -> bool:
@@ -73,13 +66,8 @@ def _picked_rows(tree: exp.Query) -> Iterator[exp.Select]:
     if not isinstance(table, exp.Table):
         return
     name = table.alias_or_name.lower()
-    sides = [
-        column
-        for join in joins
-        if join.args.get("on")
-        for column in join.args["on"].find_all(exp.Column)
-    ]
-    key = next((column for column in sides if column.table.lower() == name), None)
+    sides = [join.args["on"].find_all(exp.Column) for join in joins if join.args.get("on")]
+    key = next((column for column in chain(*sides) if column.table.lower() == name), None)
     if key:
         picked = exp.select(key.copy()).from_(table.copy()).where(where.this.copy())
         for column in picked.find_all(exp.Column):
@@ -116,9 +104,8 @@ class _Writer:
         """`name in singer where ... for each ...`; all that decides the rows is said."""
         unsaid = {"laterals", "windows", "qualify", "offset", "with_"}
         tables = own_tables(query)
-        if any(query.args.get(part) for part in unsaid):
-            raise Wordless
-        if not tables or not all(isinstance(table, exp.Table) for table in tables.values()):
+        plain = tables and all(isinstance(table, exp.Table) for table in tables.values())
+        if not plain or any(query.args.get(part) for part in unsaid):
             raise Wordless
         text = "different " if query.args.get("distinct") else ""
         text += self.values(query.expressions)

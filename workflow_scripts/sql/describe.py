@@ -12,8 +12,8 @@ from typing import Any
 from workflow_scripts.formats.schema import Column, ForeignKey, SchemaError, Table, name_words
 from workflow_scripts.sql.worker import BUSY_SECONDS, STEPS, address
 
-# Table -> column -> (description, note); a missing description is made from the column's name
-Descriptions = Mapping[str, Mapping[str, tuple[str, str]]]
+# (table, column) in lower case -> (description, note); a missing one is made from the column's name
+Descriptions = Mapping[tuple[str, str], tuple[str, str]]
 
 MOST_EXAMPLES = 6
 MOST_NUMBERS = 10  # a numeric column with more distinct values shows none
@@ -92,7 +92,7 @@ def _describe(
     in_keys |= {(table, c) for table in columns for c, _, pk in columns[table] if pk}
 
     def column(table: str, name: str, type_: str) -> Column:
-        text, note = descriptions.get(table, {}).get(name, (name_words(name), ""))
+        text, note = descriptions.get((table.lower(), name.lower()), (name_words(name), ""))
         examples = None if (table, name) in in_keys else _choose_examples(db, table, name, type_)
         return Column(name, text, examples, note)
 

@@ -152,8 +152,9 @@ class Examiner:
 
     def __post_init__(self):
         notes = {
-            table.name: {column.name: (column.phrase, column.note) for column in table.columns}
+            (table.name.lower(), column.name.lower()): (column.phrase, column.note)
             for table in self.world.tables.values()
+            for column in table.columns
         }
         tables, keys = describe_database(self.file, notes)
         tables = [Table(t.name, tuple(map(_shortened, t.columns))) for t in tables]

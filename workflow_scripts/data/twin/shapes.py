@@ -7,7 +7,7 @@ that explains its vague words ("worth refers to unit_price") in the manner of BI
 import functools
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,7 @@ from workflow_scripts.data.twin.worlds import (
 USES_FILES = ["shapes.yaml"]
 GRAMMAR = yaml.safe_load(Path(__file__).with_name("shapes.yaml").read_text(encoding="utf-8"))
 JINJA = Environment(undefined=StrictUndefined)
+EXPRESSION, TEXT = functools.cache(JINJA.compile_expression), functools.cache(JINJA.from_string)
 SHOWN_KINDS = (*TEXT_KINDS, *NUMBER_KINDS, "date", "year")  # what a reader would like to see
 WORDS = {"number_kinds": NUMBER_KINDS, "group_kinds": ("cat", "place", "country")}
 REFERENCE = re.compile(r"\{([^.{}]+)\.([^{}]+)\}")
@@ -255,30 +256,20 @@ def _ask(name: str, asker: Asker) -> Draft:
     own = {method: getattr(asker, method) for method in dir(asker) if not method.startswith("_")}
     facts = {**WORDS, "aggregates": list(GRAMMAR["aggregates"].items()), **own}
     for each, expression in shape["let"].items():
-        facts[each] = _expression(expression)(**facts)
+        facts[each] = EXPRESSION(expression)(**facts)
     if "ask" in shape:
-        request = _text(shape["ask"])(**facts)
+        request = TEXT(shape["ask"]).render(facts)
         opening = asker.pick(GRAMMAR["openings"])
         question = f"{opening} {request}{'?' if opening == 'What is' else '.'}"
     else:
-        question = _text(asker.pick(shape["questions"]))(**facts)
-    raw = _text(shape["sql"])(**facts)
+        question = TEXT(asker.pick(shape["questions"])).render(facts)
+    raw = TEXT(shape["sql"]).render(facts)
     steps = [(question, finished(raw))]
     if "first" in shape:
-        words, sql = (_text(part)(**facts) for part in shape["first"])
+        words, sql = (TEXT(part).render(facts) for part in shape["first"])
         steps.insert(0, (words, finished(sql)))
     evidence = "; ".join(dict.fromkeys(asker.evidence))
     return Draft(name, question, evidence, steps[-1][1], steps, *_request(raw, asker.world))
-
-
-@functools.cache
-def _expression(text: str) -> Callable[..., Any]:
-    return JINJA.compile_expression(text)
-
-
-@functools.cache
-def _text(text: str) -> Callable[..., str]:
-    return JINJA.from_string(text).render
 
 
 def finished(sql: str) -> str:
