@@ -9,10 +9,9 @@ from conftest import ROOT, overlaid
 
 from workflow_scripts.config import ablation_names, recipe_settings
 from workflow_scripts.config_check import checked
-from workflow_scripts.data.other_sources import with_other_sources
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.model.batches import TrainingData, read_sample
+from workflow_scripts.model.batches import TrainingData, read_sample, with_other_sources
 from workflow_scripts.tables import Row, read_rows
 from workflow_scripts.text.audit import audit_rows, summarise
 from workflow_scripts.text.fit import RowFile

@@ -57,10 +57,9 @@ class TablesEntry(Record):
     @property
     def columns(self) -> dict[int, tuple[str, str]]:
         """Number of a column -> (table, column) in lower case."""
-        tables, columns = self.table_names_original, enumerate(self.column_names_original)
-        return {
-            n: (names[table].lower(), name.lower()) for n, (table, name) in columns if table >= 0
-        }
+        names = [name.lower() for name in self.table_names_original]
+        columns = enumerate(self.column_names_original)
+        return {n: (names[table], name.lower()) for n, (table, name) in columns if table >= 0}
 
     @property
     def words(self) -> dict[tuple[str, str], tuple[str, str]]:

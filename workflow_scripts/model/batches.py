@@ -5,11 +5,15 @@ attention mask the model gives the same answer, and sooner. Those of a decoder-o
 on the left, so that the answers of a batch begin at one place.
 """
 
+import random
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypedDict
 
-from workflow_scripts.data.other_sources import with_other_sources
+from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.settings import Settings
@@ -62,6 +66,32 @@ def read_sample(path: Path, settings: Settings) -> list[Row]:
     if settings.run.sources == "other":
         return with_other_sources(rows, settings.seed)
     return rows
+
+
+def with_other_sources(rows: Sequence[Row], seed: int) -> list[Row]:
+    """The same rows, each with the source of a row of its task that asks something else: a control.
+
+    Who is right more often than these rows allow has not read the question. Sources are exchanged:
+    rows of one question stand together, and all move by the longest run. Raises EssenceError when
+    more than half of a task's rows ask the same question: then it cannot be done.
+    """
+    source = {}
+    for task in TASKS:
+        places = [place for place, row in enumerate(rows) if row.task == task]
+        random.Random(f"{seed} {task}").shuffle(places)
+        together: dict[str, list[int]] = defaultdict(list)
+        for place in places:
+            together[comparable_text(rows[place].question)].append(place)
+        places = list(chain(*together.values()))
+        step = max(map(len, together.values()), default=0)
+        if 2 * step > len(places):
+            raise EssenceError(
+                f"sources: other: {step} of {len(places)} {task} rows ask the same question, so "
+                "not every row can be given the source of another one. Ask for more rows."
+            )
+        moved = places[step:] + places[:step]
+        source |= {place: rows[other].source for place, other in zip(places, moved, strict=True)}
+    return [row._replace(source=source[place]) for place, row in enumerate(rows)]
 
 
 def make_examples(rows: list[Row], reads: ModelInput) -> list[Example]:
