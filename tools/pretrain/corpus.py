@@ -28,7 +28,7 @@ from workflow_scripts.data.twin.worlds import (
     plural,
 )
 from workflow_scripts.formats.prompts import CLOSING, CONSTANT
-from workflow_scripts.formats.schema import Column, Table, render_foreign_keys
+from workflow_scripts.formats.schema import Column, Schema, Table
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,7 @@ def _shown(world: World) -> ShownDatabase:
         Table(table.name, tuple(Column(c.name, c.phrase) for c in table.columns))
         for table in world.tables.values()
     ]
-    keys = render_foreign_keys(world.foreign_keys)
-    return ShownDatabase(Path(world.db_id), tables, keys, pruned=True)
+    return ShownDatabase(Path(world.db_id), Schema(tables, world.foreign_keys), pruned=True)
 
 
 def mask(text: str, rng: random.Random, share: float = 0.15) -> str:

@@ -39,7 +39,7 @@ from workflow_scripts.files import sha256, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.layout import agents_sql
-from workflow_scripts.sql.parse import parse, unknown_names
+from workflow_scripts.sql.parse import names_of, parse, unknown_names
 from workflow_scripts.sql.sandbox import Limits, Result, Sandbox
 from workflow_scripts.sql.worker import address
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
@@ -186,7 +186,7 @@ def _check(
         raise Refusal("its SQL returns nothing", sql)
     if parse(sql) is None:
         raise Refusal("its SQL cannot be parsed", sql)
-    if unknown := unknown_names(sql, solved.database.schema):
+    if unknown := unknown_names(sql, names_of(solved.database.schema.tables)):
         reason = "its SQL reads what prompts do not show (a view, a table of SQLite's own)"
         raise Refusal(reason, f"{', '.join(sorted(unknown))}: {sql}")
     try:
@@ -216,7 +216,7 @@ def _broken(question: SolvedQuestion, share: float, seed: int) -> Iterator[tuple
         ways = [WAYS[question.number % len(WAYS)], *rng.sample(WAYS, len(WAYS))]
         file = address(str(database.file))
         with contextlib.closing(sqlite3.connect(file, uri=True)) as connection:
-            columns, is_query = database.columns, QUERY.match
+            columns, is_query = database.schema.names, QUERY.match
             if broken := break_sql(connection, question.sql, columns, ways, rng, accepts=is_query):
                 yield broken
 

@@ -36,8 +36,7 @@ def fetch(
 ) -> None:
     """Fetch `address` to `out`; with a checksum, a file already there is kept if it agrees.
 
-    Raises EssenceError when the address can't be reached, the answer is a web page instead of a
-    file, the zip doesn't hold the file, or the checksum differs; `out` is then left as it was.
+    Raises EssenceError, `out` left as it was, where what comes is not the file that is wanted.
     """
     if git_blob and out.is_file() and facts_of(out)["git_blob_sha1"] == git_blob.lower():
         print(f"{out} is already there and its checksum agrees.")
@@ -91,10 +90,8 @@ def _download(url: str, to: Path) -> Path:
         raise EssenceError(f"{url} could not be fetched ({one_line(error)}); {cure}.") from error
     with open(to, "rb") as file:
         if file.read(1024).lstrip()[:1] == b"<":
-            raise EssenceError(
-                f"{url} answered with a web page instead of the file (a login or a quota, "
-                f"perhaps); {BY_HAND.format(url=url)}."
-            )
+            why = "answered with a web page instead of the file (a login or a quota, perhaps)"
+            raise EssenceError(f"{url} {why}; {BY_HAND.format(url=url)}.")
     return to
 
 

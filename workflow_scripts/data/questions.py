@@ -11,14 +11,7 @@ from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import extract_sql, is_large, plain_sql
-from workflow_scripts.formats.schema import (
-    ForeignKey,
-    SchemaError,
-    parse_foreign_keys,
-    parse_schema,
-    render_foreign_keys,
-    render_schema,
-)
+from workflow_scripts.formats.schema import ForeignKey, Schema, SchemaError
 from workflow_scripts.records import Record, parsed
 from workflow_scripts.sql.describe import describe_database
 
@@ -132,11 +125,9 @@ def show_database(file: Path, entry: TablesEntry | None = None) -> ShownDatabase
     for a file that can't be read, and for names that the prompts can't write.
     """
     given = (entry.words, entry.keys) if entry else ()
-    tables, keys = describe_database(file, *given)
-    if not tables:
+    schema = Schema(*describe_database(file, *given))
+    if not schema.tables:
         raise SchemaError(f"{file}: no tables in it")
-    shown = ShownDatabase(file, tables, render_foreign_keys(keys), pruned=is_large(tables))
-    written = parse_schema(render_schema(tables)), parse_foreign_keys(shown.foreign_keys)
-    if written != (tables, keys):
+    if Schema.parsed(schema.text, schema.foreign_keys_text) != schema:
         raise SchemaError(f"{file}: the prompts can't write some of its names or values")
-    return shown
+    return ShownDatabase(file, schema, pruned=is_large(schema.tables))

@@ -1,12 +1,8 @@
 """Read a file of Agent-Instruct rows; every line becomes a row or goes to quarantine.
 
-Each row is linked to its database (`data.linking`), whose file must agree where `--databases` is
-given.
-
-In: JSON lines, raw (`idx`, `messages`) or processed (`source`, `target`), or a JSON array of the
-same, whose entries then count as lines.
-Out: rows.parquet, quarantine.jsonl (one line per refused line, with its number and reason) and a
-summary. All rows are in memory at a time.
+Lines are JSON, raw (`idx`, `messages`) or processed (`source`, `target`); the entries of a JSON
+array count as lines. Each row is linked to its database (`data.linking`), whose file must agree
+where `--databases` is given. All rows are in memory at a time.
 
     python -m workflow_scripts.data.read --raw FILE --rows results/data/rows.parquet \\
         --quarantine results/data/quarantine.jsonl --summary results/data/reading.json
@@ -26,7 +22,7 @@ from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.stage import Input, Log, Output, Setting, run_stage
 from workflow_scripts.tables import ROWS, Row, write_table
 
-FIRST_REASONS = 5
+REASONS = 5  # that are shown
 EXCERPT = 200  # characters of a refused line
 
 
@@ -62,11 +58,10 @@ def read(
         Path | None, Setting("folder of <db_id>/<db_id>.sqlite, which links must agree with")
     ] = None,
 ) -> None:
-    """Read `raw` into the three files.
+    """Raises EssenceError for a file of rows or of a database that can't be read.
 
-    Raises EssenceError when the file is missing, empty or not text, when a database can't be read,
-    and, after quarantine and summary were written, when a larger share of the lines than
-    `max_quarantine` was refused or no row is left; rows.parquet is then not written.
+    So it does, with the quarantine and summary written but no rows, where a larger share of the
+    lines than `max_quarantine` was refused or no row is left.
     """
     check_share("--max-quarantine", max_quarantine)
     for out in (rows, quarantine, summary):
@@ -79,23 +74,23 @@ def read(
     linker = Linker(unlinked, dict(list_databases(databases)) if databases else None)
     linked = [row._replace(**linker.link(row)._asdict()) for row in unlinked]
     kinds = Counter(each["kind"] for each in refused)
-    tasks = {task: [row for row in linked if row.task == task] for task in TASKS}
+    how = {task: Counter(row.how for row in linked if row.task == task) for task in TASKS}
     reading = {
         "file": facts,
         "is_the_reports_file": is_the_reports_file(facts),
         "numbered": lines.word,
         "lines": len(linked) + len(refused),
         "rows": len(linked),
-        "tasks": {task: len(of_task) for task, of_task in tasks.items()},
+        "tasks": {task: ways.total() for task, ways in how.items()},
         "quarantined": len(refused),
         "quarantined_by_kind": kinds,
         "max_quarantine": max_quarantine,
-        # task -> how its rows were linked, or why not -> rows
-        "linked": {task: Counter(row.how for row in of_task) for task, of_task in tasks.items()},
+        "linked": how,  # task -> how its rows were linked, or why not -> rows
     }
     write_json(summary, reading)
     if not linked or len(refused) > max_quarantine * reading["lines"]:
-        raise EssenceError(too_many_refused(lines, reading, refused, quarantine))
+        counts = reading["lines"], max_quarantine
+        raise EssenceError(too_many_refused(lines, refused, *counts, quarantine))
     write_table(rows, linked, ROWS)
     counts = ", ".join(f"{task} {count}" for task, count in reading["tasks"].items())
     print(f"{len(linked)} rows ({counts}); {len(refused)} lines in quarantine")
@@ -106,19 +101,17 @@ def read(
 
 
 def too_many_refused(
-    lines: Lines, reading: dict[str, Any], refused: list[dict[str, Any]], quarantine: Path
+    lines: Lines, refused: list[dict[str, Any]], of_all: int, limit: float, quarantine: Path
 ) -> str:
-    count, of_all = len(refused), reading["lines"]
     if not of_all:
         return f"{lines.path}: there are no rows in it; give one JSON object a line."
-    cure = f"raise data.max_quarantine (now {reading['max_quarantine']:g})"
-    if not reading["rows"]:
+    count, cure = len(refused), f"raise data.max_quarantine (now {limit:g})"
+    if count == of_all:
         cure = "give another file as data.path, as no row is left"
-    reasons = [f"{lines.place(each['line'])}: {each['reason']}" for each in refused[:FIRST_REASONS]]
+    first = [f"\n  {lines.place(each['line'])}: {each['reason']}" for each in refused[:REASONS]]
     return (
-        f"{lines.path}: {count} of {of_all} lines ({count / of_all:.1%}) can't be used:\n  "
-        + "\n  ".join(reasons)
-        + f"\nAll of them are in {quarantine}. Correct these lines, or {cure}."
+        f"{lines.path}: {count} of {of_all} lines ({count / of_all:.1%}) can't be used:"
+        f"{''.join(first)}\nAll of them are in {quarantine}. Correct these lines, or {cure}."
     )
 
 

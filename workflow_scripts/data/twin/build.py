@@ -33,7 +33,7 @@ from workflow_scripts.data.twin.worlds import (
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.formats.schema import Column, Table, render_foreign_keys
+from workflow_scripts.formats.schema import Column, Schema, Table
 from workflow_scripts.records import Record
 from workflow_scripts.sql.describe import describe_database
 from workflow_scripts.stage import Setting, run_stage
@@ -160,9 +160,7 @@ class Examiner:
         tables = [Table(t.name, tuple(map(_shortened, t.columns))) for t in tables]
         # The real rows are not consistent about how large a table is kept whole.
         keep_up_to = 6 if len(self.world.db_id) % 2 else 10
-        self.database = ShownDatabase(
-            self.file, tables, render_foreign_keys(keys), pruned=True, keep_up_to=keep_up_to
-        )
+        self.database = ShownDatabase(self.file, Schema(tables, keys), True, keep_up_to)
         self.connection = in_memory(self.world)
 
     def ask(self, number: int) -> tuple[SolvedQuestion, str]:
@@ -187,7 +185,7 @@ class Examiner:
             if attempt > TRIES_OF_A_WAY:
                 way = self.rng.choice(WAYS)
             item, question = self._draft(number)
-            columns, other_number = self.database.columns, self.world.other_number
+            columns, other_number = self.database.schema.names, self.world.other_number
             broken = break_sql(
                 self.connection, question.sql, columns, [way], self.rng, other_number
             )
