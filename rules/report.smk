@@ -40,7 +40,7 @@ rule make_report:
     conda:
         "../envs/essence.yaml"
     params:
-        sections=settings_json(
+        shown=settings_json(
             {
                 "sections": sorted(
                     SECTIONS, key=lambda each: (each["chapter"], each["title"])

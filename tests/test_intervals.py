@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from workflow_scripts.intervals import (
-    difference_over_rows,
-    mean_over_rows,
-    mean_over_seeds,
-    wilson,
-)
+from workflow_scripts.intervals import difference_over_rows, mean_over_rows, mean_over_seeds, wilson
 
 
 @pytest.mark.parametrize(

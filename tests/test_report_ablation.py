@@ -9,22 +9,14 @@ from conftest import fresh_clone
 from matplotlib.figure import Figure
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.report.ablation import (
-    CONTROLS,
-    draw_ablation,
-    tabulate_ablation,
-    variants_of,
-)
+from workflow_scripts.report.ablation import CONTROLS, draw_ablation, tabulate_ablation, variants_of
 from workflow_scripts.report.models import agent_scores
 from workflow_scripts.tables import read_csv
 
 ENDS = ("as_written", "repaired")
 
 
-def tabulated(
-    root: Path,
-    shares: dict[str, float],
-) -> tuple[pd.DataFrame, Figure]:
+def tabulated(root: Path, shares: dict[str, float]) -> tuple[pd.DataFrame, Figure]:
     """ablation.csv and the figure of a run under each recipe, with its share of right answers."""
     runs = [
         made.make_run(root, made.recipe(name), "r", exact_match=share)

@@ -13,26 +13,10 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import wilson
 from workflow_scripts.metrics.score_runs import COLUMNS
 from workflow_scripts.report.choose_best import choose_best
-from workflow_scripts.report.frames import (
-    BEST,
-    EQUAL_EPOCHS,
-    EQUAL_STEPS,
-    read_epochs,
-    read_runs,
-)
-from workflow_scripts.report.means import (
-    best_runs,
-    mean_of_answers,
-    means_over_seeds,
-    rate,
-)
+from workflow_scripts.report.frames import BEST, EQUAL_EPOCHS, EQUAL_STEPS, read_epochs, read_runs
+from workflow_scripts.report.means import best_runs, mean_of_answers, means_over_seeds, rate
 from workflow_scripts.report.models import tabulate_models
-from workflow_scripts.report.tabulate import (
-    differences,
-    equal_steps,
-    quality,
-    summarise,
-)
+from workflow_scripts.report.tabulate import differences, equal_steps, quality, summarise
 from workflow_scripts.runs import Training
 from workflow_scripts.tables import (
     ANSWERS,

@@ -55,10 +55,7 @@ def mean_over_rows(values: ArrayLike, clusters: Sequence[str] | None = None) -> 
 
 
 def difference_over_rows(
-    first: ArrayLike,
-    second: ArrayLike,
-    clusters: Sequence[str] | None = None,
-    comparisons: int = 1,
+    first: ArrayLike, second: ArrayLike, clusters: Sequence[str] | None = None, comparisons: int = 1
 ) -> Interval:
     """Mean(first) - mean(second), of scores from 0 to 1 on the same rows (and of the same seeds).
 
@@ -85,69 +82,61 @@ def _as_table(values: ArrayLike) -> np.ndarray:
 
 
 class Spread(NamedTuple):
-    """What a mean varies by: variance over rows, or whole clusters of them, and over seeds."""
+    """What a mean varies by: variance over rows (or whole clusters of them) and over seeds."""
 
     of_rows: float
     of_seeds: float
-    row_degrees: float
-    seeds: int
-
-    @property
-    def variance(self) -> float:
-        return self.of_rows + self.of_seeds
-
-    @property
-    def degrees(self) -> float:
-        parts = self.of_rows**2 / self.row_degrees + self.of_seeds**2 / max(self.seeds - 1, 1)
-        return self.variance**2 / parts if parts > ROUNDING**2 else self.row_degrees
+    clusters: int  # 0: rows vary by themselves
 
 
 def _spread(
     table: np.ndarray, clusters: Sequence[str] | None, other: np.ndarray | None = None
 ) -> Spread:
     """The variances of a table's mean; with another table, the covariances of both means."""
-    other = table if other is None else other
-    by_row = [np.nanmean(each, axis=1) for each in (table, other)]
+    both = (table, table if other is None else other)
+    by_row = [np.nanmean(each, axis=1) for each in both]
     by_row = [each - each.mean() for each in by_row]
-    by_seed = [np.nanmean(each, axis=0) for each in (table, other)]
-    rows, seeds = len(by_row[0]), len(by_seed[0])
-    of_rows, row_degrees = float(by_row[0] @ by_row[1]) / rows**2, math.inf
+    by_seed = [np.nanmean(each, axis=0) for each in both]
+    rows, seeds = table.shape
+    of_rows = float(by_row[0] @ by_row[1]) / rows**2
     groups = np.unique(clusters if clusters is not None else [], return_inverse=True)[1]
-    if (count := len(set(groups))) > 1:
+    count = len(set(groups)) if len(set(groups)) > 1 else 0
+    if count:
         sums = [np.bincount(groups, each) for each in by_row]
         of_groups = count / (count - 1) * float(sums[0] @ sums[1]) / rows**2
-        of_rows = max(of_rows, of_groups) if other is table else of_groups
-        row_degrees = count - 1
+        of_rows = max(of_rows, of_groups) if other is None else of_groups
     of_seeds = float(np.cov(*by_seed)[0, 1]) / seeds if seeds > 1 else 0.0
     if np.isnan(table).any():  # each seed has rows of its own, so seeds differ by their rows too
         of_rows, of_seeds = (of_rows, 0.0) if of_rows > of_seeds else (0.0, of_seeds)
-    return Spread(of_rows, of_seeds, row_degrees, seeds)
+    return Spread(of_rows, of_seeds, count)
 
 
 def _interval(table: np.ndarray, clusters: Sequence[str] | None, comparisons: int = 1) -> Interval:
-    spread, mean = _spread(table, clusters), float(np.nanmean(table, axis=0).mean())
-    t, rows = _student(spread.degrees, comparisons), len(table)
+    of_rows, of_seeds, count = _spread(table, clusters)
+    variance, mean = of_rows + of_seeds, float(np.nanmean(table, axis=0).mean())
+    rows, seeds = table.shape
+    degrees = count - 1 if count else math.inf
+    parts = of_rows**2 / degrees + of_seeds**2 / max(seeds - 1, 1)
+    t = _student(variance**2 / parts if parts > ROUNDING**2 else degrees, comparisons)
+    varies = variance > ROUNDING**2
     if not 0 <= np.nanmin(table) <= np.nanmax(table) <= 1:
-        half = t * math.sqrt(spread.variance) if spread.variance > ROUNDING**2 else math.nan
+        half = t * math.sqrt(variance) if varies else math.nan
         return mean, mean - half, mean + half
-    known = mean * (1 - mean) / spread.variance if spread.variance > ROUNDING**2 else rows
+    known = mean * (1 - mean) / variance if varies else rows
     if np.isin(table[~np.isnan(table)], (0, 1)).all():
         known = min(known, rows)
     return mean, *_wilson(mean, known, t)
 
 
 def _correlation(one: np.ndarray, other: np.ndarray, clusters: Sequence[str] | None) -> float:
-    """Of the two means; a positive one with Newcombe's correction for continuity.
-
-    That takes half a row from what the rows have in common (half a cluster, where these vary).
-    """
-    spreads = _spread(one, clusters).variance, _spread(other, clusters).variance
-    if min(spreads) <= ROUNDING**2:
+    """Of two means; Newcombe's correction takes half a row (or cluster) from what they share."""
+    variances = [sum(_spread(each, clusters)[:2]) for each in (one, other)]
+    if min(variances) <= ROUNDING**2:
         return 0.0
-    both = _spread(one, clusters, other)
-    units = len(one) if both.row_degrees == math.inf else both.row_degrees + 1
-    of_rows = both.of_rows if both.of_rows <= 0 else max(both.of_rows - 1 / (2 * units**2), 0.0)
-    together = (of_rows + both.of_seeds) / math.sqrt(math.prod(spreads))
+    of_rows, of_seeds, count = _spread(one, clusters, other)
+    if of_rows > 0:
+        of_rows = max(of_rows - 1 / (2 * (count or len(one)) ** 2), 0.0)
+    together = (of_rows + of_seeds) / math.sqrt(math.prod(variances))
     return min(max(together, -1.0), 1.0)
 
 
@@ -156,10 +145,7 @@ def _student(degrees: float, comparisons: int = 1) -> float:
 
 
 def mean_over_seeds(values: Sequence[float], comparisons: int = 1) -> Interval:
-    """Mean of one value a seed; the interval is NaN for a single value or equal ones.
-
-    Of several `comparisons` all intervals are right together in 95 cases of 100 (Bonferroni).
-    """
+    """Mean of one value per seed; the interval is NaN for one value or equal ones."""
     count = len(values)
     mean = math.fsum(values) / count
     if max(values) - min(values) < ROUNDING:

@@ -21,7 +21,7 @@ from workflow_scripts.intervals import mean_over_seeds
 from workflow_scripts.report.artefacts import repairs
 from workflow_scripts.report.figures import style as look
 from workflow_scripts.report.frames import read_runs, select
-from workflow_scripts.report.means import TEST_SPLITS, difference_of_answers, mean_of_answers
+from workflow_scripts.report.means import TEST_SPLITS, WORDS, difference_of_answers, mean_of_answers
 from workflow_scripts.report.tabulate import COMPARED
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
@@ -29,29 +29,15 @@ from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 COLUMNS = ["recipe", "end", "change", "artefact", "split", "metric", "n", "value", "low", "high"]
 COLUMNS += ["effect", "effect_low", "effect_high", "at_most"]
 LOSS = "loss_per_token"
-PANELS = {  # (metric, split) -> title
-    ("exact_match", "test"): "exact\nmatch",
-    ("exact_match", "unseen"): "exact match,\nunseen",
-    ("rouge_l", "test"): "ROUGE-L",
-    ("execution_accuracy", "test"): "execution\naccuracy",
-    ("execution_accuracy", "unseen"): "execution\nacc., unseen",
-    (LOSS, "val"): "eval loss per\nreal token",
-}
-OTHER = {  # metric -> another reading of the same answers, hollow where it differs, and its name
-    "exact_match": ("exact_match_decoded", "hollow: as the\nnotebooks did"),
-    "execution_accuracy": ("execution_accuracy_lenient", "hollow: SQL\nin any form"),
-}
+PANELS = {(metric, split): title for metric, split, title in WORDS["ablation"]}
+OTHER = WORDS["hollow"]  # metric -> another reading of the same answers, and its words
 VISIBLE = 0.005  # a smaller difference between two points is not drawn
 CONTROLS = "controls"  # a line of its own above them
 SIGNS = {"+": "+ ", "-": "\N{MINUS SIGN} ", "~": ""}  # repair added, taken back; control
 
 
 def variants_of(recipes: Iterable[str], unrepaired: str, repaired: str) -> pd.DataFrame:
-    """One row per recipe: one end, repairs added, repairs taken back, the other end, controls.
-
-    `change`: what it differs in from its `end`, with its sign; `label`: its words in the figure.
-    Raises EssenceError when one of the ends is not among the recipes.
-    """
+    """Ends, repairs added and taken back, controls. Raises EssenceError where an end is missing."""
     recipes = list(recipes)
     for end in (unrepaired, repaired):
         if end not in recipes:
@@ -105,10 +91,7 @@ def effects_of(
 
 
 def draw_ablation(effects: pd.DataFrame, labels: dict[str, str]) -> Figure:
-    """`effects`: ablation.csv. `labels`: recipe -> its words, in order.
-
-    The order is from the unrepaired end to the repaired one, then controls.
-    """
+    """`labels`: recipe -> its words, from the unrepaired end to the repaired one, then controls."""
     lines = effects.assign(control=effects.change.str.startswith("~", na=False))
     controls = set(lines[lines.control].recipe)
     places = {recipe: row + (recipe in controls) for row, recipe in enumerate(labels)}

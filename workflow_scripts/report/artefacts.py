@@ -1,7 +1,4 @@
-"""What is known of the artefacts A1 to A12: resources/artefacts.yaml, whose head explains its keys.
-
-An artefact is a mistake of the original procedure that could have produced a published result.
-"""
+"""The artefacts A1 to A12, mistakes of the original procedure: resources/artefacts.yaml."""
 
 import functools
 from typing import Any

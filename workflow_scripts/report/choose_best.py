@@ -1,7 +1,4 @@
-"""The best run of each recipe, with the ranking that it comes from.
-
-Everything in the report that speaks of a best run means this one.
-"""
+"""The best run of each recipe, with the ranking that it comes from."""
 
 from pathlib import Path
 from typing import Annotated

@@ -48,10 +48,7 @@ def claims() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What testing a claim under one recipe gives.
-
-    `mean`: what it says to lie above a limit; `doubt`: what leaves it open.
-    """
+    """What testing a claim under one recipe gives; `doubt`: what leaves it open."""
 
     text: str
     finding: str = NOT_MEASURED
@@ -78,7 +75,7 @@ class Evidence:
     recipes: dict[str, str]
     published: dict[str, Any]
     fit: dict[str, FitAudit] = field(default_factory=dict)
-    linked_rows: float | None = None
+    linked_rows: float = 0.0
     ablation: pd.DataFrame = field(default_factory=pd.DataFrame)
     missing: list[str] = field(default_factory=list)
 
@@ -224,10 +221,7 @@ def _difference(pairs: pd.DataFrame, value: str, comparisons: int = 1) -> Mean |
 def _judged(
     text: str, difference: Mean, pairs: pd.DataFrame, entry: dict, doubt: str = ""
 ) -> Outcome:
-    """The claim that a difference is above 0, with how many runs ended by their limit of epochs.
-
-    That leaves no claim open: the limit is part of the procedure that a claim is about.
-    """
+    """A difference is above 0; how many runs ended by their limit of epochs is said, no doubt."""
     names = ["run", "stopped_early", entry.get("rows", "val_all")]
     runs = pd.concat(
         [pairs[["seed", *(f"{name}{side}" for name in names)]].set_axis(["seed", *names], axis=1)
@@ -272,10 +266,7 @@ def is_best(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
 
 
 def is_share(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
-    """A share of right answers lies above or below a limit: of the best run, or of the highest.
-
-    It is of the first of the entry's metrics that was measured.
-    """
+    """A share of right answers, by the first of the entry's metrics that was measured."""
     split, task = evidence.held_out(recipe), entry.get("task", "all")
     best = best_runs(select(evidence.runs, recipe=recipe))[recipe]
     for metric, words in entry["metrics"].items():
@@ -299,8 +290,6 @@ def is_share(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
 
 
 def are_too_long(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
-    if recipe not in evidence.fit:
-        return Outcome("no fit audit")
     audit = evidence.fit[recipe]
     cut = audit.all.targets_cut / max(audit.all.rows, 1)
     text = (
@@ -312,8 +301,6 @@ def are_too_long(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outc
 
 
 def are_not_linked(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
-    if evidence.linked_rows is None:
-        return NOTHING
     chosen, split = evidence.published["text"]["chosen_run"], evidence.held_out(recipe)
     text = f"{evidence.linked_rows:.1%} of the rows name their database"
     if linked := evidence.mean(recipe, chosen, "linked_rate", split):

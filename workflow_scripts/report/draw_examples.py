@@ -1,7 +1,4 @@
-"""Experiment 4: the rows that the best runs are asked, some of each task.
-
-Drawn once from the test rows and once, as the report did, from all rows.
-"""
+"""Experiment 4: the rows that the best runs are asked, from the test rows and from all rows."""
 
 import random
 from pathlib import Path
@@ -14,10 +11,7 @@ from workflow_scripts.tables import ROWS, Row, read_rows, write_table
 
 
 def draw(rows: list[Row], per_task: int, seed: int) -> list[Row]:
-    """`per_task` rows of each task, in the order of the tasks.
-
-    Raises EssenceError naming the task that has too few rows.
-    """
+    """`per_task` rows of each task. Raises EssenceError naming the task that has too few rows."""
     rng = random.Random(seed)
     drawn: list[Row] = []
     for task in TASKS:

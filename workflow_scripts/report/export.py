@@ -32,10 +32,7 @@ WIDTH = 84  # of a piece of a prompt in the card's code
 def examples(
     rows: Path, predictions: pd.DataFrame, recipe: Recipe, split: str
 ) -> dict[str, dict[str, Any]]:
-    """Of each task the row with the shortest prompt, among right answers if there are any.
-
-    `prompt` is what the model reads, `pieces` the same as Python writes it.
-    """
+    """The shortest prompt of each task, of right answers if any; `pieces`: as Python writes it."""
     answered = predictions[predictions.split == split]
     answered = answered.merge(read_table(rows, {"idx": COUNT, "source": TEXT}), on="idx")
     answered["prompt"] = [source_text(recipe, source) for source in answered.source]

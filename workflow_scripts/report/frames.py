@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from workflow_scripts.files import read_jsonl
-from workflow_scripts.runs import Provenance, Training
+from workflow_scripts.runs import Training
 from workflow_scripts.tables import RUN
 
 STEPS = [*RUN, "step", "epoch", "task", "loss", "loss_sum", "tokens"]
@@ -25,11 +25,7 @@ def read_trainings(folders: Iterable[Path]) -> dict[Path, Training]:
 
 
 def read_runs(folders: Iterable[Path]) -> pd.DataFrame:
-    """One row per fine-tuning: its recipe's and its own settings, how it ended, its rows by task.
-
-    `learning_rate` is before `learning_rate_scale`, as the report gives it, `used_learning_rate`
-    after it.
-    """
+    """One row per fine-tuning; `used_learning_rate` is after `learning_rate_scale`."""
     return pd.DataFrame(
         {
             **training.settings.recipe.model_dump(),
@@ -46,11 +42,7 @@ def read_runs(folders: Iterable[Path]) -> pd.DataFrame:
 
 
 def read_epochs(folders: Iterable[Path]) -> pd.DataFrame:
-    """One row per run, epoch and task, "all" first; losses are means over tokens.
-
-    `kept`: the epoch whose weights were kept. `train_loss` is missing where no training row is of
-    the task.
-    """
+    """One row per run, epoch and task, "all" first; `kept`: the epoch whose weights were kept."""
     return pd.DataFrame(
         {
             **training.model_dump(include=set(RUN)),
@@ -65,11 +57,7 @@ def read_epochs(folders: Iterable[Path]) -> pd.DataFrame:
 
 
 def read_steps(folders: Iterable[Path]) -> pd.DataFrame:
-    """One row per run, optimiser step and task, "all" first.
-
-    `loss_sum` over the `tokens` of a task is its loss in that step; of "all" there is the mean loss
-    alone, as the Trainer has it.
-    """
+    """One row per run, step and task; the loss of a task is `loss_sum` over its `tokens`."""
     lines = []
     for folder, training in read_trainings(folders).items():
         address = training.model_dump(include=set(RUN))
@@ -97,10 +85,7 @@ SIDES = ("_first", "_second")  # of a pair of runs
 
 
 def pairs_of(runs: pd.DataFrame, setting: str, first: float, second: float) -> pd.DataFrame:
-    """Runs of experiment 3 that differ in one setting alone: their columns, with SIDES behind.
-
-    `setting`: batch_size or learning_rate; one row per recipe, seed and value of the other one.
-    """
+    """Runs of experiment 3 that differ in one setting alone (batch_size or learning_rate)."""
     grid = runs[runs.experiment == 3]
     keys = ["recipe", "seed", "learning_rate" if setting == "batch_size" else "batch_size"]
     one, other = (grid[grid[setting] == value] for value in (first, second))
@@ -108,11 +93,7 @@ def pairs_of(runs: pd.DataFrame, setting: str, first: float, second: float) -> p
 
 
 def at_place(pairs: pd.DataFrame, epochs: pd.DataFrame, place: str) -> pd.DataFrame:
-    """The epochs (task "all") at which pairs of runs are compared, for the pairs that have them.
-
-    A smaller batch makes more steps of as many rows, so what it reaches by an epoch is not what it
-    reaches by a step.
-    """
+    """The epochs (task "all") at which pairs of runs are compared, for the pairs that have them."""
     lines = []
     for pair in pairs.itertuples():
         own = epochs[(epochs.recipe == pair.recipe) & (epochs.seed == pair.seed)]
@@ -128,8 +109,3 @@ def at_place(pairs: pd.DataFrame, epochs: pd.DataFrame, place: str) -> pd.DataFr
             first, second = (each.iloc[-1].drop("seed").add_suffix(side) for each, side in ends)
             lines.append({"seed": pair.seed, **first, **second})
     return pd.DataFrame(lines)
-
-
-def starts_from(folder: Path) -> str | None:
-    """The run whose weights a run started from; None: the base model itself."""
-    return Provenance.read(folder / "provenance.json").base.run

@@ -1,8 +1,4 @@
-"""What became of the report's claims and numbers: results/tables/claims.csv.
-
-The claims in words, tested in claims.py, get their verdicts here, and so do the numbers of its
-scores, its text and its data set, each beside what was measured.
-"""
+"""What became of the report's claims and numbers: results/tables/claims.csv."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -27,7 +23,7 @@ from workflow_scripts.report.claims import (
     with_values,
 )
 from workflow_scripts.report.frames import read_epochs, read_runs, read_steps, select
-from workflow_scripts.report.means import Mean, means_over_seeds, one_more_run
+from workflow_scripts.report.means import WORDS, Mean, means_over_seeds, one_more_run
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import RUN, SCORES, TEXT, read_csv, read_table, write_csv
 from workflow_scripts.text.audit import FitAudit
@@ -40,17 +36,11 @@ JUDGED, UNTESTED, NUMBERS = GROUPS = (
 )
 REPRODUCED, NOT_REPRODUCED, ARTEFACT = "reproduced", "not reproduced", "artefact"
 NOT_TESTABLE = "not testable here"
+KINDS = (REPRODUCED, OPEN, NOT_REPRODUCED, ARTEFACT)  # of verdicts
 REPORTS_ROWS, SEVERAL_SEEDS = "the report's rows", "several seeds (configs/seeds.yaml)"
 DRAWN_WRONG = "A7"  # figures that show another thing than they are said to show
 OWN_LOG = "quoted_loss"  # id of the losses that the text gives, in resources/artefacts.yaml
-# field of a published run -> (words, metric, split)
-SCORED = {
-    "best_eval_loss": ("lowest evaluation loss", "eval_loss", "val"),
-    "rouge_l_val": ("ROUGE-L, validation rows", "rouge_l_decoded", "val"),
-    "exact_match_val": ("exact match, validation rows", "exact_match_decoded", "val"),
-    "rouge_l_train": ("ROUGE-L, training rows", "rouge_l_decoded", "train"),
-    "exact_match_train": ("exact match, training rows", "exact_match_decoded", "train"),
-}
+SCORED = WORDS["numbers"]
 Verdict = dict[str, str]  # the columns `kind` and `verdict` of claims.csv
 
 
@@ -126,11 +116,7 @@ def judge_claim(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> 
 
 
 def _sufficient(possible: list[str], entry: dict[str, Any], evidence: Evidence) -> list[str]:
-    """The artefacts that suffice, by the ablation.
-
-    One suffices where taking back its repair alone costs so much that the metric of the claim stays
-    below the limit.
-    """
+    """Artefacts whose repair, taken back alone, leaves the claim's metric below the limit."""
     if "ablated" not in entry or evidence.ablation.empty:
         return []
     effects = select(evidence.ablation, metric=entry["ablated"], split="test")
@@ -144,10 +130,7 @@ def _sufficient(possible: list[str], entry: dict[str, Any], evidence: Evidence) 
 
 
 def _less(one: Mean | None, other: Mean | None) -> bool:
-    """Whether a difference is clearly smaller than another recipe's.
-
-    Of two independent means: their half-widths add as squares.
-    """
+    """A difference is clearly smaller than another's: independent half-widths add as squares."""
     if one is None or other is None:
         return False
     widths = (other.high - other.low) / 2, (one.high - one.low) / 2
@@ -177,12 +160,12 @@ def number_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
     """One line for each number that the notebooks printed of a run."""
     for name, run in evidence.published["runs"].items():
         carried = [] if run["starts_from"] == "base" else ["A3"]
-        for key, (words, metric, split) in SCORED.items():
+        for key, of in SCORED.items():
             if run.get(key) is not None:
-                of_others = metric != "eval_loss" and run["scored_on"] != "self"
+                of_others = of["metric"] != "eval_loss" and run["scored_on"] != "self"
                 possible = [*carried, "A6"] if of_others else carried
-                line = f"{name}: {words}", run[key], possible or suspects(key)
-                yield _number_line(evidence, name, metric, split, *line)
+                line = f"{name}: {of['words']}", run[key], possible or suspects(key)
+                yield _number_line(evidence, name, of["metric"], of["split"], *line)
         line = f"{name}: epochs done", run["epochs_done"], carried
         yield _number_line(evidence, name, "epochs_done", "val", *line)
 
@@ -222,10 +205,7 @@ def _number_line(
 
 
 def judge_number(
-    published: float,
-    measured: dict[str, Mean | None],
-    possible: list[str],
-    missing: list[str],
+    published: float, measured: dict[str, Mean | None], possible: list[str], missing: list[str]
 ) -> Verdict:
     """Reproduced where it lies, as run (else as written), where one more run would.
 

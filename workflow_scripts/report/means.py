@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from workflow_scripts.intervals import (
     Interval,
@@ -16,6 +18,9 @@ from workflow_scripts.intervals import (
 )
 from workflow_scripts.tables import SEEN, clusters_of
 
+USES_FILES = ["words.yaml"]
+WORDS = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+METRICS = WORDS["metrics"]
 # A model is judged on test rows of databases that its training rows are about too, of databases
 # that no run has seen, and of databases that another file of rows is about.
 TEST_SPLITS = ("test", "unseen", "other")
@@ -24,10 +29,7 @@ ADDRESS = ["recipe", "run"]
 
 
 class Mean(NamedTuple):
-    """A mean with its interval (NaN where there is none) and what that is `over`.
-
-    `rows`: how many are behind it, of several seeds the fewest; None where rows are not counted.
-    """
+    """A mean, its interval (else NaN), what that is `over`; of several seeds the fewest `rows`."""
 
     value: float
     low: float = math.nan
@@ -80,10 +82,7 @@ def databases_of(answers: pd.DataFrame, rows: pd.Index) -> np.ndarray | None:
 
 
 def mean_of_answers(answers: pd.DataFrame, metric: str) -> Mean | None:
-    """The mean of a metric of one run's answers to one split, of all its seeds, or of one.
-
-    The interval is over rows and seeds, and for whole databases over these.
-    """
+    """A metric's mean of one run's answers to one split, over rows, or databases, and seeds."""
     table = by_row_and_seed(answers, metric)
     if table.empty:
         return None
@@ -136,10 +135,7 @@ def one_more_run(scores: pd.DataFrame) -> Mean | None:
 
 
 def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame | None = None) -> pd.DataFrame:
-    """over_seeds.csv: the table `scores` with one row per run in place of one per seed.
-
-    A metric of the answers has the interval of `mean_of_answers`, anything else one over seeds.
-    """
+    """over_seeds.csv: `scores` with a row per run; metrics of answers as in `mean_of_answers`."""
     keys, lines = [*ADDRESS, "split", "task", "metric"], []
     answers = pd.DataFrame(columns=keys) if answers is None else answers
     of_split = dict(list(answers.groupby([*ADDRESS, "split"], sort=False)))
@@ -168,10 +164,7 @@ def held_out(splits: Sequence[str]) -> str:
 
 
 def rankings(runs: pd.DataFrame) -> dict[str, pd.Series]:
-    """Recipe -> mean evaluation loss of each of its runs, the lowest first.
-
-    The loss is that of each run's own validation rows, so no test row takes part in the choice.
-    """
+    """Recipe -> mean evaluation loss of each run, on its own validation rows; the lowest first."""
     losses = runs.groupby(ADDRESS, sort=False).best_eval_loss.mean()
     return {recipe: losses[recipe].sort_values(kind="stable") for recipe in runs.recipe.unique()}
 

@@ -1,8 +1,4 @@
-"""The card of each run's model: what it is, from what and how it was made, how good, its limits.
-
-The form is Hugging Face's: a YAML header that their tools read, Markdown below it. It lies beside
-the weights, as `README.md`, and is written after the scores; training and answering do not read it.
-"""
+"""The card of each run's model, in Hugging Face's form: how it was made, how good, its limits."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,8 +9,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.html import ENVIRONMENT
-from workflow_scripts.report.means import rate, written
-from workflow_scripts.report.tabulate import METRICS
+from workflow_scripts.report.means import METRICS, WORDS, rate, written
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import RUN, SCORES, read_table
@@ -24,13 +19,7 @@ USES_FILES = ["templates/model_card.md"]
 TASK_TYPES = {"encoder-decoder": "text2text-generation", "causal": "text-generation"}
 SHOWN = ["exact_match", "exact_match_at_most", "rouge_l", "execution_accuracy"]
 SHOWN += ["execution_accuracy_lenient"]
-SPLITS = {
-    "val": "validation rows, which chose the epoch unless a run was scored on another's",
-    "test": "rows kept from all training; other rows about their databases were trained on",
-    "unseen": "rows of databases that no run has seen",
-    "other": "rows of another file and its databases",
-    "train": "rows that it was trained on",
-}
+SPLITS = WORDS["splits"]
 
 
 def model_card(
@@ -42,11 +31,7 @@ def model_card(
     template: str = "model_card.md",
     **more: Any,
 ) -> str:
-    """The card of the run in `folder`; `scores`: the table of all runs.
-
-    `note`: what rows and model were used; `base`: the base model's name on the Hub, if any. `more`
-    is for a template that says more than the usual one.
-    """
+    """`scores`: of all runs; `base`: the base model on the Hub; `more`: for another template."""
     training = Training.read(folder / "training.json")
     name = f"{training.recipe} {training.run}, seed {training.seed}"
     task_type = TASK_TYPES[training.settings.model.architecture]

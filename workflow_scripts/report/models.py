@@ -15,6 +15,7 @@ from workflow_scripts.intervals import difference_over_rows, mean_over_rows
 from workflow_scripts.report.frames import read_runs, select
 from workflow_scripts.report.means import (
     TEST_SPLITS,
+    WORDS,
     as_mean,
     best_runs,
     means_over_seeds,
@@ -22,24 +23,11 @@ from workflow_scripts.report.means import (
 )
 from workflow_scripts.runs import STOP, Answering, Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import (
-    ANSWERS,
-    OUTCOMES,
-    SCORES,
-    clusters_of,
-    read_table,
-    write_csv,
-)
+from workflow_scripts.tables import ANSWERS, OUTCOMES, SCORES, clusters_of, read_table, write_csv
 
 ALL_AGENTS = "all agents"
 SPLITS = {"test": "test rows", "unseen": "unseen databases", "other": "other file"}
-MEASURED = {  # feature -> (task, metric)
-    "Selector, F1 of columns": ("Selector", "column_f1"),
-    "Decomposer, execution accuracy": ("Decomposer", "execution_accuracy"),
-    "Refiner, execution accuracy": ("Refiner", "execution_accuracy"),
-    "All tasks, exact match": ("all", "exact_match"),
-    "All tasks, ROUGE-L": ("all", "rouge_l"),
-}
+MEASURED = {name: tuple(key) for name, key in WORDS["features"].items()}  # (task, metric)
 END_TO_END = "End to end, execution accuracy"
 NO_DATABASE = "not measured: no database"
 NOT_HERE = "not known here"
@@ -93,10 +81,7 @@ def run_features(folders: list[Path], base: str) -> dict[str, str]:
 
 
 def endpoint_features(folder: Path, size: str | None, agents: bool) -> dict[str, str]:
-    """The same of a model behind an endpoint, from its folder results/models/<name>.
-
-    `agents`: whether it was asked in their place too.
-    """
+    """The same of results/models/<name>; `agents`: whether it was asked in their place too."""
     rows = Answering.read(folder / "answering.json")
     served = f", served as {', '.join(rows.served)}" if set(rows.served) - {rows.model} else ""
     files = [folder / "answering.json"] + [folder / "agents/answering.json"] * agents
@@ -111,10 +96,7 @@ def endpoint_features(folder: Path, size: str | None, agents: bool) -> dict[str,
 
 
 def answering_features(files: Iterable[Path]) -> dict[str, str]:
-    """How many answers did not end by themselves, by kind, and what all cost.
-
-    What rows and questions both needed counts with both, and was paid once.
-    """
+    """How answers ended, and what all cost; what rows and questions share was paid once."""
     answered = [Answering.read(file) for file in files]
     ended = sum((Counter(each.ended) for each in answered), Counter())
     kinds = [f"{ended[kind]} {kind}" for kind in sorted(set(ended) - {STOP})]
@@ -132,10 +114,7 @@ def answering_features(files: Iterable[Path]) -> dict[str, str]:
 
 
 def score_features(means: pd.DataFrame, together: dict[str, str] | str) -> dict[str, str]:
-    """Feature -> number of a model, from its lines of `means_over_seeds`.
-
-    `together`: split -> accuracy end to end, or why there is none.
-    """
+    """Feature -> number, from `means_over_seeds`; `together`: end to end, or why there is none."""
     features = {}
     for split, words in SPLITS.items():
         of_split = means[means.split == split].set_index(["task", "metric"])

@@ -19,21 +19,13 @@ from docutils.core import publish_parts
 from markupsafe import Markup
 
 from workflow_scripts.files import write_text
-from workflow_scripts.report import html
+from workflow_scripts.report import html, sections
 from workflow_scripts.report.artefacts import artefacts, repaired_in
-from workflow_scripts.report.claims import COLUMNS, OPEN
+from workflow_scripts.report.claims import COLUMNS
 from workflow_scripts.report.html import anchor, linked
-from workflow_scripts.report.judge import (
-    ARTEFACT,
-    JUDGED,
-    NOT_REPRODUCED,
-    NOT_TESTABLE,
-    NUMBERS,
-    REPRODUCED,
-)
-from workflow_scripts.report.means import TEST_SPLITS, held_out, written
-from workflow_scripts.report.sections import SECTIONS, read_best, verdict_tag
-from workflow_scripts.report.tabulate import METRICS
+from workflow_scripts.report.judge import JUDGED, KINDS, NOT_TESTABLE, NUMBERS
+from workflow_scripts.report.means import METRICS, TEST_SPLITS, held_out, written
+from workflow_scripts.report.sections import read_best, verdict_tag
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import read_csv
 from workflow_scripts.text.audit import FitAudit
@@ -86,8 +78,7 @@ def verdict_counts(claims: pd.DataFrame) -> dict[str, Any]:
     return {
         "claims": len(in_words),
         "judged": len(judged),
-        "kinds": {kind: kinds[kind] for kind in (REPRODUCED, OPEN, NOT_REPRODUCED, ARTEFACT)
-                  if kind in kinds},
+        "kinds": {kind: kinds[kind] for kind in KINDS if kind in kinds},
         "tests": int((~judged[[*COLUMNS]].isin(UNTESTED)).sum().sum()),
         "scale": claims.scale.iloc[0],
     }  # fmt: skip
@@ -156,19 +147,16 @@ def front_page(
 
 
 def chapters(
-    sections: list[dict[str, str]], inputs: dict[str, Any]
+    entries: list[dict[str, str]], inputs: dict[str, Any]
 ) -> dict[str, list[dict[str, Any]]]:
-    """The sections by chapter, as the template shows them.
-
-    A caption that several sections share stands under the first; the others link to it.
-    """
+    """The sections by chapter; a caption that several share stands under the first."""
     chapters: dict[str, list[dict[str, Any]]] = {}
     captions: dict[str, Markup] = {}
     link = Markup('<p>To be read like <a href="#{}">{}</a>.</p>')
-    for section in sections:
-        file, caption, title = Path(section["file"]), section["caption"], section["title"]
-        if name := section.get("table"):
-            function, place = SECTIONS[name], anchor(name)
+    for entry in entries:
+        file, caption, title = Path(entry["file"]), entry["caption"], entry["title"]
+        if name := entry.get("table"):
+            function, place = getattr(sections, name), anchor(name)
             names = inspect.signature(function).parameters
             body = linked(function(**{name: inputs[name] for name in names}))
         else:
@@ -176,7 +164,7 @@ def chapters(
         shown = {"title": title, "file": str(file), "anchor": place, "body": body}
         shown["caption"] = captions.get(caption) or linked(html_of(caption))
         captions.setdefault(caption, link.format(place, title))
-        chapters.setdefault(section["chapter"], []).append(shown)
+        chapters.setdefault(entry["chapter"], []).append(shown)
     return chapters
 
 
@@ -196,7 +184,7 @@ def html_of(text: str) -> Markup:
 
 
 def write_report(
-    sections: Annotated[dict, Setting('what is shown, in order: {"sections": [...]}')],
+    shown: Annotated[dict, Setting('what is shown, in order: {"sections": [...]}')],
     tables: Annotated[Path, Setting("results/tables")],
     answers: Annotated[Path, Input("answers.parquet")],
     published: Annotated[dict, Input("resources/published.json")],
@@ -219,8 +207,8 @@ def write_report(
     effects = pd.concat(map(read_csv, ablation)) if ablation else None
     values = front_page(tables, read_best(tables), fit, recipes, shipped, effects)
     image = embedded(picture, "What each recipe leaves of the rows")
-    shown = chapters(sections["sections"], inputs)
-    values |= {"title": TITLE, "note": note, "picture": image, "chapters": shown}
+    values |= {"title": TITLE, "note": note, "picture": image}
+    values["chapters"] = chapters(shown["sections"], inputs)
     write_text(page, html.render("report.html", **values))
 
 

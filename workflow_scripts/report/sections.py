@@ -1,8 +1,4 @@
-"""The tables of results/ as people read them: the inside of the sections of results/report.html.
-
-resources/tables.yaml says what the sections are. A function's parameters name the inputs of page.py
-that it shows; `tables` is the folder results/tables.
-"""
+"""The sections of results/report.html that resources/tables.yaml lists, as people read them."""
 
 import re
 from collections.abc import Callable
@@ -18,9 +14,9 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report import html
 from workflow_scripts.report.html import marked
 from workflow_scripts.report.judge import ARTEFACT, NOT_REPRODUCED, REPRODUCED
-from workflow_scripts.report.means import ADDRESS, TEST_SPLITS, rate, written
+from workflow_scripts.report.means import ADDRESS, METRICS, TEST_SPLITS, rate, written
 from workflow_scripts.report.models import ALL_AGENTS
-from workflow_scripts.report.tabulate import HELD_OUT, METRICS, quality
+from workflow_scripts.report.tabulate import HELD_OUT, list_predictions, quality
 from workflow_scripts.tables import ANSWERS, FLAG, TEXT, read_csv, read_table
 
 USES_FILES = ["../../resources/tables.yaml"]
@@ -70,9 +66,8 @@ def _by_task(means: pd.DataFrame) -> pd.DataFrame:
     splits = [split for split in TEST_SPLITS if (means.split == split).any()] or ["val"]
     own = means[means.split.isin(splits) & means.metric.isin(BY_TASK) & means.task.isin(TASKS)]
     table = own.pivot_table("mean", [*ADDRESS, "split"], ["metric", "task"], sort=False)
-    table = table[
-        [each for metric in BY_TASK for task in TASKS if (each := (metric, task)) in table]
-    ]
+    columns = pd.MultiIndex.from_product([BY_TASK, TASKS])
+    table = table.reindex(columns=columns).dropna(axis=1, how="all")
     table.columns = [f"{METRICS[metric]} {task}" for metric, task in table]
     return table.map(written).rename_axis([*ADDRESS, "rows"]).reset_index()
 
@@ -189,23 +184,16 @@ def examples(
 
 
 def predictions(tables: Path, answers: Path) -> Markup:
-    """All answers on held-out rows, a row once with the answers of all recipes side by side.
-
-    Of several seeds the first is shown. Questions, gold and schemas are stored once.
-    """
+    """All answers on held-out rows, of the first seed, the recipes side by side."""
     collected = collect(read_table(answers, ANSWERS), read_best(tables))
     return html.render("predictions.html", data=collected)
 
 
 def collect(answers: pd.DataFrame, best: dict[str, Any]) -> dict[str, Any]:
-    """What the script of the page works on: rows and schemas once, and its menus.
-
-    An answer's `row` is its place among the rows, a row's `schema` its place among the schemas.
-    """
+    """What the script of the page works on; a `row` or `schema` is a place in its list."""
     first = answers.groupby(ADDRESS).seed.transform("first")
     own = answers[answers.split.isin(HELD_OUT) & (answers.seed == first)].reset_index(drop=True)
-    own = own.assign(quality=quality(own), executed=own.verdict.where(own.task != "Selector"))
-    own["error"] = own.error.where(own.executed.notna())
+    own = own.drop(columns="error").join(list_predictions(own)[["quality", "executed", "error"]])
     own["row"] = own.groupby(["split", "idx"], sort=False).ngroup()
     rows = own.drop_duplicates("row")
     places, schemas = pd.factorize(rows["schema"])
@@ -223,12 +211,3 @@ def collect(answers: pd.DataFrame, best: dict[str, Any]) -> dict[str, Any]:
         "qualities": QUALITIES,
         "executed": sorted(own.executed.dropna().unique()),
     }
-
-
-SECTIONS: dict[str, Callable[..., Markup]] = {
-    each.__name__: each
-    for each in (
-        *(summary, models, differences, equal_steps, runs),
-        *(claims, agents, examples, predictions),
-    )
-}

@@ -24,17 +24,6 @@ from workflow_scripts.stage import Input, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 
 DIGITS = 12  # of a checksum, enough to tell files apart by eye
-METRICS = {  # in words
-    "eval_loss": "eval loss",
-    "loss_per_token": "loss per token",
-    "rouge_l": "ROUGE-L",
-    "exact_match": "exact match",
-    "exact_match_decoded": "exact match with what the tokenizer can write",
-    "exact_match_at_most": "highest exact match possible",
-    "execution_accuracy": "execution accuracy",
-    "execution_accuracy_lenient": "execution accuracy, SQL in any form",
-    "answer_in_training": "answer also in training rows",
-}
 # Metrics that are compared row by row.
 COMPARED = ("exact_match", "exact_match_decoded", "rouge_l", "execution_accuracy",
             "execution_accuracy_lenient")  # fmt: skip
@@ -89,11 +78,7 @@ def differences(answers: pd.DataFrame, chosen: str) -> pd.DataFrame:
 
 
 def equal_steps(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """equal_steps.csv: evaluation loss of two batch sizes where they can be compared.
-
-    `converged` of the `runs` were stopped by patience; steps are means over pairs of runs.
-    Intervals are over seeds: pairs of one seed share their rows, so each seed counts once.
-    """
+    """equal_steps.csv: losses of two batch sizes, over seeds: pairs of one share their rows."""
     lines, whole = [], select(epochs, task="all")
     for recipe, grid in select(runs, experiment=3).groupby("recipe", sort=False):
         for smaller, larger in combinations(sorted(grid.batch_size.unique()), 2):

@@ -21,11 +21,7 @@ TITLES = {"losses": "Training and evaluation loss", "task_losses": "Training los
 
 
 def list_figures(recipes: dict[str, Runs], rate_scale: float, ablation: str) -> list[dict]:
-    """All figures in the order of figures.yaml, each with its keys, `kind` and `label`.
-
-    `recipes`: recipe -> its runs; `rate_scale`: what the report's learning rates are multiplied by;
-    `ablation`: the run of it. `losses_of`: recipe -> the runs whose losses a figure shows.
-    """
+    """All in the order of figures.yaml; `ablation`: its run; `losses_of`: recipe -> runs shown."""
     losses, own, figures = loss_figures(recipes, rate_scale), count(1), []
     for kind, entry in yaml.safe_load(FILE.read_text(encoding="utf-8")).items():
         of_losses = [each for each in losses if each["kind"] == kind]
@@ -38,12 +34,7 @@ def list_figures(recipes: dict[str, Runs], rate_scale: float, ablation: str) -> 
 
 
 def loss_figures(recipes: dict[str, Runs], rate_scale: float) -> list[dict[str, Any]]:
-    """The figures of losses by experiment, those with a number of the report's first.
-
-    Experiment 1 has one for each run, and one of its losses by task; later experiments have one for
-    each learning rate, with all batch sizes, the smallest first. Titles give the report's learning
-    rate and, where `rate_scale` makes it another, the one used.
-    """
+    """One for each run of experiment 1, also by task; one for each learning rate of the others."""
     figures: dict[str, dict[str, Any]] = {}
     first: dict[str, str] = {}  # mix of tasks -> the run that has the report's numbers
     for recipe, runs in recipes.items():

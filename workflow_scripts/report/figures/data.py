@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.figures import style
+from workflow_scripts.report.means import WORDS
 from workflow_scripts.text.audit import FitAudit
 
 LENGTHS = {
@@ -15,12 +16,6 @@ LENGTHS = {
     "target_tokens": "target",
 }
 HEIGHTS = (3, 2, 1)  # of the tasks' boxes
-REMAINS = {
-    "question_kept": "rows whose question is in the input",
-    "distinct_inputs": "distinct inputs left",
-    "targets_surviving": "answers that survive the tokenizer",
-    "max_exact_match_given_inputs": "highest exact match within reach",
-}
 BAR = 0.32  # width; three stand together
 HATCHES = {"Selector": "", "Decomposer": "///", "Refiner": "..."}
 
@@ -39,10 +34,7 @@ def draw_tasks(tasks: pd.Series) -> Figure:
 
 
 def draw_lengths(lengths: pd.DataFrame, cuts: dict[str, dict[str, int]]) -> Figure:
-    """Box plots by task; dotted lines where recipes cut: what lies to the right is not seen.
-
-    `cuts`: recipe -> side of a row -> how many tokens of it are kept.
-    """
+    """Box plots by task; dotted lines at `cuts`: recipe -> side of a row -> tokens kept."""
     figure = style.new_figure(height=4.8)
     panels = figure.subplots(2, 2, sharey=True)
     for axes, (column, side) in zip(panels.flat, LENGTHS.items(), strict=True):
@@ -69,13 +61,10 @@ def draw_lengths(lengths: pd.DataFrame, cuts: dict[str, dict[str, int]]) -> Figu
 
 
 def draw_fit(fit: list[FitAudit]) -> Figure:
-    """What each recipe leaves of the rows, as shares of a task's rows: 100% loses nothing.
-
-    Counts are labelled as counts, rates as per cent.
-    """
+    """What each recipe leaves of the rows, as shares of a task's rows: 100% loses nothing."""
     figure = style.new_figure(height=4.6)
     panels = figure.subplots(2, 2, sharey=True)
-    for axes, (measure, title) in zip(panels.flat, REMAINS.items(), strict=True):
+    for axes, (measure, title) in zip(panels.flat, WORDS["fit"].items(), strict=True):
         for offset, task in enumerate(TASKS):
             known = [audit.tasks.get(task) for audit in fit]
             rows = np.array([each.rows if each else 0 for each in known])

@@ -28,11 +28,7 @@ STEPS = 800  # the first of a run, of which the losses by task are shown
 
 
 def lay_out_panels(runs: pd.DataFrame, rows: int) -> tuple[Figure, NDArray]:
-    """A figure and its panels [row, column]: one column per recipe, its name above it.
-
-    Recipes whose losses compare share the loss axis; each axis has its label and its numbers at the
-    first of them.
-    """
+    """Panels [row, recipe]; recipes whose losses compare share an axis, labelled at the first."""
     recipes = runs.drop_duplicates("recipe")
     figure = style.new_figure(0.9 + 1.9 * rows, max(style.WIDTH, NARROWEST * len(recipes)))
     panels = figure.subplots(rows, len(recipes), sharex=True, squeeze=False)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from workflow_scripts.report import frames
 from workflow_scripts.report.figures import data, losses, scores
 from workflow_scripts.report.figures.style import save_figure
+from workflow_scripts.runs import Provenance
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, SCORES, TEXT, read_csv, read_table
 from workflow_scripts.text.audit import FitAudit
@@ -32,7 +33,8 @@ def draw(figure: dict[str, Any], files: dict[str, Any]) -> Figure:
         "runs": lambda: frames.read_runs(folders),
         "epochs": lambda: frames.read_epochs(folders).query("task == 'all'"),
         "steps": lambda: frames.read_steps(folders),
-        "starts": lambda: [frames.starts_from(each) for each in folders],
+        # The run whose weights each started from; None: the base model itself.
+        "starts": lambda: [Provenance.read(each / "provenance.json").base.run for each in folders],
         "tasks": lambda: read_table(files["rows"], {"task": TEXT}).task,
         "lengths": lambda: read_table(files["lengths"], lengths),
         "answers": lambda: read_table(files["answers"], scores.JUDGED),

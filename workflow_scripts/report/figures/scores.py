@@ -15,6 +15,7 @@ from workflow_scripts.report.figures import style
 from workflow_scripts.report.figures.losses import UNFINISHED
 from workflow_scripts.report.means import (
     LOWER_IS_BETTER,
+    WORDS,
     best_runs,
     held_out,
     mean_of_answers,
@@ -23,11 +24,6 @@ from workflow_scripts.report.means import (
 from workflow_scripts.report.models import ALL_AGENTS
 from workflow_scripts.tables import ANSWERS, NUMBER, RUN
 
-METRICS = {  # metric -> (title, its name in published.json)
-    "eval_loss": ("evaluation loss (lower is better)", "best_eval_loss"),
-    "rouge_l_decoded": ("ROUGE-L (higher is better)", "rouge_l_val"),
-    "exact_match_decoded": ("exact match (higher is better)", "exact_match_val"),
-}
 EQUAL = "#E9E9E9"  # a panel whose cells are all equal
 LUMINANCE = (0.2126, 0.7152, 0.0722)  # what red, green and blue weigh (Rec. 709)
 ROUNDING = 1e-9
@@ -49,13 +45,11 @@ COLOURS, MARKERS = (style.BLACK, style.BLUE, style.ORANGE, style.GREEN), "s^oD" 
 def grids_of(
     metric: str, runs: pd.DataFrame, scores: pd.DataFrame, published: dict[str, Any]
 ) -> dict[str, pd.DataFrame]:
-    """Recipe, "published" first -> one row per learning rate (as used) and batch size.
-
-    `value`: the mean over seeds; `rows` that it is measured on, of all seeds together; `converged`:
-    all trainings ended by patience.
-    """
+    """Recipe, "published" first -> a line per learning rate (as used) and batch size."""
     quoted = pd.DataFrame(run for run in published["runs"].values() if run["experiment"] == 3)
-    quoted = quoted.rename(columns={"learning_rate": "rate", METRICS[metric][1]: "value"})
+    quoted = quoted.rename(
+        columns={"learning_rate": "rate", WORDS["heatmap"][metric]["published"]: "value"}
+    )
     quoted = quoted.assign(rows=published["dataset"]["validation_rows"], converged=True)
     known = scores[(scores.split == "val") & (scores.task == "all") & (scores.metric == metric)]
     values = runs.merge(known, on=list(RUN)).assign(rate=lambda run: run.used_learning_rate)
@@ -83,7 +77,7 @@ def best_cell(cells: pd.DataFrame, metric: str) -> tuple[float, int] | None:
 def draw_heatmap(runs: pd.DataFrame, numbers: pd.DataFrame, published: dict[str, Any]) -> Figure:
     """First row: what the notebooks printed. Below, one row per recipe: what was measured here."""
     measured = set(numbers[(numbers.split == "val") & numbers.value.notna()].metric)
-    grids = {metric: grids_of(metric, runs, numbers, published) for metric in METRICS
+    grids = {metric: grids_of(metric, runs, numbers, published) for metric in WORDS["heatmap"]
              if metric in measured}  # fmt: skip
     sizes = {"published": [published["dataset"]["validation_rows"]]}
     sizes |= dict(list(runs.groupby("recipe", sort=False).val_all))
@@ -92,7 +86,7 @@ def draw_heatmap(runs: pd.DataFrame, numbers: pd.DataFrame, published: dict[str,
     for column, (metric, of_metric) in zip(panels.T, grids.items(), strict=True):
         for axes, name in zip(column, sizes, strict=True):
             _draw_grid(axes, of_metric[name], metric)
-        column[0].set_title(METRICS[metric][0])
+        column[0].set_title(WORDS["heatmap"][metric]["title"])
         column[-1].set_xlabel("learning rate")
     for axes, (name, rows) in zip(panels[:, 0], sizes.items(), strict=True):
         axes.set_ylabel(f"{name}\nn = {_listed(rows)}\nbatch size")
@@ -139,11 +133,7 @@ def _draw_grid(axes: Axes, cells: pd.DataFrame, metric: str) -> None:
 
 
 def executed_rows(answers: pd.DataFrame, chosen: dict[str, str]) -> pd.DataFrame:
-    """The answers to held-out rows whose gold SQL was executed, of each recipe's chosen run.
-
-    Test rows, or the run's validation rows where it was asked no test rows, and rows of databases
-    that no run saw and of another file.
-    """
+    """Answers of each recipe's chosen run to held-out rows whose gold SQL was executed."""
     own = answers[answers.run == answers.recipe.map(chosen)]
     splits = own.groupby("recipe").split.transform(held_out)
     own = own[(own.split == splits) | own.split.isin(["unseen", "other"])]

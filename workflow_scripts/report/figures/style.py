@@ -32,10 +32,7 @@ STYLE = Path(__file__).with_name("essence.mplstyle")
 def save_figure(
     draw: Callable[[], Figure], svg: Path, png: Path, note: str = "", style: dict | None = None
 ) -> None:
-    """Draw a figure and write it: no dates, no versions, no random ids in its files.
-
-    `note`: small print; `style`: matplotlib settings over ours.
-    """
+    """Draw a figure and write it with small print, without dates, versions or random ids."""
     with drawn_with(style):
         figure = draw()
         add_note(figure, note)
@@ -47,10 +44,7 @@ def save_figure(
 
 @contextlib.contextmanager
 def drawn_with(style: dict | None = None) -> Iterator[None]:
-    """Our style, with these settings over it, for what is drawn inside.
-
-    Raises EssenceError naming the setting that matplotlib doesn't know or accept.
-    """
+    """Our style with settings over it. Raises EssenceError naming one that matplotlib refuses."""
     with matplotlib.rc_context(matplotlib.rc_params_from_file(STYLE, use_default_template=False)):
         for key, value in (style or {}).items():
             try:
@@ -83,10 +77,7 @@ def add_legend(figure: Figure, columns: int = 4) -> None:
 
 
 def scale_losses(axes: Axes) -> None:
-    """A logarithmic loss axis, since the first steps lie far above all others; plain numbers.
-
-    To be called when everything is drawn on the axes and those that share its loss axis.
-    """
+    """A logarithmic axis with plain numbers; call it when everything is drawn on the axes."""
     axes.set_yscale("log")
     axes.margins(y=0.1)
     low, high = axes.get_ylim()
