@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import report_files as made
-from test_report_tables import SMALL, grid, trained
+from test_report_tables import SMALL, grid
 
 from workflow_scripts.files import read_json
 from workflow_scripts.intervals import wilson
@@ -88,7 +88,7 @@ def table(runs, tables, tmp_path_factory) -> pd.DataFrame:
     return read_csv(data / "claims.csv").fillna("")
 
 
-def test_the_claims_table_has_every_published_number(table):
+def test_the_claims_table_has_every_published_number_and_what_is_judged_first(table):
     assert list(table) == ["group", "claim", "published", *COLUMNS, "kind", "verdict", "scale"]
     assert set(table.scale) == {"toy"}
     assert not table.claim.str.contains("time").any(), "wall-clock times are in no claim"
@@ -98,9 +98,6 @@ def test_the_claims_table_has_every_published_number(table):
         line = by_claim.loc[f"{name}: ROUGE-L, validation rows"]
         assert line.published == f"{run['rouge_l_val']:.4g}"
         assert line.verdict.startswith(f"not testable here: needs {REPORTS_ROWS} and its base")
-
-
-def test_judged_claims_come_first_and_numbers_last(table):
     assert table.group.unique().tolist() == [JUDGED, UNTESTED, NUMBERS]
     judged, untested, numbers = (table[table.group == each] for each in (JUDGED, UNTESTED, NUMBERS))
     assert len(judged) + len(untested) == len(claims())
@@ -124,18 +121,6 @@ def test_every_claim_names_a_test_that_there_is(evidence):
         assert entry.get("rows", "val_all") in set(evidence.runs), name
         sides = entry.get("sides", {}).get("run", [])
         assert set(sides) <= set(PUBLISHED["runs"]), name
-
-
-def test_published_runs_name_each_other():
-    assert sum(PUBLISHED["dataset"]["tasks"].values()) == PUBLISHED["dataset"]["rows"] == 3375
-    runs = PUBLISHED["runs"]
-    assert {run["starts_from"] for run in runs.values()} <= {"base", *runs}
-    assert {run["scored_on"] for run in runs.values()} <= {"self", *runs}
-    for run in runs.values():
-        if run.get("same_settings_as"):
-            other = runs[run["same_settings_as"]]
-            for setting in ("batch_size", "learning_rate"):
-                assert run[setting] == other[setting]
 
 
 # --- verdicts
@@ -176,10 +161,6 @@ def test_exact_match_zero_is_an_artefact_and_the_ablation_says_of_what(tmp_path)
     assert one == f"artefact: gone when repaired; {suffices}"
 
 
-def share_of(evidence: Evidence, claim: str, recipe: str = "repaired") -> Outcome:
-    return tests_of_claims.is_share(evidence, recipe, claims()[claim])
-
-
 def test_the_loss_quoted_for_batch_4_is_batch_8s(evidence):
     line = next(quoted_lines(evidence))
     assert line["verdict"].startswith("artefact of A10:") and "exp3_bs8_lr1e-4" in line["verdict"]
@@ -215,7 +196,7 @@ def as_scores(values: list[float], rows: int | None = None) -> pd.DataFrame:
     return frame.assign(value=values, n=pd.array([rows] * len(values), "Int64"))
 
 
-@pytest.mark.parametrize("seeds", [2, 5, 10])
+@pytest.mark.parametrize("seeds", [2, 10])
 def test_a_run_of_the_same_procedure_is_accepted_95_times_in_100(seeds):
     """A mean's interval accepts fewer with every seed; 0.95 +- 0.02 is three standard errors."""
     generator = np.random.default_rng(seeds)
@@ -228,7 +209,7 @@ def test_a_run_of_the_same_procedure_is_accepted_95_times_in_100(seeds):
         mean = over_seeds(ours)
         by_the_mean += mean.low <= published <= mean.high
     assert 0.93 <= accepted / 1000 <= 0.97
-    assert by_the_mean / 1000 < {2: 0.94, 5: 0.75, 10: 0.6}[seeds]
+    assert by_the_mean / 1000 < {2: 0.94, 10: 0.6}[seeds]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.005, 0.2])
@@ -338,39 +319,33 @@ def test_rows_are_too_few_where_a_share_may_be_a_quarter_or_three_quarters():
         assert outcome.finding == OPEN and outcome.doubt == "too few rows (11)"
 
 
-def answering(root: Path, rows: int, hits: int) -> Evidence:
-    """A run that answers `hits` of its test rows, a third of them the Decomposer's."""
-    folder = made.make_run(
-        root, made.recipe("repaired"), "r", test_rows=rows, exact_match=hits / rows
-    )
-    return evidence_of([folder], root)
-
-
 @pytest.mark.parametrize(
-    ("rows", "hits", "finding", "doubt"),
+    ("rows", "hits", "zero", "doubt", "usable"),
     [
-        (90, 0, HOLDS, ""),
-        (30, 0, OPEN, "the interval holds 0.05"),  # up to 0.114
-        (203, 1, HOLDS, ""),  # the report's own
-        (90, 1, OPEN, "the interval holds 0.05"),
-        (90, 15, FAILS, ""),
-        (LEAST_ROWS - 1, 0, OPEN, "too few rows (11)"),
+        (90, 0, HOLDS, "", FAILS),
+        (30, 0, OPEN, "the interval holds 0.05", OPEN),  # up to 0.114, of the Decomposer more
+        (203, 1, HOLDS, "", FAILS),  # the report's own
+        (90, 1, OPEN, "the interval holds 0.05", FAILS),
+        (90, 21, FAILS, "", OPEN),
+        (90, 45, FAILS, "", HOLDS),
+        (LEAST_ROWS - 1, 0, OPEN, "too few rows (11)", OPEN),
     ],
 )
-def test_that_exact_match_is_0_needs_an_upper_bound(tmp_path, rows, hits, finding, doubt):
-    evidence = answering(tmp_path, rows, hits)
-    outcome = share_of(evidence, "exact_match_zero")
-    assert (outcome.finding, outcome.doubt) == (finding, doubt)
-    assert f"{wilson(hits, rows)[1]:.3f}]" in outcome.text and f"{rows} test rows" in outcome.text
-    assert "no model could reach more than 0." in outcome.text
-
-
-@pytest.mark.parametrize(("hits", "finding"), [(3, FAILS), (21, OPEN), (45, HOLDS)])
-def test_usable_is_more_than_one_right_row_of_thirty(tmp_path, hits, finding):
-    """A third of the hits are the Decomposer's: 1, 7 and 15 of 30."""
-    evidence = answering(tmp_path, 90, hits)
-    outcome = share_of(evidence, "decomposer_usable")
-    assert outcome.finding == finding, outcome.text
+def test_shares_of_right_answers_are_judged_by_their_bounds(
+    tmp_path, rows, hits, zero, doubt, usable
+):
+    """A third of the rows and of the hits are the Decomposer's."""
+    recipe = made.recipe("repaired")
+    run = made.make_run(tmp_path, recipe, "r", test_rows=rows, exact_match=hits / rows)
+    evidence = evidence_of([run], tmp_path)
+    exact, of_decomposer = (
+        tests_of_claims.is_share(evidence, "repaired", claims()[name])
+        for name in ("exact_match_zero", "decomposer_usable")
+    )
+    assert (exact.finding, exact.doubt) == (zero, doubt)
+    assert f"{wilson(hits, rows)[1]:.3f}]" in exact.text and f"{rows} test rows" in exact.text
+    assert "no model could reach more than 0." in exact.text
+    assert of_decomposer.finding == usable, of_decomposer.text
 
 
 # --- claims that compare trainings
@@ -414,35 +389,20 @@ def test_a_claim_on_batch_sizes_is_judged_by_losses_on_enough_rows(
     runs = grid(tmp_path, SMALL, large, converged=converged, rows=rows)
     outcome = outcome_of("smaller_batch", runs, tmp_path)
     assert (outcome.finding, outcome.doubt) == (finding, doubt)
+    assert outcome.text.endswith("; 4 of 4 runs had not converged") != converged
 
 
 def test_pairs_of_one_seed_count_once(tmp_path):
     """Two learning rates of two seeds: the interval is over two values, not four."""
-    runs = []
-    for seed in (1, 2):
-        for rate, slower in ((3e-5, 0.5 + seed / 10), (1e-4, 0.25)):
-            for batch in (4, 8):
-                name = f"exp3_bs{batch}_lr{'3e-5' if rate == 3e-5 else '1e-4'}"
-                settings = {"batch_size": batch, "learning_rate": rate, "seed": seed}
-                settings |= {"stopped_early": True, "end": slower}
-                runs.append(made.make_run(tmp_path, made.recipe("repaired"), name, **settings))
-    evidence = evidence_of(runs, tmp_path)
-    losses = read_runs(runs).set_index(["seed", "batch_size", "learning_rate"]).best_eval_loss
-    by_seed = [
-        sum(losses[seed, batch, 3e-5] - losses[seed, batch, 1e-4] for batch in (4, 8)) / 2
-        for seed in (1, 2)
-    ]
-    outcome = tests_of_claims.compare(evidence, "repaired", claims()["slow_rate_underfits"])
-    assert str(over_seeds(by_seed)) in outcome.text and "mean of 4 pairs" in outcome.text
-
-
-def test_beside_a_claim_stands_how_many_runs_ended_by_their_limit_of_epochs(tmp_path):
-    runs = grid(tmp_path, [0.5, 0.4], [1.0, 0.9])
-    assert "converged" not in outcome_of("smaller_batch", runs, tmp_path).text
-    trained(tmp_path, 2, 4, [0.5, 0.4], converged=False)
-    late = outcome_of("smaller_batch", runs, tmp_path)
-    assert late.finding == HOLDS and late.doubt == ""
-    assert late.text.endswith("; 1 of 4 runs had not converged")
+    runs = [
+        made.make_run(tmp_path, made.recipe("repaired"), f"exp3_bs{batch}_lr{name}", seed=seed,
+                      batch_size=batch, learning_rate=float(name), end=end + seed / 10)
+        for seed in (1, 2) for name, end in (("3e-5", 0.5), ("1e-4", 0.25)) for batch in (4, 8)
+    ]  # fmt: skip
+    losses = read_runs(runs).pivot_table("best_eval_loss", "seed", "learning_rate")
+    outcome = outcome_of("slow_rate_underfits", runs, tmp_path)
+    difference = str(over_seeds((losses[3e-5] - losses[1e-4]).tolist()))
+    assert difference in outcome.text and "mean of 4 pairs" in outcome.text
 
 
 def test_what_no_run_has_reached_is_not_compared_and_one_seed_decides_nothing(tmp_path):

@@ -194,10 +194,6 @@ def test_a_verdict_is_a_tag_and_its_reasons(kind, verdict, tag):
     assert verdict_tag(kind, verdict).endswith(tag)
 
 
-def test_a_difference_is_marked_where_its_interval_does_not_hold_0():
-    assert 'class="tag good"' in marked(0.5, 0.25, 0.75) and 'class="tag' not in marked(0.5, -1, 2)
-
-
 def test_rows_of_experiment_4_are_drawn_by_seed(tmp_path):
     rows = read_rows(made.make_rows(tmp_path / "rows.parquet", dict.fromkeys(TASKS, 9)))
     drawn = draw(rows, 2, seed=4)
@@ -237,6 +233,7 @@ def test_what_a_model_writes_cannot_break_out_of_the_page(results):
     assert collected["executed"] == ["error"] and collected["splits"] == ["test", "val"]
     assert len(collected["rows"]) == 24 and len(collected["answers"]) == 24 * 24
     assert "SELECT </script> a FROM t" in {each["prediction"] for each in collected["answers"]}
+    assert 'class="tag good"' in marked(0.5, 0.25, 0.75) and 'class="tag' not in marked(0.5, -1, 2)
     text = sections.predictions(results / "tables", path)
     assert text.count("</script>") == 1
     data = re.search(r"const DATA = (.*), PAGE = 20", text).group(1)

@@ -13,7 +13,14 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import wilson
 from workflow_scripts.metrics.score_runs import COLUMNS
 from workflow_scripts.report.choose_best import choose_best
-from workflow_scripts.report.frames import BEST, EQUAL_EPOCHS, EQUAL_STEPS, read_epochs, read_runs
+from workflow_scripts.report.frames import (
+    BEST,
+    EQUAL_EPOCHS,
+    EQUAL_STEPS,
+    read_epochs,
+    read_runs,
+    select,
+)
 from workflow_scripts.report.means import best_runs, mean_of_answers, means_over_seeds, rate
 from workflow_scripts.report.models import tabulate_models
 from workflow_scripts.report.tabulate import differences, equal_steps, quality, summarise
@@ -47,15 +54,10 @@ def test_learning_rates_are_written_as_people_do(value, text):
 def test_results_hold_every_number_and_means_over_seeds(tables, runs):
     scores = read_table(runs[0].parents[2] / "scores.parquet", SCORES)
     assert len(read_csv(tables / "results.csv")) == len(scores) > 1000
-    chosen = (scores.recipe == "as_written") & (scores.run == CHOSEN)
-    losses = scores[chosen & (scores.metric == "eval_loss") & (scores.task == "all")].value
+    losses = select(scores, recipe="as_written", run=CHOSEN, metric="eval_loss", task="all").value
     means = read_csv(tables / "over_seeds.csv")
-    [mean] = means[
-        (means.recipe == "as_written")
-        & (means.run == CHOSEN)
-        & (means.metric == "eval_loss")
-        & (means.task == "all")
-    ].itertuples()
+    of_loss = {"metric": "eval_loss", "task": "all"}
+    [mean] = select(means, recipe="as_written", run=CHOSEN, **of_loss).itertuples()
     assert mean.seeds == 2 and mean.mean == pytest.approx(fmean(losses))
     assert mean.low <= mean.mean <= mean.high and mean.over == "seeds"
     summary = read_csv(tables / "summary.csv")
@@ -103,24 +105,19 @@ def test_the_table_of_runs_says_what_each_was_made_from(tables, runs):
     assert set(table.seconds) == {"load 1, train 12"}
 
 
-def test_a_table_that_does_not_fit_is_named_with_its_column(tmp_path, runs):
-    path = tmp_path / "ablation.csv"
-    path.write_text("recipe,end\na,b\n")
-    with pytest.raises(EssenceError, match=r"ablation\.csv: the column change is missing"):
-        read_csv(path, ["recipe", "change"])
-    (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(EssenceError, match=r"empty\.csv: not a CSV file that can be read"):
-        read_csv(tmp_path / "empty.csv")
-    with pytest.raises(EssenceError, match=r"none\.csv: no such file"):
-        read_csv(tmp_path / "none.csv")
-    scores = runs[0].parents[2] / "scores.parquet"
-    with pytest.raises(EssenceError, match=r"scores\.parquet: the column idx is missing"):
-        read_table(scores, ANSWERS | {"recipe": SCORES["recipe"]})
-    with pytest.raises(EssenceError, match=r"the column seed holds int64, not string"):
-        read_table(scores, {"seed": SCORES["recipe"]})
-    (tmp_path / "bad.parquet").write_bytes(b"no table")
-    with pytest.raises(EssenceError, match=r"bad\.parquet: not a Parquet file"):
-        read_table(tmp_path / "bad.parquet", SCORES)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("recipe,end\na,b\n", r"ablation\.csv: the column change is missing"),
+        ("", r"ablation\.csv: not a CSV file that can be read"),
+        (None, r"ablation\.csv: no such file"),
+    ],
+)
+def test_a_csv_file_that_does_not_fit_is_named_with_its_column(tmp_path, text, message):
+    if text is not None:
+        (tmp_path / "ablation.csv").write_text(text)
+    with pytest.raises(EssenceError, match=message):
+        read_csv(tmp_path / "ablation.csv", ["recipe", "change"])
 
 
 # --- runs, best runs
@@ -150,9 +147,8 @@ def test_runs_are_compared_row_by_row(tmp_path):
         )
     ]
     table = differences(made_tables(tmp_path, runs)[0], CHOSEN)
-    assert set(table.metric) == {
-        *("exact_match", "exact_match_decoded", "rouge_l", "execution_accuracy")
-    }
+    measured = {"exact_match", "exact_match_decoded", "rouge_l", "execution_accuracy"}
+    assert set(table.metric) == measured
     assert set(zip(table["first"], table.second, strict=True)) == {
         (f"repaired {CHOSEN}", f"as_written {CHOSEN}"),
         ("as_written r", f"as_written {CHOSEN}"),
@@ -266,16 +262,11 @@ def test_models_stand_beside_one_another(tmp_path, runs):
     made.answering(12, **known).write(remote / "answering.json")
     made.answering(4, **known).write(remote / "agents/answering.json")
     root = runs[0].parents[2]
-    own = read_table(root / "scores.parquet", SCORES)
-    of_endpoint = own[(own.recipe == "repaired") & (own.run == "exp1_natural") & (own.seed == 1)]
-    of_endpoint = of_endpoint.assign(recipe="endpoint", run="gpt", seed=0)
-    write_table(tmp_path / "scores.parquet", of_endpoint, SCORES)
-    answers = read_table(root / "answers.parquet", ANSWERS)
-    own = answers[
-        (answers.recipe == "repaired") & (answers.run == "exp1_natural") & (answers.seed == 1)
-    ]
-    own = own.assign(recipe="endpoint", run="gpt", seed=0)
-    write_table(tmp_path / "answers.parquet", own, COLUMNS)
+    for name, columns in (("scores", SCORES), ("answers", COLUMNS)):
+        own = read_table(root / f"{name}.parquet", columns)
+        own = select(own, recipe="repaired", run="exp1_natural", seed=1)
+        own = own.assign(recipe="endpoint", run="gpt", seed=0)
+        write_table(tmp_path / f"{name}.parquet", own, columns)
     tabulate_models(
         runs, [root / "scores.parquet", tmp_path / "scores.parquet"],
         [root / "answers.parquet", tmp_path / "answers.parquet"],
