@@ -9,9 +9,10 @@ is executed on the database that its row is linked to. `sql_exact_match` compare
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import pandas as pd
+import yaml
 
 from workflow_scripts import tables
 from workflow_scripts.data.rows import comparable_text
@@ -28,21 +29,18 @@ from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.text.similarity import exact_match, rouge_l
 
+USES_FILES = ["metrics.yaml"]
+METRICS: dict[str, list[str]] = yaml.safe_load(
+    Path(__file__).with_name("metrics.yaml").read_text(encoding="utf-8")
+)
+NAMES = [name for names in METRICS.values() for name in names]
+# The columns of answers.parquet, metrics included.
+COLUMNS = {name: kind for name, kind in tables.ANSWERS.items() if name != tables.MORE}
+COLUMNS |= dict.fromkeys(NAMES, tables.NUMBER)
 LOSSES = ("eval_loss", "loss_per_token")
 SUBJECT = {"idx": tables.COUNT} | dict.fromkeys(
     ("question", "schema", "gold_sql", "old_sql", "database", "how"), tables.TEXT
 )
-
-
-class Metrics(NamedTuple):
-    """Metrics of answers of a task (None: any), which `compute` fills as {metric: value}.
-
-    Its parameters name the columns that it takes. None: `score_runs` fills the columns itself.
-    """
-
-    names: str
-    compute: Callable[..., dict[str, float]] | None = None
-    task: str | None = None
 
 
 def text_metrics(prediction: str, gold: str, gold_decoded: str) -> dict[str, float]:
@@ -55,31 +53,13 @@ def text_metrics(prediction: str, gold: str, gold_decoded: str) -> dict[str, flo
     }
 
 
-METRICS = (
-    Metrics("rouge_l exact_match rouge_l_decoded exact_match_decoded", text_metrics),
-    Metrics(tables.SEEN),
-    Metrics(
-        "linked_rate sql_exact_match exact_match_normalised parse_rate executable_rate "
-        "execution_accuracy execution_accuracy_empty_gold execution_accuracy_nonempty_gold "
-        "execution_accuracy_lenient execution_match soft_f1 ves r_ves"
-    ),
-    Metrics(
-        "valid_json table_precision table_recall table_f1 column_precision column_recall "
-        "column_f1 needed_recall compression",
-        selector_metrics,
-        "Selector",
-    ),
-    Metrics(
-        "fence_rate known_names_rate unknown_names sub_questions sub_questions_as_gold",
-        decomposer_metrics,
-        "Decomposer",
-    ),
-    Metrics("unchanged_rate fix_rate regression_rate", refiner_metrics, "Refiner"),
-)
-NAMES = [name for metrics in METRICS for name in metrics.names.split()]
-# The columns of answers.parquet, metrics included.
-COLUMNS = {name: kind for name, kind in tables.ANSWERS.items() if name != tables.MORE}
-COLUMNS |= dict.fromkeys(NAMES, tables.NUMBER)
+# Task -> what computes its metrics; its parameters name the columns that it takes.
+COMPUTED: dict[str, Callable[..., dict[str, float]]] = {
+    "any": text_metrics,
+    "Selector": selector_metrics,
+    "Decomposer": decomposer_metrics,
+    "Refiner": refiner_metrics,
+}
 
 
 def address_of(folder: Path) -> dict[str, Any]:
@@ -159,14 +139,14 @@ def judge_queries(answers: pd.DataFrame, sandbox: Sandbox, repeat: int) -> pd.Da
 
 
 def add_metrics(answers: pd.DataFrame) -> pd.DataFrame:
-    """Add the metrics that are computed from columns (see `Metrics`), where the table has these."""
-    for names, compute, task in METRICS:
-        inputs = list(inspect.signature(compute).parameters) if compute else []
-        if inputs and set(inputs) <= set(answers):
-            asked = answers if task is None else answers[answers.task == task]
+    """Add the metrics that are computed from other columns, where the table has these."""
+    for task, compute in COMPUTED.items():
+        inputs = list(inspect.signature(compute).parameters)
+        if set(inputs) <= set(answers):
+            asked = answers if task == "any" else answers[answers.task == task]
             asked = asked[inputs].astype(object).where(asked[inputs].notna(), None)
             lines = [compute(*line) for line in asked.itertuples(index=False)]
-            answers = answers.join(pd.DataFrame(lines, asked.index).reindex(columns=names.split()))
+            answers = answers.join(pd.DataFrame(lines, asked.index).filter(METRICS[task]))
     return answers.reindex(columns=list(dict.fromkeys([*answers, *NAMES])))
 
 
@@ -202,8 +182,7 @@ def scores_of(answers: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 continue
             line = dict(zip(tables.RUN, address, strict=True)) | {"split": split, "task": task}
             clusters = tables.clusters_of(of_task)
-            own = " ".join(each.names for each in METRICS if each.task in (None, task))
-            for metric in own.split():
+            for metric in METRICS["any"] + METRICS.get(task, []):
                 values = of_task[metric].dropna()
                 if len(values):
                     of_values = None if clusters is None else clusters[values.index]
