@@ -98,17 +98,10 @@ def read_questions(
 
 def outcome(setup: Setup, split: str, row: Row, trace: Trace, verdict: dict) -> dict[str, Any]:
     agents = [step.agent for step in trace.steps]
-    return verdict | {
-        "setup": setup.name,
-        "split": split,
-        "idx": row.idx,
-        "db_id": trace.database.stem,
-        "question": row.question,
-        "sql": verdict["prediction"],
-        "selected": "Selector" in agents,
-        "repairs": agents.count("Refiner"),
-        "right": verdict.get("execution_accuracy"),
-    }
+    line = {"setup": setup.name, "split": split, "idx": row.idx, "db_id": trace.database.stem}
+    line |= {"question": row.question, "sql": verdict["prediction"]}
+    line |= {"selected": "Selector" in agents, "repairs": agents.count("Refiner")}
+    return verdict | line | {"right": verdict.get("execution_accuracy")}
 
 
 def evaluate(

@@ -107,14 +107,13 @@ class PageHandler(SimpleHTTPRequestHandler):
     def do_POST(self) -> None:
         try:
             self._send_json(200, self._answer().as_json())
+        except ValidationError as error:
+            self.send_error(400, f"the question cannot be read: {error.errors()[0]['msg']}")
         except EssenceError as error:
             self.send_error(400, str(error))
 
     def _answer(self) -> Trace:
-        try:
-            sent = Sent.model_validate_json(self.content)
-        except ValidationError as error:
-            raise EssenceError(f"the question cannot be read: {error.errors()[0]['msg']}") from None
+        sent = Sent.model_validate_json(self.content)
         database = self.server.databases.get(sent.database)
         if not database:
             raise EssenceError(f"there is no database {sent.database!r:.60} here")

@@ -80,7 +80,8 @@ class Prompt:
 
 def task_of(text: str) -> str:
     """Recognise the task of a user message or a source by its opening. Raises PromptError."""
-    start = _find_start(text)
+    frame = _FRAME.match(text)
+    start = frame.end() if frame else len(text) - len(text.lstrip())
     for task, opening in _OPENINGS.items():
         if text.startswith(opening, start):
             return task
@@ -156,12 +157,6 @@ def from_source(source: str) -> tuple[str, str]:
     head = source[: frame.end()] if frame else ""
     system = head.removeprefix("### Instruction:\n").rpartition("### Input:")[0]
     return source[len(head) : _find_end(source)].removesuffix("\n\n"), system.strip()
-
-
-def _find_start(text: str) -> int:
-    """Find the start of the user message: after the frame of the processed form, if any."""
-    frame = _FRAME.match(text)
-    return frame.end() if frame else len(text) - len(text.lstrip())
 
 
 def _find_end(text: str) -> int:

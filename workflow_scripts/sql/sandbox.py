@@ -104,7 +104,10 @@ class Sandbox:
         while left := jobs[len(results) :]:
             done = subprocess.run(
                 [*COMMAND, json.dumps(dataclasses.asdict(self.limits)), str(os.getpid())],
-                input="".join(map(_request, left)).encode(),
+                input="".join(
+                    f"{json.dumps([str(Path(job.database).absolute()), job.sql, job.steps])}\n"
+                    for job in left
+                ).encode(),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
@@ -121,10 +124,6 @@ class Sandbox:
                 error = f"the statement brought its process down ({done.returncode})"
                 results.append(Result("error", error=error))
         return results[: len(jobs)]
-
-
-def _request(job: Job) -> str:
-    return json.dumps([str(Path(job.database).absolute()), job.sql, job.steps]) + "\n"
 
 
 def _result(line: bytes) -> Result:
