@@ -7,9 +7,11 @@ test with it, where it is there, and always with the twin's rows in the same for
 `awkward_databases`.
 """
 
+import contextlib
 import json
 import os
 import random
+import sqlite3
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,6 +45,15 @@ PUBLISHED = [
     ROOT / "resources/published.json",
 ]
 DATABASE_SOURCES = [*(["spider"] if SHARED else []), "awkward"]
+
+
+def made_database(path: Path, script: str = "") -> Path:
+    """A SQLite file, made by a script or changed by it, with its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(script)
+        database.commit()
+    return path
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from material import ROOT
+from material import ROOT, made_database
 from shell import run_module
-from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced, made
+from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced
 
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.ask import answer_question, find_model, load_back_end
@@ -25,7 +25,7 @@ STANDIN = ROOT / "resources/models/standin"
 
 @pytest.fixture
 def shop(tmp_path) -> Path:
-    return made(tmp_path / "my shop.sqlite", SHOP)
+    return made_database(tmp_path / "my shop.sqlite", SHOP)
 
 
 @pytest.fixture

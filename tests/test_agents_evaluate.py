@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 import tiny_model
-from test_agents_loop import SHOP, decomposed, fenced, made
+from material import made_database
+from test_agents_loop import SHOP, decomposed, fenced
 
 from workflow_scripts.agents import evaluate as stage
 from workflow_scripts.agents.evaluate import ALL, SETUPS
@@ -47,7 +48,7 @@ class Agents:
 @pytest.fixture
 def given(tmp_path):
     """The stage's arguments for five questions of one database; one row has no database."""
-    schema = read_schema(made(tmp_path / "shop.sqlite", SHOP))
+    schema = read_schema(made_database(tmp_path / "shop.sqlite", SHOP))
     records = [
         ("Selector", "Which towns?", '```json\n{"shop": "keep_all"}\n```', {"db_id": "shop"})
     ]

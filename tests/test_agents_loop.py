@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from material import made_database
 
 from workflow_scripts.agents.loop import NO_ROWS, NULLS, Answer, read_schema, run_loop
 from workflow_scripts.agents.trace import Loop, Trace
@@ -23,12 +24,6 @@ INSERT INTO shop VALUES (1, 'Oslo'), (2, 'Rome');
 INSERT INTO sale VALUES (1, 1, 'hat', 'red', 5, '2024-01-01', 'Ann', NULL),
     (2, 2, 'cap', NULL, 4, '2024-01-02', 'Bob', NULL);
 """
-
-
-def made(path: Path, script: str = "") -> Path:
-    with closing(sqlite3.connect(path)) as db:
-        db.executescript(script)
-    return path
 
 
 def fenced(sql: str) -> str:
@@ -59,7 +54,7 @@ class Scripted:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory) -> Path:
-    return made(tmp_path_factory.mktemp("shop") / "shop.sqlite", SHOP)
+    return made_database(tmp_path_factory.mktemp("shop") / "shop.sqlite", SHOP)
 
 
 @pytest.fixture
@@ -203,15 +198,15 @@ def test_awkward_names_reach_the_prompt_and_others_are_left_out(tmp_path):
     script = f'CREATE TABLE "order by" ({columns}, "two\nlines" TEXT, "with, comma" TEXT);'
     script += 'CREATE TABLE "q`q" ("a`b" TEXT REFERENCES "order by" ("a`b"));'
     script += 'CREATE TABLE "n\n" (x);'
-    schema = read_schema(made(tmp_path / "a.sqlite", script))
+    schema = read_schema(made_database(tmp_path / "a.sqlite", script))
     assert schema.names == {"order by": names, "q`q": ["a`b"]}
     again = Schema.parsed(schema.text, schema.foreign_keys_text)
     assert again.names == schema.names
 
 
 def test_bad_files_are_reported_in_one_message(tmp_path):
-    good = made(tmp_path / "good.sqlite", SHOP)
-    made(tmp_path / "no_tables.sqlite", "CREATE TABLE t (x); DROP TABLE t;")
+    good = made_database(tmp_path / "good.sqlite", SHOP)
+    made_database(tmp_path / "no_tables.sqlite", "CREATE TABLE t (x); DROP TABLE t;")
     content = good.read_bytes()
     bad = {"empty": b"", "text": b"hello" * 100, "cut": content[: len(content) // 2]}
     for name, text in bad.items():
@@ -231,6 +226,6 @@ def test_bad_files_are_reported_in_one_message(tmp_path):
         with pytest.raises(EssenceError, match="locked by another program"):
             read_schema(good)
     (tmp_path / "wal").mkdir()
-    wal = made(tmp_path / "wal/wal.sqlite", f"PRAGMA journal_mode = WAL; {SHOP}")
+    wal = made_database(tmp_path / "wal/wal.sqlite", f"PRAGMA journal_mode = WAL; {SHOP}")
     assert read_schema(wal).width == 10
     assert [*wal.parent.iterdir()] == [wal], "reading leaves nothing beside it"

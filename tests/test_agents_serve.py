@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from material import made_database
 from report_browser import MISSING, Browser
-from test_agents_loop import SHOP, Scripted, decomposed, fenced, made
+from test_agents_loop import SHOP, Scripted, decomposed, fenced
 
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.ask import answer_question
@@ -40,7 +41,7 @@ class Echo(Scripted):
 @pytest.fixture
 def folder(tmp_path) -> Path:
     for name in ("shop", "größe"):
-        made(tmp_path / f"{name}.sqlite", SHOP)
+        made_database(tmp_path / f"{name}.sqlite", SHOP)
     (tmp_path / "secret.txt").write_text("SQLite format 3")
     return tmp_path
 

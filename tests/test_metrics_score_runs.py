@@ -1,13 +1,13 @@
 """Scoring a run by its SQL: the tables in, the scores and verdicts out; and the command beside."""
 
 import json
-import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import report_files as made
+from material import made_database
 
 from workflow_scripts import tables
 from workflow_scripts.errors import EssenceError
@@ -51,13 +51,11 @@ GIVEN = [
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    path = tmp_path / "databases/shop/shop.sqlite"
-    path.parent.mkdir(parents=True)
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price INTEGER)")
-    connection.execute("INSERT INTO item VALUES (1, 'pen', 1), (2, 'ink', 4)")
-    connection.commit()
-    connection.close()
+    made_database(
+        tmp_path / "databases/shop/shop.sqlite",
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price INTEGER);"
+        "INSERT INTO item VALUES (1, 'pen', 1), (2, 'ink', 4);",
+    )
     write_table(tmp_path / "rows.parquet", GIVEN, ROWS)
     return tmp_path
 
@@ -160,11 +158,8 @@ def test_tables_that_do_not_fit_together(folder):
 def test_rows_of_another_file_are_judged_on_their_own_databases(folder):
     """Row 1 of the other file has the idx of a row, and another question, gold and database."""
     mine = folder / "mine"
-    path = mine / "databases/desk/desk.sqlite"
-    path.parent.mkdir(parents=True)
-    with sqlite3.connect(path) as connection:
-        connection.execute("CREATE TABLE pencil (hard TEXT)")
-        connection.execute("INSERT INTO pencil VALUES ('2B')")
+    script = "CREATE TABLE pencil (hard TEXT); INSERT INTO pencil VALUES ('2B');"
+    made_database(mine / "databases/desk/desk.sqlite", script)
     gold = "SELECT hard FROM pencil"
     other = row(
         1, "Decomposer", render_decomposer([("?", gold)]), gold, "How hard?", database="desk"

@@ -5,13 +5,12 @@ import json
 import math
 import random
 import shutil
-import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from material import ROOT, SQL_EXAMPLES
+from material import ROOT, SQL_EXAMPLES, made_database
 
 from tools.scoring_agreement import agreement
 from workflow_scripts.errors import EssenceError
@@ -34,16 +33,11 @@ def sandbox():
 
 @pytest.fixture
 def shop(tmp_path) -> Path:
-    path = tmp_path / "shop" / "shop.sqlite"
-    path.parent.mkdir()
-    connection = sqlite3.connect(path)
-    connection.executescript(
+    return made_database(
+        tmp_path / "shop/shop.sqlite",
         "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL, kind TEXT);"
-        "INSERT INTO item VALUES (1, 'pen', 1.5, 'a'), (2, 'ink', 4, 'a'), (3, 'pad', 4, 'b');"
+        "INSERT INTO item VALUES (1, 'pen', 1.5, 'a'), (2, 'ink', 4, 'a'), (3, 'pad', 4, 'b');",
     )
-    connection.commit()
-    connection.close()
-    return path
 
 
 def verdict(sandbox, path: Path, gold: str, prediction: str | None, repeat: int = 0):
@@ -117,9 +111,7 @@ def test_a_slow_prediction_may_take_many_times_the_steps_of_its_gold(sandbox, sh
     quick, slow, slower = map(counted, (5, 2_000, 200_000))
     stopped = verdict(sandbox, shop, "SELECT 1", slow)
     assert stopped.error == "no answer within 20,000 steps of SQLite"
-    assert (stopped.executable_rate, stopped.execution_accuracy, stopped.execution_match) == (
-        0,
-    ) * 3
+    assert stopped.executable_rate == stopped.execution_accuracy == stopped.execution_match == 0
     pairs = [("SELECT 1", quick), (slow, quick), (counted(3_000), slow), (slower, slower)]
     pairs += [("SELECT 1", slow), (slow, slower)]
     words = [verdict(sandbox, shop, *pair).verdict for pair in pairs]
@@ -190,11 +182,8 @@ def test_execution_match_knows_order_distinct_and_further_instances(sandbox, sho
     lucky = "SELECT count(*) FROM item WHERE kind = 'a'"
     gold = "SELECT count(*) FROM item WHERE id < 3"
     assert match(gold, lucky) == 1
-    other = shutil.copy(shop, shop.with_name("other.sqlite"))
-    connection = sqlite3.connect(other)
-    connection.execute("UPDATE item SET kind = 'b'")
-    connection.commit()
-    connection.close()
+    other = Path(shutil.copy(shop, shop.with_name("other.sqlite")))
+    made_database(other, "UPDATE item SET kind = 'b'")
     assert match(gold, lucky) == 0 and match(gold, gold) == 1
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from material import ROOT
+from material import ROOT, made_database
 from shell import run_module
 
 from workflow_scripts.errors import EssenceError
@@ -87,28 +87,22 @@ GOOD = "SELECT name, age FROM pet ORDER BY id"
 GOOD_ROWS = [("Rex", 3), ("Ünal", None), ("O'Neil", 12)]
 
 
-def make_database(path: Path) -> Path:
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.executescript(
-            """
-            CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, photo BLOB);
-            INSERT INTO pet VALUES (1, 'Rex', 3, x'00ff'), (2, 'Ünal', NULL, NULL),
-                                   (3, 'O''Neil', 12, NULL);
-            CREATE INDEX by_name ON pet (name);
-            CREATE VIEW old_pet AS SELECT * FROM pet WHERE age > 10;
-            CREATE VIEW broken_view AS SELECT * FROM gone;
-            CREATE TABLE big (n INTEGER);
-            INSERT INTO big WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c
-                                                    LIMIT 1000) SELECT x FROM c;
-            """
-        )
-        connection.commit()
-    return path
-
-
 @pytest.fixture(scope="module")
 def database(tmp_path_factory) -> Path:
-    return make_database(tmp_path_factory.mktemp("pets") / "pets.sqlite")
+    return made_database(
+        tmp_path_factory.mktemp("pets") / "pets.sqlite",
+        """
+        CREATE TABLE pet (id INTEGER PRIMARY KEY, name TEXT, age INTEGER, photo BLOB);
+        INSERT INTO pet VALUES (1, 'Rex', 3, x'00ff'), (2, 'Ünal', NULL, NULL),
+                               (3, 'O''Neil', 12, NULL);
+        CREATE INDEX by_name ON pet (name);
+        CREATE VIEW old_pet AS SELECT * FROM pet WHERE age > 10;
+        CREATE VIEW broken_view AS SELECT * FROM gone;
+        CREATE TABLE big (n INTEGER);
+        INSERT INTO big WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c
+                                                LIMIT 1000) SELECT x FROM c;
+        """,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -305,24 +299,18 @@ def test_steps_are_the_same_each_time_and_end_a_statement(database, sandbox):
     assert ended.steps == one.steps, "the look that ended it is counted"
 
 
-INTRUDERS = ["(", ")", "'", '"', ";", "--", "/*", "\0", "\u202e", "x'", "%", "9e999", "OVER ()"]
-INTRUDERS += ["UNION", "DROP", "WITH RECURSIVE", "DISTINCT", "*"]
+INTRUDERS = "( ) ' \" ; -- /* \0 \u202e x' % 9e999 OVER() UNION DROP WITH RECURSIVE DISTINCT *"
 
 
 def mutated(rng: random.Random, statements: list[str]) -> str:
-    """One statement with a few characters or words cut, doubled, shuffled or brought in."""
+    """One statement in which a few words are cut, shuffled or brought in."""
     words = rng.choice(statements).split(" ")
     for _ in range(rng.randint(1, 4)):
-        at = rng.randrange(len(words))
-        words[at : at + rng.randrange(2)] = rng.choice(
-            (
-                [],
-                [words[at]] * 2,
-                rng.choice(statements).split(" ")[: rng.randint(1, 9)],
-                ["".join(rng.sample(words[at], len(words[at])))],
-                [rng.choice(INTRUDERS)],
-            )
-        ) or [""]
+        at = rng.randrange(len(words) + 1)
+        shuffled = ["".join(rng.sample(word, len(word))) for word in words[at : at + 1]]
+        others = rng.choice(statements).split(" ")[: rng.randint(0, 9)]
+        new = rng.choice((shuffled, others, [rng.choice(INTRUDERS.split(" "))]))
+        words[at : at + rng.randrange(3)] = new
     return " ".join(words)
 
 
