@@ -15,7 +15,7 @@ from material import ROOT, SQL_EXAMPLES, made_database
 from tools.scoring_agreement import agreement
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.answers import render_decomposer, render_selector
-from workflow_scripts.metrics import compare, execution
+from workflow_scripts.metrics import execution
 from workflow_scripts.metrics.agents import decomposer_metrics, refiner_metrics, selector_metrics
 from workflow_scripts.metrics.execution import Case, judge
 from workflow_scripts.metrics.hardness import LEVELS, hardness
@@ -154,7 +154,7 @@ def test_execution_match_agrees_with_trying_every_order():
             rows[at] = tuple(rng.randrange(3) for _ in range(width))
         ordered = rng.random() < 0.3
         expected = plain_match(rows, gold, ordered)
-        assert compare.execution_match(rows, gold, ordered) == expected, (rows, gold, ordered)
+        assert execution.execution_match(rows, gold, ordered) == expected, (rows, gold, ordered)
         matched += expected
     assert 500 < matched < 1_800
 
@@ -163,8 +163,8 @@ def test_execution_match_of_wide_results_is_quick():
     rng = random.Random(0)
     gold = [tuple(rng.randrange(2) for _ in range(12)) for _ in range(40)]
     given = [tuple(reversed(row)) for row in gold]
-    assert compare.execution_match(given, gold, ordered=True)
-    assert not compare.execution_match([*given[:-1], (7,) * 12], gold, ordered=False)
+    assert execution.execution_match(given, gold, ordered=True)
+    assert not execution.execution_match([*given[:-1], (7,) * 12], gold, ordered=False)
 
 
 def test_execution_match_knows_order_distinct_and_further_instances(sandbox, shop):
@@ -206,18 +206,18 @@ def test_execution_match_knows_order_distinct_and_further_instances(sandbox, sho
     ],
 )
 def test_soft_f1_by_hand(predicted, gold, expected):
-    assert compare.soft_f1(predicted, gold) == pytest.approx(expected)
+    assert execution.soft_f1(predicted, gold) == pytest.approx(expected)
 
 
 def test_time_ratio_drops_outliers_and_r_ves_goes_by_steps():
     steady = [(1.0, 2.0)] * 30
-    assert compare.time_ratio(steady) == 2
-    assert compare.time_ratio([*steady, (1.0, 1000.0)]) == 2
-    assert compare.ves(4) == 2
+    assert execution.time_ratio(steady) == 2
+    assert execution.time_ratio([*steady, (1.0, 1000.0)]) == 2
+    assert execution.ves(4) == 2
     steps = [(9, 1.25), (2, 1.25), (1.99, 1), (1, 1), (0.5, 0.75), (0.25, 0.5), (0.01, 0.25)]
-    assert [compare.r_ves(ratio) for ratio, _ in steps] == [math.sqrt(r) for _, r in steps]
+    assert [execution.r_ves(ratio) for ratio, _ in steps] == [math.sqrt(r) for _, r in steps]
     with pytest.raises(ValueError, match="no times"):
-        compare.time_ratio([])
+        execution.time_ratio([])
 
 
 def test_ves_of_a_slow_right_answer_is_below_gold_and_a_wrong_one_scores_nothing(sandbox, shop):
@@ -352,7 +352,7 @@ def test_score_command(shop, tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert printed.startswith("WARNING: 1 of 5") and "no such column: ghost" in printed
     assert "execution_accuracy" in printed and "\nves " not in printed
-    monkeypatch.setattr(compare, "time_ratio", lambda times: 1.44)
+    monkeypatch.setattr(execution, "time_ratio", lambda times: 1.44)
     score(write_lines(predictions, [line("SELECT name from item")]), tmp_path, repeat=1)
     [ves] = [text for text in capsys.readouterr().out.splitlines() if text.startswith("ves ")]
     assert ves.split()[1:] == ["1.200", "-", "-", "1"], "a single time has no interval"

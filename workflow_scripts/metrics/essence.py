@@ -27,7 +27,7 @@ def execution(predictions, references, databases, seconds=30.0, repeat=REPEAT) -
 
     executable_rate; execution_accuracy, also apart for references that return nothing;
     execution_match; soft_f1; ves and r_ves, unless `repeat` (timed runs) is 0; and the metrics of
-    sql_match. Definitions: `workflow_scripts.metrics.compare`.
+    sql_match. Definitions: `workflow_scripts.metrics.execution`.
     """
     cases = map(Case, references, predictions, map(Path, databases))
     judged = judge(cases, Sandbox(Limits(seconds=seconds)), repeat)
