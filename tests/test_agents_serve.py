@@ -16,8 +16,7 @@ from report_browser import MISSING, Browser
 from test_agents_loop import SHOP, Scripted, decomposed, fenced
 
 from workflow_scripts.agents import ask as command
-from workflow_scripts.agents.ask import answer_question
-from workflow_scripts.agents.serve import list_served, listen
+from workflow_scripts.agents.ask import answer_question, list_served, listen
 from workflow_scripts.agents.trace import Loop
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.sandbox import Sandbox
