@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import report_files as made
-from material import made_database
+from material import SQL_EXAMPLES, made_database
 
 from workflow_scripts import tables
 from workflow_scripts.errors import EssenceError
@@ -230,30 +230,10 @@ def test_equal_inputs_bound_exact_match():
     assert highest(input=range(6), reachable=False) == 0
 
 
-OTHER = "SELECT name FROM item WHERE price = 4"
-ANSWERS = [
-    render_decomposer([("Which items?", "SELECT id FROM item"), ("Which are dear?", GOLD)]),
-    render_refiner(OTHER),
-    f"Sure! Here it is:\n```sql\n{OTHER};\n```\nQuestion Solved.",
-    f"```sql\n{OTHER} ;;\n```",
-    "```SQLite\nselect NAME\nfrom item where price > 2\n```",
-    f"```sql\nSELECT 1\n```\n```sql\n{GOLD}",  # the second fence is cut short
-    f"```sql\n{GOLD}",
-    f"```sql\n{GOLD}\n```\n```sql\n```",
-    f"```sql\nSELECT 1; {GOLD}\n```",
-    f"```sql\n{ENDLESS}\n```",
-    "```sql\nDROP TABLE item\n```",
-    "```sql\nSELECT (\n```",
-    f"```\n{GOLD}\n```",
-    f"sql {GOLD}",
-    GOLD,
-    f"{GOLD};",
-    "I do not know.",
-    "```",
-    "",
-]
-
-
+EXAMPLES = SQL_EXAMPLES["answers"]
+OWN = [render_refiner("SELECT name FROM item WHERE price = 4"), f"sql {GOLD}", ""]
+OWN += [f"```sql\n{sql}\n```" for sql in (ENDLESS, "DROP TABLE item", "SELECT (")]
+ANSWERS = [*OWN, *(example["answer"] for example in EXAMPLES)]
 SQL_METRICS = ("exact_match", "exact_match_normalised", "parse_rate", "executable_rate")
 SQL_METRICS += ("execution_accuracy", "execution_match", "soft_f1", "ves", "r_ves")
 
@@ -295,13 +275,14 @@ def test_the_command_and_the_pipeline_agree_to_the_last_verdict(folder, capsys):
     printed = json.loads(capsys.readouterr().out)
     assert printed["extraction"] == "lenient"
     assert printed["metrics"]["execution_accuracy_strict"]["value"] == accuracy
-    assert printed["metrics"]["execution_accuracy"]["value"] > max(accuracy, 0.5)
+    assert printed["metrics"]["execution_accuracy"]["value"] > accuracy
     changed = {
         answer
         for answer, ours, theirs in zip(ANSWERS, judged, lenient, strict=True)
         if ours["predicted_sql"] != theirs["prediction"]
     }
-    assert changed == {*ANSWERS[5:8], *ANSWERS[13:17]}
+    differ = {each["answer"] for each in EXAMPLES if each["strict"] != each["lenient"]}
+    assert changed == differ | {OWN[1]}
     accuracies = [ours["execution_accuracy_lenient"] for ours in judged]
     assert accuracies == [theirs["execution_accuracy"] for theirs in lenient]
     of_changed = {ours["verdict"] for ours in judged if ours["prediction"] in changed}
