@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 import served_model
@@ -61,10 +62,6 @@ def questions(count):
     return [[{"role": "user", "content": f"question {place}"}] for place in range(count)]
 
 
-def once_each(conversations):
-    return {messages[-1]["content"]: 1 for messages in conversations}
-
-
 def changed(endpoint, **settings):
     return endpoint.model_copy(update=settings)
 
@@ -78,7 +75,7 @@ def test_a_fault_loses_nothing_and_nothing_is_asked_twice(fault, endpoint, serve
     server.reset(None, fault, fault, None, fault)
     answers = Client(limited, tmp_path).answers(asked)
     assert [each.text for each in answers] == [messages[0]["content"] for messages in asked]
-    assert server.answered == once_each(asked)
+    assert server.answered == Counter(each[0]["content"] for each in asked)
     assert len(server.attempts) == len(asked) + 3
     lasted = server.attempts[-1][1] - server.attempts[0][1]
     assert fault != "429" or lasted >= RETRY_AFTER, "the server says how long to wait"
@@ -155,22 +152,21 @@ def predictions(endpoint, folder, rows):
     return read_rows(out, PREDICTIONS), json.loads(summary.read_text())
 
 
-@pytest.mark.parametrize(
-    ("sent", "text", "kind", "cut"),
-    [
-        (reply("SELECT 1", "stop"), "SELECT 1", "stop", False),
-        (reply("SEL", "length"), "SEL", "length", True),
-        (reply("", "stop"), "", "empty", False),
-        (reply(None, "stop"), "", "empty", False),
-        (reply(None, refusal="I will not."), "I will not.", "refusal", True),
-        (reply(None, "content_filter"), "", "content_filter", True),
-    ],
-)
-def test_how_an_answer_ended_is_kept(sent, text, kind, cut, endpoint, server, tmp_path):
-    server.reset(sent)
-    (answer,), summary = predictions(endpoint, tmp_path, [row_of("How many?", 1)])
-    assert (answer.prediction, answer.cut, answer.gold) == (text, cut, decomposed("SELECT 1"))
-    assert summary["ended"] == {kind: 1} and summary["cost"] is None
+def test_how_an_answer_ended_is_kept(endpoint, server, tmp_path):
+    for number, (sent, text, kind, cut) in enumerate(
+        [
+            (reply("SELECT 1", "stop"), "SELECT 1", "stop", False),
+            (reply("SEL", "length"), "SEL", "length", True),
+            (reply("", "stop"), "", "empty", False),
+            (reply(None, "stop"), "", "empty", False),
+            (reply(None, refusal="I will not."), "I will not.", "refusal", True),
+            (reply(None, "content_filter"), "", "content_filter", True),
+        ]
+    ):
+        server.reset(sent)
+        (answer,), summary = predictions(endpoint, tmp_path, [row_of(f"{number}?", 1)])
+        assert (answer.prediction, answer.cut, answer.gold) == (text, cut, decomposed("SELECT 1"))
+        assert summary["ended"] == {kind: 1} and summary["cost"] is None
 
 
 @pytest.mark.parametrize("system", [[], ["Be brief.\nAnd right."]])
@@ -214,12 +210,12 @@ def test_messages_name_the_key_of_the_configuration(
     assert KEY not in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("key", ["sk-one\nsk-two", "sk-é", " \n"])
-def test_what_cannot_be_a_key_is_not_printed(key, endpoint, server, tmp_path, monkeypatch):
-    monkeypatch.setenv(VARIABLE, key)
-    with pytest.raises(EssenceError, match=rf"{VARIABLE}, which is not") as error:
-        Client(endpoint, tmp_path).answers(questions(1))
-    assert "sk-" not in str(error.value) and not server.attempts
+def test_what_cannot_be_a_key_is_not_printed(endpoint, server, tmp_path, monkeypatch):
+    for key in ("sk-one\nsk-two", "sk-é", " \n"):
+        monkeypatch.setenv(VARIABLE, key)
+        with pytest.raises(EssenceError, match=rf"{VARIABLE}, which is not") as error:
+            Client(endpoint, tmp_path).answers(questions(1))
+        assert "sk-" not in str(error.value) and not server.attempts
 
 
 def test_a_failure_keeps_what_was_answered(endpoint, server, tmp_path):
@@ -229,7 +225,7 @@ def test_a_failure_keeps_what_was_answered(endpoint, server, tmp_path):
         client.answers(questions(5))
     assert len(server.attempts) == 3
     client.answers(questions(5))
-    assert server.answered == once_each(questions(5))
+    assert server.answered == Counter(each[0]["content"] for each in questions(5))
 
 
 @pytest.mark.skipif(bool(served_model.MISSING), reason=served_model.WHY)
