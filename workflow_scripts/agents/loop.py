@@ -15,14 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from workflow_scripts.agents.trace import Step, Trace
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.answers import (
-    AnswerError,
-    extract_sql,
-    is_large,
-    parse_decomposer,
-    parse_selector,
-    plain_sql,
-)
+from workflow_scripts.formats import answers
 from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Schema
 from workflow_scripts.sql.describe import describe_database
@@ -98,17 +91,14 @@ def run_loop(traces: list[Trace], back_end: BackEnd, execute: Execute) -> list[T
     def ask(agent: str, traces: list[Trace]) -> None:
         prompts = [_prompt(agent, trace) for trace in traces]
         started = time.perf_counter()
-        answers = back_end.answer(prompts, [_beginning(agent, trace) for trace in traces])
+        replies = back_end.answer(prompts, [_beginning(agent, trace) for trace in traces])
         seconds = time.perf_counter() - started
         read = _read_selection if agent == "Selector" else _read_query
-        pairs = zip(prompts, answers, strict=True)
-        add(
-            traces,
-            [
-                Step(agent, p, unread, text, **read(text), seconds=seconds)
-                for p, (text, unread) in pairs
-            ],
-        )
+        steps = [
+            Step(agent, prompt, each.unread_tokens, each.text, seconds=seconds, **read(each.text))
+            for prompt, each in zip(prompts, replies, strict=True)
+        ]
+        add(traces, steps)
 
     if pruned := [trace for trace in traces if _is_pruned(trace)]:
         ask("Selector", pruned)
@@ -123,7 +113,7 @@ def run_loop(traces: list[Trace], back_end: BackEnd, execute: Execute) -> list[T
 
 def _is_pruned(trace: Trace) -> bool:
     loop = trace.loop
-    large = is_large(trace.schema.tables, loop.mean_columns, loop.all_columns)
+    large = answers.is_large(trace.schema.tables, loop.mean_columns, loop.all_columns)
     return loop.selector == "always" or (loop.selector == "large" and large)
 
 
@@ -173,10 +163,10 @@ def _beginning(agent: str, trace: Trace) -> str:
 def _read_selection(text: str) -> dict[str, Any]:
     """Read a Selector's answer into fields of its step."""
     try:
-        selection = parse_selector(text)
+        selection = answers.parse_selector(text)
         # JSON can spell half a character, which no name has.
         json.dumps(selection, ensure_ascii=False).encode()
-    except (AnswerError, RecursionError, UnicodeEncodeError) as error:
+    except (answers.AnswerError, RecursionError, UnicodeEncodeError) as error:
         return {"problem": f"{error}; the whole schema is used"}
     return {"selection": selection}
 
@@ -184,9 +174,9 @@ def _read_selection(text: str) -> dict[str, Any]:
 def _read_query(text: str) -> dict[str, Any]:
     """Read another agent's last SQL, in a closed fence or as the whole answer."""
     pairs = []
-    with contextlib.suppress(AnswerError):
-        pairs = parse_decomposer(text)
-    sql = extract_sql(text) or plain_sql(text) or None
+    with contextlib.suppress(answers.AnswerError):
+        pairs = answers.parse_decomposer(text)
+    sql = answers.extract_sql(text) or answers.plain_sql(text) or None
     problem = None if sql else "the answer holds no SQL that is closed by a fence"
     return {"problem": problem, "sub_questions": pairs, "sql": sql}
 
