@@ -8,8 +8,6 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-import pandas as pd
-
 from workflow_scripts.agents.loop import BackEnd, read_schema, run_loop
 from workflow_scripts.agents.model import FineTuned, Remote
 from workflow_scripts.agents.trace import Loop, Trace
@@ -157,7 +155,7 @@ def evaluate(
     cases = [Case(row.gold_sql, trace.answer[0], trace.database) for *_, row, trace in asked]
     verdicts = judge(cases, sandbox, repeat=0)
     lines = [outcome(*each, verdict) for each, verdict in zip(asked, verdicts, strict=True)]
-    write_table(outcomes, pd.DataFrame(lines, columns=list(OUTCOMES)), OUTCOMES)
+    write_table(outcomes, lines, OUTCOMES)
     if endpoint:
         answering(endpoint, back_end.answers, len(together)).write(summary)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import Environment
 from pydantic import NonNegativeInt, PositiveInt
 
 from workflow_scripts.formats.answers import Selection, prune
@@ -124,6 +123,8 @@ class Trace:
 
     def as_text(self, steps: bool = False) -> str:
         """Show the answer, after each agent's step if `steps`, or why there is none."""
+        from jinja2 import Environment  # `essence ask --help` does without
+
         environment = Environment(
             trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=_printable
         )

@@ -10,13 +10,7 @@ from typing import Any
 from workflow_scripts.formats import answers
 from workflow_scripts.formats.schema import fold_name
 from workflow_scripts.metrics.execution import same_query
-from workflow_scripts.sql.parse import (
-    columns_of,
-    needed_columns,
-    parse,
-    schema_names,
-    unknown_names,
-)
+from workflow_scripts.sql.parse import needed_columns, parse, schema_names, unknown_names
 
 
 def selector_metrics(
@@ -39,7 +33,7 @@ def selector_metrics(
         row.update(zip(names, _overlap(*pair), strict=True))
     if needed := needed_columns(asked_sql, offered) if asked_sql else []:
         row["needed_recall"] = sum(bool(group & ours) for group in needed) / len(needed)
-    total = columns_of(offered)
+    total = {(table, column) for table, columns in offered.items() for column in columns}
     if total and given is not None:
         row["compression"] = 1 - len(ours & total) / len(total)
     return row
