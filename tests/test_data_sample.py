@@ -92,24 +92,21 @@ def test_validation_counts_add_up(total, share):
         assert counts[task] <= tasks[task]
 
 
-def test_the_columns_and_rows_are_those_of_the_input(rows_path, drawn):
-    _, train, val = drawn(sampling="balanced", rows=100)
-    assert count(train + val) == {"Selector": 34, "Decomposer": 33, "Refiner": 33}
-    by_idx = {row["idx"]: row for row in pq.read_table(rows_path).to_pylist()}
-    for part in (train, val):
-        assert part == [by_idx[row["idx"]] for row in part]
-        assert [row["idx"] for row in part] == sorted(row["idx"] for row in part)
-    assert not {row["idx"] for row in train} & {row["idx"] for row in val}
-
-
-def test_the_same_seed_gives_the_same_bytes_whatever_the_order_on_disk(rows_path, drawn, tmp_path):
+def test_rows_are_those_of_the_input_and_do_not_depend_on_its_order(rows_path, drawn, tmp_path):
     table = pq.read_table(rows_path)
-    order = list(range(table.num_rows))
-    random.Random(1).shuffle(order)
+    by_idx = {row["idx"]: row for row in table.to_pylist()}
+    settings = {"sampling": "balanced", "rows": 100, "split": "database"}
+    card, train, val = drawn(**settings)
+    assert count(train + val) == {"Selector": 34, "Decomposer": 33, "Refiner": 33}
+    for part in (train, val):
+        assert part == [by_idx[idx] for idx in sorted(row["idx"] for row in part)]
+    assert not {row["idx"] for row in train} & {row["idx"] for row in val}
+    order = random.Random(1).sample(range(table.num_rows), table.num_rows)
     pq.write_table(table.take(order), tmp_path / "shuffled")
-    settings = {"sampling": "natural", "rows": 200, "split": "database"}
-    one = drawn(name="one", **settings)[0]["sha256"]
-    other = drawn(name="other", path=tmp_path / "shuffled", **settings)[0]["sha256"]
+    one, other = (
+        card["sha256"],
+        drawn(name="b", path=tmp_path / "shuffled", **settings)[0]["sha256"],
+    )
     assert one["input"] != other["input"]
     assert (one["train"], one["val"]) == (other["train"], other["val"])
 
@@ -128,7 +125,7 @@ def test_every_row_has_the_same_chance_in_every_draw(pool):
         assert len(one & set(choose_sample(pool, set(), changed)[0])) < 240
 
 
-def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path):
+def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path, capsys):
     out = [tmp_path / name for name in ("test", "unseen", "card")]
     draw_test(rows_path, *out, PER_TASK, 7)
     test, card = pq.read_table(out[0]).to_pylist(), read_json(out[2])
@@ -140,6 +137,9 @@ def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path):
     assert card["set_aside"]["same question or SQL as a test row"] < 130
     assert card["rows"]["unseen"] == 0 == pq.read_metadata(out[1]).num_rows
     assert pq.read_schema(out[1]) == pq.read_schema(rows_path)
+    draw_test(rows_path, *out, PER_TASK | {"Refiner": 100}, 7, ["farm_3"])  # which has 30
+    assert count(pq.read_table(out[1]).to_pylist()) == PER_TASK
+    assert "unseen: 100 rows of Refiner are wanted, there are 30" in capsys.readouterr().out
 
 
 UNSEEN = ["farm_3", "farm_11"]
@@ -166,21 +166,12 @@ def test_no_sample_row_is_of_an_unseen_database(rows_path, drawn, tmp_path, sett
     assert not farms_of(train + val) & set(UNSEEN)
     assert len(farms_of(train + val)) == 14
     assert card["unseen_databases"] == UNSEEN
-    with pytest.raises(EssenceError, match=r"rows are wanted, there are \d+|rows of"):
+    with pytest.raises(EssenceError, match=r"rows of .* are wanted, there are \d+"):
         drawn(test=test, unseen_databases=UNSEEN, **settings | {"rows": settings["rows"] * 2})
-
-
-def test_unseen_rows_are_as_many_as_there_are(rows_path, tmp_path, capsys):
-    out = [tmp_path / name for name in ("test", "unseen", "card")]
-    draw_test(rows_path, *out, PER_TASK | {"Refiner": 100}, 7, ["farm_3"])
-    assert count(pq.read_table(out[1]).to_pylist()) == PER_TASK
-    assert "unseen: 100 rows of Refiner are wanted, there are 30" in capsys.readouterr().out
-
-
-def test_unseen_databases_that_no_row_is_about(drawn):
-    known = r"no row is about farm_99; the rows are about farm_0, farm_1, farm_10, "
-    with pytest.raises(EssenceError, match=known):
-        drawn(unseen_databases=["farm_1", "farm_99"], sampling="natural", rows=20)
+    with pytest.raises(
+        EssenceError, match=r"no row is about farm_99; .* are about farm_0, farm_1, "
+    ):
+        drawn(unseen_databases=["farm_1", "farm_99"], **settings)
 
 
 def test_what_may_be_about_an_unseen_database_is_set_aside(tmp_path):
@@ -215,38 +206,26 @@ def test_a_task_without_test_rows(pool):
 
 
 @pytest.mark.parametrize("split", ["row", "group", "database"])
-def test_no_sample_shares_question_or_sql_with_the_test_set(drawn, test_set, split):
+def test_a_split_keeps_its_units_on_one_side_and_nothing_of_the_test_set(drawn, test_set, split):
     card, train, val = drawn(test=test_set, sampling="natural", rows=1000, split=split)
     test = pq.read_table(test_set).to_pylist()
+
+    def common(one, other, column):
+        return {row[column] for row in one} & {row[column] for row in other} - {None}
+
     for part in (train, val):
-        for column in ("question", "gold_sql", "idx"):
-            ours, theirs = ({row[column] for row in rows} - {None} for rows in (part, test))
-            assert not ours & theirs
-    assert card["shared"]["train_test"]["question"] == 0
-    assert card["shared"]["val_test"]["gold_sql"] == 0
+        assert not any(common(part, test, column) for column in ("question", "gold_sql", "idx"))
+    assert card["shared"]["train_test"]["question"] == card["shared"]["val_test"]["gold_sql"] == 0
     assert card["rows"] == {"train": len(train), "val": len(val), "test": 120}
     assert set(card["sha256"]) == {"input", "train", "val"}
+    for kind in ("question", "gold_sql", "database"):
+        apart = split == "database" or (split == "group" and kind != "database")
+        assert (card["shared"]["train_val"][kind] == 0) == apart
+        assert (common(train, val, kind) == set()) == apart
+    assert 0.12 < len(val) / 1000 < 0.28
 
 
-def test_a_group_split_keeps_questions_and_sql_on_one_side(drawn):
-    card = drawn(sampling="natural", rows=1500, split="row")[0]
-    assert card["shared"]["train_val"]["question"] > 50
-    card, train, val = drawn(sampling="natural", rows=1500, split="group")
-    assert card["shared"]["train_val"]["question"] == 0
-    assert card["shared"]["train_val"]["gold_sql"] == 0
-    assert not {row["question"] for row in train} & {row["question"] for row in val}
-
-
-def test_a_database_split_keeps_each_database_on_one_side(drawn):
-    card, train, val = drawn(sampling="balanced", rows=1011, split="database")
-    assert card["shared"]["train_val"]["database"] == 0
-    farms = [{row["question"].split()[5] for row in part} for part in (train, val)]
-    assert not farms[0] & farms[1]
-    assert len(farms[0] | farms[1]) == 16
-    assert 0.12 < len(val) / 1011 < 0.28
-
-
-def test_of_two_databases_one_is_held_out_and_one_cannot_be_split(tmp_path, drawn):
+def test_of_two_databases_one_is_held_out_and_one_cannot_be_split(tmp_path, drawn, capsys):
     settings = {"sampling": "natural", "rows": 20, "split": "database"}
     path = made.rows_parquet(tmp_path, made.many(2, 30))
     assert drawn(path=path, **settings)[0]["databases"] == {"train": 1, "val": 1}
@@ -254,6 +233,10 @@ def test_of_two_databases_one_is_held_out_and_one_cannot_be_split(tmp_path, draw
     with pytest.raises(EssenceError, match=r"no row is left .*split: row where all are of one"):
         drawn(path=path, name="one", **settings)
     assert not (tmp_path / "one.train").exists()
+    unnamed = [made.raw(n, "Decomposer", n % 3, n) for n in range(30)]  # known by its tables alone
+    card = drawn(path=made.rows_parquet(tmp_path, unnamed), **settings)[0]
+    assert "30 rows have no database that is known by name" in capsys.readouterr().out
+    assert card["shared"]["train_val"]["database"] == 0 and card["database_unknown"] == 30
 
 
 def test_rows_join_through_questions_and_through_sql():
@@ -307,20 +290,22 @@ def test_one_unreadable_refiner_row_stops_no_run_of_the_report(twin, tmp_path):
     """Every draw of configs/report.yaml, from as many rows as the report has, less one."""
     lines = (twin / "rows.jsonl").read_text().splitlines(keepends=True)
     (tmp_path / "raw.jsonl").write_text("".join([*lines[:-1], '{"idx": 1}\n']))
-    rows = tmp_path / "rows.parquet"
+    rows, test, card = (tmp_path / name for name in ("rows.parquet", "test", "card"))
     read(tmp_path / "raw.jsonl", rows, tmp_path / "quarantine", tmp_path / "reading")
     config = checked(overlaid("report.yaml"))
     wanted = config["test_set"]
-    test, card = tmp_path / "test", tmp_path / "card"
     draw_test(rows, test, tmp_path / "unseen", card, wanted["rows"], wanted["seed"])
     assert read_json(card)["tasks"]["test"] == wanted["rows"]
+    draws = {
+        (sample_settings(config, recipe, run, 42), config["recipes"][recipe]["test_set"])
+        for recipe in config["use_recipes"]
+        for run in runs_of(config, recipe)
+    }
     missing = {}
-    for recipe in config["use_recipes"]:
-        given = test if config["recipes"][recipe]["test_set"] else None
-        for run in runs_of(config, recipe):
-            settings = sample_settings(config, recipe, run, 42)
-            draw_sample(rows, tmp_path / "train", tmp_path / "val", card, settings, given)
-            missing[settings.sampling, settings.rows] = read_json(card)["missing"]
+    for settings, apart in draws:
+        outs = tmp_path / "train", tmp_path / "val", card
+        draw_sample(rows, *outs, settings, test if apart else None)
+        missing[settings.sampling, settings.rows] = read_json(card)["missing"]
     assert missing == {
         ("natural", 1011): {},
         ("balanced", 1011): {"Refiner": 1},
@@ -338,11 +323,3 @@ def test_files_of_other_rows_or_none_are_refused(tmp_path, rows_path, drawn):
     pq.write_table(pq.read_table(rows_path, columns=["idx", "task"]), tmp_path / "few")
     with pytest.raises(EssenceError, match="the column question is missing; make the file again"):
         load_pool(tmp_path / "few")
-
-
-def test_rows_without_a_database_are_said(tmp_path, drawn, capsys):
-    path = made.rows_parquet(tmp_path, [made.raw(n, "Decomposer", n % 3, n) for n in range(30)])
-    card = drawn(path=path, sampling="natural", rows=20, split="database")[0]
-    assert "30 rows have no database that is known by name" in capsys.readouterr().out
-    assert card["shared"]["train_val"]["database"] == 0
-    assert card["database_unknown"] == 30
