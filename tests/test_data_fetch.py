@@ -1,6 +1,5 @@
 """Fetching rows: whole and checked, or nothing and a message with the cure."""
 
-import contextlib
 import hashlib
 import http.server
 import io
@@ -21,58 +20,48 @@ BLOB = hashlib.sha1(b"blob %d\0" % len(CONTENT) + CONTENT).hexdigest()  # as git
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves CONTENT with ranges; `cut` is the number of bytes after which it hangs up."""
-
-    content, cut = CONTENT, None
+    """Serves `content` with ranges; `cut` is the number of bytes after which it hangs up."""
 
     def do_GET(self):
         kind = type(self)
         start = int((re.findall(r"bytes=(\d+)-", self.headers.get("Range", "")) or [0])[0])
-        kind.requests.append(start)
+        kind.requests.append((self.path, start))
         if self.path.endswith("missing"):
             self.send_error(404)
             return
-        body = kind.content[start:]
+        body, total = kind.content[start:], len(kind.content)
         self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
+        headers = {"Content-Length": len(body), "Content-Type": "application/octet-stream"}
         if start:
-            total = len(kind.content)
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+            headers["Content-Range"] = f"bytes {start}-{total - 1}/{total}"
+        for name, value in (headers | kind.more_headers).items():
+            self.send_header(name, str(value))
         self.end_headers()
-        self.wfile.write(body if kind.cut is None else body[: kind.cut])
+        self.wfile.write(body[: kind.cut])
 
     def log_message(self, *_):
         pass
 
 
 @pytest.fixture
-def serve():
-    """Starts a server of a subclass of the given class: settings, `requests` and its address."""
-    with contextlib.ExitStack() as stack:
+def server(monkeypatch):
+    """A server on loopback, which is the file-sharing service, too: gdown itself asks it."""
+    given = {"content": CONTENT, "cut": None, "more_headers": {}, "requests": []}
+    mine, send = type("Mine", (Server,), given), requests.adapters.HTTPAdapter.send
 
-        def do(of):
-            Mine = type("Mine", (of,), {"requests": []})
-            listening = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mine)
-            stack.enter_context(listening)
-            threading.Thread(target=listening.serve_forever, args=[0.01], daemon=True).start()
-            stack.callback(listening.shutdown)
-            Mine.host = f"http://127.0.0.1:{listening.server_port}"
-            Mine.address = f"{Mine.host}/rows.jsonl"
-            return Mine
+    def send_to_loopback(adapter, request, **how):
+        request.url = re.sub(r"^https://[a-z.]*google\.com", mine.host, request.url)
+        return send(adapter, request, **how)
 
-        yield do
-
-
-@pytest.fixture
-def server(serve):
-    return serve(Server)
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """gdown's retries wait for seconds, and a proxy would keep us from our own server."""
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send_to_loopback)
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(random, "uniform", lambda *_: 0.01)
+    monkeypatch.setattr(random, "uniform", lambda *_: 0.01)  # gdown's retries wait for seconds
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), mine) as listening:
+        threading.Thread(target=listening.serve_forever, args=[0.01], daemon=True).start()
+        mine.host = f"http://127.0.0.1:{listening.server_port}"
+        mine.address = f"{mine.host}/rows.jsonl"
+        yield mine
+        listening.shutdown()
 
 
 def only(folder):
@@ -94,7 +83,7 @@ def test_a_file_that_is_there_and_agrees_is_kept_another_is_replaced(server, tmp
     assert f"(2,200,000 bytes) from {server.address}" in capsys.readouterr().out
     fetch(server.address, out, BLOB.upper())
     assert "already there" in capsys.readouterr().out
-    assert server.requests == [0]
+    assert len(server.requests) == 1
     for checksum in (BLOB, ""):
         out.write_bytes(b"old")
         fetch(server.address, out, checksum)
@@ -110,7 +99,7 @@ def test_a_broken_download_is_resumed_and_one_that_stays_broken_publishes_nothin
     assert out.read_bytes() == b"old" and only(tmp_path) == ["rows.jsonl"]
     server.cut = 1_500_000
     fetch(server.address, out, BLOB)
-    assert out.read_bytes() == CONTENT and max(server.requests) > 0
+    assert out.read_bytes() == CONTENT and max(start for _, start in server.requests) > 0
     assert only(tmp_path) == ["rows.jsonl"]
 
 
@@ -131,58 +120,26 @@ def test_unreachable_addresses_say_what_to_do(server, tmp_path):
     assert only(tmp_path) == []
 
 
-LOGIN = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>"
 ZIP = {"Content-Disposition": 'attachment; filename="sql-llama-data.zip"'}
 
 
-class Service(Server):
-    """The file-sharing service, which may answer with a page."""
-
-    page, page_headers = "", {}
-
-    def do_GET(self):
-        kind = type(self)
-        kind.requests.append(self.path)
-        body, headers = zipped(data__rows_jsonl=CONTENT, data__readme="hello"), ZIP
-        if kind.page:
-            body, headers = kind.page.encode(), kind.page_headers
-        self.send_response(200)
-        content = "text/html" if body[:1] == b"<" else "application/octet-stream"
-        for name, value in {**headers, "Content-Type": content}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-@pytest.fixture
-def service(serve, monkeypatch):
-    """The service on loopback. gdown itself asks; only the host of its requests is replaced."""
-    mine, send = serve(Service), requests.adapters.HTTPAdapter.send
-
-    def send_to_loopback(adapter, request, **how):
-        request.url = re.sub(r"^https://[a-z.]*google\.com", mine.host, request.url)
-        return send(adapter, request, **how)
-
-    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send_to_loopback)
-    return mine
-
-
-def test_the_file_sharing_service_goes_by_id(service, tmp_path, capsys):
+def test_the_file_sharing_service_goes_by_id(server, tmp_path, capsys):
     out = tmp_path / "rows.jsonl"
+    server.content, server.more_headers = zipped(data__rows_jsonl=CONTENT, data__readme="a"), ZIP
     fetch("drive:1_abc", out, BLOB)
     assert out.read_bytes() == CONTENT and only(tmp_path) == ["rows.jsonl"]
-    assert service.requests == ["/uc?id=1_abc"]
+    assert server.requests == [("/uc?id=1_abc", 0)]
     assert "https://drive.google.com/file/d/1_abc/view" in capsys.readouterr().out
 
 
-def test_a_page_of_the_service_is_not_taken_for_rows(service, tmp_path):
-    service.page = LOGIN
+def test_a_page_of_the_service_is_not_taken_for_rows(server, tmp_path):
+    server.content = b"<!DOCTYPE html><html><head><title>Sign in</title></head></html>"
+    server.more_headers = {"Content-Type": "text/html"}
     cure = "download it by hand from https://drive.google.com/file/d/1_abc/view and set data.source"
     with pytest.raises(EssenceError, match=cure) as caught:
         fetch("drive:1_abc", tmp_path / "rows.jsonl", BLOB)
     assert "\n" not in str(caught.value)
-    service.page_headers = ZIP  # a page under the name of the file
+    server.more_headers |= ZIP  # a page under the name of the file
     with pytest.raises(EssenceError, match=r"answered with a web page instead of the file"):
         fetch("drive:1_abc", tmp_path / "rows.jsonl", BLOB)
     assert only(tmp_path) == []
@@ -197,8 +154,8 @@ def test_no_space_is_said_as_such(tmp_path, monkeypatch):
         fetch("drive:1_abc", tmp_path / "rows.jsonl")
 
 
-def test_a_zip_with_several_files_wants_a_name(server, tmp_path):
-    server.content = zipped(a_jsonl=b"a\n", b__b_jsonl=b"b\n")
+def test_a_zip_with_several_files_wants_a_name_and_a_damaged_one_gives_nothing(server, tmp_path):
+    server.content = zipped(a_jsonl=bytes(range(256)) * 100, b__b_jsonl=b"b\n")
     out = tmp_path / "rows.jsonl"
     with pytest.raises(EssenceError, match=r"holds 2 files .*--member out of: a.jsonl, b/b.jsonl"):
         fetch(server.address, out)
@@ -206,15 +163,10 @@ def test_a_zip_with_several_files_wants_a_name(server, tmp_path):
         fetch(server.address, out, member="c.jsonl")
     fetch(server.address, out, member="b.jsonl")
     assert out.read_bytes() == b"b\n"
-
-
-def test_a_damaged_zip(server, tmp_path):
-    content = bytearray(zipped(a_jsonl=bytes(range(256)) * 100))
-    content[60:70] = b"x" * 10
-    server.content = bytes(content)
+    server.content = server.content[:60] + b"x" * 10 + server.content[70:]
     with pytest.raises(EssenceError, match="zip can't be unpacked"):
-        fetch(server.address, tmp_path / "rows.jsonl")
-    assert only(tmp_path) == []
+        fetch(server.address, out, member="a.jsonl")
+    assert out.read_bytes() == b"b\n" and only(tmp_path) == ["rows.jsonl"]
 
 
 def test_addresses_of_local_files_and_others(tmp_path):

@@ -1,10 +1,7 @@
 """Section 3.1's analysis: each check finds what it is for, and nothing on sound rows."""
 
 import statistics
-import subprocess
-import sys
 
-import pyarrow.parquet as pq
 import pytest
 import sample_rows as made
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -150,7 +147,7 @@ def test_a_row_counts_once_however_much_is_wrong(profiled):
     assert set(report["lengths"]["source_words"]) == {"all", "Selector"}
 
 
-def test_lengths_of_every_row_and_their_quartiles(profiled):
+def test_lengths_of_every_row_and_their_quartiles(profiled, capsys):
     """No cut, no padding, and an end mark; the quartiles are those of Python's statistics."""
     report, lengths = profiled([made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
     assert lengths.idx.tolist() == list(range(1, 10))
@@ -161,6 +158,10 @@ def test_lengths_of_every_row_and_their_quartiles(profiled):
     )
     assert [said[name] for name in ("count", "min", "max")] == [9, words.min(), words.max()]
     assert said["mean"] == pytest.approx(words.mean(), abs=1e-3)
+    printed = capsys.readouterr().out
+    assert (
+        "9 rows: Selector 3, Decomposer 3, Refiner 3\n" in printed and "anomalies: none" in printed
+    )
     longest = lengths[lengths.task == "Refiner"].target_tokens.max()
     assert report["lengths"]["target_tokens"]["Refiner"]["max"] == longest
 
@@ -170,23 +171,6 @@ def test_a_missing_or_broken_tokenizer_is_named(tmp_path):
         with pytest.raises(EssenceError, match=r"tokenizer.json: no tokenizer .*set model.base"):
             read_tokenizer(tmp_path / "tokenizer.json")
         (tmp_path / "tokenizer.json").write_text("{}")
-
-
-def test_the_command_without_torch(tmp_path, model):
-    rows = made.rows_parquet(tmp_path, made.many(2, 5))
-    arguments = ["--rows", rows, "--tokenizer", model, "--profile", tmp_path / "profile.json"]
-    arguments += ["--lengths", tmp_path / "lengths.parquet"]
-    script = (
-        "import sys; sys.modules['torch'] = sys.modules['transformers'] = None\n"
-        "from workflow_scripts.data import draw_sample, draw_test, fetch, profile, read\n"
-        "from workflow_scripts.stage import run_stage\nrun_stage(profile.profile_stage)"
-    )
-    command = [sys.executable, "-c", script, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "22 rows: Selector 10, Decomposer 10, Refiner 2" in done.stdout
-    assert "anomalies: none" in done.stdout
-    assert read_json(tmp_path / "profile.json")["rows"] == 22
-    assert pq.read_table(tmp_path / "lengths.parquet").num_rows == 22
 
 
 def test_real_rows_with_a_real_tokenizer(profiled, real_rows):

@@ -10,7 +10,6 @@ from types import SimpleNamespace
 import pyarrow.parquet as pq
 import pytest
 import sample_rows as made
-from shell import run_module
 
 from workflow_scripts.data import checksums
 from workflow_scripts.data.read import read
@@ -109,9 +108,8 @@ def test_bad_lines_are_quarantined_with_number_and_reason_the_others_read(readin
 
 def test_a_refused_row_keeps_its_idx_for_the_reader_but_does_not_use_it_up(reading):
     found = reading([with_user("?"), made.raw(99, "Selector", 1, 1)])
-    assert found.quarantine[0].idx == 99
+    assert (found.quarantine[0].idx, [row.idx for row in found.rows]) == (99, [99])
     assert found.quarantine[0].excerpt.startswith('{"idx": 99, "messages"')
-    assert [row.idx for row in found.rows] == [99]
 
 
 def test_the_parts_of_every_task(reading):
@@ -128,36 +126,23 @@ def test_the_parts_of_every_task(reading):
     assert [row.gold_sql for row in found.rows] == [None, sql.format(1), sql.format(2)]
 
 
-def test_raw_and_processed_form_give_the_same_rows(reading):
-    cases = [(number, task, 1, number) for number, task in enumerate(TASKS)]
-    from_raw = reading([made.raw(*case) for case in cases]).rows
-    from_processed = reading([made.processed(*case) for case in cases]).rows
-    both = reading([made.raw(*case) | made.processed(*case) for case in cases]).rows
-    assert from_raw == from_processed == both
-
-
-def test_a_bare_prompt_as_source_is_framed(reading):
-    row = made.raw(1, "Selector", 1, 1)
-    user, assistant = (message["content"] for message in row["messages"][1:])
-    assert reading([{"idx": 1, "source": user, "target": assistant}]).rows == reading([row]).rows
-
-
-def test_a_system_message_that_says_something_leads_the_source(reading):
-    row = made.raw(1, "Selector", 1, 1)
-    row["messages"][0]["content"] = "Be brief."
-    (read_row,) = reading([row]).rows
-    assert read_row.source.startswith("### Instruction:\nBe brief.\n\n### Input:\n")
-
-
-def test_windows_line_ends_and_an_empty_system_message_are_read(reading):
-    rows = [made.raw(number, task, 1, number) for number, task in enumerate(TASKS)]
-    expected = reading(rows).rows
-    for row in rows:
-        row["messages"][0]["content"] = None
-        for message in row["messages"][1:]:
-            message["content"] = message["content"].replace("\n", "\r\n")
-    found = reading(rows)
-    assert found.rows == expected and not found.quarantine
+def test_every_form_gives_the_same_rows(reading):
+    raw = [made.raw(number, task, 1, number) for number, task in enumerate(TASKS)]
+    processed = [made.processed(number, task, 1, number) for number, task in enumerate(TASKS)]
+    bare, windows = [], []  # prompts without their frame; line ends, and an empty system message
+    for row in raw:
+        user, assistant = (message["content"] for message in row["messages"][1:])
+        bare.append({"idx": row["idx"], "source": user, "target": assistant})
+        said = {"system": None, "user": user.replace("\n", "\r\n")}
+        said["assistant"] = assistant.replace("\n", "\r\n")
+        messages = [{"role": role, "content": content} for role, content in said.items()]
+        windows.append({"idx": row["idx"], "messages": messages})
+    both = [one | other for one, other in zip(raw, processed, strict=True)]
+    expected = reading(raw).rows
+    for form in (processed, both, bare, windows):
+        assert reading(form).rows == expected
+    raw[0]["messages"][0]["content"] = "Be brief."
+    assert reading(raw).rows[0].source.startswith("### Instruction:\nBe brief.\n\n### Input:\n")
 
 
 def test_an_idx_is_a_number_or_the_line(reading):
@@ -245,31 +230,23 @@ def test_arguments_that_would_lose_something_are_refused(tmp_path):
     assert path.read_bytes() == before and Path("/dev/null").is_char_device()
 
 
-def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path):
+def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path, capsys):
     path = made.write(tmp_path / "in.jsonl", [*GOOD, "{", "[]", *["x"] * 6])
     rows, quarantine, summary = (tmp_path / name for name in ("r.parquet", "q.jsonl", "s.json"))
     with pytest.raises(EssenceError) as caught:
         read(path, rows, quarantine, summary, 0.5)
-    message = str(caught.value)
-    assert "8 of 11 lines (72.7%)" in message
-    assert "line 4: not JSON" in message
-    assert "line 5: not a JSON object" in message
-    assert "raise data.max_quarantine (now 0.5)" in message
-    assert str(quarantine) in message
+    told = ("8 of 11 lines (72.7%)", "line 4: not JSON", "line 5: not a JSON object")
+    for words in (*told, "raise data.max_quarantine (now 0.5)", str(quarantine)):
+        assert words in str(caught.value)
     assert not rows.exists()
     assert len(list(read_jsonl(quarantine))) == 8
     assert read_json(summary)["quarantined"] == 8
     read(path, rows, quarantine, summary, 8 / 11)
     assert pq.read_table(rows).num_rows == 3
-
-
-def test_the_same_file_gives_the_same_bytes(tmp_path):
-    path = made.write(tmp_path / "in.jsonl", [*made.many(3, 120), "{"])
-    outs = [[tmp_path / f"{run}{name}" for name in "rqs"] for run in (1, 2)]
-    for out in outs:
-        read(path, *out)
-    for one, other in zip(*outs, strict=True):
-        assert one.read_bytes() == other.read_bytes()
+    counts = "3 rows (Selector 1, Decomposer 1, Refiner 1); 8 lines in quarantine\n"
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{counts}quarantine: 7 broken JSON\nquarantine: 1 not an object\n")
+    assert "This is not the report's file" in printed
 
 
 def test_it_says_whether_the_file_is_the_reports(tmp_path, monkeypatch, reading):
@@ -285,18 +262,6 @@ def test_it_says_whether_the_file_is_the_reports(tmp_path, monkeypatch, reading)
     assert checksums.is_the_reports_file(facts)
     known.processed.sha256, known.raw.git_blob_sha1 = "", facts["git_blob_sha1"]
     assert checksums.is_the_reports_file(facts)
-
-
-def test_the_command_reports_counts_and_reasons(tmp_path):
-    path = made.write(tmp_path / "in.jsonl", [*GOOD, "{"])
-    given = ["--raw", path]
-    for name in ("rows", "quarantine", "summary"):
-        given += [f"--{name}", tmp_path / name]
-    done = run_module("workflow_scripts.data.read", *given, "--max-quarantine", 0.5)
-    assert done.returncode == 0, done.stderr
-    counts = "3 rows (Selector 1, Decomposer 1, Refiner 1); 1 lines in quarantine\n"
-    assert done.stdout.startswith(f"{counts}quarantine: 1 broken JSON\n")
-    assert "This is not the report's file" in done.stdout
 
 
 def test_real_rows(reading, real_rows):
