@@ -50,17 +50,11 @@ def break_sql(
     statement = _Statement(sql, database, rng, other_number)
     for way in ways:
         text = statement.broken(way).strip()
-        if accepts(text) and text != sql and (error := refusal(connection, text)):
-            return way, Failure(text, str(error), str(type(error)))
-    return None
-
-
-def refusal(connection: sqlite3.Connection, sql: str) -> Exception | None:
-    """Return SQLite's error for a statement, which is not run, or None."""
-    try:
-        connection.execute(f"EXPLAIN {sql}")
-    except (sqlite3.Error, sqlite3.Warning) as error:
-        return error
+        if accepts(text) and text != sql:
+            try:
+                connection.execute(f"EXPLAIN {text}")  # it is not run
+            except (sqlite3.Error, sqlite3.Warning) as error:
+                return way, Failure(text, str(error), str(type(error)))
     return None
 
 
@@ -116,8 +110,9 @@ class _Statement:
         old = self.rng.choice(fitting)
         return self.sql.replace(old, swaps[old], 1)
 
-    def _without_one(self, places: list[int]) -> str:
-        """The SQL without the character at one of the places."""
+    def _without_one(self, sign: str, every: int = 1) -> str:
+        """The SQL without one of these signs, or of every second one, which closes what is open."""
+        places = [place for place, each in enumerate(self.sql) if each == sign][every - 1 :: every]
         if not places:
             return self.sql
         place = self.rng.choice(places)
@@ -172,10 +167,10 @@ class _Statement:
         return self._renamed_table(table, self.other_number.get(table, other))
 
     def missing_quote(self) -> str:
-        return self._without_one([match.start() for match in re.finditer("'", self.sql)][1::2])
+        return self._without_one("'", every=2)
 
     def missing_parenthesis(self) -> str:
-        return self._without_one([match.start() for match in re.finditer(r"\)", self.sql)])
+        return self._without_one(")")
 
     def missing_backticks(self) -> str:
         needy = [name for _, name in COLUMN.findall(self.sql) if quoted(name)]

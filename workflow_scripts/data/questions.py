@@ -15,13 +15,11 @@ from workflow_scripts.formats.schema import ForeignKey, Schema, SchemaError
 from workflow_scripts.records import Record, parsed
 from workflow_scripts.sql.describe import describe_database
 
-_LENIENT = ConfigDict(extra="ignore", populate_by_name=True)
-
 
 class Question(Record):
     """A question of Spider; what else stands in its record is left alone."""
 
-    model_config = _LENIENT
+    model_config = ConfigDict(extra="ignore")
 
     db_id: str
     question: str

@@ -20,16 +20,7 @@ from pydantic import Field, NonNegativeInt
 from workflow_scripts.data.agent_rows import ShownDatabase, SolvedQuestion
 from workflow_scripts.data.breaking import WAYS, Failure, break_sql
 from workflow_scripts.data.twin.shapes import Draft, draft, vague_question
-from workflow_scripts.data.twin.worlds import (
-    KNOWN_DOMAINS,
-    UNSEEN_DOMAINS,
-    World,
-    fill,
-    in_memory,
-    join,
-    parse_domain,
-    write_database,
-)
+from workflow_scripts.data.twin.worlds import World, in_memory, make_worlds, write_database
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS
@@ -44,8 +35,6 @@ TRIES_OF_A_WAY = 60  # questions that may fail before another way to break SQL i
 
 
 class TwinRows(Record):
-    """How many rows of each task the twin has."""
-
     Selector: NonNegativeInt = 1009
     Decomposer: NonNegativeInt = 2029
     Refiner: NonNegativeInt = 337
@@ -66,7 +55,8 @@ def build(
 ) -> None:
     folder = out / "databases"
     shutil.rmtree(folder, ignore_errors=True)
-    worlds = make_worlds(settings)
+    sizes = settings.rows_per_table, settings.domains_per_database
+    worlds = make_worlds(settings.seed, *sizes)
     files = [folder / world.db_id / f"{world.db_id}.sqlite" for world in worlds]
     for world, file in zip(worlds, files, strict=True):
         file.parent.mkdir(parents=True)
@@ -85,25 +75,6 @@ def build(
     write_json(out / "card.json", card)
     by_task = ", ".join(f"{counts[task]} {task}" for task in TASKS)
     print(f"twin: {len(worlds)} databases, rows: {by_task}")
-
-
-def make_worlds(settings: TwinSettings) -> list[World]:
-    """Fill the hand-made domains from the seed; tables that refer to others are larger.
-
-    Several together make a database whose prompts are as long as those of the real rows.
-    """
-    worlds = []
-    for text in (*KNOWN_DOMAINS, *UNSEEN_DOMAINS):
-        world = parse_domain(text)
-        rng = random.Random(f"{settings.seed} {world.db_id}")
-        base = settings.rows_per_table
-        sizes = {
-            name: base * 3 if table.of_kind("ref") else base + rng.randint(-5, 5)
-            for name, table in world.tables.items()
-        }
-        worlds.append(fill(world, rng, sizes))
-    size = settings.domains_per_database
-    return [join(worlds[first : first + size]) for first in range(0, len(worlds), size)]
 
 
 def make_rows(

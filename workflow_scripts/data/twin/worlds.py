@@ -69,13 +69,12 @@ class Column:
 
     @property
     def note(self) -> str:
-        """The codes and their meanings, as a schema states them."""
         return ". ".join(f"{code}: {meaning}" for code, meaning in self.codes.items())
 
     @property
     def sql_type(self) -> str:
-        integers = dict.fromkeys(("key", "ref", "int", "year", "flag"), "INTEGER")
-        return (integers | {"real": "REAL", "date": "DATE"}).get(self.kind, "TEXT")
+        kind = "INTEGER" if self.kind in ("key", "ref", "int", "year", "flag") else "TEXT"
+        return {"real": "REAL", "date": "DATE"}.get(self.kind, kind)
 
 
 @dataclass(frozen=True)
@@ -167,14 +166,30 @@ def fill(world: World, rng: random.Random, rows: dict[str, int]) -> World:
     return world
 
 
-def join(worlds: list[World]) -> World:
-    """One database with the tables of all, under the name of the first."""
-    return World(
-        db_id=worlds[0].db_id,
-        tables={name: table for world in worlds for name, table in world.tables.items()},
-        foreign_keys=[key for world in worlds for key in world.foreign_keys],
-        rows={name: rows for world in worlds for name, rows in world.rows.items()},
-    )
+def make_worlds(seed: int, rows_per_table: int = 40, domains_each: int = 1) -> list[World]:
+    """Fill the hand-made domains from the seed; tables that refer to others are larger.
+
+    Several together, under the name of the first, make a database whose prompts are as long as
+    those of the real rows.
+    """
+    worlds: list[World] = []
+    for number, text in enumerate((*KNOWN_DOMAINS, *UNSEEN_DOMAINS)):
+        world = parse_domain(text)
+        rng = random.Random(f"{seed} {world.db_id}")
+        sizes = {
+            name: rows_per_table * 3
+            if table.of_kind("ref")
+            else rows_per_table + rng.randint(-5, 5)
+            for name, table in world.tables.items()
+        }
+        fill(world, rng, sizes)
+        if number % domains_each:
+            worlds[-1].tables |= world.tables
+            worlds[-1].foreign_keys += world.foreign_keys
+            worlds[-1].rows |= world.rows
+        else:
+            worlds.append(world)
+    return worlds
 
 
 def _values(world: World, column: Column, count: int, rng: random.Random) -> list:
