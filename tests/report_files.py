@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workflow_scripts.files import read_json, write_json, write_jsonl
@@ -77,15 +78,12 @@ def gold(idx: int) -> str:
 
 
 def make_lengths(path: Path) -> Path:
-    rng = random.Random(0)
-    rows = []
-    for task, tokens in (("Selector", 1600), ("Decomposer", 2500), ("Refiner", 900)):
-        for _ in range(60):
-            words, source = rng.randint(5, 90), int(rng.gauss(tokens, 200))
-            row = {"idx": len(rows), "task": task, "source_words": source // 2}
-            row |= {"source_tokens": source, "target_words": words, "target_tokens": words * 3}
-            rows.append(row)
-    write_table(path, rows, LENGTHS)
+    rng, tasks = np.random.default_rng(0), ("Selector", "Decomposer", "Refiner")
+    source = rng.normal(np.repeat([1600, 2500, 900], 60), 200).astype(int)
+    words = rng.integers(5, 90, 180)
+    columns = {"idx": range(180), "task": np.repeat(tasks, 60), "source_words": source // 2}
+    columns |= {"source_tokens": source, "target_words": words, "target_tokens": words * 3}
+    write_table(path, pd.DataFrame(columns), LENGTHS)
     return path
 
 
@@ -112,51 +110,31 @@ def make_data(folder: Path) -> None:
 
 def make_fit(path: Path, settings: Recipe) -> Path:
     """A fit audit: `full` prompts lose question and targets, `compact` ones keep all."""
-    keeps = settings.prompt == "compact"
+    keeps, counts = settings.prompt == "compact", PUBLISHED["dataset"]["tasks"]
     tasks = {
         task: _fit(rows, rows if keeps or task == "Refiner" else 0, keeps)
-        for task, rows in (("Selector", 1009), ("Decomposer", 2029), ("Refiner", 337))
+        for task, rows in counts.items()
     }
     kept = sum(facts.question_kept for facts in tasks.values())
     FitAudit(
-        recipe=settings.name,
-        settings=settings,
-        tokenizer="resources/models/standin",
-        embedding_rows=EmbeddingRows(model=100, needed=90),
-        rows=3375,
-        unreadable=0,
-        first_unreadable=None,
-        tasks=tasks,
-        all=_fit(3375, kept, keeps),
-        learning_possible=keeps,
-        warnings=[],
-    ).write(path)
+        recipe=settings.name, settings=settings, tokenizer="resources/models/standin",
+        embedding_rows=EmbeddingRows(model=100, needed=90), rows=3375, unreadable=0,
+        first_unreadable=None, tasks=tasks, all=_fit(3375, kept, keeps),
+        learning_possible=keeps, warnings=[],
+    ).write(path)  # fmt: skip
     return path
 
 
 def _fit(rows: int, kept: int, keeps: bool) -> TaskFit:
     some = LengthSummary(median=1, p95=2, max=3)
     return TaskFit(
-        rows=rows,
-        source_tokens=some,
-        sources_cut=rows - kept,
-        cut_in={},
-        question_kept=kept,
-        schema_kept=kept,
-        old_sql_kept=None,
-        distinct_sources=rows,
-        distinct_inputs=max(kept, 1),
-        target_tokens=some,
-        targets_cut=0,
-        targets_surviving=rows if keeps else 0,
-        lost_characters={},
-        longer_than_generation=0.0 if keeps else 0.4,
-        max_exact_match=float(keeps),
-        max_rouge_l=1.0,
-        max_exact_match_decoded=1.0,
-        max_rouge_l_decoded=1.0,
-        max_exact_match_given_inputs=float(keeps),
-    )
+        rows=rows, source_tokens=some, target_tokens=some, sources_cut=rows - kept, cut_in={},
+        question_kept=kept, schema_kept=kept, old_sql_kept=None, distinct_sources=rows,
+        distinct_inputs=max(kept, 1), targets_cut=0, targets_surviving=rows if keeps else 0,
+        lost_characters={}, longer_than_generation=0.0 if keeps else 0.4,
+        max_exact_match=float(keeps), max_exact_match_given_inputs=float(keeps), max_rouge_l=1.0,
+        max_exact_match_decoded=1.0, max_rouge_l_decoded=1.0,
+    )  # fmt: skip
 
 
 # --- runs
@@ -247,45 +225,29 @@ def _training(
 
 def _provenance(settings: Settings, key: dict[str, Any]) -> Provenance:
     return Provenance(
-        **key,
-        settings=settings,
-        fingerprint="ab" * 8,
-        data={"train": "1" * 64, "val": "2" * 64},
-        base=Base(folder="base", digest="3" * 64),
-        code="c" * 16,
-        lock="4" * 64,
+        **key, settings=settings, fingerprint="ab" * 8, data={"train": "1" * 64, "val": "2" * 64},
+        base=Base(folder="base", digest="3" * 64), code="c" * 16, lock="4" * 64,
         device=DeviceFacts(kind="cpu", name="a CPU", precision="fp32", threads=1),
         versions={"torch": "2.13.0", "transformers": "5.23.0"},
-        git=Git(commit="f" * 40, dirty=False),
-        rows_at_once=settings.run.batch_size,
-        seconds={"train": 12.5, "load": 1.0},
-        peak_memory_mib=900,
+        git=Git(commit="f" * 40, dirty=False), rows_at_once=settings.run.batch_size,
+        seconds={"train": 12.5, "load": 1.0}, peak_memory_mib=900,
         model=Weights(sha256="5" * 64, bytes=1, parameters=2_700_000),
-    )
+    )  # fmt: skip
 
 
 def _predictions(count: int, exact_match: float, tokenizer: str) -> list[Prediction]:
     lost = "`<" if tokenizer == "stock" else ""
+    raw = "SELECT </script> a FROM t"  # which must not end the script of the page
     return [
         Prediction(
-            split=split,
-            idx=first + place,
-            task=TASKS[place % 3],
-            db_id="shop",
-            question=f"Question {first + place}?",
-            gold=gold(first + place),
-            gold_decoded=gold(first + place).translate(dict.fromkeys(map(ord, lost))),
-            prediction=gold(first + place)
-            if place < round(exact_match * count)
-            else "SELECT </script> a FROM t",
-            prediction_tokens=9,
-            cut=place % 4 == 3,
-            input=place,
-            reachable=place % 4 != 3,
+            split=split, idx=idx, task=TASKS[place % 3], db_id="shop", question=f"Question {idx}?",
+            gold=gold(idx), gold_decoded=gold(idx).translate(dict.fromkeys(map(ord, lost))),
+            prediction=gold(idx) if place < round(exact_match * count) else raw,
+            prediction_tokens=9, cut=place % 4 == 3, input=place, reachable=place % 4 != 3,
         )
         for split, first in SPLITS
-        for place in range(count)
-    ]
+        for place, idx in enumerate(range(first, first + count))
+    ]  # fmt: skip
 
 
 def make_tables(folder: Path, runs: list[Path]) -> Path:

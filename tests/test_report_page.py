@@ -255,19 +255,6 @@ def finished(results, tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("newest", ["a", "b"])
-def test_of_two_commits_of_a_day_the_later_is_named(newest, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        ship_results, "_committed", lambda commit: (int(commit == newest), "2026-01-01")
-    )
-    for commit in "ab":
-        (tmp_path / commit).mkdir()
-        facts = {"git": {"commit": commit}, "device": {"precision": "bf16"}}
-        write_json(tmp_path / commit / "provenance.json", facts)
-    measured = ship_results.measured([tmp_path / "a", tmp_path / "b"])
-    assert (measured["commit"], measured["precision"]) == (newest, "bf16")
-
-
 def test_what_ships_is_taken_from_the_tables(finished, monkeypatch):
     monkeypatch.setattr(ship_results, "_committed", lambda commit: (0, "2026-01-01"))
     seeds = ship_results.over_seeds(finished)

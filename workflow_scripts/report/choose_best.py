@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from workflow_scripts.files import write_json
-from workflow_scripts.report.frames import read_runs
-from workflow_scripts.report.means import rankings
+from workflow_scripts.report.frames import read_runs, select
+from workflow_scripts.report.means import best_runs
 from workflow_scripts.stage import Output, Setting, run_stage
 
 
@@ -15,12 +15,12 @@ def choose_best(
 ) -> None:
     """Choose the run with the lowest mean evaluation loss of each recipe."""
     frame, chosen = read_runs(runs), {}
-    for recipe, losses in rankings(frame).items():
-        run = losses.index[0]
-        seeds = frame[(frame.recipe == recipe) & (frame.run == run)].seed
+    for recipe, run in best_runs(frame).items():
+        own = select(frame, recipe=recipe)
+        losses = own.groupby("run", sort=False).best_eval_loss.mean().sort_values(kind="stable")
         ranking = [{"run": name, "value": value} for name, value in losses.items()]
-        chosen[recipe] = {"recipe": recipe, "run": run, "seed": int(seeds.iloc[0])}
-        chosen[recipe]["ranking"] = ranking
+        seed = int(select(own, run=run).seed.iloc[0])
+        chosen[recipe] = {"recipe": recipe, "run": run, "seed": seed, "ranking": ranking}
     write_json(best, {"recipes": chosen})
 
 

@@ -101,10 +101,8 @@ def difference_of_answers(
     Of the same split; over rows (or databases) and the seeds that both have. None where they share
     none. `comparisons`: how many such differences support one conclusion.
     """
-    tables = [by_row_and_seed(each, metric) for each in (first, second)]
-    if any(table.empty for table in tables):
-        return None
-    one, other = tables[0].align(tables[1], join="inner")
+    one, other = (by_row_and_seed(each, metric) for each in (first, second))
+    one, other = one.align(other, join="inner")
     if not one.size:
         return None
     databases = databases_of(first, one.index)
@@ -127,9 +125,7 @@ def one_more_run(scores: pd.DataFrame) -> Mean | None:
         return mean
     if not mean.has_interval:
         widest = of_rows.loc[(of_rows.high - of_rows.low).idxmax()]
-        low, high = (
-            mean.value + math.sqrt(2) * (end - mean.value) for end in widest[["low", "high"]]
-        )
+        low, high = mean.value + math.sqrt(2) * (widest[["low", "high"]] - mean.value)
         mean = mean._replace(low=low, high=high, over="rows")
     return mean._replace(low=max(mean.low, 0.0), high=min(mean.high, 1.0))  # a share of rows
 
@@ -163,12 +159,7 @@ def held_out(splits: Sequence[str]) -> str:
     return "test" if "test" in set(splits) else "val"
 
 
-def rankings(runs: pd.DataFrame) -> dict[str, pd.Series]:
-    """Recipe -> mean evaluation loss of each run, on its own validation rows; the lowest first."""
-    losses = runs.groupby(ADDRESS, sort=False).best_eval_loss.mean()
-    return {recipe: losses[recipe].sort_values(kind="stable") for recipe in runs.recipe.unique()}
-
-
 def best_runs(runs: pd.DataFrame) -> dict[str, str]:
-    """Recipe -> the run that everything in the report means by its best run."""
-    return {recipe: losses.index[0] for recipe, losses in rankings(runs).items()}
+    """Recipe -> its best run: of the lowest mean evaluation loss on its own validation rows."""
+    losses = runs.groupby(ADDRESS, sort=False).best_eval_loss.mean()
+    return {recipe: losses[recipe].idxmin() for recipe in runs.recipe.unique()}

@@ -41,8 +41,8 @@ def agent_scores(outcomes: pd.DataFrame) -> pd.DataFrame:
     """
     known, lines = outcomes[outcomes.right.notna()].set_index("idx"), []
     for split in TEST_SPLITS:
-        of_split = known[known.split == split]
-        whole = of_split[of_split.setup == ALL_AGENTS].right
+        of_split = select(known, split=split)
+        whole = select(of_split, setup=ALL_AGENTS).right
         for setup, own in of_split.groupby("setup", sort=False):
             databases, paired = clusters_of(own), (None, None, None)
             if setup != ALL_AGENTS and set(own.index) == set(whole.index):
@@ -56,8 +56,7 @@ def agent_scores(outcomes: pd.DataFrame) -> pd.DataFrame:
 
 def end_to_end(outcomes: Path) -> dict[str, str]:
     """Split -> execution accuracy of all agents together, in words."""
-    scores = agent_scores(read_table(outcomes, OUTCOMES))
-    together = scores[scores.setup == ALL_AGENTS]
+    together = select(agent_scores(read_table(outcomes, OUTCOMES)), setup=ALL_AGENTS)
     return {line.split: f"{written(line.value, line.low, line.high)}, n = {line.n}"
             for line in together.itertuples()}  # fmt: skip
 
@@ -117,15 +116,14 @@ def score_features(means: pd.DataFrame, together: dict[str, str] | str) -> dict[
     """Feature -> number, from `means_over_seeds`; `together`: end to end, or why there is none."""
     features = {}
     for split, words in SPLITS.items():
-        of_split = means[means.split == split].set_index(["task", "metric"])
+        of_split = select(means, split=split).set_index(["task", "metric"])
         if of_split.empty:
             continue
         for feature, key in MEASURED.items():
             mean = as_mean(of_split.loc[key]) if key in of_split.index else None
             features[f"{feature} ({words})"] = f"{mean}, n = {mean.rows}" if mean else NO_DATABASE
-        features[f"{END_TO_END} ({words})"] = (
-            together if isinstance(together, str) else together.get(split, NO_DATABASE)
-        )
+        whole = together if isinstance(together, str) else together.get(split, NO_DATABASE)
+        features[f"{END_TO_END} ({words})"] = whole
     return features
 
 
@@ -149,19 +147,17 @@ def tabulate_models(
     columns = {}
     for name, run in best_runs(frame).items():
         folders = select(frame, recipe=name, run=run).folder.map(Path).tolist()
-        together: dict[str, str] | str = f"asked of the best run of {recipe} alone"
-        if name in of_agents:
-            together = end_to_end(of_agents[name])
-        features = run_features(folders, bases[name])
-        own = select(means, recipe=name, run=run)
-        columns[f"{name}: {run}"] = features | score_features(own, together)
+        nobody = f"asked of the best run of {recipe} alone"
+        together = end_to_end(of_agents[name]) if name in of_agents else nobody
+        own = score_features(select(means, recipe=name, run=run), together)
+        columns[f"{name}: {run}"] = run_features(folders, bases[name]) | own
     for folder, size in endpoints.items():
         own = select(means, recipe="endpoint", run=Path(folder).name)
         executed = bool((own.metric == "execution_accuracy").any())
         outcome = Path(folder, "agents/outcomes.parquet")
         together = end_to_end(outcome) if executed else NO_DATABASE
-        features = endpoint_features(Path(folder), size, executed)
-        columns[Path(folder).name] = features | score_features(own, together)
+        own = score_features(own, together)
+        columns[Path(folder).name] = endpoint_features(Path(folder), size, executed) | own
     table = pd.DataFrame(columns).fillna("not asked these rows")
     write_csv(models, table.rename_axis("feature").reset_index())
     if agents:

@@ -22,6 +22,7 @@ from workflow_scripts.files import write_text
 from workflow_scripts.report import html, sections
 from workflow_scripts.report.artefacts import artefacts, repaired_in
 from workflow_scripts.report.claims import COLUMNS
+from workflow_scripts.report.frames import select
 from workflow_scripts.report.html import anchor, linked
 from workflow_scripts.report.judge import JUDGED, KINDS, NOT_TESTABLE, NUMBERS
 from workflow_scripts.report.means import METRICS, TEST_SPLITS, held_out, written
@@ -42,18 +43,16 @@ UNTESTED = ("", "not measured", "not trained here")  # what a column of the clai
 def cards(
     means: pd.DataFrame, best: dict[str, dict], fit: Iterable[FitAudit], recipes: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """A card for each recipe that was trained; an exact match that a model can reach comes first.
+    """A card for each recipe that was trained; a score that a model can reach comes first.
 
-    `means`: over_seeds.csv; a score is a row of it with `at_most`, the highest that any model could
-    reach, and `place`, the run's rank among the recipe's runs on the test rows they share: runs are
-    chosen by the losses of their own validation rows, which differ from run to run.
+    `place`: the run's rank on the test rows, since validation rows differ from run to run.
     """
     audits = {audit.recipe: audit.all for audit in fit}
     columns = {recipe: column for column, recipe in recipes.items()}
-    means, cards = means[means.task == "all"], []
+    cards = []
     for recipe, run in best.items():
-        of_recipe = means[means.recipe == recipe]
-        own = of_recipe[of_recipe.run == run["run"]].set_index(["split", "metric"])
+        of_recipe = select(means, task="all", recipe=recipe)
+        own = select(of_recipe, run=run["run"]).set_index(["split", "metric"])
         measures = SCORES if audits[recipe].targets_surviving else WITHIN_REACH + SCORES
         scores = [
             {**own.loc[key], "split": split, "metric": metric}
@@ -62,7 +61,7 @@ def cards(
             for metric in measures
             if (key := (split, metric)) in own.index
         ]
-        on_test = of_recipe[(of_recipe.split == "test") & (of_recipe.metric == "rouge_l")]
+        on_test = select(of_recipe, split="test", metric="rouge_l")
         ranks = on_test.set_index("run")["mean"].rank(ascending=False, method="min")
         card = {"recipe": recipe, "column": columns.get(recipe), "run": run["run"]}
         card |= {"place": ranks.get(run["run"]), "runs": len(ranks)}
@@ -81,7 +80,7 @@ def verdict_counts(claims: pd.DataFrame) -> dict[str, Any]:
         "kinds": {kind: kinds[kind] for kind in KINDS if kind in kinds},
         "tests": int((~judged[[*COLUMNS]].isin(UNTESTED)).sum().sum()),
         "scale": claims.scale.iloc[0],
-    }  # fmt: skip
+    }
 
 
 def claim_rows(claims: pd.DataFrame, shipped: list[dict]) -> list[dict[str, Any]]:
@@ -111,36 +110,6 @@ def effect_table(effects: pd.DataFrame) -> pd.DataFrame:
     table = table.fillna("")
     table = table[[metric for metric in EFFECTS if metric in table]]
     return table.rename(columns=METRICS).reset_index()
-
-
-def front_page(
-    tables: Path,
-    best: dict[str, dict],
-    fit: Iterable[FitAudit],
-    recipes: dict[str, str],
-    shipped: dict[str, Any],
-    ablation: pd.DataFrame | None,
-) -> dict[str, Any]:
-    """The values of templates/front_page.html; `best`: recipe -> its best run."""
-    means = read_csv(tables / "over_seeds.csv")
-    claims = read_csv(tables / "claims.csv").astype(object).fillna("")
-    devices, seeds = read_csv(tables / "runs.csv").device, shipped["seeds"]
-    more_seeds = seeds["seeds"] > means.seeds.max()
-    effects = pd.DataFrame(shipped["ablation"]["effects"]) if ablation is None else ablation
-    return {
-        "cards": cards(means, best, fit, recipes),
-        "removed": repaired_in("repaired"),
-        "counts": verdict_counts(claims),
-        "claims": claim_rows(claims, seeds["claims"] if more_seeds else []),
-        "shipped": seeds if more_seeds else None,
-        "precisions": sorted(set(devices.str.rpartition(", ")[2])),
-        "effects": effect_table(effects),
-        # A line of a loss counts seeds.
-        "own_seeds": None if ablation is None else int(ablation[ablation.split == "val"].n.max()),
-        "shipped_ablation": shipped["ablation"],
-        "artefacts": artefacts(),
-        "metrics": METRICS,
-    }
 
 
 # --- sections
@@ -204,11 +173,27 @@ def write_report(
     note: Annotated[str, Setting("small print: which data and model were used")] = "",
 ) -> None:
     inputs = dict(locals())  # what a section may show
+    best, means = read_best(tables), read_csv(tables / "over_seeds.csv")
+    claims = read_csv(tables / "claims.csv").astype(object).fillna("")
+    devices, seeds = read_csv(tables / "runs.csv").device, shipped["seeds"]
+    more_seeds = seeds["seeds"] > means.seeds.max()
     effects = pd.concat(map(read_csv, ablation)) if ablation else None
-    values = front_page(tables, read_best(tables), fit, recipes, shipped, effects)
-    image = embedded(picture, "What each recipe leaves of the rows")
-    values |= {"title": TITLE, "note": note, "picture": image}
-    values["chapters"] = chapters(shown["sections"], inputs)
+    there = pd.DataFrame(shipped["ablation"]["effects"])
+    values = {
+        **{"title": TITLE, "note": note, "artefacts": artefacts(), "metrics": METRICS},
+        "cards": cards(means, best, fit, recipes),
+        "removed": repaired_in("repaired"),
+        "counts": verdict_counts(claims),
+        "claims": claim_rows(claims, seeds["claims"] if more_seeds else []),
+        "shipped": seeds if more_seeds else None,
+        "precisions": sorted(set(devices.str.rpartition(", ")[2])),
+        "effects": effect_table(there if effects is None else effects),
+        # A line of a loss counts seeds.
+        "own_seeds": None if effects is None else int(effects[effects.split == "val"].n.max()),
+        "shipped_ablation": shipped["ablation"],
+        "picture": embedded(picture, "What each recipe leaves of the rows"),
+        "chapters": chapters(shown["sections"], inputs),
+    }
     write_text(page, html.render("report.html", **values))
 
 
