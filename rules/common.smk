@@ -15,7 +15,7 @@ from snakemake.utils import update_config
 
 from workflow_scripts.data.samples import TEST_SPLITS
 from workflow_scripts import warm
-from workflow_scripts.agents.trace import Loop
+from workflow_scripts.agents.loop import Loop
 from workflow_scripts.commands import ROOT_VARIABLE, stage_command
 from workflow_scripts.config import (
     RANDOM_T5_SMALL,

@@ -12,9 +12,8 @@ from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced
 
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.ask import answer_question, find_model, load_back_end
-from workflow_scripts.agents.loop import LONGEST, read_question
+from workflow_scripts.agents.loop import LONGEST, Loop, read_question
 from workflow_scripts.agents.model import BEGIN_WITH, Remote
-from workflow_scripts.agents.trace import Loop
 from workflow_scripts.endpoint import Client
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.runs import BestRun, BestRuns, Training

@@ -8,8 +8,7 @@ from test_agents_loop import SHOP, decomposed, fenced
 
 from workflow_scripts.agents import evaluate as stage
 from workflow_scripts.agents.evaluate import ALL, SETUPS
-from workflow_scripts.agents.loop import Answer, read_schema
-from workflow_scripts.agents.trace import Loop
+from workflow_scripts.agents.loop import Answer, Loop, read_schema
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl, sha256, write_json

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from material import made_database
 
-from workflow_scripts.agents.loop import NO_ROWS, NULLS, Answer, read_schema, run_loop
-from workflow_scripts.agents.trace import Loop, Trace
+from workflow_scripts.agents.loop import NO_ROWS, NULLS, Answer, Loop, Trace, read_schema, run_loop
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import parse_prompt, task_of
 from workflow_scripts.formats.schema import Schema

@@ -17,7 +17,7 @@ from test_agents_loop import SHOP, Scripted, decomposed, fenced
 
 from workflow_scripts.agents import ask as command
 from workflow_scripts.agents.ask import answer_question, list_served, listen
-from workflow_scripts.agents.trace import Loop
+from workflow_scripts.agents.loop import Loop
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.sandbox import Sandbox
 

@@ -14,8 +14,7 @@ from typing import Annotated, Any
 import yaml
 
 from workflow_scripts.agents.ask import answer_question, load_back_end
-from workflow_scripts.agents.loop import read_question
-from workflow_scripts.agents.trace import Loop
+from workflow_scripts.agents.loop import Loop, read_question
 from workflow_scripts.metrics.execution import Case, judge
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Sandbox

@@ -22,9 +22,8 @@ from typing import Annotated, Any
 import yaml
 from pydantic import ValidationError
 
-from workflow_scripts.agents.loop import BackEnd, read_question, read_schema, run_loop
+from workflow_scripts.agents.loop import BackEnd, Loop, Trace, read_question, read_schema, run_loop
 from workflow_scripts.agents.model import FineTuned, Remote
-from workflow_scripts.agents.trace import Loop, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import own_file, to_json
 from workflow_scripts.records import Record, parsed

@@ -8,9 +8,8 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from workflow_scripts.agents.loop import BackEnd, read_schema, run_loop
+from workflow_scripts.agents.loop import BackEnd, Loop, Trace, read_schema, run_loop
 from workflow_scripts.agents.model import FineTuned, Remote
-from workflow_scripts.agents.trace import Loop, Trace
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.schema import Schema
