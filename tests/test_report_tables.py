@@ -168,9 +168,8 @@ def trained(
 ) -> Path:
     """A run with these evaluation losses, 120 rows an epoch, and a training loss of 0.2."""
     name = f"exp3_bs{batch}_lr5e-5"
-    folder = made.make_run(
-        root, made.recipe("repaired"), name, seed=seed, batch_size=batch, epochs=len(losses)
-    )
+    settings = {"seed": seed, "batch_size": batch, "epochs": len(losses), "test_rows": 1}
+    folder = made.make_run(root, made.recipe("repaired"), name, **settings)
     training = Training.read(folder / "training.json")
     epochs = [
         epoch.model_copy(

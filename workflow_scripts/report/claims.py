@@ -141,24 +141,17 @@ def roughness(losses: pd.Series) -> float:
 # --- from a number and its interval to a finding
 
 
-def above(text: str, value: Mean, limit: float) -> Outcome:
-    """The claim that something lies above a limit."""
+def decide(text: str, value: Mean, limit: float, side: str = "above") -> Outcome:
+    """The claim that something lies above a limit, or that a share of rows lies below it."""
+    mean = value if side == "above" else None
     if not value.has_interval:
         return Outcome(f"{text} (no interval)")
     if doubt := too_few(value.rows):
-        return Outcome(text, OPEN, value, doubt)
-    if value.low > limit:
-        return Outcome(text, HOLDS, value)
-    if value.high < limit:
-        return Outcome(text, FAILS, value)
-    return Outcome(text, OPEN, value, f"the interval holds {limit:g}")
-
-
-def below(text: str, value: Mean, limit: float) -> Outcome:
-    """The claim that a share of rows lies below a limit."""
-    outcome = above(text, value, limit)
-    turned = {HOLDS: FAILS, FAILS: HOLDS}
-    return Outcome(text, turned.get(outcome.finding, outcome.finding), doubt=outcome.doubt)
+        return Outcome(text, OPEN, mean, doubt)
+    if value.low <= limit <= value.high:
+        return Outcome(text, OPEN, mean, f"the interval holds {limit:g}")
+    lies = "above" if value.low > limit else "below"
+    return Outcome(text, HOLDS if lies == side else FAILS, mean)
 
 
 def too_few(rows: int | None) -> str:
@@ -230,7 +223,7 @@ def _judged(
     running = int((~runs.stopped_early.astype(bool)).sum())
     if running:
         text += f"; {running} of {len(runs)} runs had not converged"
-    outcome = above(text, difference, 0)
+    outcome = decide(text, difference, 0)
     doubt = too_few(int(runs[names[-1]].min())) or doubt
     if doubt and outcome.finding != NOT_MEASURED:
         return Outcome(outcome.text, OPEN, doubt=doubt)
@@ -284,8 +277,8 @@ def is_share(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
             by_task = ", ".join(f"{task} {most[task]:.3f}" for task in TASKS if task in most)
             text += f"; no model could reach more than {most['all']:.3f} with these inputs"
             text += f" ({by_task})"
-        side, test = ("above", above) if "above" in entry else ("below", below)
-        return test(f"{text}; {entry['means']} {side} {entry[side]}", mean, entry[side])
+        side = "above" if "above" in entry else "below"
+        return decide(f"{text}; {entry['means']} {side} {entry[side]}", mean, entry[side], side)
     return NOTHING
 
 

@@ -8,17 +8,18 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.report.frames import select
 from workflow_scripts.report.html import ENVIRONMENT
 from workflow_scripts.report.means import METRICS, WORDS, rate, written
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.stage import Input, Output, Setting, run_stage
-from workflow_scripts.tables import RUN, SCORES, read_table
+from workflow_scripts.tables import SCORES, read_table
 
 USES_FILES = ["templates/model_card.md"]
 # The Hub's names for what models of an architecture do.
 TASK_TYPES = {"encoder-decoder": "text2text-generation", "causal": "text-generation"}
-SHOWN = ["exact_match", "exact_match_at_most", "rouge_l", "execution_accuracy"]
-SHOWN += ["execution_accuracy_lenient"]
+SHOWN = ["exact_match", "exact_match_at_most", "rouge_l", "execution_accuracy",
+         "execution_accuracy_lenient"]  # fmt: skip
 SPLITS = WORDS["splits"]
 
 
@@ -35,7 +36,7 @@ def model_card(
     training = Training.read(folder / "training.json")
     name = f"{training.recipe} {training.run}, seed {training.seed}"
     task_type = TASK_TYPES[training.settings.model.architecture]
-    own = scores[(scores[list(RUN)] == [training.recipe, training.run, training.seed]).all(axis=1)]
+    own = select(scores, recipe=training.recipe, run=training.run, seed=training.seed)
     own = own[own.metric.isin(SHOWN) & own.value.notna()]
     results = [
         EvalResult(
@@ -51,16 +52,11 @@ def model_card(
         for score in own.itertuples()
     ]
     header = ModelCardData(
-        language="en",
-        library_name="transformers",
-        pipeline_tag=task_type,
-        tags=["text-to-sql", "mac-sql"],
-        base_model=base,
-        model_name=name,
-        eval_results=results,
-    )
+        language="en", library_name="transformers", pipeline_tag=task_type, base_model=base,
+        tags=["text-to-sql", "mac-sql"], model_name=name, eval_results=results,
+    )  # fmt: skip
     cells = own.set_index(["split", "task", "metric"])[["value", "low", "high", "n"]]
-    highest = own[(own.metric == "exact_match_at_most") & (own.task == "all") & (own.value < 1)]
+    highest = select(own, metric="exact_match_at_most", task="all").query("value < 1")
     return ENVIRONMENT.get_template(template).render(
         header=header.to_yaml(),
         name=name,

@@ -67,8 +67,7 @@ def plot(
     cuts: Annotated[dict, Setting('where recipes cut: {"as_written": {"source_tokens": 512}}')],
     agents: Annotated[Path | None, Input("agents.csv, where agents were evaluated")] = None,
 ) -> None:
-    files = {"rows": rows, "lengths": lengths, "fit": fit, "answers": answers, "scores": scores,
-             "published": published, "cuts": cuts, "agents": agents}  # fmt: skip
+    files = dict(locals())
     paths = {path.name: path for path in pictures}
     for name, figure in figures.items():
         svg, png = (paths[f"{name}.{kind}"] for kind in ("svg", "png"))

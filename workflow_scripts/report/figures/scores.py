@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 
 from workflow_scripts.report.figures import style
 from workflow_scripts.report.figures.losses import UNFINISHED
+from workflow_scripts.report.frames import select
 from workflow_scripts.report.means import (
     LOWER_IS_BETTER,
     WORDS,
@@ -51,7 +52,7 @@ def grids_of(
         columns={"learning_rate": "rate", WORDS["heatmap"][metric]["published"]: "value"}
     )
     quoted = quoted.assign(rows=published["dataset"]["validation_rows"], converged=True)
-    known = scores[(scores.split == "val") & (scores.task == "all") & (scores.metric == metric)]
+    known = select(scores, split="val", task="all", metric=metric)
     values = runs.merge(known, on=list(RUN)).assign(rate=lambda run: run.used_learning_rate)
     cells = values.groupby(["recipe", "rate", "batch_size"], sort=False, as_index=False).agg(
         value=("value", "mean"), rows=("val_all", "sum"), converged=("stopped_early", "all")
