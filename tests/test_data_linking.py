@@ -1,5 +1,6 @@
 """Linking: right wherever the truth is known, and silent where it can't be."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,10 +33,8 @@ def folder(tmp_path) -> Path:
     for name, script in DATABASES.items():
         path = tmp_path / "databases" / name / f"{name}.sqlite"
         path.parent.mkdir(parents=True)
-        connection = sqlite3.connect(path)
-        connection.executescript(script)
-        connection.commit()
-        connection.close()
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.executescript(script)
     return tmp_path / "databases"
 
 
