@@ -44,19 +44,25 @@ class ShownDatabase:
     def selection(self, sql: str) -> answers.Selection:
         """Write the Selector's answer for a query: every column that the query can mean is kept.
 
-        Of a large table the first column, as a rule its key, is listed too, before the others.
+        Of a large table are listed its first column, as a rule its key, the others that are needed,
+        and up to six: those of foreign keys, then the rest.
         """
         read = names_in(sql).tables
         needed = frozenset().union(*needed_columns(sql, names_of(self.schema.tables)))
-        columns, keys = self.schema.names, self.schema.foreign_keys
+        keys = self.schema.foreign_keys
         ends = {(a, x) for a, x, _, _ in keys} | {(b, y) for _, _, b, y in keys}
-        used = {
-            table: [names[0], *(c for c in names if (table.lower(), c.lower()) in needed)]
-            for table, names in columns.items()
-            if table.lower() in read
-        }
-        references = {t: [c for c in names if (t, c) in ends] for t, names in columns.items()}
-        return answers.select(columns, used, references, self.keep_up_to)
+        answer: answers.Selection = {}
+        for table, names in self.schema.names.items():
+            if table.lower() not in read:
+                answer[table] = "drop_all"
+            elif len(names) <= self.keep_up_to:
+                answer[table] = "keep_all"
+            else:
+                first = {names[0], *(c for c in names if (table.lower(), c.lower()) in needed)}
+                rank = {c: (c not in first, (table, c) not in ends) for c in names}
+                ranked = sorted(rank, key=rank.get)
+                answer[table] = ranked[: max(answers.MOST_COLUMNS, len(first))]
+        return answer
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.schema import Table, fold_name
@@ -171,28 +171,3 @@ def prune(tables: Sequence[Table], answer: Selection) -> list[Table]:
         few = table.columns if choice == "keep_all" else table.columns[:MOST_COLUMNS]
         pruned.append(Table(table.name, columns or few))
     return pruned
-
-
-def select(
-    columns: Mapping[str, Sequence[str]],
-    used: Mapping[str, Sequence[str]],
-    references: Mapping[str, Sequence[str]],
-    keep_up_to: int,
-) -> Selection:
-    """Build the Selector's answer for a query; all mappings go from a table to columns of it.
-
-    A table that is `used`, with the columns that are needed, is kept whole up to `keep_up_to`
-    columns; of a larger one those needed are listed, those that refer to other tables, and the
-    first.
-    """
-    answer: Selection = {}
-    for table, names in columns.items():
-        if table not in used:
-            answer[table] = "drop_all"
-        elif len(names) <= keep_up_to:
-            answer[table] = "keep_all"
-        else:
-            needed = dict.fromkeys(used[table])
-            ranked = list(dict.fromkeys([*needed, *references.get(table, ()), *names]))
-            answer[table] = ranked[: max(MOST_COLUMNS, len(needed))]
-    return answer
