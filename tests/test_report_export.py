@@ -1,4 +1,4 @@
-"""An exported model: loaded and asked without the project, and pushed to a Hub that is here."""
+"""An exported model: loaded and asked without the project, and pushed to the Hub."""
 
 import json
 import os
@@ -109,3 +109,15 @@ def test_answers_that_were_constrained_are_named_and_none_at_all_is_an_error(exp
     with pytest.raises(EssenceError, match=r"prediction\.splits"):
         export_again(folder, tmp_path / "p.parquet", tmp_path / "out/README.md")
     assert not (tmp_path / "out").exists() and SPLITS[-1] == "val"
+
+
+def test_a_push_sends_the_one_exported_model_to_a_private_repository():
+    """`-o` keeps make from building the environment."""
+
+    def push(*arguments: str) -> subprocess.CompletedProcess:
+        make = ["make", "-n", "-o", ".venv/.ready", "push", *arguments]
+        return subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
+
+    commands = push("TO=me/model", "EXPORTED=results/export/mine").stdout
+    assert commands.endswith("hf upload me/model results/export/mine . --private\n")
+    assert "test 1 = 1" in commands and "test 0 = 1" in push("TO=me/model", "EXPORTED=").stdout
