@@ -59,8 +59,8 @@ class ShownDatabase:
                 answer[table] = "keep_all"
             else:
                 first = {names[0], *(c for c in names if (table.lower(), c.lower()) in needed)}
-                rank = {c: (c not in first, (table, c) not in ends) for c in names}
-                ranked = sorted(rank, key=rank.get)
+                rank = {c: 0 if c in first else 1 if (table, c) in ends else 2 for c in names}
+                ranked = sorted(names, key=rank.get)
                 answer[table] = ranked[: max(answers.MOST_COLUMNS, len(first))]
         return answer
 
