@@ -114,7 +114,8 @@ class Trace:
 
         def shown(result: Result | None) -> dict[str, Any] | None:
             every = (result and result.rows) or []
-            return result and vars(result) | {
+            return result and {
+                **{name: getattr(result, name) for name in ("status", "error", "exception")},
                 "columns": result.columns or [],
                 "rows": json_rows(every[:rows]),
                 "row_count": len(every),

@@ -50,14 +50,13 @@ def summary(judged: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
     There is no interval where all values are one that is not from 0 to 1.
     """
+    metrics = judged.select_dtypes("float").drop(columns="gold_rows", errors="ignore")
     numbers = {}
-    for name, values in (
-        judged.select_dtypes("float").drop(columns="gold_rows", errors="ignore").items()
-    ):
-        if len(values := values.dropna()):
-            value, *limits = mean_over_rows(values)
-            low, high = (None if math.isnan(limit) else limit for limit in limits)
-            numbers[name] = {"value": value, "low": low, "high": high, "n": len(values)}
+    for name in metrics.dropna(axis="columns", how="all"):
+        values = metrics[name].dropna()
+        value, *limits = mean_over_rows(values)
+        low, high = (None if math.isnan(limit) else limit for limit in limits)
+        numbers[name] = {"value": value, "low": low, "high": high, "n": len(values)}
     return numbers
 
 
@@ -96,8 +95,8 @@ def score(
     if rows:
         check_output(rows, predictions, gold, *{case.database for case in cases})
     verdicts = judge(cases, Sandbox(Limits(seconds=seconds), workers), repeat)
-    keys = dict.fromkeys(chain.from_iterable(verdicts))
     if rows:
+        keys = dict.fromkeys(chain.from_iterable(verdicts))
         pairs = zip(lines, verdicts, strict=True)
         write_jsonl(rows, (line.model_dump() | keys | verdict for line, verdict in pairs))
     judged = pd.DataFrame([{**line, "gold": "", "prediction": ""} for line in verdicts])

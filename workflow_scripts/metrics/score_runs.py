@@ -238,8 +238,8 @@ def score_runs(
     if databases:
         judge_selections(table)
     tables.write_table(answers, table, COLUMNS)
-    lines = [*scores_of(table), *(line for folder in trained for line in losses_of(folder))]
-    tables.write_table(scores, pd.DataFrame(lines), tables.SCORES)
+    losses = (line for folder in trained for line in losses_of(folder))
+    tables.write_table(scores, [*scores_of(table), *losses], tables.SCORES)
 
 
 if __name__ == "__main__":
