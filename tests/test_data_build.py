@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from workflow_scripts.data.agent_rows import ShownDatabase
 from workflow_scripts.data.build import build
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import parse_decomposer, parse_selector
+from workflow_scripts.formats.schema import Column, Schema, Table
 from workflow_scripts.metrics.agents import selector_metrics
 from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.sql.parse import needed_columns, schema_names
@@ -127,6 +129,18 @@ def test_selector_answers_and_pruned_schemas_hold_what_the_sql_needs(made):
         assert sum(map(len, whole.values())) > min(30, 6 * len(whole)), "a small one is not pruned"
     large = {row.db_id for row in selected}
     assert 0 < len(large) == made.card["large_databases"] < made.card["databases"]
+
+
+def test_a_selector_keeps_lists_and_drops():
+    names = {"wide": [f"c{n}" for n in range(12)], "small": ["id", "x"], "unread": ["id"]}
+    tables = [Table(t, tuple(Column(c, c) for c in columns)) for t, columns in names.items()]
+    shown = ShownDatabase(Path(), Schema(tables, [("wide", "c8", "small", "id")]), pruned=True)
+    kept = {"small": "keep_all", "unread": "drop_all"}
+    sql = "SELECT {} FROM wide JOIN small ON x > 1"
+    few = ["c0", "c7", "c9", "c8", "c1", "c2"]  # the first, what is needed, a key, others
+    assert shown.selection(sql.format("c9, c7")) == kept | {"wide": few}
+    many = ["c0", "c3", "c4", "c5", "c6", "c7", "c8"]
+    assert shown.selection(sql.format(", ".join(many[1:]))) == kept | {"wide": many}
 
 
 def test_broken_sql_fails_with_the_error_that_the_row_states(made):
