@@ -6,7 +6,7 @@ import pytest
 import sample_rows as made
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from workflow_scripts.data.profile import ANOMALIES, anomalies_of, profile_stage, read_tokenizer
+from workflow_scripts.data.profile import CHECKS, anomalies_of, profile_stage, read_tokenizer
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
@@ -87,7 +87,7 @@ def test_each_anomaly_is_found_alone(kind, changes, detail):
 
 
 def test_every_kind_of_anomaly_is_tested():
-    assert {kind for kind, _, _ in FINDINGS} == set(ANOMALIES)
+    assert {kind for kind, _, _ in FINDINGS} == set(CHECKS["anomalies"])
 
 
 @pytest.mark.parametrize(

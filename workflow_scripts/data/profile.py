@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
+import yaml
 from tokenizers import Tokenizer
 
 from workflow_scripts.data.rows import comparable_text
@@ -26,35 +27,9 @@ from workflow_scripts.stage import Input, Output, run_stage
 from workflow_scripts.tables import LENGTHS, ROWS, Row, read_rows, write_table
 
 EXAMPLES = 5
-# The texts that a row of each task should carry; evidence may well be empty.
-PROMPT_TEXTS = ("question", "evidence", "schema", "foreign_keys", "source", "target")
-TEXTS = {
-    "Selector": ("db_id", *PROMPT_TEXTS),
-    "Decomposer": (*PROMPT_TEXTS, "gold_sql"),
-    "Refiner": (*PROMPT_TEXTS, "old_sql", "error", "exception_class", "gold_sql"),
-}
-DUPLICATES = {  # kind -> what is equal, and what that means
-    "source": (["source"], "the same prompt as an earlier row"),
-    "source and target": (["source", "target"], "the same prompt and answer as an earlier row"),
-    "question": (["task", "question"], "the same question as an earlier row of the same task"),
-    "gold SQL": (["task", "gold_sql"], "the same gold SQL as an earlier row of the same task"),
-}
-ANOMALIES = {
-    "blank question": "the prompt's question is empty",
-    "unknown table": "the answer uses a table that the prompt's schema doesn't show",
-    "unknown column": "the Selector's answer keeps a column that its table doesn't have",
-    "nothing kept": "the Selector's answer drops every table",
-    "SQL not parsed": "the answer's SQL can't be parsed as SQLite's",
-    "unchanged SQL": "the Refiner's answer repeats the SQL that failed",
-    "unusual end": "the answer doesn't end as answers of its task do",
-    "odd character": "a control, replacement or byte order mark character is in the text",
-}
+USES_FILES = ["profile.yaml"]
+CHECKS = yaml.safe_load(Path(__file__).with_name("profile.yaml").read_text(encoding="utf-8"))
 ODD = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffd\ufeff]")
-ENDS = {
-    "Selector": ("```", "Question Solved."),
-    "Decomposer": ("Question Solved.",),
-    "Refiner": ("```",),
-}
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
@@ -102,16 +77,18 @@ def find_anomalies(rows: pd.DataFrame) -> dict[str, Any]:
     ]
     table = pd.DataFrame(odd, columns=["idx", "line", "task", "kind", "detail"])
     table = table.drop_duplicates(["idx", "kind"])  # rows are counted, not occurrences
-    return {kind: finding(text, table[table.kind == kind]) for kind, text in ANOMALIES.items()}
+    return {
+        kind: finding(text, table[table.kind == kind]) for kind, text in CHECKS["anomalies"].items()
+    }
 
 
 def anomalies_of(row: Row) -> Iterator[tuple[str, str]]:
-    """Yield (a key of `ANOMALIES`, detail) for all that is odd about a row."""
+    """Yield (kind of anomaly, detail) for all that is odd about a row."""
     if not row.question.strip():
         yield "blank question", ""
     yield from _in_selection(row) if row.task == "Selector" else _in_sql(row)
     end = row.target.rstrip()
-    if not end.endswith(ENDS[row.task]):
+    if not end.endswith(tuple(CHECKS["ends"][row.task])):
         yield "unusual end", f"...{end[-40:]!r}"
     for name in ("source", "target"):
         if odd := sorted({f"U+{ord(sign):04X}" for sign in ODD.findall(getattr(row, name))}):
@@ -155,11 +132,13 @@ def profile_rows(rows: pd.DataFrame, lengths: pd.DataFrame) -> dict[str, Any]:
         "rows": len(rows),
         "tasks": tasks,
         "shares": {task: round(count / len(rows), 4) for task, count in tasks.items()},
-        "duplicates": {kind: find_duplicates(compared, *of) for kind, of in DUPLICATES.items()},
+        "duplicates": {
+            kind: find_duplicates(compared, **of) for kind, of in CHECKS["duplicates"].items()
+        },
         "questions": {"different": len(several), "asked_in_several_tasks": sum(several > 1)},
         "empty": {
-            task: blank.loc[blank.index == task, list(names)].sum().to_dict()
-            for task, names in TEXTS.items()
+            task: blank.loc[blank.index == task, names].sum().to_dict()
+            for task, names in CHECKS["texts"].items()
         },
         "anomalies": find_anomalies(rows),
         "lengths": {

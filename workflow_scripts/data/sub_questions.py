@@ -7,7 +7,9 @@ else is answered in one step. A step's question is put in words from its own SQL
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from pathlib import Path
 
+import yaml
 from sqlglot import exp
 
 from workflow_scripts.formats.schema import name_words
@@ -15,21 +17,8 @@ from workflow_scripts.sql.parse import own_tables, table_of
 
 MOST_STEPS = 3  # before the last
 Words = Mapping[tuple[str, str], str]  # (table, column) in lower case -> words for the column
-AGGREGATES = {exp.Avg: "average", exp.Sum: "total", exp.Max: "highest", exp.Min: "lowest"}
-COMPARISONS = {
-    exp.EQ: "is",
-    exp.NEQ: "is not",
-    exp.GT: "is more than",
-    exp.GTE: "is at least",
-    exp.LT: "is less than",
-    exp.LTE: "is at most",
-}
-LIKE = {  # % before, % after -> what the text is
-    (True, True): ("contains", "does not contain"),
-    (False, True): ("begins with", "does not begin with"),
-    (True, False): ("ends with", "does not end with"),
-    (False, False): ("is", "is not"),
-}
+USES_FILES = ["sub_questions.yaml"]
+SAID = yaml.safe_load(Path(__file__).with_name("sub_questions.yaml").read_text(encoding="utf-8"))
 
 
 def steps_before(tree: exp.Query, words: Words) -> list[tuple[str, exp.Query]]:
@@ -152,7 +141,7 @@ class _Writer:
                     return f"number of different {self.values(inner.expressions)}"
                 return f"number of {self.value(inner)}"
             case exp.Avg() | exp.Sum() | exp.Max() | exp.Min():
-                return f"{AGGREGATES[type(node)]} {self.value(inner)}"
+                return f"{SAID['aggregates'][type(node).__name__]} {self.value(inner)}"
             case exp.Literal():
                 return f"'{node.name}'" if node.is_string else node.name
             case exp.Neg():
@@ -166,8 +155,8 @@ class _Writer:
             return self.condition(node.this)
         if isinstance(node, exp.And | exp.Or):
             return f"{self.condition(node.left)} {node.key} {self.condition(node.right)}"
-        if type(node) in COMPARISONS:
-            return f"{self.value(node.left)} {COMPARISONS[type(node)]} {self.value(node.right)}"
+        if verb := SAID["comparisons"].get(type(node).__name__):
+            return f"{self.value(node.left)} {verb} {self.value(node.right)}"
         inner = node.this if isinstance(node, exp.Not) else node
         negated = isinstance(node, exp.Not) != bool(inner.args.get("negate"))
         verb = self.verb(inner, negated)
@@ -188,8 +177,9 @@ class _Writer:
             case exp.Like() if isinstance(other, exp.Literal):
                 text = other.name.strip("%")
                 if text and "%" not in text and "_" not in text:
-                    ends = other.name.startswith("%"), other.name.endswith("%")
-                    return f"{LIKE[ends][negated]} '{text}'"
+                    before, after = other.name.startswith("%"), other.name.endswith("%")
+                    verbs = SAID["like"]["%" * before + "x" + "%" * after]
+                    return f"{verbs[negated]} '{text}'"
         raise Wordless
 
 
