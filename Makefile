@@ -88,6 +88,8 @@ $(VENV)/.ready: requirements.lock
 	  echo "or say where it is: make PYTHON=/path/to/python3.11"; exit 1; } >&2
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module."; \
 	  echo "Get it with your system's packages (Debian, Ubuntu: apt-get install python3-venv)."; exit 1; } >&2
+	@test ! -L $(VENV) || { echo "$(VENV) is a link, and building it again would empty the folder that it names."; \
+	  echo "Delete the link, and make builds an environment of its own: rm $(VENV)"; exit 1; } >&2
 	@echo "Building $(VENV) from requirements.lock with $$($(PYTHON) --version) ..."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/pip install --quiet --quiet --disable-pip-version-check -r requirements.lock

@@ -175,6 +175,23 @@ def test_equal_runs_are_equal_to_the_byte(finished, tiny, tmp_path):
     assert tiny_model.contents(tmp_path / "out") == tiny_model.contents(finished / "out")
 
 
+def test_losses_can_be_watched_in_tensorboard(finished, tiny, tmp_path, monkeypatch):
+    pytest.importorskip("tensorboard", reason="make extras installs it")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setenv("ESSENCE_REPORT_TO", "tensorboard")
+    monkeypatch.setenv("TENSORBOARD_LOGGING_DIR", str(tmp_path / "watched"))
+    train(tmp_path, tiny, tiny_model.settings())
+    assert tiny_model.contents(tmp_path / "out") == tiny_model.contents(finished / "out")
+    watched = EventAccumulator(str(tmp_path / "watched")).Reload()
+    events = {name: watched.Scalars(name) for name in ("train/loss", "eval/loss")}
+    assert [len(each) for each in events.values()] == [15, 3]
+    assert events["eval/loss"][0].step == 5
+    monkeypatch.setenv("ESSENCE_REPORT_TO", "tensorbord")
+    with pytest.raises(EssenceError, match="pip install tensorbord"):
+        train(tmp_path / "other", tiny, tiny_model.settings())
+
+
 def test_the_weights_of_the_best_epoch_are_published(tiny, tmp_path):
     # Far too high a rate: after the first epoch it only gets worse.
     chosen = tiny_model.settings(run={"learning_rate": 0.5, "epochs": 4, "patience": None})

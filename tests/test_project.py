@@ -96,3 +96,13 @@ def test_make_says_what_is_missing_and_how_to_get_it(tmp_path, python, said):
     assert said in done.stderr
     assert "apt-get install" in done.stderr
     assert not (project / ".venv").exists()
+
+
+def test_make_does_not_empty_an_environment_that_is_linked(tmp_path):
+    project, shared = fresh_clone(tmp_path / "essence").folder, tmp_path / "shared"
+    shared.mkdir()
+    (shared / "package.py").touch()
+    (project / ".venv").symlink_to(shared)
+    done = subprocess.run(["make"], cwd=project, capture_output=True, text=True)
+    assert done.returncode and "rm .venv" in done.stderr
+    assert (shared / "package.py").exists()

@@ -7,6 +7,7 @@ checkpoint holds it.
 import gc
 import json
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
+from transformers.integrations import get_available_reporting_integrations
 from transformers.modeling_outputs import BaseModelOutput
 
 from workflow_scripts.errors import EssenceError
@@ -33,6 +35,7 @@ from workflow_scripts.runs import DeviceFacts
 from workflow_scripts.settings import Settings
 
 STATE = "trainer_state.json"  # written last: a checkpoint without it is not whole
+TRACKER = "ESSENCE_REPORT_TO"  # of the trainer's report_to; no setting, as it changes no result
 # Its losses are means over all tasks; ours are sums by task, so of its kernels the others are used.
 LIGER = {"cross_entropy": False, "fused_linear_cross_entropy": False}
 
@@ -106,9 +109,30 @@ def training_arguments(
         restore_callback_states_from_checkpoint=True,
         use_cache=True,  # else published as config.json's own, and answering takes minutes
         remove_unused_columns=False,
-        report_to="none",
+        report_to=tracker(settings),
+        run_name=run_name(settings),
         disable_tqdm=True,
     )
+
+
+def tracker(settings: Settings) -> str:
+    """Where losses are shown while a run is trained, such as tensorboard; none if unset.
+
+    Raises EssenceError when the package that it needs is not here.
+    """
+    wanted, available = os.environ.get(TRACKER, "none"), get_available_reporting_integrations()
+    if wanted not in ("none", *available):
+        raise EssenceError(
+            f"{TRACKER} is {wanted!r}, and here are: none, {', '.join(available)}. Type "
+            f"`pip install {wanted}` in the environment, or unset {TRACKER}."
+        )
+    if wanted == "tensorboard":
+        os.environ.setdefault("TENSORBOARD_LOGGING_DIR", f"logs/tensorboard/{run_name(settings)}")
+    return wanted
+
+
+def run_name(settings: Settings) -> str:
+    return f"{settings.recipe.name}/{settings.run.name}/seed{settings.seed}"
 
 
 def whole_checkpoints(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
@@ -208,6 +232,8 @@ class TaskLossTrainer(Trainer):
                 "training.learning_rate_scale, or set model.precision to fp32."
             )
         self.state.log_history.append({"step": step, "epoch": round(epoch, 6), **facts})
+        shown = {key: value for key, value in facts.items() if isinstance(value, float)}
+        self.callback_handler.on_log(self.args, self.state, self.control, shown)
 
     def _save_checkpoint(self, model, trial):
         """Save one, and delete all others but the best, which may be published."""
