@@ -60,12 +60,11 @@ def test_a_byte_order_mark_changes_nothing(tmp_path):
 
 
 def test_the_pair_of_spider(tmp_path):
-    gold = write(tmp_path / "gold.txt", "".join(f"{sql}\t{db_id}\n" for db_id, sql in GOLDS))
+    lines = [f"{sql}\t{db_id}\n" for db_id, sql in GOLDS]
+    gold = write(tmp_path / "gold.txt", "".join(lines))
     predicted = write(tmp_path / "predict.txt", "SELECT 1\tshop\n\nSELECT 3\n\n")
     assert [row[2] for row in records(predicted, gold)] == ["SELECT 1", None, "SELECT 3"]
-    dialogues = write(
-        tmp_path / "dialogues.txt", gold.read_text().replace("\nSELECT 3", "\n\nSELECT 3")
-    )
+    dialogues = write(tmp_path / "dialogues.txt", "\n".join(["".join(lines[:2]), lines[2]]))
     answers = write(tmp_path / "answers.txt", "SELECT 1\nSELECT 2\n\nSELECT 3\n")
     assert len(records(answers, dialogues)) == 3
 
@@ -92,10 +91,8 @@ def test_the_pair_of_bird(tmp_path, golds):
         ("p.parquet", "db_id", None, "not a Parquet file"),
         ("p.jsonl", "", None, "no predictions"),
         ("p.json", "[]", None, "no predictions"),
-        ("p.jsonl", "[" * 100_000, None, "p.jsonl: .*nested too deep"),
         ("p.jsonl", '{"db_id": ' + "[" * 100_000, None, "line 1: .*nested too deep"),
         ("p.jsonl", '{"db_id": ' + "9" * 6000 + "}", None, "line 1: .*over 4300 digits"),
-        ("p.json", '[{"db_id": ' + "9" * 6000 + "}]", None, "p.json: .*over 4300 digits"),
         ("p.jsonl", '{"gold": "a", "gold": "b"}', None, "line 1: the key 'gold' comes more"),
         ("p.csv", "db_id,gold,gold\nshop,a,b", None, "line 1: a column comes more than once"),
         ("p.json", "[" * 100_000, "SELECT 1\tshop", "p.json: not JSON .*nested too deep"),
@@ -109,18 +106,10 @@ def test_what_does_not_fit_is_named(tmp_path, name, text, gold, words):
 
 
 @pytest.mark.parametrize("name", ["p.jsonl", "p.json", "p.csv", "p.parquet"])
-@pytest.mark.parametrize(
-    "content, words",
-    [
-        ("[]".encode("utf-16"), "UTF-16; convert it first: iconv"),
-        (gzip.compress(b"[]", mtime=0), "gzip; convert it first: gunzip"),
-    ],
-)
-def test_files_in_another_form_are_named_with_the_cure(tmp_path, name, content, words):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(EssenceError, match=words):
-        read_predictions(tmp_path / name)
-    with pytest.raises(EssenceError, match=words):
-        read_predictions(write(tmp_path / "p.txt", "SELECT 1"), tmp_path / name)
+def test_files_in_another_form_are_named_with_the_cure(tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(b"[]", mtime=0))
+    for files in ((tmp_path / name,), (write(tmp_path / "p.txt", "SELECT 1"), tmp_path / name)):
+        with pytest.raises(EssenceError, match="gzip; convert it first: gunzip"):
+            read_predictions(*files)
     with pytest.raises(EssenceError, match="a folder"):
         read_predictions(tmp_path)

@@ -212,21 +212,21 @@ def test_an_array_is_read_like_lines_and_says_so(reading):
 
 def test_arguments_that_would_lose_something_are_refused(tmp_path):
     path = made.write(tmp_path / "in.jsonl", GOOD)
-    before = path.read_bytes()
-    outs = [tmp_path / name for name in "rqs"]
-    for name, words in (("no", "no such file"), (".", "a folder"), ("/dev/null", "a device or")):
-        with pytest.raises(EssenceError, match=f": {words}"):
-            read(tmp_path / name, *outs)
-    for share in (float("nan"), -0.1, 1.5):
-        with pytest.raises(EssenceError, match=r"--max-quarantine: .* between 0 and 1"):
-            read(path, *outs, share)
-    for place in range(3):
-        over_input = [*outs]
-        over_input[place] = tmp_path / "x" / ".." / "in.jsonl"
-        with pytest.raises(EssenceError, match="this is an input"):
-            read(path, *over_input)
-    with pytest.raises(EssenceError, match="a folder or a device"):
-        read(path, outs[0], outs[1], Path("/dev/null"))
+    before, outs = path.read_bytes(), [tmp_path / name for name in "rqs"]
+    over_input = tmp_path / "x" / ".." / "in.jsonl"
+    for arguments, words in (
+        ([tmp_path / "no", *outs], ": no such file"),
+        ([tmp_path, *outs], ": a folder"),
+        ([Path("/dev/null"), *outs], ": a device or"),
+        ([path, *outs, float("nan")], r"--max-quarantine: .* between 0 and 1"),
+        ([path, *outs, 1.5], r"--max-quarantine: .* between 0 and 1"),
+        ([path, over_input, *outs[1:]], "this is an input"),
+        ([path, outs[0], over_input, outs[2]], "this is an input"),
+        ([path, *outs[:2], over_input], "this is an input"),
+        ([path, *outs[:2], Path("/dev/null")], "a folder or a device"),
+    ):
+        with pytest.raises(EssenceError, match=words):
+            read(*arguments)
     assert path.read_bytes() == before and Path("/dev/null").is_char_device()
 
 

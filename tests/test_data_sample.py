@@ -257,11 +257,9 @@ def test_rows_join_through_questions_and_through_sql():
         ({"rows": 3, "validation_share": 0.9}, "no row is left to train"),
     ],
 )
-def test_samples_that_cannot_be_drawn(drawn, test_set, settings, words):
+def test_samples_that_cannot_be_drawn(drawn, settings, words):
     with pytest.raises(EssenceError, match=words):
         drawn(**{"sampling": "natural", **settings})
-    with pytest.raises(EssenceError, match=r"set aside with the test set\).*or test_set.rows"):
-        drawn(test=test_set, sampling="balanced", rows=1599)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +280,9 @@ def test_a_sample_that_lacks_a_tenth_takes_what_there_is_and_says_so(
         assert f"missing: {rows} rows of {what}; there are no more" in capsys.readouterr().out
 
 
-def test_files_of_other_rows_or_none_are_refused(tmp_path, rows_path, drawn):
+def test_files_of_other_rows_or_none_are_refused(tmp_path, rows_path, drawn, test_set):
+    with pytest.raises(EssenceError, match=r"set aside with the test set\).*or test_set.rows"):
+        drawn(test=test_set, sampling="balanced", rows=1599)
     other = made.rows_parquet(tmp_path, [made.raw(9_000_001, "Selector", 1, 1)])
     with pytest.raises(EssenceError, match="draw the test set again"):
         drawn(test=other, sampling="natural", rows=20)
