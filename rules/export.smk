@@ -14,8 +14,7 @@ rule export_model:
         predictions=files_of_best("predictions.parquet"),
         scores=OF_RUNS["scores"],
     output:
-        expand("results/export/{{recipe}}/{file}", file=MODEL_FILES),
-        card="results/export/{recipe}/README.md",
+        card="results/export/{recipe}/README.md",  # last of all; the model's files go beside it
     log:
         "logs/export/{recipe}.log",
     conda:

@@ -1,7 +1,10 @@
 """Decoder-only models: what they read, adapters; resumed, published and asked as others."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 import sample_rows
@@ -23,10 +26,12 @@ from workflow_scripts.model.adapters import check_extras, with_adapters
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.model.load import load_model
+from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.model.trainer import TaskLossTrainer
+from workflow_scripts.report.export import export
 from workflow_scripts.runs import DeviceFacts
 from workflow_scripts.settings import Lora, ModelSettings
-from workflow_scripts.tables import SCORES, read_table
+from workflow_scripts.tables import PREDICTIONS, SCORES, read_rows, read_table, write_table
 from workflow_scripts.text.fit import RowFile, audit
 from workflow_scripts.text.preprocessing import SEPARATOR, model_input
 
@@ -181,6 +186,32 @@ def test_answers_are_greedy_whatever_the_batch_and_go_on_with_their_beginning(ti
             expected.append(int(logits[0, -1].argmax()))
         assert answer == expected
     assert {answer[-1] == made.end for answer in answers} == {True, False}
+
+
+@pytest.mark.parametrize("kind", ["adapters", "weights"])
+def test_an_exported_run_answers_as_here_by_the_code_of_its_card(tiny, tmp_path, kind, request):
+    """Adapters without the model that they belong to, all weights without a chat template."""
+    if adapters_alone := kind == "adapters":
+        run, weights = request.getfixturevalue("adapted"), "adapter_model.safetensors"
+    else:
+        run, weights = trained(tiny, tmp_path, settings(), "llama"), "model.safetensors"
+    rows, out = read_rows(tiny / "val.parquet"), tmp_path / "exported"
+    answers = answer_rows(load_model(run / "model"), reads(run / "model"), {"val": rows}, 8)
+    write_table(tmp_path / "predictions.parquet", answers, PREDICTIONS)
+    write_table(tmp_path / "scores.parquet", [], SCORES)
+    source = {"file": {"name": "made up", "sha256": "0" * 64}, "rows": len(rows)}
+    scores, predictions = tmp_path / "scores.parquet", tmp_path / "predictions.parquet"
+    export(run, scores, source, tiny / "val.parquet", predictions, out / "README.md")
+    assert [path.name for path in out.glob("*.safetensors")] == [weights]
+    card = (out / "README.md").read_text()
+    assert f"library_name: {'peft' if adapters_alone else 'transformers'}" in card
+    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], cwd=out, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    said = [each.prediction for each in answers if f"~~~~text\n{each.prediction}\n~~~~" in card]
+    assert said and done.stdout in {each + "\n" for each in said}
 
 
 def test_agents_can_ask_a_run_and_know_what_it_did_not_read(adapted):

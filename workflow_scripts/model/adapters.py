@@ -5,10 +5,12 @@ that is computed in, or in 4 bits (Dettmers et al. 2023, QLoRA).
 """
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.model import say
 from workflow_scripts.model.load import initial_model, load_model
 from workflow_scripts.runs import DeviceFacts
@@ -16,6 +18,7 @@ from workflow_scripts.settings import Lora, ModelSettings, Settings
 from workflow_scripts.text.preprocessing import ModelInput
 
 ADAPTERS = "adapter_config.json"  # a checkpoint with this file holds adapters
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 # What settings need besides a GPU: setting -> (module, package).
 EXTRAS = {
     "load_4bit": ("bitsandbytes", "bitsandbytes"),
@@ -107,6 +110,13 @@ def trained_model(base: Path, checkpoint: Path, reads: ModelInput) -> tuple[Any,
         # What its training answers end in; chat models have several end tokens.
         model.generation_config.update(eos_token_id=reads.end, pad_token_id=reads.pad)
     return model, adapters
+
+
+def keep_adapters(checkpoint: Path, folder: Path) -> None:
+    """Copy the adapters of a checkpoint, whose library lists its targets in no certain order."""
+    config = read_json(checkpoint / ADAPTERS)
+    write_json(folder / ADAPTERS, config | {"target_modules": sorted(config["target_modules"])})
+    shutil.copyfile(checkpoint / ADAPTER_WEIGHTS, folder / ADAPTER_WEIGHTS)
 
 
 def _adapter_weights(model: Any) -> int:

@@ -21,7 +21,12 @@ from workflow_scripts.files import digest_of, sha256, write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
 from workflow_scripts.model import say
-from workflow_scripts.model.adapters import check_extras, model_to_train, trained_model
+from workflow_scripts.model.adapters import (
+    check_extras,
+    keep_adapters,
+    model_to_train,
+    trained_model,
+)
 from workflow_scripts.model.batches import TrainingData
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.fetch import SOURCE
@@ -79,6 +84,8 @@ def train(
             best = folder / f"checkpoint-{summary.best_step}"
             model, adapters = trained_model(base, best, data.reads)
             weights = save_model(model, data.reads.tokenizer, new / "model", adapters)
+            if adapters:
+                keep_adapters(best, new / "adapters")
             events = state["log_history"]  # with seconds, which differ each time
             lines = ({k: v for k, v in event.items() if k != "seconds"} for event in events)
             log = "".join(json.dumps(line, sort_keys=True) + "\n" for line in lines)

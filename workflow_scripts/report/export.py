@@ -1,10 +1,11 @@
-"""A run's model as a folder to hand on: all that the library transformers needs, and a card.
+"""A run's model as a folder to hand on: all that its library needs, and a card.
 
-`AutoModelForSeq2SeqLM` and `AutoTokenizer` load it without this project, and its `generate` answers
-as the pipeline did: the recipe's limits are in its configuration. The card says how prompts are
+transformers loads it without this project, and its `generate` answers as the pipeline did. Of a run
+that trained adapters it has these alone, for the library peft. The card says how prompts are
 written, by words, examples and code that runs.
 """
 
+import json
 import shutil
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,10 +20,10 @@ from workflow_scripts.runs import Training
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, PREDICTIONS, SCORES, TEXT, read_table
-from workflow_scripts.text.preprocessing import source_text
+from workflow_scripts.text.preprocessing import SEPARATOR, TEMPLATE_DATE, source_text
 
 USES_FILES = ["templates/model_card.md", "templates/exported_card.md"]
-AS_THEY_ARE = ("model.safetensors", "config.json", "tokenizer.json")
+ADAPTERS = ("adapters/adapter_config.json", "adapters/adapter_model.safetensors")
 SPLITS = ("unseen", "test", "val")  # where examples are taken from: the first that was answered
 # Every version of the library knows this name; what it writes itself, its older ones do not.
 TOKENIZER_CLASS = "PreTrainedTokenizerFast"
@@ -57,14 +58,9 @@ def export(
     base: Annotated[str | None, Setting("name of the base model on the Hub")] = None,
     constrained: Annotated[bool, Setting("whether the predictions were constrained")] = False,
 ) -> None:
-    """Raises EssenceError for a decoder-only model, or where no answer can be an example."""
+    """Raises EssenceError where no answer can be an example."""
     settings = Training.read(run / "training.json").settings
-    if settings.model.architecture == "causal":
-        raise EssenceError(
-            f"{run}: a decoder-only model is not exported: the library loads the folder "
-            "model/ of the run as it is, and its chat template makes the prompts."
-        )
-    recipe, model, folder = settings.recipe, run / "model", card.parent
+    recipe, folder, causal = settings.recipe, card.parent, settings.model.architecture == "causal"
     answered = read_table(predictions, PREDICTIONS)
     split = next((name for name in SPLITS if (answered.split == name).any()), "")
     shown = examples(rows, answered, recipe, split)
@@ -73,13 +69,17 @@ def export(
             f"{predictions}: no answer to a row of {', '.join(SPLITS)}, so the card has no "
             "example. Name one of these in prediction.splits."
         )
-    for name in AS_THEY_ARE:
-        with written_whole(folder / name) as temporary:
-            shutil.copyfile(model / name, temporary)
+    adapters = settings.model.lora is not None
+    weights = ADAPTERS if adapters else ("model/model.safetensors", "model/config.json")
+    for name in (*weights, "model/tokenizer.json"):
+        with written_whole(folder / Path(name).name) as temporary:
+            shutil.copyfile(run / name, temporary)
     generation = {"max_new_tokens": recipe.generate_tokens, "do_sample": False}
-    tokenizer = {"model_max_length": recipe.source_tokens, "tokenizer_class": TOKENIZER_CLASS}
-    for name, own in (("generation_config", generation), ("tokenizer_config", tokenizer)):
-        write_json(folder / f"{name}.json", read_json(model / f"{name}.json") | own)
+    # A decoder-only model's own limit also counts what stands around a source, and the answer.
+    tokenizer = {} if causal else {"model_max_length": recipe.source_tokens}
+    configured = {"tokenizer_config": tokenizer | {"tokenizer_class": TOKENIZER_CLASS}}
+    for name, own in (configured | ({} if adapters else {"generation_config": generation})).items():
+        write_json(folder / f"{name}.json", read_json(run / f"model/{name}.json") | own)
     text = model_card(
         run,
         read_table(scores, SCORES),
@@ -90,6 +90,11 @@ def export(
         example=shown.get("Decomposer") or next(iter(shown.values())),
         prompts={task: example["prompt"] for task, example in shown.items()},
         constrained=constrained,
+        causal=causal,
+        library="peft" if adapters else "transformers",
+        separator=json.dumps(SEPARATOR),
+        date=TEMPLATE_DATE,
+        chat="chat_template" in read_json(folder / "tokenizer_config.json"),
     )
     write_text(card, text)
 

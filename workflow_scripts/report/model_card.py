@@ -30,6 +30,7 @@ def model_card(
     note: str,
     base: str | None,
     template: str = "model_card.md",
+    library: str = "transformers",
     **more: Any,
 ) -> str:
     """`scores`: of all runs; `base`: the base model on the Hub; `more`: for another template."""
@@ -52,7 +53,7 @@ def model_card(
         for score in own.itertuples()
     ]
     header = ModelCardData(
-        language="en", library_name="transformers", pipeline_tag=task_type, base_model=base,
+        language="en", library_name=library, pipeline_tag=task_type, base_model=base,
         tags=["text-to-sql", "mac-sql"], model_name=name, eval_results=results,
     )  # fmt: skip
     cells = own.set_index(["split", "task", "metric"])[["value", "low", "high", "n"]]
@@ -66,6 +67,8 @@ def model_card(
         learning_rate=rate(training.settings.run.learning_rate),
         reading=reading,
         note=note,
+        library=library,
+        base=base or Provenance.read(folder / "provenance.json").base.folder,
         metrics={metric: METRICS[metric] for metric in SHOWN},
         tasks=("all", *TASKS),
         splits={split: words for split, words in SPLITS.items() if split in set(own.split)},
