@@ -11,11 +11,9 @@ from huggingface_hub import ModelCard
 
 from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.data import samples
-from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import load_model
-from workflow_scripts.report.export import export
 from workflow_scripts.report.model_card import SHOWN, SPLITS, write_model_cards
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.settings import Lora, ModelSettings
@@ -124,5 +122,3 @@ def test_the_card_of_a_decoder_only_model_says_what_was_trained_and_its_code_ans
     exec(code, {"folder": folder / "model", "prompt": prompt})
     (answer,) = FineTuned(folder / "model", recipe).answer([prompt])
     assert capsys.readouterr().out == answer.text + "\n"
-    with pytest.raises(EssenceError, match="a decoder-only model is not exported"):
-        export(folder, folder, reading, folder, folder, folder)
