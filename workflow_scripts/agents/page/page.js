@@ -41,7 +41,9 @@ function showRows(result) {
   });
   part("rows").replaceChildren(head, ...rows);
   const first = result.row_count > rows.length ? `, the first ${rows.length} of them shown` : "";
-  part("count").textContent = plural(result.row_count, "row") + first;
+  part("count").textContent = result.row_count
+    ? plural(result.row_count, "row") + first
+    : "No row: either nothing in the database fits, or the SQL asks for something else.";
 }
 
 function schemaLines(trace) {
