@@ -117,10 +117,10 @@ def test_gold_sql_returns_what_the_questions_sql_returns_and_its_steps_run(made)
 
 
 def test_selector_answers_and_pruned_schemas_hold_what_the_sql_needs(made):
-    golds = {row.idx: row for row in made.of("Decomposer")}
+    decomposed = {row.idx: row for row in made.of("Decomposer")}
     selected = made.of("Selector")
     for row in selected:
-        gold = golds[row.idx + 1]
+        gold = decomposed[row.idx + 1]
         metrics = selector_metrics(row.target, row.target, row.schema, gold.gold_sql)
         assert metrics.get("needed_recall", 1) == 1
         pruned, whole = schema_names(gold.schema), schema_names(row.schema)

@@ -12,11 +12,15 @@ import pytest
 from workflow_scripts.data.prediction_files import BIRD_SEPARATOR, read_predictions
 from workflow_scripts.errors import EssenceError
 
-GOLDS = [("shop", "SELECT 1"), ("shop", "SELECT name, 'a b' FROM item"), ("farm", "SELECT 3")]
+GOLD_QUERIES = [
+    ("shop", "SELECT 1"),
+    ("shop", "SELECT name, 'a b' FROM item"),
+    ("farm", "SELECT 3"),
+]
 ANSWERS = ["SELECT 1", None, 'SELECT "x",\n3']
 RECORDS = [
     {"db_id": db_id, "question": f"Which, {place}?", "gold": gold, "prediction": answer}
-    for place, ((db_id, gold), answer) in enumerate(zip(GOLDS, ANSWERS, strict=True))
+    for place, ((db_id, gold), answer) in enumerate(zip(GOLD_QUERIES, ANSWERS, strict=True))
 ]
 
 
@@ -30,7 +34,7 @@ def records(path: Path, gold: Path | None = None) -> list[tuple]:
     return [(line.db_id, line.gold, line.prediction) for line in found]
 
 
-EXPECTED = [(*gold, answer) for gold, answer in zip(GOLDS, ANSWERS, strict=True)]
+EXPECTED = [(*gold, answer) for gold, answer in zip(GOLD_QUERIES, ANSWERS, strict=True)]
 
 
 def test_json_lines_a_json_array_csv_and_parquet_say_the_same(tmp_path):
@@ -50,7 +54,7 @@ def test_a_byte_order_mark_changes_nothing(tmp_path):
     for name, text in (
         ("p.jsonl", "\n".join(map(json.dumps, RECORDS))),
         ("p.json", json.dumps(RECORDS)),
-        ("p.csv", "db_id,gold,prediction\n" + "".join(f'{d},"{g}",\n' for d, g in GOLDS)),
+        ("p.csv", "db_id,gold,prediction\n" + "".join(f'{d},"{g}",\n' for d, g in GOLD_QUERIES)),
     ):
         plain = records(write(tmp_path / name, text))
         assert records(write(tmp_path / f"marked_{name}", "\ufeff" + text)) == plain, name
@@ -60,7 +64,7 @@ def test_a_byte_order_mark_changes_nothing(tmp_path):
 
 
 def test_the_pair_of_spider(tmp_path):
-    lines = [f"{sql}\t{db_id}\n" for db_id, sql in GOLDS]
+    lines = [f"{sql}\t{db_id}\n" for db_id, sql in GOLD_QUERIES]
     gold = write(tmp_path / "gold.txt", "".join(lines))
     predicted = write(tmp_path / "predict.txt", "SELECT 1\tshop\n\nSELECT 3\n\n")
     assert [row[2] for row in records(predicted, gold)] == ["SELECT 1", None, "SELECT 3"]
@@ -69,13 +73,20 @@ def test_the_pair_of_spider(tmp_path):
     assert len(records(answers, dialogues)) == 3
 
 
-@pytest.mark.parametrize("golds", ["dev.json", "dev.sql"])
-def test_the_pair_of_bird(tmp_path, golds):
-    dev = [{"question_id": 7, "db_id": db_id, "SQL": sql, "evidence": ""} for db_id, sql in GOLDS]
-    text = json.dumps(dev) if golds == "dev.json" else "\n".join(f"{g}\t{d}" for d, g in GOLDS)
+@pytest.mark.parametrize("gold_file", ["dev.json", "dev.sql"])
+def test_the_pair_of_bird(tmp_path, gold_file):
+    dev = [
+        {"question_id": 7, "db_id": db_id, "SQL": sql, "evidence": ""}
+        for db_id, sql in GOLD_QUERIES
+    ]
+    text = (
+        json.dumps(dev)
+        if gold_file == "dev.json"
+        else "\n".join(f"{g}\t{d}" for d, g in GOLD_QUERIES)
+    )
     answers = {"2": ANSWERS[2] + BIRD_SEPARATOR + "farm", "0": "SELECT 1" + BIRD_SEPARATOR + "shop"}
     predicted = write(tmp_path / "predict_dev.json", json.dumps(answers | {"1": 0}))
-    assert records(predicted, write(tmp_path / golds, text)) == EXPECTED
+    assert records(predicted, write(tmp_path / gold_file, text)) == EXPECTED
 
 
 @pytest.mark.parametrize(

@@ -216,17 +216,17 @@ def test_scores_of_text_and_losses(tmp_path):
 
 def test_equal_inputs_bound_exact_match():
     """Whatever was learned: one answer an input, the most frequent at best."""
-    golds = pd.Series(["a", " a\n", "b", "c", "{d}", "e"])
+    gold = pd.Series(["a", " a\n", "b", "c", "{d}", "e"])
 
     def highest(reference="gold", **columns):
-        table = {"gold": golds, "gold_decoded": golds.str.strip("{}"), "reachable": True}
+        table = {"gold": gold, "gold_decoded": gold.str.strip("{}"), "reachable": True}
         return highest_exact_match(pd.DataFrame(table | columns), reference)
 
     assert highest(input=0) == 2 / 6
     assert highest(input=range(6)) == 5 / 6
     assert highest("gold_decoded", input=range(6)) == 1
-    assert highest("gold_decoded", input=range(6), reachable=golds.index > 0) == 5 / 6
-    assert highest("gold_decoded", input=golds.index % 2) == 2 / 6
+    assert highest("gold_decoded", input=range(6), reachable=gold.index > 0) == 5 / 6
+    assert highest("gold_decoded", input=gold.index % 2) == 2 / 6
     assert highest(input=range(6), reachable=False) == 0
 
 

@@ -69,8 +69,10 @@ def test_gold_against_gold_is_perfect_on_real_databases(sandbox, real_databases)
 def test_gold_against_gold_is_perfect_however_it_ends(sandbox, shop):
     """Some gold queries of Spider end in a semicolon, which extracting SQL takes away."""
     sql = "SELECT name FROM item"
-    golds = (sql, f"{sql};", f"{sql} ;\n", f"{sql};;")
-    for line in judge([Case(g, p, shop) for g in golds for p in (g, sql, f"{sql};")], sandbox, 0):
+    gold_queries = (sql, f"{sql};", f"{sql} ;\n", f"{sql};;")
+    for line in judge(
+        [Case(g, p, shop) for g in gold_queries for p in (g, sql, f"{sql};")], sandbox, 0
+    ):
         metrics = {name: value for name, value in line.items() if isinstance(value, float)}
         assert set(metrics.values()) == {1.0}, metrics
 

@@ -59,5 +59,5 @@ CHANGES: tuple[Change, ...] = (
 def read_questions(path: Path) -> list[dict[str, str]]:
     """Rows with SQL of a Spider questions.json, or of JSON lines with gold_sql."""
     rows = (row for _, row in records(path))
-    golds = [(row["db_id"], row.get("query") or row.get("gold_sql")) for row in rows]
-    return [{"db_id": db_id, "gold": gold} for db_id, gold in golds if gold]
+    gold_queries = [(row["db_id"], row.get("query") or row.get("gold_sql")) for row in rows]
+    return [{"db_id": db_id, "gold": gold} for db_id, gold in gold_queries if gold]

@@ -96,14 +96,14 @@ def same_query(one: str, other: str) -> bool:
 
 def run_pairs(cases: list[Case], sandbox: Sandbox) -> list[tuple[Result, Result]]:
     """Execute gold SQL, then predictions; one that is its gold to the letter is not run again."""
-    golds = sandbox.map(Job(case.database, case.gold) for case in cases)
+    gold_results = sandbox.map(Job(case.database, case.gold) for case in cases)
     jobs = {
         at: Job(case.database, case.prediction or "", max(LEAST_STEPS, TIMES_GOLD * gold.steps))
-        for at, (case, gold) in enumerate(zip(cases, golds, strict=True))
+        for at, (case, gold) in enumerate(zip(cases, gold_results, strict=True))
         if case.prediction != case.gold
     }
     predicted = dict(zip(jobs, sandbox.map(jobs.values()), strict=True))
-    return [(gold, predicted.get(at, gold)) for at, gold in enumerate(golds)]
+    return [(gold, predicted.get(at, gold)) for at, gold in enumerate(gold_results)]
 
 
 def _executed(
