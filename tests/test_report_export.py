@@ -115,7 +115,7 @@ def test_a_push_sends_the_one_exported_model_to_a_private_repository():
     """`-o` keeps make from building the environment."""
 
     def push(*arguments: str) -> subprocess.CompletedProcess:
-        make = ["make", "-n", "-o", ".venv/.ready", "push", *arguments]
+        make = ["make", "-n", "--no-print-directory", "-o", ".venv/.ready", "push", *arguments]
         return subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
 
     commands = push("TO=me/model", "EXPORTED=results/export/mine").stdout
