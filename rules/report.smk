@@ -10,7 +10,7 @@ include: "figures.smk"
 include: "tables.smk"
 
 
-REPORT_ITEMS = [REPORT_PARTS, MODEL_CARDS, "results/report.html"]
+REPORT_ITEMS = [REPORT_PARTS, "results/report.html"]
 EXAMPLES = TABLES_KNOWN["examples"]
 show("results/examples/", EXAMPLES, EXAMPLES["title"], "examples")
 

@@ -1,13 +1,7 @@
 # In:  answers, scores, training summaries and provenance of every run, fit audits, the published
 #      numbers.
-# Out: results/tables/; results/runs/<recipe>/<run>/seed<k>/model/README.md, the card of each run's
-#      model.
+# Out: results/tables/.
 
-# What the ablation adds to the runs of the recipes in use.
-ABLATION_ONLY = [folder for folder in ablation_dirs() if folder not in run_dirs()]
-MODEL_CARDS = files_of(
-    run_dirs() + ABLATION_ONLY * ABLATION_IN_REPORT, "model/README.md"
-)
 # Who was in the agents' place: recipe of the best run -> what it did.
 OUTCOMES = {AGENTS["recipe"]: "results/agents/outcomes.parquet"} | {
     address_of(folder)[0]: f"{folder}/agents/outcomes.parquet"
@@ -148,42 +142,7 @@ rule tabulate_ablation:
         stage_command("report.ablation")
 
 
-rule write_model_cards:
-    input:
-        files_of(run_dirs(), "training.json", "provenance.json"),
-        scores="results/scores.parquet",
-        reading="results/data/reading.json",
-    output:
-        cards=files_of(run_dirs(), "model/README.md"),
-    log:
-        "logs/report/write_model_cards.log",
-    conda:
-        "../envs/essence.yaml"
-    params:
-        runs=run_dirs(),
-        note=NOTE,
-        base=HUB_NAME,
-    message:
-        "A card for the model of each run"
-    shell:
-        stage_command("report.model_card")
-
-
-use rule write_model_cards as write_ablation_cards with:
-    input:
-        files_of(ABLATION_ONLY, "training.json", "provenance.json"),
-        scores="results/ablation/scores.parquet",
-        reading="results/data/reading.json",
-    output:
-        cards=files_of(ABLATION_ONLY, "model/README.md"),
-    log:
-        "logs/report/write_ablation_cards.log",
-    params:
-        runs=ABLATION_ONLY,
-
-
 rule ablation:
     input:
         rules.tabulate_ablation.output,
-        rules.write_ablation_cards.output,
     localrule: True

@@ -251,7 +251,4 @@ def test_the_ablation_adds_and_takes_back_each_repair(project):
     metrics = {"exact_match", "exact_match_decoded", "rouge_l", *executed}
     assert {row["metric"] for row in rows} == {*metrics, "loss_per_token"}
     assert (results / "figures/ablation.png").is_file()
-    assert (
-        results / "runs/repaired~untrained_base/exp3_bs4_lr1e-4/seed42/model/README.md"
-    ).is_file()
     assert project.stale("ablation") == {}

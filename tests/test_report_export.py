@@ -1,4 +1,4 @@
-"""An exported model: loaded and asked without the project, and pushed to the Hub."""
+"""An exported model and its card: numbers, limits, code that runs without the project; a push."""
 
 import json
 import os
@@ -12,6 +12,7 @@ import material
 import pytest
 import report_files as made
 from conftest import ROOT
+from huggingface_hub import ModelCard
 
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
@@ -19,11 +20,14 @@ from workflow_scripts.files import read_json
 from workflow_scripts.model.load import initial_model
 from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.model.saving import save_model
-from workflow_scripts.report.export import SPLITS, export
-from workflow_scripts.tables import PREDICTIONS, ROWS, write_table
+from workflow_scripts.report.export import SHOWN, SPLITS, export, model_card
+from workflow_scripts.runs import Provenance, Training
+from workflow_scripts.settings import Lora, ModelSettings
+from workflow_scripts.tables import PREDICTIONS, ROWS, SCORES, read_table, write_table
 from workflow_scripts.text.preprocessing import ModelInput, source_text
 from workflow_scripts.text.tokenizers import load_tokenizer
 
+NOTE = "generated twin data, stand-in model"
 NO_PROJECT = """
 try:
     import workflow_scripts
@@ -121,3 +125,71 @@ def test_a_push_sends_the_one_exported_model_to_a_private_repository():
     commands = push("TO=me/model", "EXPORTED=results/export/mine").stdout
     assert commands.endswith("hf upload me/model results/export/mine . --private\n")
     assert "test 1 = 1" in commands and "test 0 = 1" in push("TO=me/model", "EXPORTED=").stdout
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The folder of a run, which the scores of `card_of` are of."""
+    made.make_data(tmp_path / "data")
+    folder = made.make_run(tmp_path / "runs", made.recipe("repaired"), "r", exact_match=0.25)
+    made.make_tables(tmp_path, [folder])
+    return folder
+
+
+def card_of(run: Path, note: str = NOTE, **more) -> ModelCard:
+    """The card as Hugging Face reads it."""
+    folder, example = run.parents[3], {"pieces": ["''"], "split": "test", "prediction": "x"}
+    scores = read_table(folder / "scores.parquet", SCORES)
+    more = {"base": "someone/t5", "causal": False, "library": "transformers"} | more
+    reading = read_json(folder / "data/reading.json")
+    return ModelCard(model_card(run, scores, reading, note, example=example, prompts={}, **more))
+
+
+def change(folder: Path, **settings) -> None:
+    """Give the training of a run other settings."""
+    training = Training.read(folder / "training.json")
+    changed = training.settings.model_copy(update=settings)
+    training.model_copy(update={"settings": changed}).write(folder / "training.json")
+
+
+def test_hugging_face_reads_every_score_of_the_card_and_people_its_interval(run):
+    card, scores = card_of(run), read_table(run.parents[3] / "scores.parquet", SCORES)
+    scores = list(scores[scores.metric.isin(SHOWN)].itertuples())
+    known = {
+        (each.dataset_split, each.dataset_config, each.metric_type): each.metric_value
+        for each in card.data.eval_results
+    }
+    assert len(known) == len(scores) > 30
+    for each in scores:
+        assert known[each.split, each.task, each.metric] == each.value
+    assert card.data.base_model == "someone/t5" and card.data.library_name == "transformers"
+    assert {each.dataset_type for each in card.data.eval_results} == {"6" * 64}
+    assert NOTE in card.text and "None" not in card.text
+    lines = [line for line in card.text.splitlines() if line.startswith("| Decomposer |")]
+    assert len(lines) == 3  # val, test, train
+    assert re.search(r"\| 0.250 \[0.\d+, 0.\d+\], n = 4 \| 0.750, n = 4 \| 0.\d+ \[", lines[1])
+    table = [line.count("|") for line in card.text.splitlines() if line.startswith("| ")]
+    assert set(table) == {3, len(SHOWN) + 2}
+
+
+def test_limits_follow_from_training_and_scores(run):
+    text = card_of(run).text
+    assert "Training ended after 4 epochs, as planned" in text
+    assert "could exceed an exact match of 0.750 on these test rows" in text
+    assert "is a control" not in text and "had learned from other rows" not in text
+    training = Training.read(run / "training.json")
+    change(run, run=training.settings.run.model_copy(update={"sources": "other"}))
+    text = card_of(run, note="").text
+    assert "is a control" in text and "Made with" not in text
+
+
+def test_the_card_of_a_decoder_only_model_says_what_was_trained(run):
+    lora = Lora(rank=4, alpha=8, dropout=0.1, targets=["q_proj", "v_proj"])
+    change(run, model=ModelSettings(architecture="causal", lora=lora))
+    facts = Provenance.read(run / "provenance.json")
+    weights = facts.model.model_copy(update={"trained": 1234})
+    versions = facts.versions | {"peft": "1"}
+    facts.model_copy(update={"model": weights, "versions": versions}).write(run / "provenance.json")
+    card = card_of(run, causal=True, library="peft")
+    assert card.data.pipeline_tag == "text-generation" and "decoder-only model" in card.text
+    assert "rank 4, alpha 8, dropout 0.1, on q_proj, v_proj: 1,234 parameters" in card.text

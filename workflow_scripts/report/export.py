@@ -11,23 +11,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
+from huggingface_hub import EvalResult, ModelCardData
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json, write_text, written_whole
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.report.model_card import model_card
-from workflow_scripts.runs import Training
+from workflow_scripts.report.frames import select
+from workflow_scripts.report.html import ENVIRONMENT
+from workflow_scripts.report.means import METRICS, WORDS, rate, written
+from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, PREDICTIONS, SCORES, TEXT, read_table
 from workflow_scripts.text.preprocessing import SEPARATOR, TEMPLATE_DATE, source_text
 
-USES_FILES = ["templates/model_card.md", "templates/exported_card.md"]
+USES_FILES = ["templates/model_card.md"]
 ADAPTERS = ("adapters/adapter_config.json", "adapters/adapter_model.safetensors")
 SPLITS = ("unseen", "test", "val")  # where examples are taken from: the first that was answered
 # Every version of the library knows this name; what it writes itself, its older ones do not.
 TOKENIZER_CLASS = "PreTrainedTokenizerFast"
 WIDTH = 84  # of a piece of a prompt in the card's code
+# The Hub's names for what models of an architecture do.
+TASK_TYPES = {"encoder-decoder": "text2text-generation", "causal": "text-generation"}
+SHOWN = ["exact_match", "exact_match_at_most", "rouge_l", "execution_accuracy",
+         "execution_accuracy_lenient"]  # fmt: skip
 
 
 def examples(
@@ -45,6 +52,59 @@ def examples(
         starts = range(0, len(each["prompt"]), WIDTH)
         each["pieces"] = [repr(each["prompt"][start : start + WIDTH]) for start in starts]
     return {task: shown[task] for task in TASKS if task in shown}
+
+
+def model_card(
+    folder: Path,
+    scores: pd.DataFrame,
+    reading: dict[str, Any],
+    note: str,
+    base: str | None,
+    **more: Any,
+) -> str:
+    """`scores`: of all runs; `base`: the base model on the Hub; `more`: for the template."""
+    training = Training.read(folder / "training.json")
+    name = f"{training.recipe} {training.run}, seed {training.seed}"
+    task_type = TASK_TYPES[training.settings.model.architecture]
+    own = select(scores, recipe=training.recipe, run=training.run, seed=training.seed)
+    own = own[own.metric.isin(SHOWN) & own.value.notna()]
+    results = [
+        EvalResult(
+            task_type=task_type,
+            dataset_type=reading["file"]["sha256"],
+            dataset_name=reading["file"]["name"],
+            dataset_config=score.task,  # their tools tell results apart by it and by the split
+            dataset_split=score.split,
+            metric_type=score.metric,
+            metric_name=f"{METRICS[score.metric]} (n = {score.n})",
+            metric_value=score.value,
+        )
+        for score in own.itertuples()
+    ]
+    header = ModelCardData(
+        language="en", library_name=more["library"], pipeline_tag=task_type, base_model=base,
+        tags=["text-to-sql", "mac-sql"], model_name=name, eval_results=results,
+    )  # fmt: skip
+    cells = own.set_index(["split", "task", "metric"])[["value", "low", "high", "n"]]
+    highest = select(own, metric="exact_match_at_most", task="all").query("value < 1")
+    return ENVIRONMENT.get_template("model_card.md").render(
+        header=header.to_yaml(),
+        name=name,
+        training=training,
+        facts=Provenance.read(folder / "provenance.json"),
+        settings=training.settings,
+        learning_rate=rate(training.settings.run.learning_rate),
+        reading=reading,
+        note=note,
+        base=base or Provenance.read(folder / "provenance.json").base.folder,
+        metrics={metric: METRICS[metric] for metric in SHOWN},
+        tasks=("all", *TASKS),
+        splits={name: WORDS["splits"][name] for name in WORDS["splits"] if name in set(own.split)},
+        cells={key: f"{written(*cell[:3])}, n = {cell[3]:.0f}"
+               for key, cell in zip(cells.index, cells.to_numpy(float), strict=True)},
+        highest=highest.set_index("split").value.to_dict(),
+        **more,
+    )  # fmt: skip
 
 
 def export(
@@ -86,7 +146,6 @@ def export(
         reading,
         note,
         base,
-        "exported_card.md",
         example=shown.get("Decomposer") or next(iter(shown.values())),
         prompts={task: example["prompt"] for task, example in shown.items()},
         constrained=constrained,
