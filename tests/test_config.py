@@ -169,8 +169,6 @@ def _named(part):
         ("model: {architecture: causal}", "a model that is encoder-decoder. Set model.arch"),
         ("model: {lora: {rank: 8, alpha: 16, dropout: 0}}", "model.lora.targets is missing"),
         (f"model: {{lora: {json.dumps(LORA)}}}", "model.lora is set, but model.architecture is"),
-        ("model: {liger: true}", "for decoder-only models"),
-        ("model: {load_4bit: true}", "model.lora is null"),
         ("examples: {rows_per_task: 0}", "examples.rows_per_task is 0"),
         ("prediction: {splits: [test]}", "prediction.splits needs val"),
         ("test_set: {unseen_databases: [moon]}", "moon, which the twin does not have. Its dat"),
@@ -187,7 +185,6 @@ def _named(part):
         (f"models: {{m: {{{BASE}, recipe: nobody}}}}", "m.recipe is 'nobody', which is no recipe"),
         (f"models: {{m: {{{BASE}, recipe: as_run, run: exp2_bs4}}}}", "'exp2_bs4', which needs"),
         (f"models: {{m: {{{BASE}, base: nowhere}}}}", "models.m.base is 'nowhere': no such folder"),
-        (f"models: {{m: {{{BASE}, liger: true}}}}", "m.liger is set, but models.m.architecture"),
     ],
 )
 def test_a_wrong_value_names_key_value_and_cure(config, overlay, said):
@@ -205,14 +202,6 @@ def test_a_key_in_the_place_of_its_name_is_not_shown(config, key):
 def test_a_missing_key_is_named(config):
     del config["twin"]["seed"]
     assert "twin.seed is missing. Add it" in faults(config)
-
-
-def test_what_needs_a_gpu_is_refused_on_a_cpu(config):
-    config["model"] |= CAUSAL | {"lora": LORA, "device": "cpu"}
-    checked(copy.deepcopy(config))
-    config["model"] |= {"load_4bit": True, "liger": True}
-    said = faults(config)
-    assert "load_4bit needs a GPU" in said and "liger needs a GPU" in said
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from workflow_scripts.formats.prompts import render_prompt, to_source
 from workflow_scripts.metrics.score_runs import score_runs
 from workflow_scripts.model import adapters
 from workflow_scripts.model import train as stage
-from workflow_scripts.model.adapters import check_extras, with_adapters
+from workflow_scripts.model.adapters import with_adapters
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.model.load import load_model
@@ -253,37 +253,13 @@ def test_what_cannot_be_used_is_said_before_training(tiny, tmp_path, changes, re
         reads(folder, recipe)
 
 
-@pytest.mark.parametrize(
-    ("kind", "said"), [("cpu", "needs an NVIDIA GPU"), ("cuda", "pip install")]
-)
-@pytest.mark.parametrize("setting", ["load_4bit", "liger"])
-def test_what_needs_a_gpu_or_a_package_says_so(setting, kind, said, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    device = DeviceFacts(kind=kind, name="made up", precision="fp32", threads=1)
-    with pytest.raises(EssenceError, match=rf"model.{setting} .*{said}"):
-        check_extras(ModelSettings(architecture="causal", **{setting: True}), device)
-    check_extras(ModelSettings(architecture="causal"), device)
-
-
-def test_what_is_not_trained_is_held_in_few_bits(tiny, monkeypatch):
-    """The library's part, which needs a GPU, is left out."""
-    asked = {}
-
-    def load(folder, dtype, **options):
-        asked.update(options, dtype=dtype)
-        return load_model(folder, dtype)
-
-    monkeypatch.setattr(adapters, "load_model", load)
+def test_what_is_not_trained_is_held_in_the_precision_that_is_computed_in(tiny):
     device = DeviceFacts(kind="cuda", name="made up", precision="bf16", threads=1)
-    for load_4bit in (False, True):
-        chosen = settings(lora=LORA, load_4bit=load_4bit)
-        model = adapters.model_to_train(tiny / "chat", None, chosen, device)
-        assert asked["dtype"] == "bfloat16" and ("quantization_config" in asked) == load_4bit
-        names = [name for name, each in model.named_parameters() if each.requires_grad]
-        assert names and all("lora" in name for name in names)
-    config = asked["quantization_config"]
-    assert config.load_in_4bit and config.bnb_4bit_quant_type == "nf4"
-    assert config.bnb_4bit_compute_dtype == torch.bfloat16
+    model = adapters.model_to_train(tiny / "chat", None, settings(lora=LORA), device)
+    trained = {name: each for name, each in model.named_parameters() if each.requires_grad}
+    assert trained and all("lora" in name for name in trained)
+    frozen = {each.dtype for name, each in model.named_parameters() if name not in trained}
+    assert frozen == {torch.bfloat16}
 
 
 @pytest.mark.pipeline

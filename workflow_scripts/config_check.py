@@ -124,7 +124,7 @@ def _unknown_names(config: Config) -> Iterator[str]:
 def _faults(config: Config) -> Iterator[str]:
     """What one key asks of another, and of the disk."""
     yield from _data_faults(config)
-    yield from _base_faults("model", config["model"], config["model"]["device"])
+    yield from _base_faults("model", config["model"])
     yield from _test_set_faults(config)
     yield from _prediction_faults(config)
     for name, entry in config["models"].items():
@@ -158,23 +158,14 @@ def _data_faults(config: Config) -> Iterator[str]:
         )
 
 
-def _base_faults(key: str, model: Config, device: str) -> Iterator[str]:
+def _base_faults(key: str, model: Config) -> Iterator[str]:
     """The faults of a model that is fine-tuned."""
     kind = model.get("architecture", "encoder-decoder")
-    for name in ("lora", "liger"):
-        if model.get(name) and kind != "causal":
-            yield (
-                f"{key}.{name} is set, but {key}.architecture is {kind}: it is for decoder-only "
-                "models. Set the architecture to causal, or leave it out."
-            )
-    if model.get("load_4bit") and not model.get("lora"):
+    if model.get("lora") and kind != "causal":
         yield (
-            f"{key}.load_4bit is true, but {key}.lora is null. Weights of 4 bits cannot be "
-            "trained: set lora, or load_4bit to false."
+            f"{key}.lora is set, but {key}.architecture is {kind}: it is for decoder-only "
+            "models. Set the architecture to causal, or lora to null."
         )
-    for name in ("load_4bit", "liger"):
-        if model.get(name) and device == "cpu":
-            yield f"{key}.{name} needs a GPU, but {key}.device is cpu. Set it to false."
     base = model["base"]
     if model.get("revision") or base.startswith("results/"):
         return  # made or fetched first
@@ -239,7 +230,7 @@ def _compared_faults(config: Config, key: str, entry: Config) -> Iterator[str]:
             yield f"{key}.run is {name!r}, which is no run of {recipe}. Runs: {', '.join(runs)}."
         elif runs[name]["starts_from"] != "base" or runs[name]["scored_on"] != "self":
             yield f"{key}.run is {name!r}, which needs other runs. Name one that starts from base."
-        yield from _base_faults(key, entry, config["model"]["device"])
+        yield from _base_faults(key, entry)
 
 
 def _comparison_faults(config: Config) -> Iterator[str]:

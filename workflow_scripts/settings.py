@@ -114,8 +114,6 @@ class ModelSettings(Record):
     architecture: Literal["encoder-decoder", "causal"] = setting("The base's.", "encoder-decoder")
     lora: Lora | None = setting("Train adapters; null: the weights. Only with causal.", None)
     gradient_checkpointing: bool = setting("Compute activations again, not keep them.", False)
-    load_4bit: bool = setting("Hold the base in 4 bits (bitsandbytes) under adapters.", False)
-    liger: bool = setting("Kernels of liger-kernel: decoder-only models on a GPU.", False)
 
 
 class Settings(Record):

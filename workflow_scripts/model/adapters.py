@@ -1,10 +1,9 @@
 """LoRA: adapters of low rank are trained, the base model stays as it is; both are published as one.
 
 Checkpoints hold the adapters alone. While they are trained, the base model is held in the precision
-that is computed in, or in 4 bits (Dettmers et al. 2023, QLoRA).
+that is computed in.
 """
 
-import importlib.util
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,58 +13,19 @@ from workflow_scripts.files import read_json, write_json
 from workflow_scripts.model import say
 from workflow_scripts.model.load import initial_model, load_model
 from workflow_scripts.runs import DeviceFacts
-from workflow_scripts.settings import Lora, ModelSettings, Settings
+from workflow_scripts.settings import Lora, Settings
 from workflow_scripts.text.preprocessing import ModelInput
 
 ADAPTERS = "adapter_config.json"  # a checkpoint with this file holds adapters
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
-# What settings need besides a GPU: setting -> (module, package).
-EXTRAS = {
-    "load_4bit": ("bitsandbytes", "bitsandbytes"),
-    "liger": ("liger_kernel", "liger-kernel"),
-}
-
-
-def check_extras(model: ModelSettings, device: DeviceFacts) -> None:
-    """Raise EssenceError where a setting needs a GPU or a package that is not here."""
-    for setting, (module, package) in EXTRAS.items():
-        if not getattr(model, setting):
-            continue
-        if device.kind != "cuda":
-            raise EssenceError(
-                f"model.{setting} needs an NVIDIA GPU, and this runs on the CPU. Run where there "
-                f"is a GPU, or set model.{setting} to false."
-            )
-        if importlib.util.find_spec(module) is None:
-            raise EssenceError(
-                f"model.{setting} needs {package}, which is not installed. Type `pip install "
-                f"{package}` in the environment, or set model.{setting} to false."
-            )
 
 
 def model_to_train(base: Path, tokenizer: Any, settings: Settings, device: DeviceFacts) -> Any:
-    """The model of `base` as a training starts with it: all of it, or adapters on it.
-
-    Weights under adapters are in bf16 where that is computed in, or in 4 bits.
-    """
+    """The model of `base` as a training starts with it: all of it, or adapters on it."""
     if settings.model.lora is None:
         return initial_model(base, tokenizer, settings.seed)
     dtype = "bfloat16" if device.precision == "bf16" else "float32"
-    if not settings.model.load_4bit:
-        return with_adapters(load_model(base, dtype), settings.model.lora, settings.seed)
-    from peft import prepare_model_for_kbit_training
-    from transformers import BitsAndBytesConfig
-
-    config = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-    )
-    frozen = load_model(base, dtype, quantization_config=config)
-    # The trainer decides on gradient checkpointing.
-    frozen = prepare_model_for_kbit_training(frozen, use_gradient_checkpointing=False)
-    return with_adapters(frozen, settings.model.lora, settings.seed)
+    return with_adapters(load_model(base, dtype), settings.model.lora, settings.seed)
 
 
 def with_adapters(model: Any, lora: Lora, seed: int) -> Any:

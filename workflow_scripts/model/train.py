@@ -21,12 +21,7 @@ from workflow_scripts.files import digest_of, sha256, write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.locks import take
 from workflow_scripts.model import say
-from workflow_scripts.model.adapters import (
-    check_extras,
-    keep_adapters,
-    model_to_train,
-    trained_model,
-)
+from workflow_scripts.model.adapters import keep_adapters, model_to_train, trained_model
 from workflow_scripts.model.batches import TrainingData
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.fetch import SOURCE
@@ -54,7 +49,6 @@ def train(
     check_base(base, settings.model.architecture)
     data = TrainingData.load(train, val, base, settings)
     device = choose_device(settings.device, settings.precision, threads)
-    check_extras(settings.model, device)
     # All that decides the bytes of a training: equal sources, equal results.
     sources = {
         "settings": settings.model_dump(),
@@ -131,9 +125,7 @@ def _provenance(
 
 def package_versions(settings: Settings) -> dict[str, str]:
     """List the versions of the packages that these settings use."""
-    model = settings.model
-    extras = {"peft": model.lora, "bitsandbytes": model.load_4bit, "liger-kernel": model.liger}
-    used = [*PACKAGES, *(name for name, wanted in extras.items() if wanted)]
+    used = (*PACKAGES, "peft") if settings.model.lora else PACKAGES
     return {name: importlib.metadata.version(name) for name in used}
 
 

@@ -36,8 +36,6 @@ from workflow_scripts.settings import Settings
 
 STATE = "trainer_state.json"  # written last: a checkpoint without it is not whole
 TRACKER = "ESSENCE_REPORT_TO"  # of the trainer's report_to; no setting, as it changes no result
-# Its losses are means over all tasks; ours are sums by task, so of its kernels the others are used.
-LIGER = {"cross_entropy": False, "fused_linear_cross_entropy": False}
 
 
 def fit(
@@ -92,8 +90,6 @@ def training_arguments(
         max_grad_norm=training.max_grad_norm,
         activation_checkpointing=settings.model.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False},
-        use_liger_kernel=settings.model.liger,
-        liger_kernel_config=LIGER,
         optim="adamw_torch_fused",
         seed=settings.seed,
         data_seed=settings.seed,
