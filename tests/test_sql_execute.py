@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import itertools
-import json
 import random
 import resource
 import shutil
@@ -16,10 +15,9 @@ from pathlib import Path
 import pytest
 import yaml
 from material import ROOT, made_database
-from shell import run_module
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.sql.sandbox import Limits, Sandbox
+from workflow_scripts.sql.sandbox import Limits, Sandbox, json_rows
 
 LIMITS = Limits(
     seconds=0.15, rows=2_000, cell_bytes=200_000, sql_bytes=50_000, result_bytes=2_000_000,
@@ -327,20 +325,9 @@ def test_fuzz_over_the_hostile_ones(database, sandbox):
     assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
 
 
-def test_command_line(database):
-    def run(*arguments: object) -> subprocess.CompletedProcess:
-        return run_module("workflow_scripts.sql.execute", *arguments)
-
-    done = run(database, "SELECT id, photo, 9e999 FROM pet LIMIT 1", "--json")
-    answer = json.loads(done.stdout)
-    assert done.returncode == 0 and answer["status"] == "ok" and answer["error"] is None
-    assert answer["rows"] == [[1, {"hex": "00ff"}, "inf"]] and 0 < answer["seconds"] < 1
-    assert answer["steps"] == 0, "fewer than a thousand"
-    done = run(database, "DROP TABLE pet")
-    assert done.returncode == 1 and done.stderr.startswith("refused: ")
-    done = run(database, ENDLESS[0], "--json", "--seconds", "0.2")
-    assert done.returncode == 0 and json.loads(done.stdout)["status"] == "timeout"
-    assert "no such file" in run("nowhere.sqlite", "SELECT 1").stderr.lower()
+def test_rows_are_written_as_strict_json(database, sandbox):
+    result = sandbox.execute(database, "SELECT id, photo, 9e999 FROM pet LIMIT 1")
+    assert json_rows(result.rows) == [[1, {"hex": "00ff"}, "inf"]]
 
 
 def is_running(process: Path) -> bool:
@@ -351,8 +338,9 @@ def is_running(process: Path) -> bool:
 
 
 def test_a_statement_ends_with_the_process_that_asked(database):
-    command = [sys.executable, "-m", "workflow_scripts.sql.execute", database, ENDLESS[0]]
-    asking = subprocess.Popen([*command, "--seconds", "60"], cwd=ROOT)
+    call = f"Sandbox().execute({str(database)!r}, {ENDLESS[0]!r})"
+    code = f"from workflow_scripts.sql.sandbox import Sandbox; {call}"
+    asking = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     children = Path(f"/proc/{asking.pid}/task/{asking.pid}/children")
     while not (workers := [Path("/proc", each) for each in children.read_text().split()]):
         time.sleep(0.01)
@@ -367,6 +355,6 @@ def test_a_statement_ends_with_the_process_that_asked(database):
 
 
 def test_importing_the_executor_stays_light():
-    code = "import sys, workflow_scripts.sql.execute as e; print(sorted(sys.modules))"
+    code = "import sys, workflow_scripts.sql.sandbox; print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "pandas", "pyarrow", "transformers", "sqlglot"} & set(eval(done.stdout))

@@ -22,8 +22,7 @@ from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Schema
 from workflow_scripts.records import Record
 from workflow_scripts.sql.describe import describe_database
-from workflow_scripts.sql.execute import json_rows
-from workflow_scripts.sql.sandbox import Job, Result
+from workflow_scripts.sql.sandbox import Job, Result, json_rows
 
 LONGEST = 2000  # characters of a question, and of its evidence
 EXAMPLE_SECONDS = 10.0  # of processor time, to look for value examples; then columns have none

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql import worker
@@ -131,3 +131,14 @@ def _result(line: bytes) -> Result:
     answer = json.loads(line, object_hook=lambda o: bytes.fromhex(o["hex"]) if "hex" in o else o)
     answer["rows"] = answer.get("rows") and list(map(tuple, answer["rows"]))
     return Result(**answer)
+
+
+def json_rows(rows: list[tuple]) -> list[list[Any]]:
+    """Write rows as strict JSON: bytes as {"hex": ...}, an infinite number as text."""
+
+    def write(cell: Any) -> Any:
+        if isinstance(cell, bytes):
+            return {"hex": cell.hex()}
+        return str(cell) if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+    return [list(map(write, row)) for row in rows]
