@@ -1,0 +1,96 @@
+"""The tools that measure: what they print has its numbers. (test_documents.py calls the others.)"""
+
+import re
+import sqlite3
+
+import pytest
+import torch
+import yaml
+from shell import run_module
+from test_agents_loop import decomposed
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from tools.ask_trial import trial
+from tools.costs import by_stage
+from tools.endpoint_cost import endpoint_cost
+from tools.gpu_check import cell, compared
+from workflow_scripts.agents.loop import Answer
+from workflow_scripts.data.rows import row_from
+from workflow_scripts.files import write_jsonl
+from workflow_scripts.formats.prompts import Prompt, render_prompt, to_source
+from workflow_scripts.tables import ROWS, write_table
+
+
+@pytest.mark.slow
+def test_the_check_of_a_gpu_measures_every_line():
+    done = run_module("tools.gpu_check", "--device", "cpu", "--tiny")
+    assert done.returncode == 0, done.stderr
+    machine, _, _, _, *lines = done.stdout.splitlines()
+    assert re.search(r" cores; Python 3\.\d+.*, torch .*; commit \w+", machine)
+    assert len(lines) == 1 + 6 + 2 + 2 + 1  # losses, steps, answers, trainings at once, rehearsal
+    for line in lines:
+        _, here, notebooks = (each.strip() for each in line.strip("|").split("|"))
+        both = "A step" in line or "Answers" in line
+        assert re.match(r"[\d.,]*[1-9]", here) and bool(notebooks) == both, line
+
+
+def test_the_check_of_a_gpu_says_what_it_needs_and_goes_on_after_a_fault(monkeypatch):
+    def no_room():
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    assert cell(no_room) == "out of memory"
+    for bf16 in (10.0, float("nan")):
+        assert "failed: " in cell(lambda loss=bf16: compared(loss, 11.0))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    done = run_module("tools.gpu_check")
+    assert done.returncode == 2 and not done.stdout
+    assert done.stderr.startswith("error: no GPU is visible here.") and "--tiny" in done.stderr
+
+
+def test_answers_to_easy_questions_are_counted_by_what_they_return(tmp_path, monkeypatch, capsys):
+    """Of two questions one is answered right, by a model that always says the same."""
+    (tmp_path / "shop").mkdir()
+    with sqlite3.connect(tmp_path / "shop/shop.sqlite") as shop:
+        shop.executescript("CREATE TABLE wine (name); INSERT INTO wine VALUES ('a'), ('b')")
+    count = "SELECT COUNT(*) FROM wine"
+    questions = {"shop": {"How many?": count, "Which?": "SELECT name FROM wine"}}
+    (tmp_path / "questions.yaml").write_text(yaml.safe_dump(questions))
+    monkeypatch.setattr("tools.ask_trial.QUESTIONS", tmp_path / "questions.yaml")
+
+    class Same:
+        def answer(self, prompts, beginnings=()):
+            return [Answer(decomposed(count)) for _ in prompts]
+
+    monkeypatch.setattr("tools.ask_trial.load_back_end", lambda *_: Same())
+    trial(tmp_path)
+    assert "1 right, 1 wrong, 0 refused of 2" in capsys.readouterr().out
+
+
+def test_tokens_that_an_endpoint_would_read_are_counted_once_a_prompt(tmp_path, capsys):
+    tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))  # tokens are words
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    prompt = render_prompt(Prompt("Decomposer", None, "How many?", "", "# Table: t\n[\n]", ""))
+    answer = decomposed("SELECT 1")
+    row = row_from({"idx": 1, "source": to_source(prompt), "target": answer}, 1)
+    for name in ("data", "agents"):
+        (tmp_path / name).mkdir()
+    for split in ("test", "unseen"):
+        write_table(tmp_path / "data" / f"{split}.parquet", [row], ROWS)
+    steps = [{"prompt": text, "answer": "a b c"} for text in (prompt, "one two")]
+    write_jsonl(tmp_path / "agents/traces.jsonl", [{"steps": steps}])
+    endpoint_cost(tmp_path, tmp_path)
+    *_, rows, agents, together = capsys.readouterr().out.splitlines()
+    read, written = len(prompt.split()), len(answer.split())
+    assert rows.startswith(f"| Decomposer, test rows | 1 | {read:,} | {read:,} | {written} |")
+    assert agents == "| the agents end to end | 1 | 2 | 2 | 3 | 2 | 3 |"
+    assert together == f"| together | 2 | | | | {read + 2:,} | {written + 3:,} |"
+
+
+def test_a_line_of_processor_time_names_its_stage_and_its_minutes():
+    for command, stage in (
+        ("PYTHONPATH=x python -P -m workflow_scripts.data.read --raw a > b", "data.read"),
+        ("python -P -m workflow_scripts.warm model.train --out a > b", "model.train"),
+    ):
+        line = f"1m2.5s 0m0.25s set -euo pipefail; {command}\n"
+        assert by_stage(line) == ({stage: 1}, {stage: 62.75})
