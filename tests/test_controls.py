@@ -43,7 +43,7 @@ def test_another_rows_source_is_of_the_same_task_and_asks_something_else(questio
 
 
 def test_a_row_that_is_alone_has_no_other():
-    with pytest.raises(EssenceError, match="1 of 1 Decomposer rows ask the same.*Ask for more"):
+    with pytest.raises(EssenceError, match=r"1 of 1 Decomposer rows ask the same.*Ask for more"):
         with_other_sources(rows({"Selector": 4, "Decomposer": 1, "Refiner": 4}), 1)
 
 
