@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from snakemake.exceptions import IncompleteCheckpointException
 from snakemake.utils import update_config
 
-from workflow_scripts.data.samples import TEST_SPLITS
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts import warm
 from workflow_scripts.agents.loop import Loop
 from workflow_scripts.commands import ROOT_VARIABLE, stage_command

@@ -3,7 +3,6 @@
 import copy
 import json
 import math
-import os
 import re
 
 import jsonschema
@@ -13,6 +12,7 @@ from conftest import merged, overlaid
 from material import ROOT
 from snakemake.cli import parse_config
 
+from tools.config_schema import schema_text
 from workflow_scripts.config import (
     ablation_names,
     answering_memory,
@@ -28,7 +28,6 @@ from workflow_scripts.config import (
     unseen_databases,
 )
 from workflow_scripts.config_check import SCHEMA, check_files, checked, with_nulls
-from workflow_scripts.config_model import schema_text
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 
@@ -120,10 +119,7 @@ def test_gpus_are_counted_by_their_devices(tmp_path):
 
 
 def test_the_schema_is_that_of_the_model(config):
-    """It is for people and their editors; WRITE=1 writes it."""
-    if os.environ.get("WRITE"):
-        SCHEMA.write_text(schema_text(), encoding="utf-8")
-    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "run this test with WRITE=1"
+    assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "python -m tools.config_schema"
     schema = yaml.safe_load(schema_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(config, schema)

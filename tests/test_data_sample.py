@@ -13,12 +13,12 @@ from workflow_scripts.data import sampling
 from workflow_scripts.data.draw_sample import choose_sample, draw_sample, validation_counts
 from workflow_scripts.data.draw_test import choose_test, draw_test
 from workflow_scripts.data.rows import comparable_text
-from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.data.sampling import group_rows, load_pool
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.records import parsed
+from workflow_scripts.settings import SampleSettings
 
 PER_TASK = {"Selector": 40, "Decomposer": 50, "Refiner": 30}
 

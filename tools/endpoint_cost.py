@@ -13,9 +13,9 @@ from typing import Annotated
 
 from tokenizers import Tokenizer
 
-from workflow_scripts.data.samples import TEST_SPLITS
 from workflow_scripts.endpoint import messages_of
 from workflow_scripts.files import read_jsonl
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.stage import Option, run_stage
 from workflow_scripts.tables import read_rows
 

@@ -18,7 +18,8 @@ import pandas as pd
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report.judge import NUMBERS
-from workflow_scripts.report.means import ADDRESS, TEST_SPLITS
+from workflow_scripts.report.means import ADDRESS
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.stage import Option, run_stage
 from workflow_scripts.tables import read_csv
 

@@ -17,9 +17,10 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.report.frames import read_runs
 from workflow_scripts.report.judge import NUMBERS
-from workflow_scripts.report.means import TEST_SPLITS, best_runs, held_out
+from workflow_scripts.report.means import best_runs, held_out
 from workflow_scripts.report.page import EFFECTS, SCORES
 from workflow_scripts.report.sections import known
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.stage import Option, run_stage
 from workflow_scripts.tables import read_csv
 

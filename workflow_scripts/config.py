@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.data.checksums import report_files
-from workflow_scripts.data.samples import TEST_SPLITS, SampleSettings
 from workflow_scripts.data.twin.worlds import UNSEEN_DOMAINS, domain_names
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.settings import (
+    TEST_SPLITS,
     Endpoint,
     ModelSettings,
     Recipe,
     RunSettings,
+    SampleSettings,
     Settings,
     TextSettings,
     TrainingSettings,

@@ -1,19 +1,18 @@
 """The configuration as one model: a block for each section, its keys with meaning and bounds.
 
-rules/config.schema.yaml, for people and editors, is written from it. Values stand in config.yaml;
-what has a default here may be left out. What keys ask of each other is checked in config_check.py.
+rules/config.schema.yaml, for people and editors, is written from it (tools/config_schema.py).
+Values stand in config.yaml; what has a default here may be left out. What keys ask of each other is
+checked in config_check.py.
 """
 
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, Field, create_model
-from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticCustomError
 
-from workflow_scripts.data.samples import SPLITS
 from workflow_scripts.records import Record
 from workflow_scripts.settings import (
+    SPLITS,
     EndpointKeys,
     ModelSettings,
     Rows,
@@ -250,23 +249,3 @@ class Configuration(Record):
     agents: Agents
     examples: Examples
     figures: Figures
-
-
-class _Schema(GenerateJsonSchema):
-    """Without titles, which repeat the keys, and without defaults that are no values."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:
-        return False
-
-    def default_schema(self, schema: Any) -> dict[str, Any]:
-        if schema.get("default") is None:
-            return self.generate_inner(schema["schema"])
-        return super().default_schema(schema)
-
-
-def schema_text() -> str:
-    """rules/config.schema.yaml: the model as a JSON schema."""
-    schema = Configuration.model_json_schema(schema_generator=_Schema)
-    about = "# Written from workflow_scripts/config_model.py by WRITE=1 pytest tests/test_config.py"
-    text = yaml.safe_dump(schema, sort_keys=False, width=100, default_flow_style=None)
-    return f"{about}\n{text}"

@@ -1,4 +1,4 @@
-"""The settings of one fine-tuning: a recipe, a run, how to train, and the seed; and of an endpoint.
+"""The settings of a sample, of one fine-tuning (a recipe, a run, how to train), and of an endpoint.
 
 They come from the configuration (`config.run_settings`), stand on the command line of the stages
 that train and answer, and are kept in training.json.
@@ -10,6 +10,11 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from workflow_scripts.records import Record
+
+# A model is judged on test rows of databases that its training rows are about too, of databases
+# that no run has seen, and of databases that another file of rows is about.
+TEST_SPLITS = ("test", "unseen", "other")
+SPLITS = ("val", *TEST_SPLITS, "train")  # every split of rows that a run may be asked
 
 
 def setting(meaning: str, default: Any = ..., **bounds: Any) -> Any:
@@ -95,6 +100,20 @@ class TrainingSettings(Record):
     eval_batch_size: Rows
     log_every: int = setting("Optimiser steps in a point of the training loss.", ge=1)
     best_metric: Literal["eval_loss", "loss_per_token"] = setting("Its lowest chooses the epoch.")
+
+
+class SampleSettings(Record):
+    """How one sample is drawn and split.
+
+    `draw` numbers the samples that one seed gives, so that two runs can have different rows.
+    """
+
+    sampling: Literal["natural", "balanced"]  # at random, or as many rows of each task
+    rows: int = Field(ge=2)
+    split: Literal["row", "group", "database"] = "row"  # what stays on one side
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
+    draw: int = 1
+    seed: int = 42
 
 
 class Lora(Record):

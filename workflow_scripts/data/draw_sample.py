@@ -14,10 +14,10 @@ from typing import Annotated
 
 import pandas as pd
 
-from workflow_scripts.data.samples import SampleSettings
 from workflow_scripts.data.sampling import chance, load_pool, publish, set_aside
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.settings import SampleSettings
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import COUNT, read_table
 

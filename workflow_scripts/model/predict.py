@@ -8,14 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from workflow_scripts.data.samples import SPLITS, TEST_SPLITS
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model import say
 from workflow_scripts.model.batches import read_sample
 from workflow_scripts.model.device import choose_device
 from workflow_scripts.model.load import check_base, load_model
 from workflow_scripts.runs import STOP, Answering
-from workflow_scripts.settings import Settings
+from workflow_scripts.settings import SPLITS, TEST_SPLITS, Settings
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import PREDICTIONS, Prediction, Row, write_table
 from workflow_scripts.text.preprocessing import ModelInput, model_input

@@ -21,8 +21,9 @@ from workflow_scripts.intervals import mean_over_seeds
 from workflow_scripts.report.artefacts import repairs
 from workflow_scripts.report.figures import style as look
 from workflow_scripts.report.frames import read_runs, select
-from workflow_scripts.report.means import TEST_SPLITS, WORDS, difference_of_answers, mean_of_answers
+from workflow_scripts.report.means import WORDS, difference_of_answers, mean_of_answers
 from workflow_scripts.report.tabulate import COMPARED
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 

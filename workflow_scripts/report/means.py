@@ -21,9 +21,6 @@ from workflow_scripts.tables import SEEN, clusters_of
 USES_FILES = ["words.yaml"]
 WORDS = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
 METRICS = WORDS["metrics"]
-# A model is judged on test rows of databases that its training rows are about too, of databases
-# that no run has seen, and of databases that another file of rows is about.
-TEST_SPLITS = ("test", "unseen", "other")
 LOWER_IS_BETTER = ("eval_loss", "loss_per_token")
 ADDRESS = ["recipe", "run"]
 

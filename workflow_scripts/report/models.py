@@ -14,7 +14,6 @@ import pandas as pd
 from workflow_scripts.intervals import difference_over_rows, mean_over_rows
 from workflow_scripts.report.frames import read_runs, select
 from workflow_scripts.report.means import (
-    TEST_SPLITS,
     WORDS,
     as_mean,
     best_runs,
@@ -22,6 +21,7 @@ from workflow_scripts.report.means import (
     written,
 )
 from workflow_scripts.runs import STOP, Answering, Provenance, Training
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, OUTCOMES, SCORES, clusters_of, read_table, write_csv
 

@@ -25,8 +25,9 @@ from workflow_scripts.report.claims import COLUMNS
 from workflow_scripts.report.frames import select
 from workflow_scripts.report.html import anchor, linked
 from workflow_scripts.report.judge import JUDGED, KINDS, NOT_TESTABLE, NUMBERS
-from workflow_scripts.report.means import METRICS, TEST_SPLITS, held_out, written
+from workflow_scripts.report.means import METRICS, held_out, written
 from workflow_scripts.report.sections import read_best, verdict_tag
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.stage import Input, Output, Setting, run_stage
 from workflow_scripts.tables import read_csv
 from workflow_scripts.text.audit import FitAudit

@@ -14,9 +14,10 @@ from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.report import html
 from workflow_scripts.report.html import marked
 from workflow_scripts.report.judge import ARTEFACT, NOT_REPRODUCED, REPRODUCED
-from workflow_scripts.report.means import ADDRESS, METRICS, TEST_SPLITS, rate, written
+from workflow_scripts.report.means import ADDRESS, METRICS, rate, written
 from workflow_scripts.report.models import ALL_AGENTS
 from workflow_scripts.report.tabulate import HELD_OUT, list_predictions, quality
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.tables import ANSWERS, FLAG, TEXT, read_csv, read_table
 
 USES_FILES = ["../../resources/tables.yaml"]

@@ -13,13 +13,13 @@ from workflow_scripts.report.frames import BEST, EQUAL_EPOCHS, EQUAL_STEPS, sele
 from workflow_scripts.report.means import (
     ADDRESS,
     LOWER_IS_BETTER,
-    TEST_SPLITS,
     by_row_and_seed,
     means_over_seeds,
     over_seeds,
     rate,
 )
 from workflow_scripts.runs import Provenance
+from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.stage import Input, Setting, run_stage
 from workflow_scripts.tables import ANSWERS, SCORES, read_table, write_csv
 
