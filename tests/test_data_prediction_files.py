@@ -31,7 +31,7 @@ def write(path: Path, text: str) -> Path:
 
 def records(path: Path, gold: Path | None = None) -> list[tuple]:
     found = [line for _, line in read_predictions(path, gold)]
-    return [(line.db_id, line.gold, line.prediction) for line in found]
+    return [(line.db_id, *line.gold, line.prediction) for line in found]
 
 
 EXPECTED = [(*gold, answer) for gold, answer in zip(GOLD_QUERIES, ANSWERS, strict=True)]
@@ -94,7 +94,7 @@ def test_the_pair_of_bird(tmp_path, gold_file):
     [
         ("p.txt", "SELECT 1", None, "needs --gold"),
         ("p.json", '{"0": "SELECT 1"}', None, "need --gold"),
-        ("p.txt", "SELECT 1\nSELECT 2", "SELECT 1\tshop", "2 predictions and .* 1 gold"),
+        ("p.txt", "SELECT 1\nSELECT 2", "SELECT 1\tshop", "2 predictions and .* 1 questions"),
         ("p.txt", "SELECT 1", "SELECT 1 shop", "line 1: no tab"),
         ("p.txt", "SELECT 1\nSELECT 2", "\nSELECT 1\tshop", "line 1: no gold SQL"),
         ("p.csv", "db_id,gold\nshop,SELECT 1", None, "line 2: prediction: "),

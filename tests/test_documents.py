@@ -85,6 +85,9 @@ def clone(tmp_path_factory, twin) -> Path:
     (folder / "models/smollm2/config.json").write_text('{"model_type": "llama"}')
     asked = [{**each, "prediction": each["query"]} for each in databases.sample(3, seed=1)]
     (folder / "predictions.json").write_text(json.dumps(asked))
+    for name in ("a.txt", "b.txt", "old.txt", "new.txt"):  # predictions: what is before the tab
+        gold = [f"{each['query']}\t{each['db_id']}\n" for each in asked]
+        (folder / name).write_text("".join(gold))
     (folder / "mine.yaml").write_text("ablation: {in_report: true}\n")
     return folder
 
@@ -132,6 +135,7 @@ def test_the_test_files_that_are_named_exist(page):
 # What takes the place of DIR and FILE, of the options that have them.
 MATERIAL = {
     "--predictions": "predictions.json",
+    "--gold": "predictions.json",
     "--databases": "database",
     "--tokenizer": "resources/models/standin",
 }

@@ -245,7 +245,7 @@ def verdicts_of_the_command(folder: Path, answered: list[Prediction], strict: bo
     ]
     write_jsonl(folder / "lines.jsonl", lines)
     score(
-        folder / "lines.jsonl", folder / "databases", json=True, strict=strict,
+        folder / "databases", [folder / "lines.jsonl"], json=True, strict=strict,
         rows=folder / "out.jsonl", seconds=0.5, repeat=0,
     )  # fmt: skip
     return list(read_jsonl(folder / "out.jsonl"))

@@ -334,7 +334,7 @@ def test_score_command(shop, tmp_path, capsys, monkeypatch):
     lines += [line("DROP TABLE item"), line(ENDLESS), line("SELECT 1", "SELECT ghost FROM item")]
     predictions, rows = write_lines(tmp_path / "p.jsonl", lines), tmp_path / "rows.jsonl"
     options = {"rows": rows, "seconds": 0.5, "max_failing_golds": 0.2}
-    assert score(predictions, tmp_path, json=True, **options) == 0
+    assert score(tmp_path, [predictions], json=True, **options) == 0
     out, err = capsys.readouterr()
     assert err.startswith("WARNING: 1 of 5 gold queries can't be run")
     answer = json.loads(out)
@@ -350,12 +350,12 @@ def test_score_command(shop, tmp_path, capsys, monkeypatch):
     }  # fmt: skip
     verdicts = [json.loads(text)["verdict"] for text in rows.read_text().splitlines()]
     assert verdicts == ["right", "right", "refused", "timeout", "gold fails"]
-    assert score(predictions, tmp_path, repeat=0, seconds=2) == 1, "too many gold queries fail"
+    assert score(tmp_path, [predictions], repeat=0, seconds=2) == 1, "too many gold queries fail"
     printed = capsys.readouterr().out
     assert printed.startswith("WARNING: 1 of 5") and "no such column: ghost" in printed
     assert "execution_accuracy" in printed and "\nves " not in printed
     monkeypatch.setattr(execution, "time_ratio", lambda times: 1.44)
-    score(write_lines(predictions, [line("SELECT name from item")]), tmp_path, repeat=1)
+    score(tmp_path, [write_lines(predictions, [line("SELECT name from item")])], repeat=1)
     [ves] = [text for text in capsys.readouterr().out.splitlines() if text.startswith("ves ")]
     assert ves.split()[1:] == ["1.200", "-", "-", "1"], "a single time has no interval"
 
@@ -372,20 +372,99 @@ def test_score_command(shop, tmp_path, capsys, monkeypatch):
 )
 def test_what_cannot_be_scored(shop, tmp_path, lines, databases, message):
     with pytest.raises(EssenceError, match=message):
-        score(write_lines(tmp_path / "p.jsonl", lines), tmp_path / databases)
+        score(tmp_path / databases, [write_lines(tmp_path / "p.jsonl", lines)])
     with pytest.raises(EssenceError, match="no such file"):
-        score(tmp_path / "x", tmp_path)
+        score(tmp_path, [tmp_path / "x"])
     for name, value in (("workers", 0), ("max_failing_golds", float("nan"))):
         with pytest.raises(EssenceError, match=name.replace("_", ".")):
-            score(write_lines(tmp_path / "p.jsonl", [GOOD_LINE]), tmp_path, **{name: value})
+            score(tmp_path, [write_lines(tmp_path / "p.jsonl", [GOOD_LINE])], **{name: value})
 
 
 def test_an_empty_database_is_said_first_and_fails_the_command(shop, tmp_path, capsys):
     (tmp_path / "void.sqlite").touch()
     lines = [GOOD_LINE] * 49 + [GOOD_LINE | {"db_id": "void"}]
-    assert score(write_lines(tmp_path / "p.jsonl", lines), tmp_path) == 1
+    assert score(tmp_path, [write_lines(tmp_path / "p.jsonl", lines)]) == 1
     first, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith("WARNING: 1 of 50") and first.endswith("is empty (0 bytes)")
+
+
+def test_one_of_several_gold_queries_is_enough(shop, tmp_path, capsys):
+    """Each metric is the highest under any of them; one that fails is left to the others."""
+
+    def line(prediction, *gold):
+        return GOOD_LINE | {"gold": list(gold), "prediction": prediction}
+
+    names, swapped, ghost = (
+        "SELECT name, price FROM item",
+        "SELECT price, name FROM item",
+        "SELECT x",
+    )
+    lines = [line(swapped, names, swapped), line(names, ghost, names), line("SELECT 7", ghost)]
+    lines += [
+        line("SELECT 7", names, ghost),
+        line("SELECT price, name FROM item", names, "SELECT 7"),
+    ]
+    rows = tmp_path / "rows.jsonl"
+    score(tmp_path, [write_lines(tmp_path / "p.jsonl", lines)], rows=rows, json=True, repeat=0)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["counts"] == {
+        "rows": 5, "gold_empty": 0, "right": 2, "gold_fails": 1, "wrong": 2,
+    }  # fmt: skip
+    assert answer["metrics"]["execution_match"]["value"] == 0.75
+    judged = list(map(json.loads, rows.read_text().splitlines()))
+    assert [each["gold"] for each in judged] == [swapped, names, ghost, names, names]
+    with pytest.raises(EssenceError, match="line 1: gold: there is no SQL in it"):
+        score(tmp_path, [write_lines(tmp_path / "p.jsonl", [line("SELECT 1")])])
+
+
+def test_what_a_corrected_gold_query_changes(shop, tmp_path, capsys):
+    """Two models change their ranks; the one whose prediction becomes right leads."""
+    names, ids = "SELECT name FROM item", "SELECT id FROM item"
+    old = write_lines(tmp_path / "old.txt", [f"{sql}\tshop" for sql in (names, ids, "SELECT x")])
+    new = write_lines(tmp_path / "new.txt", [f"{sql}\tshop" for sql in (names, names, names)])
+    one = write_lines(tmp_path / "one.txt", [names, ids, ids])
+    other = write_lines(tmp_path / "two.jsonl", [GOOD_LINE | {"prediction": names}] * 3)
+    files, rows = ([one, other], [old, new]), tmp_path / "rows.jsonl"
+    assert score(tmp_path, *files, json=True, rows=rows) == 1, "a third of the old gold SQL fails"
+    answer = json.loads(capsys.readouterr().out)
+    names = ("predictions", "gold", "value", "rank", "n", "gold_fails", "now_right", "now_wrong")
+    assert [[line[name] for name in names] for line in answer["ranking"]] == [
+        [str(one), str(old), 1, 1, 2, 1, 0, 0],
+        [str(other), str(old), 0.5, 2, 2, 1, 0, 0],
+        [str(one), str(new), 1 / 3, 2, 3, 0, 0, 1],
+        [str(other), str(new), 1, 1, 3, 0, 2, 0],
+    ]
+    judged = pd.read_json(rows, lines=True)
+    assert judged.groupby(["predictions_file", "gold_file"]).size().tolist() == [3] * 4
+    assert score(tmp_path, *files, max_failing_golds=0.2) == 0
+    assert capsys.readouterr().out.split("\n")[4].split()[:3] == [str(new), str(other), "1"]
+    write_lines(new, ["SELECT 1\tshop", "", "SELECT 1\tshop", "SELECT 1\tshop"])
+    with pytest.raises(EssenceError, match=r"holds 3 predictions and .*new.txt gold SQL of 4"):
+        score(tmp_path, *files)
+
+
+def test_gold_sql_alone_is_checked(shop, tmp_path, capsys):
+    slow, nobody = f"{ENDLESS} ", "SELECT name FROM item WHERE price > 100"
+    questions = [
+        {"db_id": "shop", "SQL": "SELECT 1;"},
+        {"db_id": "shop", "SQL": ["SELECT name FROM item", nobody]},
+        {"db_id": "shop", "SQL": slow},
+        {"db_id": "shop", "SQL": "SELECT ghost FROM item"},
+    ]
+    gold = tmp_path / "dev.json"
+    gold.write_text(json.dumps(questions))
+    assert score(tmp_path, gold=[gold], seconds=0.5) == 1
+    assert capsys.readouterr().out.splitlines() == [
+        "5 gold queries: 2 fail, 1 return nothing",
+        f"{gold}, entry 2, shop: returns nothing: {nobody}",
+        f"{gold}, entry 3, shop: no answer within 0.5 s of processor time: {slow}",
+        f"{gold}, entry 4, shop: no such column: ghost: SELECT ghost FROM item",
+    ]
+    score(tmp_path, gold=[gold], seconds=0.5, json=True)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["gold_queries"] == 5 and answer["failing_golds"]["share"] == 0.4
+    with pytest.raises(EssenceError, match="nothing to score: give --predictions"):
+        score(tmp_path)
 
 
 def test_half_a_character_is_scored_and_written_as_it_came(shop, tmp_path):
@@ -394,7 +473,7 @@ def test_half_a_character_is_scored_and_written_as_it_came(shop, tmp_path):
     lines = [GOOD_LINE, {**GOOD_LINE, "prediction": "SELECT '\ud800'"}, bad]
     predictions, rows = write_lines(tmp_path / "p.jsonl", lines), tmp_path / "rows.jsonl"
     for json_ in (False, True):
-        score(predictions, tmp_path, rows=rows, repeat=0, json=json_)
+        score(tmp_path, [predictions], rows=rows, repeat=0, json=json_)
         written = list(map(json.loads, rows.read_text().splitlines()))
         assert [each["prediction"] for each in written] == [each["prediction"] for each in lines]
         assert [each["verdict"] for each in written] == ["right", "error", "gold fails"]
@@ -408,13 +487,13 @@ def test_outputs_never_replace_an_input(shop, tmp_path):
     (tmp_path / "link.jsonl").symlink_to(predictions)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for given, of_gold, rows in (
-        *((predictions, None, tmp_path / name) for name in ("p.jsonl", "link.jsonl", "")),
-        (answers, gold, gold),
-        (predictions, None, shop),
-        (predictions, None, Path("/dev/full")),
+        *((predictions, [], tmp_path / name) for name in ("p.jsonl", "link.jsonl", "")),
+        (answers, [gold], gold),
+        (predictions, [], shop),
+        (predictions, [], Path("/dev/full")),
     ):
         with pytest.raises(EssenceError, match="name another file"):
-            score(given, tmp_path, of_gold, rows=rows)
+            score(tmp_path, [given], of_gold, rows=rows)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 

@@ -10,10 +10,10 @@
     if __name__ == "__main__":
         run_stage(score)
 
-From the shell every argument is `--name value`, `--name a b` for a list and `--name` alone for an
-option that is true or false. A rule calls the same stage with `shell: stage_command("data.read")`
-(commands.py). What a rule does not have it hands over empty or as None, which stands for the
-argument's default.
+From the shell every argument is `--name value`, `--name a b` or `--name a --name b` for a list and
+`--name` alone for an option that is true or false. A rule calls the same stage with
+`shell: stage_command("data.read")` (commands.py). What a rule does not have it hands over empty or
+as None, which stands for the argument's default.
 """
 
 import argparse
@@ -122,7 +122,7 @@ def _options(kind: Any, role: Argument, required: bool, default: Any) -> dict[st
         kind = next(each for each in get_args(kind) if each is not types.NoneType)
     if get_origin(kind) is list:
         read = _reader(get_args(kind)[0])
-        options["nargs"] = "+" if required else "*"
+        options |= {"nargs": "+" if required else "*", "action": "extend"}
     elif required:
         read = _reader(kind)
     else:

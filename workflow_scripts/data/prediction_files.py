@@ -1,16 +1,16 @@
 """Predictions in the files that people have: one record each, or a pair of Spider's or BIRD's.
 
 docs/scoring.md lists the forms. With a second file of gold SQL the predictions come alone, one per
-gold query and in its order. A prediction that is null or empty holds no SQL: it counts as wrong.
+question and in its order. A prediction that is null or empty holds no SQL: it counts as wrong.
 """
 
 import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AliasChoices, ConfigDict, Field
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
 
 from workflow_scripts.data.rows import Lines, RowError, record_in
 from workflow_scripts.errors import EssenceError
@@ -22,32 +22,57 @@ BIRD_SEPARATOR = "\t----- bird -----\t"
 
 
 class Gold(Record):
-    """A question's gold SQL and its database; what else stands in the record is left alone."""
+    """A question's database and gold SQL, one query or several that are all right.
+
+    What else stands in the record is left alone.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     db_id: str
     question: str | None = None
-    gold: str = Field(validation_alias=AliasChoices("gold", "SQL", "query"))
+    gold: Annotated[
+        list[str],
+        BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+        Field(validation_alias=AliasChoices("gold", "SQL", "query")),
+    ]
 
 
-class SqlPrediction(Gold):
+class Answer(Record):
+    model_config = ConfigDict(extra="ignore")
+
     prediction: str | None
 
 
-def read_predictions(path: Path, gold: Path | None = None) -> list[tuple[str, SqlPrediction]]:
-    """(place in the file, prediction) of each; at least one.
+class SqlPrediction(Answer, Gold):
+    """A prediction with its question's gold SQL."""
+
+
+def read_predictions(
+    path: Path | None, gold: Path | None = None
+) -> list[tuple[str, SqlPrediction]]:
+    """(place in the file, prediction) of each; at least one. Without `path`: gold predicts itself.
 
     Raises EssenceError naming the record that lacks a field, and for files that don't fit together.
     """
-    if gold is None:
+    if path is None:
+        lines = [
+            (
+                place,
+                SqlPrediction(db_id=each.db_id, question=each.question, gold=[sql], prediction=sql),
+            )
+            for place, each in _questions(gold)
+            if each
+            for sql in each.gold
+        ]
+    elif gold is None:
         lines = [(place, parsed(SqlPrediction, value, place)) for place, value in records(path)]
     else:
         lines = list(_paired(path, gold))
     if not lines:
-        raise EssenceError(f"{path}: no predictions in it")
+        raise EssenceError(f"{path or gold}: no {'predictions' if path else 'gold SQL'} in it")
     for place, line in lines:
-        if not line.gold.strip():
+        if not line.gold or not all(map(str.strip, line.gold)):
             raise EssenceError(f"{place}: gold: there is no SQL in it")
     return lines
 
@@ -100,8 +125,8 @@ def _paired(path: Path, gold: Path) -> Iterator[tuple[str, SqlPrediction]]:
     answers, questions = _answers(path), list(_questions(gold))
     if len(answers) != len(questions):
         raise EssenceError(
-            f"{path} holds {len(answers)} predictions and {gold} {len(questions)} gold queries; "
-            "give one prediction a gold, in the same order"
+            f"{path} holds {len(answers)} predictions and {gold} gold SQL of {len(questions)} "
+            "questions; give one prediction a question, in the same order"
         )
     for answer, (place, question) in zip(answers, questions, strict=True):
         if question is None and not answer:
@@ -112,11 +137,15 @@ def _paired(path: Path, gold: Path) -> Iterator[tuple[str, SqlPrediction]]:
 
 
 def _answers(path: Path) -> list[str | None]:
-    """The predictions of a file that holds nothing else."""
+    """The predictions of a file, whose own gold SQL, if there is any, is left alone."""
+    if path.suffix.lower() in (".jsonl", ".csv", ".parquet"):
+        return [parsed(Answer, value, place).prediction for place, value in records(path)]
     text = read_text(path)
     if not text.lstrip().startswith(("[", "{")):
         return [line.split("\t")[0].strip() or None for line in text.rstrip().split("\n")]
     values = read_json(path)
+    if isinstance(values, list) and any(isinstance(value, dict) for value in values):
+        return [parsed(Answer, value, place).prediction for place, value in records(path)]
     if isinstance(values, dict):
         by_number = sorted(values, key=lambda key: int(key) if key.isdecimal() else 0)
         values = [values[key] for key in by_number]
@@ -125,8 +154,8 @@ def _answers(path: Path) -> list[str | None]:
 
 def _questions(path: Path) -> Iterator[tuple[str, Gold | None]]:
     """(place, gold) of a file of gold SQL; None for an empty line."""
-    text = read_text(path)
-    if text.lstrip().startswith("["):
+    is_table = path.suffix.lower() in (".csv", ".parquet")
+    if is_table or (text := read_text(path)).lstrip().startswith(("[", "{")):
         for place, value in records(path):
             yield place, parsed(Gold, value, place)
         return
@@ -135,4 +164,4 @@ def _questions(path: Path) -> Iterator[tuple[str, Gold | None]]:
         sql, tab, db_id = line.strip().rpartition("\t")
         if db_id and not tab:
             raise EssenceError(f"{place}: no tab between SQL and database")
-        yield place, Gold(gold=sql, db_id=db_id) if tab else None
+        yield place, Gold(gold=[sql], db_id=db_id) if tab else None

@@ -1,17 +1,22 @@
 """Score anybody's SQL predictions against databases.
 
-    python -m workflow_scripts.metrics.score --predictions FILE --databases DIR --json
-    python -m workflow_scripts.metrics.score --predictions predict.txt --gold gold.txt \\
-        --databases DIR
+    python -m workflow_scripts.metrics.score --databases DIR --predictions FILE
+    python -m workflow_scripts.metrics.score --databases DIR --predictions predict.txt \\
+        --gold gold.txt
+    python -m workflow_scripts.metrics.score --databases DIR --gold gold.txt
+    python -m workflow_scripts.metrics.score --databases DIR --predictions a.txt b.txt \\
+        --gold old.txt new.txt
 
 FILE holds db_id, gold and prediction, one record each: JSON lines, a JSON array, CSV or Parquet;
-with --gold, Spider's predict.txt or BIRD's predict_dev.json. docs/scoring.md says what is taken for
-SQL, and what limits a prediction. The exit status is 1 when too much gold SQL fails.
+with --gold also Spider's predict.txt or BIRD's predict_dev.json. Gold SQL alone is checked: which
+fails, which returns nothing. Several files are ranked by execution accuracy under each file of gold
+SQL. docs/scoring.md says what is taken for SQL, and what limits a prediction. The exit status is 1
+when too much gold SQL fails.
 """
 
 import math
 import sys
-from itertools import chain
+from itertools import chain, islice, product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,15 +27,20 @@ from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, to_json, write_jsonl
 from workflow_scripts.formats.answers import extract_sql
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.metrics.execution import REPEAT, Case, failing_gold, judge, warning
+from workflow_scripts.metrics.execution import REPEAT, Case, failing_gold, judge, of_any, warning
 from workflow_scripts.metrics.hardness import LEVELS
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
 from workflow_scripts.stage import Input, Option, Setting, run_stage
 
+Placed = list[tuple[str, SqlPrediction]]  # with the place in the file
 
-def cases_of(lines: list[tuple[str, SqlPrediction]], databases: Path, strict: bool) -> list[Case]:
-    """Cases with the SQL that the other extraction takes from fences, too. Raises EssenceError."""
+
+def cases_of(lines: Placed, databases: Path, strict: bool) -> list[list[Case]]:
+    """A case for each gold query of each prediction. Raises EssenceError.
+
+    Where there are fences, with the SQL that the other extraction takes from them, too.
+    """
     other = f"execution_accuracy_{'lenient' if strict else 'strict'}"
     fences = any("```" in (line.prediction or "") for _, line in lines)
     cases = []
@@ -41,7 +51,8 @@ def cases_of(lines: list[tuple[str, SqlPrediction]], databases: Path, strict: bo
             raise EssenceError(f"{place}: {error}") from error
         text = line.prediction or ""
         also = {other: extract_sql(text, lenient=strict)} if fences else {}
-        cases.append(Case(line.gold, extract_sql(text, lenient=not strict), database, also))
+        sql = extract_sql(text, lenient=not strict)
+        cases.append([Case(gold, sql, database, also) for gold in line.gold])
     return cases
 
 
@@ -72,14 +83,48 @@ def report(judged: pd.DataFrame) -> dict[str, Any]:
             "gold_empty": int((judged.gold_rows == 0).sum()),
             **verdicts.groupby(verdicts, sort=False).size().to_dict(),
         },
-        "failing_golds": failing_gold(judged),
     }
 
 
+def ranking(judged: pd.DataFrame) -> pd.DataFrame:
+    """The execution accuracy of each file of predictions, and its rank, under each file of gold.
+
+    `now_right`, `now_wrong`: predictions that were not so under the first. Raises EssenceError
+    where files of gold SQL differ in the number of questions.
+    """
+    lines, before = [], {}
+    for (gold, file), own in judged.groupby(["gold_file", "predictions_file"], sort=False):
+        right = (own.verdict == "right").to_numpy()
+        first = before.setdefault(file, right)
+        if len(first) != len(right):
+            counts = f"{len(right)} questions, the first file of gold SQL {len(first)}"
+            raise EssenceError(f"{gold}: {counts}; give corrected gold SQL in the same order")
+        line = {"gold": gold, "predictions": file, "rank": None}
+        line |= dict.fromkeys(("value", "low", "high", "n"))
+        line |= summary(own).get("execution_accuracy", {})
+        line["gold_fails"] = int((own.verdict == "gold fails").sum())
+        line["now_right"] = int((right & ~first).sum())
+        line["now_wrong"] = int((first & ~right).sum())
+        lines.append(line)
+    table = pd.DataFrame(lines)
+    ranks = table.groupby("gold").value.rank(ascending=False, method="min")
+    return table.assign(rank=ranks.astype("Int64"))
+
+
+def gold_faults(lines: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """The gold SQL that fails or returns nothing."""
+    return [
+        {name: line[name] for name in ("place", "db_id", "gold")}
+        | {"fault": "returns nothing" if line["gold_rows"] == 0 else line["error"]}
+        for line in lines
+        if not line["gold_rows"]
+    ]
+
+
 def score(
-    predictions: Annotated[Path, Input("the predictions; see above for the formats")],
     databases: Annotated[Path, Setting("folder of <db_id>/<db_id>.sqlite")],
-    gold: Annotated[Path | None, Option("gold SQL, where it is a file of its own")] = None,
+    predictions: Annotated[list[Path], Input("the predictions; see above for the formats")] = [],  # noqa: B006
+    gold: Annotated[list[Path], Option("gold SQL, where it is a file of its own")] = [],  # noqa: B006
     json: Annotated[bool, Option("print JSON instead of a table")] = False,
     strict: Annotated[bool, Option("SQL from closed fences alone, as in the pipeline")] = False,
     rows: Annotated[Path | None, Option("file for one verdict a line")] = None,
@@ -90,25 +135,63 @@ def score(
 ) -> int:
     """Return 1 when too much gold SQL fails."""
     check_share("--max-failing-golds", max_failing_golds)
-    placed = read_predictions(predictions, gold)
-    lines, cases = [line for _, line in placed], cases_of(placed, databases, strict)
+    if not predictions and not gold:
+        raise EssenceError("nothing to score: give --predictions FILE, --gold FILE or both")
+    read = {
+        (file, of_gold): read_predictions(file, of_gold)
+        for of_gold, file in product(gold or [None], predictions or [None])
+    }
+    cases = cases_of([*chain(*read.values())], databases, strict)
     if rows:
-        check_output(rows, predictions, gold, *{case.database for case in cases})
-    verdicts = judge(cases, Sandbox(Limits(seconds=seconds), workers), repeat)
+        check_output(rows, *predictions, *gold, *{each[0].database for each in cases})
+    several = len(predictions) > 1 or len(gold) > 1
+    timed = 0 if several or not predictions else repeat
+    of_cases = iter(judge(chain(*cases), Sandbox(Limits(seconds=seconds), workers), timed))
+    verdicts = [of_any(list(islice(of_cases, len(each)))) for each in cases]
+    lines = []
+    for (file, of_gold), placed in read.items():
+        files = {"predictions_file": file and str(file), "gold_file": str(of_gold or "the same")}
+        lines += [files | {"place": place} | line.model_dump() for place, line in placed]
+    keys = dict.fromkeys(chain.from_iterable(verdicts))
+    lines = [line | keys | verdict for line, verdict in zip(lines, verdicts, strict=True)]
     if rows:
-        keys = dict.fromkeys(chain.from_iterable(verdicts))
-        pairs = zip(lines, verdicts, strict=True)
-        write_jsonl(rows, (line.model_dump() | keys | verdict for line, verdict in pairs))
-    judged = pd.DataFrame([{**line, "gold": "", "prediction": ""} for line in verdicts])
-    answer = {"extraction": "strict" if strict else "lenient", **report(judged)}
+        write_jsonl(rows, lines)
+    answer = {"extraction": "strict" if strict else "lenient", **answer_of(lines, several)}
     failing = answer["failing_golds"]
-    if text := warning(failing, len(judged)):
-        print(text, file=sys.stderr if json else sys.stdout)
-    print(to_json(answer) if json else _table(answer), end="")
+    if "metrics" in answer and (warned := warning(failing, len(lines))):
+        print(warned, file=sys.stderr if json else sys.stdout)
+    print(to_json(answer) if json else as_text(answer), end="")
     return int(failing["share"] > max_failing_golds)
 
 
-def _table(answer: dict[str, Any]) -> str:
+def answer_of(lines: list[dict[str, Any]], several: bool) -> dict[str, Any]:
+    """The faults of gold SQL alone, the ranking of several files, or the scores of one."""
+    texts = {"gold": "", "prediction": "", "question": ""}  # may hold half a character
+    judged = pd.DataFrame([line | texts for line in lines])
+    if not lines[0]["predictions_file"]:
+        answer = {"gold_queries": len(lines), "faults": gold_faults(lines)}
+    elif several:
+        table = ranking(judged)
+        answer = {"ranking": table.astype(object).where(table.notna(), None).to_dict("records")}
+    else:
+        answer = report(judged)
+    return answer | {"failing_golds": failing_gold(judged)}
+
+
+def as_text(answer: dict[str, Any]) -> str:
+    if "ranking" in answer:
+        table = pd.DataFrame(answer["ranking"]).to_string(
+            index=False, float_format="%.3f", na_rep="-"
+        )
+        return f"{table}\n"
+    if "faults" in answer:
+        fail, faults = answer["failing_golds"]["count"], answer["faults"]
+        count = f"{answer['gold_queries']:,} gold queries: {fail:,} fail, "
+        listed = [
+            f"{each['place']}, {each['db_id']}: {each['fault']}: {each['gold']}\n"
+            for each in faults
+        ]
+        return f"{count}{len(faults) - fail:,} return nothing\n{''.join(listed)}"
     metrics = pd.DataFrame.from_dict(answer["metrics"], orient="index")
     table = metrics.to_string(float_format="%.3f", na_rep="-")
     counts = ", ".join(f"{count} {name}" for name, count in answer["counts"].items())
