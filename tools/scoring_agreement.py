@@ -1,13 +1,14 @@
 """Does our scoring agree with BIRD's and with Spider's, prediction by prediction?
 
     python -m tools.scoring_agreement --questions FILE --databases DIR \\
-        [--spider FOLDER --spider-python PYTHON]
+        [--spider FOLDER --spider-python PYTHON] [--toolkit-python PYTHON]
 
 FILE holds rows with db_id and query or gold_sql (JSON or JSON lines). The predictions are gold SQL
 changed in one place or another, others of the same database, and other spellings of a gold.
 Ours are compared with BIRD's definition, which is written out below, and, where there is a copy of
 https://github.com/taoyds/test-suite-sql-eval, with that script: FOLDER is the copy, PYTHON an
-interpreter that has its packages (sqlparse, tqdm). Prints counts and every difference.
+interpreter that has its packages (sqlparse, tqdm); and with text2sql-eval-toolkit, where PYTHON is
+an interpreter that has it. Prints counts and every difference.
 """
 
 import contextlib
@@ -64,6 +65,27 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
+# Prints what the package's own evaluation makes of a prediction: [as BIRD does, its own accuracy].
+TOOLKIT = """
+import json, os, sys
+out = os.fdopen(os.dup(1), "w")
+os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # it writes its log there
+from func_timeout import FunctionTimedOut, func_timeout
+from text2sql_eval_toolkit.evaluation.evaluation_tools import evaluate_prediction
+from text2sql_eval_toolkit.execution.execution_tools import run_sqlite_query
+def run(database, sql):
+    try:
+        return func_timeout(60, run_sqlite_query, args=(database, sql))
+    except (Exception, FunctionTimedOut):
+        return None
+for line in sys.stdin:
+    database, prediction, gold = json.loads(line)
+    answer = {"predicted_sql": prediction, "predicted_df": run(database, prediction)}
+    said = evaluate_prediction({"sql": gold, "gt_df": run(database, gold)}, answer)
+    names = ("bird_execution_accuracy", "execution_accuracy")
+    print(json.dumps([bool(said[each]) for each in names]), file=out, flush=True)
+"""
+
 
 def predictions(rows: list[dict[str, str]], count: int, seed: int) -> list[tuple[str, str, str]]:
     """(db_id, gold, prediction) of `count` predictions, the questions in turn."""
@@ -103,13 +125,20 @@ def _rows(connection: sqlite3.Connection, sql: str) -> set[tuple]:
 
 def by_spider(cases: list[tuple[Path, str, str]], script: Path, python: str) -> list[bool | str]:
     """Execution match by the script; a word where it gives no verdict."""
+    words = {"0": False, "1": True, "2": "gold fails", "-14": "out of time"}
+    answers = _answers(cases, python, SPIDER, script.resolve())
+    return [words.get(line, f"exit code {line}") for line in answers]
+
+
+def _answers(cases: list[tuple[Path, str, str]], *command: str | Path) -> list[str]:
+    """A line for each case, by an interpreter that runs a text."""
+    python, *program = command
     lines = [json.dumps([str(file), sql, gold]) for file, gold, sql in cases]
     done = subprocess.run(
-        [python, "-c", SPIDER, script.resolve()],
+        [python, "-c", *program],
         input="\n".join(lines), capture_output=True, text=True, check=True,
     )  # fmt: skip
-    words = {"0": False, "1": True, "2": "gold fails", "-14": "out of time"}
-    return [words.get(line, f"exit code {line}") for line in done.stdout.split()]
+    return done.stdout.splitlines()
 
 
 def ours(
@@ -160,6 +189,7 @@ def agreement(
     databases: Annotated[Path, Setting("folder of <db_id>/<db_id>.sqlite")],
     spider: Annotated[Path | None, Option("folder of test-suite-sql-eval")] = None,
     spider_python: Annotated[str, Option("an interpreter with its packages")] = sys.executable,
+    toolkit_python: Annotated[str, Option("one with text2sql-eval-toolkit")] = "",
     count: Annotated[int, Option("predictions")] = 3000,
     seed: Annotated[int, Option("of the predictions")] = 0,
     workers: Annotated[int, Option("queries that are executed at a time")] = 2,
@@ -183,6 +213,10 @@ def agreement(
             answers = list(threads.map(lambda part: by_spider(part, spider, spider_python), parts))
         match = [answers[place % workers][place // workers] for place in range(len(cases))]
         found["Spider, execution match"] = compared(verdicts, match, "execution_match", cases)
+    if toolkit_python:
+        theirs = zip(*map(json.loads, _answers(cases, toolkit_python, TOOLKIT)), strict=True)
+        for metric, values in zip(("execution_accuracy", "execution_match"), theirs, strict=True):
+            found[f"text2sql-eval-toolkit, {metric}"] = compared(verdicts, values, metric, cases)
     print(to_json(found), end="")
 
 
