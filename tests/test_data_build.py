@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import sample_rows
 
-from workflow_scripts.data.agent_rows import ShownDatabase
 from workflow_scripts.data.build import build
 from workflow_scripts.data.linking import Linker
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import parse_decomposer, parse_selector
-from workflow_scripts.formats.schema import Column, Schema, Table
 from workflow_scripts.metrics.agents import selector_metrics
 from workflow_scripts.sql.databases import list_databases
 from workflow_scripts.sql.parse import needed_columns, schema_names
@@ -131,18 +130,6 @@ def test_selector_answers_and_pruned_schemas_hold_what_the_sql_needs(made):
     assert 0 < len(large) == made.card["large_databases"] < made.card["databases"]
 
 
-def test_a_selector_keeps_lists_and_drops():
-    names = {"wide": [f"c{n}" for n in range(12)], "small": ["id", "x"], "unread": ["id"]}
-    tables = [Table(t, tuple(Column(c, c) for c in columns)) for t, columns in names.items()]
-    shown = ShownDatabase(Path(), Schema(tables, [("wide", "c8", "small", "id")]), pruned=True)
-    kept = {"small": "keep_all", "unread": "drop_all"}
-    sql = "SELECT {} FROM wide JOIN small ON x > 1"
-    few = ["c0", "c7", "c9", "c8", "c1", "c2"]  # the first, what is needed, a key, others
-    assert shown.selection(sql.format("c9, c7")) == kept | {"wide": few}
-    many = ["c0", "c3", "c4", "c5", "c6", "c7", "c8"]
-    assert shown.selection(sql.format(", ".join(many[1:]))) == kept | {"wide": many}
-
-
 def test_broken_sql_fails_with_the_error_that_the_row_states(made):
     for row in made.of("Refiner"):
         with pytest.raises(sqlite3.Error) as caught:
@@ -152,14 +139,13 @@ def test_broken_sql_fails_with_the_error_that_the_row_states(made):
     assert len(made.card["failing_sql"]) > 5
 
 
-def test_same_seed_same_bytes_other_seed_other_broken_sql(zoo, tmp_path):
+def test_the_seed_decides_which_sql_is_broken_and_how(zoo, tmp_path):
     questions = [{"question": f"Over {n}?", "sql": f"{HEAVY} + {n}"} for n in range(40)]
-    zoo(questions, broken_share=0.5)
-    first = (tmp_path / "rows.jsonl").read_bytes()
-    zoo(questions, broken_share=0.5)
-    assert (tmp_path / "rows.jsonl").read_bytes() == first
-    zoo(questions, broken_share=0.5, seed=8)
-    assert (tmp_path / "rows.jsonl").read_bytes() != first
+    files = []
+    for seed in (7, 7, 8):
+        zoo(questions, broken_share=0.5, seed=seed)
+        files.append((tmp_path / "rows.jsonl").read_bytes())
+    assert files[0] == files[1] != files[2]
 
 
 @pytest.mark.parametrize(
@@ -187,12 +173,8 @@ def test_what_cannot_be_learned_from_is_dropped_with_its_reason(zoo, record, rea
 
 def test_bird_rows_carry_their_evidence(zoo, capsys):
     said = {"question": "Which are heavy?", "sql": HEAVY, "evidence": "heavy: weight > 100"}
-    rows, _ = zoo([said, {"question": "Who is?", "sql": HEAVY}], form="bird", broken_share=1)
-    assert Counter((row.task, row.evidence) for row in rows) == Counter(
-        (task, evidence)
-        for task in ("Decomposer", "Refiner")
-        for evidence in ("heavy: weight > 100", "")
-    )
+    rows, _ = zoo([said, {"question": "Who is?", "sql": HEAVY}], form="bird")
+    assert [row.evidence for row in rows if row.task == "Decomposer"] == [said["evidence"], ""]
     printed = capsys.readouterr()
     assert "2 of 2 questions" in printed.out and "1 of 1 databases" in printed.err
 
@@ -217,32 +199,27 @@ def test_tables_json_gives_words_and_the_keys_that_the_file_lacks(zoo, tmp_path)
 
 
 def test_failing_answers_of_a_model_become_refiner_rows(zoo, tmp_path):
-    fails, runs = "SELECT nam FROM animal", "SELECT name FROM animal"
+    fails, asked = "SELECT nam FROM animal", "Which are heavy?"
     fenced = f"Sub question 1: Heavy?\nSQL\n```sql\n{fails}\n```\nQuestion Solved."
     answered = [
         ("zoo", "which are HEAVY?", fails),
-        (None, "Which are heavy?", fenced),  # the same once more
-        ("zoo", "Which are heavy?", runs),
-        ("zoo", "Which are heavy?", '```json\n{"animal": "keep_all"}\n```'),
-        ("zoo", "Which are heavy?", None),
-        ("farm", "Which are heavy?", "SELECT x FROM animal"),
+        (None, asked, fenced),  # the same once more
+        ("zoo", asked, "SELECT name FROM animal"),  # nothing fails
+        ("zoo", asked, '```json\n{"animal": "keep_all"}\n```'),
+        ("zoo", asked, None),
+        ("farm", asked, "SELECT x FROM animal"),
         ("zoo", "What else?", "SELECT y FROM animal"),
     ]
-    file = tmp_path / "predictions.jsonl"
+    file, parquet = tmp_path / "predictions.jsonl", tmp_path / "predictions.parquet"
     keys = ("db_id", "question", "prediction")
-    records = [dict(zip(keys, each, strict=True)) for each in answered]
-    file.write_text("".join(json.dumps(record) + "\n" for record in records))
-    parquet = tmp_path / "predictions.parquet"
-    other = Prediction("val", 1, "Decomposer", None, "Which are heavy?", "", "",
+    sample_rows.write(file, (dict(zip(keys, each, strict=True)) for each in answered))
+    other = Prediction("val", 1, "Decomposer", None, asked, "", "",
         "```sql\nSELECT name FROM lion\n```", 9, False, 0, True)  # fmt: skip
     write_table(parquet, [other], PREDICTIONS)
-    rows, card = zoo(
-        [{"question": "Which are heavy?", "sql": HEAVY}],
-        predictions=[file, parquet], broken_share=0,
-    )  # fmt: skip
+    questions = [{"question": asked, "sql": HEAVY}]
+    rows, card = zoo(questions, predictions=[file, parquet], broken_share=0)
     assert card["failing_sql"] == {"prediction": 2}
-    refiner = {row.old_sql: (row.error, row.gold_sql) for row in rows if row.task == "Refiner"}
-    assert {old: error for old, (error, _) in refiner.items()} == {
+    assert {row.old_sql: row.error for row in rows if row.task == "Refiner"} == {
         fails: "no such column: nam",
         "SELECT name FROM lion": "no such table: lion",
     }

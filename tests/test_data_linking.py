@@ -1,12 +1,11 @@
 """Linking: right wherever the truth is known, and silent where it can't be."""
 
-import contextlib
-import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import sample_rows as made
+from material import made_database
 
 from tools.linking_trial import trial
 from workflow_scripts.data import read as data_read
@@ -31,10 +30,7 @@ DATABASES = {
 @pytest.fixture
 def folder(tmp_path) -> Path:
     for name, script in DATABASES.items():
-        path = tmp_path / "databases" / name / f"{name}.sqlite"
-        path.parent.mkdir(parents=True)
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.executescript(script)
+        made_database(tmp_path / "databases" / name / f"{name}.sqlite", script)
     return tmp_path / "databases"
 
 
@@ -48,7 +44,7 @@ def schema(table: str, *columns: str) -> str:
     return f"# Table: {table}\n[\n" + ",\n".join(f"  ({line})" for line in lines) + "\n]"
 
 
-def row(idx: int, text: str, db_id: str | None = None, question: str = "", task="Decomposer"):
+def row(idx: int, text: str, db_id: str | None = None, question: str = ""):
     question = question or f"Question {idx}?"
     return SimpleNamespace(db_id=db_id, question=question, schema=text)
 
@@ -62,35 +58,34 @@ SHELTER = schema("animal", "name", "kind, kind. Value examples: ['dog'].")
 SHELTER_AGE = schema("animal", "name", "age, age. Value examples: [3, 4.5].")
 
 
-@pytest.mark.parametrize(
-    "subject, expected",
-    [
-        (row(1, ZOO, "zoo"), Link("zoo", "stated", ["zoo"])),
-        (row(1, SHELTER_AGE, "zoo"), Link(None, "conflict", ["zoo"])),  # no such column
-        (row(1, SHELTER, "zoo"), Link(None, "conflict", ["zoo"])),  # no such value
-        (row(1, ZOO, "circus"), Link(None, "no file", ["circus"])),
-        (row(1, SHELTER_AGE), Link("shelter", "schema", ["shelter"])),
-        (row(1, SHELTER), Link("shelter", "values", ["shelter", "zoo"])),
-        (row(1, schema("animal", "name")), Link(None, "ambiguous", ["shelter", "zoo"])),
-        (row(1, schema("ANIMAL", "Name", "AGE, a. Value examples: [3]."), question="x"),
-         Link("shelter", "schema", ["shelter"])),
-        (row(1, schema("account", "owner")), Link(None, "weak", ["bank"])),
-        (row(1, schema("account", "owner, o. Value examples: ['Ann'].")),
-         Link(None, "conflict", ["bank"])),
-        (row(1, schema("planet", "name")), Link(None, "none", [])),
-        (row(1, "not a schema"), Link(None, "none", [])),
-    ],
-)  # fmt: skip
+WAYS = [
+    (row(1, ZOO, "zoo"), Link("zoo", "stated", ["zoo"])),
+    (row(1, SHELTER_AGE, "zoo"), Link(None, "conflict", ["zoo"])),  # no such column
+    (row(1, SHELTER, "zoo"), Link(None, "conflict", ["zoo"])),  # no such value
+    (row(1, ZOO, "circus"), Link(None, "no file", ["circus"])),
+    (row(1, SHELTER), Link("shelter", "values", ["shelter", "zoo"])),
+    (row(1, schema("animal", "name")), Link(None, "ambiguous", ["shelter", "zoo"])),
+    (row(1, schema("ANIMAL", "Name", "AGE, a. Value examples: [3].")),
+     Link("shelter", "schema", ["shelter"])),
+    (row(1, schema("account", "owner")), Link(None, "weak", ["bank"])),
+    (row(1, schema("account", "owner, o. Value examples: ['Ann'].")),
+     Link(None, "conflict", ["bank"])),
+    (row(1, schema("planet", "name")), Link(None, "none", [])),
+    (row(1, "not a schema"), Link(None, "none", [])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("subject, expected", WAYS)
 def test_each_way_of_linking(files, subject, expected):
     assert linked([subject], files) == [expected]
 
 
 def test_same_question_as_a_row_that_states_it(files):
     rows = [
-        row(1, ZOO, "zoo", "How many animals?", "Selector"),
+        row(1, ZOO, "zoo", "How many animals?"),
         row(2, schema("animal", "name"), None, "how  many ANIMALS?"),
         row(3, SHELTER_AGE, None, "How many animals?"),  # another database's question, by chance
-        row(4, ZOO, "circus", "Which one roars?", "Selector"),
+        row(4, ZOO, "circus", "Which one roars?"),
         row(5, ZOO, None, "Which one roars?"),  # the circus, of which there is no file
     ]
     links = linked(rows, files)
@@ -99,8 +94,8 @@ def test_same_question_as_a_row_that_states_it(files):
         (None, "no file"), (None, "no file"),
     ]  # fmt: skip
     rows = [  # one question of two databases
-        row(6, ZOO, "zoo", "How many?", "Selector"),
-        row(7, SHELTER, "shelter", "How many?", "Selector"),
+        row(6, ZOO, "zoo", "How many?"),
+        row(7, SHELTER, "shelter", "How many?"),
         row(8, SHELTER, None, "How many?"),
         row(9, schema("animal", "name"), None, "How many?"),
     ]
@@ -112,7 +107,7 @@ def test_same_question_as_a_row_that_states_it(files):
 
 def test_a_database_that_is_not_here_keeps_its_rows(files):
     """Its schema is known from the rows that state it, so a look-alike is not taken for it."""
-    rows = [row(1, schema("account", "owner", "amount", "bic"), "other_bank", task="Selector")]
+    rows = [row(1, schema("account", "owner", "amount", "bic"), "other_bank")]
     rows.append(row(2, schema("account", "owner, o. Value examples: ['Ann'].")))
     assert linked(rows, files)[1] == Link(None, "ambiguous", ["bank", "other_bank"])
 

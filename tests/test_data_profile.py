@@ -54,11 +54,6 @@ def decomposed(sql):
     return render_decomposer([("What?", sql)])
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_nothing_is_odd_about_a_sound_row(task):
-    assert odd(task) == {}
-
-
 FINDINGS = [
     ("blank question", {"question": ""}, ""),
     ("unknown table", {"answer": decomposed("SELECT a FROM goat_1 JOIN pigs")}, "pigs"),
@@ -86,20 +81,15 @@ def test_each_anomaly_is_found_alone(kind, changes, detail):
     assert detail in found[kind]
 
 
-def test_every_kind_of_anomaly_is_tested():
-    assert {kind for kind, _, _ in FINDINGS} == set(CHECKS["anomalies"])
-
-
-@pytest.mark.parametrize(
-    "sql",
-    [
+def test_a_sound_row_has_none_whatever_names_its_tables():
+    assert {kind for kind, _, _ in FINDINGS} == set(CHECKS["anomalies"]), "each is tested above"
+    assert [odd(task) for task in TASKS] == [{}] * 3
+    for sql in (
         "WITH old AS (SELECT id FROM goat_1) SELECT COUNT(*) FROM old",
         "SELECT `id` FROM `GOAT_1` AS T1 WHERE T1.`id` IN (SELECT id FROM keeper_1)",
         "SELECT name FROM sqlite_master",
-    ],
-)
-def test_tables_named_in_other_ways_are_known(sql):
-    assert odd(answer=decomposed(sql)) == {}
+    ):
+        assert odd(answer=decomposed(sql)) == {}
 
 
 def test_duplicates_are_counted_by_kind(profiled):
@@ -123,28 +113,21 @@ def test_duplicates_are_counted_by_kind(profiled):
     assert report["questions"] == {"different": 2, "asked_in_several_tasks": 1}
 
 
-def test_counts_empty_fields_and_a_few_examples(profiled):
+def test_rows_are_counted_once_with_a_few_examples_and_so_are_empty_fields(profiled):
     rows = [made.raw(n, task, 1, n, evidence="") for n, task in enumerate([*TASKS, "Selector"])]
     report, _ = profiled(rows)
     assert report["tasks"] == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
     assert report["shares"]["Selector"] == 0.5
     assert report["empty"]["Selector"]["evidence"] == 2
-    counts = {task: sum(report["empty"][task].values()) for task in TASKS}
-    assert counts == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
     assert "old_sql" in report["empty"]["Refiner"]
     assert "old_sql" not in report["empty"]["Decomposer"]
-    report, _ = profiled([made.raw(n, "Selector", 1, n, question="") for n in range(20)])
-    blank = report["anomalies"]["blank question"]
-    assert blank["rows"] == blank["by_task"]["Selector"] == 20
-    assert [example["idx"] for example in blank["examples"]] == [0, 1, 2, 3, 4]
-
-
-def test_a_row_counts_once_however_much_is_wrong(profiled):
-    row = made.raw(1, "Selector", 1, 1)
-    row["messages"][2]["content"] = render_selector({"pig": "keep_all", "cow": "keep_all"})
-    report, _ = profiled([row])
-    assert report["anomalies"]["unknown table"]["rows"] == 1
-    assert set(report["lengths"]["source_words"]) == {"all", "Selector"}
+    rows = [made.raw(n, "Selector", 1, n) for n in range(20)]
+    for row in rows:  # two unknown tables in each
+        row["messages"][2]["content"] = render_selector({"pig": "keep_all", "cow": "keep_all"})
+    report, _ = profiled(rows)
+    unknown = report["anomalies"]["unknown table"]
+    assert unknown["rows"] == unknown["by_task"]["Selector"] == 20
+    assert [example["idx"] for example in unknown["examples"]] == [0, 1, 2, 3, 4]
 
 
 def test_lengths_of_every_row_and_their_quartiles(profiled, capsys):
@@ -153,17 +136,14 @@ def test_lengths_of_every_row_and_their_quartiles(profiled, capsys):
     assert lengths.idx.tolist() == list(range(1, 10))
     assert set(lengths.source_tokens - lengths.source_words) == {1}
     words, said = lengths.source_words, report["lengths"]["source_words"]["all"]
-    assert [said[name] for name in ("25%", "50%", "75%")] == pytest.approx(
-        statistics.quantiles(words, n=4, method="inclusive")
-    )
+    quartiles = statistics.quantiles(words, n=4, method="inclusive")
+    assert [said[name] for name in ("25%", "50%", "75%")] == pytest.approx(quartiles)
     assert [said[name] for name in ("count", "min", "max")] == [9, words.min(), words.max()]
-    assert said["mean"] == pytest.approx(words.mean(), abs=1e-3)
-    printed = capsys.readouterr().out
-    assert (
-        "9 rows: Selector 3, Decomposer 3, Refiner 3\n" in printed and "anomalies: none" in printed
-    )
     longest = lengths[lengths.task == "Refiner"].target_tokens.max()
     assert report["lengths"]["target_tokens"]["Refiner"]["max"] == longest
+    printed = capsys.readouterr().out
+    assert "9 rows: Selector 3, Decomposer 3, Refiner 3\n" in printed
+    assert "anomalies: none" in printed
 
 
 def test_a_missing_or_broken_tokenizer_is_named(tmp_path):

@@ -7,7 +7,6 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
-import pyarrow.parquet as pq
 import pytest
 import sample_rows as made
 
@@ -51,10 +50,6 @@ def with_user(text):
     return row
 
 
-def roles(*names):
-    return {"idx": 99, "messages": [{"role": name, "content": ""} for name in names]}
-
-
 FULL = made.processed(99, "Selector", 1, 9)
 TWO_FORMS = made.raw(99, "Selector", 1, 9) | {"source": FULL["source"], "target": "no</s>"}
 BAD = [  # (line, kind, part of the reason)
@@ -69,14 +64,11 @@ BAD = [  # (line, kind, part of the reason)
     (json.dumps(with_user("\ud800")), "wrong type", "surrogates not allowed"),
     ('{"\\ud800": 1}', "missing field", "neither messages"),
     ({"idx": 99, "text": "x"}, "missing field", "neither messages"),
-    ({"idx": 99, "source": "x"}, "missing field", "neither messages"),
     ({"idx": 99, "messages": "x"}, "wrong type", "messages: Input should"),
     ({"idx": 99, "messages": None}, "missing field", "neither messages"),
-    (roles("system", "user"), "missing field", "['system', 'user']"),
-    (roles("user", "user", "assistant"), "missing field", "user, assistant"),
+    ({"messages": [{"role": "user", "content": "?"}]}, "missing field", "['user']"),
     (with_user(5), "wrong type", "messages.1.content: "),
     (FULL | {"target": ["x"]}, "wrong type", "target: Input should"),
-    (made.raw(0.5, "Selector", 1, 9), "wrong type", "idx."),
     (made.raw(True, "Selector", 1, 9), "wrong type", "idx."),
     (made.raw(2**63, "Selector", 1, 9), "wrong type", "idx."),
     (with_user("Translate: hello"), "unknown task", "Translate: hello"),
@@ -87,8 +79,7 @@ BAD = [  # (line, kind, part of the reason)
     (answered("Selector", "keep it all"), "answer not readable", "JSON"),
     (answered("Decomposer", "\nSub question 1: Which?\nQuestion Solved.\n"),
      "answer not readable", "SQL"),
-    (answered("Refiner", ""), "answer not readable", "SQL"),
-    (answered("Refiner", "```sql\n```"), "answer not readable", ""),
+    (answered("Refiner", "```sql\n```"), "answer not readable", "SQL"),
     (made.raw(1, "Selector", 2, 9), "duplicate idx", "already on line 2"),
     (TWO_FORMS, "forms disagree", "drop one form"),
 ]  # fmt: skip
@@ -106,12 +97,6 @@ def test_bad_lines_are_quarantined_with_number_and_reason_the_others_read(readin
     assert found.summary.tasks == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
 
 
-def test_a_refused_row_keeps_its_idx_for_the_reader_but_does_not_use_it_up(reading):
-    found = reading([with_user("?"), made.raw(99, "Selector", 1, 1)])
-    assert (found.quarantine[0].idx, [row.idx for row in found.rows]) == (99, [99])
-    assert found.quarantine[0].excerpt.startswith('{"idx": 99, "messages"')
-
-
 def test_the_parts_of_every_task(reading):
     found = reading(GOOD)
     assert not found.quarantine
@@ -121,7 +106,6 @@ def test_the_parts_of_every_task(reading):
             assert getattr(row, name) == getattr(expected, name), name
         assert row.target == made.answer(task, made.farm(1, number))
         assert parse_prompt(row.source) == expected
-        assert (row.idx, row.line) == (number, number + 1)
     sql = "SELECT COUNT(*) FROM goat_1 WHERE age > {}"
     assert [row.gold_sql for row in found.rows] == [None, sql.format(1), sql.format(2)]
 
@@ -145,45 +129,6 @@ def test_every_form_gives_the_same_rows(reading):
     assert reading(raw).rows[0].source.startswith("### Instruction:\nBe brief.\n\n### Input:\n")
 
 
-def test_an_idx_is_a_number_or_the_line(reading):
-    found = reading([made.raw(idx, "Selector", 1, 9) for idx in ("7", " 12 ", "spider_3", None)])
-    assert [row.idx for row in found.rows] == [7, 12, 3, 4]
-
-
-SPIDER_ENDS = ["SQL", "SQL\n", "【SQL】", "【Answer】\n"]
-
-
-def spider(idx: int, end: str, answer: str) -> dict:
-    """A Decomposer row in the form of MAC-SQL's for Spider: no Evidence, plain SQL as answer."""
-    prompt = made.prompt("Decomposer", made.farm(1, idx))
-    user = (
-        "Given a 【Database schema】 description, and the 【Question】, use valid SQLite.\n"
-        f"【Database schema】\n{prompt.schema}\n【Foreign keys】\n{prompt.foreign_keys}\n"
-        f"【Question】\nWhich courses teach {idx}?\n\n{end}"
-    )
-    return {"idx": idx, "source": user, "target": answer}
-
-
-def test_rows_as_mac_sql_writes_them_for_spider(reading):
-    sql = "SELECT name FROM keeper_1"
-    rows = [spider(n, end, f"{sql};\n") for n, end in enumerate(SPIDER_ENDS)]
-    rows += [spider(9, "SQL", made.answer("Decomposer").replace("Sub q", "Sub-q"))]
-    found = reading(rows)
-    assert not found.quarantine
-    assert [row.question for row in found.rows] == [
-        f"Which courses teach {n}?" for n in (0, 1, 2, 3, 9)
-    ]
-    assert {row.gold_sql for row in found.rows[:4]} == {sql}
-    assert not any(row.evidence for row in found.rows)
-
-
-def test_byte_order_mark_blank_lines_and_a_lacking_last_newline_do_not_matter(reading):
-    lines = ["\ufeff" + json.dumps(GOOD[0]), "", "  ", *map(json.dumps, GOOD[1:])]
-    found = reading("\n".join(lines).encode())
-    assert [row.line for row in found.rows] == [1, 4, 5]
-    assert found.summary.lines == 3 and not found.quarantine
-
-
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -203,26 +148,50 @@ def test_files_that_cannot_be_used(reading, content, words):
         reading(content)
 
 
-def test_an_array_is_read_like_lines_and_says_so(reading):
+def test_an_array_is_read_like_lines_and_blank_lines_and_byte_order_marks_do_not_matter(reading):
+    lines = ["\ufeff" + json.dumps(GOOD[0]), "", "  ", *map(json.dumps, GOOD[1:])]
+    found = reading("\n".join(lines).encode())
+    assert [row.line for row in found.rows] == [1, 4, 5]
+    assert found.summary.lines == 3 and not found.quarantine
     found = reading(("\ufeff " + json.dumps([*GOOD, "text"])).encode())
     assert found.rows == reading(GOOD).rows
     assert [(each.line, each.kind) for each in found.quarantine] == [(4, "not an object")]
     assert found.summary.numbered == "entry"
 
 
+def test_an_idx_is_a_number_or_the_line_and_a_refused_row_does_not_use_it_up(reading):
+    rows = [made.raw(idx, "Selector", 1, 9) for idx in ("7", " 12 ", "spider_3", None)]
+    found = reading([*rows, with_user("?"), made.raw(99, "Selector", 1, 1)])
+    assert [row.idx for row in found.rows] == [7, 12, 3, 4, 99]
+    assert found.quarantine[0].idx == 99
+    assert found.quarantine[0].excerpt.startswith('{"idx": 99, "messages"')
+
+
+def test_rows_as_mac_sql_writes_them_for_spider(reading):
+    """Decomposer rows without evidence, and plain SQL as answer."""
+    prompt = made.prompt("Decomposer", made.farm(1, 1))
+    user = (
+        "Given a 【Database schema】 description, and the 【Question】, use valid SQLite.\n"
+        f"【Database schema】\n{prompt.schema}\n【Foreign keys】\n{prompt.foreign_keys}\n"
+        f"【Question】\nWhich courses teach it?\n\n"
+    )
+    sql, ends = "SELECT name FROM keeper_1", ["SQL", "SQL\n", "【SQL】", "【Answer】\n"]
+    rows = [{"source": user + end, "target": f"{sql};\n"} for end in ends]
+    found = reading(rows)
+    assert [row.question for row in found.rows] == ["Which courses teach it?"] * 4
+    assert {row.gold_sql for row in found.rows} == {sql}
+    assert not any(row.evidence for row in found.rows)
+
+
 def test_arguments_that_would_lose_something_are_refused(tmp_path):
     path = made.write(tmp_path / "in.jsonl", GOOD)
     before, outs = path.read_bytes(), [tmp_path / name for name in "rqs"]
-    over_input = tmp_path / "x" / ".." / "in.jsonl"
     for arguments, words in (
         ([tmp_path / "no", *outs], ": no such file"),
         ([tmp_path, *outs], ": a folder"),
         ([Path("/dev/null"), *outs], ": a device or"),
         ([path, *outs, float("nan")], r"--max-quarantine: .* between 0 and 1"),
-        ([path, *outs, 1.5], r"--max-quarantine: .* between 0 and 1"),
-        ([path, over_input, *outs[1:]], "this is an input"),
-        ([path, outs[0], over_input, outs[2]], "this is an input"),
-        ([path, *outs[:2], over_input], "this is an input"),
+        ([path, tmp_path / "x" / ".." / "in.jsonl", *outs[1:]], "this is an input"),
         ([path, *outs[:2], Path("/dev/null")], "a folder or a device"),
     ):
         with pytest.raises(EssenceError, match=words):
@@ -239,41 +208,31 @@ def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path, capsys):
     for words in (*told, "raise data.max_quarantine (now 0.5)", str(quarantine)):
         assert words in str(caught.value)
     assert not rows.exists()
-    assert len(list(read_jsonl(quarantine))) == 8
-    assert read_json(summary)["quarantined"] == 8
+    assert len(list(read_jsonl(quarantine))) == 8 == read_json(summary)["quarantined"]
     read(path, rows, quarantine, summary, 8 / 11)
-    assert pq.read_table(rows).num_rows == 3
     counts = "3 rows (Selector 1, Decomposer 1, Refiner 1); 8 lines in quarantine\n"
     printed = capsys.readouterr().out
     assert printed.startswith(f"{counts}quarantine: 7 broken JSON\nquarantine: 1 not an object\n")
     assert "This is not the report's file" in printed
 
 
-def test_it_says_whether_the_file_is_the_reports(tmp_path, monkeypatch, reading):
+def test_the_reports_file_is_known_by_its_checksum(tmp_path, monkeypatch):
     path = made.write(tmp_path / "some.jsonl", GOOD)
     git = subprocess.run(["git", "hash-object", path], capture_output=True, text=True, check=True)
     facts = checksums.facts_of(path)
     assert facts["git_blob_sha1"] == git.stdout.strip()
-    summary = reading(path.read_bytes()).summary
-    assert summary.file == facts | {"name": "in.jsonl"} and not summary.is_the_reports_file
+    assert not checksums.is_the_reports_file(facts)
     known = checksums.report_files()
-    monkeypatch.setattr(checksums, "report_files", lambda: known)
     known.processed.sha256 = facts["sha256"]
-    assert checksums.is_the_reports_file(facts)
-    known.processed.sha256, known.raw.git_blob_sha1 = "", facts["git_blob_sha1"]
+    monkeypatch.setattr(checksums, "report_files", lambda: known)
     assert checksums.is_the_reports_file(facts)
 
 
 def test_real_rows(reading, real_rows):
     rows, truth = reading(real_rows.file.read_bytes(), 0.0).rows, real_rows.truth
-    for name in ("idx", "question"):
-        assert [getattr(row, name) for row in rows] == [each[name] for each in truth]
-    assert [row.task[0] for row in rows] == ["S", "D", "S", "D", "S"]
     for row, each in zip(rows, truth, strict=True):
+        assert (row.idx, row.question) == (each["idx"], each["question"])
         stated = row.task == "Selector"
         assert row.db_id == (each["db_id"] if stated else None)
         assert row.gold_sql == (None if stated else each["gold_sql"])
-        assert row.evidence
-        assert row.schema.startswith("# Table: ") and row.schema.endswith(")\n]")
-        assert row.foreign_keys.count(" = ") == row.foreign_keys.count("\n") + 1 > 1
-        assert row.old_sql is row.error is row.exception_class is None
+        assert row.evidence and row.schema.startswith("# Table: ")

@@ -1,6 +1,5 @@
 """Drawing test sets and samples: exact counts, no leaks, the same bytes again."""
 
-import math
 import random
 from collections import Counter
 
@@ -10,7 +9,7 @@ import pytest
 import sample_rows as made
 
 from workflow_scripts.data import sampling
-from workflow_scripts.data.draw_sample import choose_sample, draw_sample, validation_counts
+from workflow_scripts.data.draw_sample import choose_sample, draw_sample
 from workflow_scripts.data.draw_test import choose_test, draw_test
 from workflow_scripts.data.rows import comparable_text
 from workflow_scripts.data.sampling import group_rows, load_pool
@@ -76,18 +75,6 @@ def test_1011_rows_split_as_in_the_report(drawn, sampling, split):
         assert mix == dict.fromkeys(TASKS, 337)
 
 
-@pytest.mark.parametrize("total", [2, 3, 5, 7, 20, 39])
-@pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
-def test_validation_counts_add_up(total, share):
-    tasks = {"Selector": total // 2, "Decomposer": total - total // 2 - total // 5}
-    tasks["Refiner"] = total // 5
-    counts = validation_counts(pd.Series(tasks), share)
-    assert counts.sum() == math.ceil(round(share * total, 9))
-    for task in TASKS:
-        assert abs(counts[task] - counts.sum() * tasks[task] / total) < 1
-        assert counts[task] <= tasks[task]
-
-
 def test_rows_are_those_of_the_input_and_do_not_depend_on_its_order(rows_path, drawn, tmp_path):
     table = pq.read_table(rows_path)
     by_idx = {row["idx"]: row for row in table.to_pylist()}
@@ -145,28 +132,19 @@ def farms_of(rows):
     return {f"farm_{row['question'].split()[5]}" for row in rows}
 
 
-@pytest.mark.parametrize("settings", [{"sampling": "natural"}, {"sampling": "balanced"}])
-def test_no_sample_row_is_of_an_unseen_database(rows_path, drawn, tmp_path, settings):
-    test, unseen, card = out = [tmp_path / name for name in ("test", "unseen", "card")]
-    draw_test(rows_path, *out, PER_TASK, 7, UNSEEN)
-    rows = {path: pq.read_table(path).to_pylist() for path in (test, unseen)}
-    assert count(rows[test]) == count(rows[unseen]) == PER_TASK
-    assert farms_of(rows[unseen]) == set(UNSEEN)
-    assert not farms_of(rows[test]) & set(UNSEEN)
-    facts = read_json(card)
+def test_no_sample_row_is_of_an_unseen_database(rows_path, drawn, tmp_path):
+    outs = [tmp_path / name for name in ("test", "unseen", "card")]
+    draw_test(rows_path, *outs, PER_TASK, 7, UNSEEN)
+    test, unseen = (pq.read_table(path).to_pylist() for path in outs[:2])
+    assert count(test) == count(unseen) == PER_TASK
+    assert farms_of(unseen) == set(UNSEEN) and not farms_of(test) & set(UNSEEN)
+    facts = read_json(outs[2])
     assert facts["set_aside"]["about an unseen database"] == 300 - 120
-    assert facts["shared"]["unseen_rest"] == dict.fromkeys(("question", "gold_sql", "database"), 0)
-    left = min(facts["tasks"]["rest"].values()) * 3 if "balanced" in settings.values() else None
-    settings = settings | {"rows": left or facts["rows"]["rest"]}
-    card, train, val = drawn(test=test, unseen_databases=UNSEEN, **settings)
-    assert not farms_of(train + val) & set(UNSEEN)
-    assert len(farms_of(train + val)) == 14
+    settings = {"sampling": "natural", "rows": facts["rows"]["rest"]}
+    card, train, val = drawn(test=outs[0], unseen_databases=UNSEEN, **settings)
+    assert len(farms_of(train + val)) == 14 and not farms_of(train + val) & set(UNSEEN)
     assert card["unseen_databases"] == UNSEEN
-    with pytest.raises(EssenceError, match=r"rows of .* are wanted, there are \d+"):
-        drawn(test=test, unseen_databases=UNSEEN, **settings | {"rows": settings["rows"] * 2})
-    with pytest.raises(
-        EssenceError, match=r"no row is about farm_99; .* are about farm_0, farm_1, "
-    ):
+    with pytest.raises(EssenceError, match=r"no row is about farm_99; .* are about farm_0, farm_1"):
         drawn(unseen_databases=["farm_1", "farm_99"], **settings)
 
 
@@ -211,13 +189,11 @@ def test_a_split_keeps_its_units_on_one_side_and_nothing_of_the_test_set(drawn, 
 
     for part in (train, val):
         assert not any(common(part, test, column) for column in ("question", "gold_sql", "idx"))
-    assert card["shared"]["train_test"]["question"] == card["shared"]["val_test"]["gold_sql"] == 0
     assert card["rows"] == {"train": len(train), "val": len(val), "test": 120}
-    assert set(card["sha256"]) == {"input", "train", "val"}
     for kind in ("question", "gold_sql", "database"):
         apart = split == "database" or (split == "group" and kind != "database")
-        assert (card["shared"]["train_val"][kind] == 0) == apart
         assert (common(train, val, kind) == set()) == apart
+        assert (card["shared"]["train_val"][kind] == 0) == apart
     assert 0.12 < len(val) / 1000 < 0.28
 
 
@@ -250,10 +226,6 @@ def test_rows_join_through_questions_and_through_sql():
     [
         ({"sampling": "balanced", "rows": 1602}, "534 rows of Refiner are wanted, there are 480;"),
         ({"rows": 2667}, "2667 rows of all tasks are wanted, there are 2400; lower"),
-        ({"sampling": "even", "rows": 9}, "sampling: Input should be 'natural' or"),
-        ({"rows": 9, "split": "x"}, "split: Input should be 'row'"),
-        ({"rows": 1}, "rows: Input should be greater than or equal to 2"),
-        ({"rows": 9, "validation_share": 1}, "validation_share: .* less"),
         ({"rows": 3, "validation_share": 0.9}, "no row is left to train"),
     ],
 )
@@ -267,7 +239,6 @@ def test_samples_that_cannot_be_drawn(drawn, settings, words):
     [
         ({"sampling": "balanced", "rows": 1599}, {"Refiner": 53}),
         ({"sampling": "natural", "rows": 2666}, {"all tasks": 266}),
-        ({"sampling": "balanced", "rows": 1440}, {}),
     ],
 )
 def test_a_sample_that_lacks_a_tenth_takes_what_there_is_and_says_so(
@@ -280,15 +251,9 @@ def test_a_sample_that_lacks_a_tenth_takes_what_there_is_and_says_so(
         assert f"missing: {rows} rows of {what}; there are no more" in capsys.readouterr().out
 
 
-def test_files_of_other_rows_or_none_are_refused(tmp_path, rows_path, drawn, test_set):
+def test_files_of_other_rows_are_refused(tmp_path, drawn, test_set):
     with pytest.raises(EssenceError, match=r"set aside with the test set\).*or test_set.rows"):
         drawn(test=test_set, sampling="balanced", rows=1599)
     other = made.rows_parquet(tmp_path, [made.raw(9_000_001, "Selector", 1, 1)])
     with pytest.raises(EssenceError, match="draw the test set again"):
         drawn(test=other, sampling="natural", rows=20)
-    (tmp_path / "text").write_text("idx")
-    with pytest.raises(EssenceError, match="not a Parquet file"):
-        load_pool(tmp_path / "text")
-    pq.write_table(pq.read_table(rows_path, columns=["idx", "task"]), tmp_path / "few")
-    with pytest.raises(EssenceError, match="the column question is missing; make the file again"):
-        load_pool(tmp_path / "few")
