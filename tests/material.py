@@ -1,8 +1,8 @@
 """What tests compare with and may not be copied into the project, and what stands in for it.
 
 The material lies in a folder `shared` beside the checkout (of a clone: beside what it was cloned
-from), or where ESSENCE_SHARED says: rows of the original dataset, T5's tokenizer, the databases of
-Spider and the report's published numbers. The fixtures `real_rows` and `real_databases` run each
+from), or where ESSENCE_SHARED says: rows of the original dataset, T5's tokenizer and Spider's
+databases. The fixtures `real_rows` and `real_databases` run each
 test with it, where it is there, and always with the twin's rows in the same form and with
 `awkward_databases`.
 """
@@ -40,10 +40,6 @@ def find_shared() -> Path | None:
 SHARED = find_shared()
 SQL_EXAMPLES = yaml.safe_load((ROOT / "tests/sql_examples.yaml").read_text(encoding="utf-8"))
 ROW_SOURCES = [*(["original"] if SHARED else []), "twin"]
-PUBLISHED = [
-    *([SHARED / "reference/published.json"] if SHARED else []),
-    ROOT / "resources/published.json",
-]
 DATABASE_SOURCES = [*(["spider"] if SHARED else []), "awkward"]
 
 
@@ -60,13 +56,11 @@ def made_database(path: Path, script: str = "") -> Path:
 class Rows:
     """Five rows (idx, messages, source, target): Selector, Decomposer, Selector, Decomposer, ...
 
-    `truth` says of each what it is about: idx, db_id, question and, for Decomposer rows,
-    gold_sql. `tokenizer` is the folder of a T5's tokenizer and config.json.
+    `tokenizer` is the folder of a T5's tokenizer and config.json.
     """
 
     file: Path
     tokenizer: Path
-    truth: list[dict[str, Any]]
 
     @cached_property
     def records(self) -> list[dict[str, Any]]:
@@ -95,19 +89,18 @@ class Databases:
 
 def original_rows() -> Rows:
     folder = SHARED / "data"
-    rows, model = "agent_instruct/rows.jsonl", "t5-small-awesome-text-to-sql"
-    return Rows(folder / rows, folder / model, ORIGINAL_TRUTH)
+    return Rows(folder / "agent_instruct/rows.jsonl", folder / "t5-small-awesome-text-to-sql")
 
 
 def rows_of_twin(twin: Path, file: Path) -> Rows:
     """The first five rows of the twin in that folder, written to `file` in the original's form."""
-    records = [json.loads(line) for line in _first_lines(twin / "rows.jsonl", 5)]
+    lines = (twin / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    records = list(map(json.loads, lines[:5]))
     for record in records:
         record["source"] = to_source(record["messages"][1]["content"])
         record["target"] = record["messages"][2]["content"] + "</s>"
     file.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    truth = [json.loads(line) for line in _first_lines(twin / "truth.jsonl", 5)]
-    return Rows(file, ROOT / "resources/models/standin", truth)
+    return Rows(file, ROOT / "resources/models/standin")
 
 
 def databases_of(source: str, folder: Path) -> Databases:
@@ -116,35 +109,3 @@ def databases_of(source: str, folder: Path) -> Databases:
         return Databases(SHARED / "data/spider/database", SHARED / "data/spider/questions.json")
     awkward_databases.build(folder)
     return Databases(folder / "databases", folder / "questions.json")
-
-
-def _first_lines(path: Path, count: int) -> list[str]:
-    return path.read_text(encoding="utf-8").splitlines()[:count]
-
-
-_MOST_POPULAR = (
-    "State the most popular movie? When was it released and who is the director for the movie?"
-)
-_KUBRICK = "What is the average number of Mubi users who love movies directed by Stanley Kubrick?"
-ORIGINAL_TRUTH = [
-    {"idx": 2, "question": _MOST_POPULAR},
-    {
-        "idx": 3,
-        "question": _MOST_POPULAR,
-        "gold_sql": "SELECT `movie_title`, `movie_release_year`, `director_name`\n  FROM movies\n"
-        "  WHERE `movie_id` = (\n    SELECT `movie_id`\n    FROM movies\n"
-        "    ORDER BY `movie_popularity` DESC\n    LIMIT 1\n  )",
-    },
-    {"idx": 8, "question": _KUBRICK},
-    {
-        "idx": 9,
-        "question": _KUBRICK,
-        "gold_sql": "SELECT AVG(`movie_popularity`)\n  FROM movies\n"
-        "  WHERE `director_name` = 'Stanley Kubrick'",
-    },
-    {
-        "idx": 10,
-        "question": "What is the average rating for movie titled 'When Will I Be Loved'?",
-    },
-]
-ORIGINAL_TRUTH = [{"db_id": "movie_platform", **each} for each in ORIGINAL_TRUTH]

@@ -229,10 +229,12 @@ def test_the_reports_file_is_known_by_its_checksum(tmp_path, monkeypatch):
 
 
 def test_real_rows(reading, real_rows):
-    rows, truth = reading(real_rows.file.read_bytes(), 0.0).rows, real_rows.truth
-    for row, each in zip(rows, truth, strict=True):
-        assert (row.idx, row.question) == (each["idx"], each["question"])
-        stated = row.task == "Selector"
-        assert row.db_id == (each["db_id"] if stated else None)
-        assert row.gold_sql == (None if stated else each["gold_sql"])
+    rows = reading(real_rows.file.read_bytes(), 0.0).rows
+    for row, record in zip(rows, real_rows.records, strict=True):
+        user, assistant = (message["content"] for message in record["messages"][1:])
+        assert row.idx == record["idx"] and row.question in user.rpartition("【Question】\n")[2]
+        if row.task == "Selector":
+            assert f"【DB_ID】 {row.db_id}\n" in user and row.gold_sql is None
+        else:
+            assert f"```sql\n{row.gold_sql}\n```" in assistant and row.db_id is None
         assert row.evidence and row.schema.startswith("# Table: ")

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from sample_rows import KEYS, prompt
+from sample_rows import prompt
 from tokenizers import Tokenizer
 
 from workflow_scripts.formats.prompts import (
     CLOSING,
+    CONSTANT,
     TASKS,
     PromptError,
     compact_parts,
@@ -19,7 +20,7 @@ from workflow_scripts.formats.prompts import (
     task_of,
     to_source,
 )
-from workflow_scripts.formats.schema import SchemaError, parse_schema
+from workflow_scripts.formats.schema import parse_schema
 
 each_task = pytest.mark.parametrize("task", TASKS)
 
@@ -66,23 +67,6 @@ def test_sections_out_of_order_are_an_error():
         parse_prompt(head + "【Question】\nWho?\n【DB_ID】" + own.replace("【Question】", "", 1))
 
 
-def test_an_unknown_task_is_an_error_that_quotes_the_start():
-    for text in ("Translate to SQL: how many?", "", "### Input:\nHello there"):
-        with pytest.raises(PromptError, match="starts with") as caught:
-            task_of(text)
-        assert text.removeprefix("### Input:\n")[:20] in str(caught.value)
-
-
-@each_task
-def test_sections_lie_where_they_are_said_to(task):
-    source = to_source(render_prompt(prompt(task)))
-    spans = sections(source)
-    assert source[slice(*spans["schema"])] == prompt(task).schema
-    assert source[slice(*spans["foreign_keys"])] == KEYS
-    own = source[spans["own"][0] :]
-    assert own.startswith({"Selector": "【DB_ID】", "Refiner": "【Query】"}.get(task, "【Database"))
-
-
 @each_task
 def test_the_compact_prompt_starts_with_the_question_and_ends_with_the_schema(task):
     made = prompt(task)
@@ -95,33 +79,19 @@ def test_the_compact_prompt_starts_with_the_question_and_ends_with_the_schema(ta
         assert places == sorted(places) and "(OperationalError)" in text
 
 
-def test_a_schema_that_cannot_be_read_is_an_error():
-    with pytest.raises(SchemaError, match="no tables here"):
-        compact_prompt(prompt("Selector", schema="no tables here"))
-
-
 def test_real_rows_are_parsed_and_their_own_part_rendered_to_the_letter(real_rows):
-    for row, truth in zip(real_rows.records, real_rows.truth, strict=True):
+    for row in real_rows.records:
         user = row["messages"][1]["content"]
         made = parse_prompt(user)
-        assert made == parse_prompt(row["source"])
+        assert made == parse_prompt(row["source"]) and to_source(user) == row["source"]
         assert made.task == ("Decomposer" if row["idx"] % 2 else "Selector")
-        assert made.db_id == (None if made.task == "Decomposer" else truth["db_id"])
-        assert made.question == truth["question"]
-        assert all(" = " in key for key in made.foreign_keys.splitlines())
         names = [table.name for table in parse_schema(made.schema)]
         assert len(names) == made.schema.count("# Table: ") > 1
         assert render_prompt(made).endswith(user[sections(user)["own"][0] :])
-        assert to_source(user) == row["source"]
 
 
 def test_the_constant_parts_are_as_long_as_the_originals(real_rows):
     tokenizer = Tokenizer.from_file(str(real_rows.tokenizer / "tokenizer.json"))
-    own = {"Selector": "【DB_ID】", "Decomposer": "【Database schema】", "Refiner": "【Query】"}
-    texts = {task: render_prompt(prompt(task)) for task in TASKS}
-    lengths = {
-        task: len(tokenizer.encode(text[: text.rindex(own[task])]).ids)
-        for task, text in texts.items()
-    }
+    lengths = {task: len(tokenizer.encode(CONSTANT[task]).ids) for task in TASKS}
     assert lengths["Selector"] > 1100 and lengths["Decomposer"] > 1900
     assert 270 < lengths["Refiner"] < 340

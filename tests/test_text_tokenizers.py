@@ -1,11 +1,8 @@
 """Tokenizers: what stock loses, and a lossless one that stays lossless."""
 
-import subprocess
-import sys
-
 import pytest
+from material import ROOT
 from sample_rows import SQL, answer
-from t5_like_tokenizer import model_dir  # noqa: F401  (a fixture)
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from workflow_scripts.errors import EssenceError
@@ -18,6 +15,7 @@ from workflow_scripts.text.tokenizers import (
     round_trips,
 )
 
+STANDIN = ROOT / "resources/models/standin"  # its vocabulary has T5's gaps
 ANSWERS = [answer(task) for task in TASKS]
 ODD = [
     "Å Ã 中文 ｆｕｌｌ： ﬁ … ² e\u0301 \u00a0\u3000|\ttab\r\n end  ",
@@ -29,8 +27,8 @@ def lossless_one(folder):
     return load_tokenizer(folder, "lossless", ANSWERS + ODD)
 
 
-def test_lossless_gives_every_answer_back_to_the_byte_also_after_a_reload(model_dir, tmp_path):  # noqa: F811
-    stock, lossless = load_tokenizer(model_dir, "stock"), lossless_one(model_dir)
+def test_lossless_gives_every_answer_back_to_the_byte_also_after_a_reload(tmp_path):
+    stock, lossless = load_tokenizer(STANDIN, "stock"), lossless_one(STANDIN)
     assert not any(round_trips(stock, text) for text in ANSWERS)
     assert decode(stock, stock.encode("a < b\n`c`")) == "a  b c"
     lossless.save_pretrained(tmp_path)
@@ -46,20 +44,15 @@ def test_lossless_gives_every_answer_back_to_the_byte_also_after_a_reload(model_
         assert reloaded.get_vocab() == lossless.get_vocab()
 
 
-def test_lossless_keeps_the_stock_ids_and_adds_only_what_is_needed(model_dir):  # noqa: F811
-    stock, lossless = load_tokenizer(model_dir, "stock"), load_tokenizer(model_dir, "lossless")
+def test_lossless_keeps_the_stock_ids_and_adds_only_what_is_needed():
+    stock, lossless = load_tokenizer(STANDIN, "stock"), load_tokenizer(STANDIN, "lossless")
     assert stock.get_vocab().items() <= lossless.get_vocab().items()
     assert embedding_rows_needed(lossless) == embedding_rows_needed(stock) + 18
-    with_odd = load_tokenizer(model_dir, "lossless", ["Å plain words; é is known"])
+    with_odd = load_tokenizer(STANDIN, "lossless", ["Å plain words"])
     assert embedding_rows_needed(with_odd) == embedding_rows_needed(lossless) + 1
-    other = load_tokenizer(model_dir, "lossless", iter([*ODD, *ANSWERS[::-1]]))
-    assert other.backend_tokenizer.to_str() == lossless_one(model_dir).backend_tokenizer.to_str()
-
-
-def test_special_tokens_are_those_of_the_model(model_dir):  # noqa: F811
-    lossless = load_tokenizer(model_dir, "lossless")
+    other = load_tokenizer(STANDIN, "lossless", iter([*ODD, *ANSWERS[::-1]]))
+    assert other.backend_tokenizer.to_str() == lossless_one(STANDIN).backend_tokenizer.to_str()
     assert (lossless.pad_token_id, lossless.eos_token_id, lossless.unk_token_id) == (0, 1, 2)
-    assert lossless.encode(SQL)[-1] == 1
     assert decode(lossless, [0, *lossless.encode(SQL), 0, 0]) == SQL
 
 
@@ -77,28 +70,14 @@ def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):
         load_tokenizer(tmp_path, "stock")
 
 
-def test_nothing_here_imports_torch():
-    code = "import sys, workflow_scripts.text.fit; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
-def test_a_real_tokenizer_and_real_targets(tmp_path, real_rows):
+def test_a_real_tokenizer_and_real_targets(real_rows):
     folder, targets = real_rows.tokenizer, real_rows.answers
     stock = load_tokenizer(folder, "stock")
     assert sum(round_trips(stock, text) for text in targets) == 0
-    load_tokenizer(folder, "lossless", targets + ODD).save_pretrained(tmp_path)
-    reloaded = PreTrainedTokenizerFast.from_pretrained(tmp_path)
-    assert all(round_trips(reloaded, text) for text in targets + ODD)
     known, lossless = stock.get_vocab(), load_tokenizer(folder, "lossless", targets)
+    assert all(round_trips(lossless, text) for text in targets)
     first, needed = embedding_rows_needed(stock), embedding_rows_needed(lossless)
     assert first + 18 == needed
     similar = added_tokens(folder, lossless)
     assert sorted(similar) == list(range(first, needed))
     assert similar[lossless.convert_tokens_to_ids("`")] == known['"']
-
-
-def test_fenced_sql_of_real_databases_round_trips(real_databases, real_rows):
-    questions = real_databases.sample(1_200, 2)
-    targets = [f"\n```sql\n{row['query']}\n```\n" for row in questions]
-    lossless = load_tokenizer(real_rows.tokenizer, "lossless", targets)
-    assert [text for text in targets if not round_trips(lossless, text)] == []
