@@ -17,11 +17,12 @@ import pandas as pd
 
 from workflow_scripts.files import write_text
 from workflow_scripts.formats.prompts import TASKS
+from workflow_scripts.metrics.hardness import LEVELS
 from workflow_scripts.report.judge import NUMBERS
-from workflow_scripts.report.means import ADDRESS
+from workflow_scripts.report.means import ADDRESS, difference_of_answers, mean_of_answers, written
 from workflow_scripts.settings import TEST_SPLITS
 from workflow_scripts.stage import Option, run_stage
-from workflow_scripts.tables import read_csv
+from workflow_scripts.tables import ANSWERS, RUN, read_csv, read_table
 
 PAGE = Path("docs/results.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -142,6 +143,39 @@ def order(tables: Path) -> str:
     return markdown(["run", *heads], losses[recipes].map("{:.3f}".format).itertuples())
 
 
+def real(tables: Path) -> str:
+    """Answers to questions about databases never seen: recipes, their difference, controls."""
+    files = [tables.parent / "answers.parquet", tables.parent / "ablation/answers.parquet"]
+    answers = pd.concat([read_table(file, ANSWERS) for file in files if file.is_file()])
+    answers = answers[answers.split == "unseen"].drop_duplicates([*RUN, "idx"])
+    recipes = dict(list(answers.groupby("recipe", sort=False)))
+    every = {"all": answers.idx, **answers.groupby("task").idx.agg(list)}
+    by_hardness = answers[answers.task != "Selector"].groupby("hardness").idx.agg(list)
+    levels = {level: by_hardness[level] for level in LEVELS if level in by_hardness}
+    parts = {
+        "execution_accuracy": every | levels,
+        "execution_accuracy_lenient": every,
+        "executable_rate": every,
+        "exact_match": every,
+        "column_f1": every,
+    }
+    words = NAMES | {"executable_rate": "SQL that runs", "column_f1": "Selector, F1 of columns"}
+    lines = []
+    for metric, rows_of in parts.items():
+        for part, rows in rows_of.items():
+            own = {name: of[of.idx.isin(rows)] for name, of in recipes.items()}
+            means = {name: mean_of_answers(each, metric) for name, each in own.items()}
+            if not means["repaired"]:
+                continue
+            _, *paired = difference_of_answers(own["repaired"], own["as_written"], metric)
+            cells = [written(*means[name][:3], digits=2) if means[name] else "-" for name in own]
+            cells.insert(2, written(*paired, digits=2))
+            lines.append([words[metric], part, str(means["repaired"].rows), *cells])
+    heads = [name.partition("~")[2].replace("_", " ") or name for name in recipes]
+    heads.insert(2, "repaired minus as_written")
+    return markdown(["metric", "rows", "n", *heads], lines)
+
+
 def claims(tables: Path) -> str:
     table = read_csv(tables / "claims.csv")
     in_words = table[table.group != NUMBERS]
@@ -156,6 +190,7 @@ TABLES: dict[str, tuple[Callable[[Path], str], str]] = {
     "agents": (agents, "agents.csv"),
     "claims": (claims, "claims.csv"),
     "order": (order, "results.csv"),
+    "real": (real, "results.csv"),
 }
 
 
