@@ -88,6 +88,9 @@ def clone(tmp_path_factory, twin) -> Path:
     for name in ("a.txt", "b.txt", "old.txt", "new.txt"):  # predictions: what is before the tab
         gold = [f"{each['query']}\t{each['db_id']}\n" for each in asked]
         (folder / name).write_text("".join(gold))
+    verdict = {"place": "line 1", "verdict": "wrong", "error": None, "hardness": "easy"}
+    verdict |= {"predictions_file": "a.txt", "gold_file": "old.txt", "gold": asked[0]["query"]}
+    (folder / "verdicts.jsonl").write_text(json.dumps(asked[1] | verdict))
     (folder / "mine.yaml").write_text("ablation: {in_report: true}\n")
     return folder
 

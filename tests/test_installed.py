@@ -44,8 +44,12 @@ def test_questions_are_built_into_rows_and_their_gold_sql_is_right(essence, tmp_
     predictions = tmp_path / "predictions.json"
     given = [{**each, "prediction": each["query"]} for each in databases.sample(3, seed=1)]
     predictions.write_text(json.dumps(given))
-    done = essence("score", "--predictions", predictions, "--databases", databases.folder)
+    rows, page = tmp_path / "verdicts.jsonl", tmp_path / "errors.html"
+    scored = ("--predictions", predictions, "--databases", databases.folder, "--rows", rows)
+    done = essence("score", *scored)
     assert done.returncode == 0 and "execution_accuracy" in done.stdout, done.stdout + done.stderr
+    done = essence("browse", "--rows", rows, "--databases", databases.folder, "--page", page)
+    assert done.returncode == 0 and "0 of 3 predictions" in page.read_text(), done.stderr
 
 
 def test_help_and_what_is_missing(essence, twin):

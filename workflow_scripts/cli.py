@@ -1,7 +1,8 @@
 """The command `essence`: the stages that serve any rows and databases, without Snakemake.
 
-    essence fit    is my data cut off?                     essence build  rows from questions
-    essence score  are my predictions right?               essence ask    ask a database
+    essence fit     is my data cut off?          essence score   are my predictions right?
+    essence build   rows from questions          essence browse  a page of those that are not
+    essence ask     ask a database
 
 `essence fit --help` and so on explain each. Only `ask` needs PyTorch.
 """
@@ -12,7 +13,8 @@ import sys
 
 from workflow_scripts.stage import run_stage
 
-STAGES = {"fit": "text.fit", "score": "metrics.score", "build": "data.build", "ask": "agents.ask"}
+STAGES = {"fit": "text.fit", "score": "metrics.score", "browse": "report.browse"}
+STAGES |= {"build": "data.build", "ask": "agents.ask"}
 
 
 def main() -> None:

@@ -89,7 +89,7 @@ def to_json(value: Any) -> str:
 
 def write_text(path: Path | str, text: str) -> None:
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors=HALF_CHARACTERS)
 
 
 def write_json(path: Path | str, value: Any) -> None:

@@ -1,0 +1,91 @@
+"""The page of predictions that are not right: what is wrong with each, and browsing it."""
+
+import json
+import re
+
+import pytest
+from material import made_database
+from report_browser import MISSING, Browser
+
+from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import write_jsonl
+from workflow_scripts.metrics.score import score
+from workflow_scripts.report.browse import SHOWN, browse
+
+LABELS = ["hardness", "kind of error", "search in question, gold and answers"]
+GOLD = "SELECT name, price FROM item"
+WRONG = {  # prediction -> kind of error
+    "SELECT name, price FROM item WHERE id > 9": "wrong: returns nothing",
+    "SELECT name FROM item": "wrong: number of columns",
+    "SELECT price, name FROM item": "wrong: order of columns",
+    "SELECT name, price FROM item WHERE id = 1": "wrong: rows missing",
+    f"{GOLD} UNION ALL SELECT 1, '</script><b>'": "wrong: rows too many",
+    "SELECT name, id FROM item": "wrong: other values",
+    "SELECT ghost FROM item": "error: no such column",
+    "SELECT name FROM item WHERE": "error: incomplete input",
+    "SELECT name item id FROM": "error: syntax error",
+    "DROP TABLE item": "refused",
+    "": "no sql",
+}
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """The verdicts on one file of right predictions, those of WRONG, and gold SQL that fails."""
+    made_database(
+        tmp_path / "shop/shop.sqlite",
+        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL);"
+        "INSERT INTO item VALUES (1, 'pen', 1.5), (2, NULL, 4);",
+    )
+    lines = [{"gold": GOLD, "prediction": sql} for sql in (GOLD, *WRONG)]
+    lines.append({"gold": "SELECT '\ud800'", "prediction": GOLD})
+    write_jsonl(tmp_path / "p.jsonl", [{"db_id": "shop", "question": "Which?"} | x for x in lines])
+    score(tmp_path, [tmp_path / "p.jsonl"], rows=tmp_path / "rows.jsonl", repeat=0)
+    return tmp_path / "rows.jsonl"
+
+
+def test_every_prediction_that_is_not_right_has_its_kind_of_error_and_both_results(judged):
+    page = judged.with_name("errors.html")
+    browse(judged, judged.parent, page)
+    text = page.read_text()
+    assert "<title>12 of 13 predictions are not right</title>" in text and "src=" not in text
+    data = json.loads(re.search(r"const DATA = (.*), PAGE = ", text)[1])
+    kinds = {each["prediction"]: each["quality"] for each in data["answers"]}
+    assert kinds == WRONG | {GOLD: "gold fails"}
+    of_gold = {"columns": ["name", "price"], "rows": [["pen", "1.5"], ["NULL", "4.0"]], "count": 2}
+    assert [row["result"] for row in data["rows"][:-1]] == [of_gold] * len(WRONG)
+    results = {each["prediction"]: each["result"] for each in data["answers"]}
+    assert results["SELECT ghost FROM item"] == {"error": "no such column: ghost"}
+    assert set(data["qualities"]) == set(kinds.values()) and len(of_gold["rows"]) < SHOWN
+
+
+def test_an_input_is_kept_and_a_line_that_is_no_verdict_is_named(judged, tmp_path):
+    with pytest.raises(EssenceError, match="this is an input"):
+        browse(judged, tmp_path, judged)
+    with pytest.raises(EssenceError, match=r"p.jsonl, line 1: place: Field required"):
+        browse(tmp_path / "p.jsonl", tmp_path, tmp_path / "errors.html")
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING)}")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_kind_of_error_is_chosen_in_the_browser(judged, tmp_path, width):
+    page = tmp_path / "errors.html"
+    browse(judged, tmp_path, page)
+    choose = (
+        "const box = document.getElementById('p-quality'); box.value = arguments[0];"
+        "box.dispatchEvent(new Event('input'));"
+        "return document.getElementById('p-count').textContent"
+    )
+    shown = "return [...document.querySelectorAll('#p-list td')].map(each => each.innerText)"
+    labels = "return [...document.querySelectorAll('.controls label')]"
+    labels += ".filter(each => !each.hidden).map(each => each.firstChild.textContent)"
+    with Browser(tmp_path / "profile") as browser:
+        browser.resize(width, 900)
+        browser.open(page)
+        assert browser.script("return document.documentElement.scrollWidth") <= width
+        assert browser.script(labels) == LABELS
+        assert browser.script(choose, "wrong: rows too many") == "1 to 1 of 1 rows"
+        gold = ["pen", "1.5", "NULL", "4.0"]
+        assert browser.script(shown) == [*gold, *gold, "1", "</script><b>"]
+        assert browser.errors() == []
