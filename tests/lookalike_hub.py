@@ -29,9 +29,7 @@ class Hub:
 
     name: str
     revisions: dict[str, dict[str, bytes]]
-    completes_ids: bool = False  # whether the server knows commits by their first digits
-    # (part of a path, what goes wrong with requests for it: a status code, or of a large file,
-    # empty (the connection ends before it) or damaged (other bytes))
+    # (part of a path, what goes wrong with requests for it: a status code, or "damaged" bytes)
     fault: tuple[str, int | str] | None = None
     address: str = ""
     cdn: str = ""
@@ -41,12 +39,9 @@ class Hub:
         return checksum("".join(name + checksum(each) for name, each in files).encode(), "sha1")
 
     def branch(self, revision: str) -> str | None:
-        for branch in self.revisions:
-            commit = self.commit(branch)
-            short = self.completes_ids and len(revision) >= 7 and commit.startswith(revision)
-            if revision in (branch, commit) or short:
-                return branch
-        return None
+        return next(
+            (each for each in self.revisions if revision in (each, self.commit(each))), None
+        )
 
     def use(self, monkeypatch, cache: Path) -> None:
         """Let this process have this hub, as `environment` does for another one."""
@@ -72,7 +67,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         name, (failing, fault) = self.hub.name, self.hub.fault or ("", None)
-        fault = fault if failing in f"{self.command} {path}" else None
+        fault = fault if failing in path else None
         if isinstance(fault, int):
             self.refuse(fault)
         elif path.startswith("/cdn/"):
@@ -121,17 +116,14 @@ class Handler(BaseHTTPRequestHandler):
     def send_blob(self, large: str, fault: str | None) -> None:
         blobs = [blob for files in self.hub.revisions.values() for blob in files.values()]
         content = next(blob for blob in blobs if checksum(blob) == large)
-        content = bytes(len(content)) if fault == "damaged" else content
-        self.send(200, content, {"ETag": f'"{large}"'}, fault)
+        self.send(200, bytes(len(content)) if fault else content, {"ETag": f'"{large}"'})
 
-    def send(self, status: int, body: bytes, headers: dict, fault: str | None = None) -> None:
+    def send(self, status: int, body: bytes, headers: dict) -> None:
         self.send_response(status)
         for name, value in {"Content-Length": len(body), **headers}.items():
             self.send_header(name, str(value))
         self.end_headers()
-        if fault == "empty":
-            self.close_connection = True
-        elif self.command != "HEAD":
+        if self.command != "HEAD":
             self.wfile.write(body)
 
     def refuse(self, status: int, code: str = "") -> None:

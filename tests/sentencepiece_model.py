@@ -5,7 +5,6 @@ import json
 import string
 from pathlib import Path
 
-import material
 import sentencepiece
 import tiny_model
 import torch
@@ -43,12 +42,6 @@ def tokenizer_files() -> dict[str, bytes]:
         "special_tokens_map.json": json.dumps(special).encode(),
         "tokenizer_config.json": json.dumps(own | special).encode(),
     }
-
-
-def real_tokenizer_files() -> dict[str, bytes]:
-    folder = material.original_rows().tokenizer
-    names = ("spiece.model", "special_tokens_map.json", "tokenizer_config.json")
-    return {name: (folder / name).read_bytes() for name in names}
 
 
 def model_files(tokenizer: dict[str, bytes], tokens: int, folder: Path) -> dict[str, bytes]:

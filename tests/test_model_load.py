@@ -1,6 +1,5 @@
 """Base models: what can be used, what is refused and how, added tokens, random weights."""
 
-import json
 import shutil
 
 import pytest
@@ -9,7 +8,6 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.files import read_json
 from workflow_scripts.model import load
 from workflow_scripts.model.load import (
     ADDED_TOKEN_NOISE,
@@ -40,22 +38,14 @@ def test_what_is_no_model_of_the_kind_asked_for_is_refused(base, tmp_path):
         check_base(base)
 
 
-def test_weights_that_cannot_be_read(base):
-    weights = base / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-500])
-    with pytest.raises(EssenceError, match="the weights cannot be read"):
-        load_model(base)
-
-
-def test_weights_of_another_shape(base):
-    weights = load_file(base / "model.safetensors")
-    name = "encoder.block.0.layer.0.SelfAttention.q.weight"
+def test_weights_that_cannot_be_read_or_are_of_another_shape(base):
+    file, name = base / "model.safetensors", "encoder.block.0.layer.0.SelfAttention.q.weight"
+    weights = load_file(file)
     del weights[name]
-    save_file(weights, base / "model.safetensors", metadata={"format": "pt"})
+    save_file(weights, file, metadata={"format": "pt"})
     with pytest.raises(EssenceError, match=rf"1 tensors are missing \({name}"):
         load_model(base)
-    config = read_json(base / "config.json") | {"d_ff": 48}
-    (base / "config.json").write_text(json.dumps(config))
+    file.write_bytes(file.read_bytes()[:-500])
     with pytest.raises(EssenceError, match="the weights cannot be read"):
         load_model(base)
 
@@ -76,7 +66,6 @@ def test_added_tokens_start_from_similar_ones_and_the_others_stay(base, monkeypa
     assert first.get_output_embeddings().weight.equal(after)
     old = [row for row in range(len(before)) if row not in added]
     assert after[old].equal(before[old])
-    assert len(after[list(added)].unique(dim=0)) == len(added)
     noise = torch.stack(
         [
             after[token] - (before.mean(0) if similar is None else before[similar])
