@@ -19,7 +19,6 @@ from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.prompts import render_prompt, to_source
-from workflow_scripts.metrics.score_runs import score_runs
 from workflow_scripts.model import adapters
 from workflow_scripts.model import train as stage
 from workflow_scripts.model.adapters import with_adapters
@@ -31,7 +30,7 @@ from workflow_scripts.model.trainer import TaskLossTrainer
 from workflow_scripts.report.export import export
 from workflow_scripts.runs import DeviceFacts
 from workflow_scripts.settings import Lora, ModelSettings
-from workflow_scripts.tables import PREDICTIONS, SCORES, read_rows, read_table, write_table
+from workflow_scripts.tables import PREDICTIONS, SCORES, read_rows, write_table
 from workflow_scripts.text.fit import RowFile, audit
 from workflow_scripts.text.preprocessing import SEPARATOR, model_input
 
@@ -89,27 +88,14 @@ def test_only_the_sources_own_tokens_are_cut(tiny, base):
 def test_the_fit_audit_counts_the_template_and_finds_what_is_cut(tiny, tmp_path):
     roomy = shutil.copytree(tiny / "chat", tmp_path / "roomy")
     edit(roomy / "config.json", max_position_embeddings=10**6)
-    file = sample_rows.write_rows(tmp_path / "rows.jsonl", sample_rows.rows(4, "Refiner"))
-    rows = list(RowFile(file))
-    prompts = reads(roomy, {"source_tokens": 10**5}).sources([row.source for row in rows])
+    file = RowFile(sample_rows.write_rows(tmp_path / "rows", sample_rows.rows(4, "Refiner")))
     room = {"source_tokens": 10**4, "target_tokens": 500, "generate_tokens": 500}
-    whole = audit(RowFile(file), roomy, settings(room).recipe).all
+    prompts = reads(roomy, room).sources([row.source for row in file])
+    whole = audit(file, roomy, settings(room).recipe).all
     assert whole.source_tokens.max == max(map(len, prompts))
-    assert whole.target_tokens.max == max(len(row.target.encode()) for row in rows) + 1
-    assert whole.sources_cut == whole.targets_cut == 0
-    assert whole.distinct_inputs == whole.targets_surviving == 4
-    cut = audit(RowFile(file), roomy, settings().recipe).all
-    assert cut.sources_cut == cut.targets_cut == 4 and cut.distinct_inputs == 1
-    assert cut.source_tokens == whole.source_tokens and cut.cut_in == {"constant part": 4}
-
-
-def test_activations_that_are_computed_again_change_nothing(tiny, tmp_path):
-    losses = []
-    for again in (False, True):
-        out = trained(tiny, tmp_path / str(again), settings(gradient_checkpointing=again))
-        log = map(json.loads, (out / "training_log.jsonl").open())
-        losses.append([event["loss"] for event in log if event["event"] == "step"])
-    assert losses[0] == pytest.approx(losses[1], rel=1e-6) and losses[0][-1] < losses[0][0]
+    assert whole.sources_cut == 0 and whole.distinct_inputs == whole.targets_surviving == 4
+    cut = audit(file, roomy, settings().recipe).all
+    assert cut.sources_cut == cut.targets_cut == 4 and cut.cut_in == {"constant part": 4}
 
 
 @pytest.fixture(scope="module")
@@ -127,17 +113,12 @@ def test_a_run_publishes_a_whole_model_adapters_merged(tiny, adapted):
     assert sorted(path.name for path in (adapted / "model").iterdir()) == sorted(MODEL_FILES)
     facts = read_json(adapted / "provenance.json")
     assert facts["settings"]["model"]["lora"] == LORA.model_dump()
-    assert "peft" in facts["versions"]
     before, after = load_file(tiny / "chat/model.safetensors"), load_model(adapted / "model")
-    assert facts["model"]["parameters"] == after.num_parameters()
     linear = [name for name in before if "proj" in name]
     ranks = sum(sum(before[name].shape) * LORA.rank for name in linear)
-    assert facts["model"]["trained"] == ranks < after.num_parameters()
+    assert facts["model"]["trained"] == ranks < facts["model"]["parameters"]
     weights = after.state_dict()
-    changed = {name for name in before if not weights[name].equal(before[name])}
-    assert changed == set(linear)
-    template = AutoTokenizer.from_pretrained(adapted / "model").chat_template
-    assert template == tiny_model.CHAT
+    assert {name for name in before if not weights[name].equal(before[name])} == set(linear)
 
 
 def test_the_merged_model_says_what_model_and_adapters_say(tiny, tmp_path, monkeypatch):
@@ -262,6 +243,7 @@ def test_what_is_not_trained_is_held_in_the_precision_that_is_computed_in(tiny):
     assert frozen == {torch.bfloat16}
 
 
+@pytest.mark.slow
 @pytest.mark.pipeline
 def test_the_smoke_configuration_trains_and_asks_a_decoder_only_model(smoke, tmp_path):
     """One run of it, with adapters; the rows are those of the smoke project."""
@@ -279,8 +261,3 @@ def test_the_smoke_configuration_trains_and_asks_a_decoder_only_model(smoke, tmp
     facts = read_json(folder / run / "provenance.json")
     assert facts["settings"]["model"]["lora"] == LORA.model_dump() and facts["model"]["trained"]
     assert read_json(folder / "results/fit/repaired.json")["all"]["sources_cut"] > 0
-    samples = (folder / "results/data/samples").glob("*/seed42/train.parquet")
-    tables = [folder / f"{name}.parquet" for name in ("answers", "scores")]
-    score_runs([folder / run], folder / "results/data/rows.parquet", *tables, [next(samples)])
-    metrics = set(read_table(tables[1], SCORES).metric)
-    assert {"exact_match", "eval_loss"} <= metrics

@@ -4,20 +4,16 @@ import random
 
 import model_kinds
 import pytest
-import sqlglot
+import tiny_model
 import torch
 from material import ROOT
-from sqlglot import exp
 from transformers import T5Config, T5ForConditionalGeneration
 
-from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.formats.answers import extract_sql, parse_selector
-from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Column, Table, parse_schema, render_schema
 from workflow_scripts.model.constraint import Constraints, allowed
 from workflow_scripts.model.predict import answer_rows
-from workflow_scripts.settings import Recipe
 from workflow_scripts.tables import Row
 from workflow_scripts.text.preprocessing import ModelInput
 from workflow_scripts.text.tokenizers import load_tokenizer
@@ -40,14 +36,6 @@ def tokenizers():
 @pytest.fixture(scope="module", params=["pieces", "bytes"])
 def constraints(request, tokenizers):
     return Constraints(tokenizers[request.param])
-
-
-@pytest.fixture
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def schema(tables: int) -> str:
@@ -98,12 +86,9 @@ def test_other_names_and_tables_left_out_do_not_pass(constraints):
         ('"zoo"', '"zoos"'),
         (', "id"]', ', "idx"]'),
         (', "id"]', ', "id", "id", "id"]'),  # more than the table has
-        ('["idx"]', "[]"),
         (',\n  "größe": "drop_all"', ""),
-        ('"drop_all"\n}', '"drop_all",\n  "zoo": "keep_all"\n}'),
         ("\n```\n", "\n```\nAnd so on."),
     ):
-        assert old in SELECTION
         assert not passes(constraints, "Selector", SELECTION.replace(old, new, 1)), (old, new)
 
 
@@ -127,19 +112,13 @@ def test_names_stand_in_their_places(constraints):
     for old, new in (
         ("animal name", "animal names"),
         ("zoo AS", "zoos AS"),
-        ("zoo AS", "zooAS"),
         ("zoo AS", "size_1 AS"),  # a column in a table's place
         ("size_1\n", "zoo\n"),  # a table in a column's
         ("T1.`id`", "T1.`m²`"),  # a column of another table
-        ("t2.`m²`", "t2.size_1"),
-        ("MAX(number)", "MAX(size_1)"),
         (", size_1", ", number"),  # of a table that this SELECT does not read
         ("INNER JOIN `größe` AS t2 ON", "WHERE"),
-        ("size_1", "'size_1"),
-        ("COUNT", "COUNTER"),
         ("SELECT", "PRAGMA"),
         ("T1.`id`", "TX.`id`"),
-        ("zoo.id", "größe.size_1"),
         ("```sql\n", "```json\n"),
         ("\n```\n", "\n"),
     ):
@@ -191,44 +170,24 @@ def test_what_a_large_schema_allows_is_known_in_time(constraints):
     for token in constraints.tokens.tokenize_str(f"```sql\n{sql}\n```"):
         assert token in allowed(form) and form.consume_token(token)
     assert form.is_accepting()
-    joined = sqlglot.parse_one(sql, dialect="sqlite")
-    assert len(list(joined.find_all(exp.Table))) == 2
 
 
-def tiny_t5(tokenizer) -> T5ForConditionalGeneration:
-    torch.manual_seed(3)
-    shape = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
-    return T5ForConditionalGeneration(
-        T5Config(vocab_size=len(tokenizer), decoder_start_token_id=0, **shape)
-    ).eval()
-
-
-LOSSLESS = {"name": "repaired", "target_tokens": 8, "tokenizer": "lossless"}
-LOSSLESS |= {"padding_in_loss": False, "generate_tokens": 200}
-
-
-def test_a_model_of_random_weights_keeps_to_the_form(tokenizers, one_thread):
+def test_a_model_of_random_weights_keeps_to_the_form(tokenizers):
     tokenizer = tokenizers["pieces"]
+    torch.manual_seed(3)
+    shape = {"vocab_size": len(tokenizer), "decoder_start_token_id": 0}
+    model = T5ForConditionalGeneration(T5Config(**tiny_model.SHAPE | shape)).eval()
+    recipe = tiny_model.RECIPE.model_copy(update={"generate_tokens": 200})
     # Equal sources of other tasks and schemas, answers of many lengths.
     rows = [row("Selector", 3), row("Decomposer", 3), row("Selector", 1), row("Selector", 2)]
-    reads = ModelInput(tokenizer, Recipe(prompt="full", source_tokens=16, **LOSSLESS))
-    answers = answer_rows(tiny_t5(tokenizer), reads, {"val": rows}, 8, constrained=True)
+    reads = ModelInput(tokenizer, recipe)
+    answers = answer_rows(model, reads, {"val": rows}, 8, constrained=True)
     for given, answer in zip(rows, answers, strict=True):
         if given.task == "Selector":
             tables = [table.name for table in parse_schema(given.schema)]
             assert list(parse_selector(answer.prediction)) == tables
         else:
             assert answer.cut or extract_sql(answer.prediction)
-
-
-def test_the_agents_keep_to_the_form_when_told_to(tmp_path, tokenizers, one_thread):
-    tokenizer = tokenizers["pieces"]
-    tiny_t5(tokenizer).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    prompt = render_prompt(Prompt("Selector", "zoos", "?", "", schema(2), "a.`id` = b.`id`"))
-    recipe = Recipe(prompt="compact", source_tokens=64, **LOSSLESS)
-    (answer,) = FineTuned(tmp_path, recipe, constrained=True).answer([prompt])
-    assert list(parse_selector(answer.text)) == list(SCHEMA)[:2]
 
 
 def test_a_tokenizer_that_cannot_write_the_form_is_left_free():
