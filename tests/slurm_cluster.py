@@ -54,8 +54,6 @@ SelectTypeParameters=CR_Core_Memory
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
 JobAcctGatherParams=OverMemoryKill
-JobCompType=jobcomp/filetxt
-JobCompLoc={folder}/jobcomp.log
 AccountingStorageType=accounting_storage/none
 KillWait=5
 MinJobAge=3600
@@ -132,10 +130,3 @@ def _wait_for_nodes(folder: Path) -> None:
         time.sleep(0.5)
     log = (folder / "slurmctld.log").read_text(errors="replace")[-2000:]
     raise RuntimeError(f"the Slurm cluster did not come up:\n{answer.stdout}{answer.stderr}{log}")
-
-
-def finished_jobs(folder: Path) -> list[dict[str, str]]:
-    """Slurm's own record of every finished job: JobId, Name, JobState, NodeList, times..."""
-    log = folder / "jobcomp.log"
-    lines = log.read_text().splitlines() if log.exists() else []
-    return [dict(part.split("=", 1) for part in line.split() if "=" in part) for line in lines]

@@ -1,13 +1,11 @@
-"""The workflow in another working directory, as a module, in an environment of conda's."""
+"""The workflow in another working directory, and as a module."""
 
-import os
-import sys
-import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sample_rows
+import yaml
 from conftest import Project, fresh_clone
 
 from workflow_scripts import warm
@@ -34,22 +32,7 @@ module essence:
         config["essence"]
 
 
-use rule * from essence{names}
-"""
-CONDA = """#!/bin/bash -e
-case "$*" in
-"info --json") echo '{{"conda_prefix": "{base}", "platform": "linux-64"}}' ;;
-"--version") echo "conda 25.1.1" ;;
-"config --get"*) echo '{{"get": {{"channel_priority": "strict"}}}}' ;;
-"env create"*)
-    prefix="${{@: -1}}"
-    {python} -m venv --without-pip "$prefix"
-    echo '{packages}' > "$(echo "$prefix"/lib/python*/site-packages)/packages.pth"
-    echo 'import sys; open("{log}", "a").write(f"{{sys.prefix}} {{sys.orig_argv}}\\n")' \\
-        > "$(echo "$prefix"/lib/python*/site-packages)/log.pth" ;;
-"clean"*) ;;
-*) echo "conda $*: not known here" >&2; exit 1 ;;
-esac
+use rule * from essence as essence_*
 """
 
 
@@ -91,38 +74,20 @@ def test_two_projects_side_by_side_from_one_clone(tmp_path, monkeypatch):
     assert stale["copy_own_files"] == stale["train"] == stale["audit_fit"] == 1
 
 
-@pytest.mark.parametrize("prefix", ["essence_", pytest.param("", marks=pytest.mark.slow)])
-def test_as_a_module_of_another_workflow(tmp_path, prefix):
+def test_as_a_module_of_another_workflow(tmp_path):
     clone = fresh_clone(tmp_path / "clone").folder
     host = Project(tmp_path / "host", "--configfile", "host.yaml")
     host.folder.mkdir()
-    names = f" as {prefix}*" if prefix else ""
-    (host.folder / "Snakefile").write_text(HOST.format(fit=FIT, place=clone, names=names))
-    config = (clone / "configs/smoke.yaml").read_text().splitlines(keepends=True)
-    text = "title: a key of the host's own\nessence:\n" + "".join(f"  {line}" for line in config)
-    (host.folder / "host.yaml").write_text(text)
-    planned = host.stale("bytes.txt", f"{prefix}all")
-    assert planned["count"] == planned[f"{prefix}make_report"] == 1
-    assert planned[f"{prefix}train"] == planned[f"{prefix}predict"] == 15
+    (host.folder / "Snakefile").write_text(HOST.format(fit=FIT, place=clone))
+    sample_rows.write(host.folder / "rows.jsonl", [*sample_rows.many(2, 2)])
+    config = yaml.safe_load((clone / "configs/smoke.yaml").read_text())
+    host_config = {"title": "a key of the host's own", "essence": config}
+    (host.folder / "host.yaml").write_text(yaml.safe_dump(host_config))
+    planned = host.stale("bytes.txt", "essence_all")
+    assert planned["count"] == planned["essence_make_report"] == 1
+    assert planned["essence_train"] == planned["essence_predict"] == 15
+    config["data"] = {"source": "path", "path": "rows.jsonl"}
+    (host.folder / "host.yaml").write_text(yaml.safe_dump(host_config))
     host.snakemake("--cores", "1", "bytes.txt")
     size = (host.folder / FIT).stat().st_size
-    assert int((host.folder / "bytes.txt").read_text()) == size > 100
-
-
-def test_stages_run_with_the_python_of_condas_environment(tmp_path, monkeypatch):
-    """No channel of conda's is needed: a command of that name makes the environment, by venv."""
-    base, log = tmp_path / "base", tmp_path / "log"
-    (base / "bin").mkdir(parents=True)
-    packages = sysconfig.get_paths()["purelib"]
-    made = CONDA.format(base=base, python=sys.executable, packages=packages, log=log)
-    (base / "bin/conda").write_text(made)
-    (base / "bin/conda").chmod(0o755)
-    (base / "bin/activate").write_text('export PATH="$1/bin:$PATH"\n')
-    monkeypatch.setenv("PATH", f"{base}/bin:{os.environ['PATH']}")
-    clone = fresh_clone(tmp_path / "clone").folder
-    project = elsewhere(clone, tmp_path / "project", "--sdm", "conda")
-    project.snakemake("--cores", "1", "resources/twin/rows.jsonl")
-    [environment] = (tmp_path / "project/.snakemake/conda").glob("*_/")
-    assert f"{environment} ['python', '-P', '-m', 'workflow_scripts.data.twin.build'" in (
-        log.read_text()
-    )
+    assert int((host.folder / "bytes.txt").read_text().split()[0]) == size > 100

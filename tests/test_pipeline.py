@@ -1,6 +1,5 @@
 """The whole pipeline on the smoke configuration, and what goes stale when something changes."""
 
-import csv
 import json
 import os
 import re
@@ -9,103 +8,68 @@ import shutil
 import pytest
 import sample_rows
 import yaml
-from conftest import Project, fresh_clone
+from conftest import fresh_clone
+from report_browser import MISSING, Browser
 
-from workflow_scripts import warm
-from workflow_scripts.data.twin.worlds import UNSEEN_DOMAINS, domain_names
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
-from workflow_scripts.tables import SCORES, read_rows, read_table
+from workflow_scripts.tables import PREDICTIONS, read_csv, read_rows
 
 pytestmark = pytest.mark.pipeline
+RUN = "results/runs/repaired/exp1_natural/seed42"
 
 
 def test_everything_promised_is_there(smoke):
-    results = smoke.folder / "results"
-    for name in ("report.html", "data/rows.parquet", "data/quarantine.jsonl", "tables/results.csv"):
-        assert (results / name).is_file(), name
-    models = list(results.glob("runs/*/*/*/model"))
-    assert models and all((folder / "README.md").is_file() for folder in models)
-    drawn = {path.stem for path in (results / "figures").glob("*.svg")}
-    assert drawn and drawn == {path.stem for path in (results / "figures").glob("*.png")}
-    with open(results / "tables/results.csv") as file:
-        rows = list(csv.DictReader(file))
-    wanted = ["recipe", "run", "seed", "split", "task", "metric", "value", "low", "high"]
-    assert list(rows[0])[:9] == wanted
-    assert {row["task"] for row in rows} == {"all", "Selector", "Decomposer", "Refiner"}
-    assert {row["split"] for row in rows} == {"val", "test", "unseen", "train"}
-    with open(results / "tables/agents.csv") as file:
-        rows = list(csv.DictReader(file))
-    assert {row["split"] for row in rows} == {"test", "unseen"}
-    assert [row["setup"] for row in rows[:2]] == ["all agents", "without Selector"]
-
-
-def test_what_the_readme_says_appears(smoke):
-    readme = (smoke.folder / "README.md").read_text()
+    readme, results = (smoke.folder / "README.md").read_text(), smoke.folder / "results"
     named = re.findall(r"^\| `(results/[^`]*)` \|", readme, re.MULTILINE)
     assert len(named) > 5
     made = [name for name in named if not re.search("ablation|export", name)]  # by other targets
-    patterns = [re.sub("<[a-z]+>", "*", name) for name in made]
+    patterns = [re.sub("<[a-z]+>", "*", name) for name in [*made, "results/origin.json"]]
     assert [name for name in patterns if not any(smoke.folder.glob(name))] == []
+    drawn = {path.stem for path in (results / "figures").glob("*.svg")}
+    assert drawn and drawn == {path.stem for path in (results / "figures").glob("*.png")}
+    table = read_csv(results / "tables/results.csv")
+    assert set(table.task) == {"all", "Selector", "Decomposer", "Refiner"}
+    assert set(table.split) == {"val", "test", "unseen", "train"}
+    assert set(read_csv(results / "tables/agents.csv").split) == {"test", "unseen"}
+    caption = "Training and evaluation loss over the epochs: "
+    assert (results / "report.html").read_text().count(caption) == 1, "of all figures of a kind"
 
 
-def test_nothing_is_done_twice(smoke):
-    assert smoke.stale() == {}
-
-
-def test_starts_are_paid_once(project, monkeypatch, tmp_path):
-    """Answering runs in a fork of the warm process, which notes what it took."""
-    run = "results/runs/as_written/exp3_bs8_lr1e-4/seed42/"
-    for name in ("predictions.parquet", "answering.json"):
-        (project.folder / run / name).unlink()
-    monkeypatch.setenv(warm.COSTS, str(tmp_path / "costs"))
-    project.snakemake("--cores", "1", run + "predictions.parquet")
-    noted = (tmp_path / "costs").read_text()
-    assert [line.split()[0] for line in noted.splitlines()] == [
-        "warm",
-        "workflow_scripts.model.predict",
-    ]
-
-
-def test_a_touch_reruns_nothing(project):
-    for path in project.folder.rglob("*"):
-        if path.is_file() and ".snakemake" not in path.parts:
-            os.utime(path)
-    assert project.stale() == {}
-
-
-def test_a_fresh_clone_with_results_reruns_nothing(smoke, tmp_path):
-    clone = fresh_clone(tmp_path / "clone")
-    for name in ("results", "resources/twin", ".snakemake"):
-        target = clone.folder / name
-        shutil.copytree(smoke.folder / name, target, dirs_exist_ok=True)
+def test_neither_another_place_nor_a_touch_nor_a_comment_reruns_anything(smoke, tmp_path):
+    clone = fresh_clone(tmp_path / "essence")
+    shutil.copytree(smoke.folder / "results", clone.folder / "results", symlinks=True)
+    shutil.copytree(smoke.folder / "resources/twin", clone.folder / "resources/twin")
+    clone.edit("workflow_scripts/files.py", "import hashlib", "import hashlib  # a comment")
+    for path in clone.folder.rglob("*"):
+        os.utime(path, follow_symlinks=False)
     assert clone.stale() == {}
 
 
-def test_another_learning_rate_reruns_that_run_and_what_follows(project):
+def test_a_change_reruns_what_uses_it(project):
+    training = {"train", "predict", "score_runs", "make_report"}
+    before = {"read_rows", "draw_sample", "draw_test", "profile_rows", "audit_fit"}
     run = "exp3_bs4_lr1e-4: {experiment: 3, batch_size: 4, learning_rate: "
-    project.edit("config.yaml", run + "1.0e-4}", run + "9.0e-5}")
-    stale = project.stale()
-    # One in each of three recipes, and as_run's next one, which starts from its weights.
-    assert stale["train"] == stale["predict"] == 4
-    assert not {"read_rows", "draw_sample", "draw_test", "profile_rows", "audit_fit"} & set(stale)
+    page = {"make_report", "all"}
+    for file, old, new, again, kept in (
+        ("config.yaml", run + "1.0e-4", run + "2.0e-4", training, before),
+        ("config.yaml", "seed: 7", "seed: 8", {"build_twin", *before, *training}, set()),
+        ("config.yaml", "format_note: null", "style: {tasks: {font.size: 11}}",
+         {"plot_figures", *page}, {"tabulate"}),
+        ("resources/figures.yaml", "How many rows each of", "Rows of each", page, {"plot_figures"}),
+        ("workflow_scripts/intervals.py", "LEVEL = 0.95", "LEVEL = 0.9", {"score_runs"},
+         {"train", "predict", *before}),
+    ):  # fmt: skip
+        text = (project.folder / file).read_text()
+        project.edit(file, old, new)
+        stale = project.stale()
+        assert again <= set(stale) and not kept & set(stale), (new, stale)
+        if file == "config.yaml" and "bs4" in old:
+            assert stale["train"] == stale["predict"] == 4, "as_run's next one starts from it"
+        (project.folder / file).write_text(text)
 
 
-def test_no_sample_row_of_a_recipe_with_a_test_set_is_of_an_unseen_database(smoke):
-    data = smoke.folder / "results/data"
-    unseen = set(domain_names(UNSEEN_DOMAINS))
-    samples = {
-        path: {row.database for row in read_rows(path)} & unseen
-        for path in (data / "samples").glob("*/seed*/*.parquet")
-    }
-    apart = [found for path, found in samples.items() if "notest" not in str(path)]
-    assert len(apart) >= 4 and not any(apart)
-    assert any(samples.values()), "as the notebooks, as_run draws from all rows"
-    assert {row.database for row in read_rows(data / "unseen.parquet")} <= unseen
-
-
-def test_rows_of_another_file_are_answered_and_executed(project):
-    twin = project.folder / "resources/twin"
-    lines = (twin / "rows.jsonl").read_text().splitlines(keepends=True)
+def test_rows_of_another_file_are_answered(project):
+    lines = (project.folder / "resources/twin/rows.jsonl").read_text().splitlines(keepends=True)
     (project.folder / "few.jsonl").write_text("".join(lines[:3]))
     other = "{rows: few.jsonl, databases: resources/twin/databases}"
     project.edit("configs/smoke.yaml", "test_set:\n", f"test_set:\n  other: {other}\n")
@@ -113,64 +77,36 @@ def test_rows_of_another_file_are_answered_and_executed(project):
     assert stale["read_other"] == stale["score_runs"] == 1
     assert stale["predict"] == 10, "as_run has no test rows"
     assert not {"train", "draw_sample"} & set(stale)
-    project.snakemake("--cores", "2", "results/scores.parquet")
-    scores = read_table(project.folder / "results/scores.parquet", SCORES)
-    linked = scores[
-        (scores.split == "other") & (scores.task == "all") & (scores.metric == "linked_rate")
-    ]
-    assert len(linked) == 10 and set(linked.value) == {1} and set(linked.n) == {3}
+    project.snakemake("--cores", "2", f"{RUN}/predictions.parquet")
+    answers = read_rows(project.folder / RUN / "predictions.parquet", PREDICTIONS)
+    assert sum(answer.split == "other" for answer in answers) == 3
 
 
 def test_the_best_run_is_exported_when_asked_for(project):
     project.snakemake("--cores", "1", "export")
     folder = project.folder / "results/export/repaired"
-    files = {path.name for path in folder.iterdir()}
-    assert files == {"README.md", *MODEL_FILES}
-
-
-def test_a_figures_style_reruns_that_figure(project):
-    project.edit("config.yaml", "  format_note: null", "  style: {tasks: {font.size: 11}}\n  #")
-    assert set(project.stale()) == {"plot_figures", "make_report", "all"}
-
-
-def test_a_helper_reruns_only_its_users(project):
-    project.edit("workflow_scripts/intervals.py", "LEVEL = 0.95", "LEVEL = 0.9")
-    stale = project.stale()
-    assert "score_runs" in stale
-    assert not {"train", "predict", "read_rows", "draw_sample"} & set(stale)
-
-
-def test_the_generator_reruns_for_another_seed_of_the_twin(project):
-    project.edit("config.yaml", "seed: 7", "seed: 8")
-    assert {"build_twin", "read_rows", "train"} <= set(project.stale())
-
-
-def test_a_comment_reruns_nothing(project):
-    project.edit("workflow_scripts/files.py", "import hashlib", "import hashlib  # a comment")
-    assert project.stale() == {}
+    assert {path.name for path in folder.iterdir()} == {"README.md", *MODEL_FILES}
 
 
 def test_too_many_unreadable_rows_stop_the_run_and_are_kept_to_be_read(tmp_path):
     clone = fresh_clone(tmp_path / "clone")
     rows = list(sample_rows.many(1, 1))
-    good = len(rows)
     sample_rows.write(clone.folder / "rows.jsonl", [*rows, '{"idx": 1,', '{"idx": 99}'])
-    overlay = clone.folder / "configs/smoke.yaml"
-    overlay.write_text(overlay.read_text() + "data: {source: path, path: rows.jsonl}\n")
-    done = clone.snakemake("--cores", "1", "results/data/rows.parquet", check=False)
-    assert done.returncode
-    assert "data.max_quarantine" in done.stdout + done.stderr
+    own = ("--config", "data={source: path, path: rows.jsonl}")
+    done = clone.snakemake("--cores", "1", "results/data/rows.parquet", *own, check=False)
+    assert done.returncode and "data.max_quarantine" in done.stdout + done.stderr
     lines = (clone.folder / "results/data/quarantine.jsonl").read_text().splitlines()
-    assert [json.loads(line)["line"] for line in lines] == [good + 1, good + 2]
+    assert [json.loads(line)["line"] for line in lines] == [len(rows) + 1, len(rows) + 2]
     assert not (clone.folder / "results/data/rows.parquet").exists()
 
 
 def test_recipes_may_have_other_names(tmp_path):
     """The plan is the same: no code and no rule asks for a recipe's name."""
-    plans = []
+    clone, plans = fresh_clone(tmp_path / "clone"), []
+    text = (clone.folder / "config.yaml").read_text()
+    (clone.folder / "configs/smoke.yaml").write_text("seeds: [1, 2]")
     for suffix in ("", "_of_mine"):
-        clone = fresh_clone(tmp_path / f"clone{suffix}")
-        config = yaml.safe_load((clone.folder / "config.yaml").read_text())
+        config = yaml.safe_load(text)
         names = {name: name + suffix for name in config["recipes"]}
         config["recipes"] = {names[name]: each for name, each in config["recipes"].items()}
         config["use_recipes"] = [names[name] for name in config["use_recipes"]]
@@ -180,75 +116,84 @@ def test_recipes_may_have_other_names(tmp_path):
                 for key, value in config[section].items()
             }
         (clone.folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-        (clone.folder / "configs/smoke.yaml").write_text("seeds: [1, 2]")
         plans.append(clone.stale("all", "ablation"))
     assert plans[0] == plans[1] and plans[0]["train"] > 50
 
 
-def test_make_full_trains_five_seeds_and_the_ablation_of_one(tmp_path):
-    folder = fresh_clone(tmp_path / "clone").folder
-    (folder / "configs/one.yaml").write_text("seeds: [42]")
-    default, full = (
-        Project(folder, "--configfile", f"configs/{name}.yaml").stale() for name in ("one", "full")
-    )
-    changes = 2 * 3 + 4  # repairs added and taken back, and controls
-    assert full["train"] == 5 * default["train"] + changes
-    assert "tabulate_ablation" in full and "tabulate_ablation" not in default
+def test_a_wrong_value_stops_before_any_job(smoke):
+    done = smoke.snakemake("--cores", "1", "-n", "--config", "seeds=7", check=False)
+    assert done.returncode and "seeds is 7: it should be a valid list" in done.stdout + done.stderr
 
 
-def test_results_of_other_rows_are_not_replaced(project):
-    sample_rows.write(project.folder / "rows.jsonl", list(sample_rows.many(2, 2)))
-    run = project.folder / "results/runs/as_written/exp1_natural/seed42/training.json"
-    before = run.read_bytes()
-    project.edit("config.yaml", "  source: twin  ", "  source: path  ")
-    project.edit("config.yaml", "  path: null", "  path: rows.jsonl")
-    done = project.snakemake("--cores", "1", check=False)
-    said = done.stdout + done.stderr
-    assert done.returncode and "rows: twin, now path rows.jsonl" in said
-    assert "rm results/origin.json" in said and run.read_bytes() == before
-
-
-def test_a_wrong_value_stops_before_any_job(tmp_path):
-    clone = fresh_clone(tmp_path / "clone")
-    run = "exp1_natural: {experiment: 1, sampling: natural, batch_size: 1, learning_rate: "
-    clone.edit("config.yaml", run + "5.0e-5", run + "slow")
-    done = clone.snakemake("--cores", "1", check=False)
-    said = done.stdout + done.stderr
-    assert done.returncode
-    assert "runs.exp1_natural.learning_rate is 'slow': it should be a valid number" in said
-    assert not (clone.folder / "results" / "data").exists()
-
-
-def test_the_same_config_gives_the_same_tables(smoke, project):
-    """Training and answering again from the same rows yields the same bytes."""
-    run = "results/runs/as_written/exp1_natural/seed42"
-    before = {
-        name: (smoke.folder / run / name).read_bytes()
-        for name in (
-            "training_log.jsonl",
-            "predictions.parquet",
-            "model/model.safetensors",
-        )
-    }
-    shutil.rmtree(project.folder / run)
-    project.snakemake("--cores", "2", f"{run}/predictions.parquet")
-    for name, content in before.items():
-        assert (project.folder / run / name).read_bytes() == content, name
+def test_the_ablation_is_in_the_report_where_the_configuration_says_so(tmp_path):
+    clone = fresh_clone(tmp_path / "essence")
+    table = clone.folder / "results/tables/ablation.csv"
+    table.parent.mkdir(parents=True)
+    table.touch()  # what lies there decides nothing
+    without, alone = clone.stale(), clone.stale("ablation")
+    clone.edit("config.yaml", "in_report: false", "in_report: true")
+    within = clone.stale()
+    assert "tabulate_ablation" not in without and within["tabulate_ablation"] == 1
+    # a training for each of the three repairs added, for each taken back, and for four controls
+    assert within["train"] - without["train"] == 10 and alone["train"] == 12
+    assert within["make_random_base"] == 1
+    assert "judge_claims" in within and "judge_claims" not in alone
 
 
 @pytest.mark.slow
 def test_the_ablation_adds_and_takes_back_each_repair(project):
     project.snakemake("--cores", "2", "ablation")
     results, repairs = project.folder / "results", ("prompt", "tokenizer", "padding")
-    with open(results / "tables/ablation.csv") as file:
-        rows = list(csv.DictReader(file))
-    wanted = {f"as_written+{name}" for name in repairs} | {f"repaired-{name}" for name in repairs}
     controls = ("input_of_another_row", "answers_cut", "own_sections_uncut", "untrained_base")
-    wanted |= {f"repaired~{name}" for name in controls}
-    assert {row["recipe"] for row in rows} == {"as_written", "repaired", *wanted}
-    assert (results / "random_base/seed42/README.md").is_file()
-    executed = {"execution_accuracy", "execution_accuracy_lenient"}
-    metrics = {"exact_match", "exact_match_decoded", "rouge_l", *executed}
-    assert {row["metric"] for row in rows} == {*metrics, "loss_per_token"}
+    wanted = {"as_written", "repaired", *(f"repaired~{name}" for name in controls)}
+    wanted |= {f"as_written+{name}" for name in repairs} | {f"repaired-{name}" for name in repairs}
+    assert set(read_csv(results / "tables/ablation.csv").recipe) == wanted
     assert (results / "figures/ablation.png").is_file()
     assert project.stale("ablation") == {}
+
+
+# --- the page in a browser
+
+LOADED = """
+const images = [...document.images];
+return images.length > 10 && images.every(image => image.complete && image.naturalWidth > 100);
+"""
+# The right end of figures and page, and whether the menu covers the text.
+LAYOUT = """
+const box = name => document.querySelector(name).getBoundingClientRect();
+const ends = [...document.images].map(image => image.getBoundingClientRect().right);
+return [Math.max(document.documentElement.scrollWidth, ...ends),
+  box('nav').width > 0 && box('nav').right > box('main').left];
+"""
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
+def test_the_report_fits_its_window_and_predictions_are_searched_and_linked_offline(
+    smoke, tmp_path
+):
+    def texts(selector):
+        return browser.script(
+            f"return [...document.querySelectorAll('{selector}')].map(each => each.innerText)"
+        )
+
+    with Browser(tmp_path / "profile") as browser:
+        for width in (1400, 420):
+            browser.resize(width, 900)
+            browser.open(smoke.folder / "results/report.html")
+            browser.wait(LOADED)
+            end, is_covered = browser.script(LAYOUT)
+            assert end <= width and not is_covered, width
+        assert [title[0] for title in texts(".chapter > h2")] == list("12345678")
+        assert len(texts(".cards .big")) == 3
+        [row, *_] = read_csv(smoke.folder / "results/tables/predictions.csv").itertuples()
+        browser.script(
+            "const box = document.getElementById('p-search'); box.value = arguments[0];"
+            "box.dispatchEvent(new Event('input'));",
+            row.question.upper(),
+        )
+        assert re.match(r"1 to (\d+) of \1 rows; exact: as_run ", *texts("#p-count"))
+        browser.script(f"location.hash = '#row-{row.split}-{row.idx}'")
+        browser.wait("return document.querySelectorAll('#p-list > *').length === 1")
+        assert {title.split(":")[0] for title in texts("#p-list h4")} >= {"gold", "repaired"}
+        assert browser.errors() == []

@@ -1,7 +1,7 @@
 """The project's own files agree with each other, and its two commands say what they miss."""
 
-import ast
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -52,37 +52,6 @@ def test_style(command):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# What codespell's list (resources/plain_english.txt) cannot say: phrases, and words that are names
-# in code.
-PRIVATE_WORDS = re.compile(r"\b(at hand|in hand|(?<!-)golds|told|held to)\b", re.IGNORECASE)
-READ_BY_PEOPLE = ["README.md", "CHANGELOG.md", "config.yaml", "resources/*.yaml"]
-READ_BY_PEOPLE += ["docs/*.md", "configs/*.yaml", "rules/*.smk"]
-READ_BY_PEOPLE += ["workflow_scripts/report/templates/*.md", "workflow_scripts/report/*/*.html"]
-
-
-def docstrings(path: Path) -> str:
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    texts = (ast.get_docstring(node) for node in nodes if isinstance(node, documented))
-    return "\n".join(filter(None, texts))
-
-
-def test_what_people_read_is_in_plain_english():
-    texts = {
-        path: path.read_text(encoding="utf-8")
-        for pattern in READ_BY_PEOPLE
-        for path in ROOT.glob(pattern)
-    }
-    modules = ROOT.glob("workflow_scripts/**/*.py")
-    texts |= {path: docstrings(path) for path in modules}
-    used = [
-        f"{path.relative_to(ROOT)}: {words[0]}"
-        for path, text in texts.items()
-        for words in PRIVATE_WORDS.finditer(text)
-    ]
-    assert len(texts) > 100 and used == []
-
-
 @pytest.mark.parametrize(
     ("python", "said"),
     [("", "essence needs Python 3.11 or newer"), ("./no-venv", "has no venv module")],
@@ -106,3 +75,13 @@ def test_make_does_not_empty_an_environment_that_is_linked(tmp_path):
     done = subprocess.run(["make"], cwd=project, capture_output=True, text=True)
     assert done.returncode and "rm .venv" in done.stderr
     assert (shared / "package.py").exists()
+
+
+def test_clean_work_lists_before_it_deletes(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    leftover = tmp_path / "work/runs/as_written/old/seed1"
+    leftover.mkdir(parents=True)
+    for answer, is_kept in (("n\n", True), ("y\n", False)):
+        command = ["make", "clean-work"]
+        done = subprocess.run(command, cwd=tmp_path, input=answer, capture_output=True, text=True)
+        assert "work/runs/as_written/old/seed1" in done.stdout and leftover.exists() is is_kept

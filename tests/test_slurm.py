@@ -10,12 +10,12 @@ import time
 import pytest
 import slurm_cluster
 import yaml
-from conftest import ROOT, SMOKE, fresh_clone
+from conftest import ROOT, SMOKE, Project, fresh_clone
 
 pytestmark = [pytest.mark.slurm, pytest.mark.pipeline]
 
 RUN = "results/runs/as_written/{}/seed42"
-PLAN = ("--profile", "profiles/slurm", "--configfile", "configs/report.yaml", "-n")
+OF_SLURM = ("--profile", "profiles/slurm", "--seconds-between-status-checks", "2")
 SAME = ("model/model.safetensors", "training_log.jsonl", "predictions.parquet")
 
 
@@ -28,34 +28,20 @@ def cluster(tmp_path_factory):
         yield folder
 
 
-def test_the_report_can_be_planned_for_a_cluster(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *PLAN],
-        cwd=fresh_clone(tmp_path / "essence").folder,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    jobs = dict(re.findall(r"^(\w+)\s+(\d+)\s*$", done.stdout + done.stderr, re.M))
-    recipes = yaml.safe_load((ROOT / "config.yaml").read_text())["use_recipes"]
-    assert int(jobs["train"]) == 9 * len(recipes) + ("as_run" in recipes)
-    assert {"fetch_rows", "fetch_base_model", "predict"} <= set(jobs)
-
-
-def test_the_login_node_fetches_what_is_verified(tmp_path):
-    """The command as docs/cluster.md gives it."""
+def test_the_report_is_planned_for_a_cluster_and_the_login_node_fetches_what_is_verified(tmp_path):
+    clone = fresh_clone(tmp_path / "essence")
+    report = Project(clone.folder, "--configfile", "configs/report.yaml")
+    jobs = report.stale("--profile", "profiles/slurm")
+    assert jobs["train"] == 28 and {"fetch_rows", "fetch_base_model", "predict"} <= set(jobs)
+    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
+    assert set(profile["set-resources"]) <= set(report.snakemake("--list-rules").stdout.split())
+    # The command as docs/cluster.md gives it.
     guide = (ROOT / "docs/cluster.md").read_text()
-    command = re.search(r"`.venv/bin/snakemake (fetch_rows [^`]*)`", guide).group(1)
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *command.split(), "-n", "-p"],
-        cwd=fresh_clone(tmp_path / "essence").folder,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    command = re.search(r"`.venv/bin/snakemake (fetch_rows [^`]*)`", guide)[1]
+    said = Project(clone.folder, "-n", "-p").snakemake(*command.split()).stdout
     known = json.loads((ROOT / "resources/report_files.json").read_text())
-    assert f"--git-blob {known['raw']['git_blob_sha1']}" in done.stdout + done.stderr
-    assert f"--name {known['base_model']['name']} --revision 2f1fd09" in done.stdout + done.stderr
+    assert f"--git-blob {known['raw']['git_blob_sha1']}" in said
+    assert f"--name {known['base_model']['name']} --revision 2f1fd09" in said
 
 
 def test_runs_on_the_cluster_equal_local_ones(cluster, smoke, project):
@@ -64,9 +50,7 @@ def test_runs_on_the_cluster_equal_local_ones(cluster, smoke, project):
     for run in runs:
         shutil.rmtree(project.folder / RUN.format(run))
     targets = [RUN.format(run) + "/predictions.parquet" for run in runs]
-    on_this_cluster(project).snakemake(
-        "--profile", "profiles/slurm", "--seconds-between-status-checks", "2", *targets
-    )
+    on_this_cluster(project).snakemake(*OF_SLURM, *targets)
 
     for run in runs:
         for name in SAME:
@@ -86,88 +70,44 @@ def test_runs_on_the_cluster_equal_local_ones(cluster, smoke, project):
     assert first["EndTime"] <= second["StartTime"], "two trainings shared the one GPU"
 
 
-def edit_profile(project, train=None, **changes):
-    """The project with `changes` in its Slurm profile, and other resources for its trainings."""
-    path = project.folder / "profiles/slurm/config.yaml"
-    profile = yaml.safe_load(path.read_text()) | changes
-    profile["set-resources"]["train"] |= train or {}
-    path.write_text(yaml.safe_dump(profile))
-    return project
-
-
 def on_this_cluster(project):
     """Made impatient, as suits a cluster of one machine; a failed job is not tried again."""
-    waits = {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 10}
-    return edit_profile(project, retries=0, **waits)
+    path = project.folder / "profiles/slurm/config.yaml"
+    waits = {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 10, "retries": 0}
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | waits))
+    return project
 
 
 @pytest.mark.slow
 def test_a_preempted_training_goes_on_where_it_was(cluster, project):
     """A job of higher priority takes the GPU; the training is requeued and ends as if alone."""
-
-    def preempt(log):
-        urgent = ["sbatch", "-p", "gpuhi", "--gpus=1", "--mem=100", "-o", "/dev/null"]
-        subprocess.run([*urgent, "--wrap", "sleep 2"], check=True, capture_output=True)
-
-    ends_as_if_alone(on_this_cluster(project), preempt)
-
-
-@pytest.mark.slow
-def test_a_training_past_its_time_limit_goes_on_in_the_next_try(cluster, project):
-    """It stalls until Slurm ends it after a minute; the retry takes up its checkpoint."""
-
-    def stall(log):
-        started = subprocess.run(
-            ["pgrep", "-f", f"python -m workflow_scripts.warm model.train .*{log.parent.name}"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-        subprocess.run(["kill", "-STOP", *started], check=True)
-
-    edit_profile(on_this_cluster(project), retries=1, train={"runtime": "attempt"})  # minutes
-    said = ends_as_if_alone(project, stall)
-    assert "TIMEOUT" in said or "time limit" in said.lower(), said
-
-
-def ends_as_if_alone(project, disturb) -> str:
-    """A training on Slurm, `disturb`ed after its first epoch, has an undisturbed one's bytes."""
     run = RUN.format("exp3_bs8_lr1e-4")
-    target = f"{run}/training.json"
+    target, log = f"{run}/training.json", project.folder / f"logs/{run[8:]}/train.log"
     project.edit("configs/smoke.yaml", "epochs: 1}", "epochs: 20, patience: null}")
     shutil.rmtree(project.folder / run)
     project.snakemake("--cores", "1", target)
     alone = {name: (project.folder / run / name).read_bytes() for name in SAME[:2]}
     shutil.rmtree(project.folder / run)
-    log = project.folder / "logs/runs/as_written/exp3_bs8_lr1e-4/seed42/train.log"
     log.unlink()
-
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm"]
-    patience = ["--seconds-between-status-checks", "2"]
+    on_this_cluster(project)
     with subprocess.Popen(
-        [*command, *patience, target, *SMOKE],
+        [sys.executable, "-m", "snakemake", *OF_SLURM, target, *SMOKE],
         cwd=project.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     ) as main:
-        wait_for_checkpoint(log)
-        disturb(log)
+        until = time.monotonic() + 120
+        while not (log.exists() and "\nstep " in log.read_text().partition("eval_loss")[2]):
+            assert time.monotonic() < until, f"{log}: no step of the second epoch"
+            time.sleep(0.1)
+        urgent = ["sbatch", "-p", "gpuhi", "--gpus=1", "--mem=100", "-o", "/dev/null"]
+        subprocess.run([*urgent, "--wrap", "sleep 2"], check=True, capture_output=True)
         said = main.communicate(timeout=400)[0]
     assert main.returncode == 0, said
     for name, content in alone.items():
         assert (project.folder / run / name).read_bytes() == content, name
     assert "resuming from" in log.read_text()
-    return said
-
-
-def wait_for_checkpoint(log):
-    """Until a training says a step of its second epoch."""
-    for _ in range(1200):
-        if log.exists() and "\nstep " in log.read_text().partition("eval_loss")[2]:
-            return
-        time.sleep(0.1)
-    pytest.fail(f"{log}: no checkpoint")
 
 
 def facts(line: str) -> dict[str, str]:

@@ -1,12 +1,22 @@
 """A stage's signature is its command line and its rule's command."""
 
+import importlib
+import json
+import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import pytest
+from material import ROOT
+from snakemake.utils import format as as_snakemake_does
 
-from workflow_scripts import stage
+from workflow_scripts import commands, stage
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.report.models import tabulate_models
 from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import Input, Log, Operand, Option, Output, Setting
 
@@ -14,6 +24,12 @@ RECIPE = (
     '{"name": "r", "prompt": "full", "source_tokens": 5, "target_tokens": 5, "tokenizer": "stock",'
     ' "padding_in_loss": true, "generate_tokens": 5}'
 )
+# Every module of the project that is a stage: (its name, its function)
+OF_THE_PROJECT = [
+    (".".join(path.relative_to(ROOT).with_suffix("").parts), name)
+    for path in sorted([*ROOT.glob("workflow_scripts/**/*.py"), *ROOT.glob("tools/*.py")])
+    for name in re.findall(r"^    run_stage\((\w+)\)$", path.read_text(), re.MULTILINE)
+]
 
 
 def example(
@@ -60,8 +76,6 @@ def test_wrong_settings_are_named_by_key_and_by_their_file(tmp_path):
     file.write_text(wrong)
     with pytest.raises(EssenceError, match=r"recipe\.json: prompt: Input should be"):
         given("--recipe", str(file))
-    file.write_text(RECIPE)
-    assert given("--recipe", str(file))["recipe"].prompt == "full"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +84,6 @@ def test_wrong_settings_are_named_by_key_and_by_their_file(tmp_path):
         (["--rows"], "expected at least one argument"),
         (["--share", "much"], "argument --share: invalid X value: 'much'"),
         (["--timed", "perhaps"], "invalid true|false value: 'perhaps'"),
-        (["--unknown", "1"], "unrecognized arguments"),
         (["--sha", "0.1"], "unrecognized arguments"),
     ],
 )
@@ -78,3 +91,53 @@ def test_a_wrong_command_line_is_refused(arguments, said, capsys):
     with pytest.raises(SystemExit):
         given(*arguments)
     assert said in capsys.readouterr().err
+
+
+def test_a_rules_command_hands_over_what_the_rule_has():
+    """Whatever signs stand in it; what a rule does without is `[]` or None."""
+    names = ["a b", "it's", "*", '"quotes" & $HOME; {braces}']
+    bases = {"font.size": 9, "a b": "it's"}
+    command = as_snakemake_does(
+        commands.stage_command("report.models"),
+        input=SimpleNamespace(scores=names, answers=["one"], outcomes=[]),
+        output=SimpleNamespace(models="it's.csv", agents=[]),
+        params=SimpleNamespace(
+            runs=names, bases=json.dumps(bases), recipe=names[3], outcome_recipes=[], endpoints=None
+        ),
+        log=["l"],
+    )
+    words = shlex.split(command.partition(" > ")[0])
+    words = words[words.index("workflow_scripts.report.models") + 1 :]
+    paths = [Path(name) for name in names]
+    assert stage.arguments(tabulate_models, words) == {
+        "runs": paths, "scores": paths, "answers": [Path("one")], "bases": bases,
+        "recipe": names[3], "models": Path("it's.csv"), "outcome_recipes": [], "outcomes": [],
+        "endpoints": {}, "agents": None,
+    }  # fmt: skip
+
+
+def test_a_module_that_is_no_stage_is_named():
+    with pytest.raises(EssenceError, match=r"no module workflow_scripts\.other"):
+        commands.stage_command("other")
+    with pytest.raises(EssenceError, match=r"workflow_scripts\.files is no stage"):
+        commands.stage_command("files")
+
+
+@pytest.mark.parametrize(("module", "function"), OF_THE_PROJECT)
+def test_every_stage_of_the_project_explains_its_arguments(module, function, capsys):
+    with pytest.raises(SystemExit) as end:
+        stage.arguments(getattr(importlib.import_module(module), function), ["--help"])
+    said = capsys.readouterr().out
+    assert end.value.code == 0 and f"python -m {module}" in said
+    for name, role in commands.declared_arguments(module).items():
+        assert (name.upper() if role == "Operand" else f"--{name.replace('_', '-')}") in said
+
+
+def test_what_the_rules_import_is_light():
+    """Snakemake reads the rules again for every job on a cluster: no torch."""
+    text = "".join(file.read_text() for file in (ROOT / "rules").glob("*.smk"))
+    modules = sorted(set(re.findall(r"^from (workflow_scripts[\w.]+) import", text, re.MULTILINE)))
+    assert "workflow_scripts.commands" in modules
+    heavy = "{'torch', 'transformers', 'matplotlib'}"
+    code = f"import sys, {', '.join(modules)}; assert not {heavy} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
