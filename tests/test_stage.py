@@ -40,7 +40,7 @@ def example(
     test: Annotated[Path | None, Input("may be missing")] = None,
     share: Annotated[float, Setting("100% at most")] = 0.5,
     recipe: Annotated[Recipe | None, Setting("how text is handled")] = None,
-    names: Annotated[list[str], Setting("names")] = [],  # noqa: B006 - never changed
+    names: Annotated[list[str], Setting("names")] = ("n",),
     timed: Annotated[bool, Setting("a setting of a rule")] = True,
     json: Annotated[bool, Option("print JSON")] = False,
 ) -> None:
@@ -55,7 +55,7 @@ def given(*arguments: str) -> dict:
 def test_arguments_have_the_types_of_the_signature():
     assert given() == {
         "database": Path("db"), "rows": [Path("a"), Path("b c")], "out": Path("o"),
-        "refused": None, "test": None, "share": 0.5, "recipe": None, "names": [], "timed": True,
+        "refused": None, "test": None, "share": 0.5, "recipe": None, "names": ("n",), "timed": True,
         "json": False,
     }  # fmt: skip
     found = given("--share", "0.1", "--recipe", RECIPE, "--names", "x", "y", "--json")

@@ -98,16 +98,20 @@ def arguments(stage: Callable, given: list[str], program: str | None = None) -> 
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    hints = get_type_hints(stage, include_extras=True)
+    hints, defaults = get_type_hints(stage, include_extras=True), {}
     for name, parameter in inspect.signature(stage).parameters.items():
         kind, role = get_args(hints[name])
         required = parameter.default is inspect.Parameter.empty
+        defaults[name] = parameter.default
         options = _options(kind, role, required, parameter.default)
         if isinstance(role, Operand):
             parser.add_argument(name, **options | {"metavar": name.upper()})
         else:
             parser.add_argument(f"--{name.replace('_', '-')}", required=required, **options)
-    return vars(parser.parse_args(given))
+    values = vars(parser.parse_args(given))
+    return {
+        name: defaults[name] if value in (None, []) else value for name, value in values.items()
+    }
 
 
 def _options(kind: Any, role: Argument, required: bool, default: Any) -> dict[str, Any]:
@@ -122,7 +126,7 @@ def _options(kind: Any, role: Argument, required: bool, default: Any) -> dict[st
         kind = next(each for each in get_args(kind) if each is not types.NoneType)
     if get_origin(kind) is list:
         read = _reader(get_args(kind)[0])
-        options |= {"nargs": "+" if required else "*", "action": "extend"}
+        options |= {"nargs": "+" if required else "*", "action": "extend", "default": None}
     elif required:
         read = _reader(kind)
     else:
