@@ -24,11 +24,9 @@ from workflow_scripts.config import (
     ablation_names,
     answering_memory,
     agents_are_evaluated,
-    compared_recipes,
     endpoints,
     keep_apart,
     local_gpus,
-    model_of,
     model_used,
     origin_note,
     own_model,
@@ -99,15 +97,10 @@ OTHER_DATABASE_FILES = (
 HUB = "resources/downloads/models"
 
 
-def base_folder(model):
-    """Taken as it is; a name with a revision is downloaded from the hub first."""
-    name = model["base"].rstrip("/")
-    return f"{HUB}/{Path(name).name}" if model.get("revision") else name
-
-
-BASE_MODEL = base_folder(config["model"])
-# Recipes of the models that are fine-tuned beside it.
-COMPARED = list(compared_recipes(config))
+# Taken as it is; a name with a revision is downloaded from the hub first.
+BASE_MODEL = config["model"]["base"].rstrip("/")
+if config["model"].get("revision"):
+    BASE_MODEL = f"{HUB}/{Path(BASE_MODEL).name}"
 ENDPOINTS = endpoints(config)
 ENDPOINT = "results/models/{endpoint}"  # what a compared model answered
 ENDPOINT_DIRS = [ENDPOINT.format(endpoint=name) for name in ENDPOINTS]
@@ -147,15 +140,11 @@ def run_dirs(recipes=RECIPES, experiment=None):
     ]
 
 
-COMPARED_DIRS = run_dirs(COMPARED)
-
-
 def training_inputs(wildcards):
     """A run's rows and the model that it starts from: the base, random weights, another run's."""
     starts_from = runs_of(config, wildcards.recipe)[wildcards.run]["starts_from"]
     run = RUN.format(recipe=wildcards.recipe, run=starts_from, seed=wildcards.seed)
-    base = base_folder(model_of(config, wildcards.recipe))
-    folders = {"base": base, "random": RANDOM_BASE.format(seed=wildcards.seed)}
+    folders = {"base": BASE_MODEL, "random": RANDOM_BASE.format(seed=wildcards.seed)}
     folder = folders.get(starts_from, f"{run}/model")
     source = [f"{folder}/{SOURCE}"] if folder.startswith(f"{HUB}/") else []
     return {

@@ -115,41 +115,26 @@ rule fetch_rows:
         stage_command("data.fetch")
 
 
-# Folder of a model that is downloaded -> its block of the configuration.
-FROM_HUB = {
-    base_folder(model): model
-    for model in map(partial(model_of, config), config["recipes"])
-    if model.get("revision")
-}
+if config["model"].get("revision"):
 
-
-# Where only the login node of a cluster has a network: `snakemake fetch_rows fetch_base_models`.
-rule fetch_base_models:
-    input:
-        expand("{folder}/{file}", folder=FROM_HUB, file=[*MODEL_FILES, SOURCE]),
-    localrule: True
-
-
-rule fetch_base_model:
-    output:
-        expand(f"{HUB}/{{{{hub_model}}}}/{{file}}", file=[*MODEL_FILES, SOURCE]),
-    log:
-        "logs/data/fetch_base_model_{hub_model}.log",
-    wildcard_constraints:
-        hub_model="|".join(re.escape(Path(folder).name) for folder in FROM_HUB)
-        or "none",
-    localrule: True
-    conda:
-        "../envs/essence.yaml"
-    params:
-        name=lambda w: FROM_HUB[f"{HUB}/{w.hub_model}"]["base"],
-        revision=lambda w: FROM_HUB[f"{HUB}/{w.hub_model}"]["revision"],
-        sha256=lambda w: FROM_HUB[f"{HUB}/{w.hub_model}"].get("sha256"),
-        out=lambda wildcards, output: str(Path(output[0]).parent),
-    message:
-        "Downloading the base model {params.name}"
-    shell:
-        stage_command("model.fetch")
+    # Where only the login node of a cluster has a network: `snakemake fetch_rows fetch_base_model`.
+    rule fetch_base_model:
+        output:
+            [f"{BASE_MODEL}/{name}" for name in (*MODEL_FILES, SOURCE)],
+        log:
+            "logs/data/fetch_base_model.log",
+        localrule: True
+        conda:
+            "../envs/essence.yaml"
+        params:
+            name=config["model"]["base"],
+            revision=config["model"]["revision"],
+            sha256=config["model"].get("sha256"),
+            out=BASE_MODEL,
+        message:
+            "Downloading the base model {params.name}"
+        shell:
+            stage_command("model.fetch")
 
 
 rule read_rows:

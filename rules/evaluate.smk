@@ -92,16 +92,15 @@ use rule score_runs as score_ablation with:
 
 use rule score_runs as score_models with:
     input:
-        files_of(COMPARED_DIRS, "predictions.parquet", "training.json"),
         files_of(ENDPOINT_DIRS, "predictions.parquet"),
         **SCORED_WITH,
-        train=training_rows(COMPARED_DIRS),
+        train=[],
     output:
         answers="results/models/answers.parquet",
         scores="results/models/scores.parquet",
     log:
         "logs/score_models.log",
     params:
-        runs=COMPARED_DIRS + ENDPOINT_DIRS,
+        runs=ENDPOINT_DIRS,
     message:
         "Scoring the answers of other models"

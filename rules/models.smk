@@ -1,8 +1,6 @@
-# In:  test rows, their databases; a server for each model of `models:` that has an endpoint, a run
-#      for each that is fine-tuned here.
-# Out: results/runs/<recipe>@<name>/<run>/seed<k>/agents/; results/models/<name>/: predictions.parquet, answering.json;
-#      agents/, what it did in the agents' place. Every answer is kept in
-#      resources/downloads/answers/<name>/ and never asked for again.
+# In:  test rows, their databases; a server for each model of `models:`.
+# Out: results/models/<name>/: predictions.parquet, answering.json; agents/, what it did in the agents'
+#      place. Every answer is kept in resources/downloads/answers/<name>/ and never asked for again.
 
 
 rule ask_endpoint:
@@ -52,24 +50,3 @@ use rule run_agents as run_agents_of_endpoint with:
         answers=lambda w: ENDPOINTS[w.endpoint].folder,
     message:
         "{wildcards.endpoint} in the agents' place"
-
-
-use rule run_agents as run_agents_of_run with:
-    input:
-        [f"{RUN}/model/{name}" for name in MODEL_FILES],
-        **AGENT_INPUTS,
-    output:
-        outcomes=f"{RUN}/agents/outcomes.parquet",
-        traces=f"{RUN}/agents/traces.jsonl",
-        summary=[],
-    log:
-        "logs/runs/{recipe}/{run}/seed{seed}/agents.log",
-    resources:
-        gpu=GPUS,
-        mem_mb=memory_to_answer(settings_of),
-        runtime=lambda wildcards, attempt: 60 * attempt,
-    params:
-        settings=lambda w: settings_json(settings_of(w)),
-        model=lambda wildcards, input: str(Path(input[0]).parent),
-    message:
-        "{wildcards.run} ({wildcards.recipe}, seed {wildcards.seed}) in the agents' place"

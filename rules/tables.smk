@@ -2,13 +2,7 @@
 #      numbers.
 # Out: results/tables/.
 
-# Who was in the agents' place: recipe of the best run -> what it did.
-OUTCOMES = {AGENTS["recipe"]: "results/agents/outcomes.parquet"} | {
-    address_of(folder)[0]: f"{folder}/agents/outcomes.parquet"
-    for folder in COMPARED_DIRS
-}
-OUTCOMES = OUTCOMES if AGENT_SPLITS else {}
-SCORED = ["results"] + ["results/models"] * bool(COMPARED_DIRS + ENDPOINT_DIRS)
+SCORED = ["results"] + ["results/models"] * bool(ENDPOINTS)
 [ABLATION_FIGURE] = [each for each in FIGURES_KNOWN if each["kind"] == "ablation"]
 
 
@@ -40,7 +34,7 @@ rule tabulate:
 rule tabulate_models:
     input:
         files_of(
-            run_dirs() + COMPARED_DIRS,
+            run_dirs(),
             "training.json",
             "provenance.json",
             "answering.json",
@@ -53,7 +47,7 @@ rule tabulate_models:
         ),
         scores=files_of(SCORED, "scores.parquet"),
         answers=files_of(SCORED, "answers.parquet"),
-        outcomes=list(OUTCOMES.values()),
+        outcomes=["results/agents/outcomes.parquet"] * bool(AGENT_SPLITS),
     output:
         models=table("models"),
         agents=table("agents") if AGENT_SPLITS else [],
@@ -62,15 +56,9 @@ rule tabulate_models:
     conda:
         "../envs/essence.yaml"
     params:
-        runs=run_dirs() + COMPARED_DIRS,
-        bases=settings_json(
-            {
-                recipe: Path(model_of(config, recipe)["base"]).name
-                for recipe in RECIPES + COMPARED
-            }
-        ),
+        runs=run_dirs(),
+        base=Path(BASE_MODEL).name,
         recipe=AGENTS["recipe"],
-        outcome_recipes=list(OUTCOMES),
         endpoints=settings_json(
             {
                 ENDPOINT.format(endpoint=name): config["models"][name].get(

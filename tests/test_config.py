@@ -32,9 +32,7 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 
 LORA = {"rank": 8, "alpha": 16, "dropout": 0.0, "targets": None}
-CAUSAL = {"architecture": "causal", "base": "some/llama", "revision": "main"}
 SERVER = "base_url: 'http://127.0.0.1:8000/v1', model: mine"
-BASE = "base: resources/models/standin, run: exp5_long"
 
 
 @pytest.fixture
@@ -169,18 +167,12 @@ def _named(part):
         ("prediction: {splits: [test]}", "prediction.splits needs val"),
         ("test_set: {unseen_databases: [moon]}", "moon, which the twin does not have. Its dat"),
         ("test_set: {other: {rows: no.jsonl, databases: docs}}", "docs': no database there"),
-        ("models: {m: {}}", "models.m needs either endpoint or base"),
-        (f"models: {{m: {{endpoint: {{{SERVER}}}, {BASE}}}}}", "m needs either endpoint or base"),
+        ("models: {m: {}}", "models.m.endpoint is missing"),
         ("models: {m: {endpoint: {model: mine}}}", "models.m.endpoint.base_url is missing"),
         ("models: {m: {endpoint: {base_url: 'localhost', model: m}}}", "base_url is 'localhost'"),
         (f"models: {{m: {{endpoint: {{{SERVER}, budget: 5}}}}}}", "endpoint.prices is not. Set"),
         (f"models: {{m: {{endpoint: {{{SERVER}, at_once: 0}}}}}}", "at_once is 0: it should be g"),
         (f"models: {{m: {{endpoint: {{{SERVER}, prices: {{input: 1}}}}}}}}", "output is missing"),
-        ("models: {m: {base: resources/models/standin}}", "models.m.run is missing"),
-        (f"models: {{m: {{{BASE}, run: nobody}}}}", "'nobody', which is no run of repaired"),
-        (f"models: {{m: {{{BASE}, recipe: nobody}}}}", "m.recipe is 'nobody', which is no recipe"),
-        (f"models: {{m: {{{BASE}, recipe: as_run, run: exp2_bs4}}}}", "'exp2_bs4', which needs"),
-        (f"models: {{m: {{{BASE}, base: nowhere}}}}", "models.m.base is 'nowhere': no such folder"),
     ],
 )
 def test_a_wrong_value_names_key_value_and_cure(config, overlay, said):
@@ -298,27 +290,10 @@ def test_an_endpoint_has_defaults_and_its_own_settings(config):
     assert (found["far"].name, found["far"].retries, found["far"].temperature) == ("far", 2, 0)
 
 
-def test_a_base_is_a_recipe_of_one_run(config):
-    other = CAUSAL | {"run": "exp5_long", "lora": LORA, "learning_rate_scale": 2}
-    config["models"] = {"other": other}
-    config = checked(config)
-    assert list(runs_of(config, "repaired@other")) == ["exp5_long"]
-    own, best = (
-        run_settings(config, recipe, "exp5_long", 42) for recipe in ("repaired@other", "repaired")
-    )
-    assert (own.model.architecture, own.model.lora.rank) == ("causal", 8)
-    assert best.model.lora is None and own.run == best.run
-    assert (own.training.learning_rate_scale, best.training.learning_rate_scale) == (2, 10)
-    assert "repaired@other" not in config["use_recipes"]
-
-
-def test_models_need_test_rows_and_folders_of_their_own(config):
-    hub = {"revision": "main", "run": "exp5_long"}
-    config["models"] = {"a": {"base": "one/t5", **hub}, "b": {"base": "two/t5", **hub}}
+def test_compared_models_need_test_rows(config):
+    config["models"] = {"a": {"endpoint": yaml.safe_load(f"{{{SERVER}}}")}}
     config["test_set"]["rows"] = dict.fromkeys(("Selector", "Decomposer", "Refiner"), 0)
-    said = faults(config)
-    assert "would be downloaded to one folder" in said
-    assert "compared on test rows, but agents.recipe (repaired) keeps none" in said
+    assert "compared on test rows, but agents.recipe (repaired) keeps none" in faults(config)
 
 
 # --- The report's sizes, and their rehearsal

@@ -165,7 +165,7 @@ def test_a_hub_that_is_not_there(tmp_path, monkeypatch):
     nowhere = Hub("some/model", {}, address="http://127.0.0.1:9")
     nowhere.use(monkeypatch, tmp_path / "cache")
     message = refused(nowhere, tmp_path / "out")
-    assert "refused" in message and "fetch_base_models" in message
+    assert "refused" in message and "fetch_base_model" in message
 
 
 def test_weights_that_are_none_or_not_all(hub, repository, tmp_path):

@@ -269,8 +269,8 @@ def test_models_stand_beside_one_another(tmp_path, runs):
     tabulate_models(
         runs, [root / "scores.parquet", tmp_path / "scores.parquet"],
         [root / "answers.parquet", tmp_path / "answers.parquet"],
-        dict.fromkeys(made.RECIPES, "standin"), "repaired", tmp_path / "models.csv",
-        ["repaired"], [outcomes(tmp_path / "outcomes.parquet", right=1)],
+        "standin", "repaired", tmp_path / "models.csv",
+        outcomes(tmp_path / "outcomes.parquet", right=1),
         {str(remote): None}, tmp_path / "agents.csv",
     )  # fmt: skip
     table = read_csv(tmp_path / "models.csv").set_index("feature")

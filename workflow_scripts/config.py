@@ -106,28 +106,20 @@ def recipe_settings(config: Config, name: str) -> Recipe:
 
 def run_settings(config: Config, recipe: str, run: str, seed: int) -> Settings:
     """All that decides a fine-tuning besides its rows and its first weights."""
-    scale = config["recipes"][recipe].get("learning_rate_scale")
     return Settings(
         recipe=recipe_settings(config, recipe),
         run=_chosen(RunSettings, runs_of(config, recipe)[run], name=run),
-        training=TrainingSettings(
-            **config["training"] | ({"learning_rate_scale": scale} if scale else {})
-        ),
+        training=TrainingSettings(**config["training"]),
         seed=seed,
         device=config["model"]["device"],
         precision=config["model"]["precision"],
-        model=_chosen(ModelSettings, model_of(config, recipe)),
+        model=_chosen(ModelSettings, config["model"]),
     )
 
 
 def _chosen(shape: type, given: Config, **more: Any) -> Any:
     """A record, of those of the given settings that it has."""
     return shape(**{key: given[key] for key in shape.model_fields if key in given}, **more)
-
-
-def model_of(config: Config, recipe: str) -> Config:
-    """The base model of a recipe's runs: the configuration's, or that of a compared model."""
-    return config["recipes"][recipe].get("model") or config["model"]
 
 
 def training_memory(settings: Settings, weights: float, on_gpu: bool) -> int:
@@ -157,32 +149,8 @@ def answering_memory(settings: Settings, rows: int, weights: float, on_gpu: bool
 def endpoints(config: Config) -> dict[str, Endpoint]:
     """The compared models that a server answers for, by name."""
     return {
-        name: Endpoint(name=name, **model["endpoint"])
-        for name, model in config["models"].items()
-        if "endpoint" in model
+        name: Endpoint(name=name, **model["endpoint"]) for name, model in config["models"].items()
     }
-
-
-def compared_recipes(config: Config) -> dict[str, Config]:
-    """A recipe with one run for each compared model that is fine-tuned here, named recipe@model."""
-    derived = {}
-    for name, entry in config["models"].items():
-        if "base" in entry:
-            recipe = compared_recipe(config, entry)
-            others = {other: None for other in runs_of(config, recipe) if other != entry["run"]}
-            own = config["recipes"][recipe].get("runs") or {}
-            derived[f"{recipe}@{name}"] = {
-                **config["recipes"][recipe],
-                "runs": own | others,
-                "model": entry,
-                "learning_rate_scale": entry.get("learning_rate_scale"),
-            }
-    return derived
-
-
-def compared_recipe(config: Config, entry: Config) -> str:
-    """The recipe that a compared model is fine-tuned under."""
-    return entry.get("recipe") or config["agents"]["recipe"]
 
 
 def ablation_names(config: Config) -> list[str]:

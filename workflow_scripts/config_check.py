@@ -18,8 +18,6 @@ from workflow_scripts.config import (
     TWIN_ROWS,
     Config,
     ablation_recipes,
-    compared_recipe,
-    compared_recipes,
     has_databases,
     runs_of,
     splits_tested,
@@ -89,7 +87,7 @@ def checked(config: Config) -> Config:
             if key in section:
                 section[key] = {k: v for k, v in section[key].items() if v is not None}
     _raise(list(_unknown_names(config)) or list(_faults(config)))
-    config["recipes"] |= ablation_recipes(config) | compared_recipes(config)
+    config["recipes"] |= ablation_recipes(config)
     return config
 
 
@@ -111,11 +109,6 @@ def _unknown_names(config: Config) -> Iterator[str]:
     named += [(f"claims.{column}", name) for column, name in config["claims"].items()]
     named += [("agents.recipe", config["agents"]["recipe"])]
     named += [(f"ablation.{end}", ablation[end]) for end in ("unrepaired", "repaired")]
-    named += [
-        (f"models.{name}.recipe", entry["recipe"])
-        for name, entry in config["models"].items()
-        if "recipe" in entry
-    ]
     for key, name in named:
         if name not in recipes:
             yield f"{key} is {name!r}, which is no recipe. Recipes: {', '.join(recipes)}."
@@ -124,12 +117,10 @@ def _unknown_names(config: Config) -> Iterator[str]:
 def _faults(config: Config) -> Iterator[str]:
     """What one key asks of another, and of the disk."""
     yield from _data_faults(config)
-    yield from _base_faults("model", config["model"])
+    yield from _base_faults(config["model"])
     yield from _test_set_faults(config)
     yield from _prediction_faults(config)
-    for name, entry in config["models"].items():
-        yield from _compared_faults(config, f"models.{name}", entry)
-    yield from _comparison_faults(config)
+    yield from _endpoint_faults(config)
     for recipe in config["use_recipes"]:
         yield from _run_faults(recipe, runs_of(config, recipe))
     ablation = config["ablation"]
@@ -158,12 +149,12 @@ def _data_faults(config: Config) -> Iterator[str]:
         )
 
 
-def _base_faults(key: str, model: Config) -> Iterator[str]:
+def _base_faults(model: Config) -> Iterator[str]:
     """The faults of a model that is fine-tuned."""
     kind = model.get("architecture", "encoder-decoder")
     if model.get("lora") and kind != "causal":
         yield (
-            f"{key}.lora is set, but {key}.architecture is {kind}: it is for decoder-only "
+            f"model.lora is set, but model.architecture is {kind}: it is for decoder-only "
             "models. Set the architecture to causal, or lora to null."
         )
     base = model["base"]
@@ -173,16 +164,16 @@ def _base_faults(key: str, model: Config) -> Iterator[str]:
     missing = [name for name in MODEL_FILES if not (folder / name).is_file()]
     if not folder.is_dir():
         yield (
-            f"{key}.base is {base!r}: no such folder. Name a folder with a model, or a model on "
-            f"the hub together with {key}.revision."
+            f"model.base is {base!r}: no such folder. Name a folder with a model, or a model on "
+            f"the hub together with model.revision."
         )
     elif missing:
         yield (
-            f"{key}.base is {base!r}, which lacks {', '.join(missing)}. transformers' "
+            f"model.base is {base!r}, which lacks {', '.join(missing)}. transformers' "
             "save_pretrained writes them, of the model and of its (fast) tokenizer."
         )
     elif (own := architecture_of(folder)) != kind:
-        yield f"{key}.base is {base!r}, a model that is {own}. Set {key}.architecture to that."
+        yield f"model.base is {base!r}, a model that is {own}. Set model.architecture to that."
 
 
 def _test_set_faults(config: Config) -> Iterator[str]:
@@ -211,40 +202,15 @@ def _prediction_faults(config: Config) -> Iterator[str]:
         yield "prediction.splits needs val: a recipe without test rows is scored on them."
 
 
-def _compared_faults(config: Config, key: str, entry: Config) -> Iterator[str]:
-    """The faults of a model that is compared with the best run."""
-    if ("endpoint" in entry) == ("base" in entry):
-        yield f"{key} needs either endpoint or base, with the run to fine-tune it like."
-    elif endpoint := entry.get("endpoint"):
+def _endpoint_faults(config: Config) -> Iterator[str]:
+    """The faults of models that are compared with the best run."""
+    for name, entry in config["models"].items():
+        key, endpoint = f"models.{name}.endpoint", entry["endpoint"]
         if endpoint.get("budget") and not endpoint.get("prices"):
             yield (
-                f"{key}.endpoint.budget is set, but {key}.endpoint.prices is not. Set the prices "
-                "of a million tokens: {input: ..., output: ...}."
+                f"{key}.budget is set, but {key}.prices is not. Set the prices of a million "
+                "tokens: {input: ..., output: ...}."
             )
-    elif "run" not in entry:
-        yield f"{key}.run is missing. Name the run that it is fine-tuned like."
-    else:
-        recipe, name = compared_recipe(config, entry), entry["run"]
-        runs = runs_of(config, recipe)
-        if name not in runs:
-            yield f"{key}.run is {name!r}, which is no run of {recipe}. Runs: {', '.join(runs)}."
-        elif runs[name]["starts_from"] != "base" or runs[name]["scored_on"] != "self":
-            yield f"{key}.run is {name!r}, which needs other runs. Name one that starts from base."
-        yield from _base_faults(key, entry)
-
-
-def _comparison_faults(config: Config) -> Iterator[str]:
-    """What compared models ask for together: test rows, and a folder for each of the hub."""
-    meant: dict[str, tuple[str, str]] = {}
-    for each in (config["model"], *config["models"].values()):
-        if each.get("revision") and each.get("base"):
-            one = (each["base"], each["revision"])
-            other = meant.setdefault(Path(each["base"]).name, one)
-            if other != one:
-                yield (
-                    f"models: {' at '.join(one)} and {' at '.join(other)} would be downloaded to "
-                    "one folder. Compare them in two folders (--directory)."
-                )
     recipe = config["agents"]["recipe"]
     if config["models"] and not splits_tested(config, recipe):
         yield (

@@ -86,34 +86,25 @@ class Twin(Record):
     )
 
 
-class BaseModelKeys(ModelSettings):
-    """What is said of any model that is fine-tuned."""
+class Model(ModelSettings):
+    """The model that is fine-tuned, and on what."""
 
-    base: Text = setting("Folder of the base model or its name on the model hub.", None)
+    base: Text = setting("Folder of the base model or its name on the model hub.")
     revision: str | None = setting("On the hub: commit, tag or branch.", None)
     sha256: str | None = setting(
         "On the hub: checksum of the weights, downloaded or converted.",
         None,
         pattern="^[0-9a-f]{64}$",
     )
-
-
-class Model(BaseModelKeys):
-    """The model that is fine-tuned, and on what."""
-
-    base: Text = setting("Folder of the base model or its name on the model hub.")
     device: Literal["auto", "cpu", "cuda"] = setting("auto takes a GPU if there is one.")
     precision: Literal["auto", "fp32", "bf16"] = setting("auto takes bf16 where there is such.")
 
 
-class ComparedModel(BaseModelKeys):
-    """Another model that is asked what the best run is asked: fine-tuned here, or an endpoint."""
+class ComparedModel(Record):
+    """Another model that is asked what the best run is asked."""
 
-    parameters: str | None = setting("Of an endpoint: how many it has, in words.", None)
-    recipe: str = setting("Of a base: how text meets it, if not by agents.recipe.", None)
-    run: str = setting("Of a base: the run whose rows and settings it is given.", None)
-    learning_rate_scale: float = setting("Times its run's learning rate.", None, gt=0, le=1000)
-    endpoint: EndpointKeys = setting("A model behind a server that speaks OpenAI's API.", None)
+    endpoint: EndpointKeys = setting("A model behind a server that speaks OpenAI's API.")
+    parameters: str | None = setting("How many it has, in words.", None)
 
 
 class OtherTest(Record):

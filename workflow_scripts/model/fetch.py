@@ -98,7 +98,7 @@ def download(name: str, revision: str) -> tuple[str, dict[str, Path]]:
         reason = one_line(error.__cause__ if not_cached and error.__cause__ else error)
         raise EssenceError(
             f"model.base: could not get {name} at {revision} ({reason}). Try again later; "
-            "or run `snakemake fetch_base_models` with the same options on a machine with network "
+            "or run `snakemake fetch_base_model` with the same options on a machine with network "
             "and copy resources/downloads here; or set model.base to a folder with the model."
         ) from error
     files = {file: folder / file for file in taken}

@@ -128,19 +128,17 @@ def score_features(means: pd.DataFrame, together: dict[str, str] | str) -> dict[
 
 
 def tabulate_models(
-    runs: Annotated[list[Path], Setting("run folders of all recipes, compared models' too")],
+    runs: Annotated[list[Path], Setting("run folders of all recipes")],
     scores: Annotated[list[Path], Input("scores.parquet of these runs and of endpoints")],
     answers: Annotated[list[Path], Input("answers.parquet of the same")],
-    bases: Annotated[dict, Setting("recipe -> name of its base model")],
+    base: Annotated[str, Setting("name of the base model")],
     recipe: Annotated[str, Setting("of the run in the agents' place")],
     models: Annotated[Path, Output("models.csv: a row per feature, a column per model")],
-    outcome_recipes: Annotated[list[str], Setting("recipes whose best run was the agents")] = [],  # noqa: B006
-    outcomes: Annotated[list[Path], Input("outcomes.parquet of these, in their order")] = [],  # noqa: B006
+    outcomes: Annotated[Path | None, Input("outcomes.parquet, where the agents were run")] = None,
     endpoints: Annotated[dict, Setting("folder of an endpoint -> its parameters")] = {},  # noqa: B006
     agents: Annotated[Path | None, Output("agents.csv, where the agents were run")] = None,
 ) -> None:
     frame = read_runs(runs)
-    of_agents = dict(zip(outcome_recipes, outcomes, strict=True))
     numbers = pd.concat([read_table(path, SCORES) for path in scores])
     numbers = numbers[numbers.metric.isin([metric for _, metric in MEASURED.values()])]
     means = means_over_seeds(numbers, pd.concat([read_table(path, ANSWERS) for path in answers]))
@@ -148,9 +146,9 @@ def tabulate_models(
     for name, run in best_runs(frame).items():
         folders = select(frame, recipe=name, run=run).folder.map(Path).tolist()
         nobody = f"asked of the best run of {recipe} alone"
-        together = end_to_end(of_agents[name]) if name in of_agents else nobody
+        together = end_to_end(outcomes) if outcomes and name == recipe else nobody
         own = score_features(select(means, recipe=name, run=run), together)
-        columns[f"{name}: {run}"] = run_features(folders, bases[name]) | own
+        columns[f"{name}: {run}"] = run_features(folders, base) | own
     for folder, size in endpoints.items():
         own = select(means, recipe="endpoint", run=Path(folder).name)
         executed = bool((own.metric == "execution_accuracy").any())
@@ -161,7 +159,7 @@ def tabulate_models(
     table = pd.DataFrame(columns).fillna("not asked these rows")
     write_csv(models, table.rename_axis("feature").reset_index())
     if agents:
-        write_csv(agents, agent_scores(read_table(of_agents[recipe], OUTCOMES)))
+        write_csv(agents, agent_scores(read_table(outcomes, OUTCOMES)))
 
 
 if __name__ == "__main__":
