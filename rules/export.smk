@@ -23,6 +23,8 @@ rule export_model:
         run=lambda w: RUN.format(**best_run(w.recipe)),
         note=NOTE,
         base=HUB_NAME,
+        dataset=None,
+        license="mit" if BASE_MODEL == STANDIN else None,
         constrained=config["prediction"]["constrained"],
     message:
         "The best run of {wildcards.recipe} as a model to hand on"

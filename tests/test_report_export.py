@@ -20,7 +20,7 @@ from workflow_scripts.files import read_json
 from workflow_scripts.model.load import initial_model
 from workflow_scripts.model.predict import answer_rows
 from workflow_scripts.model.saving import save_model
-from workflow_scripts.report.export import SHOWN, SPLITS, export, model_card
+from workflow_scripts.report.export import ON_HUB, SHOWN, SPLITS, export, model_card
 from workflow_scripts.runs import Provenance, Training
 from workflow_scripts.settings import Lora, ModelSettings
 from workflow_scripts.tables import PREDICTIONS, ROWS, SCORES, read_table, write_table
@@ -163,6 +163,7 @@ def test_hugging_face_reads_every_score_of_the_card_and_people_its_interval(run)
     for each in scores:
         assert known[each.split, each.task, each.metric] == each.value
     assert card.data.base_model == "someone/t5" and card.data.library_name == "transformers"
+    assert card.data.pipeline_tag == "text-generation" and card.data.metrics == ON_HUB
     assert {each.dataset_type for each in card.data.eval_results} == {"6" * 64}
     assert NOTE in card.text and "None" not in card.text
     lines = [line for line in card.text.splitlines() if line.startswith("| Decomposer |")]
@@ -170,6 +171,15 @@ def test_hugging_face_reads_every_score_of_the_card_and_people_its_interval(run)
     assert re.search(r"\| 0.250 \[0.\d+, 0.\d+\], n = 4 \| 0.750, n = 4 \| 0.\d+ \[", lines[1])
     table = [line.count("|") for line in card.text.splitlines() if line.startswith("| ")]
     assert set(table) == {3, len(SHOWN) + 2}
+
+
+def test_the_card_names_its_licence_and_the_rows_on_the_hub(run):
+    card = card_of(run)
+    assert (card.data.license, card.data.license_name) == ("other", "of-the-base-model")
+    assert card.data.license_link.endswith("/someone/t5") and card.data.datasets is None
+    card = card_of(run, license="mit", dataset="someone/rows", base=None)
+    assert (card.data.license, card.data.datasets) == ("mit", ["someone/rows"])
+    assert card.data.base_model is None and "base_model" not in str(card)
 
 
 def test_limits_follow_from_training_and_scores(run):
@@ -191,5 +201,5 @@ def test_the_card_of_a_decoder_only_model_says_what_was_trained(run):
     versions = facts.versions | {"peft": "1"}
     facts.model_copy(update={"model": weights, "versions": versions}).write(run / "provenance.json")
     card = card_of(run, causal=True, library="peft")
-    assert card.data.pipeline_tag == "text-generation" and "decoder-only model" in card.text
+    assert card.data.library_name == "peft" and "decoder-only model" in card.text
     assert "rank 4, alpha 8, dropout 0.1, on q_proj, v_proj: 1,234 parameters" in card.text

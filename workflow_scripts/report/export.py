@@ -31,8 +31,8 @@ SPLITS = ("unseen", "test", "val")  # where examples are taken from: the first t
 # Every version of the library knows this name; what it writes itself, its older ones do not.
 TOKENIZER_CLASS = "PreTrainedTokenizerFast"
 WIDTH = 84  # of a piece of a prompt in the card's code
-# The Hub's names for what models of an architecture do.
-TASK_TYPES = {"encoder-decoder": "text2text-generation", "causal": "text-generation"}
+TASK = "text-generation"  # the Hub's name for what all of them do; that of encoder-decoders is gone
+ON_HUB = ["exact_match", "rouge", "execution_accuracy"]  # the metrics by the Hub's names
 SHOWN = ["exact_match", "exact_match_at_most", "rouge_l", "execution_accuracy",
          "execution_accuracy_lenient"]  # fmt: skip
 
@@ -60,17 +60,18 @@ def model_card(
     reading: dict[str, Any],
     note: str,
     base: str | None,
+    dataset: str | None = None,
+    license: str | None = None,
     **more: Any,
 ) -> str:
-    """`scores`: of all runs; `base`: the base model on the Hub; `more`: for the template."""
+    """`scores`: of all runs; `base`, `dataset`: names on the Hub; `more`: for the template."""
     training = Training.read(folder / "training.json")
     name = f"{training.recipe} {training.run}, seed {training.seed}"
-    task_type = TASK_TYPES[training.settings.model.architecture]
     own = select(scores, recipe=training.recipe, run=training.run, seed=training.seed)
     own = own[own.metric.isin(SHOWN) & own.value.notna()]
     results = [
         EvalResult(
-            task_type=task_type,
+            task_type=TASK,
             dataset_type=reading["file"]["sha256"],
             dataset_name=reading["file"]["name"],
             dataset_config=score.task,  # their tools tell results apart by it and by the split
@@ -81,9 +82,14 @@ def model_card(
         )
         for score in own.itertuples()
     ]
+    terms = {"license": license}
+    if base and not license:
+        page = f"https://huggingface.co/{base}"
+        terms = {"license": "other", "license_name": "of-the-base-model", "license_link": page}
     header = ModelCardData(
-        language="en", library_name=more["library"], pipeline_tag=task_type, base_model=base,
-        tags=["text-to-sql", "mac-sql"], model_name=name, eval_results=results,
+        language="en", library_name=more["library"], pipeline_tag=TASK, base_model=base,
+        tags=["text-to-sql", "mac-sql"], model_name=name, eval_results=results, metrics=ON_HUB,
+        datasets=[dataset] if dataset else None, **terms,
     )  # fmt: skip
     cells = own.set_index(["split", "task", "metric"])[["value", "low", "high", "n"]]
     highest = select(own, metric="exact_match_at_most", task="all").query("value < 1")
@@ -116,6 +122,8 @@ def export(
     card: Annotated[Path, Output("README.md; the model's files go beside it")],
     note: Annotated[str, Setting("small print: which data and model were used")] = "",
     base: Annotated[str | None, Setting("name of the base model on the Hub")] = None,
+    dataset: Annotated[str | None, Setting("name of the rows on the Hub")] = None,
+    license: Annotated[str | None, Setting("of the model; None: that of `base`")] = None,
     constrained: Annotated[bool, Setting("whether the predictions were constrained")] = False,
 ) -> None:
     """Raises EssenceError where no answer can be an example."""
@@ -146,6 +154,8 @@ def export(
         reading,
         note,
         base,
+        dataset,
+        license,
         example=shown.get("Decomposer") or next(iter(shown.values())),
         prompts={task: example["prompt"] for task, example in shown.items()},
         constrained=constrained,
