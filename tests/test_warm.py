@@ -15,16 +15,14 @@ from material import ROOT
 
 from workflow_scripts import warm
 
-# A package of the same name, with a stage that shows how it was run.
+# A stage that shows how it was run.
 PROBE = """
 import json, os, sys, time
 what, *rest = sys.argv[1:]
 if what == "show":
-    libraries = [name for name in ("torch", "transformers") if name in sys.modules]
     print(json.dumps({
-        "rest": rest, "folder": os.getcwd(), "word": os.environ.get("WORD"),
-        "name": __name__, "argument_0": sys.argv[0], "read": sys.stdin.read(),
-        "libraries": libraries,
+        "rest": rest, "folder": os.getcwd(), "word": os.environ.get("WORD"), "name": __name__,
+        "argument_0": sys.argv[0], "read": sys.stdin.read(), "warm": "torch" in sys.modules,
     }))
 elif what == "fail":
     sys.exit("error: so it is")
@@ -75,9 +73,9 @@ class Place:
         said = process.communicate("given", timeout=60)
         return process.returncode, *said
 
-    def libraries(self, socket: str | None) -> list[str]:
-        """Those that a stage finds imported."""
-        return json.loads(self.run("show", socket=socket)[1])["libraries"]
+    def is_served(self, socket: str | None) -> bool:
+        """Whether a stage is run by a warm process."""
+        return json.loads(self.run("show", socket=socket)[1])["warm"]
 
     def waiting(self, socket: str, file: Path) -> tuple[subprocess.Popen, int]:
         """A caller whose stage waits, and the process of the stage."""
@@ -91,13 +89,9 @@ def eventually(condition) -> bool:
 
 
 def gone(process: int) -> bool:
-    def ended():
-        try:
-            return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
-        except OSError:
-            return True
-
-    return eventually(ended)
+    """Whether the process ends; it may be left as one that nobody has waited for."""
+    stat = Path(f"/proc/{process}/stat")
+    return eventually(lambda: not stat.exists() or ") Z " in stat.read_text())
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -127,20 +121,16 @@ def test_a_stage_is_run_as_it_is_run_alone(place, socket):
     cold = place.run("show", "a b", '{"c": 1}', socket=None)
     hot = place.run("show", "a b", '{"c": 1}', socket=socket)
     alone, forked = json.loads(cold[1]), json.loads(hot[1])
-    assert (alone.pop("libraries"), forked.pop("libraries")) == ([], ["torch", "transformers"])
-    assert alone == forked
+    assert (alone.pop("warm"), forked.pop("warm")) == (False, True)
+    assert alone == forked and cold[0] == hot[0] == 0
     assert forked["word"] == "kept" and forked["read"] == "given" and forked["name"] == "__main__"
     assert forked["rest"] == ["a b", '{"c": 1}'] and forked["folder"] == str(place.folder)
 
 
-@pytest.mark.parametrize(("what", "code"), [("fail", 1), ("die", 137), ("show", 0)])
-def test_it_ends_with_the_code_of_its_stage(place, socket, what, code):
-    done = place.run(what, socket=socket)
-    assert done[0] == code
-    assert ("so it is" in done[2]) == (what == "fail")
-
-
-def test_the_code_of_a_stage_is_read_again(place, socket):
+def test_it_ends_with_the_code_of_its_stage_which_is_read_again(place, socket):
+    for what, code in (("fail", 1), ("die", 137)):
+        assert place.run(what, socket=socket)[0] == code
+    assert "so it is" in place.run("fail", socket=socket)[2]
     place.probe.write_text("print('edited')")
     assert place.run("show", socket=socket)[1] == "edited\n"
     place.probe.write_text(PROBE)
@@ -167,7 +157,7 @@ def test_a_stage_dies_with_its_caller_and_others_are_still_served(place, socket,
             silent.connect(socket.split()[0])
             if said is not None:
                 silent.send(said)
-    assert place.libraries(socket)
+    assert place.is_served(socket)
 
 
 def test_a_stage_outlives_the_server(place, tmp_path):
@@ -177,7 +167,7 @@ def test_a_stage_outlives_the_server(place, tmp_path):
     server.kill()  # or out of memory
     server.communicate()
     assert caller.poll() is None
-    assert place.libraries(address) == []
+    assert not place.is_served(address)
     os.kill(stage, signal.SIGKILL)
     caller.communicate(timeout=30)
     assert caller.returncode == 137
@@ -186,5 +176,5 @@ def test_a_stage_outlives_the_server(place, tmp_path):
 
 def test_who_is_not_served_runs_the_stage(place, socket, tmp_path):
     """Nobody listens; or it is another environment's Python, whose libraries may be others."""
-    assert place.libraries(f"{tmp_path}/nobody {sys.prefix}") == []
-    assert place.libraries(f"{socket.split()[0]} /another/environment") == []
+    assert not place.is_served(f"{tmp_path}/nobody {sys.prefix}")
+    assert not place.is_served(f"{socket.split()[0]} /another/environment")
