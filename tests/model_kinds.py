@@ -4,20 +4,17 @@ from pathlib import Path
 
 import tiny_model
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from material import ROOT
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
     BartConfig,
     BartForConditionalGeneration,
     ByT5Tokenizer,
-    MT5Config,
-    MT5ForConditionalGeneration,
     PreTrainedTokenizerFast,
     T5Config,
     T5ForConditionalGeneration,
 )
 
-ENDS = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
-GATED = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 BART = {
     "d_model": 16,
     "encoder_layers": 1,
@@ -32,16 +29,7 @@ BART = {
 
 def unigram() -> PreTrainedTokenizerFast:
     """SentencePiece's, as T5 v1.1, Flan-T5 and mT5 have it."""
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("▁", -2.0), ("▁w", -3.0)]
-    pieces += [(letter, -9.0) for letter in "abcdefghijklmnopqrstuvwxyz0123456789.,:*=()'\""]
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=2, byte_fallback=False))
-    tokenizer.normalizer = normalizers.Replace("  ", " ")
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="$A </s>", special_tokens=[("</s>", 1)]
-    )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **ENDS)
+    return PreTrainedTokenizerFast.from_pretrained(ROOT / "resources/models/standin")
 
 
 def bpe() -> PreTrainedTokenizerFast:
@@ -58,9 +46,8 @@ def bpe() -> PreTrainedTokenizerFast:
 
 
 def t5(tokenizer, **more):
-    return T5ForConditionalGeneration(
-        T5Config(vocab_size=384, **tiny_model.SHAPE, **more)
-    ), tokenizer
+    config = T5Config(vocab_size=len(tokenizer) + 8, **tiny_model.SHAPE, **more)
+    return T5ForConditionalGeneration(config), tokenizer
 
 
 def bart():
@@ -69,14 +56,9 @@ def bart():
     return BartForConditionalGeneration(config), bpe()
 
 
-def mt5():
-    config = MT5Config(vocab_size=64, **tiny_model.SHAPE, **GATED)
-    return MT5ForConditionalGeneration(config), unigram()
-
-
+GATED = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
 KINDS = {
-    "T5 v1.1, Flan-T5": lambda: t5(unigram(), **GATED),
-    "mT5": mt5,
+    "T5 v1.1, Flan-T5, mT5": lambda: t5(unigram(), **GATED),
     "ByT5": lambda: t5(ByT5Tokenizer(), **GATED),
     "CodeT5+": lambda: t5(bpe()),
     "BART": bart,
@@ -85,7 +67,6 @@ KINDS = {
 
 def saved(folder: Path, kind: str) -> Path:
     torch.manual_seed(1)
-    model, tokenizer = KINDS[kind]()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    for part in KINDS[kind]():
+        part.save_pretrained(folder)
     return folder

