@@ -57,14 +57,12 @@ PHRASES = {
     "SELECT x FROM a ORDER BY count(*) DESC LIMIT 1": (
         "Find the x in a with the highest number of rows."
     ),
-    "SELECT x FROM a ORDER BY y LIMIT 3": "Find the x in a with the 3 lowest y.",
     "SELECT x FROM a ORDER BY y, z DESC LIMIT 3": (
         "Find the x in a in the order of y from low to high and z from high to low, the first 3."
     ),
     "SELECT x FROM a WHERE NOT y LIKE '%p' OR NOT z NOT LIKE 'q'": (
         "Find the x in a where y does not end with 'p' or z is 'q'."
     ),
-    "SELECT x FROM a LIMIT 1": "Find the x in a, the first 1.",
     "SELECT x FROM a WHERE y NOT IN (SELECT y FROM b)": (
         "Find the x in a where y is not among the y in b."
     ),

@@ -1,7 +1,6 @@
 """Training: losses true for each task, the best epoch kept, everything published or nothing."""
 
 import json
-import os
 import shutil
 import subprocess
 from contextlib import contextmanager, nullcontext
@@ -15,7 +14,6 @@ from transformers import T5Config, T5ForConditionalGeneration
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, sha256
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.locks import take
 from workflow_scripts.model import train as stage
 from workflow_scripts.model.load import load_model
 from workflow_scripts.model.trainer import TaskLossTrainer, target_logits
@@ -212,16 +210,6 @@ def test_too_little_gpu_memory_halves_what_is_computed_at_a_time(
         train(tmp_path / "none", tiny, chosen, base=base)
 
 
-def test_two_trainings_never_share_a_work_directory(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "WAIT", 0.0)
-    with (
-        take(tmp_path / "work/lock", "x"),
-        pytest.raises(EssenceError, match=rf"work is in use by process {os.getpid()} on .* since"),
-    ):
-        train(tmp_path, tiny, tiny_model.settings())
-    assert not (tmp_path / "out").exists()
-
-
 @contextmanager
 def small_disk(folder, kilobytes):
     """A file system of its own with little room."""
@@ -248,12 +236,3 @@ def test_a_full_disk_while_publishing_leaves_what_was_there(finished, tiny, tmp_
     arguments["out"] = tmp_path / "out"
     monkeypatch.setattr(TaskLossTrainer, "training_step", None)  # no step is done again
     stage.train(**arguments)
-
-
-def test_a_full_disk_while_saving_checkpoints_says_so(tiny, tmp_path):
-    with (
-        small_disk(tmp_path / "disk", 60),
-        pytest.raises(EssenceError, match="no space left on the disk"),
-    ):
-        train(tmp_path, tiny, tiny_model.settings(), work=tmp_path / "disk/work")
-    assert not (tmp_path / "out").exists()
