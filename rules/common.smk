@@ -38,6 +38,7 @@ from workflow_scripts.config import (
     sample_name,
     sample_settings,
     scale_of,
+    source_of,
     splits_tested,
     training_memory,
     unseen_databases,

@@ -9,6 +9,7 @@ RAW_ROWS = {
     "path": config["data"]["path"],
     "url": "resources/downloads/rows.jsonl",
     "drive": "resources/downloads/rows.jsonl",
+    "hub": "resources/downloads/rows.jsonl",
     "spider": "resources/built/rows.jsonl",
     "bird": "resources/built/rows.jsonl",
 }[config["data"]["source"]]
@@ -101,11 +102,13 @@ rule fetch_rows:
     conda:
         "../envs/essence.yaml"
     params:
-        address=(
-            f"drive:{config['data'].get('drive_id')}"
-            if config["data"]["source"] == "drive"
-            else config["data"].get("url") or ""
-        ),
+        address={
+            "drive": "drive:{drive_id}",
+            "hub": "hub:{dataset}@{revision}",
+            "url": "{url}",
+        }
+        .get(config["data"]["source"], "")
+        .format(**config["data"]),
         # The report's rows are known: another file is refused.
         git_blob=report_files().raw.git_blob_sha1 if REPORTS_ROWS else None,
         member=report_files().raw.name if REPORTS_ROWS else None,

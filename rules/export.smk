@@ -23,7 +23,7 @@ rule export_model:
         run=lambda w: RUN.format(**best_run(w.recipe)),
         note=NOTE,
         base=HUB_NAME,
-        dataset=None,
+        dataset=source_of(config) if config["data"]["source"] == "hub" else None,
         license="mit" if BASE_MODEL == STANDIN else None,
         constrained=config["prediction"]["constrained"],
     message:

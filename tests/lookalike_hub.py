@@ -29,6 +29,7 @@ class Hub:
 
     name: str
     revisions: dict[str, dict[str, bytes]]
+    kind: str = "model"  # or dataset
     # (part of a path, what goes wrong with requests for it: a status code, or "damaged" bytes)
     fault: tuple[str, int | str] | None = None
     address: str = ""
@@ -67,13 +68,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
         name, (failing, fault) = self.hub.name, self.hub.fault or ("", None)
+        api = f"/api/{self.hub.kind}s/{name}/"
+        path = path.removeprefix("/datasets") if self.hub.kind == "dataset" else path
         fault = fault if failing in path else None
         if isinstance(fault, int):
             self.refuse(fault)
         elif path.startswith("/cdn/"):
             self.send_blob(path.removeprefix("/cdn/"), fault)
-        elif path.startswith(f"/api/models/{name}/"):
-            self.send_api(*path.removeprefix(f"/api/models/{name}/").split("/", 1))
+        elif path.startswith(api):
+            self.send_api(*path.removeprefix(api).split("/", 2))
         elif path.startswith(f"/{name}/resolve/"):
             self.send_file(*path.split("/resolve/")[1].rsplit("/", 1))
         else:
@@ -81,10 +84,10 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET
 
-    def send_api(self, what: str, revision: str) -> None:
+    def send_api(self, what: str, revision: str, folder: str = "") -> None:
         branch = self.hub.branch(revision)
-        if branch is None:
-            return self.refuse(404, "RevisionNotFound")
+        if branch is None or folder:  # all files lie in the repository's own folder
+            return self.refuse(404, "EntryNotFound" if branch else "RevisionNotFound")
         commit = self.hub.commit(branch)
         day = {"authors": [{"user": "someone"}], "date": "2023-08-05T10:00:00.000Z", "message": ""}
         answers = {

@@ -91,6 +91,7 @@ def test_trainings_of_other_rows_or_another_model_are_not_replaced(config, tmp_p
     [
         ({"source": "twin"}, "generated twin data, stand-in model, learning rates times 10"),
         ({"source": "path", "path": "a/b.jsonl"}, "rows of b.jsonl, stand-in"),
+        ({"source": "hub", "dataset": "a/rows", "revision": "main"}, "rows of rows, stand-in"),
         ({"source": "drive", "drive_id": "of_another_file"}, "rows of of_another_file, stand-in"),
         ({"source": "drive", "drive_id": "1_3s88Op1PCZo50RsHcx5m2Bj_n05PPn4"}, "stand-in model, "),
     ],

@@ -11,8 +11,11 @@ import zipfile
 import gdown
 import pytest
 import requests
+from lookalike_hub import Hub, serving
+from shell import run_module
 
 from workflow_scripts.data.fetch import fetch
+from workflow_scripts.data.rows import record_in, row_from
 from workflow_scripts.errors import EssenceError
 
 CONTENT = b'{"idx": 1}\n' * 200_000  # more than one of gdown's chunks of 512 KiB
@@ -174,3 +177,22 @@ def test_addresses_of_local_files_and_others(tmp_path):
     for address in ("rows.jsonl", "ftp://host/rows.jsonl"):
         with pytest.raises(EssenceError, match=r"data.url: .* not an address that can be fetched"):
             fetch(address, out)
+
+
+def test_rows_of_a_data_set_on_the_hub_are_those_of_its_file(twin, tmp_path):
+    lines = (twin / "rows.jsonl").read_bytes().splitlines(keepends=True)[::300]
+    out = tmp_path / "rows.jsonl"
+    with serving(Hub("some/rows", {"main": {"all.jsonl": b"".join(lines)}}, "dataset")) as hub:
+        environment = hub.environment(tmp_path / "cache")
+        for revision in (hub.commit(), "main", "gone"):
+            address = ("--address", f"hub:some/rows@{revision}", "--out", out)
+            done = run_module("workflow_scripts.data.fetch", *address, env=environment)
+            if revision != "gone":
+                assert done.returncode == 0, done.stderr
+                assert [row_from(record_in(x), 1) for x in out.read_bytes().splitlines()] == [
+                    row_from(record_in(x), 1) for x in lines
+                ]
+                out.unlink()
+    assert done.returncode == 2 and not out.exists()
+    assert "error: data.dataset: some/rows at gone could not be read" in done.stderr
+    assert only(tmp_path) == ["cache"]

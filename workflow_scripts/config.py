@@ -29,7 +29,8 @@ Config = dict[str, Any]
 TWIN_ROWS, RANDOM_T5_SMALL = "resources/twin/rows.jsonl", "results/random_t5_small"
 STANDIN = "resources/models/standin"  # the base model that comes with the workflow
 BUILT = ("spider", "bird")  # data.source: rows that are built from questions and databases
-SOURCE_KEYS = {"path": "path", "url": "url", "drive": "drive_id"}  # data.source -> its key
+# data.source -> its key
+SOURCE_KEYS = {"path": "path", "url": "url", "drive": "drive_id", "hub": "dataset"}
 SOURCE_KEYS |= dict.fromkeys(BUILT, "questions")
 USUAL_VALIDATION_SHARE = 0.2  # goes without saying in a sample's name
 
@@ -247,7 +248,7 @@ def keep_apart(results: Path, config: Config) -> None:
     """
     data, model = config["data"], config["model"]
     origin = {
-        "rows": " ".join(filter(None, (data["source"], source_of(config)))),
+        "rows": " ".join(filter(None, (data["source"], source_of(config), data.get("revision")))),
         "model": " ".join(filter(None, (model["base"], model.get("revision")))),
     }
     file = results / "origin.json"

@@ -132,7 +132,8 @@ def _faults(config: Config) -> Iterator[str]:
 def _data_faults(config: Config) -> Iterator[str]:
     data = config["data"]
     source, key = data["source"], SOURCE_KEYS.get(data["source"])
-    for needed in filter(None, (key, "databases" if source in BUILT else None)):
+    more = "databases" if source in BUILT else "revision" if source == "hub" else None
+    for needed in filter(None, (key, more)):
         if not data.get(needed):
             yield f"data.source is {source}, but data.{needed} is empty. Set it."
     # Snakemake passes over a missing source file as long as what was made of it is there.

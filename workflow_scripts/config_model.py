@@ -55,7 +55,7 @@ class PerTask(Record):
 class Data(Record):
     """Where the rows come from."""
 
-    source: Literal["twin", "path", "url", "drive", "spider", "bird"] = setting(
+    source: Literal["twin", "path", "url", "drive", "hub", "spider", "bird"] = setting(
         "twin: generated; spider, bird: built from data.questions; the others: see their keys."
     )
     path: str | None = setting("A JSONL file in raw or processed form.", None)
@@ -63,6 +63,8 @@ class Data(Record):
     drive_id: str | None = setting(
         "Its id on the file-sharing service.", None, pattern="^[A-Za-z0-9_-]{10,}$"
     )
+    dataset: str | None = setting("Name of a data set on the model hub: owner/name.", None)
+    revision: str | None = setting("Its commit, tag or branch.", None)
     questions: str | None = setting("Questions with gold SQL in Spider's or BIRD's form.", None)
     tables: str | None = setting("Their tables.json: words for columns, foreign keys.", None)
     predictions: list[str] | None = setting("Files with SQL that the Refiner repairs.", None)

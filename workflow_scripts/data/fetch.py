@@ -1,10 +1,12 @@
-"""Fetch a file of rows from a URL or from the file-sharing service that holds the original.
+"""Fetch a file of rows from a URL, the Hugging Face Hub or the service that holds the original.
 
     python -m workflow_scripts.data.fetch --address https://... --out rows.jsonl
     python -m workflow_scripts.data.fetch --address drive:ID --out rows.jsonl --git-blob HEX
+    python -m workflow_scripts.data.fetch --address hub:OWNER/NAME@REVISION --out rows.jsonl
 
 What is published is whole and, where a checksum was given, verified. The original rows are shared
-inside a zip; the .jsonl in it is unpacked and the zip dropped.
+inside a zip; the .jsonl in it is unpacked and the zip dropped. Of a data set on the Hub the split
+`train` is read, by the library datasets: the pipeline draws its own test rows from it.
 """
 
 import errno
@@ -27,7 +29,9 @@ SECONDS_OF_SILENCE = 60
 
 
 def fetch(
-    address: Annotated[str, Setting("an http(s):// or file:// URL, or drive:ID for Google Drive")],
+    address: Annotated[
+        str, Setting("http(s):// or file:// URL, drive:ID or hub:OWNER/NAME@REVISION")
+    ],
     out: Annotated[Path, Output("where the rows go")],
     git_blob: Annotated[
         str, Setting("what `git hash-object` prints for the right rows; another file is refused")
@@ -49,7 +53,8 @@ def fetch(
         tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder,
         written_whole(out) as temporary,
     ):
-        download = _download(url, Path(folder) / "download")
+        from_hub = address.startswith("hub:")
+        download = (_read_hub if from_hub else _download)(url, Path(folder) / "download")
         if zipfile.is_zipfile(download):
             _unpack(download, temporary, url, member)
         else:
@@ -63,6 +68,24 @@ def fetch(
                 "the checksum or leave it out."
             )
     print(f"Fetched {out} ({facts['bytes']:,} bytes) from {url}.")
+
+
+def _read_hub(address: str, to: Path) -> Path:
+    """The rows of a data set as JSON lines."""
+    import datasets
+
+    name, _, revision = address.removeprefix("hub:").partition("@")
+    try:
+        rows = datasets.load_dataset(
+            name, revision=revision, split="train", cache_dir=str(to.parent / "cache")
+        )
+    except Exception as error:  # the library's errors have no common base class
+        raise EssenceError(
+            f"data.dataset: {name} at {revision} could not be read ({one_line(error)}); set "
+            "data.source: path and data.path to a file of its rows, or correct name and revision."
+        ) from error
+    rows.to_json(to, force_ascii=False)
+    return to
 
 
 def _download(url: str, to: Path) -> Path:
