@@ -109,6 +109,7 @@ ENDPOINT_DIRS = [ENDPOINT.format(endpoint=name) for name in ENDPOINTS]
 PUBLISHED = "resources/published.json"
 SHIPPED = "resources/shipped_results.json"
 RANDOM_BASE = "results/random_base/seed{seed}"  # the base model, untrained
+T5_SMALL = "results/t5_small"  # its size alone, for the rehearsal
 
 REPORTS_ROWS = reports_rows(config)
 OWN_MODEL = own_model(config)

@@ -1,6 +1,7 @@
 # In:  a sample's train.parquet and val.parquet, the base model or another run's model.
-# Out: results/random_t5_small/; results/random_base/seed<k>/, where a run starts from random weights; results/runs/<recipe>/<run>/seed<k>/: model/, training_log.jsonl, training.json,
-#      provenance.json. Checkpoints live in work/, outside all declared outputs.
+# Out: results/random_base/seed<k>/ and results/random_t5_small/, where runs start from random weights;
+#      results/runs/<recipe>/<run>/seed<k>/: model/, training_log.jsonl, training.json, provenance.json.
+#      Checkpoints live in work/, outside all declared outputs.
 
 
 rule make_random_base:
@@ -23,21 +24,37 @@ rule make_random_base:
 
 
 # What configs/rehearsal.yaml starts from.
-rule make_random_t5_small:
+rule make_t5_small:
+    output:
+        [
+            f"{T5_SMALL}/{name}"
+            for name in ("config.json", "tokenizer.json", "tokenizer_config.json")
+        ],
+    log:
+        "logs/t5_small.log",
+    conda:
+        "../envs/essence.yaml"
+    params:
+        out=T5_SMALL,
+    message:
+        "Configuration and tokenizer of T5-small's size"
+    shell:
+        stage_command("tools.t5_small")
+
+
+use rule make_random_base as make_random_t5_small with:
+    input:
+        rules.make_t5_small.output,
     output:
         [f"{RANDOM_T5_SMALL}/{name}" for name in MODEL_FILES],
     log:
         "logs/random_t5_small.log",
-    conda:
-        "../envs/essence.yaml"
     params:
-        config=None,
-        out=lambda wildcards, output: str(Path(output[0]).parent),
+        config=T5_SMALL,
+        out=RANDOM_T5_SMALL,
         seed=SEEDS[0],
     message:
         "A model of T5-small's size with random weights"
-    shell:
-        stage_command("model.random_weights")
 
 
 rule train:

@@ -5,6 +5,7 @@ from statistics import mean, median
 import pytest
 from conftest import overlaid
 
+from tools.t5_small import t5_small
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.data.twin.build import TwinSettings, build
 from workflow_scripts.files import read_jsonl
@@ -16,9 +17,10 @@ from workflow_scripts.text.tokenizers import embedding_rows_needed, load_tokeniz
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("model") / "t5_small"
-    random_weights(folder)
-    return folder
+    folder = tmp_path_factory.mktemp("model")
+    t5_small(folder / "size")
+    random_weights(folder / "model", folder / "size")
+    return folder / "model"
 
 
 def test_the_model_has_the_size_of_the_reports_to_the_byte_and_its_tokenizer_t5s_gaps(model):

@@ -96,13 +96,13 @@ def test_a_wrong_command_line_is_refused(arguments, said, capsys):
 def test_a_rules_command_hands_over_what_the_rule_has():
     """Whatever signs stand in it; what a rule does without is `[]` or None."""
     names = ["a b", "it's", "*", '"quotes" & $HOME; {braces}']
-    bases = {"font.size": 9, "a b": "it's"}
+    endpoints = {"font.size": 9, "a b": "it's"}
     command = as_snakemake_does(
         commands.stage_command("report.models"),
         input=SimpleNamespace(scores=names, answers=["one"], outcomes=[]),
         output=SimpleNamespace(models="it's.csv", agents=[]),
         params=SimpleNamespace(
-            runs=names, bases=json.dumps(bases), recipe=names[3], outcome_recipes=[], endpoints=None
+            runs=names, base="standin", recipe=names[3], endpoints=json.dumps(endpoints)
         ),
         log=["l"],
     )
@@ -110,9 +110,9 @@ def test_a_rules_command_hands_over_what_the_rule_has():
     words = words[words.index("workflow_scripts.report.models") + 1 :]
     paths = [Path(name) for name in names]
     assert stage.arguments(tabulate_models, words) == {
-        "runs": paths, "scores": paths, "answers": [Path("one")], "bases": bases,
-        "recipe": names[3], "models": Path("it's.csv"), "outcome_recipes": [], "outcomes": [],
-        "endpoints": {}, "agents": None,
+        "runs": paths, "scores": paths, "answers": [Path("one")], "base": "standin",
+        "recipe": names[3], "models": Path("it's.csv"), "outcomes": None,
+        "endpoints": endpoints, "agents": None,
     }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ import yaml
 from snakemake.utils import update_config
 
 from tools.procedure import answer_one_by_one, mean_loss, seconds, stepper
+from tools.t5_small import t5_small
 from workflow_scripts.config import Config, run_settings, runs_of
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.read import read
@@ -113,7 +114,8 @@ def prepare(folder: Path, device: DeviceFacts, tiny: bool) -> Bench:
     once = settings.run.model_copy(update={"epochs": 1})
     runs = [run for name in config["use_recipes"] for run in runs_of(config, name).values()]
     if not tiny:
-        random_weights(folder / "base")
+        t5_small(folder / "t5_small")
+        random_weights(folder / "base", folder / "t5_small")
     write_samples(folder, 8 if tiny else 800)
     return Bench(
         settings=settings.model_copy(update={"recipe": recipes[0], "run": once}),

@@ -18,12 +18,12 @@ from workflow_scripts.stage import ROLES
 
 ROOT_VARIABLE = "ESSENCE"  # in a command's environment: the folder that this package lies in
 # Not from the working directory, where another package may have the same name.
-PYTHON = f'PYTHONPATH="${ROOT_VARIABLE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}" python -P -m {PACKAGE}'
+PYTHON = f'PYTHONPATH="${ROOT_VARIABLE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}" python -P -m '
 ARGUMENT = re.compile(rf"^    (\w+): Annotated\[.*?\b({'|'.join(ROLES)})\(", re.M | re.S)
 
 
 def stage_command(name: str, warm: bool = False) -> str:
-    """The shell command of a rule that runs the stage `workflow_scripts.<name>`.
+    """The shell command of a rule that runs the stage `workflow_scripts.<name>` or `tools.<name>`.
 
     `warm`: in a fork of a process that has imported torch, where there is one (warm.py).
 
@@ -31,9 +31,9 @@ def stage_command(name: str, warm: bool = False) -> str:
     a reason to run again, so results go stale with their code. Raises EssenceError when the module
     is no stage.
     """
-    module = f"{PACKAGE}.{name}"
+    module = name if name.startswith("tools.") else f"{PACKAGE}.{name}"
     digest = code_digest(module)
-    parts = [f"{PYTHON}.warm {name}" if warm else f"{PYTHON}.{name}"]
+    parts = [f"{PYTHON}{PACKAGE}.warm {name}" if warm else f"{PYTHON}{module}"]
     for argument, role in declared_arguments(module).items():
         if argument == "threads":
             parts.append("--threads {threads}")

@@ -1,6 +1,6 @@
 """A digest of the code that a stage uses: results go stale with their code and nothing else.
 
-A stage's code is its module and every module of this package that it imports, directly or not
+A stage's code is its module and every module of this project that it imports, directly or not
 (grimp reads the sources; nothing is run). Comments, docstrings and layout don't count. A module
 that reads files of the repository at run time (texts, metric scripts) names them in a list of glob
 patterns `USES_FILES`, relative to its own folder; they count to the byte.
@@ -35,7 +35,8 @@ def code_digest(module: str) -> str:
 
 @functools.cache
 def import_graph() -> grimp.ImportGraph:
-    return grimp.build_graph(PACKAGE, cache_dir=None)
+    tools = ["tools"] if (ROOT / "tools").is_dir() else []  # which an installed package lacks
+    return grimp.build_graph(PACKAGE, *tools, cache_dir=None)
 
 
 def module_path(name: str) -> Path:

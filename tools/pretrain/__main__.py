@@ -31,9 +31,9 @@ from transformers import (
 from tools.pretrain import corpus
 from tools.pretrain.initialisation import initialise
 from tools.pretrain.measure import measure
+from tools.pretrain.tokenizer import make_tokenizer, most_frequent
 from workflow_scripts.files import write_json
 from workflow_scripts.model.device import keep_freed_memory
-from workflow_scripts.model.t5_tokenizer import make_tokenizer, most_frequent
 from workflow_scripts.records import Record
 from workflow_scripts.stage import Option, run_stage
 
