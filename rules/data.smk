@@ -133,7 +133,7 @@ if config["model"].get("revision"):
             name=config["model"]["base"],
             revision=config["model"]["revision"],
             sha256=config["model"].get("sha256"),
-            out=BASE_MODEL,
+            out=lambda wildcards, output: str(Path(output[0]).parent),
         message:
             "Downloading the base model {params.name}"
         shell:

@@ -35,7 +35,7 @@ rule make_t5_small:
     conda:
         "../envs/essence.yaml"
     params:
-        out=T5_SMALL,
+        out=lambda wildcards, output: str(Path(output[0]).parent),
     message:
         "Configuration and tokenizer of T5-small's size"
     shell:
@@ -50,8 +50,7 @@ use rule make_random_base as make_random_t5_small with:
     log:
         "logs/random_t5_small.log",
     params:
-        config=T5_SMALL,
-        out=RANDOM_T5_SMALL,
+        out=lambda wildcards, output: str(Path(output[0]).parent),
         seed=SEEDS[0],
     message:
         "A model of T5-small's size with random weights"
