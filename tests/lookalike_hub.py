@@ -76,7 +76,8 @@ class Handler(BaseHTTPRequestHandler):
         elif path.startswith("/cdn/"):
             self.send_blob(path.removeprefix("/cdn/"), fault)
         elif path.startswith(api):
-            self.send_api(*path.removeprefix(api).split("/", 2))
+            _, what, *rest = urlsplit(self.path).path.removeprefix(api[:-1]).split("/", 3)
+            self.send_api(what, *map(unquote, rest))
         elif path.startswith(f"/{name}/resolve/"):
             self.send_file(*path.split("/resolve/")[1].rsplit("/", 1))
         else:
