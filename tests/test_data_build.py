@@ -4,11 +4,11 @@ import contextlib
 import json
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sample_rows
+from material import Databases, made_database
 
 from workflow_scripts.data.build import build
 from workflow_scripts.data.linking import Linker
@@ -31,22 +31,25 @@ INSERT INTO animal VALUES (1, 'Rex', 'lion', 1, 190), (2, 'Tom', 'cat', 2, 4);
 HEAVY = "SELECT name FROM animal WHERE weight > 100"
 
 
-@dataclass
 class Made:
     """What was built of a few databases, and what it was built from."""
 
-    questions: list[dict]
-    databases: Path
-    rows: list[Row]
-    reading: dict
-    card: dict
+    def __init__(self, folder: Path, databases: Databases):
+        self.databases, questions = databases, databases.sample(10_000, seed=5)
+        chosen = sorted({question["db_id"] for question in questions})[:5]
+        self.questions = [question for question in questions if question["db_id"] in chosen]
+        given, out = folder / "questions.json", folder / "rows.jsonl"
+        given.write_text(json.dumps(self.questions))
+        build("spider", given, databases.folder, out, broken_share=0.5)
+        self.rows, self.reading = read_built(out)
+        self.card = read_json(folder / "rows.card.json")
 
     def of(self, task: str) -> list[Row]:
         return [row for row in self.rows if row.task == task]
 
     def run(self, db_id: str, sql: str) -> list[tuple]:
-        file = self.databases / db_id / f"{db_id}.sqlite"
-        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        file = f"{self.databases.path(db_id).as_uri()}?mode=ro"
+        with contextlib.closing(sqlite3.connect(file, uri=True)) as connection:
             connection.text_factory = bytes
             return connection.execute(sql).fetchall()
 
@@ -59,24 +62,13 @@ def read_built(file: Path) -> tuple[list[Row], dict]:
 
 @pytest.fixture(scope="module")
 def made(real_databases, tmp_path_factory) -> Made:
-    folder = tmp_path_factory.mktemp("built")
-    questions = real_databases.sample(10_000, seed=5)
-    chosen = sorted({question["db_id"] for question in questions})[:5]
-    questions = [question for question in questions if question["db_id"] in chosen]
-    (folder / "questions.json").write_text(json.dumps(questions))
-    out = folder / "rows.jsonl"
-    build("spider", folder / "questions.json", real_databases.folder, out, broken_share=0.5)
-    card = read_json(folder / "rows.card.json")
-    return Made(questions, real_databases.folder, *read_built(out), card)
+    return Made(tmp_path_factory.mktemp("built"), real_databases)
 
 
 @pytest.fixture
 def zoo(tmp_path):
     """Builds rows of the zoo's questions; returns the rows and the card."""
-    file = tmp_path / "databases" / "zoo" / "zoo.sqlite"
-    file.parent.mkdir(parents=True)
-    with contextlib.closing(sqlite3.connect(file)) as connection:
-        connection.executescript(ZOO)
+    made_database(tmp_path / "databases/zoo/zoo.sqlite", ZOO)
 
     def built(questions: list[dict], form: str = "spider", **settings):
         key = {"spider": "query", "bird": "SQL"}[form]
@@ -93,7 +85,7 @@ def zoo(tmp_path):
 def test_each_question_gives_rows_that_are_read_and_linked_or_is_dropped_with_a_reason(made):
     assert made.reading["quarantined"] == 0
     assert made.reading["tasks"] == made.card["rows"]
-    linker = Linker(made.rows, dict(list_databases(made.databases)))
+    linker = Linker(made.rows, dict(list_databases(made.databases.folder)))
     assert {linker.link(row).how for row in made.rows} == {"stated"}
     dropped = sum(each["questions"] for each in made.card["dropped"].values())
     assert made.card["kept"] + dropped == made.card["questions"] == len(made.questions)
@@ -102,7 +94,7 @@ def test_each_question_gives_rows_that_are_read_and_linked_or_is_dropped_with_a_
     assert dropped < len(made.questions) / 5
 
 
-def test_gold_sql_returns_what_the_questions_sql_returns_and_its_steps_run(made):
+def test_gold_sql_returns_what_was_asked_its_steps_run_and_broken_sql_fails(made):
     counts = Counter()
     for row in made.of("Decomposer"):
         question = made.questions[row.idx // 2]
@@ -113,6 +105,12 @@ def test_gold_sql_returns_what_the_questions_sql_returns_and_its_steps_run(made)
         assert all(made.run(row.db_id, sql) for _, sql in pairs)
         counts[str(len(pairs))] += 1
     assert counts == made.card["sub_questions"] and len(counts) > 1
+    for row in made.of("Refiner"):
+        with pytest.raises(sqlite3.Error) as caught:
+            made.run(row.db_id, row.old_sql)
+        assert (str(caught.value), str(caught.type)) == (row.error, row.exception_class)
+        assert made.run(row.db_id, row.gold_sql)
+    assert len(made.card["failing_sql"]) > 5
 
 
 def test_selector_answers_and_pruned_schemas_hold_what_the_sql_needs(made):
@@ -128,15 +126,6 @@ def test_selector_answers_and_pruned_schemas_hold_what_the_sql_needs(made):
         assert sum(map(len, whole.values())) > min(30, 6 * len(whole)), "a small one is not pruned"
     large = {row.db_id for row in selected}
     assert 0 < len(large) == made.card["large_databases"] < made.card["databases"]
-
-
-def test_broken_sql_fails_with_the_error_that_the_row_states(made):
-    for row in made.of("Refiner"):
-        with pytest.raises(sqlite3.Error) as caught:
-            made.run(row.db_id, row.old_sql)
-        assert (str(caught.value), str(caught.type)) == (row.error, row.exception_class)
-        assert made.run(row.db_id, row.gold_sql)
-    assert len(made.card["failing_sql"]) > 5
 
 
 def test_the_seed_decides_which_sql_is_broken_and_how(zoo, tmp_path):
@@ -155,8 +144,6 @@ def test_the_seed_decides_which_sql_is_broken_and_how(zoo, tmp_path):
         ({"question": " "}, "no question"),
         ({"question": "which  ARE heavy?"}, "asked of this database before"),
         ({"sql": "SELECT nme FROM animal"}, "SQL fails"),
-        ({"sql": "DELETE FROM animal"}, "SQL fails"),
-        ({"sql": "SELECT name FROM animal WHERE weight > 999"}, "returns nothing"),
         ({"sql": "SELECT max(weight) FROM animal WHERE id > 9"}, "returns nothing"),
         ({"sql": "SELECT cast(weight AS unsigned big int) FROM animal"}, "cannot be parsed"),
         ({"sql": "SELECT name FROM lions"}, "do not show"),
@@ -188,7 +175,6 @@ def test_tables_json_gives_words_and_the_keys_that_the_file_lacks(zoo, tmp_path)
         "column_names_original": columns,
         "column_names": words,
         "foreign_keys": [(5, 1), (5, 1)],
-        "primary_keys": [],
     }
     (tmp_path / "tables.json").write_text(json.dumps([entry]))
     rows, _ = zoo([{"question": "Who?", "sql": HEAVY}], tables=tmp_path / "tables.json")
@@ -205,7 +191,6 @@ def test_failing_answers_of_a_model_become_refiner_rows(zoo, tmp_path):
         ("zoo", "which are HEAVY?", fails),
         (None, asked, fenced),  # the same once more
         ("zoo", asked, "SELECT name FROM animal"),  # nothing fails
-        ("zoo", asked, '```json\n{"animal": "keep_all"}\n```'),
         ("zoo", asked, None),
         ("farm", asked, "SELECT x FROM animal"),
         ("zoo", "What else?", "SELECT y FROM animal"),
@@ -223,7 +208,6 @@ def test_failing_answers_of_a_model_become_refiner_rows(zoo, tmp_path):
         fails: "no such column: nam",
         "SELECT name FROM lion": "no such table: lion",
     }
-    assert {row.idx for row in rows} == {1, 2, 3}
 
 
 @pytest.mark.parametrize(

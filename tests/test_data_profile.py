@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 import sample_rows as made
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from material import ROOT
 
 from workflow_scripts.data.profile import CHECKS, anomalies_of, profile_stage, read_tokenizer
 from workflow_scripts.data.rows import row_from
@@ -13,28 +13,17 @@ from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import render_decomposer, render_refiner, render_selector
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.tables import LENGTHS, read_table
+from workflow_scripts.text.tokenizers import load_tokenizer
 
+TOKENIZER = ROOT / "resources/models/standin/tokenizer.json"
 SQL = "SELECT COUNT(*) FROM goat_1 WHERE age > 1"
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A tokenizer.json that gives a token a word and adds an end mark, cut at 3."""
-    tokenizer = Tokenizer(models.WordLevel({"?": 0, "</s>": 1}, unk_token="?"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer.post_processor = processors.TemplateProcessing("$A </s>", None, [("</s>", 1)])
-    tokenizer.enable_truncation(3)
-    tokenizer.enable_padding()
-    path = tmp_path_factory.mktemp("model") / "tokenizer.json"
-    tokenizer.save(str(path))
-    return path
-
-
 @pytest.fixture
-def profiled(tmp_path, model):
+def profiled(tmp_path):
     """Profile raw rows; gives the profile and the lengths."""
 
-    def do(rows, tokenizer=model):
+    def do(rows, tokenizer=TOKENIZER):
         out = [tmp_path / "profile.json", tmp_path / "lengths.parquet"]
         profile_stage(made.rows_parquet(tmp_path, rows), tokenizer, *out)
         return read_json(out[0]), read_table(out[1], LENGTHS)
@@ -130,20 +119,20 @@ def test_rows_are_counted_once_with_a_few_examples_and_so_are_empty_fields(profi
     assert [example["idx"] for example in unknown["examples"]] == [0, 1, 2, 3, 4]
 
 
-def test_lengths_of_every_row_and_their_quartiles(profiled, capsys):
-    """No cut, no padding, and an end mark; the quartiles are those of Python's statistics."""
-    report, lengths = profiled([made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)])
+def test_lengths_of_every_row_and_their_quartiles(profiled):
+    """No cut, and an end mark; the quartiles are those of Python's statistics."""
+    rows = [made.raw(9 - n, TASKS[n % 3], 1, n) for n in range(9)]
+    report, lengths = profiled(rows)
     assert lengths.idx.tolist() == list(range(1, 10))
-    assert set(lengths.source_tokens - lengths.source_words) == {1}
+    encode = load_tokenizer(TOKENIZER.parent, "stock").encode
+    answers = [row["messages"][2]["content"] for row in rows[::-1]]
+    assert lengths.target_tokens.tolist() == [len(encode(text)) for text in answers]
     words, said = lengths.source_words, report["lengths"]["source_words"]["all"]
     quartiles = statistics.quantiles(words, n=4, method="inclusive")
     assert [said[name] for name in ("25%", "50%", "75%")] == pytest.approx(quartiles)
     assert [said[name] for name in ("count", "min", "max")] == [9, words.min(), words.max()]
     longest = lengths[lengths.task == "Refiner"].target_tokens.max()
     assert report["lengths"]["target_tokens"]["Refiner"]["max"] == longest
-    printed = capsys.readouterr().out
-    assert "9 rows: Selector 3, Decomposer 3, Refiner 3\n" in printed
-    assert "anomalies: none" in printed
 
 
 def test_a_missing_or_broken_tokenizer_is_named(tmp_path):

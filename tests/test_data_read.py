@@ -56,7 +56,6 @@ BAD = [  # (line, kind, part of the reason)
     ('{"idx": 99, "messages": [', "broken JSON", "character 27"),
     ("idx,messages", "broken JSON", "not JSON"),
     ('{"idx": ' + "9" * 5000 + "}", "broken JSON", "can be read"),
-    ("[" * 100_000, "broken JSON", "not JSON"),
     ('{"idx": 99, "idx": 98}', "broken JSON", "the key 'idx'"),
     ('{"idx": 99, "messages": [{"a": 1, "a": 1}]}', "broken JSON", "'a'"),
     ("[1, 2]", "not an object", "found a list"),
@@ -65,7 +64,6 @@ BAD = [  # (line, kind, part of the reason)
     ('{"\\ud800": 1}', "missing field", "neither messages"),
     ({"idx": 99, "text": "x"}, "missing field", "neither messages"),
     ({"idx": 99, "messages": "x"}, "wrong type", "messages: Input should"),
-    ({"idx": 99, "messages": None}, "missing field", "neither messages"),
     ({"messages": [{"role": "user", "content": "?"}]}, "missing field", "['user']"),
     (with_user(5), "wrong type", "messages.1.content: "),
     (FULL | {"target": ["x"]}, "wrong type", "target: Input should"),
@@ -169,18 +167,15 @@ def test_an_idx_is_a_number_or_the_line_and_a_refused_row_does_not_use_it_up(rea
 
 def test_rows_as_mac_sql_writes_them_for_spider(reading):
     """Decomposer rows without evidence, and plain SQL as answer."""
-    prompt = made.prompt("Decomposer", made.farm(1, 1))
+    sql, ends = "SELECT name FROM keeper_1", ["SQL", "SQL\n", "【SQL】", "【Answer】\n"]
     user = (
         "Given a 【Database schema】 description, and the 【Question】, use valid SQLite.\n"
-        f"【Database schema】\n{prompt.schema}\n【Foreign keys】\n{prompt.foreign_keys}\n"
-        f"【Question】\nWhich courses teach it?\n\n"
+        f"【Database schema】\n{made.farm(1, 1).schema}\n【Foreign keys】\n\n"
+        "【Question】\nWhich courses teach it?\n\n"
     )
-    sql, ends = "SELECT name FROM keeper_1", ["SQL", "SQL\n", "【SQL】", "【Answer】\n"]
-    rows = [{"source": user + end, "target": f"{sql};\n"} for end in ends]
-    found = reading(rows)
-    assert [row.question for row in found.rows] == ["Which courses teach it?"] * 4
-    assert {row.gold_sql for row in found.rows} == {sql}
-    assert not any(row.evidence for row in found.rows)
+    found = reading([{"source": user + end, "target": f"{sql};\n"} for end in ends])
+    said = {(row.question, row.evidence, row.gold_sql) for row in found.rows}
+    assert said == {("Which courses teach it?", "", sql)} and not found.quarantine
 
 
 def test_arguments_that_would_lose_something_are_refused(tmp_path):
