@@ -1,4 +1,4 @@
-"""A model hub on loopback: one repository, its large files on another host and port, as there."""
+"""A model hub on loopback: one repository, its large files on another host, as there."""
 
 import contextlib
 import functools
@@ -30,10 +30,12 @@ class Hub:
     name: str
     revisions: dict[str, dict[str, bytes]]
     kind: str = "model"  # or dataset
-    # (part of a path, what goes wrong with requests for it: a status code, or "damaged" bytes)
-    fault: tuple[str, int | str] | None = None
-    address: str = ""
-    cdn: str = ""
+    damaged: bool = False  # whether its large files come with other bytes
+    port: int = 9  # where nobody listens
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
     def commit(self, branch: str = "main") -> str:
         files = sorted(self.revisions[branch].items())
@@ -67,28 +69,24 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        name, (failing, fault) = self.hub.name, self.hub.fault or ("", None)
-        api = f"/api/{self.hub.kind}s/{name}/"
+        name, api = self.hub.name, f"/api/{self.hub.kind}s/{self.hub.name}/"
         path = path.removeprefix("/datasets") if self.hub.kind == "dataset" else path
-        fault = fault if failing in path else None
-        if isinstance(fault, int):
-            self.refuse(fault)
-        elif path.startswith("/cdn/"):
-            self.send_blob(path.removeprefix("/cdn/"), fault)
+        if path.startswith("/cdn/"):
+            self.send_blob(path.removeprefix("/cdn/"))
         elif path.startswith(api):
             _, what, *rest = urlsplit(self.path).path.removeprefix(api[:-1]).split("/", 3)
             self.send_api(what, *map(unquote, rest))
         elif path.startswith(f"/{name}/resolve/"):
             self.send_file(*path.split("/resolve/")[1].rsplit("/", 1))
         else:
-            self.refuse(404, "RepoNotFound")
+            self.refuse("RepoNotFound")
 
     do_HEAD = do_GET
 
     def send_api(self, what: str, revision: str, folder: str = "") -> None:
         branch = self.hub.branch(revision)
         if branch is None or folder:  # all files lie in the repository's own folder
-            return self.refuse(404, "EntryNotFound" if branch else "RevisionNotFound")
+            return self.refuse("EntryNotFound" if branch else "RevisionNotFound")
         commit = self.hub.commit(branch)
         day = {"authors": [{"user": "someone"}], "date": "2023-08-05T10:00:00.000Z", "message": ""}
         answers = {
@@ -108,19 +106,20 @@ class Handler(BaseHTTPRequestHandler):
     def send_file(self, revision: str, file: str) -> None:
         files = self.hub.revisions.get(self.hub.branch(revision))
         if files is None or file not in files:
-            return self.refuse(404, "RevisionNotFound" if files is None else "EntryNotFound")
+            return self.refuse("RevisionNotFound" if files is None else "EntryNotFound")
         content = files[file]
         headers = {"X-Repo-Commit": revision, "ETag": f'"{checksum(content, "sha1")}"'}
         if not file.endswith(LARGE):
             return self.send(200, content, headers)
         large = checksum(content)
         headers |= {"X-Linked-Etag": f'"{large}"', "X-Linked-Size": str(len(content))}
-        self.send(302, b"", headers | {"Location": f"{self.hub.cdn}/cdn/{large}"})
+        self.send(302, b"", headers | {"Location": f"http://localhost:{self.hub.port}/cdn/{large}"})
 
-    def send_blob(self, large: str, fault: str | None) -> None:
+    def send_blob(self, large: str) -> None:
         blobs = [blob for files in self.hub.revisions.values() for blob in files.values()]
         content = next(blob for blob in blobs if checksum(blob) == large)
-        self.send(200, bytes(len(content)) if fault else content, {"ETag": f'"{large}"'})
+        content = bytes(len(content)) if self.hub.damaged else content
+        self.send(200, content, {"ETag": f'"{large}"'})
 
     def send(self, status: int, body: bytes, headers: dict) -> None:
         self.send_response(status)
@@ -130,9 +129,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def refuse(self, status: int, code: str = "") -> None:
-        headers = {"Retry-After": "0"} if status == 429 else {}
-        self.send(status, b'{"error": "no"}', headers | ({"X-Error-Code": code} if code else {}))
+    def refuse(self, code: str) -> None:
+        self.send(404, b'{"error": "no"}', {"X-Error-Code": code})
 
     def log_message(self, *_: object) -> None:
         pass
@@ -140,17 +138,9 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(hub: Hub) -> Iterator[Hub]:
-    """Two servers: the hub, and under another host and port the one with the large files."""
     own = type("OwnHandler", (Handler,), {"hub": hub})
-    with (
-        ThreadingHTTPServer(("127.0.0.1", 0), own) as front,
-        ThreadingHTTPServer(("127.0.0.1", 0), own) as store,
-    ):
-        hub.address = f"http://127.0.0.1:{front.server_port}"
-        hub.cdn = f"http://localhost:{store.server_port}"
-        for server in (front, store):
-            server.daemon_threads = True
-            threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+    with ThreadingHTTPServer(("127.0.0.1", 0), own) as server:
+        hub.port, server.daemon_threads = server.server_port, True
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield hub
-        front.shutdown()
-        store.shutdown()
+        server.shutdown()

