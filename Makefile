@@ -28,10 +28,13 @@ export: $(VENV)/.ready ## the best run as a Hugging Face folder, results/export/
 	$(BIN)/snakemake --cores $(CORES) export
 
 EXPORTED = $(patsubst %/README.md,%,$(wildcard results/export/*/README.md))
-push: $(VENV)/.ready ## put the exported model on the Hugging Face Hub: make push TO=owner/name
+push: $(VENV)/.ready ## put the exported model and the report on the Hugging Face Hub: make push TO=owner/name
 	@test -n "$(TO)" || { echo "Say where to: make push TO=owner/name" >&2; exit 2; }
 	@test $(words $(EXPORTED)) = 1 || { echo "results/export: one exported model is wanted, there are $(words $(EXPORTED)). \`make export\` writes one; of several, name one with EXPORTED=FOLDER." >&2; exit 2; }
 	$(BIN)/hf upload $(TO) $(EXPORTED) . --private
+	@test ! -f results/report.html || { mkdir -p work/space && cp results/report.html work/space/index.html && \
+		printf '%s\n' --- 'title: essence' 'sdk: static' --- > work/space/README.md; }
+	test ! -f results/report.html || $(BIN)/hf upload $(TO) work/space . --private --repo-type space
 
 plan: $(VENV)/.ready ## what would run, and why
 	$(BIN)/snakemake --cores $(CORES) --dry-run --quiet host

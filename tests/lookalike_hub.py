@@ -1,5 +1,6 @@
 """A model hub on loopback: one repository, its large files on another host, as there."""
 
+import base64
 import contextlib
 import functools
 import hashlib
@@ -7,7 +8,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -31,6 +32,8 @@ class Hub:
     revisions: dict[str, dict[str, bytes]]
     kind: str = "model"  # or dataset
     damaged: bool = False  # whether its large files come with other bytes
+    created: list[dict] = field(default_factory=list)  # repositories that were asked for
+    pushed: dict[str, bytes] = field(default_factory=dict)  # files sent, "spaces/owner/name/file"
     port: int = 9  # where nobody listens
 
     @property
@@ -82,6 +85,28 @@ class Handler(BaseHTTPRequestHandler):
             self.refuse("RepoNotFound")
 
     do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        """Take what `hf upload` sends, large files too as part of the commit."""
+        body, answer = self.rfile.read(int(self.headers["Content-Length"])), {}
+        path = urlsplit(self.path).path.removeprefix("/api/")
+        if path == "repos/create":
+            self.hub.created.append(json.loads(body))
+            answer = {"url": f"{self.hub.address}/{self.hub.name}"}
+        elif "/preupload/" in path:
+            files = [{"path": each["path"]} for each in json.loads(body)["files"]]
+            answer = {
+                "files": [x | {"uploadMode": "regular", "shouldIgnore": False} for x in files]
+            }
+        elif "/commit/" in path:
+            repository = path.partition("/commit/")[0]
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    content = base64.b64decode(line["value"]["content"])
+                    self.hub.pushed[f"{repository}/{line['value']['path']}"] = content
+            page = f"{self.hub.address}/{repository.removeprefix('models/')}"
+            answer = {"commitUrl": f"{page}/commit/1", "commitOid": "1"}
+        self.send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
     def send_api(self, what: str, revision: str, folder: str = "") -> None:
         branch = self.hub.branch(revision)

@@ -13,6 +13,7 @@ import pytest
 import report_files as made
 from conftest import ROOT
 from huggingface_hub import ModelCard
+from lookalike_hub import Hub, serving
 
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.errors import EssenceError
@@ -115,16 +116,35 @@ def test_answers_that_were_constrained_are_named_and_none_at_all_is_an_error(exp
     assert not (tmp_path / "out").exists() and SPLITS[-1] == "val"
 
 
-def test_a_push_sends_the_one_exported_model_to_a_private_repository():
+def test_a_push_sends_the_exported_model_and_the_report_to_private_repositories(tmp_path):
     """`-o` keeps make from building the environment."""
+    model, page = tmp_path / "results/export/mine", tmp_path / "results/report.html"
 
-    def push(*arguments: str) -> subprocess.CompletedProcess:
-        make = ["make", "-n", "--no-print-directory", "-o", ".venv/.ready", "push", *arguments]
-        return subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
+    def push(hub: Hub, *arguments: str) -> subprocess.CompletedProcess:
+        make = ["make", "-f", ROOT / "Makefile", "-o", ".venv/.ready", f"BIN={sys.prefix}/bin"]
+        return subprocess.run(
+            [*make, "push", *arguments], cwd=tmp_path, capture_output=True, text=True,
+            env=hub.environment(tmp_path / "cache") | {"HF_TOKEN": "hf_anything"},
+        )  # fmt: skip
 
-    commands = push("TO=me/model", "EXPORTED=results/export/mine").stdout
-    assert commands.endswith("hf upload me/model results/export/mine . --private\n")
-    assert "test 1 = 1" in commands and "test 0 = 1" in push("TO=me/model", "EXPORTED=").stdout
+    with serving(Hub("me/model", {"main": {}})) as hub:
+        for arguments, said in (((), "Say where to"), (("TO=me/model",), "there are 0")):
+            done = push(hub, *arguments)
+            assert done.returncode == 2 and said in done.stderr and not hub.created
+        model.mkdir(parents=True)
+        sent = {f"models/me/model/{name}": b"a file" for name in ("README.md", "model.safetensors")}
+        for name in sent:
+            (model / Path(name).name).write_bytes(b"a file")
+        done = push(hub, "TO=me/model")
+        assert done.returncode == 0, done.stderr
+        assert hub.pushed == sent and hub.created[0]["visibility"] == "private"
+        page.write_text("<title>the report</title>")
+        done = push(hub, "TO=me/model")
+        assert done.returncode == 0, done.stderr
+        card = hub.pushed.pop("spaces/me/model/README.md")
+        assert card == b"---\ntitle: essence\nsdk: static\n---\n"
+        assert hub.pushed == sent | {"spaces/me/model/index.html": page.read_bytes()}
+        assert (hub.created[-1]["type"], hub.created[-1]["visibility"]) == ("space", "private")
 
 
 @pytest.fixture
