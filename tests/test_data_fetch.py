@@ -8,7 +8,6 @@ import re
 import threading
 import zipfile
 
-import gdown
 import pytest
 import requests
 from lookalike_hub import Hub, serving
@@ -133,15 +132,6 @@ def test_a_page_of_the_service_is_not_taken_for_rows(server, tmp_path):
             fetch("drive:1_abc", tmp_path / "rows.jsonl", BLOB)
         assert "\n" not in str(caught.value)
     assert only(tmp_path) == []
-
-
-def test_no_space_is_said_as_such(tmp_path, monkeypatch):
-    def download(**_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(gdown, "download", download)
-    with pytest.raises(EssenceError, match="no space left on the disk"):
-        fetch("drive:1_abc", tmp_path / "rows.jsonl")
 
 
 def test_a_zip_with_several_files_wants_a_name_and_a_damaged_one_gives_nothing(server, tmp_path):

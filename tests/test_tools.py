@@ -1,20 +1,15 @@
 """The tools that measure: what they print has its numbers. (test_documents.py calls the others.)"""
 
 import re
-import sqlite3
 
 import pytest
 import torch
-import yaml
 from shell import run_module
 from test_agents_loop import decomposed
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from tools.ask_trial import trial
-from tools.costs import by_stage
 from tools.endpoint_cost import endpoint_cost
 from tools.gpu_check import cell, compared
-from workflow_scripts.agents.loop import Answer
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.files import write_jsonl
 from workflow_scripts.formats.prompts import Prompt, render_prompt, to_source
@@ -47,25 +42,6 @@ def test_the_check_of_a_gpu_says_what_it_needs_and_goes_on_after_a_fault(monkeyp
     assert done.stderr.startswith("error: no GPU is visible here.") and "--tiny" in done.stderr
 
 
-def test_answers_to_easy_questions_are_counted_by_what_they_return(tmp_path, monkeypatch, capsys):
-    """Of two questions one is answered right, by a model that always says the same."""
-    (tmp_path / "shop").mkdir()
-    with sqlite3.connect(tmp_path / "shop/shop.sqlite") as shop:
-        shop.executescript("CREATE TABLE wine (name); INSERT INTO wine VALUES ('a'), ('b')")
-    count = "SELECT COUNT(*) FROM wine"
-    questions = {"shop": {"How many?": count, "Which?": "SELECT name FROM wine"}}
-    (tmp_path / "questions.yaml").write_text(yaml.safe_dump(questions))
-    monkeypatch.setattr("tools.ask_trial.QUESTIONS", tmp_path / "questions.yaml")
-
-    class Same:
-        def answer(self, prompts, beginnings=()):
-            return [Answer(decomposed(count)) for _ in prompts]
-
-    monkeypatch.setattr("tools.ask_trial.load_back_end", lambda *_: Same())
-    trial(tmp_path)
-    assert "1 right, 1 wrong, 0 refused of 2" in capsys.readouterr().out
-
-
 def test_tokens_that_an_endpoint_would_read_are_counted_once_a_prompt(tmp_path, capsys):
     tokenizer = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))  # tokens are words
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -85,12 +61,3 @@ def test_tokens_that_an_endpoint_would_read_are_counted_once_a_prompt(tmp_path, 
     assert rows.startswith(f"| Decomposer, test rows | 1 | {read:,} | {read:,} | {written} |")
     assert agents == "| the agents end to end | 1 | 2 | 2 | 3 | 2 | 3 |"
     assert together == f"| together | 2 | | | | {read + 2:,} | {written + 3:,} |"
-
-
-def test_a_line_of_processor_time_names_its_stage_and_its_minutes():
-    for command, stage in (
-        ("PYTHONPATH=x python -P -m workflow_scripts.data.read --raw a > b", "data.read"),
-        ("python -P -m workflow_scripts.warm model.train --out a > b", "model.train"),
-    ):
-        line = f"1m2.5s 0m0.25s set -euo pipefail; {command}\n"
-        assert by_stage(line) == ({stage: 1}, {stage: 62.75})
