@@ -133,7 +133,6 @@ def test_names_stand_in_their_places(constraints):
     "SELECT * FROM zoo, größe WHERE zoo.id = größe.id",
     "SELECT id FROM zoo UNION SELECT id FROM größe ORDER BY id DESC LIMIT 3",
     "SELECT T1.number FROM (SELECT number FROM `a \"b\"` GROUP BY number) AS T1",
-    "SELECT t2.id FROM zoo AS t2 JOIN zoo AS t3 ON t2.size_1 = t3.size_1",
     "SELECT count(*) FROM zoo t1 JOIN größe t2 USING (id) JOIN zoo t3 ON t3.id=t2.id "
     "JOIN größe t4 ON t4.id = t3.id WHERE t4.`m²` > 1",
     "SELECT CASE WHEN `animal name` = 'a' THEN 1.5e3 ELSE -2 END FROM zoo;",

@@ -1,6 +1,5 @@
 """A training that is stopped anywhere ends as if it never was: to the byte, on a CPU."""
 
-import json
 import multiprocessing
 import os
 import random
@@ -12,7 +11,7 @@ import tiny_model
 
 from workflow_scripts.files import read_json
 from workflow_scripts.model import train as stage
-from workflow_scripts.model.trainer import STATE, TaskLossTrainer, whole_checkpoints
+from workflow_scripts.model.trainer import STATE, TaskLossTrainer
 
 # The last two of the epochs, of five steps each, bring no gain.
 CHOSEN = tiny_model.settings(run={"learning_rate": 0.2, "epochs": 9, "patience": 2})
@@ -80,10 +79,26 @@ def test_killed_at_random_moments(tiny, expected, tmp_path, tries):
     assert tiny_model.contents(arguments["out"]) == expected
 
 
-@pytest.mark.parametrize("step", [2, 8])
-def test_killed_within_a_step(tiny, expected, tmp_path, monkeypatch, capfd, step):
+def spoil_the_newest(folder):
+    """As if killed while it was written."""
+    (folder / "checkpoint-10/model.safetensors").write_bytes(b"cut")
+    (folder / "checkpoint-10" / STATE).write_bytes(b'{"epoch": 2.0, "glo')
+
+
+def turn_back_the_clock(folder):
+    for place, path in enumerate(sorted(folder.iterdir())):
+        os.utime(path, (10**9 - place, 10**9 - place))
+
+
+@pytest.mark.parametrize(
+    ("step", "then"),
+    [(2, None), (8, None), (13, spoil_the_newest), (13, turn_back_the_clock)],
+)
+def test_killed_within_a_step(tiny, expected, tmp_path, monkeypatch, capfd, step, then):
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-    stopped_at(step, arguments, monkeypatch)
+    folder = stopped_at(step, arguments, monkeypatch)
+    if then:
+        then(folder)
     stage.train(**arguments)
     assert tiny_model.contents(arguments["out"]) == expected
     assert ("resuming from" in capfd.readouterr().err) == (step >= 6)
@@ -96,30 +111,6 @@ def test_killed_between_the_last_save_and_publishing(tiny, expected, tmp_path, m
         patch.setattr(stage, "save_model", None)
         stage.train(**arguments)
     monkeypatch.setattr(TaskLossTrainer, "training_step", None)
-    stage.train(**arguments)
-    assert tiny_model.contents(arguments["out"]) == expected
-
-
-def test_a_checkpoint_that_is_not_whole_is_made_again(tiny, expected, tmp_path, monkeypatch):
-    """Killed while the second was written: the first is resumed from."""
-    arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-    second = stopped_at(13, arguments, monkeypatch) / "checkpoint-10"
-    (second / "model.safetensors").write_bytes(b"cut")
-    (second / STATE).write_bytes(b'{"epoch": 2.0, "glo')
-    stage.train(**arguments)
-    assert tiny_model.contents(arguments["out"]) == expected
-
-
-def test_the_newest_and_the_best_checkpoint_are_kept(tiny, expected, tmp_path, monkeypatch):
-    """By step, whatever the clock says; the newest is resumed from."""
-    summary = json.loads(expected["training.json"])
-    last, best = summary["steps_done"], summary["best_step"]
-    arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
-    folder = stopped_at(last, arguments, monkeypatch)
-    kept = whole_checkpoints(folder)
-    assert [state["global_step"] for _, state in kept] == [best, last - 5]
-    for place, (path, _) in enumerate(kept):
-        os.utime(path, (10**9 - place, 10**9 - place))  # newest first, and long ago
     stage.train(**arguments)
     assert tiny_model.contents(arguments["out"]) == expected
 
