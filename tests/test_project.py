@@ -4,10 +4,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import fresh_clone
 
 from tools import conda_pins
@@ -28,6 +30,13 @@ def test_the_lock_pins_what_is_used_and_what_is_installed():
     names = {name.lower().replace("_", "-"): name for name in pinned}
     for name in wanted:
         assert version(name).split("+")[0] == pinned[names[name.lower()]], name
+
+
+def test_the_build_the_citation_and_the_changelog_name_the_same_version():
+    built = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    changes = re.findall(r"^## (\d\S+) \((.*)\)$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert changes[0] == (built, str(cited["date-released"])) and cited["version"] == built
 
 
 @pytest.mark.parametrize(
