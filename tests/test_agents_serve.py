@@ -16,8 +16,9 @@ from report_browser import MISSING, Browser
 from test_agents_loop import SHOP, Scripted, decomposed, fenced
 
 from workflow_scripts.agents import ask as command
-from workflow_scripts.agents.ask import answer_question, list_served, listen
+from workflow_scripts.agents.ask import answer_question
 from workflow_scripts.agents.loop import Loop
+from workflow_scripts.agents.serve import list_served, listen
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.sql.sandbox import Sandbox
 
@@ -37,6 +38,19 @@ class Echo(Scripted):
             self.busy.release()
 
 
+class Slow(Echo):
+    """Answers once it may go on."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def answer(self, prompts, beginnings):
+        self.begun.set()
+        assert self.go_on.wait(20)
+        return super().answer(prompts, beginnings)
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     for name in ("shop", "größe"):
@@ -49,14 +63,18 @@ def folder(tmp_path) -> Path:
 def served(folder: Path, back_end, loop: Loop | None = None) -> Iterator[str]:
     """The address of a page that is served by another thread of this process."""
     with listen(0) as server:
+        sandbox = Sandbox()
         answer = functools.partial(
-            answer_question, loop=loop or Loop(), back_end=back_end, sandbox=Sandbox()
+            answer_question, loop=loop or Loop(), back_end=back_end, sandbox=sandbox
         )
-        thread = threading.Thread(target=server.serve, args=(list_served(folder), answer))
+        served = (list_served(folder), answer, sandbox.execute)
+        thread = threading.Thread(target=server.serve, args=served)
         thread.start()
-        yield "127.0.0.1:{1}".format(*server.server_address)
-        server.shutdown()
-        thread.join(20)
+        try:
+            yield "127.0.0.1:{1}".format(*server.server_address)
+        finally:
+            server.shutdown()
+            thread.join(20)
 
 
 def request(page: str, method: str, path: str, content=None, **headers) -> tuple[int, object, dict]:
@@ -69,7 +87,7 @@ def request(page: str, method: str, path: str, content=None, **headers) -> tuple
         connection.request(method, path, content, headers)
         response = connection.getresponse()
         text, kind = response.read().decode(), response.headers.get_content_type()
-        answer = json.loads(text) if kind == "application/json" else text
+        answer = json.loads(text.splitlines()[-1]) if kind == "application/json" else text
         return response.status, answer, dict(response.headers)
 
 
@@ -142,33 +160,185 @@ def test_what_it_cannot_serve(folder, tmp_path):
         command.ask(folder, serve=True, port=99999)
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}")
-def test_asking_in_a_browser(folder, tmp_path):
-    selection = '{"shop": "keep_all", "sale": ["item", "price"]}'
-    sql = "SELECT town, NULL, '<b>bold</b>' AS html FROM shop"
-    back_end = Scripted(
-        Selector=selection,
-        Decomposer=decomposed("SELECT twon FROM shop"),
-        Refiner=[fenced(sql), "I give up"],
-    )
-    ask = "document.getElementById('question').value = arguments[0];"
-    ask += "document.querySelector('button').click()"
-    loop = Loop(selector="always")
-    with served(folder, back_end, loop) as page, Browser(tmp_path / "profile") as browser:
-        browser.visit(f"http://{page}")
+ASK = "document.getElementById('question').value = arguments[0];"
+ASK += "document.getElementById('ask').click()"
+SEEN = "return !document.getElementById('answer').hidden && document.body.innerText"
+TYPE = "const node = document.querySelector(arguments[0]); node.value = arguments[1];"
+TYPE += "node.dispatchEvent(new Event('input', { bubbles: true }))"
+PRESS = "document.querySelector(arguments[0]).dispatchEvent(new KeyboardEvent('keydown',"
+PRESS += "{ key: 'Enter', bubbles: true, ctrlKey: arguments[1] }))"
+CLICK = "document.querySelector(arguments[0]).click()"
+TEXT = "return document.querySelector(arguments[0]).innerText"
+HAS = "return document.body.innerText.includes(arguments[0])"
+WIDE = "return document.documentElement.scrollWidth > window.innerWidth"
+SAVED = """window.saved = [];
+HTMLAnchorElement.prototype.click = function () {
+  const name = this.download; window.blob.text().then(t => window.saved.push([name, t])); };
+const make = URL.createObjectURL;
+URL.createObjectURL = (blob) => { window.blob = blob; return make.call(URL, blob); };"""
+
+in_browser = [
+    pytest.mark.browser,
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
+
+
+@pytest.fixture
+def browse(folder, tmp_path):
+    """Open the page that a back end answers in a browser."""
+    with contextlib.ExitStack() as stack:
+
+        def browse(back_end, loop: Loop | None = None) -> Browser:
+            page = stack.enter_context(served(folder, back_end, loop))
+            browser = stack.enter_context(Browser(tmp_path / "profile"))
+            browser.page = f"http://{page}"
+            browser.visit(browser.page)
+            browser.wait("return document.querySelector('#schema details') !== null")
+            return browser
+
+        yield browse
+
+
+class TestInABrowser:
+    pytestmark = in_browser
+
+    def test_asking(self, browse):
+        selection = '{"shop": "keep_all", "sale": ["item", "price"]}'
+        sql = "SELECT town, NULL, '<b>bold</b>' AS html FROM shop"
+        answers = {"Decomposer": decomposed("SELECT twon FROM shop")}
+        back_end = Scripted(Selector=selection, Refiner=[fenced(sql), "I give up"], **answers)
+        browser = browse(back_end, Loop(selector="always"))
         names = "return [...document.querySelectorAll('option')].map(o => o.text).join()"
-        assert browser.wait(names) == "größe,shop"
-        browser.script(ask, "Which towns?")
-        seen = "return !document.getElementById('answer').hidden && document.body.innerText"
-        text = browser.wait(seen)
-        order = ["SELECT town, NULL", "2 rows", "Oslo\tNULL\t<b>bold</b>", "Selector"]
-        order += ["4 of 10 columns", "Sub-question 1: Which?", "no such column: twon", "Refiner"]
+        assert browser.script(names) == "größe,shop"
+        browser.script(ASK, "Which towns?")
+        browser.wait(SEEN)
+        browser.script(CLICK, "#trace summary")
+        browser.script("document.getElementById('past').hidden = true")
+        text = browser.script(SEEN)
+        order = ["2 rows", "Oslo\tNULL\t<b>bold</b>", "SQL that runs can still be wrong"]
+        order += ["Selector", "4 of 10 columns", "Sub-question 1: Which?"]
+        order += ["no such column: twon", "Refiner"]
         places = [text.find(words) for words in order]
         assert -1 not in places and places == sorted(places), (order, places, text)
+        assert browser.script("return document.getElementById('sql').value") == sql
+        assert browser.script("return document.activeElement.innerText") == "Answer"
         browser.resize(390, 844)
-        wide = "return document.documentElement.scrollWidth > window.innerWidth"
-        assert not browser.script(wide)
-        browser.script(ask, "Which towns?")
-        assert "No answer: the SQL fails (no such column: twon)." in browser.wait(seen)
+        assert not browser.script(WIDE)
+        browser.script(ASK, "Which towns then?")
+        browser.wait(HAS, "The SQL fails: no such column: twon.")
+        assert not browser.script(HAS, "can still be wrong")
+        assert browser.script("return document.activeElement.innerText") == "No answer"
+        assert not browser.script(WIDE) and browser.errors() == []
+
+    def test_the_schema_stands_beside_the_question_with_an_example(self, browse, folder):
+        many = "".join(f"CREATE TABLE t{n} (a{n} TEXT);" for n in range(100))
+        made_database(folder / "a_wide.sqlite", many)
+        browser = browse(Echo())
+        assert browser.script(TEXT, "#tables") == "100 tables"
+        closed = "return document.querySelectorAll('#schema details[open]').length"
+        shown = "return [...document.querySelectorAll('#schema details')].filter(d => !d.hidden)"
+        shown += ".map(d => d.querySelector('summary').innerText).join()"
+        assert browser.script(closed) == 0
+        browser.script(TYPE, "#filter input", " A42 ")
+        assert browser.script(shown) == "t42 (1 column)"
+        choose = "const node = document.getElementById('database'); node.value = 'shop';"
+        browser.script(choose + "node.dispatchEvent(new Event('change'))")
+        browser.wait("return document.querySelectorAll('#schema details').length === 2")
+        assert browser.script(closed) == 2 and not browser.script(HAS, "Show names")
+        assert "town: Oslo, Rome" in browser.script(TEXT, "#schema")
+        browser.script(CLICK, "#example button")
+        browser.script(PRESS, "#question", False)
+        browser.wait(HAS, "1 row")
+        assert "How many shops are there?" in browser.script(TEXT, "#rows")
+
+    def test_sql_is_changed_and_run_again_under_the_same_guard(self, browse):
+        browser = browse(Scripted(Decomposer="what?"))
+        browser.script(ASK, " ")
+        assert browser.script(TEXT, "#status") == "Write a question first."
+        browser.script(ASK, "Which towns?")
+        browser.wait(HAS, "The model wrote no SQL. You can write it yourself.")
+        browser.script(TYPE, "#sql", "DROP TABLE shop")
+        browser.script(PRESS, "#sql", True)
+        browser.wait(HAS, "only SELECT may run here, not DROP")
+        browser.script(TYPE, "#sql", "SELECT town FROM shop")
+        browser.script(CLICK, "#edit button")
+        assert browser.wait(HAS, "2 rows") and browser.script(HAS, "Which towns? (größe)")
+
+    def test_rows_are_saved_as_they_are_all_of_them(self, browse):
+        numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000)"
+        sql = "SELECT NULL AS a, '' AS \"b,c\", 'x\"y' AS d, 9007199254740993 AS e, x'00ff' AS f"
+        browser = browse(
+            Scripted(Decomposer=[decomposed(sql), decomposed(f"{numbers} SELECT * FROM n")])
+        )
+        browser.script(SAVED)
+        browser.script(ASK, "Which?")
+        browser.wait(HAS, "9007199254740993")
+        browser.script(CLICK, "[data-kind=csv]")
+        browser.script(CLICK, "[data-kind=json]")
+        browser.wait("return window.saved.length === 2")
+        (csv_name, csv), (json_name, text) = sorted(browser.script("return window.saved"))
+        assert (csv_name, json_name) == ("größe.csv", "größe.json")
+        assert csv == 'a,"b,c",d,e,f\r\n,"","x""y",9007199254740993,x\'00ff\'\r\n'
+        saved = json.loads(text)
+        assert saved["columns"] == ["a", "b,c", "d", "e", "f"] and saved["sql"] == sql
+        assert saved["rows"] == [[None, "", 'x"y', "9007199254740993", {"hex": "00ff"}]]
+        browser.script(ASK, "How many?")
+        browser.wait(HAS, "3,000 rows, the first 100 of them shown")
+        browser.script(CLICK, "[data-kind=csv]")
+        browser.wait("return window.saved.length === 3")
+        assert browser.script("return window.saved[2][1]").splitlines()[-1] == "3000"
         assert browser.errors() == []
+
+    def test_a_label_and_a_number_in_each_row_are_drawn(self, browse):
+        pairs = "SELECT item, price - 4.5 AS more FROM sale"
+        browser = browse(Scripted(Decomposer=[decomposed(pairs), decomposed("SELECT 1, 2, 3")]))
+        browser.script(ASK, "How much?")
+        browser.wait("return !document.getElementById('chart').hidden")
+        assert browser.script("return document.querySelector('svg').ariaLabel") == (
+            "Bar chart: more for each item"
+        )
+        boxes = "return [...document.querySelectorAll('svg rect')].map(r =>"
+        boxes += "[Number(r.getAttribute('x')), Number(r.getAttribute('width'))])"
+        (hat, width), (cap, same) = browser.script(boxes)
+        assert width == pytest.approx(same) and hat == pytest.approx(cap + same), "about zero"
+        texts = browser.script(
+            "return [...document.querySelectorAll('svg text')].map(t => t.textContent)"
+        )
+        assert texts == ["item", "hat", "0.5", "cap", "-0.5", "-0.5", "0", "0.5", "more"]
+        browser.script(ASK, "How many?")
+        browser.wait("return document.getElementById('chart').hidden")
+
+    def test_what_was_asked_is_kept_until_it_is_cleared(self, browse):
+        browser = browse(Scripted(Decomposer=decomposed("SELECT town FROM shop")))
+        browser.script(ASK, "Which towns?")
+        browser.wait(HAS, "2 rows")
+        browser.visit(browser.page)
+        browser.wait(HAS, "Asked before")
+        browser.script(CLICK, "#past li button")
+        browser.wait(HAS, "Oslo")
+        kept = "return document.querySelectorAll('#past li').length"
+        assert browser.script(kept) == 1, "asked twice, kept once"
+        browser.script(CLICK, "#clear")
+        browser.visit(browser.page)
+        browser.wait("return document.querySelector('option') !== null")
+        assert not browser.script(HAS, "Asked before")
+
+    def test_a_waiting_question_shows_its_place_and_can_be_cancelled(self, browse):
+        back_end = Slow()
+        browser = browse(back_end)
+        page = browser.page.removeprefix("http://")
+        with ThreadPoolExecutor(1) as threads:
+            first = threads.submit(
+                request, page, "POST", "/ask", {"database": "shop", "question": "first"}
+            )
+            assert back_end.begun.wait(20)
+            browser.script(ASK, "second")
+            browser.wait(HAS, "Waiting: 1 question before this one")
+            assert browser.script("return document.activeElement.id") == "cancel"
+            browser.script(CLICK, "#cancel")
+            browser.wait(HAS, "Cancelled.")
+            back_end.go_on.set()
+            assert first.result(20)[0] == 200
+        browser.script(ASK, "third")
+        browser.wait(HAS, "1 row")
+        assert [prompt.question for prompt in back_end.asked] == ["first", "third"]

@@ -7,6 +7,7 @@ passed over because the word "error" stands in it. Nothing that a model answers 
 """
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -110,17 +111,7 @@ class Trace:
 
     def as_json(self, rows: int = JSON_ROWS, times: bool = True) -> dict[str, Any]:
         """Give all of it with the first rows of results; without times it is always the same."""
-
-        def shown(result: Result | None) -> dict[str, Any] | None:
-            every = (result and result.rows) or []
-            return result and {
-                **{name: getattr(result, name) for name in ("status", "error", "exception")},
-                "columns": result.columns or [],
-                "rows": json_rows(every[:rows]),
-                "row_count": len(every),
-                "seconds": result.seconds if times else None,
-            }
-
+        shown = functools.partial(result_json, rows=rows, times=times)
         steps = [
             vars(step)
             | {
@@ -162,6 +153,18 @@ class Trace:
         )
 
 
+def result_json(result: Result | None, rows: int, times: bool = True) -> dict[str, Any] | None:
+    """Give a result with the first of its rows, all of which are counted."""
+    every = (result and result.rows) or []
+    return result and {
+        **{name: getattr(result, name) for name in ("status", "error", "exception")},
+        "columns": result.columns or [],
+        "rows": json_rows(every[:rows]),
+        "row_count": len(every),
+        "seconds": result.seconds if times else None,
+    }
+
+
 class Answer(NamedTuple):
     """`unread_tokens`: how many tokens of the prompt the model did not read, for its length."""
 
@@ -182,7 +185,7 @@ Execute = Callable[[list[Job]], Sequence[Result]]
 def read_question(database: Path, question: str, evidence: str = "") -> Trace:
     """Check a user's question and read the schema of its database. Raises EssenceError."""
     if not question.strip():
-        raise EssenceError('the question is empty. Ask one: ask DATABASE "How many ...?"')
+        raise EssenceError('the question is empty. Ask one, such as "How many wines are there?"')
     for name, text in {"question": question, "evidence": evidence}.items():
         if len(text) > LONGEST:
             raise EssenceError(

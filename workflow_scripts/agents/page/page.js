@@ -2,6 +2,12 @@
 // Everything from a database or a model goes into the page as text, never as HTML.
 const part = (id) => document.getElementById(id);
 const MOST_ROWS = 100; // shown of a result
+const MOST_BARS = 30;
+const MANY_TABLES = 8; // more are shown closed, with a filter
+const HISTORY = "asked";
+const MOST_ASKED = 50;
+let shown = null; // {database, question, evidence, sql, executed} of the answer on the page
+let waiting = null; // what cancels the request on its way
 
 function element(name, text = "", kind = "") {
   const node = document.createElement(name);
@@ -15,10 +21,25 @@ function say(text, bad = false) {
   part("status").className = bad ? "bad" : "";
 }
 
-async function fetchJson(path, options) {
-  const answer = await fetch(path, options);
-  const value = await answer.json();
-  if (!answer.ok) throw new Error(value.error);
+// Whole numbers that JavaScript would round stay as they are written.
+function exact(_, value, context) {
+  const rounded = typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+  return rounded && /^-?\d+$/.test(context?.source) ? context.source : value;
+}
+
+// The last line of a reply is its value; lines before it tell how many are asked before this one.
+async function fetchJson(path, body, tell = () => {}) {
+  const post = { method: "POST", signal: waiting?.signal, body: JSON.stringify(body) };
+  const answer = await fetch(path, body && post);
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = "";
+  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+    text += piece.value;
+    for (let end; text.startsWith('{"ahead"') && (end = text.indexOf("\n")) > 0; text = text.slice(end + 1))
+      tell(JSON.parse(text.slice(0, end)));
+  }
+  const value = JSON.parse(text, exact);
+  if (typeof value.error === "string" && !value.status) throw new Error(value.error);
   return value;
 }
 
@@ -26,9 +47,50 @@ function plural(number, word) {
   return `${number.toLocaleString("en")} ${word}${number === 1 ? "" : "s"}`;
 }
 
-function cell(value) {
-  if (value === null) return element("td", "NULL", "null");
-  return element("td", typeof value === "object" ? `x'${value.hex}'` : String(value));
+// The database: its tables, and a question about it.
+
+function tableItem([name, columns]) {
+  const item = element("details");
+  item.append(element("summary", `${name} (${plural(Object.keys(columns).length, "column")})`));
+  const list = element("ul");
+  list.append(
+    ...Object.entries(columns).map(([column, examples]) => {
+      const line = element("li", column);
+      if (examples.length) line.append(element("span", `: ${examples.join(", ")}`, "note"));
+      return line;
+    }),
+  );
+  item.append(list);
+  item.words = [name, ...Object.keys(columns)].join("\n").toLowerCase();
+  return item;
+}
+
+function showSome(filter) {
+  const words = filter.toLowerCase().trim();
+  for (const item of part("schema").querySelectorAll("details")) item.hidden = !item.words.includes(words);
+}
+
+async function showSchema() {
+  const database = part("database").value;
+  const schema = await fetchJson("/schema", { database });
+  if (database !== part("database").value) return;
+  const tables = Object.entries(schema).map(tableItem);
+  const many = tables.length > MANY_TABLES;
+  tables.forEach((item) => (item.open = !many));
+  part("tables").textContent = plural(tables.length, "table");
+  part("filter").hidden = !many;
+  part("filter").querySelector("input").value = "";
+  part("schema").querySelector(".scroll").replaceChildren(...tables);
+  const name = Object.keys(schema)[0].replaceAll("_", " ").toLowerCase();
+  const example = `How many ${name}${name.endsWith("s") ? "" : "s"} are there?`;
+  part("example").querySelector("button").textContent = example;
+  part("example").hidden = false;
+}
+
+// The answer: SQL, rows, a chart, the agents' steps.
+
+function cellText(value) {
+  return value !== null && typeof value === "object" ? `x'${value.hex}'` : String(value ?? "NULL");
 }
 
 function showRows(result) {
@@ -36,7 +98,7 @@ function showRows(result) {
   head.append(...result.columns.map((name) => element("th", name)));
   const rows = result.rows.slice(0, MOST_ROWS).map((row) => {
     const line = element("tr");
-    line.append(...row.map(cell));
+    line.append(...row.map((value) => element("td", cellText(value), value === null ? "null" : "")));
     return line;
   });
   part("rows").replaceChildren(head, ...rows);
@@ -44,6 +106,55 @@ function showRows(result) {
   part("count").textContent = result.row_count
     ? plural(result.row_count, "row") + first
     : "No row: either nothing in the database fits, or the SQL asks for something else.";
+}
+
+function drawn(name, attributes, text = "") {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.textContent = text;
+  return node;
+}
+
+// One bar for each row of a label and a number, from zero, with the number behind it.
+function drawChart({ columns, rows }) {
+  const at = columns.length === 2 && rows.length > 1 && rows.length <= MOST_BARS
+    ? [1, 0].find((place) => rows.every((row) => typeof row[place] === "number"))
+    : undefined;
+  part("chart").hidden = at === undefined;
+  if (at === undefined) return;
+  const numbers = rows.map((row) => row[at]);
+  const labels = rows.map((row) => cellText(row[1 - at]));
+  const width = Math.min(640, document.querySelector("main").clientWidth);
+  const [left, right, step, top] = [width * 0.27, width - 100, 24, 26];
+  const longest = Math.floor(left / 7.5); // characters of a label
+  const [low, high] = [Math.min(0, ...numbers), Math.max(0, ...numbers)];
+  const x = (number) => left + ((number - low) / (high - low || 1)) * (right - left);
+  const base = top + rows.length * step;
+  const what = `${columns[at]} for each ${columns[1 - at]}`;
+  const svg = drawn("svg", { viewBox: `0 0 ${width} ${base + 44}`, role: "img", "aria-label": `Bar chart: ${what}` });
+  svg.append(drawn("text", { x: 0, y: 15 }, columns[1 - at]));
+  numbers.forEach((number, row) => {
+    const y = top + row * step;
+    const [from, to] = [x(Math.min(0, number)), x(Math.max(0, number))];
+    const text = labels[row];
+    const label = text.length > longest ? `${text.slice(0, longest - 1)}\u2026` : text;
+    svg.append(
+      drawn("text", { x: left - 8, y: y + 16, "text-anchor": "end" }, label),
+      drawn("rect", { x: from, y: y + 3, width: to - from, height: step - 6 }),
+      drawn("text", { x: to + 6, y: y + 16 }, number.toLocaleString("en")),
+    );
+  });
+  svg.append(drawn("line", { x1: x(0), x2: x(0), y1: top, y2: base }));
+  svg.append(drawn("line", { x1: left, x2: right, y1: base, y2: base }));
+  const crowded = Math.min(x(0) - x(low), x(high) - x(0)) < 40; // no room for a zero between
+  for (const number of new Set(crowded ? [low, high] : [low, 0, high])) {
+    svg.append(drawn("line", { x1: x(number), x2: x(number), y1: base, y2: base + 5 }));
+    const text = number.toLocaleString("en");
+    svg.append(drawn("text", { x: x(number), y: base + 19, "text-anchor": "middle" }, text));
+  }
+  const middle = { x: (left + right) / 2, y: base + 38, "text-anchor": "middle" };
+  svg.append(drawn("text", middle, columns[at]));
+  part("chart").replaceChildren(svg);
 }
 
 function schemaLines(trace) {
@@ -77,42 +188,181 @@ function stepItem(step, trace) {
   return item;
 }
 
-function show(trace) {
-  const answered = trace.executed !== null && trace.executed.status === "ok";
-  part("refusal").textContent = answered
+function show(value) {
+  shown = value;
+  const { executed, sql, question, database } = value;
+  const good = executed?.status === "ok";
+  part("outcome").textContent = good ? "Answer" : "No answer";
+  part("asked").textContent = `${question} (${database})`;
+  part("sql").value = sql ?? "";
+  part("failure").textContent = good
     ? ""
-    : trace.sql === null
-      ? "No answer: the model wrote no SQL."
-      : `No answer: the SQL fails (${trace.executed.error}).`;
-  part("sql").textContent = answered ? trace.sql : "";
+    : executed
+      ? `The SQL fails: ${executed.error}.`
+      : "The model wrote no SQL. You can write it yourself.";
   part("count").textContent = "";
   part("rows").replaceChildren();
-  if (answered) showRows(trace.executed);
-  part("steps").replaceChildren(...trace.steps.map((step) => stepItem(step, trace)));
+  part("chart").hidden = true;
+  part("save").hidden = part("doubt").hidden = !good;
+  if (good) {
+    showRows(executed);
+    drawChart(executed);
+  }
+  part("trace").hidden = !value.steps;
+  if (value.steps) part("steps").replaceChildren(...value.steps.map((step) => stepItem(step, value)));
   part("answer").hidden = false;
+  part("outcome").focus();
+  remember({ database, question, evidence: value.evidence, sql });
+}
+
+async function send(path, body, words, back) {
+  if (waiting) return null;
+  waiting = new AbortController();
+  part("cancel").hidden = false;
+  part("ask").hidden = true;
+  part("cancel").focus();
+  say(words);
+  const tell = ({ ahead }) => say(`Waiting: ${plural(ahead, "question")} before this one\u2026`);
+  try {
+    const value = await fetchJson(path, body, tell);
+    say("");
+    return value;
+  } catch (error) {
+    const cancelled = error.name === "AbortError";
+    const lost = error instanceof TypeError || error instanceof SyntaxError; // no reply, or half of one
+    say(cancelled ? "Cancelled." : lost ? "The program that answers has ended." : error.message, !cancelled);
+    setTimeout(() => back.focus());
+    return null;
+  } finally {
+    waiting = null;
+    part("cancel").hidden = true;
+    part("ask").hidden = false;
+  }
 }
 
 async function ask(event) {
   event.preventDefault();
-  const button = part("form").querySelector("button");
-  const question = Object.fromEntries(
+  const body = Object.fromEntries(
     ["database", "question", "evidence"].map((name) => [name, part(name).value]),
   );
-  button.disabled = true;
-  part("answer").hidden = true;
-  say("Asking\u2026");
+  if (!body.question.trim()) {
+    say("Write a question first.", true);
+    part("question").focus();
+    return;
+  }
+  const trace = await send("/ask", body, "Asking\u2026", part("question"));
+  if (trace) show({ ...trace, ...body });
+}
+
+async function run(entry) {
+  const { database, sql } = entry;
+  const executed = await send("/run", { database, sql }, "Running\u2026", part("question"));
+  if (executed) show({ ...entry, executed });
+}
+
+function runEdited(event) {
+  event.preventDefault();
+  const { database, question, evidence } = shown;
+  run({ database, question, evidence, sql: part("sql").value });
+}
+
+// The rows as a file. Of long results the page has the first rows only: all are fetched again.
+
+function csvCell(value) {
+  const text = value === null ? "" : cellText(value);
+  return value !== null && (text === "" || /[",\r\n]/.test(text)) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+async function save(kind) {
+  const { database, question, sql } = shown;
+  let { executed } = shown;
+  if (executed.rows.length < executed.row_count) {
+    executed = await send("/run", { database, sql }, "Fetching all rows\u2026", part("save").firstChild);
+    if (!executed) return;
+  }
+  const { columns, rows } = executed;
+  const lines = [columns, ...rows].map((row) => `${row.map(csvCell).join(",")}\r\n`);
+  const json = JSON.stringify({ database, question, sql, columns, rows }, null, 1);
+  const link = element("a");
+  link.href = URL.createObjectURL(new Blob(kind === "csv" ? lines : [json]));
+  link.download = `${database}.${kind}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+// What was asked before; a browser may refuse to keep it.
+
+function remembered() {
   try {
-    const headers = { "Content-Type": "application/json" };
-    show(await fetchJson("/ask", { method: "POST", headers, body: JSON.stringify(question) }));
-    say("");
-  } catch (error) {
-    say(error.message, true);
-  } finally {
-    button.disabled = false;
+    return [].concat(JSON.parse(localStorage.getItem(HISTORY)) ?? []);
+  } catch {
+    return [];
   }
 }
 
+function keep(entries) {
+  try {
+    localStorage.setItem(HISTORY, JSON.stringify(entries.slice(0, MOST_ASKED)));
+  } catch {
+    return;
+  }
+  showHistory();
+}
+
+function remember(entry) {
+  const text = JSON.stringify(entry);
+  keep([entry, ...remembered().filter((other) => JSON.stringify(other) !== text)]);
+}
+
+function again(entry) {
+  for (const name of ["database", "question", "evidence"]) part(name).value = entry[name];
+  showSchema().catch((error) => say(error.message, true));
+  if (entry.sql) run(entry);
+  else part("question").focus();
+}
+
+function showHistory() {
+  const offered = [...part("database").options].map((option) => option.value);
+  const entries = remembered().filter((entry) => offered.includes(entry.database));
+  const items = entries.map((entry) => {
+    const item = element("li");
+    const button = element("button", `${entry.question} (${entry.database})`, "link");
+    button.title = entry.sql;
+    button.addEventListener("click", () => again(entry));
+    item.append(button);
+    return item;
+  });
+  part("past").hidden = !items.length;
+  part("past").querySelector("ul").replaceChildren(...items);
+}
+
+function onKey(id, fits, act) {
+  part(id).addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.isComposing && fits(event)) act(event);
+  });
+}
+
 part("form").addEventListener("submit", ask);
+part("edit").addEventListener("submit", runEdited);
+onKey("question", (event) => !event.shiftKey, ask);
+onKey("sql", (event) => event.ctrlKey || event.metaKey, runEdited);
+part("cancel").addEventListener("click", () => waiting?.abort());
+part("clear").addEventListener("click", () => {
+  keep([]);
+  part("question").focus();
+});
+part("save").addEventListener("click", ({ target }) => target.dataset.kind && save(target.dataset.kind));
+part("filter").addEventListener("input", ({ target }) => showSome(target.value));
+part("database").addEventListener("change", () => showSchema().catch((error) => say(error.message, true)));
+part("example").addEventListener("click", ({ target }) => {
+  if (target.type !== "button") return;
+  part("question").value = target.textContent;
+  part("question").focus();
+});
 fetchJson("/databases")
-  .then((names) => part("database").append(...names.map((name) => element("option", name))))
+  .then((names) => {
+    part("database").append(...names.map((name) => element("option", name)));
+    showHistory();
+    return showSchema();
+  })
   .catch((error) => say(error.message, true));
