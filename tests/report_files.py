@@ -287,19 +287,6 @@ def make_all_runs(root: Path, seeds: tuple[int, ...] = (42,)) -> list[Path]:
     ]  # fmt: skip
 
 
-def make_results(results: Path, seeds: tuple[int, ...] = (42,)) -> None:
-    """A whole results folder before the report: data, audits, all runs of three recipes."""
-    make_data(results / "data")
-    for name in RECIPES:
-        make_fit(results / "fit" / f"{name}.json", recipe(name))
-    make_all_runs(results / "runs", seeds)
-    for seed in seeds:
-        for name, batch in (("exp2_bs4", 4), ("exp2_bs8", 8)):
-            extra = {"seed": seed, "experiment": 2, "batch_size": batch}
-            make_run(results / "runs", recipe("as_run"), name, **extra)
-    make_tables(results, sorted((results / "runs").glob("*/*/seed*")))
-
-
 def pick(folders: list[Path], recipe: str, name: str) -> Path:
     """The first seed of one run of a recipe."""
     return next(folder for folder in folders if folder.parts[-3:-1] == (recipe, name))

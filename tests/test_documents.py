@@ -1,6 +1,5 @@
 """What the documents say works: commands run, files exist; and code keeps what they say."""
 
-import ast
 import itertools
 import json
 import re
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import material
 import pytest
-import yaml
 from conftest import fresh_clone
 from material import ROOT
 
@@ -23,13 +21,6 @@ from workflow_scripts.commands import declared_arguments
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIGURATIONS = sorted([*(ROOT / "configs").glob("*.yaml"), *ROOT.glob("profiles/*/*.yaml")])
-RULES = {
-    name
-    for file in (ROOT / "Snakefile", *(ROOT / "rules").glob("*.smk"))
-    for name in re.findall(
-        r"^\s*(?:rule|checkpoint|use rule \w+ as) (\w+)(?::| with:)", file.read_text(), re.MULTILINE
-    )
-}
 
 
 def code_of(page: Path) -> Iterator[str]:
@@ -96,22 +87,16 @@ def clone(tmp_path_factory, twin) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def dry_runs(clone) -> dict[tuple[str, ...], subprocess.CompletedProcess]:
-    """What Snakemake says to each of its calls: two at a time, as each takes seconds."""
-    calls = [call for call in commands("snakemake") if "--report" not in call]  # needs results
+def test_every_call_of_snakemake_is_accepted(clone):
+    """Two at a time, as each takes seconds; --report needs results."""
+    calls = {tuple(re.sub("--cores [^ ]+", "--cores 1", " ".join(words)).split(" ")): words
+             for words in commands("snakemake") if "--report" not in words}  # fmt: skip
     options = ("--cores", "1", "--dry-run", "--quiet", "all")
-    dry = [(f"{sys.prefix}/bin/snakemake", *words, *options) for words in calls]
+    dry = [(f"{sys.prefix}/bin/snakemake", *words, *options) for words in calls.values()]
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(calls, pool.map(lambda call: run(clone, *call), dry), strict=True))
-
-
-@pytest.mark.parametrize(
-    "words", [call for call in calls_of("snakemake") if "--report" not in call.values[0]]
-)
-def test_every_call_of_snakemake_is_accepted(words, dry_runs):
-    done = dry_runs[tuple(words)]
-    assert done.returncode == 0 and "Job stats" in done.stdout, (done.stdout + done.stderr)[-3000:]
+        for done in pool.map(lambda call: run(clone, *call), dry):
+            said = f"{done.args}{done.stdout}{done.stderr}"
+            assert done.returncode == 0 and "Job stats" in done.stdout, said[-3000:]
 
 
 @pytest.mark.parametrize("words", calls_of("make"))
@@ -134,17 +119,6 @@ def test_the_module_that_is_shown_is_planned(clone, tmp_path):
     done = run(tmp_path, f"{sys.prefix}/bin/snakemake", "essence_all", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^essence_make_report +1$", done.stdout + done.stderr, re.MULTILINE)
-
-
-def test_the_slurm_profile_names_rules_that_exist():
-    profile = yaml.safe_load((ROOT / "profiles/slurm/config.yaml").read_text())
-    assert set(profile["set-resources"]) <= RULES
-
-
-@pytest.mark.parametrize("page", ["Makefile", "docs/models.md"])
-def test_the_test_files_that_are_named_exist(page):
-    named = re.findall(r"tests/\w+\.py", (ROOT / page).read_text())
-    assert named and all((ROOT / name).is_file() for name in named)
 
 
 # What takes the place of DIR and FILE, of the options that have them.
@@ -190,36 +164,6 @@ def test_every_call_of_a_module_runs(words, clone):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("words", [call for call in OF_MODULES if call.values[0][0] == "pytest"])
-def test_the_tests_that_are_named_exist(words):
-    assert all((ROOT / word).is_file() for word in words[1:])
-
-
-def test_no_block_of_commands_has_one_that_is_not_tried():
-    known = r"(\S*/bin/)?(snakemake|make|python -m|export)\b"
-    for page in PAGES:
-        blocks = re.findall(r"^ *```\n(.*?)^ *```", page.read_text(), re.MULTILINE | re.DOTALL)
-        for lines in map(str.splitlines, blocks):
-            if any(re.match(known, line) for line in lines):
-                assert all(re.match(known, line) for line in lines), (page.name, lines)
-
-
-def test_the_commands_are_found():
-    """At least those without which a newcomer gets nowhere."""
-    for program, wanted in {
-        "make": ["", "test"],
-        "snakemake": [
-            "--cores all",
-            "--cores all ablation",
-            "--cores all --config prediction={constrained: true}",
-            "--cores all --configfile configs/report.yaml",
-        ],
-        "python -m": ["workflow_scripts.text.fit --rows FILE.jsonl --tokenizer DIR"],
-    }.items():
-        calls = [" ".join(words) for words in commands(program)]
-        assert [each for each in wanted if not any(call.startswith(each) for call in calls)] == []
-
-
 def test_every_file_that_a_link_names_exists():
     for page in PAGES:
         for target, anchor in re.findall(r"\]\(([^)#:]+)#?([^):]*)\)", page.read_text()):
@@ -241,67 +185,3 @@ def test_every_file_of_results_that_a_page_names_is_made(clone):
     options = ("--quiet", "all", "--cores", "1", "--dry-run")
     done = run(clone, f"{sys.prefix}/bin/snakemake", *sorted(files), *options)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
-
-
-def test_what_is_said_of_the_reports_parts_is_there():
-    """Files and settings; each figure of the report, and each claim, by its number."""
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    named = re.compile(r"\w+[./][\w./-]+")
-    names = [span for span in spans_of("docs/coverage.md") if named.fullmatch(span)]
-    missing = [
-        name
-        for name in names
-        if name[:8] != "results/" and not (ROOT / name).exists() and not has(config, name)
-    ]
-    assert names and missing == []
-
-
-def has(config, dotted):
-    for key in dotted.split("."):
-        config = config.get(key) if isinstance(config, dict) else None
-    return config is not None
-
-
-def test_every_module_that_the_architecture_names_exists():
-    text = (ROOT / "docs/architecture.md").read_text()
-    names = set(re.findall(r"[\w/*]+\.(?:py|smk|yaml)\b", text))
-    assert len(names) > 10
-    missing = [
-        name
-        for name in sorted(names)
-        if not [*ROOT.glob(name), *(ROOT / "workflow_scripts").rglob(name)]
-    ]
-    assert missing == []
-
-
-def strings_of(tree: ast.Module) -> Iterator[ast.Constant]:
-    """Every text in the code, docstrings left out."""
-    docstrings = {
-        id(node.body[0].value)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
-    }
-    for node in ast.walk(tree):
-        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if is_text and id(node) not in docstrings:
-            yield node
-
-
-# What a claim is measured under has a name too; the configuration says which recipe each one is.
-OF_COLUMNS = ("report/claims.py", "report/judge.py", "report/page.py", "report/artefacts.py")
-
-
-def test_no_code_asks_for_a_recipes_name():
-    """Their names are the configuration's; `repaired` is besides a word and a key of it."""
-    names = set(yaml.safe_load((ROOT / "config.yaml").read_text())["recipes"]) - {"repaired"}
-    package = ROOT / "workflow_scripts"
-    asked = [
-        f"{path}:{text.lineno}"
-        for path in sorted(package.rglob("*.py"))
-        if not str(path.relative_to(package)).startswith(OF_COLUMNS)
-        for text in strings_of(ast.parse(path.read_text(encoding="utf-8")))
-        if text.value in names
-    ]
-    assert names and asked == []

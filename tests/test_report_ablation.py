@@ -5,7 +5,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import report_files as made
-from conftest import fresh_clone
 from matplotlib.figure import Figure
 
 from workflow_scripts.errors import EssenceError
@@ -73,22 +72,6 @@ def test_controls_stand_apart_and_are_compared_with_the_repaired_end(tmp_path):
         CONTROLS,
         "input of another row",
     ]
-
-
-@pytest.mark.pipeline
-def test_the_ablation_is_in_the_report_where_the_configuration_says_so(tmp_path):
-    clone = fresh_clone(tmp_path / "essence")
-    table = clone.folder / "results/tables/ablation.csv"
-    table.parent.mkdir(parents=True)
-    table.touch()  # what lies there decides nothing
-    without, alone = clone.stale(), clone.stale("ablation")
-    clone.edit("config.yaml", "in_report: false", "in_report: true")
-    within = clone.stale()
-    assert "tabulate_ablation" not in without and within["tabulate_ablation"] == 1
-    # a training for each of the three repairs added, for each taken back, and for four controls
-    assert within["train"] - without["train"] == 10 and alone["train"] == 12
-    assert within["make_random_base"] == 1
-    assert "judge_claims" in within and "judge_claims" not in alone
 
 
 def test_the_agents_are_compared_over_databases_that_were_drawn_whole():
