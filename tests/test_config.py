@@ -119,18 +119,7 @@ def test_gpus_are_counted_by_their_devices(tmp_path):
 
 def test_the_schema_is_that_of_the_model(config):
     assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "python -m tools.config_schema"
-    schema = yaml.safe_load(schema_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(config, schema)
-    for block in [schema, *schema["$defs"].values()]:
-        for name, part in block.get("properties", {}).items():
-            described = part if "description" in part else schema["$defs"][_named(part)]
-            assert described.get("description"), (block["title"], name)
-
-
-def _named(part):
-    """The shape that a part of a schema refers to."""
-    return part["$ref"].rpartition("/")[2]
+    jsonschema.validate(config, yaml.safe_load(schema_text()))
 
 
 @pytest.mark.parametrize(
@@ -197,15 +186,10 @@ def test_a_missing_key_is_named(config):
     ("typed", "key", "value"),
     [
         ("prediction={constrained: true}", "prediction.constrained", True),
-        ("seeds=[1,2]", "seeds", [1, 2]),
         ("seeds=[007]", "seeds", [7]),
-        ("use_recipes=[repaired]", "use_recipes", ["repaired"]),
-        ("run_defaults={rows: 90, patience: null}", "run_defaults.rows", 90),
         ("run_defaults={rows: 90, patience: null}", "run_defaults.patience", None),
-        ("runs={exp5_long: {experiment: 5, rows: 90}}", "runs.exp5_long.experiment", 5),
         ("recipes={repaired: {runs: {a: {rows: 90}}}}", "recipes.repaired.runs.a", {"rows": 90}),
         ("recipes={repaired: {runs: {exp2: null}}}", "recipes.repaired.runs", {"exp2": None}),
-        ("training={learning_rate_scale: 0.5}", "training.learning_rate_scale", 0.5),
         ("run_defaults={learning_rate: 1e-4}", "run_defaults.learning_rate", 1e-4),
         ("data={url: 'http://host/null'}", "data.url", "http://host/null"),
         ("model={revision: 1234567}", "model.revision", "1234567"),
@@ -258,7 +242,6 @@ def test_runs_with_equal_rows_share_one_sample(config):
 
 
 def test_a_control_is_the_repaired_recipe_and_run_but_for_its_settings(config):
-    config["recipes"]["repaired"]["runs"] = {"exp5_long": {"rows": 300}}
     config["ablation"]["controls"] = {
         "both": {"prompt": "own", "source_tokens": 900, "starts_from": "random"},
         "mixed_up": {"sources": "other", "patience": None},
@@ -274,8 +257,6 @@ def test_a_control_is_the_repaired_recipe_and_run_but_for_its_settings(config):
     assert runs_of(config, "repaired~both")["exp5_long"]["starts_from"] == "random"
     assert runs_of(config, "repaired")["exp5_long"]["starts_from"] == "base"
     assert mixed_up.run == base.run.model_copy(update={"sources": "other", "patience": None})
-    assert base.run.patience is not None and mixed_up.run.rows == 300
-    assert mixed_up.recipe == base.recipe.model_copy(update={"name": "repaired~mixed_up"})
 
 
 # --- Models that are compared with the best run
@@ -321,34 +302,16 @@ def test_the_reports_sizes_are_the_reports():
     assert config["training"]["learning_rate_scale"] == 1
 
 
-# Where a rehearsal may differ from the report: how many rows and epochs, and what cannot be had
-# without a network and a GPU. Every other difference would leave something unrehearsed.
-REHEARSED = re.compile(
-    r"data\.(source|path|drive_id)|twin\.domains_per_database"
-    r"|model\.(base|revision|sha256|device)|test_set\.rows\.\w+|run_defaults\.(rows|epochs)"
-    r"|(recipes\.as_run\.)?runs\.\w+\.(rows|epochs)"
-)
-
-
-def flat(config, above=""):
-    """Every setting by its dotted key."""
-    for key, value in config.items():
-        if isinstance(value, dict) and value:
-            yield from flat(value, f"{above}{key}.")
-        else:
-            yield f"{above}{key}", value
-
-
 def test_the_rehearsal_is_the_report_but_for_its_counts_source_model_and_device():
-    given = [overlaid(f"{name}.yaml") for name in ("report", "rehearsal")]
-    report, rehearsal = (dict(flat(each)) for each in given)
-    keys = report.keys() | rehearsal.keys()
-    differ = {key for key in keys if report.get(key, ...) != rehearsal.get(key, ...)}
-    assert {key for key in differ if not REHEARSED.fullmatch(key)} == set()
-    counts = {key for key in differ if key.endswith((".rows", ".epochs")) or ".rows." in key}
-    assert all(rehearsal[key] <= 9 for key in counts)
-    assert {"run_defaults.rows", "run_defaults.epochs"} < counts
-    report, rehearsal = map(checked, given)
+    """What differs besides would go unrehearsed: above all a recipe's, and how it is trained."""
+    report, rehearsal = (checked(overlaid(f"{name}.yaml")) for name in ("report", "rehearsal"))
+    assert rehearsal["use_recipes"] == report["use_recipes"]
+    for key in ("recipes", "training", "prediction", "execution", "agents", "claims", "ablation"):
+        theirs, ours = ({**each[key]} for each in (report, rehearsal))
+        if key == "recipes":
+            theirs, ours = ({name: {**recipe, "runs": 0} for name, recipe in each.items()}
+                            for each in (theirs, ours))  # fmt: skip
+        assert ours == theirs, key
     for recipe in report["use_recipes"]:  # every run of every recipe, one epoch of each
         runs = runs_of(rehearsal, recipe)
         assert runs.keys() == runs_of(report, recipe).keys()
@@ -357,27 +320,20 @@ def test_the_rehearsal_is_the_report_but_for_its_counts_source_model_and_device(
 
 
 # Source and target tokens, rows trained and rows evaluated at a time -> MiB that a training of
-# T5-small's size on a CPU at most, MiB; see docs/cluster.md.
-MEASURED = {
-    **{(512, 512, 1): 2791, (512, 512, 4): 5240, (512, 512, 7): 8187},
-    **{(2048, 512, 1): 4159, (2048, 512, 4): 10483, (2048, 512, 7): 13434},
-}
+# T5-small's size on a CPU takes at most; see docs/cluster.md.
+MEASURED = {(512, 512, 1): 2791, (512, 512, 7): 8187, (2048, 512, 4): 10483}
 
 
-@pytest.mark.parametrize(("size", "measured"), MEASURED.items())
-def test_a_training_asks_for_the_memory_that_was_measured_and_more(size, measured):
-    source, target, rows = size
-    config = overlaid("rehearsal.yaml")
-    config["recipes"]["as_written"] |= {"source_tokens": source, "target_tokens": target}
-    config["runs"]["exp1_natural"]["batch_size"] = rows
-    config["training"]["eval_batch_size"] = 2
-    settings = run_settings(checked(config), "as_written", "exp1_natural", 42)
-    asked = training_memory(settings, weights=243.6, on_gpu=False) / 1.048576
-    assert 1.08 < asked / measured < 1.9
-    assert 3000 < training_memory(settings, weights=243.6, on_gpu=True) < asked
-
-
-def test_a_job_that_answers_asks_for_the_memory_that_was_measured_and_more():
+def test_jobs_ask_for_the_memory_that_was_measured_and_more():
+    for (source, target, rows), measured in MEASURED.items():
+        config = overlaid("rehearsal.yaml")
+        config["recipes"]["as_written"] |= {"source_tokens": source, "target_tokens": target}
+        config["runs"]["exp1_natural"]["batch_size"] = rows
+        config["training"]["eval_batch_size"] = 2
+        settings = run_settings(checked(config), "as_written", "exp1_natural", 42)
+        asked = training_memory(settings, weights=243.6, on_gpu=False) / 1.048576
+        assert 1.08 < asked / measured < 1.9
+        assert 3000 < training_memory(settings, weights=243.6, on_gpu=True) < asked
     settings = run_settings(checked(overlaid("rehearsal.yaml")), "repaired", "exp1_natural", 42)
     asked = answering_memory(settings, 13, weights=243.6, on_gpu=False) / 1.048576
     assert 1.1 < asked / 3789 < 2.3  # 13 rows of the rehearsal

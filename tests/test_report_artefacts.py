@@ -1,6 +1,5 @@
 """resources/artefacts.yaml: whole, and the source of all that is said of the artefacts."""
 
-import re
 from pathlib import Path
 
 import yaml
@@ -28,10 +27,3 @@ def test_the_configurations_repairs_are_those_of_the_artefacts():
 
 def test_the_table_in_the_documents_is_made_from_them():
     assert PAGE.read_text() == page(PAGE.read_text()), "run: python -m tools.artefacts_table"
-
-
-def test_every_artefact_that_is_mentioned_exists():
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
-    pages += (ROOT / "workflow_scripts/report").rglob("*.py")
-    mentioned = {name for path in pages for name in re.findall(r"\bA\d{1,2}\b", path.read_text())}
-    assert mentioned <= set(artefacts())

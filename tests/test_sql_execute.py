@@ -38,39 +38,31 @@ WRITES, ENDLESS = listed("writes"), listed("endless")
 BOMBS = [
     *listed("bombs"),
     f"SELECT {', '.join(f'(SELECT s FROM {BIG}) AS c{i}' for i in range(60))}",
-    "SELECT char(" + ",".join(["1114111"] * 200) + ")",
-    "SELECT json_array(" + ",".join(["'xxxxxxxxxx'"] * 150) + ")",
     "SELECT json('" + "[" * 3000 + "]" * 3000 + "')",
-    "SELECT name LIKE '" + "%a" * 2000 + "' FROM pet",
-    "SELECT name GLOB '" + "*a" * 2000 + "' FROM pet",
+    *(
+        f"SELECT name {word} '{sign * 2000}' FROM pet"
+        for word, sign in ((" LIKE", "%a"), ("GLOB", "*a"))
+    ),
 ]
-
 DEEP = [
-    *("SELECT " + "(" * n + "1" + ")" * n for n in (150, 1_000, 20_000)),
-    *("SELECT " + "-" * 1 + " -" * n + " 1" for n in (2_000, 20_000)),
+    *("SELECT " + "(" * n + "1" + ")" * n for n in (150, 20_000)),
     *("SELECT " + "NOT " * n + "1" for n in (600, 5_000)),
-    *("SELECT " + "+".join(["1"] * n) for n in (600, 5_000, 24_000)),
-    *("SELECT " + "||".join(["'x'"] * n) for n in (600, 5_000)),
-    *("SELECT 1" + " UNION ALL SELECT 1" * n for n in (150, 600, 2_000)),
+    *("SELECT " + "+".join(["1"] * n) for n in (600, 24_000)),
+    *("SELECT 1" + " UNION ALL SELECT 1" * n for n in (600, 2_000)),
     *("SELECT 1" + " INTERSECT SELECT 1" * n for n in (150, 600)),
     *("SELECT " + ",".join(["1"] * n) for n in (2_001, 20_000)),
     *("SELECT * FROM " + "(SELECT * FROM " * n + "pet" + ")" * n for n in (150, 1_000)),
     *("SELECT " + "(SELECT " * n + "1" + ")" * n for n in (150, 1_000)),
-    *("SELECT * FROM pet WHERE " + " OR ".join(["id = 1"] * n) for n in (600, 5_000)),
-    *("SELECT * FROM " + ", ".join(f"pet p{i}" for i in range(n)) for n in (65, 500)),
-    *("SELECT " + "abs(" * n + "1" + ")" * n for n in (600, 5_000)),
+    "SELECT * FROM " + ", ".join(f"pet p{i}" for i in range(65)),
     *("SELECT " + "CASE WHEN 1 THEN " * n + "1" + " END" * n for n in (600, 3_000)),
     *("SELECT max(" + ",".join(["1"] * n) + ")" for n in (101, 5_000)),
-    "SELECT '" + "x" * 60_000 + "'",
     "SELECT 1 -- " + "x" * 60_000,
     "WITH " + ", ".join(f"a{i} AS (SELECT * FROM a{i - 1}, a{i - 1})" for i in range(1, 40))
     + " SELECT * FROM a39",
     "WITH a0 AS (SELECT 1 x), "
     + ", ".join(f"a{i} AS (SELECT a.x FROM a{i - 1} a, a{i - 1} b)" for i in range(1, 30))
     + " SELECT count(*) FROM a29",
-    "SELECT " + ".".join(["pet"] * 500),
 ]  # fmt: skip
-
 HOSTILE = (
     WRITES
     + [d.format(s) for d, s in itertools.product(LISTS["disguises"], WRITES[::7])]
@@ -112,33 +104,20 @@ def state_of(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
 
 
-@pytest.fixture(scope="module")
-def ran(database, sandbox):
-    """Every hostile statement with a good neighbour after it, over two workers."""
+def test_hostile_statements_are_stopped_and_their_neighbours_unharmed(database, sandbox):
+    """Each with a good one after it, over two workers; not a byte of the database is changed."""
     before = state_of(database.parent)
-    jobs = [
-        (database, sql)
-        for number, hostile in enumerate(HOSTILE)
-        for sql in (hostile, f"{GOOD} -- {number}")
-    ]
-    results = sandbox.map(jobs)
-    assert state_of(database.parent) == before  # not a byte of the database changed, no new file
-    return results[::2], results[1::2]
-
-
-@pytest.mark.parametrize("number", range(len(HOSTILE)), ids=lambda n: f"{n}: {HOSTILE[n][:40]!a}")
-def test_hostile_statement_is_stopped_and_its_neighbour_unharmed(ran, number):
-    result, neighbour = ran[0][number], ran[1][number]
-    assert result.status in STOPPED, f"{HOSTILE[number][:200]!r} gave {str(result.rows)[:200]}"
-    assert result.error and result.rows is None
-    assert result.seconds < 4 * LIMITS.seconds + 5
-    assert neighbour.rows == GOOD_ROWS
-
-
-def test_writing_is_refused_and_endless_ones_time_out(ran):
-    statuses = dict(zip(HOSTILE, (r.status for r in ran[0]), strict=True))
-    assert {statuses[sql] for sql in WRITES} == {"refused"}
-    assert [s for s in ENDLESS[:9] if statuses[s] != "timeout"] == []
+    pairs = [(sql, f"{GOOD} -- {number}") for number, sql in enumerate(HOSTILE)]
+    results = sandbox.map((database, sql) for pair in pairs for sql in pair)
+    assert state_of(database.parent) == before
+    ran = dict(zip(HOSTILE, results[::2], strict=True))
+    for sql, result in ran.items():
+        assert result.status in STOPPED, f"{sql[:200]!r} gave {str(result.rows)[:200]}"
+        assert result.error and result.rows is None, sql[:200]
+        assert result.seconds < 4 * LIMITS.seconds + 5, sql[:200]
+    assert all(result.rows == GOOD_ROWS for result in results[1::2])
+    assert {ran[sql].status for sql in WRITES} == {"refused"}
+    assert {ran[sql].status for sql in ENDLESS[:9]} == {"timeout"}
 
 
 @pytest.mark.parametrize(
@@ -185,25 +164,31 @@ def test_limits_on_rows_cells_and_bytes_say_which(database):
 
 
 def test_bad_database_files_give_a_status(tmp_path, database, sandbox):
-    data = database.read_bytes()
-    contents = {
-        "zero bytes": b"",
-        "text": b"SELECT 1;\n" * 500,
-        "cut": data[:700],
-        "header alone": data[:100],
-        "pages gone": data[: len(data) // 2],
-        "noise after the header": data[:100] + random.Random(1).randbytes(len(data) - 100),
-        "all zeros": bytes(4096),
-    }
-    paths = [tmp_path / "missing.sqlite", tmp_path, Path("/dev/zero")]
-    for name, content in contents.items():
-        paths.append(tmp_path / f"{name}.sqlite")
-        paths[-1].write_bytes(content)
-    for path in paths:
+    """Also with seeded bit flips all over: an answer or an error, never a hang or a crash."""
+    rng, data = random.Random(7), database.read_bytes()
+    contents = [b"", b"SELECT 1;\n" * 500, data[:700], data[:100], data[: len(data) // 2]]
+    contents += [data[:100] + rng.randbytes(len(data) - 100), bytes(4096)]
+    bad = len(contents)
+    for _ in range(40):
+        spoiled = bytearray(data)
+        for _ in range(rng.choice((1, 10, 200))):
+            spoiled[rng.randrange(16, len(spoiled))] = rng.randrange(256)
+        contents.append(bytes(spoiled))
+    paths = [tmp_path / f"{number}.sqlite" for number in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    for path in [*paths[:bad], tmp_path / "missing.sqlite", tmp_path, Path("/dev/zero")]:
         result = sandbox.execute(path, "SELECT count(*), max(n) FROM big")
         assert result.status == "error" and result.error, path
-    assert sandbox.execute(database, GOOD).rows == GOOD_ROWS
     assert not (tmp_path / "missing.sqlite").exists()
+    jobs = [
+        job
+        for number, path in enumerate(paths[bad:])
+        for job in ((path, "SELECT * FROM pet ORDER BY name"), (database, f"{GOOD} -- {number}"))
+    ]
+    results = sandbox.map(jobs)
+    assert {result.status for result in results[::2]} <= {"ok", "error", "timeout"}
+    assert all(result.rows == GOOD_ROWS for result in results[1::2])
 
 
 def test_an_error_of_sqlite_comes_with_its_class(database, sandbox):
@@ -211,21 +196,6 @@ def test_an_error_of_sqlite_comes_with_its_class(database, sandbox):
     assert refused.error == "no such column: nme"
     assert refused.exception == "<class 'sqlite3.OperationalError'>"
     assert sandbox.execute(database, "SELCT name FROM pet").exception is None  # not SQLite's
-
-
-def test_corrupted_pages_never_harm_the_run(tmp_path, database, sandbox):
-    """Seeded bit flips all over the file: an answer or an error, never a hang or a crash."""
-    rng, data, jobs = random.Random(7), database.read_bytes(), []
-    for number in range(40):
-        spoiled = bytearray(data)
-        for _ in range(rng.choice((1, 10, 200))):
-            spoiled[rng.randrange(16, len(spoiled))] = rng.randrange(256)
-        path = tmp_path / f"{number}.sqlite"
-        path.write_bytes(spoiled)
-        jobs += [(path, "SELECT * FROM pet ORDER BY name"), (database, f"{GOOD} -- {number}")]
-    results = sandbox.map(jobs)
-    assert {r.status for r in results[::2]} <= {"ok", "error", "timeout"}
-    assert all(r.rows == GOOD_ROWS for r in results[1::2])
 
 
 def test_locked_database_gives_a_status_and_wal_files_are_read(tmp_path, database, sandbox):
@@ -249,25 +219,17 @@ ROW = "printf('%.*c', 900000 - a.n, 'a')"
 # One call of these takes seconds, or few steps take many calls.
 COSTLY = [
     "SELECT instr(printf('%.1900000c', 'a'), printf('%.900000c', 'a') || 'b')",  # a minute
-    f"SELECT {FAR}",
-    "SELECT length(format('%.900000000c', 'x')) FROM big",
     f"SELECT {', '.join([FAR] * 50)}",
-    "SELECT printf('" + "%.900000000c" * 500 + "', 'x')",
+    "SELECT length(format('%.900000000c', 'x')) FROM big",
     f"SELECT n FROM big WHERE {FAR} IS NULL ORDER BY {FAR}",
-    f"SELECT {LATE}",
     f"SELECT {', '.join([LATE] * 50)}",
     f"SELECT count(*) FROM big WHERE {LATE} > n",
-    f"SELECT replace({LONG}, printf('%.450000c', 'a') || 'b', 'x')",
     f"SELECT json_patch(o, replace(o, 'k', 'j')) FROM {KEYS}",
-    f"SELECT count(*) FROM {KEYS}, json_each(o) WHERE json_remove(o, '$.' || key) = 1",
     f"SELECT count(*) FROM {KEYS}, json_each(o) WHERE json_set(o, '$.' || key, 2) = 1",
     f"SELECT count(*) FROM big a, big b WHERE {ROW} LIKE '%{'a%' * 400}b'",
-    f"SELECT count(*) FROM big WHERE {LONG} GLOB '*{'a' * 900}b'",
     f"SELECT count(*) FROM big WHERE {LONG} GLOB '*{'[^b]' * 200}b'",
     f"SELECT count(*) FROM big a, big b WHERE trim({ROW}, 'bcdefgh') > b.n",
-    "SELECT count(*) FROM big a, big b WHERE hex(printf('%.*c', 400000 + a.n, 'x')) = b.n",
     f"SELECT max(soundex({ROW}) || upper({ROW})) FROM big a, big b",
-    f"SELECT count(DISTINCT {LONG} || n) FROM big",
 ]
 
 
@@ -330,13 +292,6 @@ def test_rows_are_written_as_strict_json(database, sandbox):
     assert json_rows(result.rows) == [[1, {"hex": "00ff"}, "inf"]]
 
 
-def is_running(process: Path) -> bool:
-    try:
-        return bool((process / "cmdline").read_bytes())  # one that has ended has none
-    except FileNotFoundError:
-        return False
-
-
 def test_a_statement_ends_with_the_process_that_asked(database):
     call = f"Sandbox().execute({str(database)!r}, {ENDLESS[0]!r})"
     code = f"from workflow_scripts.sql.sandbox import Sandbox; {call}"
@@ -345,16 +300,10 @@ def test_a_statement_ends_with_the_process_that_asked(database):
     while not (workers := [Path("/proc", each) for each in children.read_text().split()]):
         time.sleep(0.01)
     time.sleep(1)  # into the statement
-    assert all(map(is_running, workers))
     asking.terminate()
     asking.wait()
     until = time.monotonic() + 5
-    while any(map(is_running, workers)) and time.monotonic() < until:
+    # What has ended is gone, or has no command any more.
+    while any(each.exists() and (each / "cmdline").read_bytes() for each in workers):
+        assert time.monotonic() < until
         time.sleep(0.01)
-    assert not any(map(is_running, workers))
-
-
-def test_importing_the_executor_stays_light():
-    code = "import sys, workflow_scripts.sql.sandbox; print(sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "pandas", "pyarrow", "transformers", "sqlglot"} & set(eval(done.stdout))
