@@ -205,17 +205,20 @@ def test_rows_join_through_questions_and_through_sql():
     assert list(group_rows(pd.DataFrame(keys, range(10, 17)))) == [10, 10, 10, 13, 14, 15, 16]
 
 
-@pytest.mark.parametrize(
-    ("settings", "words"),
-    [
+def test_samples_that_cannot_be_drawn(tmp_path, drawn, test_set):
+    other = made.rows_parquet(tmp_path, [made.raw(9_000_001, "Selector", 1, 1)])
+    for settings, words in (
         ({"sampling": "balanced", "rows": 1602}, "534 rows of Refiner are wanted, there are 480;"),
         ({"rows": 2667}, "2667 rows of all tasks are wanted, there are 2400; lower"),
         ({"rows": 3, "validation_share": 0.9}, "no row is left to train"),
-    ],
-)
-def test_samples_that_cannot_be_drawn(drawn, settings, words):
-    with pytest.raises(EssenceError, match=words):
-        drawn(**{"sampling": "natural", **settings})
+        (
+            {"sampling": "balanced", "rows": 1599, "test": test_set},
+            r"set aside with the test set\).*or test_set.rows",
+        ),
+        ({"rows": 20, "test": other}, "draw the test set again"),
+    ):
+        with pytest.raises(EssenceError, match=words):
+            drawn(**{"sampling": "natural", **settings})
 
 
 def test_a_sample_that_lacks_a_tenth_takes_what_there_is_and_says_so(drawn, capsys):
@@ -227,11 +230,3 @@ def test_a_sample_that_lacks_a_tenth_takes_what_there_is_and_says_so(drawn, caps
         assert card["missing"] == {what: rows}
         assert len(train + val) == settings["rows"] - rows
         assert f"missing: {rows} rows of {what}; there are no more" in capsys.readouterr().out
-
-
-def test_files_of_other_rows_are_refused(tmp_path, drawn, test_set):
-    with pytest.raises(EssenceError, match=r"set aside with the test set\).*or test_set.rows"):
-        drawn(test=test_set, sampling="balanced", rows=1599)
-    other = made.rows_parquet(tmp_path, [made.raw(9_000_001, "Selector", 1, 1)])
-    with pytest.raises(EssenceError, match="draw the test set again"):
-        drawn(test=other, sampling="natural", rows=20)

@@ -47,13 +47,9 @@ class Place:
 
     def serve(self) -> tuple[subprocess.Popen, str]:
         """A warm process and its address."""
-        before = os.environ.pop(warm.SERVER, None)
-        server = warm.start(self.folder)
-        address = os.environ.pop(warm.SERVER)
-        if before:
-            os.environ[warm.SERVER] = before
-        assert Path(address.split()[0]).exists()
-        return server, address
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(warm.SERVER, "")
+            return warm.start(self.folder), os.environ[warm.SERVER]
 
     def start(self, *arguments: object, socket: str | None) -> subprocess.Popen:
         given = {**os.environ, "WORD": "kept", "PYTHONPATH": ""}
@@ -137,27 +133,16 @@ def test_it_ends_with_the_code_of_its_stage_which_is_read_again(place, socket):
 
 
 # After Ctrl-C, `python -m` ends with 1.
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1)])
-def test_signals_reach_the_stage(place, socket, tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1), (signal.SIGKILL, -9)]
+)
+def test_signals_reach_the_stage_which_dies_with_its_caller(place, socket, tmp_path, number, code):
     caller, stage = place.waiting(socket, tmp_path / "process")
     assert caller.pid != stage
     caller.send_signal(number)
     caller.communicate(timeout=30)
     assert caller.returncode == code
     assert gone(stage)
-
-
-def test_a_stage_dies_with_its_caller_and_others_are_still_served(place, socket, tmp_path):
-    caller, stage = place.waiting(socket, tmp_path / "process")
-    caller.kill()
-    caller.communicate()
-    assert gone(stage)
-    for said in (b"", b"{", None):  # callers that say nothing
-        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as silent:
-            silent.connect(socket.split()[0])
-            if said is not None:
-                silent.send(said)
-    assert place.is_served(socket)
 
 
 def test_a_stage_outlives_the_server(place, tmp_path):
@@ -178,3 +163,9 @@ def test_who_is_not_served_runs_the_stage(place, socket, tmp_path):
     """Nobody listens; or it is another environment's Python, whose libraries may be others."""
     assert not place.is_served(f"{tmp_path}/nobody {sys.prefix}")
     assert not place.is_served(f"{socket.split()[0]} /another/environment")
+    for said in (b"", b"{", None):  # callers that say nothing disturb nobody
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as silent:
+            silent.connect(socket.split()[0])
+            if said is not None:
+                silent.send(said)
+    assert place.is_served(socket)

@@ -37,15 +37,6 @@ SHAPE = {
     "dropout_rate": 0.1,
     "decoder_start_token_id": 0,
 }
-# What a run publishes that must be the same to the byte whenever it is trained again.
-SAME = (
-    "model/model.safetensors",
-    "model/config.json",
-    "model/generation_config.json",
-    "model/tokenizer.json",
-    "training_log.jsonl",
-    "training.json",
-)
 
 
 def make_base(folder: Path) -> Path:
@@ -195,4 +186,6 @@ def make_all(folder: Path) -> Path:
 
 
 def contents(out: Path) -> dict[str, bytes]:
-    return {name: (out / name).read_bytes() for name in SAME}
+    """What a run publishes that must be the same to the byte whenever it is trained again."""
+    files = {str(path.relative_to(out)): path for path in out.rglob("*") if path.is_file()}
+    return {name: files[name].read_bytes() for name in files if name != "provenance.json"}
