@@ -1,6 +1,5 @@
 """The agents end to end: each setup changes what it says, equal prompts are answered once."""
 
-import pandas as pd
 import pytest
 import tiny_model
 from material import made_database
@@ -116,14 +115,9 @@ def test_table_and_page(evaluated, tmp_path):
     table = agent_scores(read_table(evaluated["outcomes"], OUTCOMES))
     write_csv(tmp_path / "agents.csv", table)
     scores = table.set_index("setup")
-    assert (
-        list(scores.index)
-        == [setup.name for setup in SETUPS]
-        == list(sections.LAYOUTS["agents"]["setups"])
-    )
+    assert list(scores.index) == [setup.name for setup in SETUPS]
     together, without = scores.loc["all agents"], scores.loc["without Refiner"]
     assert (together.n, round(together.value, 3)) == (3, 0.667)
-    assert pd.isna(together.difference) and pd.isna(scores.loc["broken gold"].difference)
     assert round(without.difference, 3) == -0.333 and without.difference_low < -0.333
     text = sections.agents(tmp_path, evaluated["outcomes"], evaluated["traces"], "mine")
     assert "the run one of the recipe mine" in text and "no such column: itm" in text
