@@ -14,7 +14,7 @@ from workflow_scripts.data import checksums
 from workflow_scripts.data.read import read
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, read_jsonl
-from workflow_scripts.formats.prompts import TASKS, parse_prompt
+from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.tables import read_rows
 
 GOOD = [made.raw(number, task, 1, number) for number, task in enumerate(TASKS)]
@@ -93,19 +93,6 @@ def test_bad_lines_are_quarantined_with_number_and_reason_the_others_read(readin
     )
     assert found.summary.quarantined_by_kind == Counter(kinds)
     assert found.summary.tasks == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
-
-
-def test_the_parts_of_every_task(reading):
-    found = reading(GOOD)
-    assert not found.quarantine
-    for number, (row, task) in enumerate(zip(found.rows, TASKS, strict=True)):
-        expected = made.prompt(task, made.farm(1, number))
-        for name in expected.__dataclass_fields__:
-            assert getattr(row, name) == getattr(expected, name), name
-        assert row.target == made.answer(task, made.farm(1, number))
-        assert parse_prompt(row.source) == expected
-    sql = "SELECT COUNT(*) FROM goat_1 WHERE age > {}"
-    assert [row.gold_sql for row in found.rows] == [None, sql.format(1), sql.format(2)]
 
 
 def test_every_form_gives_the_same_rows(reading):

@@ -55,10 +55,10 @@ def test_equal_inputs_are_answered_once_and_what_it_took_is_told(tiny, tmp_path)
     assert took.output_tokens == sum(line.prediction_tokens for line in distinct.values())
 
 
-@pytest.fixture
-def wild(tiny):
-    """The tiny model with wilder weights, so that rows are answered differently."""
-    model = load_model(tiny / "base").eval()
+@pytest.fixture(params=["base", "chat"])
+def wild(request, tiny):
+    """A tiny model with wilder weights, so that rows are answered differently."""
+    model = load_model(tiny / request.param).eval()
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
         for weights in model.parameters():
@@ -69,28 +69,25 @@ def wild(tiny):
 
 def by_hand(model, source, beginning=()):
     """The likeliest tokens one by one, of a row alone."""
-    expected = [0, *beginning]
-    while len(expected) < 7 and expected[-1] != 1:
-        logits = model(
-            input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([expected])
-        ).logits
+    expected, encodes = list(beginning), model.config.is_encoder_decoder
+    while len(expected) < 6 and expected[-1:] != [1]:
+        given = {"decoder_input_ids": torch.tensor([[0, *expected]])} if encodes else {}
+        ids = source if encodes else [*source, *expected]
+        logits = model(input_ids=torch.tensor([ids]), **given).logits
         expected.append(int(logits[0, -1].argmax()))
-    return expected[1:]
+    return expected
 
 
-def test_answers_are_greedy_whatever_the_batch(wild):
+def test_answers_are_greedy_whatever_the_batch_and_go_on_with_their_beginning(wild):
     """Rows that end early, late and not at all, together and alone; and equal sources."""
     generator = random.Random(3)
     lengths = [generator.randint(1, 12) for _ in range(60)]
     sources = [[generator.randrange(3, 43) for _ in range(each)] + [1] for each in lengths]
     sources += sources[:4]
     expected = [by_hand(wild, source) for source in sources]
-    assert {len(answer) for answer in expected} == {1, 2, 3, 4, 5, 6}
+    assert len({len(answer) for answer in expected}) > 2
     for batch_size in (1, 7, 64):
         assert generate(wild, sources, 0, 6, batch_size) == expected
-
-
-def test_an_answer_starts_with_its_beginning_and_goes_on_greedily(wild):
     sources, beginnings = [[5, 6, 7, 1], [8, 1], [5, 6, 7, 1]], [[9, 10, 11], [], [12]]
     answers = generate(wild, sources, 0, 6, 8, beginnings)
     assert answers == [by_hand(wild, *both) for both in zip(sources, beginnings, strict=True)]
