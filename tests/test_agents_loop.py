@@ -65,6 +65,38 @@ def run(shop):
     return run
 
 
+WIDE = "".join(f"CREATE TABLE part{n} (part_id INTEGER, weight{n} REAL);" for n in range(40))
+WIDE += (
+    SHOP
+    + """CREATE TABLE shopVisit (shop_id INTEGER REFERENCES shop (shop_id), guest_id INTEGER
+    REFERENCES guests (guest_id)); CREATE TABLE guests (guest_id INTEGER PRIMARY KEY, city TEXT);
+INSERT INTO guests VALUES (1, 'Lima');"""
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("Which guest comes from which cities?", ["guests", "shopVisit"]),
+        ("Which town has visits?", ["shopVisit", "shop"]),
+        ("Who is from LIMA?", ["guests", "shopVisit"]),  # a value, and what is tied to it
+        ("What does part 7 weigh?", ["part7", "part0"]),
+    ],
+)
+def test_of_many_tables_those_that_the_question_points_to_are_seen(tmp_path, text, seen):
+    schema = read_schema(made_database(tmp_path / "wide.sqlite", WIDE))
+    back_end = Scripted(Selector="no json", Decomposer=GOOD)
+    loop = Loop(selector="always", most_tables=2)
+    trace = run_loop(
+        [Trace(tmp_path / "wide.sqlite", schema, text, loop=loop)], back_end, Sandbox().run
+    )[0]
+    for prompt in back_end.asked:  # the Selector's and the Decomposer's
+        assert [*Schema.parsed(prompt.schema, prompt.foreign_keys).names] == seen
+    answer = trace.as_json()
+    assert (answer["tables_in_database"], answer["tables_of_agents"]) == (44, 2)
+    assert "Of 44 tables the agents saw the 2" in trace.as_text(steps=True)
+
+
 TOWNS = "SELECT town FROM shop ORDER BY 1"
 GOOD = decomposed(TOWNS)
 

@@ -129,9 +129,50 @@ def test_bad_questions_get_one_message(folder):
             answer = request(page, "POST", "/ask", content)
             assert (answer[0], message in answer[1]["error"]) == (status, True), answer
         assert request(page, "POST", "/ask", b"database=shop")[0] == 400
+        answer = request(page, "POST", "/run", {"database": "shop", "sql": " "})
+        assert answer[0] == 200 and "no SQL to run" in answer[1]["error"]
+        assert request(page, "POST", "/elsewhere", {"database": "shop"})[0] == 404
         (folder / "shop.sqlite").write_text("no longer a database" * 10)
         answer = request(page, "POST", "/ask", {"database": "shop", "question": "?"})
-        assert answer[0] == 400 and "not a SQLite database" in answer[1]["error"]
+        assert answer[:2] == (400, {"error": "shop: not a SQLite database, or an encrypted one."})
+        (folder / "shop.sqlite").unlink()
+        answer = request(page, "POST", "/run", {"database": "shop", "sql": "SELECT 1"})
+        assert answer[1]["error"] == "shop: No such file or directory"
+
+
+def test_who_sends_half_a_request_keeps_no_one_out(folder):
+    with served(folder, Echo()) as page, contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", int(page.rpartition(":")[2]))
+        for _ in range(300):
+            half = stack.enter_context(socket.create_connection(address))
+            half.sendall(b"POST /ask HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        assert request(page, "POST", "/ask", {"database": "shop", "question": "?"})[0] == 200
+
+
+def test_a_fault_of_the_programs_is_an_answer_and_stops_nothing(folder, capsys):
+    question = {"database": "shop", "question": "?"}
+    with served(folder, Scripted()) as page:  # a KeyError for each question
+        for _ in range(2):
+            status, answer, _ = request(page, "POST", "/ask", question)
+            assert status == 500 and "the program failed" in answer["error"]
+    assert "KeyError: 'Decomposer'" in capsys.readouterr().err
+
+
+def test_who_has_gone_is_not_answered_and_nothing_is_said_of_it(folder, capsys):
+    back_end = Slow()
+    with served(folder, back_end) as page, ThreadPoolExecutor(2) as threads:
+        ask = [{"database": "shop", "question": text} for text in ("first", "gone", "last")]
+        first = threads.submit(request, page, "POST", "/ask", ask[0])
+        assert back_end.begun.wait(20)
+        gone = http.client.HTTPConnection(page, timeout=20)
+        gone.request("POST", "/ask", json.dumps(ask[1]))
+        assert json.loads(gone.getresponse().readline()) == {"ahead": 1}
+        last = threads.submit(request, page, "POST", "/ask", ask[2])
+        gone.close()
+        back_end.go_on.set()
+        assert [each.result(20)[0] for each in (first, last)] == [200, 200]
+    assert [prompt.question for prompt in back_end.asked] == ["first", "last"]
+    assert capsys.readouterr().err == ""
 
 
 def test_thirty_at_once_neither_mix_nor_hang(folder):

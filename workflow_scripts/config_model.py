@@ -198,6 +198,7 @@ class Agents(Record):
     questions: int = setting("Questions of each test set that the agents are asked.", ge=1)
     mean_columns: int = setting("The Selector is asked where tables have more on average,", ge=1)
     all_columns: int = setting("or more than this together.", ge=1)
+    most_tables: int = setting("Of a schema with more, the agents see the likeliest.", ge=1)
     repairs: int = setting("How often the Refiner may repair an SQL.", ge=0, le=10)
     repair_on: Literal["error", "nothing"] = setting(
         "error: SQL that fails. nothing: also SQL that returns no row or a NULL in the first five."

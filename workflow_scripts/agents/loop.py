@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import NonNegativeInt, PositiveInt
 
+from workflow_scripts.agents.narrow import narrow
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats import answers
 from workflow_scripts.formats.prompts import Prompt, render_prompt
@@ -39,18 +40,20 @@ CELL_WIDTH = 40  # characters
 
 
 class Loop(Record, extra="ignore"):  # the configuration's `agents` has other keys too
-    """How the agents work together; the defaults are MAC-SQL's.
+    """How the agents work together; the defaults, but for `most_tables`, are MAC-SQL's.
 
     `selector` `large`: a schema is pruned whose tables have more than `mean_columns` columns on
-    average or more than `all_columns` together. `decomposer` false: the answer is made to begin as
-    if the question were its only sub-question. `repair_on`: the Refiner begins on SQL that fails
-    (as MAC-SQL's on Spider), or also on SQL that returns no row or a NULL in its first rows (as on
-    BIRD). `constrained`: answers keep to the forms of formats/answer_grammar.py.
+    average or more than `all_columns` together. `most_tables`: of a schema with more the agents see
+    those that the question's words point to (narrow.py). `decomposer` false: the answer is made to
+    begin as if the question were its only sub-question. `repair_on`: the Refiner begins on SQL that
+    fails (as MAC-SQL's on Spider), or also on SQL that returns no row or a NULL in its first rows
+    (as on BIRD). `constrained`: answers keep to the forms of formats/answer_grammar.py.
     """
 
     selector: Literal["never", "large", "always"] = "large"
     mean_columns: PositiveInt = 6
     all_columns: PositiveInt = 30
+    most_tables: PositiveInt = 20
     decomposer: bool = True
     repairs: NonNegativeInt = 3
     repair_on: Literal["error", "nothing"] = "error"
@@ -90,12 +93,18 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
 
     @property
+    def narrowed(self) -> Schema:
+        """Return what the Selector sees."""
+        return narrow(self.schema, f"{self.question}\n{self.evidence}", self.loop.most_tables)
+
+    @property
     def shown(self) -> Schema:
-        """Return what the Decomposer and the Refiner see."""
+        """Return what the next agent sees, after a Selector what that left."""
+        schema = self.narrowed
         if not self.steps or not self.steps[0].selection:
-            return self.schema
-        tables = answers.prune(self.schema.tables, self.steps[0].selection)
-        return Schema(tables, self.schema.foreign_keys)  # all keys stay, as in the rows
+            return schema
+        tables = answers.prune(schema.tables, self.steps[0].selection)
+        return Schema(tables, schema.foreign_keys)  # all keys stay, as in the rows
 
     @property
     def answer(self) -> tuple[str | None, Result | None]:
@@ -128,6 +137,8 @@ class Trace:
             "evidence": self.evidence,
             "seen": self.shown.names,
             "columns_in_database": self.schema.width,
+            "tables_in_database": len(self.schema.tables),
+            "tables_of_agents": len(self.narrowed.tables),
             "steps": steps,
             "sql": sql,
             "executed": shown(result),
@@ -247,7 +258,7 @@ def run_loop(traces: list[Trace], back_end: BackEnd, execute: Execute) -> list[T
 
 def _is_pruned(trace: Trace) -> bool:
     loop = trace.loop
-    large = answers.is_large(trace.schema.tables, loop.mean_columns, loop.all_columns)
+    large = answers.is_large(trace.narrowed.tables, loop.mean_columns, loop.all_columns)
     return loop.selector == "always" or (loop.selector == "large" and large)
 
 

@@ -209,6 +209,9 @@ function show(value) {
     drawChart(executed);
   }
   part("trace").hidden = !value.steps;
+  const { tables_in_database: all, tables_of_agents: few } = value;
+  const narrowed = `Of ${all} tables the agents saw the ${few} that the question's words point to.`;
+  part("narrowed").textContent = few < all ? narrowed : "";
   if (value.steps) part("steps").replaceChildren(...value.steps.map((step) => stepItem(step, value)));
   part("answer").hidden = false;
   part("outcome").focus();
