@@ -1,6 +1,6 @@
 """How often do the tables that a question needs stay, when a schema of 100 tables is narrowed?
 
-    python -m tools.narrowing_trial --databases spider/database --questions spider/questions.json
+    python -m tools.narrowing_trial --databases spider/database --questions spider/train_spider.json
 
 Each question's database is joined with others, drawn by chance, to one schema of at most `tables`
 tables (a database with a table of a name that is there already is passed over), in random order.
