@@ -77,6 +77,20 @@ class Browser:
             time.sleep(0.1)
         raise AssertionError(f"never true in the browser: {text}")
 
+    def type(self, text: str, hold: str = "") -> None:
+        """Press keys where the focus is, named as WebDriver names them."""
+        keys = [(kind, key) for key in text for kind in ("keyDown", "keyUp")]
+        keys = [("keyDown", key) for key in hold] + keys + [("keyUp", key) for key in hold]
+        presses = [{"type": kind, "value": key} for kind, key in keys]
+        self._call(
+            "POST", "/actions", {"actions": [{"type": "key", "id": "k", "actions": presses}]}
+        )
+
+    def save_to(self, folder: Path) -> None:
+        call = {"cmd": "Browser.setDownloadBehavior"}
+        call["params"] = {"behavior": "allow", "downloadPath": str(folder)}
+        self._call("POST", "/goog/cdp/execute", call)
+
     def resize(self, width: int, height: int) -> None:
         """The size of the page in CSS pixels, also below the least that a window can have."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
