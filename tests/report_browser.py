@@ -1,6 +1,5 @@
 """A headless Chromium, driven by WebDriver over plain HTTP: no package beyond Debian's two."""
 
-import base64
 import json
 import shutil
 import socket
@@ -11,17 +10,9 @@ from pathlib import Path
 from typing import Any
 
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--window-size=1500,1000",
-]
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-sync", "--disable-background-networking", "--disable-component-update"]
+FLAGS += ["--window-size=1500,1000"]
 
 
 class Browser:
@@ -100,9 +91,6 @@ class Browser:
     def errors(self) -> list[str]:
         log = self._call("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
-
-    def picture(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self._call("GET", "/screenshot")))
 
     def __enter__(self) -> "Browser":
         return self

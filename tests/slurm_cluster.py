@@ -2,8 +2,7 @@
 
 Debian's packages slurm-wlm and munge, started as root without systemd or a database. The
 configuration lies in /etc/slurm, because Slurm's own job steps look for it there; an
-existing one that is not ours is never touched. A requeued job waits until its credential has
-expired, two minutes if nothing is said.
+existing one that is not ours is never touched.
 """
 
 import contextlib
@@ -41,7 +40,6 @@ SlurmctldPort={ports[0]}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=cred_expire=20
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
@@ -55,11 +53,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
 JobAcctGatherParams=OverMemoryKill
 AccountingStorageType=accounting_storage/none
-KillWait=5
 MinJobAge=3600
-JobRequeue=1
-PreemptType=preempt/partition_prio
-PreemptMode=REQUEUE
 GresTypes=gpu
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool-%n
@@ -70,9 +64,8 @@ SlurmdLogFile={folder}/slurmd-%n.log
 NodeName=DEFAULT CPUs=4 RealMemory=16000
 NodeName=c1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]}
 NodeName=g1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} Gres=gpu:fake:1
-PartitionName=cpu Nodes=c1 Default=YES MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=gpu Nodes=g1 MaxTime=INFINITE State=UP PriorityTier=1
-PartitionName=gpuhi Nodes=g1 MaxTime=INFINITE State=UP PriorityTier=10
+PartitionName=cpu Nodes=c1 Default=YES MaxTime=INFINITE State=UP
+PartitionName=gpu Nodes=g1 MaxTime=INFINITE State=UP
 """
 
 
@@ -125,7 +118,7 @@ def _wait_for_nodes(folder: Path) -> None:
         answer = subprocess.run(
             ["sinfo", "--noheader", "-N", "-o", "%N %T"], capture_output=True, text=True
         )
-        if answer.returncode == 0 and answer.stdout.count("idle") >= 3:
+        if answer.returncode == 0 and answer.stdout.count("idle") >= 2:
             return
         time.sleep(0.5)
     log = (folder / "slurmctld.log").read_text(errors="replace")[-2000:]

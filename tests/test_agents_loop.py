@@ -207,14 +207,6 @@ def test_a_question_cannot_pass_for_another_section(run):
     assert back_end.beginnings == [f"\nSub question 1: {question}\nSQL\n```sql\n"]
 
 
-def test_sql_that_is_given_takes_the_place_of_the_decomposers(run):
-    back_end = Scripted(Refiner=fenced(TOWNS))
-    trace = run(back_end, sql="SELECT twon FROM shop")
-    assert agents(trace) == ["given", "Refiner"] and trace.answer[0] == TOWNS
-    assert back_end.asked[0].error == "no such column: twon"
-    assert run(back_end, sql="SELECT 1").answer[0] == "SELECT 1"
-
-
 def test_questions_go_together_and_do_not_mix(shop):
     back_end, schema = Scripted(Decomposer=decomposed("SELECT 'QUESTION'")), read_schema(shop)
     questions = [Trace(shop, schema, f"q{number}") for number in range(20)]

@@ -169,19 +169,3 @@ def test_every_file_that_a_link_names_exists():
         for target, anchor in re.findall(r"\]\(([^)#:]+)#?([^):]*)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} names {target}"
             assert not anchor or f'<a id="{anchor}">' in (page.parent / target).read_text(), anchor
-
-
-def spans_of(page: str) -> list[str]:
-    """What stands between back quotes in the tables of a page."""
-    lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
-    return [span for line in lines if line[:1] == "|" for span in re.findall("`([^`]+)`", line)]
-
-
-def test_every_file_of_results_that_a_page_names_is_made(clone):
-    spans = [*spans_of("README.md"), *spans_of("docs/coverage.md")]
-    files = {span.replace("<recipe>", "repaired") for span in spans if span[:8] == "results/"}
-    files = {name for name in files if not name.endswith("/")}  # of folders the files are named
-    assert len(files) > 20
-    options = ("--quiet", "all", "--cores", "1", "--dry-run")
-    done = run(clone, f"{sys.prefix}/bin/snakemake", *sorted(files), *options)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]

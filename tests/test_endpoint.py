@@ -213,6 +213,7 @@ def test_what_cannot_be_a_key_is_not_printed(endpoint, server, tmp_path, monkeyp
         assert "sk-" not in str(error.value) and not server.attempts
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(served_model.MISSING), reason=served_model.WHY)
 def test_a_real_server_of_this_kind_answers(endpoint, tmp_path):
     template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"

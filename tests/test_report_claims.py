@@ -288,34 +288,6 @@ def test_a_whole_interval_must_lie_on_one_side_of_the_limit(low, high, finding):
     assert decide("", value, 0.05, "below").finding == turned.get(finding, finding)
 
 
-@pytest.mark.parametrize(
-    ("rows", "hits", "zero", "doubt", "usable"),
-    [
-        (90, 0, HOLDS, "", FAILS),
-        (30, 0, OPEN, "the interval holds 0.05", OPEN),  # up to 0.114, of the Decomposer more
-        (203, 1, HOLDS, "", FAILS),  # the report's own
-        (90, 21, FAILS, "", OPEN),
-        (90, 45, FAILS, "", HOLDS),
-        (LEAST_ROWS - 1, 0, OPEN, "too few rows (11)", OPEN),
-    ],
-)
-def test_shares_of_right_answers_are_judged_by_their_bounds(
-    tmp_path, rows, hits, zero, doubt, usable
-):
-    """A third of the rows and of the hits are the Decomposer's."""
-    recipe = made.recipe("repaired")
-    run = made.make_run(tmp_path, recipe, "r", test_rows=rows, exact_match=hits / rows)
-    evidence = evidence_of([run], tmp_path)
-    exact, of_decomposer = (
-        tests_of_claims.is_share(evidence, "repaired", claims()[name])
-        for name in ("exact_match_zero", "decomposer_usable")
-    )
-    assert (exact.finding, exact.doubt) == (zero, doubt)
-    assert f"{wilson(hits, rows)[1]:.3f}]" in exact.text and f"{rows} test rows" in exact.text
-    assert "no model could reach more than 0." in exact.text
-    assert of_decomposer.finding == usable, of_decomposer.text
-
-
 # --- claims that compare trainings
 
 

@@ -15,8 +15,8 @@ from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.formats.prompts import TASKS
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.report.figures import data, losses, scores, style
-from workflow_scripts.report.figures.catalogue import list_figures, training_order
+from workflow_scripts.report.figures import losses, scores, style
+from workflow_scripts.report.figures.catalogue import list_figures
 from workflow_scripts.report.figures.plot import DRAW, draw
 from workflow_scripts.report.frames import logged_losses, read_runs, read_steps
 from workflow_scripts.report.means import best_runs
@@ -267,12 +267,6 @@ def test_the_chain_shows_what_each_run_starts_from(tmp_path):
     assert lines[2].get_xdata()[0] > lines[0].get_xdata()[-1], "end to end"
 
 
-def test_the_fit_figure_counts_and_shares(tmp_path):
-    audit = FitAudit.read(made.make_fit(tmp_path / "fit.json", made.recipe("as_written")))
-    panels = [[text.get_text() for text in axes.texts] for axes in data.draw_fit([audit]).axes]
-    assert panels == [["0", "0", "337"], ["1", "1", "337"], ["0"] * 3, ["0%"] * 3]
-
-
 def test_runs_have_their_figures():
     usual = {"experiment": 3, "batch_size": 1, "learning_rate": 5e-5}
     runs = {name: usual | {"batch_size": batch, "learning_rate": value}
@@ -291,9 +285,3 @@ def test_runs_have_their_figures():
     assert losses_of["losses_experiment2_lr5e-5"] == {"as_run": ["exp2_bs4"]}
     title = "5.1 Training and evaluation loss, natural mix, learning rate 5e-5 (here 5e-4)"
     assert figures["figure_5.1_losses"]["label"] == title
-
-
-def test_training_order_follows_the_weights():
-    chain = {"c": ("b", 3), "a": ("random", 1), "b": ("a", 2), "d": ("a", 1)}
-    runs = {name: {"starts_from": before, "experiment": n} for name, (before, n) in chain.items()}
-    assert training_order(runs) == ["a", "d", "b", "c"]

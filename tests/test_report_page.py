@@ -25,7 +25,7 @@ from workflow_scripts.report.draw_examples import draw
 from workflow_scripts.report.html import marked
 from workflow_scripts.report.judge import JUDGED, UNTESTED
 from workflow_scripts.report.page import write_report
-from workflow_scripts.report.sections import collect, verdict_tag
+from workflow_scripts.report.sections import collect
 from workflow_scripts.tables import (
     ANSWERS,
     PREDICTIONS,
@@ -177,19 +177,6 @@ def test_a_configuration_has_a_scale(overlays, scale):
 
 
 # --- sections
-
-
-@pytest.mark.parametrize(
-    ("kind", "verdict", "tag"),
-    [
-        ("open", "open: as run too few rows (1)", 'unsure">open</span> as run too few rows (1)'),
-        ("reproduced", "reproduced", 'good">reproduced</span>'),
-        ("artefact", "artefact of A3: there", 'bad">artefact of A3</span> there'),
-        ("not reproduced", "not reproduced; holds", 'bad">not reproduced</span> holds'),
-    ],
-)
-def test_a_verdict_is_a_tag_and_its_reasons(kind, verdict, tag):
-    assert verdict_tag(kind, verdict).endswith(tag)
 
 
 def test_rows_of_experiment_4_are_drawn_by_seed(tmp_path):

@@ -91,19 +91,17 @@ def test_the_table_of_runs_says_what_each_was_made_from(tables, runs):
     assert set(table.seconds) == {"load 1, train 12"}
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("recipe,end\na,b\n", r"ablation\.csv: the column change is missing"),
-        ("", r"ablation\.csv: not a CSV file that can be read"),
+def test_a_csv_file_that_does_not_fit_is_named_with_its_column(tmp_path):
+    file = tmp_path / "ablation.csv"
+    for text, message in (
         (None, r"ablation\.csv: no such file"),
-    ],
-)
-def test_a_csv_file_that_does_not_fit_is_named_with_its_column(tmp_path, text, message):
-    if text is not None:
-        (tmp_path / "ablation.csv").write_text(text)
-    with pytest.raises(EssenceError, match=message):
-        read_csv(tmp_path / "ablation.csv", ["recipe", "change"])
+        ("", r"ablation\.csv: not a CSV file that can be read"),
+        ("recipe,end\na,b\n", r"ablation\.csv: the column change is missing"),
+    ):
+        if text is not None:
+            file.write_text(text)
+        with pytest.raises(EssenceError, match=message):
+            read_csv(file, ["recipe", "change"])
 
 
 # --- runs, best runs
@@ -200,29 +198,18 @@ def test_batch_sizes_are_compared_at_equal_epochs_and_at_equal_steps(tmp_path):
 # --- single answers, other models
 
 
-@pytest.mark.parametrize(
-    ("prediction", "cut", "words"),
-    [
-        (" ```a <b```\n", False, "exact"),
-        ("a b", False, "exact as decoded"),
-        ("a", True, "cut off"),
-        ("a", False, "different"),
-    ],
-)
-def test_an_answer_is_exact_exact_as_decoded_cut_off_or_different(tmp_path, prediction, cut, words):
+def test_an_answer_is_exact_exact_as_decoded_cut_off_or_different(tmp_path):
     folder = made.make_run(tmp_path, made.recipe("repaired"), "r")
     answer = read_rows(folder / "predictions.parquet", PREDICTIONS)[0]
-    answer = answer._replace(gold="```a <b```", gold_decoded="a b", prediction=prediction, cut=cut)
-    write_table(folder / "predictions.parquet", [answer], PREDICTIONS)
-    assert quality(made_tables(tmp_path, [folder])[0]).tolist() == [words]
-
-
-def test_predictions_are_those_on_held_out_rows(tables):
-    predictions = read_csv(tables / "predictions.csv")
-    assert set(predictions.split) == {"test", "val"}
-    selector = predictions.task == "Selector"
-    assert predictions[selector].executed.isna().all()
-    assert set(predictions[~selector].executed) == {"error"}
+    answer = answer._replace(gold="```a <b```", gold_decoded="a b")
+    given = [(" ```a <b```\n", False), ("a b", False), ("a", True), ("a", False)]
+    answers = [
+        answer._replace(idx=place, prediction=text, cut=cut)
+        for place, (text, cut) in enumerate(given)
+    ]
+    write_table(folder / "predictions.parquet", answers, PREDICTIONS)
+    words = ["exact", "exact as decoded", "cut off", "different"]
+    assert quality(made_tables(tmp_path, [folder])[0]).tolist() == words
 
 
 def outcomes(path: Path, right: int) -> Path:

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tools.results_tables import BLOCK, PAGE, TABLES, ablation, filled, results_tables
+from tools.results_tables import TABLES, filled, results_tables
 from workflow_scripts.tables import write_csv
 
 PAGE_TEXT = """Before.
@@ -38,21 +38,3 @@ def test_tables_are_made_again_where_the_run_has_them(tmp_path):
     assert "old runs" not in text and "old agents" in text and "old claims" in text
     text = filled(text, tmp_path, TABLES)
     assert "| all agents | test | 30 | 0.53 [0.36, 0.70] | - |" in text and "old claims" in text
-
-
-def test_the_ablation_says_its_seeds(tmp_path):
-    (tmp_path / "tables").mkdir()
-    lines = [
-        ("as_written", "test", "exact_match", 30, 0.25, 0.1, 0.4, None, None, None),
-        ("as_written", "val", "loss_per_token", 2, 0.5, None, None, None, None, None),
-    ]
-    columns = ["recipe", "split", "metric", "n", "value", "low", "high"]
-    columns += ["effect", "effect_low", "effect_high"]
-    write_csv(tmp_path / "tables/ablation.csv", pd.DataFrame(lines, columns=columns))
-    head, _, row = ablation(tmp_path / "tables").splitlines()
-    assert head.startswith("| recipe (2 seeds) |")
-    assert row.startswith("| as_written | 0.25 [0.10, 0.40] | - |")
-
-
-def test_every_table_of_the_page_is_known():
-    assert {found[2] for found in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))} == set(TABLES)

@@ -4,19 +4,17 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-import time
 
 import pytest
 import slurm_cluster
 import yaml
-from conftest import ROOT, SMOKE, Project, fresh_clone
+from conftest import ROOT, Project, fresh_clone
 
 pytestmark = [pytest.mark.slurm, pytest.mark.pipeline]
 
 RUN = "results/runs/as_written/{}/seed42"
 OF_SLURM = ("--profile", "profiles/slurm", "--seconds-between-status-checks", "2")
-SAME = ("model/model.safetensors", "training_log.jsonl", "predictions.parquet")
+SAME = ("model/model.safetensors", "training_log.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +42,13 @@ def test_the_report_is_planned_for_a_cluster_and_the_login_node_fetches_what_is_
     assert f"--name {known['base_model']['name']} --revision 2f1fd09" in said
 
 
+@pytest.mark.slow
 def test_runs_on_the_cluster_equal_local_ones(cluster, smoke, project):
     """Two runs through Slurm: on the GPU's node, one at a time, with the bytes of a local run."""
     runs = ("exp3_bs8_lr1e-4", "exp3_bs8_lr5e-5")
     for run in runs:
         shutil.rmtree(project.folder / RUN.format(run))
-    targets = [RUN.format(run) + "/predictions.parquet" for run in runs]
+    targets = [RUN.format(run) + "/training.json" for run in runs]
     on_this_cluster(project).snakemake(*OF_SLURM, *targets)
 
     for run in runs:
@@ -76,38 +75,6 @@ def on_this_cluster(project):
     waits = {"slurm-init-seconds-before-status-checks": 3, "latency-wait": 10, "retries": 0}
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | waits))
     return project
-
-
-@pytest.mark.slow
-def test_a_preempted_training_goes_on_where_it_was(cluster, project):
-    """A job of higher priority takes the GPU; the training is requeued and ends as if alone."""
-    run = RUN.format("exp3_bs8_lr1e-4")
-    target, log = f"{run}/training.json", project.folder / f"logs/{run[8:]}/train.log"
-    project.edit("configs/smoke.yaml", "epochs: 1}", "epochs: 20, patience: null}")
-    shutil.rmtree(project.folder / run)
-    project.snakemake("--cores", "1", target)
-    alone = {name: (project.folder / run / name).read_bytes() for name in SAME[:2]}
-    shutil.rmtree(project.folder / run)
-    log.unlink()
-    on_this_cluster(project)
-    with subprocess.Popen(
-        [sys.executable, "-m", "snakemake", *OF_SLURM, target, *SMOKE],
-        cwd=project.folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as main:
-        until = time.monotonic() + 120
-        while not (log.exists() and "\nstep " in log.read_text().partition("eval_loss")[2]):
-            assert time.monotonic() < until, f"{log}: no step of the second epoch"
-            time.sleep(0.1)
-        urgent = ["sbatch", "-p", "gpuhi", "--gpus=1", "--mem=100", "-o", "/dev/null"]
-        subprocess.run([*urgent, "--wrap", "sleep 2"], check=True, capture_output=True)
-        said = main.communicate(timeout=400)[0]
-    assert main.returncode == 0, said
-    for name, content in alone.items():
-        assert (project.folder / run / name).read_bytes() == content, name
-    assert "resuming from" in log.read_text()
 
 
 def facts(line: str) -> dict[str, str]:
