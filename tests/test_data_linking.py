@@ -56,8 +56,6 @@ def linked(rows, files):
 ZOO = schema("animal", "name", "kind, kind. Value examples: ['lion', 'cat'].")
 SHELTER = schema("animal", "name", "kind, kind. Value examples: ['dog'].")
 SHELTER_AGE = schema("animal", "name", "age, age. Value examples: [3, 4.5].")
-
-
 WAYS = [
     (row(1, ZOO, "zoo"), Link("zoo", "stated", ["zoo"])),
     (row(1, SHELTER_AGE, "zoo"), Link(None, "conflict", ["zoo"])),  # no such column

@@ -52,9 +52,7 @@ def schema(tables: int) -> str:
 
 def row(task: str, tables: int) -> Row:
     texts = {"schema": schema(tables), "source": "Which animals?", "target": "?"}
-    unused = ("db_id", "evidence", "foreign_keys", "old_sql", "error", "exception_class")
-    return Row(idx=tables, line=1, task=task, question="?", gold_sql=None, **texts,
-               **dict.fromkeys(unused))  # fmt: skip
+    return Row(**dict.fromkeys(Row._fields) | texts | {"idx": tables, "task": task})
 
 
 def passes(constraints: Constraints, task: str, text: str) -> bool:

@@ -65,10 +65,9 @@ def test_added_tokens_start_from_similar_ones_and_the_others_stay(base, monkeypa
     added = added_tokens(base, tokenizer)
     added |= dict.fromkeys(list(added)[-1:], 5)
     monkeypatch.setattr(load, "added_tokens", lambda *_: added)
-    first, again = (initial_model(base, tokenizer, 1) for _ in range(2))
+    first = initial_model(base, tokenizer, 1)
     after = first.get_input_embeddings().weight.detach()
     assert len(after) == len(tokenizer) > len(before)
-    assert after.equal(again.get_input_embeddings().weight)
     assert first.get_output_embeddings().weight.equal(after)
     old = [row for row in range(len(before)) if row not in added]
     assert after[old].equal(before[old])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tools.pretrain import corpus
 from tools.pretrain.__main__ import Settings, pretrain
-from workflow_scripts.data.twin.worlds import KNOWN_DOMAINS, UNSEEN_DOMAINS, in_memory, make_worlds
+from workflow_scripts.data.twin.worlds import KNOWN_DOMAINS, UNSEEN_DOMAINS, make_worlds
 from workflow_scripts.files import read_json, sha256
 
 MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"
@@ -22,13 +22,6 @@ def test_the_corpus_has_none_of_the_twins_schemas_and_columns_of_known_domains_a
     known, unseen = ("\n".join(domains) for domains in (KNOWN_DOMAINS, UNSEEN_DOMAINS))
     assert {"enrollment", "blood_group"} <= names and "  enrollment |" in known
     assert not {"engine", "target"} & names and "  engine |" in unseen and "  target |" in unseen
-
-
-def test_the_corpus_asks_for_sql_that_runs_and_that_the_tokenizer_can_write():
-    for example in corpus.examples(5, 60, {"query": 1}):
-        assert example.source.startswith("Query: ") and example.draft.question in example.source
-        in_memory(example.world).execute(example.target)
-    assert not any(set(each.target) & set("<`{}\\^~") for each in corpus.examples(5, 200))
 
 
 def test_equal_runs_give_equal_files_those_that_ship(tmp_path):
