@@ -46,7 +46,7 @@ def test_json_lines_a_json_array_csv_and_parquet_say_the_same(tmp_path):
         writer.writeheader()
         writer.writerows(RECORDS)
     for path in (lines, array, tmp_path / "p.parquet"):
-        assert records(path) == EXPECTED
+        assert records(path) == records(path, gold=path) == EXPECTED
     assert records(tmp_path / "p.csv") == [(*g, a or "") for *g, a in EXPECTED]
 
 

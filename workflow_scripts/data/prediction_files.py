@@ -5,6 +5,7 @@ question and in its order. A prediction that is null or empty holds no SQL: it c
 """
 
 import csv
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,13 +58,9 @@ def read_predictions(
     """
     if path is None:
         lines = [
-            (
-                place,
-                SqlPrediction(db_id=each.db_id, question=each.question, gold=[sql], prediction=sql),
-            )
+            (place, SqlPrediction(**each.model_dump() | {"gold": [sql]}, prediction=sql))
             for place, each in _questions(gold)
-            if each
-            for sql in each.gold
+            for sql in (each.gold or [""] if each else [])
         ]
     elif gold is None:
         lines = [(place, parsed(SqlPrediction, value, place)) for place, value in records(path)]
@@ -121,6 +118,12 @@ def _csv_records(path: Path) -> Iterator[tuple[str, dict]]:
         raise EssenceError(f"{path}: not CSV in UTF-8 ({error})") from error
 
 
+def _has_records(path: Path) -> bool:
+    """Whether it is JSON lines, a JSON array of objects, CSV or Parquet, as `records` takes."""
+    table = path.suffix.lower() in (".jsonl", ".csv", ".parquet")
+    return table or bool(re.match(r"\s*\[\s*\{", read_text(path)))
+
+
 def _paired(path: Path, gold: Path) -> Iterator[tuple[str, SqlPrediction]]:
     answers, questions = _answers(path), list(_questions(gold))
     if len(answers) != len(questions):
@@ -138,14 +141,12 @@ def _paired(path: Path, gold: Path) -> Iterator[tuple[str, SqlPrediction]]:
 
 def _answers(path: Path) -> list[str | None]:
     """The predictions of a file, whose own gold SQL, if there is any, is left alone."""
-    if path.suffix.lower() in (".jsonl", ".csv", ".parquet"):
+    if _has_records(path):
         return [parsed(Answer, value, place).prediction for place, value in records(path)]
     text = read_text(path)
     if not text.lstrip().startswith(("[", "{")):
         return [line.split("\t")[0].strip() or None for line in text.rstrip().split("\n")]
     values = read_json(path)
-    if isinstance(values, list) and any(isinstance(value, dict) for value in values):
-        return [parsed(Answer, value, place).prediction for place, value in records(path)]
     if isinstance(values, dict):
         by_number = sorted(values, key=lambda key: int(key) if key.isdecimal() else 0)
         values = [values[key] for key in by_number]
@@ -154,12 +155,11 @@ def _answers(path: Path) -> list[str | None]:
 
 def _questions(path: Path) -> Iterator[tuple[str, Gold | None]]:
     """(place, gold) of a file of gold SQL; None for an empty line."""
-    is_table = path.suffix.lower() in (".csv", ".parquet")
-    if is_table or (text := read_text(path)).lstrip().startswith(("[", "{")):
+    if _has_records(path):
         for place, value in records(path):
             yield place, parsed(Gold, value, place)
         return
-    for number, line in enumerate(text.rstrip().split("\n"), 1):
+    for number, line in enumerate(read_text(path).rstrip().split("\n"), 1):
         place = f"{path}, line {number}"
         sql, tab, db_id = line.strip().rpartition("\t")
         if db_id and not tab:

@@ -89,36 +89,19 @@ def report(judged: pd.DataFrame) -> dict[str, Any]:
 def ranking(judged: pd.DataFrame) -> pd.DataFrame:
     """The execution accuracy of each file of predictions, and its rank, under each file of gold.
 
-    `now_right`, `now_wrong`: predictions that were not so under the first. Raises EssenceError
-    where files of gold SQL differ in the number of questions.
+    `now_right`, `now_wrong`: predictions that were not so under the first.
     """
-    lines, before = [], {}
+    lines, first = [], {}
     for (gold, file), own in judged.groupby(["gold_file", "predictions_file"], sort=False):
-        right = (own.verdict == "right").to_numpy()
-        first = before.setdefault(file, right)
-        if len(first) != len(right):
-            counts = f"{len(right)} questions, the first file of gold SQL {len(first)}"
-            raise EssenceError(f"{gold}: {counts}; give corrected gold SQL in the same order")
-        line = {"gold": gold, "predictions": file, "rank": None}
-        line |= dict.fromkeys(("value", "low", "high", "n"))
-        line |= summary(own).get("execution_accuracy", {})
-        line["gold_fails"] = int((own.verdict == "gold fails").sum())
-        line["now_right"] = int((right & ~first).sum())
-        line["now_wrong"] = int((first & ~right).sum())
-        lines.append(line)
+        right = own.verdict.eq("right").to_numpy()
+        before = first.setdefault(file, right)
+        counts = {"gold_fails": own.verdict.eq("gold fails"), "now_right": right > before}
+        counts |= {"now_wrong": right < before}
+        accuracy = summary(own).get("execution_accuracy", dict.fromkeys(("value", "low", "high")))
+        line = {"gold": gold, "predictions": file, "rank": None, **accuracy}
+        lines.append(line | {name: int(each.sum()) for name, each in counts.items()})
     table = pd.DataFrame(lines)
-    ranks = table.groupby("gold").value.rank(ascending=False, method="min")
-    return table.assign(rank=ranks.astype("Int64"))
-
-
-def gold_faults(lines: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """The gold SQL that fails or returns nothing."""
-    return [
-        {name: line[name] for name in ("place", "db_id", "gold")}
-        | {"fault": "returns nothing" if line["gold_rows"] == 0 else line["error"]}
-        for line in lines
-        if not line["gold_rows"]
-    ]
+    return table.assign(rank=table.groupby("gold").value.rank(ascending=False, method="min"))
 
 
 def score(
@@ -145,57 +128,51 @@ def score(
     if rows:
         check_output(rows, *predictions, *gold, *{each[0].database for each in cases})
     several = len(predictions) > 1 or len(gold) > 1
-    timed = 0 if several or not predictions else repeat
+    timed = repeat if predictions and not several else 0
     of_cases = iter(judge(chain(*cases), Sandbox(Limits(seconds=seconds), workers), timed))
     verdicts = [of_any(list(islice(of_cases, len(each)))) for each in cases]
-    lines = []
-    for (file, of_gold), placed in read.items():
-        files = {"predictions_file": file and str(file), "gold_file": str(of_gold or "the same")}
-        lines += [files | {"place": place} | line.model_dump() for place, line in placed]
     keys = dict.fromkeys(chain.from_iterable(verdicts))
-    lines = [line | keys | verdict for line, verdict in zip(lines, verdicts, strict=True)]
+    placed = [
+        {"predictions_file": str(file or "gold SQL"), "gold_file": str(of_gold or "the same")}
+        | {"place": place, **line.model_dump()}
+        for (file, of_gold), lines in read.items()
+        for place, line in lines
+    ]
+    lines = [line | keys | verdict for line, verdict in zip(placed, verdicts, strict=True)]
     if rows:
         write_jsonl(rows, lines)
-    answer = {"extraction": "strict" if strict else "lenient", **answer_of(lines, several)}
-    failing = answer["failing_golds"]
-    if "metrics" in answer and (warned := warning(failing, len(lines))):
-        print(warned, file=sys.stderr if json else sys.stdout)
-    print(to_json(answer) if json else as_text(answer), end="")
+    texts = {"gold": "", "prediction": "", "question": ""}  # may hold half a character
+    judged = pd.DataFrame([line | texts for line in lines])
+    failing = failing_gold(judged)
+    if several and predictions:
+        table = ranking(judged)
+        answer = {"ranking": table.astype(object).where(table.notna(), None).to_dict("records")}
+        text = f"{table.to_string(index=False, float_format='%.3g', na_rep='-')}\n"
+    else:
+        answer = {"extraction": "strict" if strict else "lenient", **report(judged)}
+        text = _table(answer) if predictions else _gold_faults(lines)
+        if warned := warning(failing, len(lines)):
+            print(warned, file=sys.stderr if json else sys.stdout)
+    print(to_json(answer | {"failing_golds": failing}) if json else text, end="")
     return int(failing["share"] > max_failing_golds)
 
 
-def answer_of(lines: list[dict[str, Any]], several: bool) -> dict[str, Any]:
-    """The faults of gold SQL alone, the ranking of several files, or the scores of one."""
-    texts = {"gold": "", "prediction": "", "question": ""}  # may hold half a character
-    judged = pd.DataFrame([line | texts for line in lines])
-    if not lines[0]["predictions_file"]:
-        answer = {"gold_queries": len(lines), "faults": gold_faults(lines)}
-    elif several:
-        table = ranking(judged)
-        answer = {"ranking": table.astype(object).where(table.notna(), None).to_dict("records")}
-    else:
-        answer = report(judged)
-    return answer | {"failing_golds": failing_gold(judged)}
-
-
-def as_text(answer: dict[str, Any]) -> str:
-    if "ranking" in answer:
-        table = pd.DataFrame(answer["ranking"]).to_string(
-            index=False, float_format="%.3f", na_rep="-"
-        )
-        return f"{table}\n"
-    if "faults" in answer:
-        fail, faults = answer["failing_golds"]["count"], answer["faults"]
-        count = f"{answer['gold_queries']:,} gold queries: {fail:,} fail, "
-        listed = [
-            f"{each['place']}, {each['db_id']}: {each['fault']}: {each['gold']}\n"
-            for each in faults
-        ]
-        return f"{count}{len(faults) - fail:,} return nothing\n{''.join(listed)}"
+def _table(answer: dict[str, Any]) -> str:
     metrics = pd.DataFrame.from_dict(answer["metrics"], orient="index")
     table = metrics.to_string(float_format="%.3f", na_rep="-")
     counts = ", ".join(f"{count} {name}" for name, count in answer["counts"].items())
     return f"SQL of the answers: {answer['extraction']}\n{table}\n{counts}\n"
+
+
+def _gold_faults(lines: list[dict[str, Any]]) -> str:
+    faults = [
+        f"{line['place']}, {line['db_id']}: {line['error'] or 'returns nothing'}: {line['gold']}\n"
+        for line in lines
+        if not line["gold_rows"]
+    ]
+    return (
+        f"{len(lines):,} gold queries; fail or return nothing: {len(faults):,}\n{''.join(faults)}"
+    )
 
 
 if __name__ == "__main__":

@@ -8,48 +8,33 @@ nothing beside it. The queries run again, within the limits of scoring.
 """
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import ConfigDict
 
 from workflow_scripts.data.prediction_files import records
+from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import check_output, write_text
 from workflow_scripts.metrics.execution import Case, execution_match, run_pairs
-from workflow_scripts.records import Record, parsed
 from workflow_scripts.report import html
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Result, Sandbox
 from workflow_scripts.stage import Input, Option, Output, Setting, run_stage
 
 SHOWN, WIDTH = 10, 100  # rows of a result, and characters of a value
+NEEDED = {"place", "predictions_file", "gold_file", "db_id", "question", "gold", "prediction",
+          "verdict", "error", "hardness"}  # fmt: skip
 
 
-class Verdict(Record):
-    """A line of `metrics.score --rows`."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    place: str
-    predictions_file: str | None
-    gold_file: str
-    db_id: str
-    question: str | None
-    gold: str
-    prediction: str | None
-    verdict: str
-    error: str | None
-    hardness: str
-
-
-def kind_of(verdict: Verdict, gold: Result, predicted: Result) -> str:
+def kind_of(line: dict[str, Any], gold: Result, predicted: Result) -> str:
     """What is wrong: of SQL that fails SQLite's words without the names, else what differs."""
-    if verdict.verdict == "error":
-        words = re.sub(r'^near ".*": ', "", verdict.error or "", flags=re.DOTALL)
+    if line["verdict"] == "error":
+        words = re.sub(r'^near ".*": ', "", line["error"], flags=re.DOTALL)
         return f"error: {words.partition(':')[0]}"
-    if verdict.verdict != "wrong" or not (gold.ok and predicted.ok):
-        return verdict.verdict
+    if line["verdict"] != "wrong" or not (gold.ok and predicted.ok):
+        return line["verdict"]
     wanted, given = set(gold.rows), set(predicted.rows)
     kinds = {
         "returns nothing": not given,
@@ -73,28 +58,6 @@ def as_shown(result: Result) -> dict[str, Any]:
     return {"columns": result.columns, "rows": rows, "count": len(result.rows)}
 
 
-def page_data(lines: list[tuple[Verdict, str, tuple[Result, Result]]]) -> dict[str, Any]:
-    """What the script of templates/predictions.html works on, of (verdict, kind, results)."""
-    data: dict[str, Any] = {"rows": [], "answers": [], "schemas": [], "runs": [], "executed": []}
-    for number, (verdict, kind, (gold, predicted)) in enumerate(lines):
-        row = {"title": verdict.place, "idx": number, "split": verdict.gold_file, "schema": None}
-        row |= {"task": verdict.hardness, "db_id": verdict.db_id, "gold": verdict.gold}
-        row |= {"question": verdict.question or "", "result": as_shown(gold)}
-        answer = {"row": number, "run": "", "recipe": verdict.predictions_file or "gold SQL"}
-        answer |= {"quality": kind, "prediction": verdict.prediction or ""}
-        data["rows"].append(row)
-        data["answers"].append(answer | {"result": as_shown(predicted)})
-    parts = {
-        "splits": ("rows", "split"),
-        "tasks": ("rows", "task"),
-        "recipes": ("answers", "recipe"),
-    }
-    for name, (of, key) in parts.items():
-        data[name] = list(dict.fromkeys(each[key] for each in data[of]))
-    data["qualities"] = {kind: "bad" for _, kind, _ in lines}
-    return data | {"best": dict.fromkeys(data["recipes"], "")}
-
-
 def browse(
     rows: Annotated[Path, Input("the verdicts: what metrics.score --rows wrote")],
     databases: Annotated[Path, Setting("folder of <db_id>/<db_id>.sqlite")],
@@ -102,22 +65,32 @@ def browse(
     seconds: Annotated[float, Option("processor time of a query, in full")] = Limits.seconds,
     workers: Annotated[int | None, Option("queries that are executed at a time")] = None,
 ) -> None:
-    """Raises EssenceError for a line that is not a verdict, or of a database that is not there."""
-    verdicts = [parsed(Verdict, value, place) for place, value in records(rows)]
-    wrong = [verdict for verdict in verdicts if verdict.verdict != "right"]
-    cases = [Case(v.gold, v.prediction, find_database(databases, v.db_id)) for v in wrong]
+    """Raises EssenceError for lines that are no verdicts, or of a database that is not there."""
+    lines = [line for _, line in records(rows)]
+    if missing := {name for line in lines for name in NEEDED - line.keys()}:
+        raise EssenceError(f"{rows}: no {min(missing)} in it; give what metrics.score --rows wrote")
+    wrong = [line for line in lines if line["verdict"] != "right"]
+    cases = [
+        Case(line["gold"], line["prediction"], find_database(databases, line["db_id"]))
+        for line in wrong
+    ]
     check_output(page, rows, *{case.database for case in cases})
     results = run_pairs(cases, Sandbox(Limits(seconds=seconds), workers))
-    kinds = [kind_of(verdict, *pair) for verdict, pair in zip(wrong, results, strict=True)]
-    counts = pd.Series(kinds, dtype=object, name="predictions").value_counts()
+    data: dict[str, list] = {"rows": [], "answers": []}
+    for number, (line, (gold, predicted)) in enumerate(zip(wrong, results, strict=True)):
+        row = {name: line[name] for name in ("place", "db_id", "question", "gold")}
+        row |= {"idx": number, "split": line["gold_file"], "task": line["hardness"]}
+        answer = {"row": number, "prediction": line["prediction"], "result": as_shown(predicted)}
+        answer |= {"recipe": line["predictions_file"], "quality": kind_of(line, gold, predicted)}
+        data["rows"].append(row | {"result": as_shown(gold)})
+        data["answers"].append(answer)
+    kinds = Counter(answer["quality"] for answer in data["answers"]).most_common()
     text = html.render(
         "browse.html",
-        title=f"{len(wrong):,} of {len(verdicts):,} predictions are not right",
-        counts=html.tables(
-            {"": counts.rename_axis("kind of error").reset_index(name="predictions")}
-        ),
+        title=f"{len(wrong):,} of {len(lines):,} predictions are not right",
+        kinds=html.tables({"": pd.DataFrame(kinds, columns=["kind of error", "predictions"])}),
         shown=SHOWN,
-        data=page_data(list(zip(wrong, kinds, results, strict=True))),
+        data=data | {"qualities": dict.fromkeys(dict(kinds), "bad")},
     )
     write_text(page, text)
 

@@ -205,10 +205,7 @@ def collect(answers: pd.DataFrame, best: dict[str, Any]) -> dict[str, Any]:
         "schemas": list(schemas),
         "answers": known(own[names]),
         "best": {recipe: run["run"] for recipe, run in best.items()},
-        "runs": own.run.unique().tolist(),
-        "recipes": own.recipe.unique().tolist(),
         "splits": [split for split in HELD_OUT if (own.split == split).any()],
         "tasks": TASKS,
         "qualities": QUALITIES,
-        "executed": sorted(own.executed.dropna().unique()),
     }
