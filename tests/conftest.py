@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import material
@@ -16,6 +17,7 @@ from material import ROOT
 
 from workflow_scripts.data.twin import build
 from workflow_scripts.data.twin.build import TwinSettings
+from workflow_scripts.files import read_json, write_json
 from workflow_scripts.report.tabulate import tabulate
 
 SMOKE = ("--configfile", "configs/smoke.yaml")
@@ -85,21 +87,29 @@ def fresh_clone(target: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory, worker_id) -> Project:
-    """A clone in which everything was run once with the smoke configuration. Do not edit it.
-
-    Tests that run side by side share it.
-    """
+def once(tmp_path_factory, worker_id) -> Callable[[str, Callable[[Path], object]], Path]:
+    """The folder of this name, made by a function once for all tests that run side by side."""
     shared = tmp_path_factory.getbasetemp()
     if worker_id != "master":
         shared = shared.parent
-    folder, finished = shared / "smoke/essence", shared / "smoke/finished"
-    with FileLock(shared / "smoke.lock"):
-        if not finished.exists():
-            shutil.rmtree(folder.parent, ignore_errors=True)
-            fresh_clone(folder).snakemake("--cores", "2")
-            finished.touch()
-    return Project(folder)
+
+    def once(name: str, make: Callable[[Path], object]) -> Path:
+        folder, finished = shared / name, shared / f"{name}.finished"
+        with FileLock(shared / f"{name}.lock"):
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                finished.touch()
+        return folder
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def smoke(once) -> Project:
+    """A clone in which everything was run once with the smoke configuration. Do not edit it."""
+    return Project(once("smoke", lambda folder: fresh_clone(folder).snakemake("--cores", "2")))
 
 
 @pytest.fixture
@@ -148,29 +158,28 @@ def tiny(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def twin(tmp_path_factory) -> Path:
+def twin(once) -> Path:
     """The generated twin as the pipeline builds it: rows.jsonl, truth.jsonl, databases/."""
-    folder = tmp_path_factory.mktemp("twin")
-    build.build(folder, TwinSettings())
-    return folder
+    return once("twin", lambda folder: build.build(folder, TwinSettings()))
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory) -> list[Path]:
+def runs(once) -> list[Path]:
     """Three recipes, eight runs, two seeds, as report_files.py makes them up: their folders.
 
     answers.parquet and scores.parquet lie beside the recipes.
     """
-    root = tmp_path_factory.mktemp("runs")
-    folders = report_files.make_all_runs(root, (1, 2))
-    report_files.make_tables(root, folders)
-    return folders
+
+    def make(root: Path) -> None:
+        folders = report_files.make_all_runs(root, (1, 2))
+        report_files.make_tables(root, folders)
+        write_json(root / "folders.json", list(map(str, folders)))
+
+    return [*map(Path, read_json(once("runs", make) / "folders.json"))]
 
 
 @pytest.fixture(scope="session")
-def tables(runs, tmp_path_factory) -> Path:
+def tables(runs, once) -> Path:
     """results/tables of these runs, as report/tabulate.py writes them. Do not edit it."""
-    root, folder = runs[0].parents[2], tmp_path_factory.mktemp("tables")
-    parquet = [root / f"{name}.parquet" for name in ("answers", "scores")]
-    tabulate(runs, *parquet, report_files.PUBLISHED, folder)
-    return folder
+    parquet = [runs[0].parents[2] / f"{name}.parquet" for name in ("answers", "scores")]
+    return once("tables", lambda folder: tabulate(runs, *parquet, report_files.PUBLISHED, folder))
