@@ -39,6 +39,13 @@ class Echo(Scripted):
             self.busy.release()
 
 
+class Short(Scripted):
+    """Does not read its prompts to the end."""
+
+    def _next(self, prompt):
+        return super()._next(prompt)._replace(unread_tokens=1234)
+
+
 class Slow(Echo):
     """Answers once it may go on."""
 
@@ -255,7 +262,7 @@ class TestInABrowser:
         selection = '{"shop": "keep_all", "sale": ["item", "price"]}'
         sql = "SELECT town, NULL, '<b>bold</b>' AS html FROM shop"
         answers = {"Decomposer": decomposed("SELECT twon FROM shop")}
-        back_end = Scripted(Selector=selection, Refiner=[fenced(sql), "I give up"], **answers)
+        back_end = Short(Selector=selection, Refiner=[fenced(sql), "I give up"], **answers)
         browser = browse(back_end, Loop(selector="always"))
         names = "return [...document.querySelectorAll('option')].map(o => o.text).join()"
         assert browser.script(names) == "größe,shop"
@@ -265,12 +272,15 @@ class TestInABrowser:
         browser.script("document.getElementById('past').hidden = true")
         text = browser.script(SEEN)
         order = ["2 rows", "Oslo\tNULL\t<b>bold</b>", "SQL that runs can still be wrong"]
+        order += ["(1,234 tokens were cut off)"]
         order += ["Selector", "4 of 10 columns", "Sub-question 1: Which?"]
         order += ["no such column: twon", "Refiner"]
         places = [text.find(words) for words in order]
         assert -1 not in places and places == sorted(places), (order, places, text)
         assert browser.script("return document.getElementById('sql').value") == sql
         assert browser.script("return document.activeElement.innerText") == "Answer"
+        labelled = "return [...document.querySelectorAll('input, select, textarea')]"
+        assert browser.script(labelled + ".every(n => n.labels.length === 1)")
         browser.resize(390, 844)
         assert not browser.script(WIDE)
         browser.script(ASK, "Which towns then?")
@@ -281,9 +291,10 @@ class TestInABrowser:
 
     def test_the_schema_stands_beside_the_question_with_an_example(self, browse, folder):
         many = "".join(f"CREATE TABLE t{n} (a{n} TEXT);" for n in range(100))
-        made_database(folder / "a_wide.sqlite", many)
+        made_database(folder / "a_wide.sqlite", f"CREATE TABLE city (x); {many}")
         browser = browse(Echo())
-        assert browser.script(TEXT, "#tables") == "100 tables"
+        assert "How many cities are there?" in browser.script(TEXT, "#example")
+        assert browser.script(TEXT, "#tables") == "101 tables"
         closed = "return document.querySelectorAll('#schema details[open]').length"
         shown = "return [...document.querySelectorAll('#schema details')].filter(d => !d.hidden)"
         shown += ".map(d => d.querySelector('summary').innerText).join()"

@@ -82,7 +82,8 @@ async function showSchema() {
   part("filter").querySelector("input").value = "";
   part("schema").querySelector(".scroll").replaceChildren(...tables);
   const name = Object.keys(schema)[0].replaceAll("_", " ").toLowerCase();
-  const example = `How many ${name}${name.endsWith("s") ? "" : "s"} are there?`;
+  const several = name.endsWith("s") ? name : `${name}s`.replace(/([^aeiou])ys$/, "$1ies");
+  const example = `How many ${several} are there?`;
   part("example").querySelector("button").textContent = example;
   part("example").hidden = false;
 }
@@ -209,6 +210,9 @@ function show(value) {
     drawChart(executed);
   }
   part("trace").hidden = !value.steps;
+  const unread = Math.max(0, ...(value.steps ?? []).map((step) => step.unread_tokens));
+  const cut = `The schema is longer than this model reads (${plural(unread, "token")} were cut off)`;
+  part("unread").textContent = unread ? `${cut}, so the answer may miss tables.` : "";
   const { tables_in_database: all, tables_of_agents: few } = value;
   const narrowed = `Of ${all} tables the agents saw the ${few} that the question's words point to.`;
   part("narrowed").textContent = few < all ? narrowed : "";
