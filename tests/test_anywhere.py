@@ -1,5 +1,7 @@
 """The workflow in another working directory, and as a module."""
 
+import re
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,25 +17,6 @@ pytestmark = pytest.mark.pipeline
 
 FIT = "results/fit/repaired.json"  # needs the rows and the stand-in
 MODEL = "results/runs/repaired/exp1_natural/seed42/training.json"
-HOST = """
-rule count:
-    input:
-        "{fit}",
-    output:
-        "bytes.txt",
-    shell:
-        "wc -c < {{input}} > {{output}}"
-
-
-module essence:
-    snakefile:
-        "{place}/Snakefile"
-    config:
-        config["essence"]
-
-
-use rule * from essence as essence_*
-"""
 
 
 def elsewhere(clone: Path, folder: Path, *options: str) -> Project:
@@ -75,15 +58,16 @@ def test_two_projects_side_by_side_from_one_clone(tmp_path, monkeypatch):
 
 
 def test_as_a_module_of_another_workflow(tmp_path):
-    clone = fresh_clone(tmp_path / "clone").folder
-    host = Project(tmp_path / "host", "--configfile", "host.yaml")
-    host.folder.mkdir()
-    (host.folder / "Snakefile").write_text(HOST.format(fit=FIT, place=clone))
-    sample_rows.write(host.folder / "rows.jsonl", [*sample_rows.many(2, 2)])
-    config = yaml.safe_load((clone / "configs/smoke.yaml").read_text())
-    config["data"] = {"source": "path", "path": "rows.jsonl"}
-    host_config = {"title": "a key of the host's own", "essence": config}
-    (host.folder / "host.yaml").write_text(yaml.safe_dump(host_config))
-    host.snakemake("--cores", "1", "bytes.txt")
-    size = (host.folder / FIT).stat().st_size
-    assert int((host.folder / "bytes.txt").read_text().split()[0]) == size > 100
+    """As docs/configuration.md shows it, with few rows of the host's own."""
+    clone, host = fresh_clone(tmp_path / "clone").folder, tmp_path / "host"
+    host.mkdir()
+    text = (clone / "docs/configuration.md").read_text()
+    [shown] = re.findall(r"^  ```python\n(  module essence:\n.*?)^  ```", text, re.M | re.S)
+    sample_rows.write(host / "rows.jsonl", [*sample_rows.many(2, 2)])
+    (host / "Snakefile").write_text(textwrap.dedent(shown).replace("PATH", str(clone)))
+    own = {"data": {"source": "path", "path": "rows.jsonl"}, "use_recipes": ["repaired"]}
+    (host / "host.yaml").write_text(yaml.safe_dump({"title": "the host's own", "essence": own}))
+    project = Project(host, "--configfile", "host.yaml")
+    assert project.stale("essence_all")["essence_make_report"] == 1
+    project.snakemake("--cores", "1", FIT)
+    assert read_json(host / FIT)["recipe"] == "repaired"

@@ -7,7 +7,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -108,17 +107,6 @@ def test_make_knows_every_target_and_what_it_does(words, clone):
     makefile = (ROOT / "Makefile").read_text()
     names = [word.partition("=")[0] for word in words if "=" in word]
     assert all(re.search(rf"^{name} \?=", makefile, re.MULTILINE) for name in names)
-
-
-def test_the_module_that_is_shown_is_planned(clone, tmp_path):
-    text = (ROOT / "docs/configuration.md").read_text()
-    [shown] = re.findall(r"^  ```python\n(  module essence:\n.*?)^  ```", text, re.M | re.S)
-    (tmp_path / "Snakefile").write_text(textwrap.dedent(shown).replace("PATH", str(clone)))
-    (tmp_path / "host.yaml").write_text("essence: {use_recipes: [repaired]}\n")
-    options = ("--configfile", "host.yaml", "--cores", "1", "--dry-run", "--quiet", "rules")
-    done = run(tmp_path, f"{sys.prefix}/bin/snakemake", "essence_all", *options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"^essence_make_report +1$", done.stdout + done.stderr, re.MULTILINE)
 
 
 # What takes the place of DIR and FILE, of the options that have them.
