@@ -378,7 +378,7 @@ def test_an_empty_database_is_said_first_and_fails_the_command(shop, tmp_path, c
 
 
 def test_one_of_several_gold_queries_is_enough(shop, tmp_path, capsys):
-    """Each metric is the highest under any of them; one that fails is left to the others."""
+    """The metrics are those under the query that it agrees with best; failing ones come last."""
 
     def line(prediction, *gold):
         return GOOD_LINE | {"gold": list(gold), "prediction": prediction}

@@ -66,17 +66,6 @@ def judge(cases: Iterable[Case], sandbox: Sandbox, repeat: int = REPEAT) -> list
     return lines
 
 
-def of_any(lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """The verdict on a prediction whose question has several gold queries: one match is enough.
-
-    Each metric is the highest under any of them, the hardness that of the first.
-    """
-    best = max(lines, key=lambda line: line.get("execution_accuracy", -1.0))
-    metrics = [name for name, value in best.items() if isinstance(value, float)]
-    highest = {name: max(line.get(name) or 0.0 for line in lines) for name in metrics}
-    return best | highest | {"hardness": lines[0]["hardness"]}
-
-
 def _what_runs(case: Case) -> list[Case]:
     """The prediction, then SQL beside it, then what execution match compares on each instance."""
     if not case.database:

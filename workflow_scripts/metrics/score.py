@@ -27,7 +27,7 @@ from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, to_json, write_jsonl
 from workflow_scripts.formats.answers import extract_sql
 from workflow_scripts.intervals import mean_over_rows
-from workflow_scripts.metrics.execution import REPEAT, Case, failing_gold, judge, of_any, warning
+from workflow_scripts.metrics.execution import REPEAT, Case, failing_gold, judge, warning
 from workflow_scripts.metrics.hardness import LEVELS
 from workflow_scripts.sql.databases import find_database
 from workflow_scripts.sql.sandbox import Limits, Sandbox
@@ -130,7 +130,7 @@ def score(
     several = len(predictions) > 1 or len(gold) > 1
     timed = repeat if predictions and not several else 0
     of_cases = iter(judge(chain(*cases), Sandbox(Limits(seconds=seconds), workers), timed))
-    verdicts = [of_any(list(islice(of_cases, len(each)))) for each in cases]
+    verdicts = [max(islice(of_cases, len(each)), key=_agreement) for each in cases]
     keys = dict.fromkeys(chain.from_iterable(verdicts))
     placed = [
         {"predictions_file": str(file or "gold SQL"), "gold_file": str(of_gold or "the same")}
@@ -155,6 +155,11 @@ def score(
             print(warned, file=sys.stderr if json else sys.stdout)
     print(to_json(answer | {"failing_golds": failing}) if json else text, end="")
     return int(failing["share"] > max_failing_golds)
+
+
+def _agreement(line: dict[str, Any]) -> list[float]:
+    """How well a prediction agrees with one of its question's gold queries; least if that fails."""
+    return [line.get(name, -1.0) for name in ("execution_accuracy", "execution_match", "soft_f1")]
 
 
 def _table(answer: dict[str, Any]) -> str:
