@@ -92,7 +92,7 @@ class Trace:
     loop: Loop = field(default_factory=Loop)
     steps: list[Step] = field(default_factory=list)
 
-    @property
+    @functools.cached_property
     def narrowed(self) -> Schema:
         """Return what the Selector sees."""
         return narrow(self.schema, f"{self.question}\n{self.evidence}", self.loop.most_tables)
