@@ -1,5 +1,7 @@
 """Models of other kinds and in other forms: made on the spot, converted, trained, asked."""
 
+from types import SimpleNamespace
+
 import pytest
 import sample_rows
 import tiny_model
@@ -13,7 +15,7 @@ from workflow_scripts.formats.prompts import render_prompt
 from workflow_scripts.model import fetch
 from workflow_scripts.model import predict as answering
 from workflow_scripts.model import train as training
-from workflow_scripts.model.convert import convert
+from workflow_scripts.model.convert import convert, with_tokenizer_json
 from workflow_scripts.model.load import check_base
 from workflow_scripts.tables import PREDICTIONS, read_rows
 from workflow_scripts.text.preprocessing import model_input
@@ -63,3 +65,5 @@ def test_what_cannot_be_converted(tmp_path):
     with pytest.raises(EssenceError, match=r"transformers cannot read it .*gguf"):
         convert(tmp_path / "hub", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    with pytest.raises(EssenceError, match="a SimpleNamespace has no fast form"):
+        with_tokenizer_json(SimpleNamespace(is_fast=False))
