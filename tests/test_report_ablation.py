@@ -36,14 +36,17 @@ def of(table: pd.DataFrame, recipe: str, metric: str = "exact_match") -> pd.Seri
     return line
 
 
-def test_the_ablation_measures_paired_effects(tmp_path):
+def test_the_ablation_measures_paired_effects_and_compares_controls_with_the_repaired_end(tmp_path):
     shares = {"as_written": 0, "as_written+tokenizer": 0.25, "repaired-tokenizer": 0}
-    table, _ = tabulated(tmp_path, shares | {"repaired": 0.5})
-    assert variants_of([*shares, "repaired"], *ENDS).label.tolist() == [
+    shares |= {"repaired": 0.5, "repaired~input_of_another_row": 0.25}
+    table, figure = tabulated(tmp_path, shares)
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
         "as_written",
         "+ lossless tokenizer (A2)",
         "\N{MINUS SIGN} lossless tokenizer (A2)",
         "repaired",
+        CONTROLS,
+        "input of another row",
     ]
     assert of(table, "as_written+tokenizer").effect == pytest.approx(3 / 12)
     lost = of(table, "repaired-tokenizer")
@@ -54,24 +57,12 @@ def test_the_ablation_measures_paired_effects(tmp_path):
     assert pd.isna(of(table, "repaired-tokenizer", "loss_per_token").effect)
     assert lost.at_most == 0  # its tokenizer cannot write an answer
     assert of(table, "repaired").at_most == 0.75 and pd.isna(of(table, "repaired").effect)
-    with pytest.raises(EssenceError, match="no run of the recipe repaired"):
-        variants_of({"as_written": {}}, *ENDS)
-
-
-def test_controls_stand_apart_and_are_compared_with_the_repaired_end(tmp_path):
-    shares = {"as_written": 0, "repaired": 0.5, "repaired-tokenizer": 0}
-    table, figure = tabulated(tmp_path, shares | {"repaired~input_of_another_row": 0.25})
     control = of(table, "repaired~input_of_another_row")
     assert control.end == "repaired" and control.change == "~input_of_another_row"
     assert pd.isna(control.artefact) and control.low < 0.25 < control.high
     assert control.effect == pytest.approx(-0.25)
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == [
-        "as_written",
-        "\N{MINUS SIGN} lossless tokenizer (A2)",
-        "repaired",
-        CONTROLS,
-        "input of another row",
-    ]
+    with pytest.raises(EssenceError, match="no run of the recipe repaired"):
+        variants_of({"as_written": {}}, *ENDS)
 
 
 def test_the_agents_are_compared_over_databases_that_were_drawn_whole():
