@@ -42,7 +42,6 @@ def test_the_report_is_planned_for_a_cluster_and_the_login_node_fetches_what_is_
     assert f"--name {known['base_model']['name']} --revision 2f1fd09" in said
 
 
-@pytest.mark.slow
 def test_runs_on_the_cluster_equal_local_ones(cluster, smoke, project):
     """Two runs through Slurm: on the GPU's node, one at a time, with the bytes of a local run."""
     runs = ("exp3_bs8_lr1e-4", "exp3_bs8_lr5e-5")
