@@ -90,6 +90,15 @@ def test_the_fit_audit_counts_the_template_and_finds_what_is_cut(tiny, tmp_path)
     assert cut.sources_cut == cut.targets_cut == 4 and cut.cut_in == {"constant part": 4}
 
 
+def test_activations_that_are_computed_again_change_nothing(tiny, tmp_path):
+    losses = []
+    for again in (False, True):
+        out = trained(tiny, tmp_path / str(again), settings(gradient_checkpointing=again))
+        log = map(json.loads, (out / "training_log.jsonl").open())
+        losses.append([event["loss"] for event in log if event["event"] == "step"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6) and losses[0][-1] < losses[0][0]
+
+
 @pytest.fixture(scope="module")
 def adapted(tiny, tmp_path_factory):
     return trained(tiny, tmp_path_factory.mktemp("adapted"), settings(lora=LORA))

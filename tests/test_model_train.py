@@ -187,6 +187,12 @@ def test_too_little_gpu_memory_halves_what_is_computed_at_a_time(
         losses.append([event.get("loss", event.get("eval_loss")) for event in events])
     assert "out of GPU memory with 4 rows at a time" in capfd.readouterr().err
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    room, fewer = 99, chosen.training.model_copy(update={"rows_at_once": 1})
+    train(tmp_path / "set", tiny, chosen.model_copy(update={"training": fewer}), base=base)
+    assert read_json(tmp_path / "set/out/provenance.json")["rows_at_once"] == 1
+    events = log_of(tmp_path / "set")
+    alone = [event.get("loss", event.get("eval_loss")) for event in events]
+    assert losses[0] == pytest.approx(alone, rel=1e-4)
     room = 0
     with pytest.raises(EssenceError, match="too little memory for a single row"):
         train(tmp_path / "none", tiny, chosen, base=base)
