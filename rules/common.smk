@@ -41,18 +41,17 @@ from workflow_scripts.config import (
     source_of,
     splits_tested,
     training_memory,
-    unseen_databases,
     wants_gpu,
 )
 from workflow_scripts.config_check import check_files, checked, with_nulls
 from workflow_scripts.data.checksums import report_files
-from workflow_scripts.data.twin.worlds import domain_names
 from workflow_scripts.digest import ROOT
 from workflow_scripts.files import sha256
 from workflow_scripts.locks import take
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
 from workflow_scripts.model.fetch import SOURCE
 from workflow_scripts.sql.databases import list_databases
+from tools.twin.worlds import UNSEEN_DOMAINS, domain_names
 
 # Snakemake's modules stay for good: going through them at each garbage collection costs as much
 # time as reading the code of all stages.
@@ -81,6 +80,10 @@ OWNED = []  # the lock on this folder, while jobs run
 RECIPES = config["use_recipes"]
 SEEDS = config["seeds"]
 TWIN = config["data"]["source"] == "twin"
+if config["test_set"]["unseen_databases"] is None:
+    config["test_set"]["unseen_databases"] = domain_names(
+        UNSEEN_DOMAINS if TWIN else ()
+    )
 # Where SQL is executed, and the files that decide what it answers.
 DATABASES = "resources/twin/databases" if TWIN else config["data"].get("databases")
 DATABASE_FILES = (

@@ -67,7 +67,7 @@ rule build_twin:
     message:
         "Making the twin: databases, questions and {output.rows}"
     shell:
-        stage_command("data.twin.build")
+        stage_command("tools.twin.build")
 
 
 rule build_rows:
@@ -231,7 +231,7 @@ rule draw_test:
     params:
         per_task=settings_json(config["test_set"]["rows"]),
         seed=config["test_set"]["seed"],
-        unseen_databases=unseen_databases(config),
+        unseen_databases=config["test_set"]["unseen_databases"],
     message:
         "Setting the test rows aside"
     shell:
@@ -256,7 +256,7 @@ rule draw_sample:
             sample_settings(config, *SAMPLES[w.sample], int(w.seed))
         ),
         unseen_databases=lambda w: (
-            unseen_databases(config) if w.sample in APART else []
+            config["test_set"]["unseen_databases"] if w.sample in APART else []
         ),
     message:
         "Drawing the rows {wildcards.sample}, seed {wildcards.seed}"

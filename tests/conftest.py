@@ -15,8 +15,8 @@ import yaml
 from filelock import FileLock
 from material import ROOT
 
-from workflow_scripts.data.twin import build
-from workflow_scripts.data.twin.build import TwinSettings
+from tools.twin import build
+from tools.twin.build import TwinSettings
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.report.tabulate import tabulate
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tools.pretrain import corpus
 from tools.pretrain.__main__ import Settings, pretrain
-from workflow_scripts.data.twin.worlds import KNOWN_DOMAINS, UNSEEN_DOMAINS, make_worlds
+from tools.twin.worlds import KNOWN_DOMAINS, UNSEEN_DOMAINS, make_worlds
 from workflow_scripts.files import read_json, sha256
 
 MODEL = Path(__file__).parents[1] / "resources" / "models" / "standin"

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 
 import pytest
 
+from tools.twin import build as twin_build
+from tools.twin.build import TwinRows, TwinSettings, build
 from workflow_scripts.data.rows import row_from
-from workflow_scripts.data.twin import build as twin_build
-from workflow_scripts.data.twin.build import TwinRows, TwinSettings, build
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats import answers

@@ -30,10 +30,10 @@ from snakemake.utils import update_config
 
 from tools.procedure import answer_one_by_one, mean_loss, seconds, stepper
 from tools.t5_small import t5_small
+from tools.twin.build import TwinSettings, build
 from workflow_scripts.config import Config, run_settings, runs_of
 from workflow_scripts.config_check import checked
 from workflow_scripts.data.read import read
-from workflow_scripts.data.twin.build import TwinSettings, build
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model import say
 from workflow_scripts.model.random_weights import random_weights

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from workflow_scripts.data.checksums import report_files
-from workflow_scripts.data.twin.worlds import UNSEEN_DOMAINS, domain_names
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json, write_json
 from workflow_scripts.settings import (
@@ -40,20 +39,12 @@ def source_of(config: Config) -> str | None:
     return config["data"].get(SOURCE_KEYS.get(config["data"]["source"], ""))
 
 
-def unseen_databases(config: Config) -> list[str]:
-    """The whole databases that no run of a recipe with a test set trains on."""
-    named = config["test_set"].get("unseen_databases")
-    if named is None:
-        return domain_names(UNSEEN_DOMAINS) if config["data"]["source"] == "twin" else []
-    return named
-
-
 def splits_tested(config: Config, recipe: str) -> list[str]:
     """The splits of test rows that a recipe's runs are asked; none where it keeps no test set."""
     drawn = any(config["test_set"]["rows"].values())
     given = {
         "test": drawn,
-        "unseen": drawn and unseen_databases(config),
+        "unseen": drawn and config["test_set"].get("unseen_databases"),
         "other": config["test_set"].get("other"),
     }
     keeps_test = config["recipes"][recipe]["test_set"]

@@ -21,10 +21,8 @@ from workflow_scripts.config import (
     has_databases,
     runs_of,
     splits_tested,
-    unseen_databases,
 )
 from workflow_scripts.config_model import Configuration, RunKeys
-from workflow_scripts.data.twin.worlds import domain_names
 from workflow_scripts.digest import ROOT
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model.fetch import FILES as MODEL_FILES
@@ -179,12 +177,6 @@ def _base_faults(model: Config) -> Iterator[str]:
 
 def _test_set_faults(config: Config) -> Iterator[str]:
     """Names of the rows' databases are known once the rows are read: `draw_test` checks them."""
-    unknown = sorted(set(unseen_databases(config)) - set(domain_names()))
-    if config["data"]["source"] == "twin" and unknown:
-        yield (
-            f"test_set.unseen_databases names {', '.join(unknown)}, which the twin does not have. "
-            f"Its databases: {', '.join(domain_names())}."
-        )
     if other := config["test_set"].get("other"):
         if not Path(other["rows"]).is_file():
             yield f"test_set.other.rows is {other['rows']!r}: no such file."

@@ -16,10 +16,8 @@ from pathlib import Path
 
 from tools.pretrain.layouts import LAYOUTS, Request, in_line
 from tools.pretrain.random_world import NOUNS, random_world
-from workflow_scripts.data.agent_rows import ShownDatabase
-from workflow_scripts.data.breaking import WAYS, break_sql
-from workflow_scripts.data.twin.shapes import Draft, draft, vague_question
-from workflow_scripts.data.twin.worlds import (
+from tools.twin.shapes import Draft, draft, vague_question
+from tools.twin.worlds import (
     KNOWN_DOMAINS,
     NUMBERS,
     World,
@@ -27,6 +25,8 @@ from workflow_scripts.data.twin.worlds import (
     parse_domain,
     plural,
 )
+from workflow_scripts.data.agent_rows import ShownDatabase
+from workflow_scripts.data.breaking import WAYS, break_sql
 from workflow_scripts.formats.prompts import CLOSING, CONSTANT
 from workflow_scripts.formats.schema import Column, Schema, Table
 

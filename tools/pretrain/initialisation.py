@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from workflow_scripts.data.twin.worlds import plural
+from tools.twin.worlds import plural
 
 COMMON = 0.8  # share of an embedding's variance that a word's forms have in common
 SHARPNESS = 4.0  # initial attention logit between equal vectors; between others it is around 0

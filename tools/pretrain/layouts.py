@@ -7,9 +7,9 @@ neither is more at home than the other.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from workflow_scripts.data.twin.worlds import TEXT_KINDS, World
-from workflow_scripts.data.twin.worlds import Column as WorldColumn
-from workflow_scripts.data.twin.worlds import Table as WorldTable
+from tools.twin.worlds import TEXT_KINDS, World
+from tools.twin.worlds import Column as WorldColumn
+from tools.twin.worlds import Table as WorldTable
 from workflow_scripts.formats.prompts import Prompt, render_own
 from workflow_scripts.formats.schema import Column, Table, render_foreign_keys, render_schema
 

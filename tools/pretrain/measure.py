@@ -7,8 +7,8 @@ from typing import Any
 
 from tools.pretrain.layouts import LAYOUTS, Layout, Request, in_line
 from tools.pretrain.random_world import random_world
-from workflow_scripts.data.twin.shapes import Draft, draft
-from workflow_scripts.data.twin.worlds import (
+from tools.twin.shapes import Draft, draft
+from tools.twin.worlds import (
     KNOWN_DOMAINS,
     UNSEEN_DOMAINS,
     World,

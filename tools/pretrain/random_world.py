@@ -6,7 +6,7 @@ read the one at hand: it cannot know it by heart. The twin's databases are not a
 
 import random
 
-from workflow_scripts.data.twin.worlds import (
+from tools.twin.worlds import (
     KNOWN_DOMAINS,
     Column,
     Table,

@@ -1,6 +1,6 @@
 """Make the twin: rows in the real form, the databases behind them, and the answer sheet.
 
-    python -m workflow_scripts.data.twin.build --out resources/twin --settings '{"seed": 7}'
+    python -m tools.twin.build --out resources/twin --settings '{"seed": 7}'
 
 writes rows.jsonl, databases/<db_id>/<db_id>.sqlite, truth.jsonl (for tests alone) and card.json.
 The grammar asks questions of the databases; their rows are made as those of any other questions
@@ -17,10 +17,10 @@ from typing import Annotated
 
 from pydantic import Field, NonNegativeInt
 
+from tools.twin.shapes import Draft, draft, vague_question
+from tools.twin.worlds import World, in_memory, make_worlds, write_database
 from workflow_scripts.data.agent_rows import ShownDatabase, SolvedQuestion
 from workflow_scripts.data.breaking import WAYS, Failure, break_sql
-from workflow_scripts.data.twin.shapes import Draft, draft, vague_question
-from workflow_scripts.data.twin.worlds import World, in_memory, make_worlds, write_database
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import sha256, write_json, write_jsonl
 from workflow_scripts.formats.prompts import TASKS

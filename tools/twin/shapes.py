@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from workflow_scripts.data.twin.worlds import (
+from tools.twin.worlds import (
     LEXICON,
     NUMBER_KINDS,
     TEXT_KINDS,
