@@ -18,10 +18,12 @@ from workflow_scripts import warm
 from workflow_scripts.agents.loop import Loop
 from workflow_scripts.commands import ROOT_VARIABLE, stage_command
 from workflow_scripts.config import (
+    BUILT,
     RANDOM_T5_SMALL,
     STANDIN,
     TWIN_ROWS,
     ablation_names,
+    cuts,
     answering_memory,
     agents_are_evaluated,
     endpoints,
@@ -107,7 +109,11 @@ if config["model"].get("revision"):
     BASE_MODEL = f"{HUB}/{Path(BASE_MODEL).name}"
 ENDPOINTS = endpoints(config)
 ENDPOINT = "results/models/{endpoint}"  # what a compared model answered
-ENDPOINT_DIRS = [ENDPOINT.format(endpoint=name) for name in ENDPOINTS]
+ENDPOINT_SIZES = {
+    ENDPOINT.format(endpoint=name): model.get("parameters")
+    for name, model in config["models"].items()
+}
+ENDPOINT_DIRS = list(ENDPOINT_SIZES)
 
 PUBLISHED = "resources/published.json"
 SHIPPED = "resources/shipped_results.json"

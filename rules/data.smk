@@ -4,15 +4,10 @@
 #      test.parquet, unseen.parquet, other.parquet,
 #      samples/<sample>/seed<k>/{train,val}.parquet; results/fit/<recipe>.json.
 
-RAW_ROWS = {
-    "twin": TWIN_ROWS,
-    "path": config["data"]["path"],
-    "url": "resources/downloads/rows.jsonl",
-    "drive": "resources/downloads/rows.jsonl",
-    "hub": "resources/downloads/rows.jsonl",
-    "spider": "resources/built/rows.jsonl",
-    "bird": "resources/built/rows.jsonl",
-}[config["data"]["source"]]
+DOWNLOADED, BUILT_ROWS = "resources/downloads/rows.jsonl", "resources/built/rows.jsonl"
+RAW_ROWS = {"twin": TWIN_ROWS, "path": config["data"]["path"]}
+RAW_ROWS |= dict.fromkeys(BUILT, BUILT_ROWS)
+RAW_ROWS = RAW_ROWS.get(config["data"]["source"], DOWNLOADED)
 SAMPLE = "results/data/samples/{sample}/seed{seed}"
 SAMPLES = {
     sample_name(config, recipe, run): (recipe, run)
@@ -77,7 +72,7 @@ rule build_rows:
         predictions=config["data"].get("predictions") or [],
         database_files=DATABASE_FILES,
     output:
-        out="resources/built/rows.jsonl",
+        out=BUILT_ROWS,
         card="resources/built/rows.card.json",
     log:
         "logs/data/build_rows.log",
@@ -95,7 +90,7 @@ rule build_rows:
 
 rule fetch_rows:
     output:
-        out="resources/downloads/rows.jsonl",
+        out=DOWNLOADED,
     log:
         "logs/data/fetch_rows.log",
     localrule: True

@@ -4,13 +4,13 @@
 #      the same of the ablation and of other models in results/ablation/ and results/models/.
 
 
-# Without databases no SQL is executed.
-SCORED_WITH = {
-    "rows": "results/data/rows.parquet",
-    "database_files": DATABASE_FILES,
-    "other_rows": [TEST_FILES["other"]] * bool(OTHER),
-    "other_files": OTHER_DATABASE_FILES,
+# Whose answers are scored together, by the folder of the tables.
+SCORED_TOGETHER = {
+    "results": run_dirs(),
+    "results/ablation": ablation_dirs(),
+    "results/models": ENDPOINT_DIRS,
 }
+FINE_TUNED = SCORED_TOGETHER | {"results/models": []}
 
 
 rule predict:
@@ -45,17 +45,23 @@ rule predict:
         stage_command("model.predict", warm=True)
 
 
-# All runs at once.
 rule score_runs:
     input:
-        files_of(run_dirs(), "predictions.parquet", "training.json"),
-        **SCORED_WITH,
-        train=training_rows(run_dirs()),
+        lambda w: files_of(SCORED_TOGETHER[w.folder], "predictions.parquet"),
+        lambda w: files_of(FINE_TUNED[w.folder], "training.json"),
+        rows="results/data/rows.parquet",
+        train=lambda w: training_rows(FINE_TUNED[w.folder]),
+        # Without databases no SQL is executed.
+        database_files=DATABASE_FILES,
+        other_rows=[TEST_FILES["other"]] * bool(OTHER),
+        other_files=OTHER_DATABASE_FILES,
     output:
-        answers="results/answers.parquet",
-        scores="results/scores.parquet",
+        answers="{folder}/answers.parquet",
+        scores="{folder}/scores.parquet",
     log:
-        "logs/score_runs.log",
+        "logs/score_{folder}.log",
+    wildcard_constraints:
+        folder="|".join(SCORED_TOGETHER),
     conda:
         "../envs/essence.yaml"
     threads: 4
@@ -63,44 +69,12 @@ rule score_runs:
         mem_mb=4000,
         runtime=60,
     params:
-        runs=run_dirs(),
+        runs=lambda w: SCORED_TOGETHER[w.folder],
         databases=lambda wildcards: DATABASES,
         other_databases=OTHER["databases"] if OTHER else None,
         seconds=config["execution"]["seconds"],
         repeat=config["execution"]["timed_runs"],
     message:
-        "Scoring the answers of all runs"
+        "Scoring all answers for {wildcards.folder}"
     shell:
         stage_command("metrics.score_runs")
-
-
-use rule score_runs as score_ablation with:
-    input:
-        files_of(ablation_dirs(), "predictions.parquet", "training.json"),
-        **SCORED_WITH,
-        train=training_rows(ablation_dirs()),
-    output:
-        answers="results/ablation/answers.parquet",
-        scores="results/ablation/scores.parquet",
-    log:
-        "logs/score_ablation.log",
-    params:
-        runs=ablation_dirs(),
-    message:
-        "Scoring the answers of the ablation"
-
-
-use rule score_runs as score_models with:
-    input:
-        files_of(ENDPOINT_DIRS, "predictions.parquet"),
-        **SCORED_WITH,
-        train=[],
-    output:
-        answers="results/models/answers.parquet",
-        scores="results/models/scores.parquet",
-    log:
-        "logs/score_models.log",
-    params:
-        runs=ENDPOINT_DIRS,
-    message:
-        "Scoring the answers of other models"

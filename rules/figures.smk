@@ -27,15 +27,6 @@ USED = {
     "first seed": seeds_used(SEEDS[:1]),
     "ablation seeds": seeds_used(SEEDS[: config["ablation"]["seeds"]]),
 }
-# The lengths are those of the whole prompt: a compact prompt is cut elsewhere.
-CUTS = {
-    recipe: {
-        side: config["recipes"][recipe][side]
-        for side in ("source_tokens", "target_tokens")
-        if side == "target_tokens" or config["recipes"][recipe]["prompt"] == "full"
-    }
-    for recipe in RECIPES
-}
 FIGURES_KNOWN = list_figures(
     RUNS, config["training"]["learning_rate_scale"], config["ablation"]["run"]
 )
@@ -67,7 +58,7 @@ rule plot_figures:
         "../envs/essence.yaml"
     params:
         figures=settings_json(PLOTS),
-        cuts=settings_json(CUTS),
+        cuts=settings_json(cuts(config)),
     message:
         "Figures"
     shell:

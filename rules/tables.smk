@@ -59,14 +59,7 @@ rule tabulate_models:
         runs=run_dirs(),
         base=Path(BASE_MODEL).name,
         recipe=AGENTS["recipe"],
-        endpoints=settings_json(
-            {
-                ENDPOINT.format(endpoint=name): config["models"][name].get(
-                    "parameters"
-                )
-                for name in ENDPOINTS
-            }
-        ),
+        endpoints=settings_json(ENDPOINT_SIZES),
     message:
         "Comparison of models (Annex II), the agents end to end"
     shell:

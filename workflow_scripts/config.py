@@ -96,6 +96,16 @@ def recipe_settings(config: Config, name: str) -> Recipe:
     return _chosen(Recipe, config["recipes"][name], name=name)
 
 
+def cuts(config: Config) -> dict[str, dict[str, int]]:
+    """Recipe -> side of a row -> tokens kept, of a source where the whole prompt is the source."""
+    sides = {"full": ("source_tokens", "target_tokens")}
+    recipes = {name: config["recipes"][name] for name in config["use_recipes"]}
+    return {
+        name: {side: recipe[side] for side in sides.get(recipe["prompt"], ("target_tokens",))}
+        for name, recipe in recipes.items()
+    }
+
+
 def run_settings(config: Config, recipe: str, run: str, seed: int) -> Settings:
     """All that decides a fine-tuning besides its rows and its first weights."""
     return Settings(

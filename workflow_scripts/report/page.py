@@ -123,7 +123,7 @@ def chapters(
     chapters: dict[str, list[dict[str, Any]]] = {}
     captions: dict[str, Markup] = {}
     link = Markup('<p>To be read like <a href="#{}">{}</a>.</p>')
-    for entry in entries:
+    for entry in sorted(entries, key=lambda entry: (entry["chapter"], entry["title"])):
         file, caption, title = Path(entry["file"]), entry["caption"], entry["title"]
         if name := entry.get("table"):
             function, place = getattr(sections, name), anchor(name)
@@ -154,7 +154,7 @@ def html_of(text: str) -> Markup:
 
 
 def write_report(
-    shown: Annotated[dict, Setting('what is shown, in order: {"sections": [...]}')],
+    shown: Annotated[dict, Setting('what is shown: {"sections": [...]}')],
     tables: Annotated[Path, Setting("results/tables")],
     answers: Annotated[Path, Input("answers.parquet")],
     published: Annotated[dict, Input("resources/published.json")],
