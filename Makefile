@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORES ?= all
 TO ?=
+# PyTorch without CUDA, smaller by gigabytes: for machines without an NVIDIA GPU that reach this index.
+TORCH_CPU ?= https://download.pytorch.org/whl/cpu
+GPU ?= $(wildcard /dev/nvidia0)
 # Tests of two files at a time.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # The first Python that is new enough; set PYTHON=... to choose.
@@ -95,5 +98,7 @@ $(VENV)/.ready: requirements.lock
 	  echo "Delete the link, and make builds an environment of its own: rm $(VENV)"; exit 1; } >&2
 	@echo "Building $(VENV) from requirements.lock with $$($(PYTHON) --version) ..."
 	$(PYTHON) -m venv --clear $(VENV)
+	@test -n "$(GPU)" || $(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 10 \
+		--index-url $(TORCH_CPU) $$(grep '^torch==' requirements.lock) 2> /dev/null || echo "$(TORCH_CPU) did not give PyTorch; pip chooses its build"
 	$(BIN)/pip install --quiet --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@

@@ -1,10 +1,12 @@
 """The project's own files agree with each other, and its two commands say what they miss."""
 
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -94,3 +96,28 @@ def test_clean_work_lists_before_it_deletes(tmp_path):
         command = ["make", "clean-work"]
         done = subprocess.run(command, cwd=tmp_path, input=answer, capture_output=True, text=True)
         assert "work/runs/as_written/old/seed1" in done.stdout and leftover.exists() is is_kept
+
+
+@pytest.mark.slow
+def test_without_a_gpu_pytorch_comes_without_cuda(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.lock").write_text("torch==9.9\n")
+    index = tmp_path / "index" / "torch"
+    index.mkdir(parents=True)
+    files = {
+        "torch/__init__.py": "",
+        "torch-9.9+cpu.dist-info/METADATA": "Metadata-Version: 2.1\nName: torch\nVersion: 9.9+cpu",
+        "torch-9.9+cpu.dist-info/WHEEL": "Wheel-Version: 1.0\nTag: py3-none-any\n",
+        "torch-9.9+cpu.dist-info/RECORD": "",
+    }
+    with zipfile.ZipFile(index / "torch-9.9+cpu-py3-none-any.whl", "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    (index / "index.html").write_text('<a href="torch-9.9%2Bcpu-py3-none-any.whl">torch</a>')
+    command = ["make", "-B", ".venv/.ready", "GPU=", f"TORCH_CPU={index.parent.as_uri()}"]
+    pip = os.environ | {"PIP_CONFIG_FILE": os.devnull}
+    subprocess.run(command, cwd=tmp_path, check=True, env=pip)
+    assert [*tmp_path.glob(".venv/lib/*/site-packages/torch-9.9+cpu.dist-info")]
+    pip["PIP_NO_INDEX"] = "1"
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=pip)
+    assert "did not give PyTorch" in done.stdout and done.returncode

@@ -26,7 +26,7 @@ from workflow_scripts.data.prediction_files import SqlPrediction, read_predictio
 from workflow_scripts.errors import EssenceError, check_share
 from workflow_scripts.files import check_output, to_json, write_jsonl
 from workflow_scripts.formats.answers import extract_sql
-from workflow_scripts.intervals import mean_over_rows
+from workflow_scripts.intervals import difference_over_rows, mean_over_rows
 from workflow_scripts.metrics.execution import REPEAT, Case, failing_gold, judge, warning
 from workflow_scripts.metrics.hardness import LEVELS
 from workflow_scripts.sql.databases import find_database
@@ -89,19 +89,37 @@ def report(judged: pd.DataFrame) -> dict[str, Any]:
 def ranking(judged: pd.DataFrame) -> pd.DataFrame:
     """The execution accuracy of each file of predictions, and its rank, under each file of gold.
 
-    `now_right`, `now_wrong`: predictions that were not so under the first.
+    `difference`: from the first of these ranks, with intervals that hold together.
+    `now_right`, `now_wrong`: predictions that were not so under the first file of gold.
     """
     lines, first = [], {}
-    for (gold, file), own in judged.groupby(["gold_file", "predictions_file"], sort=False):
-        right = own.verdict.eq("right").to_numpy()
-        before = first.setdefault(file, right)
-        counts = {"gold_fails": own.verdict.eq("gold fails"), "now_right": right > before}
-        counts |= {"now_wrong": right < before}
-        accuracy = summary(own).get("execution_accuracy", dict.fromkeys(("value", "low", "high")))
-        line = {"gold": gold, "predictions": file, "rank": None, **accuracy}
-        lines.append(line | {name: int(each.sum()) for name, each in counts.items()})
+    judged = judged.assign(right=judged.verdict.eq("right").where(judged.verdict != "gold fails"))
+    for gold, of_gold in judged.groupby("gold_file", sort=False):
+        files = dict(list(of_gold.groupby("predictions_file", sort=False)))
+        best = max(files.values(), key=lambda own: own.right.mean())
+        for file, own in files.items():
+            right = own.verdict.eq("right").to_numpy()
+            before = first.setdefault(file, right)
+            counts = {"gold_fails": own.right.isna(), "now_right": right > before}
+            counts |= {"now_wrong": right < before}
+            accuracy = summary(own).get(
+                "execution_accuracy", dict.fromkeys(("value", "low", "high"))
+            )
+            line = {"gold": gold, "predictions": file, "rank": None, **accuracy}
+            line |= _difference(own, best, len(files) - 1)
+            lines.append(line | {name: int(each.sum()) for name, each in counts.items()})
     table = pd.DataFrame(lines)
     return table.assign(rank=table.groupby("gold").value.rank(ascending=False, method="min"))
+
+
+def _difference(own: pd.DataFrame, best: pd.DataFrame, comparisons: int) -> dict[str, float | None]:
+    """In pairs of the same question; none of the best itself, or where questions differ."""
+    values = (None, None, None)
+    if own is not best and own.db_id.tolist() == best.db_id.tolist():
+        pairs = pd.DataFrame({"own": own.right.array, "best": best.right.array}).dropna()
+        if len(pairs):
+            values = difference_over_rows(pairs.own, pairs.best, comparisons=comparisons)
+    return dict(zip(("difference", "difference_low", "difference_high"), values, strict=True))
 
 
 def score(
