@@ -1,11 +1,11 @@
 """What several results share: means over seeds and rows, and which run of a recipe is the best."""
 
+import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -64,30 +64,37 @@ def over_seeds(values: Sequence[float], comparisons: int = 1) -> Mean | None:
     return mean._replace(over="seeds" * mean.has_interval)
 
 
-def by_row_and_seed(answers: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A metric of one run's answers to one split: a row per idx, a column per seed."""
-    if metric not in answers or answers[metric].isna().all():
-        return pd.DataFrame()
-    known = answers.loc[answers[metric].notna(), ["idx", "seed", metric]]
-    return known.set_index(["idx", "seed"])[metric].astype(float).unstack()
+def by_row_and_seed(answers: pd.DataFrame, metrics: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """Each metric of one run's answers to one split: a row per idx, a column per seed.
+
+    Rows and seeds without a value are left out, so a table may be empty.
+    """
+    known = [metric for metric in metrics if metric in answers]
+    whole = answers.set_index(["idx", "seed"])[known].astype(float).unstack()
+    whole = whole.dropna(how="all", axis="columns")
+    tables = {metric: whole[metric].dropna(how="all") for metric in whole.columns.unique(0)}
+    return dict.fromkeys(metrics, pd.DataFrame()) | tables
 
 
-def databases_of(answers: pd.DataFrame, rows: pd.Index) -> np.ndarray | None:
-    """The database of each row (idx) where whole databases were drawn, else None."""
+def databases_of(answers: pd.DataFrame) -> pd.Series | None:
+    """The database of each row, by idx, where whole databases were drawn, else None."""
     databases = clusters_of(answers)
-    return None if databases is None else databases.groupby(answers.idx).first()[rows].to_numpy()
+    return None if databases is None else databases.groupby(answers.idx).first()
 
 
 def mean_of_answers(answers: pd.DataFrame, metric: str) -> Mean | None:
     """A metric's mean of one run's answers to one split, over rows, or databases, and seeds."""
-    table = by_row_and_seed(answers, metric)
+    return _mean(by_row_and_seed(answers, [metric])[metric], databases_of(answers))
+
+
+def _mean(table: pd.DataFrame, databases: pd.Series | None) -> Mean | None:
     if table.empty:
         return None
-    databases = databases_of(answers, table.index)
     over = "rows and seeds" if table.shape[1] > 1 else "rows"
-    if databases is not None:
-        over = over.replace("rows", f"{len(set(databases))} databases")
-    return Mean(*mean_over_rows(table, databases), over, int(table.notna().sum().min()))
+    clusters = None if databases is None else databases[table.index].to_numpy()
+    if clusters is not None:
+        over = over.replace("rows", f"{len(set(clusters))} databases")
+    return Mean(*mean_over_rows(table, clusters), over, int(table.notna().sum().min()))
 
 
 def difference_of_answers(
@@ -98,12 +105,13 @@ def difference_of_answers(
     Of the same split; over rows (or databases) and the seeds that both have. None where they share
     none. `comparisons`: how many such differences support one conclusion.
     """
-    one, other = (by_row_and_seed(each, metric) for each in (first, second))
+    one, other = (by_row_and_seed(each, [metric])[metric] for each in (first, second))
     one, other = one.align(other, join="inner")
     if not one.size:
         return None
-    databases = databases_of(first, one.index)
-    return len(one), *difference_over_rows(one, other, databases, comparisons)
+    databases = databases_of(first)
+    clusters = None if databases is None else databases[one.index].to_numpy()
+    return len(one), *difference_over_rows(one, other, clusters, comparisons)
 
 
 def one_more_run(scores: pd.DataFrame) -> Mean | None:
@@ -132,11 +140,19 @@ def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame | None = None) 
     keys, lines = [*ADDRESS, "split", "task", "metric"], []
     answers = pd.DataFrame(columns=keys) if answers is None else answers
     of_split = dict(list(answers.groupby([*ADDRESS, "split"], sort=False)))
+    metrics = [name for name in scores.metric.unique() if name in answers and name != SEEN]
+
+    @functools.cache
+    def tables(*address: str, task: str) -> tuple[dict[str, pd.DataFrame], pd.Series | None]:
+        own = of_split[address]
+        own = own if task == "all" else own[own.task == task]
+        return by_row_and_seed(own, metrics), databases_of(own)
+
     for key, seeds in scores[scores.value.notna()].groupby(keys, sort=False):
         *address, task, metric = key
-        if metric in answers and metric != SEEN:
-            own = of_split[tuple(address)]
-            mean = mean_of_answers(own if task == "all" else own[own.task == task], metric)
+        if metric in metrics:
+            of_metric, databases = tables(*address, task=task)
+            mean = _mean(of_metric[metric], databases)
         else:
             mean = over_seeds(seeds.value.tolist())
             mean = mean._replace(rows=None if seeds.n.isna().all() else int(seeds.n.min()))

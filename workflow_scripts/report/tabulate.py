@@ -60,8 +60,9 @@ def differences(answers: pd.DataFrame, chosen: str) -> pd.DataFrame:
     recipes, runs = (list(test[name].unique()) for name in ADDRESS)
     pairs = [((b, run), (a, run)) for run in runs for a, b in combinations(recipes, 2)]
     pairs += [((recipe, run), (recipe, chosen)) for recipe in recipes for run in runs]
+    of_run = {address: by_row_and_seed(own, COMPARED) for address, own in of_run.items()}
     for metric in COMPARED:
-        tables = {address: by_row_and_seed(own, metric) for address, own in of_run.items()}
+        tables = {address: of_metric[metric] for address, of_metric in of_run.items()}
         known = {address for address, table in tables.items() if len(table)}
         for first, second in pairs:
             if first == second or not {first, second} <= known:
