@@ -71,16 +71,14 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        path = unquote(urlsplit(self.path).path)
-        name, api = self.hub.name, f"/api/{self.hub.kind}s/{self.hub.name}/"
-        path = path.removeprefix("/datasets") if self.hub.kind == "dataset" else path
+        path = unquote(urlsplit(self.path).path).removeprefix("/datasets")
+        api, files = f"/api/{self.hub.kind}s/{self.hub.name}/", f"/{self.hub.name}/resolve/"
         if path.startswith("/cdn/"):
             self.send_blob(path.removeprefix("/cdn/"))
         elif path.startswith(api):
-            _, what, *rest = urlsplit(self.path).path.removeprefix(api[:-1]).split("/", 3)
-            self.send_api(what, *map(unquote, rest))
-        elif path.startswith(f"/{name}/resolve/"):
-            self.send_file(*path.split("/resolve/")[1].rsplit("/", 1))
+            self.send_api(*path.removeprefix(api).split("/", 2))
+        elif path.startswith(files):
+            self.send_file(*path.removeprefix(files).rsplit("/", 1))
         else:
             self.refuse("RepoNotFound")
 
@@ -94,10 +92,8 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.created.append(json.loads(body))
             answer = {"url": f"{self.hub.address}/{self.hub.name}"}
         elif "/preupload/" in path:
-            files = [{"path": each["path"]} for each in json.loads(body)["files"]]
-            answer = {
-                "files": [x | {"uploadMode": "regular", "shouldIgnore": False} for x in files]
-            }
+            how = {"uploadMode": "regular", "shouldIgnore": False}
+            answer = {"files": [how | {"path": x["path"]} for x in json.loads(body)["files"]]}
         elif "/commit/" in path:
             repository = path.partition("/commit/")[0]
             for line in map(json.loads, body.splitlines()):

@@ -117,19 +117,12 @@ def answer(task: str, topic: Topic = POTTERY) -> str:
 def raw(idx: int | None, task: str, db: int, number: int, **changes: Any) -> dict[str, Any]:
     """A raw row about a farm; `changes` are fields of its prompt."""
     topic = farm(db, number)
-    user = prompts.render_prompt(prompt(task, topic, **changes))
-    contents = ("", user, answer(task, topic))
     messages = [
-        {"role": role, "content": content}
-        for role, content in zip(("system", "user", "assistant"), contents, strict=True)
+        {"role": "system", "content": ""},
+        {"role": "user", "content": prompts.render_prompt(prompt(task, topic, **changes))},
+        {"role": "assistant", "content": answer(task, topic)},
     ]
     return ({} if idx is None else {"idx": idx}) | {"messages": messages}
-
-
-def processed(idx: int | None, task: str, db: int, number: int) -> dict[str, Any]:
-    row = raw(idx, task, db, number)
-    user, assistant = (message["content"] for message in row.pop("messages")[1:])
-    return row | {"source": prompts.to_source(user), "target": assistant + "</s>"}
 
 
 def many(databases: int, questions: int, refined_every: int = 6) -> Iterator[dict[str, Any]]:
@@ -151,20 +144,15 @@ def write(path: Path, rows: Iterable[dict[str, Any] | str | bytes]) -> Path:
     return path
 
 
-def rows(count: int, *tasks: str) -> list[tuple[str, str, str]]:
-    """(task, source, target) of `count` rows of each task, questions and answers all different."""
-    return [
-        (task, prompts.to_source(prompts.render_prompt(prompt(task, topic))), answer(task, topic))
-        for task in tasks
-        for topic in map(pottery, range(1, count + 1))
-    ]
+def processed(task: str, topic: Topic) -> dict[str, str]:
+    """The same in the processed form, about any topic."""
+    user = prompts.render_prompt(prompt(task, topic))
+    return {"source": prompts.to_source(user), "target": answer(task, topic) + "</s>"}
 
 
-def write_rows(path: Path, made: Iterable[tuple[str, str, str]]) -> Path:
-    """Those of `rows` as a JSONL file in the processed form."""
-    return write(
-        path, ({"source": source, "target": target + "</s>"} for _, source, target in made)
-    )
+def rows(count: int, *tasks: str) -> list[dict[str, str]]:
+    """`count` rows of each task about pottery, questions and answers all different."""
+    return [processed(task, pottery(n + 1)) for task in tasks for n in range(count)]
 
 
 def rows_parquet(folder: Path, made: Iterable[dict[str, Any]]) -> Path:

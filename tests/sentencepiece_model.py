@@ -12,15 +12,17 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.files import read_json
 
-EXTRA = [f"<extra_id_{number}>" for number in range(100)]
 TEXT = [
     "SELECT name FROM kiln WHERE maker = 'x'",
     "question: which kilns are there? schema, tables",
 ]
 
 
-def tokenizer_files() -> dict[str, bytes]:
-    """Trained on the spot, with T5's special tokens and none for braces and backticks."""
+def model_files(folder: Path) -> dict[str, bytes]:
+    """What `main` lists: configuration, weights as pytorch_model.bin, and the tokenizer's files.
+
+    The tokenizer is trained on the spot: T5's special tokens, and none for braces and backticks.
+    """
     model = io.BytesIO()
     known = string.ascii_letters + string.digits + ".,:;?'()[]>=+-*/%_\""
     sentencepiece.SentencePieceTrainer.train(
@@ -28,35 +30,23 @@ def tokenizer_files() -> dict[str, bytes]:
         model_writer=model,
         vocab_size=200,
         hard_vocab_limit=False,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
         minloglevel=2,
+        **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
     )
     special = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
-    special |= {"additional_special_tokens": EXTRA}
+    special |= {"additional_special_tokens": [f"<extra_id_{number}>" for number in range(100)]}
     own = {"tokenizer_class": "T5Tokenizer", "extra_ids": 100, "model_max_length": 512}
-    return {
-        "spiece.model": model.getvalue(),
-        "special_tokens_map.json": json.dumps(special).encode(),
-        "tokenizer_config.json": json.dumps(own | special).encode(),
-    }
-
-
-def model_files(tokenizer: dict[str, bytes], tokens: int, folder: Path) -> dict[str, bytes]:
-    """What `main` lists: configuration, weights as pytorch_model.bin, and the tokenizer's files."""
     config = T5Config(
-        vocab_size=tokens, architectures=["T5ForConditionalGeneration"], **tiny_model.SHAPE
+        vocab_size=320, architectures=["T5ForConditionalGeneration"], **tiny_model.SHAPE
     )
     config.save_pretrained(folder)
     older = {"_name_or_path": "t5-small", "torch_dtype": "float32", "n_positions": 512}
-    text = json.dumps(read_json(folder / "config.json") | older)
     torch.manual_seed(1)
-    weights = T5ForConditionalGeneration(config).state_dict()
-    torch.save(weights, folder / "pytorch_model.bin")
+    torch.save(T5ForConditionalGeneration(config).state_dict(), folder / "pytorch_model.bin")
     return {
-        "config.json": text.encode(),
+        "config.json": json.dumps(read_json(folder / "config.json") | older).encode(),
         "pytorch_model.bin": (folder / "pytorch_model.bin").read_bytes(),
-        **tokenizer,
+        "spiece.model": model.getvalue(),
+        "special_tokens_map.json": json.dumps(special).encode(),
+        "tokenizer_config.json": json.dumps(own | special).encode(),
     }

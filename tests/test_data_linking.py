@@ -44,8 +44,7 @@ def schema(table: str, *columns: str) -> str:
     return f"# Table: {table}\n[\n" + ",\n".join(f"  ({line})" for line in lines) + "\n]"
 
 
-def row(idx: int, text: str, db_id: str | None = None, question: str = ""):
-    question = question or f"Question {idx}?"
+def row(text: str, db_id: str | None = None, question: str = "Who?"):
     return SimpleNamespace(db_id=db_id, question=question, schema=text)
 
 
@@ -57,19 +56,19 @@ ZOO = schema("animal", "name", "kind, kind. Value examples: ['lion', 'cat'].")
 SHELTER = schema("animal", "name", "kind, kind. Value examples: ['dog'].")
 SHELTER_AGE = schema("animal", "name", "age, age. Value examples: [3, 4.5].")
 WAYS = [
-    (row(1, ZOO, "zoo"), Link("zoo", "stated", ["zoo"])),
-    (row(1, SHELTER_AGE, "zoo"), Link(None, "conflict", ["zoo"])),  # no such column
-    (row(1, SHELTER, "zoo"), Link(None, "conflict", ["zoo"])),  # no such value
-    (row(1, ZOO, "circus"), Link(None, "no file", ["circus"])),
-    (row(1, SHELTER), Link("shelter", "values", ["shelter", "zoo"])),
-    (row(1, schema("animal", "name")), Link(None, "ambiguous", ["shelter", "zoo"])),
-    (row(1, schema("ANIMAL", "Name", "AGE, a. Value examples: [3].")),
+    (row(ZOO, "zoo"), Link("zoo", "stated", ["zoo"])),
+    (row(SHELTER_AGE, "zoo"), Link(None, "conflict", ["zoo"])),  # no such column
+    (row(SHELTER, "zoo"), Link(None, "conflict", ["zoo"])),  # no such value
+    (row(ZOO, "circus"), Link(None, "no file", ["circus"])),
+    (row(SHELTER), Link("shelter", "values", ["shelter", "zoo"])),
+    (row(schema("animal", "name")), Link(None, "ambiguous", ["shelter", "zoo"])),
+    (row(schema("ANIMAL", "Name", "AGE, a. Value examples: [3].")),
      Link("shelter", "schema", ["shelter"])),
-    (row(1, schema("account", "owner")), Link(None, "weak", ["bank"])),
-    (row(1, schema("account", "owner, o. Value examples: ['Ann'].")),
+    (row(schema("account", "owner")), Link(None, "weak", ["bank"])),
+    (row(schema("account", "owner, o. Value examples: ['Ann'].")),
      Link(None, "conflict", ["bank"])),
-    (row(1, schema("planet", "name")), Link(None, "none", [])),
-    (row(1, "not a schema"), Link(None, "none", [])),
+    (row(schema("planet", "name")), Link(None, "none", [])),
+    (row("not a schema"), Link(None, "none", [])),
 ]  # fmt: skip
 
 
@@ -78,42 +77,39 @@ def test_each_way_of_linking(files, subject, expected):
     assert linked([subject], files) == [expected]
 
 
-def test_same_question_as_a_row_that_states_it(files):
+def test_rows_that_state_a_database_help_the_others(files):
+    """By their questions, and by the schema of a database of which there is no file."""
     rows = [
-        row(1, ZOO, "zoo", "How many animals?"),
-        row(2, schema("animal", "name"), None, "how  many ANIMALS?"),
-        row(3, SHELTER_AGE, None, "How many animals?"),  # another database's question, by chance
-        row(4, ZOO, "circus", "Which one roars?"),
-        row(5, ZOO, None, "Which one roars?"),  # the circus, of which there is no file
+        row(ZOO, "zoo", "How many animals?"),
+        row(schema("animal", "name"), None, "how  many ANIMALS?"),
+        row(SHELTER_AGE, None, "How many animals?"),  # another database's question, by chance
+        row(ZOO, "circus", "Which one roars?"),
+        row(ZOO, None, "Which one roars?"),
+        row(schema("account", "owner", "amount", "bic"), "other_bank", "How much?"),
+        row(
+            schema("account", "owner, o. Value examples: ['Ann']."), None, "Whose?"
+        ),  # a look-alike
     ]
-    links = linked(rows, files)
-    assert [(link.database, link.how) for link in links] == [
+    assert [(link.database, link.how) for link in linked(rows, files)] == [
         ("zoo", "stated"), ("zoo", "question"), ("shelter", "schema"),
-        (None, "no file"), (None, "no file"),
+        (None, "no file"), (None, "no file"), (None, "no file"), (None, "ambiguous"),
     ]  # fmt: skip
-
-
-def test_a_database_that_is_not_here_keeps_its_rows(files):
-    """Its schema is known from the rows that state it, so a look-alike is not taken for it."""
-    rows = [row(1, schema("account", "owner", "amount", "bic"), "other_bank")]
-    rows.append(row(2, schema("account", "owner, o. Value examples: ['Ann'].")))
-    assert linked(rows, files)[1] == Link(None, "ambiguous", ["bank", "other_bank"])
 
 
 def test_without_databases_the_rows_that_state_one_show_its_schema():
     one, other = (render_schema(made.tables(db)) for db in (1, 2))
     part, strange = (render_schema(made.tables(db)[:1]) for db in (2, 3))
     rows = [
-        row(1, one, "farm_1", "How many?"),
-        row(2, other, "farm_2", "How old?"),
-        row(3, one, None, "how  many?"),
-        row(4, part, None, "How many?"),  # the question says farm 1, but its tables are farm 2's
-        row(5, strange, None, "Who?"),
+        row(one, "farm_1", "How many?"),
+        row(other, "farm_2", "How old?"),
+        row(one, None, "how  many?"),
+        row(part, None, "How many?"),  # the question says farm 1, but its tables are farm 2's
+        row(strange),
     ]
     assert [(link.database, link.how) for link in linked(rows, None)[2:]] == [
         ("farm_1", "question"), ("farm_2", "schema"), (None, "none"),
     ]  # fmt: skip
-    rows += [row(6, one, "farm_copy"), row(7, one, None)]
+    rows += [row(one, "farm_copy", "Which?"), row(one)]
     assert linked(rows, None)[-1] == Link(None, "ambiguous", ["farm_1", "farm_copy"])
 
 

@@ -1,10 +1,10 @@
 """Predictions as people have them: every format gives the same records."""
 
-import csv
 import gzip
 import json
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,9 +18,10 @@ GOLD_QUERIES = [
     ("farm", "SELECT 3"),
 ]
 ANSWERS = ["SELECT 1", None, 'SELECT "x",\n3']
+EXPECTED = [(*gold, answer) for gold, answer in zip(GOLD_QUERIES, ANSWERS, strict=True)]
 RECORDS = [
-    {"db_id": db_id, "question": f"Which, {place}?", "gold": gold, "prediction": answer}
-    for place, ((db_id, gold), answer) in enumerate(zip(GOLD_QUERIES, ANSWERS, strict=True))
+    {"db_id": db_id, "question": "Which, one?", "gold": gold, "prediction": answer}
+    for db_id, gold, answer in EXPECTED
 ]
 
 
@@ -34,38 +35,19 @@ def records(path: Path, gold: Path | None = None) -> list[tuple]:
     return [(line.db_id, *line.gold, line.prediction) for line in found]
 
 
-EXPECTED = [(*gold, answer) for gold, answer in zip(GOLD_QUERIES, ANSWERS, strict=True)]
-
-
 def test_json_lines_a_json_array_csv_and_parquet_say_the_same(tmp_path):
     lines = write(tmp_path / "p.jsonl", "\n".join(map(json.dumps, RECORDS)))
     array = write(tmp_path / "p.json", json.dumps(RECORDS, indent=1))
     pq.write_table(pa.Table.from_pylist(RECORDS), tmp_path / "p.parquet")
-    with open(tmp_path / "p.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, RECORDS[0])
-        writer.writeheader()
-        writer.writerows(RECORDS)
+    pd.DataFrame(RECORDS).to_csv(tmp_path / "p.csv", index=False, encoding="utf-8-sig")
     for path in (lines, array, tmp_path / "p.parquet"):
         assert records(path) == records(path, gold=path) == EXPECTED
     assert records(tmp_path / "p.csv") == [(*g, a or "") for *g, a in EXPECTED]
 
 
-def test_a_byte_order_mark_changes_nothing(tmp_path):
-    for name, text in (
-        ("p.jsonl", "\n".join(map(json.dumps, RECORDS))),
-        ("p.json", json.dumps(RECORDS)),
-        ("p.csv", "db_id,gold,prediction\n" + "".join(f'{d},"{g}",\n' for d, g in GOLD_QUERIES)),
-    ):
-        plain = records(write(tmp_path / name, text))
-        assert records(write(tmp_path / f"marked_{name}", "\ufeff" + text)) == plain, name
-    gold = write(tmp_path / "gold.txt", "\ufeffSELECT 1\tshop\n")
-    bird = write(tmp_path / "bird.json", '\ufeff{"0": "SELECT 2"}')
-    assert records(bird, gold) == [("shop", "SELECT 1", "SELECT 2")]
-
-
 def test_the_pair_of_spider(tmp_path):
     lines = [f"{sql}\t{db_id}\n" for db_id, sql in GOLD_QUERIES]
-    gold = write(tmp_path / "gold.txt", "".join(lines))
+    gold = write(tmp_path / "gold.txt", "\ufeff" + "".join(lines))
     predicted = write(tmp_path / "predict.txt", "SELECT 1\tshop\n\nSELECT 3\n\n")
     assert [row[2] for row in records(predicted, gold)] == ["SELECT 1", None, "SELECT 3"]
     dialogues = write(tmp_path / "dialogues.txt", "\n".join(["".join(lines[:2]), lines[2]]))
@@ -75,15 +57,9 @@ def test_the_pair_of_spider(tmp_path):
 
 @pytest.mark.parametrize("gold_file", ["dev.json", "dev.sql"])
 def test_the_pair_of_bird(tmp_path, gold_file):
-    dev = [
-        {"question_id": 7, "db_id": db_id, "SQL": sql, "evidence": ""}
-        for db_id, sql in GOLD_QUERIES
-    ]
-    text = (
-        json.dumps(dev)
-        if gold_file == "dev.json"
-        else "\n".join(f"{g}\t{d}" for d, g in GOLD_QUERIES)
-    )
+    text = "\n".join(f"{sql}\t{db_id}" for db_id, sql in GOLD_QUERIES)
+    if gold_file == "dev.json":
+        text = json.dumps([{"db_id": db_id, "SQL": sql} for db_id, sql in GOLD_QUERIES])
     answers = {"2": ANSWERS[2] + BIRD_SEPARATOR + "farm", "0": "SELECT 1" + BIRD_SEPARATOR + "shop"}
     predicted = write(tmp_path / "predict_dev.json", json.dumps(answers | {"1": 0}))
     assert records(predicted, write(tmp_path / gold_file, text)) == EXPECTED
@@ -101,12 +77,8 @@ def test_the_pair_of_bird(tmp_path, gold_file):
         ("p.json", '[{"db_id": "shop"}]', None, "entry 1: gold: "),
         ("p.parquet", "db_id", None, "not a Parquet file"),
         ("p.jsonl", "", None, "no predictions"),
-        ("p.json", "[]", None, "no predictions"),
-        ("p.jsonl", '{"db_id": ' + "[" * 100_000, None, "line 1: .*nested too deep"),
-        ("p.jsonl", '{"db_id": ' + "9" * 6000 + "}", None, "line 1: .*over 4300 digits"),
         ("p.jsonl", '{"gold": "a", "gold": "b"}', None, "line 1: the key 'gold' comes more"),
         ("p.csv", "db_id,gold,gold\nshop,a,b", None, "line 1: a column comes more than once"),
-        ("p.json", "[" * 100_000, "SELECT 1\tshop", "p.json: not JSON .*nested too deep"),
         ("p.json", "[1,\n", "SELECT 1\tshop", "p.json, line 2: not JSON"),
     ],
 )
@@ -116,11 +88,9 @@ def test_what_does_not_fit_is_named(tmp_path, name, text, gold, words):
         read_predictions(write(tmp_path / name, text), file)
 
 
-@pytest.mark.parametrize("name", ["p.jsonl", "p.json", "p.csv", "p.parquet"])
+@pytest.mark.parametrize("name", ["p.json", "p.csv", "p.parquet"])
 def test_files_in_another_form_are_named_with_the_cure(tmp_path, name):
     (tmp_path / name).write_bytes(gzip.compress(b"[]", mtime=0))
     for files in ((tmp_path / name,), (write(tmp_path / "p.txt", "SELECT 1"), tmp_path / name)):
         with pytest.raises(EssenceError, match="gzip; convert it first: gunzip"):
             read_predictions(*files)
-    with pytest.raises(EssenceError, match="a folder"):
-        read_predictions(tmp_path)

@@ -6,9 +6,8 @@ import pytest
 import sample_rows as made
 from material import ROOT
 
-from workflow_scripts.data.profile import CHECKS, anomalies_of, profile_stage, read_tokenizer
+from workflow_scripts.data.profile import CHECKS, anomalies_of, profile_stage
 from workflow_scripts.data.rows import row_from
-from workflow_scripts.errors import EssenceError
 from workflow_scripts.files import read_json
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.formats.prompts import TASKS
@@ -31,28 +30,31 @@ def profiled(tmp_path):
     return do
 
 
+def answered(record, answer):
+    record["messages"][2]["content"] = answer
+    return record
+
+
 def odd(task="Decomposer", answer=None, **changes):
     """What is found on one row with this answer or these prompt fields."""
     record = made.raw(1, task, 1, 1, **changes)
-    if answer is not None:
-        record["messages"][2]["content"] = answer
-    return dict(anomalies_of(row_from(record, 1)))
+    return dict(anomalies_of(row_from(answered(record, answer) if answer else record, 1)))
 
 
 def decomposed(sql):
     return render_decomposer([("What?", sql)])
 
 
+def selected(**choices):
+    return {"task": "Selector", "answer": render_selector(choices)}
+
+
 FINDINGS = [
     ("blank question", {"question": ""}, ""),
     ("unknown table", {"answer": decomposed("SELECT a FROM goat_1 JOIN pigs")}, "pigs"),
-    ("unknown table", {"task": "Selector", "answer": render_selector({"pig": "keep_all"})}, "pig"),
-    (
-        "unknown column",
-        {"task": "Selector", "answer": render_selector({"goat_1": ["id", "size"]})},
-        "goat_1.size",
-    ),
-    ("nothing kept", {"task": "Selector", "answer": render_selector({"goat_1": "drop_all"})}, ""),
+    ("unknown table", selected(pig="keep_all"), "pig"),
+    ("unknown column", selected(goat_1=["size"]), "goat_1.size"),
+    ("nothing kept", selected(goat_1="drop_all"), ""),
     ("SQL not parsed", {"answer": decomposed("SELECT ((")}, "SELECT (("),
     ("unchanged SQL", {"task": "Refiner", "old_sql": SQL.replace(" ", "\n ")}, SQL),
     ("unusual end", {"answer": decomposed(SQL) + "\nBye"}, "Bye"),
@@ -85,16 +87,15 @@ def test_duplicates_are_counted_by_kind(profiled):
         made.raw(3, "Decomposer", 1, 1, evidence="none"),  # the same question and SQL
         made.raw(4, "Decomposer", 1, 1, question="And how many?"),  # the same SQL
         made.raw(5, "Selector", 1, 1),  # the same question, asked of another agent
+        # the same prompt, another answer
+        answered(made.raw(6, "Decomposer", 1, 1), decomposed("SELECT 7 FROM goat_1")),
     ]
-    rows.append(made.raw(6, "Decomposer", 1, 1))  # the same prompt, another answer
-    rows[-1]["messages"][2]["content"] = decomposed("SELECT 7 FROM goat_1")
     report, _ = profiled(rows)
     duplicates = report["duplicates"]
     counts = {kind: finding["rows"] for kind, finding in duplicates.items()}
     assert counts == {"source": 2, "source and target": 1, "question": 3, "gold SQL": 3}
-    assert duplicates["source and target"]["examples"] == [
-        {"idx": 2, "line": 2, "detail": "as idx 1"}
-    ]
+    (example,) = duplicates["source and target"]["examples"]
+    assert example == {"idx": 2, "line": 2, "detail": "as idx 1"}
     assert duplicates["question"]["by_task"]["Selector"] == 0
     assert report["questions"] == {"different": 2, "asked_in_several_tasks": 1}
 
@@ -105,11 +106,9 @@ def test_rows_are_counted_once_with_a_few_examples_and_so_are_empty_fields(profi
     assert report["tasks"] == {"Selector": 2, "Decomposer": 1, "Refiner": 1}
     assert report["shares"]["Selector"] == 0.5
     assert report["empty"]["Selector"]["evidence"] == 2
-    assert "old_sql" in report["empty"]["Refiner"]
-    assert "old_sql" not in report["empty"]["Decomposer"]
-    rows = [made.raw(n, "Selector", 1, n) for n in range(20)]
-    for row in rows:  # two unknown tables in each
-        row["messages"][2]["content"] = render_selector({"pig": "keep_all", "cow": "keep_all"})
+    assert [task for task in TASKS if "old_sql" in report["empty"][task]] == ["Refiner"]
+    two_unknown = selected(pig="keep_all", cow="keep_all")["answer"]
+    rows = [answered(made.raw(n, "Selector", 1, n), two_unknown) for n in range(20)]
     report, _ = profiled(rows)
     unknown = report["anomalies"]["unknown table"]
     assert unknown["rows"] == unknown["by_task"]["Selector"] == 20
@@ -128,15 +127,6 @@ def test_lengths_of_every_row_and_their_quartiles(profiled):
     quartiles = statistics.quantiles(words, n=4, method="inclusive")
     assert [said[name] for name in ("25%", "50%", "75%")] == pytest.approx(quartiles)
     assert [said[name] for name in ("count", "min", "max")] == [9, words.min(), words.max()]
-    longest = lengths[lengths.task == "Refiner"].target_tokens.max()
-    assert report["lengths"]["target_tokens"]["Refiner"]["max"] == longest
-
-
-def test_a_missing_or_broken_tokenizer_is_named(tmp_path):
-    for _ in range(2):
-        with pytest.raises(EssenceError, match=r"tokenizer.json: no tokenizer .*set model.base"):
-            read_tokenizer(tmp_path / "tokenizer.json")
-        (tmp_path / "tokenizer.json").write_text("{}")
 
 
 def test_real_rows_with_a_real_tokenizer(profiled, real_rows):

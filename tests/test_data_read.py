@@ -38,46 +38,34 @@ def reading(tmp_path):
     return do
 
 
-def answered(task, text):
+def with_message(place, text, task="Selector"):
     row = made.raw(99, task, 1, 9)
-    row["messages"][2]["content"] = text
+    row["messages"][place]["content"] = text
     return row
 
 
-def with_user(text):
-    row = made.raw(99, "Selector", 1, 9)
-    row["messages"][1]["content"] = text
-    return row
-
-
-FULL = made.processed(99, "Selector", 1, 9)
-TWO_FORMS = made.raw(99, "Selector", 1, 9) | {"source": FULL["source"], "target": "no</s>"}
+TWO_FORMS = made.raw(99, "Selector", 1, 9) | {"source": "other", "target": "text</s>"}
 BAD = [  # (line, kind, part of the reason)
     ('{"idx": 99, "messages": [', "broken JSON", "character 27"),
-    ("idx,messages", "broken JSON", "not JSON"),
     ('{"idx": ' + "9" * 5000 + "}", "broken JSON", "can be read"),
     ('{"idx": 99, "idx": 98}', "broken JSON", "the key 'idx'"),
-    ('{"idx": 99, "messages": [{"a": 1, "a": 1}]}', "broken JSON", "'a'"),
     ("[1, 2]", "not an object", "found a list"),
     ('{"idx": 99, "messages": "é"}'.encode("latin-1"), "not UTF-8", "byte "),
-    (json.dumps(with_user("\ud800")), "wrong type", "surrogates not allowed"),
-    ('{"\\ud800": 1}', "missing field", "neither messages"),
+    (json.dumps(with_message(1, "\ud800")), "wrong type", "surrogates not allowed"),
     ({"idx": 99, "text": "x"}, "missing field", "neither messages"),
-    ({"idx": 99, "messages": "x"}, "wrong type", "messages: Input should"),
     ({"messages": [{"role": "user", "content": "?"}]}, "missing field", "['user']"),
-    (with_user(5), "wrong type", "messages.1.content: "),
-    (FULL | {"target": ["x"]}, "wrong type", "target: Input should"),
-    (made.raw(True, "Selector", 1, 9), "wrong type", "idx."),
+    (with_message(1, 5), "wrong type", "messages.1.content: "),
+    (TWO_FORMS | {"target": ["x"]}, "wrong type", "target: Input should"),
     (made.raw(2**63, "Selector", 1, 9), "wrong type", "idx."),
-    (with_user("Translate: hello"), "unknown task", "Translate: hello"),
-    (with_user("As an experienced and professional database administrator"),
+    (with_message(1, "Translate: hello"), "unknown task", "Translate: hello"),
+    (with_message(1, "As an experienced and professional database administrator"),
      "prompt not readable", ""),
     (made.raw(99, "Selector", 1, 9, schema="tables: a, b"), "prompt not readable", "tables: a, b"),
     (made.raw(99, "Selector", 1, 9, foreign_keys="a to b"), "prompt not readable", "a to b"),
-    (answered("Selector", "keep it all"), "answer not readable", "JSON"),
-    (answered("Decomposer", "\nSub question 1: Which?\nQuestion Solved.\n"),
+    (with_message(2, "keep it all"), "answer not readable", "JSON"),
+    (with_message(2, "Sub question 1: Which?\nQuestion Solved.", "Decomposer"),
      "answer not readable", "SQL"),
-    (answered("Refiner", "```sql\n```"), "answer not readable", "SQL"),
+    (with_message(2, "```sql\n```", "Refiner"), "answer not readable", "SQL"),
     (made.raw(1, "Selector", 2, 9), "duplicate idx", "already on line 2"),
     (TWO_FORMS, "forms disagree", "drop one form"),
 ]  # fmt: skip
@@ -97,19 +85,20 @@ def test_bad_lines_are_quarantined_with_number_and_reason_the_others_read(readin
 
 def test_every_form_gives_the_same_rows(reading):
     raw = [made.raw(number, task, 1, number) for number, task in enumerate(TASKS)]
-    processed = [made.processed(number, task, 1, number) for number, task in enumerate(TASKS)]
+    processed = [made.processed(task, made.farm(1, number)) for number, task in enumerate(TASKS)]
     bare, windows = [], []  # prompts without their frame; line ends, and an empty system message
     for row in raw:
-        user, assistant = (message["content"] for message in row["messages"][1:])
-        bare.append({"idx": row["idx"], "source": user, "target": assistant})
-        said = {"system": None, "user": user.replace("\n", "\r\n")}
-        said["assistant"] = assistant.replace("\n", "\r\n")
+        _, user, assistant = (message["content"] for message in row["messages"])
+        bare.append({"source": user, "target": assistant})
+        said = {"system": None, "user": user.replace("\n", "\r\n"), "assistant": assistant}
         messages = [{"role": role, "content": content} for role, content in said.items()]
-        windows.append({"idx": row["idx"], "messages": messages})
+        windows.append({"messages": messages})
     both = [one | other for one, other in zip(raw, processed, strict=True)]
     expected = reading(raw).rows
-    for form in (processed, both, bare, windows):
+    for form in (processed, bare, windows):
+        form = [row | {"idx": number} for number, row in enumerate(form)]
         assert reading(form).rows == expected
+    assert reading(both).rows == expected
     raw[0]["messages"][0]["content"] = "Be brief."
     assert reading(raw).rows[0].source.startswith("### Instruction:\nBe brief.\n\n### Input:\n")
 
@@ -117,7 +106,6 @@ def test_every_form_gives_the_same_rows(reading):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no rows in it"),
         (b"[]", "no rows in it"),
         ("[]".encode("utf-16"), "iconv -f UTF-16"),
         (gzip.compress(b"{}", mtime=0), "gzip; convert it first: gunzip"),
@@ -145,7 +133,7 @@ def test_an_array_is_read_like_lines_and_blank_lines_and_byte_order_marks_do_not
 
 def test_an_idx_is_a_number_or_the_line_and_a_refused_row_does_not_use_it_up(reading):
     rows = [made.raw(idx, "Selector", 1, 9) for idx in ("7", " 12 ", "spider_3", None)]
-    found = reading([*rows, with_user("?"), made.raw(99, "Selector", 1, 1)])
+    found = reading([*rows, with_message(1, "?"), made.raw(99, "Selector", 1, 1)])
     assert [row.idx for row in found.rows] == [7, 12, 3, 4, 99]
     assert found.quarantine[0].idx == 99
     assert found.quarantine[0].excerpt.startswith('{"idx": 99, "messages"')
@@ -180,7 +168,7 @@ def test_arguments_that_would_lose_something_are_refused(tmp_path):
     assert path.read_bytes() == before and Path("/dev/null").is_char_device()
 
 
-def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path, capsys):
+def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path):
     path = made.write(tmp_path / "in.jsonl", [*GOOD, "{", "[]", *["x"] * 6])
     rows, quarantine, summary = (tmp_path / name for name in ("r.parquet", "q.jsonl", "s.json"))
     with pytest.raises(EssenceError) as caught:
@@ -191,31 +179,17 @@ def test_too_many_bad_lines_fail_after_quarantine_was_written(tmp_path, capsys):
     assert not rows.exists()
     assert len(list(read_jsonl(quarantine))) == 8 == read_json(summary)["quarantined"]
     read(path, rows, quarantine, summary, 8 / 11)
-    counts = "3 rows (Selector 1, Decomposer 1, Refiner 1); 8 lines in quarantine\n"
-    printed = capsys.readouterr().out
-    assert printed.startswith(f"{counts}quarantine: 7 broken JSON\nquarantine: 1 not an object\n")
-    assert "This is not the report's file" in printed
+    assert len(read_rows(rows)) == 3
 
 
-def test_the_reports_file_is_known_by_its_checksum(tmp_path, monkeypatch):
+def test_the_reports_file_is_known_by_its_checksum(tmp_path):
     path = made.write(tmp_path / "some.jsonl", GOOD)
     git = subprocess.run(["git", "hash-object", path], capture_output=True, text=True, check=True)
-    facts = checksums.facts_of(path)
+    facts, known = checksums.facts_of(path), checksums.report_files()
     assert facts["git_blob_sha1"] == git.stdout.strip()
-    assert not checksums.is_the_reports_file(facts)
-    known = checksums.report_files()
-    known.processed.sha256 = facts["sha256"]
-    monkeypatch.setattr(checksums, "report_files", lambda: known)
-    assert checksums.is_the_reports_file(facts)
-
-
-def test_real_rows(reading, real_rows):
-    rows = reading(real_rows.file.read_bytes(), 0.0).rows
-    for row, record in zip(rows, real_rows.records, strict=True):
-        user, assistant = (message["content"] for message in record["messages"][1:])
-        assert row.idx == record["idx"] and row.question in user.rpartition("【Question】\n")[2]
-        if row.task == "Selector":
-            assert f"【DB_ID】 {row.db_id}\n" in user and row.gold_sql is None
-        else:
-            assert f"```sql\n{row.gold_sql}\n```" in assistant and row.db_id is None
-        assert row.evidence and row.schema.startswith("# Table: ")
+    for changes, is_known in (
+        ({}, False),
+        ({"git_blob_sha1": known.raw.git_blob_sha1}, True),
+        ({"sha256": known.processed.sha256}, True),
+    ):
+        assert checksums.is_the_reports_file(facts | changes) == is_known

@@ -47,10 +47,15 @@ def drawn(rows_path, tmp_path):
 
 
 @pytest.fixture
-def test_set(rows_path, tmp_path):
-    outs = (tmp_path / name for name in ("test", "unseen", "test.card"))
-    draw_test(rows_path, *outs, PER_TASK, 7)
-    return tmp_path / "test"
+def tested(rows_path, tmp_path):
+    """Draw test rows to the file `test`; gives their card, and the rows of test and unseen."""
+
+    def do(per_task=PER_TASK, unseen_databases=()):
+        outs = [tmp_path / name for name in ("test", "unseen", "test.card")]
+        draw_test(rows_path, *outs, per_task, 7, unseen_databases)
+        return read_json(outs[2]), *(pq.read_table(out).to_pylist() for out in outs[:2])
+
+    return do
 
 
 def count(rows):
@@ -77,66 +82,55 @@ def test_rows_are_those_of_the_input_and_do_not_depend_on_its_order(rows_path, d
         assert part == [by_idx[idx] for idx in sorted(row["idx"] for row in part)]
     assert not {row["idx"] for row in train} & {row["idx"] for row in val}
     order = random.Random(1).sample(range(table.num_rows), table.num_rows)
-    pq.write_table(table.take(order), tmp_path / "shuffled")
-    one, other = (
-        card["sha256"],
-        drawn(name="b", path=tmp_path / "shuffled", **settings)[0]["sha256"],
-    )
+    shuffled = tmp_path / "shuffled"
+    pq.write_table(table.take(order), shuffled)
+    one, other = card["sha256"], drawn(name="b", path=shuffled, **settings)[0]["sha256"]
     assert one["input"] != other["input"]
     assert (one["train"], one["val"]) == (other["train"], other["val"])
 
 
 def test_every_row_has_the_same_chance_in_every_draw(pool):
-    settings = SampleSettings(sampling="natural", rows=600)
     times = Counter()
     for number in range(60):
-        one = choose_sample(pool, set(), settings.model_copy(update={"draw": number}))[0]
-        times.update(one)
-    mean = 60 * 600 / len(pool)  # 15
-    assert abs(sum(times[idx] for idx in range(0, 1200)) / 1200 - mean) < 1
+        chance = {"draw": number} if number % 2 else {"seed": number}
+        settings = SampleSettings(sampling="natural", rows=600, **chance)
+        times.update(choose_sample(pool, set(), settings)[0])
+    assert abs(sum(times[idx] for idx in range(0, 1200)) / 1200 - 60 * 600 / len(pool)) < 1
     assert max(times.values()) < 32
-    other = choose_sample(pool, set(), settings.model_copy(update={"draw": 59, "seed": 43}))[0]
-    assert len(set(one) & set(other)) < 240
 
 
-def test_the_test_set_has_its_counts_and_its_card(rows_path, tmp_path, capsys):
-    out = [tmp_path / name for name in ("test", "unseen", "card")]
-    draw_test(rows_path, *out, PER_TASK, 7)
-    test, card = pq.read_table(out[0]).to_pylist(), read_json(out[2])
+def test_the_test_set_has_its_counts_and_its_card(rows_path, tested, tmp_path):
+    card, test, unseen = tested()
     assert count(test) == PER_TASK == card["tasks"]["test"]
-    assert card["sha256"]["input"] == sha256(rows_path) and card["sha256"]["test"] == sha256(out[0])
+    sums = {"input": sha256(rows_path), "test": sha256(tmp_path / "test")}
+    assert sums.items() <= card["sha256"].items()
     assert card["shared"]["test_rest"]["question"] == card["shared"]["test_rest"]["gold_sql"] == 0
     assert sum(card["rows"].values()) + sum(card["set_aside"].values()) == 2400
     # 60 groups at least are needed for 30 Refiner rows; thrift: not many more are touched
     assert card["set_aside"]["same question or SQL as a test row"] < 130
-    assert card["rows"]["unseen"] == 0 == pq.read_metadata(out[1]).num_rows
-    assert pq.read_schema(out[1]) == pq.read_schema(rows_path)
-    draw_test(rows_path, *out, PER_TASK | {"Refiner": 100}, 7, ["farm_3"])  # which has 30
-    assert count(pq.read_table(out[1]).to_pylist()) == PER_TASK
-    assert "unseen: 100 rows of Refiner are wanted, there are 30" in capsys.readouterr().out
-
-
-UNSEEN = ["farm_3", "farm_11"]
+    assert card["rows"]["unseen"] == 0 == len(unseen)
+    assert pq.read_schema(tmp_path / "unseen") == pq.read_schema(rows_path)
 
 
 def farms_of(rows):
     return {f"farm_{row['question'].split()[5]}" for row in rows}
 
 
-def test_no_sample_row_is_of_an_unseen_database(rows_path, drawn, tmp_path):
-    outs = [tmp_path / name for name in ("test", "unseen", "card")]
-    draw_test(rows_path, *outs, PER_TASK, 7, UNSEEN)
-    test, unseen = (pq.read_table(path).to_pylist() for path in outs[:2])
+def test_no_sample_row_is_of_an_unseen_database(tested, drawn, tmp_path, capsys):
+    of_unseen = ["farm_3", "farm_11"]
+    facts, test, unseen = tested(PER_TASK, of_unseen)
     assert count(test) == count(unseen) == PER_TASK
-    assert farms_of(unseen) == set(UNSEEN) and not farms_of(test) & set(UNSEEN)
-    facts = read_json(outs[2])
+    assert farms_of(unseen) == set(of_unseen) and not farms_of(test) & set(of_unseen)
     assert facts["set_aside"]["about an unseen database"] == 300 - 120
     settings = {"sampling": "natural", "rows": facts["rows"]["rest"]}
-    card, train, val = drawn(test=outs[0], unseen_databases=UNSEEN, **settings)
-    assert len(farms_of(train + val)) == 14 and not farms_of(train + val) & set(UNSEEN)
-    assert card["unseen_databases"] == UNSEEN
+    card, train, val = drawn(test=tmp_path / "test", unseen_databases=of_unseen, **settings)
+    assert len(farms_of(train + val)) == 14 and not farms_of(train + val) & set(of_unseen)
+    assert card["unseen_databases"] == of_unseen
     with pytest.raises(EssenceError, match=r"no row is about farm_99; .* are about farm_0, farm_1"):
         drawn(unseen_databases=["farm_1", "farm_99"], **settings)
+    _, _, unseen = tested({"Refiner": 100}, ["farm_3"])
+    assert count(unseen)["Refiner"] == 30
+    assert "unseen: 100 rows of Refiner are wanted, there are 30" in capsys.readouterr().out
 
 
 def test_what_may_be_about_an_unseen_database_is_set_aside(tmp_path):
@@ -161,19 +155,18 @@ def test_a_task_without_test_rows(pool):
     test = choose_test(pool, {"Selector": 5, "Refiner": 0}, 1)
     assert Counter(pool.task[idx] for idx in test) == {"Selector": 5}
     assert "Refiner" not in set(pool.task[sampling.set_aside(pool, test, ()).index])
-    for per_task, words in (
-        ({"Selector": 900, "Refiner": 0}, r"900 rows of Selector .* 480 that share no"),
-        ({"Refiner": 481}, r"481 rows of Refiner are wanted, there are 480.*test_set.rows.Refiner"),
-        ({"Refinery": 1}, "1 rows of Refinery are wanted, there are 0"),
-    ):
-        with pytest.raises(EssenceError, match=words):
-            choose_test(pool, per_task, 1)
+    with pytest.raises(EssenceError, match=r"900 rows of Selector .* 480 that share no"):
+        choose_test(pool, {"Selector": 900, "Refiner": 0}, 1)
+    with pytest.raises(EssenceError, match=r"481 .*, there are 480.*test_set.rows.Refiner"):
+        choose_test(pool, {"Refiner": 481}, 1)
 
 
 @pytest.mark.parametrize("split", ["row", "group", "database"])
-def test_a_split_keeps_its_units_on_one_side_and_nothing_of_the_test_set(drawn, test_set, split):
-    card, train, val = drawn(test=test_set, sampling="natural", rows=1000, split=split)
-    test = pq.read_table(test_set).to_pylist()
+def test_a_split_keeps_its_units_on_one_side_and_nothing_of_the_test_set(
+    drawn, tested, tmp_path, split
+):
+    _, test, _ = tested()
+    card, train, val = drawn(test=tmp_path / "test", sampling="natural", rows=1000, split=split)
 
     def common(one, other, column):
         return {row[column] for row in one} & {row[column] for row in other} - {None}
@@ -188,13 +181,10 @@ def test_a_split_keeps_its_units_on_one_side_and_nothing_of_the_test_set(drawn, 
     assert 0.12 < len(val) / 1000 < 0.28
 
 
-def test_of_two_databases_one_is_held_out_and_one_cannot_be_split(tmp_path, drawn):
-    settings = {"sampling": "natural", "rows": 20, "split": "database"}
+def test_of_two_databases_one_is_held_out(tmp_path, drawn):
     path = made.rows_parquet(tmp_path, made.many(2, 30))
-    assert drawn(path=path, **settings)[0]["databases"] == {"train": 1, "val": 1}
-    path = made.rows_parquet(tmp_path, made.many(1, 30))
-    with pytest.raises(EssenceError, match=r"no row is left .*split: row where all are of one"):
-        drawn(path=path, **settings)
+    card, *_ = drawn(path=path, sampling="natural", rows=20, split="database")
+    assert card["databases"] == {"train": 1, "val": 1}
 
 
 def test_rows_join_through_questions_and_through_sql():
@@ -204,16 +194,14 @@ def test_rows_join_through_questions_and_through_sql():
     assert list(group_rows(pd.DataFrame(keys, range(10, 17)))) == [10, 10, 10, 13, 14, 15, 16]
 
 
-def test_samples_that_cannot_be_drawn(tmp_path, drawn, test_set):
-    other = made.rows_parquet(tmp_path, [made.raw(9_000_001, "Selector", 1, 1)])
+def test_samples_that_cannot_be_drawn(tmp_path, drawn, tested):
+    tested()
+    test, other = tmp_path / "test", made.rows_parquet(tmp_path, [made.raw(-1, "Selector", 1, 1)])
     for settings, words in (
         ({"sampling": "balanced", "rows": 1602}, "534 rows of Refiner are wanted, there are 480;"),
         ({"rows": 2667}, "2667 rows of all tasks are wanted, there are 2400; lower"),
-        ({"rows": 3, "validation_share": 0.9}, "no row is left to train"),
-        (
-            {"sampling": "balanced", "rows": 1599, "test": test_set},
-            r"set aside with the test set\).*or test_set.rows",
-        ),
+        ({"rows": 3, "validation_share": 0.9}, "no row is left .*split: row where all are of"),
+        ({"sampling": "balanced", "rows": 1599, "test": test}, "set aside with the test set"),
         ({"rows": 20, "test": other}, "draw the test set again"),
     ):
         with pytest.raises(EssenceError, match=words):

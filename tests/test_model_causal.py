@@ -80,7 +80,7 @@ def test_only_the_sources_own_tokens_are_cut(tiny, base):
 def test_the_fit_audit_counts_the_template_and_finds_what_is_cut(tiny, tmp_path):
     roomy = shutil.copytree(tiny / "chat", tmp_path / "roomy")
     edit(roomy / "config.json", max_position_embeddings=10**6)
-    file = RowFile(sample_rows.write_rows(tmp_path / "rows", sample_rows.rows(4, "Refiner")))
+    file = RowFile(sample_rows.write(tmp_path / "rows", sample_rows.rows(4, "Refiner")))
     room = {"source_tokens": 10**4, "target_tokens": 500, "generate_tokens": 500}
     prompts = reads(roomy, room).sources([row.source for row in file])
     whole = audit(file, roomy, settings(room).recipe).all

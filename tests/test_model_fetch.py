@@ -27,7 +27,7 @@ NAME = report_files().base_model.name
 def repository(tmp_path_factory) -> dict[str, bytes]:
     """The files of `main`."""
     folder = tmp_path_factory.mktemp("repository")
-    return sentencepiece_model.model_files(sentencepiece_model.tokenizer_files(), 320, folder)
+    return sentencepiece_model.model_files(folder)
 
 
 def weights_of(files: dict[str, bytes]) -> dict[str, torch.Tensor]:

@@ -4,13 +4,13 @@ import json
 
 import pytest
 from material import ROOT
+from report_files import recipe
 from rouge_score.rouge_scorer import RougeScorer
-from sample_rows import SQL, answer, pottery, rows, write_rows
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from sample_rows import SQL, answer, pottery, rows, write
+from transformers import AutoTokenizer
 
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.settings import Recipe
 from workflow_scripts.stage import run_stage
 from workflow_scripts.tables import ROWS, write_table
 from workflow_scripts.text.fit import RowFile, audit, fit, read_recipe
@@ -24,6 +24,7 @@ from workflow_scripts.text.tokenizers import (
 
 STANDIN = ROOT / "resources/models/standin"  # its vocabulary has T5's gaps
 ANSWERS = [answer(task) for task in TASKS]
+AS_RUN, REPAIRED = recipe("as_run"), recipe("repaired")
 ODD = [
     "Å Ã 中文 ｆｕｌｌ： ﬁ … ² e\u0301 \u00a0\u3000|\ttab\r\n end  ",
     "{a}^~\\`b`<c<=d<>e``` 【x】",
@@ -42,7 +43,6 @@ def test_lossless_gives_every_answer_back_to_the_byte_also_after_a_reload(tmp_pa
     (tmp_path / "config.json").write_text('{"model_type": "t5"}')
     for reloaded in (
         lossless,
-        PreTrainedTokenizerFast.from_pretrained(tmp_path),
         AutoTokenizer.from_pretrained(tmp_path),
         load_tokenizer(tmp_path, "lossless"),
         load_tokenizer(tmp_path, "stock"),
@@ -51,22 +51,17 @@ def test_lossless_gives_every_answer_back_to_the_byte_also_after_a_reload(tmp_pa
         assert reloaded.get_vocab() == lossless.get_vocab()
 
 
-def test_lossless_keeps_the_stock_ids_and_adds_only_what_is_needed():
+def test_lossless_keeps_the_stock_ids_and_adds_only_what_is_needed(tiny):
     stock, lossless = load_tokenizer(STANDIN, "stock"), load_tokenizer(STANDIN, "lossless")
     assert stock.get_vocab().items() <= lossless.get_vocab().items()
-    assert embedding_rows_needed(lossless) == embedding_rows_needed(stock) + 18
     with_odd = load_tokenizer(STANDIN, "lossless", ["Å plain words"])
     assert embedding_rows_needed(with_odd) == embedding_rows_needed(lossless) + 1
     other = load_tokenizer(STANDIN, "lossless", iter([*ODD, *ANSWERS[::-1]]))
     assert other.backend_tokenizer.to_str() == lossless_one(STANDIN).backend_tokenizer.to_str()
-    assert (lossless.pad_token_id, lossless.eos_token_id, lossless.unk_token_id) == (0, 1, 2)
-    assert decode(lossless, [0, *lossless.encode(SQL), 0, 0]) == SQL
-
-
-def test_a_byte_level_tokenizer_is_left_as_it_is(tiny):
-    stock, lossless = load_tokenizer(tiny / "chat", "stock"), lossless_one(tiny / "chat")
-    assert len(lossless) == len(stock)
-    assert all(round_trips(lossless, text) for text in ANSWERS + ODD)
+    assert decode(lossless, [0, *lossless.encode(SQL), 0, 0]) == SQL, "special tokens are known"
+    byte_level = lossless_one(tiny / "chat")
+    assert len(byte_level) == len(load_tokenizer(tiny / "chat", "stock"))
+    assert all(round_trips(byte_level, text) for text in ANSWERS + ODD)
 
 
 def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):
@@ -77,61 +72,31 @@ def test_a_folder_without_a_tokenizer_is_an_error(tmp_path):
         load_tokenizer(tmp_path, "stock")
 
 
-def test_a_real_tokenizer_and_real_targets(real_rows):
-    folder, targets = real_rows.tokenizer, real_rows.answers
-    stock = load_tokenizer(folder, "stock")
-    assert sum(round_trips(stock, text) for text in targets) == 0
-    known, lossless = stock.get_vocab(), load_tokenizer(folder, "lossless", targets)
-    assert all(round_trips(lossless, text) for text in targets)
-    first, needed = embedding_rows_needed(stock), embedding_rows_needed(lossless)
-    assert first + 18 == needed
-    similar = added_tokens(folder, lossless)
-    assert sorted(similar) == list(range(first, needed))
-    assert similar[lossless.convert_tokens_to_ids("`")] == known['"']
-
-
-AS_RUN = Recipe(
-    name="as_run", prompt="full", source_tokens=512, target_tokens=512,
-    tokenizer="stock", padding_in_loss=True, generate_tokens=128,
-)  # fmt: skip
-REPAIRED = Recipe(
-    name="repaired", prompt="compact", source_tokens=1024, target_tokens=512,
-    tokenizer="lossless", padding_in_loss=False, generate_tokens=512,
-)  # fmt: skip
-
-
 def changed(recipe, **settings):
     return recipe.model_copy(update=settings)
 
 
 @pytest.fixture
 def file(tmp_path):
-    return RowFile(write_rows(tmp_path / "rows.jsonl", rows(6, *TASKS)))
+    return RowFile(write(tmp_path / "rows.jsonl", rows(6, *TASKS)))
 
 
 @pytest.fixture
 def audit_of(tmp_path):
-    """The facts of the only task among made-up rows."""
-
-    def of(made, recipe):
-        file = write_rows(tmp_path / "made.jsonl", made)
-        (facts,) = audit(RowFile(file), STANDIN, recipe).tasks.values()
-        return facts
-
-    return of
+    """The facts of all of some rows."""
+    return lambda made, recipe: (
+        audit(RowFile(write(tmp_path / "made.jsonl", made)), STANDIN, recipe).all
+    )
 
 
 def test_as_run_leaves_one_input_a_task_and_no_answer(file, tmp_path):
     recipe = changed(AS_RUN, source_tokens=256)  # of the Refiner's prompt, too, the constant part
     found = audit(file, STANDIN, recipe)
     assert found.rows == found.all.rows == 18
-    for task in TASKS:
-        facts = found.tasks[task]
+    for facts in found.tasks.values():
         assert (facts.distinct_sources, facts.distinct_inputs) == (6, 1)
-        assert facts.question_kept == facts.schema_kept == 0
-        assert facts.cut_in == {"constant part": 6}
-        assert facts.targets_surviving == facts.max_exact_match == 0
-        assert facts.lost_characters["\n"] > 0
+        assert facts.question_kept == facts.schema_kept == facts.targets_surviving == 0
+        assert facts.cut_in == {"constant part": 6} and facts.lost_characters["\n"] > 0
     assert found.tasks["Refiner"].old_sql_kept == 0
     assert found.tasks["Selector"].old_sql_kept is None
     assert not found.learning_possible
@@ -140,30 +105,17 @@ def test_as_run_leaves_one_input_a_task_and_no_answer(file, tmp_path):
     assert audit(RowFile(tmp_path / "rows.parquet"), STANDIN, recipe) == found
 
 
-def test_repaired_keeps_everything(file):
-    with open(file.path, "a") as handle:
-        handle.write('{"messages": 3}\nnot json\n')
-    found = audit(file, STANDIN, REPAIRED)
-    for facts in found.tasks.values():
-        assert facts.distinct_inputs == facts.question_kept == facts.schema_kept == 6
-        assert facts.targets_surviving == 6 and facts.sources_cut == facts.targets_cut == 0
-        assert facts.max_exact_match == facts.max_exact_match_given_inputs == 1
-        assert facts.max_rouge_l == facts.max_rouge_l_decoded == 1
-    assert found.tasks["Refiner"].old_sql_kept == 6
-    assert found.learning_possible and found.all.lost_characters == {}
-    assert (found.rows, found.unreadable) == (18, 2) and "line 19" in found.warnings[-1]
-
-
 def test_inputs_and_texts_are_those_that_training_sees(audit_of):
     """Against the plain way: the tokenizer's own truncation, then decode, then rouge_score."""
     recipe = changed(
         AS_RUN, source_tokens=700, target_tokens=50, tokenizer="lossless", generate_tokens=40
     )
     made = rows(5, "Refiner")
-    targets = [target for _, _, target in made]
+    sources, targets = ([row[part] for row in made] for part in ("source", "target"))
+    targets = [target.removesuffix("</s>") for target in targets]
     found = audit_of(made, recipe)
     tokenizer = load_tokenizer(STANDIN, "lossless", targets)
-    ids = tokenizer([source for _, source, _ in made], truncation=True, max_length=700)["input_ids"]
+    ids = tokenizer(sources, truncation=True, max_length=700)["input_ids"]
     labels = tokenizer(targets, truncation=True, max_length=50)["input_ids"]
     best = [decode(tokenizer, label[:40]) for label in labels]
     score = RougeScorer(["rougeL"], use_stemmer=True).score
@@ -175,36 +127,30 @@ def test_inputs_and_texts_are_those_that_training_sees(audit_of):
     assert found.target_tokens.max == max(len(tokenizer.encode(t)) for t in targets)
 
 
-def test_the_cut_is_found_in_the_right_section(audit_of):
-    ((task, source, target),) = rows(1, "Refiner")
-    encode = load_tokenizer(STANDIN, "stock").encode
+def test_a_cut_is_found_in_the_right_section(audit_of):
+    made = rows(1, "Refiner")
+    source, encode = made[0]["source"], load_tokenizer(STANDIN, "stock").encode
     marks = {"question": "【Query】", "schema": "【Database info】", "old_sql": "【old SQL】"}
     for section, mark in marks.items():
         upto = len(encode(source[: source.rindex(mark) + len(mark) + 8]))
-        facts = audit_of([(task, source, target)], changed(AS_RUN, source_tokens=upto))
+        facts = audit_of(made, changed(AS_RUN, source_tokens=upto))
         assert facts.cut_in == {section: 1} and facts.old_sql_kept == 0
         assert facts.question_kept == (section != "question")
         assert facts.schema_kept == (section == "old_sql")
-
-
-def test_what_a_compact_prompt_and_the_own_sections_lose(audit_of):
-    made = rows(4, "Selector")
-    facts = audit_of(made, changed(REPAIRED, source_tokens=200))
-    assert (facts.question_kept, facts.schema_kept, facts.distinct_inputs) == (4, 0, 4)
-    assert facts.cut_in == {"schema": 4}
-    own = changed(REPAIRED, prompt="own")
-    facts = audit_of(made, own)
-    assert facts.distinct_inputs == facts.question_kept == facts.schema_kept == 4
-    facts = audit_of(made, changed(own, source_tokens=30))
-    assert facts.cut_in == {"schema": 4} and facts.question_kept == 0
+    for prompt, tokens, kept in (("compact", 200, 4), ("own", 30, 0)):
+        short = changed(REPAIRED, prompt=prompt, source_tokens=tokens)
+        facts = audit_of(rows(4, "Selector"), short)
+        assert facts.cut_in == {"schema": 4} and facts.distinct_sources == 4
+        assert (facts.question_kept, facts.schema_kept) == (kept, 0)
 
 
 def test_equal_inputs_share_one_answer(audit_of):
-    ((task, source, _),) = rows(1, "Refiner")
-    made = [(task, source, answer("Refiner", pottery(number))) for number in (1, 1, 2, 3)]
-    made[1] = (task, source, made[1][2] + "\n")  # outer white space does not count
+    answers = [answer("Refiner", pottery(number)) for number in (1, 1, 2, 3)]
+    answers[1] += "\n"  # outer white space does not count
+    made = [row | {"target": text} for row in rows(1, "Refiner") for text in answers]
     facts = audit_of(made, REPAIRED)
     assert (facts.max_exact_match, facts.max_exact_match_given_inputs) == (1, 0.5)
+    assert facts.old_sql_kept == 4 and facts.lost_characters == {}
 
 
 def test_the_command(file, tmp_path, capsys, monkeypatch):
@@ -215,35 +161,47 @@ def test_the_command(file, tmp_path, capsys, monkeypatch):
             run_stage(fit)
         return end.value.code, *capsys.readouterr()
 
+    with open(file.path, "a") as handle:
+        handle.write('{"messages": 3}\nnot json\n')
     out = tmp_path / "fit.json"
     code, said, warned = run("--recipe", "as_written", "--json", "--out", out)
     assert code == 0 and json.loads(said) == json.loads(out.read_text())
-    assert "makes learning impossible" in warned and "!!!!" in warned
+    assert "makes learning impossible" in warned and "2 lines could not be read" in warned
+    assert "line 19" in warned
     code, said, warned = run("--recipe", REPAIRED.model_dump_json())
     assert "distinct inputs" in said and "impossible" not in warned
-    code, said, warned = run("--recipe", "as_wished")
-    assert code == 2 and "as_wished" in warned and "as_written" in warned
     file.path.write_text('{"source": "Hello", "target": "x"}\n')
     code, said, warned = run("--recipe", "as_written")
     assert code == 2 and "no row can be read. The first: line 1: unknown task" in warned
 
 
-def test_a_recipe_is_one_of_the_configuration_or_given_as_json():
-    config, given = ROOT / "config.yaml", AS_RUN.model_dump()
-    assert read_recipe("repaired", config).prompt == "compact"
-    assert read_recipe(json.dumps(given), config) == AS_RUN
-    with pytest.raises(EssenceError, match=r"--recipe: .*unknown key sorce_tokens. Known here"):
-        read_recipe(json.dumps(given | {"sorce_tokens": 1}), config)
-    with pytest.raises(EssenceError, match=r"none\.yaml: no such"):
-        read_recipe("repaired", ROOT / "none.yaml")
+@pytest.mark.parametrize(
+    ("given", "config", "said"),
+    [
+        ("as_wished", "config.yaml", "no recipe 'as_wished'; there are .*as_written"),
+        ('{"sorce_tokens": 1}', "config.yaml", "--recipe: .*unknown key sorce_tokens. Known here"),
+        ("repaired", "none.yaml", r"none\.yaml: no such"),
+    ],
+)
+def test_what_is_no_recipe_is_named(given, config, said):
+    with pytest.raises(EssenceError, match=said):
+        read_recipe(given, ROOT / config)
 
 
 def test_real_rows_with_a_real_tokenizer(real_rows):
-    found = audit(RowFile(real_rows.file), real_rows.tokenizer, AS_RUN)
+    folder, targets = real_rows.tokenizer, real_rows.answers
+    stock, lossless = (load_tokenizer(folder, kind, targets) for kind in ("stock", "lossless"))
+    first, needed = embedding_rows_needed(stock), embedding_rows_needed(lossless)
+    similar = added_tokens(folder, lossless)
+    assert list(similar) == list(range(first, needed)) and needed == first + 18
+    assert similar[lossless.convert_tokens_to_ids("`")] == stock.get_vocab()['"']
+    found = audit(RowFile(real_rows.file), folder, AS_RUN)
     assert {facts.distinct_inputs for facts in found.tasks.values()} == {1}
     assert found.all.targets_surviving == found.all.question_kept == 0
-    found = audit(RowFile(real_rows.file), real_rows.tokenizer, REPAIRED)
+    found = audit(RowFile(real_rows.file), folder, REPAIRED)
     facts = found.all
+    assert found.learning_possible
+    assert facts.max_exact_match == facts.max_rouge_l == facts.max_rouge_l_decoded == 1
     assert facts.rows == facts.distinct_inputs == facts.targets_surviving == 5
     assert facts.question_kept == facts.schema_kept == 5 and facts.sources_cut == 0
     assert found.embedding_rows.needed <= found.embedding_rows.model
