@@ -14,6 +14,7 @@ import report_files
 import yaml
 from filelock import FileLock
 from material import ROOT
+from snakemake.utils import update_config
 
 from tools.twin import build
 from tools.twin.build import TwinSettings
@@ -119,12 +120,8 @@ def project(smoke, tmp_path) -> Project:
 
 
 def merged(base, overlay):
-    """Overlay as Snakemake's --configfile does: mappings merge, everything else is replaced."""
-    for key, value in overlay.items():
-        if isinstance(value, dict) and isinstance(base.get(key), dict):
-            merged(base[key], value)
-        else:
-            base[key] = value
+    """Put an overlay over a configuration, as Snakemake's --configfile does."""
+    update_config(base, overlay)
     return base
 
 

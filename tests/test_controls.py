@@ -20,13 +20,12 @@ from workflow_scripts.text.preprocessing import model_input
 
 def rows(counts: dict[str, int], questions: int = 100) -> list[Row]:
     """`counts[task]` rows of each task in turn, of so many questions; a source names its row."""
-    unasked = dict.fromkeys(Row._fields)
+    empty = Row(**dict.fromkeys(Row._fields))
     tasks = [task for place in range(100) for task in TASKS if place < counts[task]]
     return [
-        Row(**unasked | {"idx": idx, "task": task, "question": f"{idx % questions}?"}
-            | {"source": f"source {idx}", "target": f"target {idx}"})
+        empty._replace(idx=idx, task=task, question=f"{idx % questions}?", source=f"source {idx}")
         for idx, task in enumerate(tasks)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("questions", [100, 7])
@@ -40,9 +39,7 @@ def test_another_rows_source_is_of_the_same_task_and_asks_something_else(questio
         assert after._replace(source=before.source) == before
     assert Counter(row.source for row in given) == Counter(list(by_source))
     assert with_other_sources(own, 1) == given != with_other_sources(own, 2)
-
-
-def test_a_row_that_is_alone_has_no_other():
+    # A row that is alone has no other.
     with pytest.raises(EssenceError, match=r"1 of 1 Decomposer rows ask the same.*Ask for more"):
         with_other_sources(rows({"Selector": 4, "Decomposer": 1, "Refiner": 4}), 1)
 
@@ -54,9 +51,8 @@ def test_training_and_answers_see_the_same_other_sources(tiny):
     assert asked == with_other_sources(read_rows(path), other.seed)
     trained = TrainingData.load(path, path, tiny / "base", other)
     sources = trained.reads.sources([row.source for row in asked])
-    assert [each["input_ids"] for each in trained.val] == sources == [
-        each["input_ids"] for each in trained.train
-    ]  # fmt: skip
+    for part in (trained.train, trained.val):
+        assert [each["input_ids"] for each in part] == sources
 
 
 def test_controls_that_are_called_uncut_cut_nothing_of_the_twin(twin):

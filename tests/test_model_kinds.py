@@ -1,12 +1,15 @@
 """Models of other kinds and in other forms: made on the spot, converted, trained, asked."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import sample_rows
 import tiny_model
-from model_kinds import KINDS, saved
-from transformers import AutoTokenizer
+import torch
+import transformers
+from material import ROOT
+from tokenizers import processors
 
 from workflow_scripts.agents.model import FineTuned
 from workflow_scripts.errors import EssenceError
@@ -22,6 +25,46 @@ from workflow_scripts.text.preprocessing import model_input
 from workflow_scripts.text.tokenizers import round_trips
 
 RECIPE = {"source_tokens": 24, "target_tokens": 16, "generate_tokens": 12, "tokenizer": "lossless"}
+
+
+BART = {"d_model": 16, "max_position_embeddings": 4096, "forced_bos_token_id": 0}
+BART |= {"encoder_layers": 1, "encoder_ffn_dim": 32, "encoder_attention_heads": 2}
+BART |= {"decoder_layers": 1, "decoder_ffn_dim": 32, "decoder_attention_heads": 2}
+BART |= {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
+GATED = {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
+
+
+def t5(tokenizer, **more):
+    config = transformers.T5Config(vocab_size=len(tokenizer) + 8, **tiny_model.SHAPE, **more)
+    return transformers.T5ForConditionalGeneration(config), tokenizer
+
+
+def roberta():
+    """The tokenizer of BART and CodeT5+: byte-level, with a token at either end."""
+    tokenizer = tiny_model.byte_tokenizer(bos_token="<s>", pad_token="<pad>", eos_token="</s>")
+    tokenizer.backend_tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", 2), ("<s>", 0)
+    )
+    return tokenizer
+
+
+STANDIN = transformers.PreTrainedTokenizerFast.from_pretrained(ROOT / "resources/models/standin")
+KINDS = {
+    "T5 v1.1, Flan-T5, mT5": lambda: t5(STANDIN, **GATED),
+    "ByT5": lambda: t5(transformers.ByT5Tokenizer(), **GATED),
+    "CodeT5+": lambda: t5(roberta()),
+    "BART": lambda: (
+        transformers.BartForConditionalGeneration(transformers.BartConfig(vocab_size=300, **BART)),
+        roberta(),
+    ),
+}
+
+
+def saved(folder: Path, kind: str) -> Path:
+    torch.manual_seed(1)
+    for part in KINDS[kind]():
+        part.save_pretrained(folder)
+    return folder
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -51,7 +94,9 @@ def test_each_kind_is_converted_trained_published_and_asked(kind, tiny, tmp_path
 
 def test_the_fast_form_of_byt5s_tokenizer_is_the_same_and_loses_nothing(tmp_path):
     convert(saved(tmp_path / "hub", "ByT5"), tmp_path / "bytes")
-    slow, fast = (AutoTokenizer.from_pretrained(tmp_path / name) for name in ("hub", "bytes"))
+    slow, fast = (
+        transformers.AutoTokenizer.from_pretrained(tmp_path / name) for name in ("hub", "bytes")
+    )
     for text in ("plain", "größe m² 【】\n{`<~^\t", "", "日本 \U0001f600"):
         assert fast(text)["input_ids"] == slow(text)["input_ids"]
         assert fast.decode(fast(text)["input_ids"], skip_special_tokens=True) == text

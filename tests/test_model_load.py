@@ -10,20 +10,10 @@ from safetensors.torch import load_file, save_file
 from tools.t5_small import t5_small
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.model import load
-from workflow_scripts.model.load import (
-    ADDED_TOKEN_NOISE,
-    base_digest,
-    check_base,
-    initial_model,
-    load_model,
-)
+from workflow_scripts.model.load import base_digest, check_base, initial_model, load_model
 from workflow_scripts.model.random_weights import random_weights
-from workflow_scripts.text.tokenizers import (
-    added_tokens,
-    embedding_rows_needed,
-    load_tokenizer,
-    round_trips,
-)
+from workflow_scripts.text import tokenizers
+from workflow_scripts.text.tokenizers import added_tokens, load_tokenizer
 
 
 @pytest.fixture
@@ -71,13 +61,9 @@ def test_added_tokens_start_from_similar_ones_and_the_others_stay(base, monkeypa
     assert first.get_output_embeddings().weight.equal(after)
     old = [row for row in range(len(before)) if row not in added]
     assert after[old].equal(before[old])
-    noise = torch.stack(
-        [
-            after[token] - (before.mean(0) if similar is None else before[similar])
-            for token, similar in added.items()
-        ]
-    )
-    assert 0.8 < float(noise.std() / before.std()) / ADDED_TOKEN_NOISE < 1.2
+    starts = [before.mean(0) if each is None else before[each] for each in added.values()]
+    noise = after[list(added)] - torch.stack(starts)
+    assert 0.8 < float(noise.std() / before.std()) / load.ADDED_TOKEN_NOISE < 1.2
 
 
 def test_random_weights_say_that_they_are_random(tiny, tmp_path):
@@ -99,7 +85,7 @@ def test_the_rehearsals_model_has_the_size_of_the_reports_and_t5s_gaps(tmp_path)
     random_weights(tmp_path / "model", tmp_path / "size")
     assert (tmp_path / "model/model.safetensors").stat().st_size == 242_041_896
     stock, lossless = (load_tokenizer(tmp_path / "model", kind) for kind in ("stock", "lossless"))
-    assert embedding_rows_needed(stock) == 32_100
-    assert embedding_rows_needed(lossless) <= 32_128
+    assert tokenizers.embedding_rows_needed(stock) == 32_100
+    assert tokenizers.embedding_rows_needed(lossless) <= 32_128
     for text in ("a `b`", "{a}", "a < b", "a\nb"):
-        assert round_trips(lossless, text) and not round_trips(stock, text)
+        assert tokenizers.round_trips(lossless, text) and not tokenizers.round_trips(stock, text)

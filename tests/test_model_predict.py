@@ -26,7 +26,7 @@ def predict(tiny, out, recipe=None, **more):
     return read_rows(out, PREDICTIONS)
 
 
-def test_rows_are_answered_in_their_order(tiny, tmp_path):
+def test_rows_are_answered_in_their_order_and_where_there_are_none_it_is_said(tiny, tmp_path):
     lines = predict(tiny, tmp_path / "p.parquet", splits=["val", "train"], batch_size=4)
     assert [line.split for line in lines] == ["val"] * 9 + ["train"] * 18
     rows = read_rows(tiny / "val.parquet")
@@ -36,6 +36,9 @@ def test_rows_are_answered_in_their_order(tiny, tmp_path):
         assert line.gold_decoded.split() == line.gold.split()[:5]
         assert 1 <= line.prediction_tokens <= 5
         assert line.prediction_tokens == 5 or not line.cut
+    for splits, said in ((["test"], "nothing to answer"), (["dev"], "unknown dev")):
+        with pytest.raises(EssenceError, match=said):
+            predict(tiny, tmp_path / "none", splits=splits)
 
 
 def test_equal_inputs_are_answered_once_and_what_it_took_is_told(tiny, tmp_path):
@@ -108,10 +111,3 @@ def test_too_little_gpu_memory_halves_the_batch(wild, monkeypatch):
     memory = 0
     with pytest.raises(EssenceError, match="too little memory to answer a single row"):
         generate(wild, sources, 0, 3, 8)
-
-
-def test_nothing_to_answer(tiny, tmp_path):
-    with pytest.raises(EssenceError, match="nothing to answer"):
-        predict(tiny, tmp_path / "p.parquet", splits=["test"])
-    with pytest.raises(EssenceError, match="unknown dev"):
-        predict(tiny, tmp_path / "p.parquet", splits=["dev"])

@@ -8,6 +8,7 @@ import socket as sockets
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -34,48 +35,40 @@ elif what == "die":
 """
 
 
-class Place:
-    """A folder with the package in it, in which stages are run."""
+@dataclass(frozen=True)
+class Server:
+    """A warm process for a folder with the package and the probe in it; no address: none."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.probe = folder / "workflow_scripts/probe.py"
-        self.probe.parent.mkdir(parents=True)
-        for name in ("__init__", "warm"):
-            shutil.copy(ROOT / f"workflow_scripts/{name}.py", self.probe.parent)
-        self.probe.write_text(PROBE)
+    folder: Path
+    address: str | None = None
+    process: subprocess.Popen | None = None
 
-    def serve(self) -> tuple[subprocess.Popen, str]:
-        """A warm process and its address."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(warm.SERVER, "")
-            return warm.start(self.folder), os.environ[warm.SERVER]
-
-    def start(self, *arguments: object, socket: str | None) -> subprocess.Popen:
+    def start(self, *arguments: object) -> subprocess.Popen:
+        """Start a stage in the folder."""
         given = {**os.environ, "WORD": "kept", "PYTHONPATH": ""}
         return subprocess.Popen(
             [sys.executable, "-m", "workflow_scripts.warm", "probe", *map(str, arguments)],
             cwd=self.folder,
-            env=given | ({warm.SERVER: socket} if socket else {}),
+            env=given | ({warm.SERVER: self.address} if self.address else {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, *arguments: object, socket: str | None) -> tuple[int, str, str]:
+    def run(self, *arguments: object) -> tuple[int, str, str]:
         """Exit code, output, errors."""
-        process = self.start(*arguments, socket=socket)
-        said = process.communicate("given", timeout=60)
+        process = self.start(*arguments)
+        said = process.communicate("given", timeout=300)
         return process.returncode, *said
 
-    def is_served(self, socket: str | None) -> bool:
+    def is_used(self) -> bool:
         """Whether a stage is run by a warm process."""
-        return json.loads(self.run("show", socket=socket)[1])["warm"]
+        return json.loads(self.run("show")[1])["warm"]
 
-    def waiting(self, socket: str, file: Path) -> tuple[subprocess.Popen, int]:
+    def waiting(self, file: Path) -> tuple[subprocess.Popen, int]:
         """A caller whose stage waits, and the process of the stage."""
-        caller = self.start("wait", file, socket=socket)
+        caller = self.start("wait", file)
         assert eventually(lambda: file.exists() and file.read_text())
         return caller, int(file.read_text())
 
@@ -84,87 +77,75 @@ def eventually(condition) -> bool:
     return any(condition() or time.sleep(0.05) for _ in range(600))
 
 
-def gone(process: int) -> bool:
-    """Whether the process ends; it may be left as one that nobody has waited for."""
-    stat = Path(f"/proc/{process}/stat")
-    return eventually(lambda: not stat.exists() or ") Z " in stat.read_text())
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _interruptible():
-    """What is started in the background may ignore Ctrl-C, and what it starts does too."""
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A warm process. Started in the background, it may ignore Ctrl-C, and stages would too."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
+    folder = tmp_path_factory.mktemp("warm") / "here"
+    (folder / "workflow_scripts").mkdir(parents=True)
+    for name in ("__init__", "warm"):
+        shutil.copy(ROOT / f"workflow_scripts/{name}.py", folder / "workflow_scripts")
+    (folder / "workflow_scripts/probe.py").write_text(PROBE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(warm.SERVER, "")
+        process = warm.start(folder)
+        made = Server(folder, os.environ[warm.SERVER], process)
+    yield made
     signal.signal(signal.SIGINT, before)
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Place:
-    return Place(tmp_path_factory.mktemp("warm") / "here")
-
-
-@pytest.fixture(scope="module")
-def socket(place):
-    """That of a warm process, which ends with the tests."""
-    server, address = place.serve()
-    yield address
-    server.stdin.close()
-    assert server.wait(30) == 0
-    assert not Path(address.split()[0]).parent.exists()
-
-
-def test_a_stage_is_run_as_it_is_run_alone(place, socket):
-    cold = place.run("show", "a b", '{"c": 1}', socket=None)
-    hot = place.run("show", "a b", '{"c": 1}', socket=socket)
+def test_a_stage_is_run_as_it_is_run_alone(server):
+    cold, hot = (each.run("show", "a b", '{"c": 1}') for each in (Server(server.folder), server))
     alone, forked = json.loads(cold[1]), json.loads(hot[1])
     assert (alone.pop("warm"), forked.pop("warm")) == (False, True)
     assert alone == forked and cold[0] == hot[0] == 0
     assert forked["word"] == "kept" and forked["read"] == "given" and forked["name"] == "__main__"
-    assert forked["rest"] == ["a b", '{"c": 1}'] and forked["folder"] == str(place.folder)
+    assert forked["rest"] == ["a b", '{"c": 1}'] and forked["folder"] == str(server.folder)
 
 
-def test_it_ends_with_the_code_of_its_stage_which_is_read_again(place, socket):
-    for what, code in (("fail", 1), ("die", 137)):
-        assert place.run(what, socket=socket)[0] == code
-    assert "so it is" in place.run("fail", socket=socket)[2]
-    place.probe.write_text("print('edited')")
-    assert place.run("show", socket=socket)[1] == "edited\n"
-    place.probe.write_text(PROBE)
+def test_it_ends_with_the_code_of_its_stage_which_is_read_again(server):
+    code, _, errors = server.run("fail")
+    assert code == 1 and "so it is" in errors
+    assert server.run("die")[0] == 137
+    probe = server.folder / "workflow_scripts/probe.py"
+    probe.write_text("print('edited')")
+    assert server.run("show")[1] == "edited\n"
+    probe.write_text(PROBE)
 
 
 # After Ctrl-C, `python -m` ends with 1.
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1), (signal.SIGKILL, -9)]
 )
-def test_signals_reach_the_stage_which_dies_with_its_caller(place, socket, tmp_path, number, code):
-    caller, stage = place.waiting(socket, tmp_path / "process")
+def test_signals_reach_the_stage_which_dies_with_its_caller(server, tmp_path, number, code):
+    caller, stage = server.waiting(tmp_path / "process")
     caller.send_signal(number)
     caller.communicate(timeout=30)
     assert caller.returncode == code
-    assert gone(stage)
+    assert eventually(lambda: not Path(f"/proc/{stage}").exists())
 
 
-def test_a_stage_outlives_the_server(place, tmp_path):
-    """As it does without one: who started the job waits for it."""
-    server, address = place.serve()
-    caller, stage = place.waiting(address, tmp_path / "process")
-    server.kill()  # or out of memory
-    server.communicate()
+def test_who_is_not_served_runs_the_stage(server, tmp_path):
+    """Nobody listens; or it is another environment's Python, whose libraries may be others."""
+    assert not Server(server.folder, f"{tmp_path}/nobody {sys.prefix}").is_used()
+    socket = server.address.split()[0]
+    assert not Server(server.folder, f"{socket} /another/environment").is_used()
+    for said in (b"", b"{", None):  # callers that say nothing disturb nobody
+        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as silent:
+            silent.connect(socket)
+            if said is not None:
+                silent.send(said)
+    assert server.is_used()
+
+
+def test_a_stage_outlives_the_server_which_leaves_nothing(server, tmp_path):
+    """As a stage does without one: who started the job waits for it."""
+    caller, stage = server.waiting(tmp_path / "process")
+    server.process.stdin.close()  # as when Snakemake ends
+    assert server.process.wait(30) == 0
+    assert not Path(server.address.split()[0]).parent.exists()
     assert caller.poll() is None
-    assert not place.is_served(address)
+    assert not server.is_used()
     os.kill(stage, signal.SIGKILL)
     caller.communicate(timeout=30)
     assert caller.returncode == 137
-    shutil.rmtree(Path(address.split()[0]).parent)
-
-
-def test_who_is_not_served_runs_the_stage(place, socket, tmp_path):
-    """Nobody listens; or it is another environment's Python, whose libraries may be others."""
-    assert not place.is_served(f"{tmp_path}/nobody {sys.prefix}")
-    assert not place.is_served(f"{socket.split()[0]} /another/environment")
-    for said in (b"", b"{", None):  # callers that say nothing disturb nobody
-        with sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET) as silent:
-            silent.connect(socket.split()[0])
-            if said is not None:
-                silent.send(said)
-    assert place.is_served(socket)

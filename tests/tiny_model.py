@@ -8,35 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
+import yaml
+from material import ROOT
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    T5Config,
-    T5ForConditionalGeneration,
-)
 
 from workflow_scripts.formats.prompts import TASKS
-from workflow_scripts.settings import (
-    ModelSettings,
-    Recipe,
-    RunSettings,
-    Settings,
-    TrainingSettings,
-)
+from workflow_scripts.settings import ModelSettings, Recipe, RunSettings, Settings, TrainingSettings
 from workflow_scripts.tables import ROWS, write_table
 
 WORDS = 40
-SHAPE = {
-    "d_model": 16,
-    "d_kv": 8,
-    "d_ff": 32,
-    "num_layers": 1,
-    "num_heads": 2,
-    "dropout_rate": 0.1,
-    "decoder_start_token_id": 0,
-}
+SHAPE = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+SHAPE |= {"dropout_rate": 0.1, "decoder_start_token_id": 0}
 
 
 def make_base(folder: Path) -> Path:
@@ -48,21 +31,23 @@ def make_base(folder: Path) -> Path:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", 1)]
     )
-    PreTrainedTokenizerFast(
+    transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     ).save_pretrained(folder)
     torch.manual_seed(1)
-    T5ForConditionalGeneration(T5Config(vocab_size=WORDS + 8, **SHAPE)).save_pretrained(folder)
+    transformers.T5ForConditionalGeneration(
+        transformers.T5Config(vocab_size=WORDS + 8, **SHAPE)
+    ).save_pretrained(folder)
     return folder
 
 
-def byte_tokenizer(**special: Any) -> PreTrainedTokenizerFast:
+def byte_tokenizer(**special: Any) -> transformers.PreTrainedTokenizerFast:
     """A token for each byte, after those of `special`: nothing is lost, and nothing is added."""
     tokens = [*special.values(), *sorted(pre_tokenizers.ByteLevel.alphabet())]
     tokenizer = Tokenizer(models.BPE({token: at for at, token in enumerate(tokens)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+    return transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
 CHAT = (
@@ -70,13 +55,8 @@ CHAT = (
     "{% if turn.role == 'assistant' %}</s>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<s>assistant: {% endif %}"
 )
-LLAMA = {
-    "hidden_size": 16,
-    "intermediate_size": 32,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "max_position_embeddings": 160,
-}
+LLAMA = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2}
+LLAMA |= {"num_attention_heads": 2, "max_position_embeddings": 160}
 
 
 def make_causal_base(folder: Path, chat_template: str | None = None) -> Path:
@@ -90,9 +70,9 @@ def make_causal_base(folder: Path, chat_template: str | None = None) -> Path:
     tokenizer.save_pretrained(folder)
     ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     torch.manual_seed(1)
-    LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **LLAMA, **ends)).save_pretrained(
-        folder
-    )
+    transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(vocab_size=len(tokenizer), **LLAMA, **ends)
+    ).save_pretrained(folder)
     return folder
 
 
@@ -114,35 +94,15 @@ def make_rows(path: Path, count: int, seed: int) -> None:
     write_table(path, rows, ROWS)
 
 
-RECIPE = Recipe(
-    name="as_written",
-    prompt="full",
-    source_tokens=8,
-    target_tokens=6,
-    tokenizer="stock",
-    padding_in_loss=False,
-    generate_tokens=5,
-)
-RUN = RunSettings(
-    name="tiny",
-    experiment=1,
-    sampling="natural",
-    rows=18,
-    batch_size=4,
-    learning_rate=1e-2,
-    epochs=3,
-    patience=2,
-)
-TRAINING = TrainingSettings(
-    learning_rate_scale=1.0,
-    scheduler="linear",
-    warmup_steps=0,
-    weight_decay=0.0,
-    max_grad_norm=1.0,
-    eval_batch_size=4,
-    log_every=2,
-    best_metric="eval_loss",
-)
+TEXT = {"prompt": "full", "tokenizer": "stock", "padding_in_loss": False}
+LENGTHS = {"source_tokens": 8, "target_tokens": 6, "generate_tokens": 5}
+RECIPE = Recipe(name="as_written", **TEXT, **LENGTHS)
+SAMPLE = {"experiment": 1, "sampling": "natural", "rows": 18}
+STEPS = {"batch_size": 4, "learning_rate": 1e-2, "epochs": 3, "patience": 2}
+RUN = RunSettings(name="tiny", **SAMPLE, **STEPS)
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+OWN = {"learning_rate_scale": 1.0, "eval_batch_size": 4, "log_every": 2}
+TRAINING = TrainingSettings(**CONFIG["training"] | OWN)
 
 
 def settings(
