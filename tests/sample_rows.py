@@ -114,13 +114,16 @@ def answer(task: str, topic: Topic = POTTERY) -> str:
     return answers.render_decomposer(list(topic.steps))
 
 
-def raw(idx: int | None, task: str, db: int, number: int, **changes: Any) -> dict[str, Any]:
-    """A raw row about a farm; `changes` are fields of its prompt."""
+def raw(
+    idx: Any, task: str, db: int, number: int, asked: Any = None, answered: Any = None, **changes
+) -> dict[str, Any]:
+    """A raw row about a farm, or with other texts; `changes` are fields of its prompt."""
     topic = farm(db, number)
+    user = prompts.render_prompt(prompt(task, topic, **changes)) if asked is None else asked
     messages = [
         {"role": "system", "content": ""},
-        {"role": "user", "content": prompts.render_prompt(prompt(task, topic, **changes))},
-        {"role": "assistant", "content": answer(task, topic)},
+        {"role": "user", "content": user},
+        {"role": "assistant", "content": answer(task, topic) if answered is None else answered},
     ]
     return ({} if idx is None else {"idx": idx}) | {"messages": messages}
 

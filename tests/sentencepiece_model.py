@@ -12,10 +12,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from workflow_scripts.files import read_json
 
-TEXT = [
-    "SELECT name FROM kiln WHERE maker = 'x'",
-    "question: which kilns are there? schema, tables",
-]
+TEXT = ["SELECT name FROM kiln WHERE maker = 'x'", "question: which kilns are there? tables"]
 
 
 def model_files(folder: Path) -> dict[str, bytes]:

@@ -34,11 +34,6 @@ def folder(tmp_path) -> Path:
     return tmp_path / "databases"
 
 
-@pytest.fixture
-def files(folder):
-    return dict(list_databases(folder))
-
-
 def schema(table: str, *columns: str) -> str:
     lines = [c if "Value examples" in c else f"{c}, {c}." for c in columns]
     return f"# Table: {table}\n[\n" + ",\n".join(f"  ({line})" for line in lines) + "\n]"
@@ -48,7 +43,8 @@ def row(text: str, db_id: str | None = None, question: str = "Who?"):
     return SimpleNamespace(db_id=db_id, question=question, schema=text)
 
 
-def linked(rows, files):
+def linked(rows, folder: Path | None):
+    files = dict(list_databases(folder)) if folder else None
     return list(map(Linker(rows, files).link, rows))
 
 
@@ -73,11 +69,11 @@ WAYS = [
 
 
 @pytest.mark.parametrize("subject, expected", WAYS)
-def test_each_way_of_linking(files, subject, expected):
-    assert linked([subject], files) == [expected]
+def test_each_way_of_linking(folder, subject, expected):
+    assert linked([subject], folder) == [expected]
 
 
-def test_rows_that_state_a_database_help_the_others(files):
+def test_rows_that_state_a_database_help_the_others(folder):
     """By their questions, and by the schema of a database of which there is no file."""
     rows = [
         row(ZOO, "zoo", "How many animals?"),
@@ -90,7 +86,7 @@ def test_rows_that_state_a_database_help_the_others(files):
             schema("account", "owner, o. Value examples: ['Ann']."), None, "Whose?"
         ),  # a look-alike
     ]
-    assert [(link.database, link.how) for link in linked(rows, files)] == [
+    assert [(link.database, link.how) for link in linked(rows, folder)] == [
         ("zoo", "stated"), ("zoo", "question"), ("shelter", "schema"),
         (None, "no file"), (None, "no file"), (None, "no file"), (None, "ambiguous"),
     ]  # fmt: skip

@@ -12,11 +12,7 @@ import pytest
 from workflow_scripts.data.prediction_files import BIRD_SEPARATOR, read_predictions
 from workflow_scripts.errors import EssenceError
 
-GOLD_QUERIES = [
-    ("shop", "SELECT 1"),
-    ("shop", "SELECT name, 'a b' FROM item"),
-    ("farm", "SELECT 3"),
-]
+GOLD_QUERIES = [("shop", "SELECT 1"), ("shop", "SELECT 'a b' FROM item"), ("farm", "SELECT 3")]
 ANSWERS = ["SELECT 1", None, 'SELECT "x",\n3']
 EXPECTED = [(*gold, answer) for gold, answer in zip(GOLD_QUERIES, ANSWERS, strict=True)]
 RECORDS = [

@@ -28,11 +28,6 @@ def rows_path(tmp_path_factory):
     return made.rows_parquet(tmp_path_factory.mktemp("rows"), made.many(16, 60, refined_every=2))
 
 
-@pytest.fixture(scope="module")
-def pool(rows_path):
-    return load_pool(rows_path)
-
-
 @pytest.fixture
 def drawn(rows_path, tmp_path):
     """Draw one sample; gives its card, and the rows of train and val."""
@@ -89,7 +84,8 @@ def test_rows_are_those_of_the_input_and_do_not_depend_on_its_order(rows_path, d
     assert (one["train"], one["val"]) == (other["train"], other["val"])
 
 
-def test_every_row_has_the_same_chance_in_every_draw(pool):
+def test_every_row_has_the_same_chance_in_every_draw(rows_path):
+    pool = load_pool(rows_path)
     times = Counter()
     for number in range(60):
         chance = {"draw": number} if number % 2 else {"seed": number}
@@ -150,8 +146,9 @@ def test_what_may_be_about_an_unseen_database_is_set_aside(tmp_path):
     assert kept() == set()
 
 
-def test_a_task_without_test_rows(pool):
+def test_a_task_without_test_rows(rows_path):
     """Then every Refiner row is left to train on, those that share a question included."""
+    pool = load_pool(rows_path)
     test = choose_test(pool, {"Selector": 5, "Refiner": 0}, 1)
     assert Counter(pool.task[idx] for idx in test) == {"Selector": 5}
     assert "Refiner" not in set(pool.task[sampling.set_aside(pool, test, ()).index])

@@ -6,8 +6,7 @@ import sys
 import pytest
 import sample_rows
 import sentencepiece_model
-import yaml
-from conftest import fresh_clone
+from conftest import SMOKE, fresh_clone
 from lookalike_hub import Hub, serving
 
 from workflow_scripts.data.checksums import report_files
@@ -17,14 +16,11 @@ from workflow_scripts.runs import Provenance
 pytestmark = pytest.mark.pipeline
 NAME = report_files().base_model.name
 RUN = "results/runs/as_written/exp3_bs8_lr1e-4/seed42"
-OVERLAY = {
-    "data": {"source": "path", "path": "rows.jsonl"},
-    "model": {"base": NAME, "revision": "main", "device": "cpu"},
-    "test_set": {"rows": {"Selector": 2, "Decomposer": 2, "Refiner": 2}},
-    "recipes": {"as_written": {"source_tokens": 48, "target_tokens": 24, "generate_tokens": 8}},
-    "run_defaults": {"rows": 30, "epochs": 1},
-    "prediction": {"splits": ["val", "test"]},
-}
+OWN = (
+    f"model={{base: {NAME}, revision: main, device: cpu}}",
+    "data={source: path, path: rows.jsonl}",
+    "recipes={as_written: {source_tokens: 48, target_tokens: 24, generate_tokens: 8}}",
+)
 
 
 def test_the_models_own_files_lead_to_answers(tmp_path):
@@ -32,12 +28,11 @@ def test_the_models_own_files_lead_to_answers(tmp_path):
     files = sentencepiece_model.model_files(tmp_path)
     clone = fresh_clone(tmp_path / "essence")
     sample_rows.write(clone.folder / "rows.jsonl", sample_rows.many(2, 12, refined_every=1))
-    (clone.folder / "hub.yaml").write_text(yaml.safe_dump(OVERLAY))
     with serving(Hub(NAME, {"main": files})) as hub:
-        command = [f"{sys.prefix}/bin/snakemake", "--cores", "2", "--configfile", "hub.yaml"]
+        command = [f"{sys.prefix}/bin/snakemake", "--cores", "2", f"{RUN}/predictions.parquet"]
         environment = hub.environment(tmp_path / "own")
-        target = f"{RUN}/predictions.parquet"
-        subprocess.run([*command, "--", target], cwd=clone.folder, env=environment, check=True)
+        options = (*SMOKE, "--config", *OWN)
+        subprocess.run([*command, *options], cwd=clone.folder, env=environment, check=True)
     base = clone.folder / "resources/downloads/models" / NAME.rpartition("/")[2]
     assert (base / SOURCE).is_file() and (base / "tokenizer.json").is_file()
     provenance = Provenance.read(clone.folder / RUN / "provenance.json")

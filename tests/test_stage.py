@@ -19,7 +19,7 @@ from workflow_scripts import commands, stage
 from workflow_scripts.errors import EssenceError
 from workflow_scripts.report.models import tabulate_models
 from workflow_scripts.settings import Recipe
-from workflow_scripts.stage import Input, Log, Operand, Option, Output, Setting
+from workflow_scripts.stage import Input, Operand, Option, Output, Setting
 
 RECIPE = report_files.recipe("r").model_dump_json()
 WRONG_RECIPE = RECIPE.replace("full", "half")
@@ -35,7 +35,6 @@ def example(
     database: Annotated[Path, Operand("a file")],
     rows: Annotated[list[Path], Input("some files")],
     out: Annotated[Path, Output("the result")],
-    refused: Annotated[Path | None, Log("what was refused")] = None,
     test: Annotated[Path | None, Input("may be missing")] = None,
     share: Annotated[float, Setting("100% at most")] = 0.5,
     recipe: Annotated[Recipe | None, Setting("how text is handled")] = None,
@@ -54,7 +53,7 @@ def given(*arguments: str) -> dict:
 def test_arguments_have_the_types_of_the_signature():
     assert given() == {
         "database": Path("db"), "rows": [Path("a"), Path("b c")], "out": Path("o"),
-        "refused": None, "test": None, "share": 0.5, "recipe": None, "names": ("n",), "timed": True,
+        "test": None, "share": 0.5, "recipe": None, "names": ("n",), "timed": True,
         "json": False,
     }  # fmt: skip
     found = given("--share", "0.1", "--recipe", RECIPE, "--names", "x", "y", "--json")
