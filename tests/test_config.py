@@ -98,7 +98,6 @@ def test_a_key_in_the_place_of_its_name_is_not_shown(config, key):
         ("run_defaults={learning_rate: 1e-4}", "run_defaults.learning_rate", 1e-4),
         ("data={url: 'http://host/null'}", "data.url", "http://host/null"),
         ("model={revision: 1234567}", "model.revision", "1234567"),
-        ("models={}", "models", {}),
     ],
 )
 def test_what_config_on_the_command_line_sets_is_read_as_in_a_file(config, typed, key, value):

@@ -54,24 +54,26 @@ def read_built(file: Path) -> tuple[list[Row], dict]:
     return rows, read_json(file.with_suffix(".card.json"))
 
 
-def run(file: Path, sql: str) -> list[tuple]:
-    with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-        connection.text_factory = bytes
-        return connection.execute(sql).fetchall()
+def opened(file: Path) -> contextlib.closing[sqlite3.Connection]:
+    connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+    connection.text_factory = bytes
+    return contextlib.closing(connection)
 
 
 def check_sql(row: Row, file: Path) -> None:
     """Gold SQL returns something, its steps run, and broken SQL fails with the error of its row."""
-    if row.task != "Selector":
-        assert any(value is not None for line in run(file, row.gold_sql) for value in line)
-    if row.task == "Decomposer":
-        pairs = parse_decomposer(row.target)
-        assert pairs[-1] == (row.question, row.gold_sql)
-        assert all(run(file, sql) for _, sql in pairs)
-    if row.task == "Refiner":
-        with pytest.raises(sqlite3.Error) as caught:
-            run(file, row.old_sql)
-        assert (str(caught.value), str(caught.type)) == (row.error, row.exception_class)
+    with opened(file) as connection:
+        run = connection.execute
+        if row.task != "Selector":
+            assert any(value is not None for line in run(row.gold_sql) for value in line)
+        if row.task == "Decomposer":
+            *steps, last = parse_decomposer(row.target)
+            assert last == (row.question, row.gold_sql)
+            assert all(run(sql).fetchall() for _, sql in steps)
+        if row.task == "Refiner":
+            with pytest.raises(sqlite3.Error) as caught:
+                run(row.old_sql).fetchall()
+            assert (str(caught.value), str(caught.type)) == (row.error, row.exception_class)
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +112,11 @@ def test_gold_sql_returns_what_was_asked_its_steps_run_and_broken_sql_fails(made
     for row in made.rows:
         check_sql(row, made.databases.path(row.db_id))
     for row in made.of("Decomposer").values():
-        question, file = made.questions[row.idx // 2], made.databases.path(row.db_id)
+        question = made.questions[row.idx // 2]
         assert (row.question, row.db_id) == (question["question"].strip(), question["db_id"])
-        assert run(file, row.gold_sql) == run(file, question["query"])
+        with opened(made.databases.path(row.db_id)) as connection:
+            run = connection.execute
+            assert run(row.gold_sql).fetchall() == run(question["query"]).fetchall()
     assert len(made.card["sub_questions"]) > 1 and len(made.card["failing_sql"]) > 5
 
 

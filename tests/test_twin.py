@@ -9,8 +9,6 @@ from tools.twin.build import TwinRows, TwinSettings, build
 from workflow_scripts.data.rows import row_from
 from workflow_scripts.files import read_jsonl
 
-SMALL = TwinSettings(rows=TwinRows(Selector=20, Decomposer=40, Refiner=30), rows_per_table=20)
-
 
 def test_rows_have_the_real_sets_numbers_and_sql_as_the_answer_sheet_says(twin):
     rows = {row["idx"]: row_from(row, line=1) for row in read_jsonl(twin / "rows.jsonl")}
@@ -35,8 +33,9 @@ def test_rows_have_the_real_sets_numbers_and_sql_as_the_answer_sheet_says(twin):
 
 
 def test_same_seed_same_bytes_other_seed_other_rows(tmp_path):
+    few = TwinRows(Selector=20, Decomposer=40, Refiner=30)
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        build(tmp_path / name, SMALL.model_copy(update={"seed": seed}))
+        build(tmp_path / name, TwinSettings(seed=seed, rows=few, rows_per_table=20))
     files = [str(path.relative_to(tmp_path / "a")) for path in (tmp_path / "a").rglob("*.*")]
     assert len(files) >= 19
     for other, equal in (("b", files), ("c", [])):
