@@ -75,7 +75,7 @@ def test_the_schema_is_that_of_the_model():
     assert SCHEMA.read_text(encoding="utf-8") == schema_text(), "python -m tools.config_schema"
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault["said"])
 def test_a_wrong_value_names_key_value_and_cure(config, fault):
     assert fault["said"] in faults(merged(config, fault["overlay"]))
 
