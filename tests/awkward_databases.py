@@ -15,32 +15,10 @@ ledger    20,000 rows and a table of 32 columns
 
 import contextlib
 import json
-import random
 import sqlite3
 from pathlib import Path
 
 SCRIPTS = Path(__file__).with_name("awkward")
-BRANCHES = ("north", "south", "east", "west", "online")
-
-
-def fill_ledger(database: sqlite3.Connection, rng: random.Random) -> None:
-    staff = [(code, f"20{10 + at}-0{at + 1}-15", 4 * at + 3) for at, code in enumerate(BRANCHES)]
-    database.executemany("INSERT INTO branch VALUES (?, ?, ?)", staff)
-    database.executemany(
-        f"INSERT INTO entry VALUES ({', '.join('?' * 32)})",
-        (
-            (
-                number,
-                rng.choice(BRANCHES[:4]),
-                f"2020-{rng.randint(1, 12):02}-{rng.randint(1, 29):02}",
-                round(rng.uniform(0, 1000), 2),
-                rng.choice(("sale", "sale", "sale", "refund")),
-                rng.choice((1, 1, 2, 3, None)),
-                *(rng.choice((None, "", f"note {n} of {number}")) for n in range(26)),
-            )
-            for number in range(20_000)
-        ),
-    )
 
 
 def build(folder: Path) -> Path:
@@ -51,8 +29,6 @@ def build(folder: Path) -> Path:
         file.parent.mkdir(parents=True)
         with contextlib.closing(sqlite3.connect(file)) as database:
             database.executescript((SCRIPTS / f"{db_id}.sql").read_text(encoding="utf-8"))
-            if db_id == "ledger":
-                fill_ledger(database, random.Random(db_id))
             database.commit()
         gold = (SCRIPTS / f"{db_id}.gold.sql").read_text(encoding="utf-8")
         for number, sql in enumerate(gold.removesuffix(";\n").split(";\n"), 1):

@@ -11,7 +11,7 @@ from shell import run_module
 from test_agents_loop import GOOD, SHOP, Scripted, decomposed, fenced
 
 from workflow_scripts.agents import ask as command
-from workflow_scripts.agents.ask import answer_question, find_model, load_back_end
+from workflow_scripts.agents.ask import BEST, answer_question, find_model, load_back_end
 from workflow_scripts.agents.loop import LONGEST, Loop, read_question
 from workflow_scripts.agents.model import BEGIN_WITH, Remote
 from workflow_scripts.endpoint import Client
@@ -31,10 +31,9 @@ def shop(tmp_path) -> Path:
 def ask(monkeypatch, shop, capsys):
     """Ask a scripted back end; (exit code, standard output, standard error)."""
 
-    def ask(back_end, question="Which towns?", **options):
+    def ask(back_end, **options):
         monkeypatch.setattr(command, "load_back_end", lambda *_: back_end)
-        code = command.ask(shop, question, **options)
-        return code, *capsys.readouterr()
+        return command.ask(shop, "Which towns?", **options), *capsys.readouterr()
 
     return ask
 
@@ -47,9 +46,6 @@ def test_sql_and_rows_of_all_kinds_are_shown_and_cannot_steer_the_terminal(ask):
     sql = "SELECT NULL AS a, x'00ff' AS b, 1.5 AS c, char(27) || '[31m' AS d, 'é' AS e"
     _, out, _ = ask(Scripted(Decomposer=decomposed(sql)))
     assert out.splitlines()[-2].split() == ["NULL", "x'00ff'", "1.5", "\\x1b[31m", "é"]
-
-
-def test_long_results_are_cut_and_counted(ask):
     numbers = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 3000)"
     back_end = Scripted(Decomposer=decomposed(f"{numbers} SELECT x, printf('%.100c', 'y') FROM n"))
     _, out, _ = ask(back_end)
@@ -66,51 +62,31 @@ def test_a_refusal_is_clear_and_the_trace_shows_each_agents_step(ask, monkeypatc
     ):
         assert ask(back_end) == (1, refusal + "\nnote: --trace shows what was tried\n", "")
         assert ask(back_end, trace=True)[1].endswith(refusal + "\n")
-    back_end = Scripted(
-        Selector="no json", Decomposer=decomposed("SELECT x"), Refiner=fenced("SELECT 1")
-    )
     monkeypatch.setattr(command, "Loop", lambda **_: Loop(selector="always"))
-    code, out, _ = ask(back_end, trace=True)
+    answers = {"Decomposer": decomposed("SELECT x"), "Refiner": fenced("SELECT 1")}
+    code, out, _ = ask(Scripted(Selector="no json", **answers), trace=True)
     order = ["1. Selector", "no json", "2. Decomposer", "sub-question 1: Which?"]
     order += ["-> error: no such column: x", "3. Refiner", "-> ok: 1 rows"]
     places = [out.index(text) for text in order]
     assert code == 0 and places == sorted(places)
 
 
-def test_what_is_no_question(ask):
-    long = f"100,000 characters; at most {LONGEST:,}"
-    for text, words in ((" \n", "is empty"), ("x" * 100_000, long), ("\udcff", "not UTF-8")):
-        with pytest.raises(EssenceError, match=words):
-            ask(Scripted(Decomposer=GOOD), text)
-
-
-def test_which_model_is_asked(tmp_path, monkeypatch):
+def test_which_model_is_asked_under_which_recipe(tmp_path, monkeypatch, runs):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(EssenceError, match="no model to ask: results/tables/best_runs"):
-        find_model(None)
-    with pytest.raises(EssenceError, match="nowhere: no such model folder"):
-        find_model(Path("nowhere"))
     folder, recipe = find_model(STANDIN)
     assert folder == STANDIN and recipe.name == "repaired"
-    (tmp_path / "bert").mkdir()
-    (tmp_path / "bert" / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(EssenceError, match=r"bert: no model.safetensors"):
-        find_model(Path("bert"))
-
-
-def test_a_run_is_asked_under_its_own_recipe(tmp_path, monkeypatch, runs):
-    monkeypatch.chdir(tmp_path)
     run = tmp_path / "results/runs/mine/one/seed1"
     shutil.copytree(STANDIN, run / "model")
     shutil.copy(runs[0] / "training.json", run)
     assert find_model(run) == (run / "model", Training.read(run / "training.json").settings.recipe)
     best = BestRun(recipe="mine", run="one", seed=1, ranking=[])
-    pointer = tmp_path / "results/tables/best_runs.json"
-    BestRuns(recipes={"repaired": best}).write(pointer)
+    for recipes in (None, {"mine": best}):
+        if recipes:
+            BestRuns(recipes=recipes).write(BEST)
+        with pytest.raises(EssenceError, match=r"no model to ask: .* the recipe repaired"):
+            find_model(None)
+    BestRuns(recipes={"repaired": best}).write(BEST)
     assert find_model(None)[0] == Path("results/runs/mine/one/seed1/model")
-    BestRuns(recipes={"mine": best}).write(pointer)
-    with pytest.raises(EssenceError, match="a run of the recipe repaired"):
-        find_model(None)
 
 
 def test_from_the_shell(shop, tmp_path):
@@ -143,29 +119,28 @@ def test_an_endpoint_gets_whole_prompts_and_is_asked_how_to_begin(shop, decompos
     assert beginning == ("" if decomposer else "Sub question 1: Which towns?\nSQL\n```sql")
 
 
-ENDPOINT = "{base_url: 'http://127.0.0.1:9/v1', model: mine}"
-
-
-def test_an_endpoint_is_read_from_a_configuration_file(shop, tmp_path):
-    file = tmp_path / "mine.yaml"
-    file.write_text(f"models: {{far: {{endpoint: {ENDPOINT}}}, near: {{base: here}}}}")
+def test_an_endpoint_or_a_question_that_cannot_be_used_is_named(shop, tmp_path):
+    file, endpoint = tmp_path / "mine.yaml", "endpoint: {base_url: 'http://x/v1', model: mine}"
+    one = r"mine\.yaml: no configuration file with one end"
+    for text, message in (
+        (None, one),
+        ("", one),
+        ("models: {}", one),
+        (f"models: {{a: {{{endpoint}}}, b: {{{endpoint}}}}}", one),
+        ("- a", one),
+        ("a: [", one),
+        ("models: {a: {endpoint: {model: mine}}}", r"models\.a\.endpoint: base_url"),
+    ):
+        if text is not None:
+            file.write_text(text)
+        with pytest.raises(EssenceError, match=message):
+            load_back_end(None, file, 1)
+    file.write_text(f"models: {{far: {{{endpoint}}}, near: {{base: here}}}}")
     client = load_back_end(None, file, 1).client
     assert isinstance(client, Client) and client.endpoint.name == "far"
     assert str(client.folder) == "resources/downloads/answers/far"
     with pytest.raises(EssenceError, match="cannot be constrained"):
         command.ask(shop, "Which?", endpoint=file, constrained=True)
-
-
-TWO = f"models: {{a: {{endpoint: {ENDPOINT}}}, b: {{endpoint: {ENDPOINT}}}}}"
-
-
-def test_a_file_without_one_endpoint(tmp_path):
-    file = tmp_path / "mine.yaml"
-    for text in (None, "models: {}", "", TWO, "- a", "a: ["):
-        if text is not None:
-            file.write_text(text)
-        with pytest.raises(EssenceError, match=r"mine\.yaml: no configuration file with one end"):
-            load_back_end(None, file, 1)
-    file.write_text("models: {a: {endpoint: {model: mine}}}")
-    with pytest.raises(EssenceError, match=r"models\.a\.endpoint: base_url"):
-        load_back_end(None, file, 1)
+    for text, message in (("x" * 100_000, f"100,000 .* at most {LONGEST:,}"), ("\udcff", "UTF-8")):
+        with pytest.raises(EssenceError, match=message):
+            command.ask(shop, text, endpoint=file)

@@ -5,23 +5,22 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 
 import pytest
-import served_model
-import tiny_model
 import yaml
 from material import ROOT
 from served_model import LATE, RETRY_AFTER, FaultyServer, reply
 from test_agents_loop import decomposed
+from test_metrics_score_runs import row
 
-from workflow_scripts.data.rows import row_from
 from workflow_scripts.endpoint import Answer, Client, answer_rows
 from workflow_scripts.errors import EssenceError
-from workflow_scripts.formats.prompts import Prompt, from_source, render_prompt, to_source
+from workflow_scripts.formats.prompts import to_source
 from workflow_scripts.settings import Endpoint, Prices
 from workflow_scripts.tables import PREDICTIONS, ROWS, read_csv, read_rows, write_table
 
@@ -29,20 +28,14 @@ KEY, VARIABLE = "sk-do-not-tell-1234567890", "KEY_OF_THE_TESTS"
 PRICES = Prices(input=1000, output=2000)
 
 
-@pytest.fixture(scope="module")
-def shared_server():
-    server = FaultyServer()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def server(shared_server, monkeypatch):
+def server(monkeypatch):
     """With a key in the environment, and waits between attempts that a test can afford."""
     monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.05)
     monkeypatch.setenv(VARIABLE, KEY)
-    shared_server.reset()
-    return shared_server
+    with FaultyServer() as server:
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture
@@ -80,19 +73,17 @@ def test_a_fault_loses_nothing_and_nothing_is_asked_twice(fault, endpoint, serve
     assert again == answers[::-1] and not server.attempts, "kept, and in the order that is asked"
 
 
-def row_of(question, idx):
-    fields = {"schema": "# Table: t\n[\n  (a, a.)\n]", "foreign_keys": "", "evidence": ""}
-    prompt = render_prompt(Prompt("Decomposer", None, question, **fields))
-    return row_from({"idx": idx, "source": to_source(prompt), "target": decomposed("SELECT 1")}, 1)
+def row_of(question, idx, *system):
+    asked = row(idx, "Decomposer", decomposed("SELECT 1"), question=question)
+    return asked._replace(source=to_source(question, *system))
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was(endpoint, server, tmp_path):
     write_table(tmp_path / "rows.parquet", [row_of(f"Question {n}?", n) for n in range(6)], ROWS)
     (tmp_path / "endpoint.json").write_text(changed(endpoint, at_once=1).model_dump_json())
-    options = {"endpoint": "endpoint.json", "answers": "kept", "out": "out.parquet"}
-    options |= {"summary": "answering.json", "test": "rows.parquet"}
-    command = [sys.executable, "-m", "workflow_scripts.endpoint"]
-    command += [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "workflow_scripts.endpoint", "--endpoint=endpoint.json"]
+    command += ["--answers=kept", "--out=out.parquet", "--summary=answering.json"]
+    command += ["--test=rows.parquet"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     server.reset(None, None, None, "slow")
     running = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
@@ -129,17 +120,13 @@ def test_the_budget_is_never_passed(endpoint, server, tmp_path):
     assert billed + 2 * worst < spent < billed + 4 * worst, "three answers were lost"
     Client(changed(paid, budget=100), tmp_path).answers(questions(40))
     assert set(server.answered.values()) == {1} and len(server.answered) == 40
-
-
-def test_what_was_in_flight_when_a_run_was_killed_counts_in_full(endpoint, server, tmp_path):
+    # What was in flight when a run was killed counts in full.
     (tmp_path / "ledger.txt").write_text("\n0.900000000\n-0.800000000\n0.800000000\n-")
-    client = Client(changed(endpoint, prices=PRICES, budget=0.95), tmp_path)
     with pytest.raises(EssenceError, match=r"is 0\.95, of which 0\.9 is spent"):
-        client.answers(questions(1))
-    assert not server.attempts
+        Client(changed(paid, budget=0.95), tmp_path).answers(questions(41))
 
 
-def predictions(endpoint, folder, rows):
+def predictions(endpoint, folder, *rows):
     """Of `answer_rows`, and the summary of what they took."""
     write_table(folder / "rows.parquet", rows, ROWS)
     out, summary = folder / "out.parquet", folder / "answering.json"
@@ -148,30 +135,28 @@ def predictions(endpoint, folder, rows):
 
 
 def test_how_an_answer_ended_is_kept(endpoint, server, tmp_path):
-    for number, (sent, text, kind, cut) in enumerate(
-        [
-            (reply("SELECT 1", "stop"), "SELECT 1", "stop", False),
-            (reply("SEL", "length"), "SEL", "length", True),
-            (reply("", "stop"), "", "empty", False),
-            (reply(None, "stop"), "", "empty", False),
-            (reply(None, refusal="I will not."), "I will not.", "refusal", True),
-            (reply(None, "content_filter"), "", "content_filter", True),
-        ]
+    for sent, text, kind, cut in (
+        (reply("SELECT 1", "stop"), "SELECT 1", "stop", False),
+        (reply("SEL", "length"), "SEL", "length", True),
+        (reply("", "stop"), "", "empty", False),
+        (reply(None, "stop"), "", "empty", False),
+        (reply(None, refusal="I will not."), "I will not.", "refusal", True),
+        (reply(None, "content_filter"), "", "content_filter", True),
     ):
         server.reset(sent)
-        (answer,), summary = predictions(endpoint, tmp_path, [row_of(f"{number}?", 1)])
+        (answer,), summary = predictions(endpoint, tmp_path, row_of(sent, 1))
         assert (answer.prediction, answer.cut, answer.gold) == (text, cut, decomposed("SELECT 1"))
         assert summary["ended"] == {kind: 1} and summary["cost"] is None
 
 
-@pytest.mark.parametrize("system", [[], ["Be brief.\nAnd right."]])
-def test_rows_are_asked_whole_and_equal_rows_once(system, endpoint, server, tmp_path):
-    rows = [row_of("How many?", 1), row_of("How many?", 2)]
-    sent = from_source(rows[0].source)[0]
-    rows = [row._replace(source=to_source(sent, *system)) for row in rows]
-    (first, second), summary = predictions(changed(endpoint, prices=PRICES), tmp_path, rows)
+def test_rows_are_asked_whole_and_equal_rows_once(endpoint, server, tmp_path):
+    texts = ["How many?\n【Schema】\n# Table: t", "Be brief.\nAnd right."]
+    rows = [row_of(texts[0], number, texts[1]) for number in (1, 2)]
+    (first, second), summary = predictions(changed(endpoint, prices=PRICES), tmp_path, *rows)
     [(messages, _)] = server.attempts
-    assert [each["content"] for each in messages] == [*system, sent] and "【Constraints】" in sent
+    assert [(each["role"], each["content"]) for each in messages] == [
+        ("system", texts[1]), ("user", texts[0]),
+    ]  # fmt: skip
     assert (first.idx, second.idx, first.input) == (1, 2, second.input)
     assert (summary["asked"], summary["answers"], summary["cost"]) == (2, 1, PRICES.of(20, 8))
 
@@ -205,24 +190,34 @@ def test_messages_name_the_key_of_the_configuration(
     assert KEY not in str(error.value) and "\n" not in str(error.value)
 
 
-def test_what_cannot_be_a_key_is_not_printed(endpoint, server, tmp_path, monkeypatch):
-    for key in ("sk-one\nsk-two", "sk-é", " \n"):
-        monkeypatch.setenv(VARIABLE, key)
-        with pytest.raises(EssenceError, match=rf"{VARIABLE}, which is not") as error:
-            Client(endpoint, tmp_path).answers(questions(1))
-        assert "sk-" not in str(error.value) and not server.attempts
+@pytest.mark.parametrize("key", ["sk-one\nsk-two", "sk-é", " \n"])
+def test_what_cannot_be_a_key_is_not_printed(key, endpoint, server, tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, key)
+    with pytest.raises(EssenceError, match=rf"{VARIABLE}, which is not") as error:
+        Client(endpoint, tmp_path).answers(questions(1))
+    assert "sk-" not in str(error.value) and not server.attempts
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(bool(served_model.MISSING), reason=served_model.WHY)
 def test_a_real_server_of_this_kind_answers(endpoint, tmp_path):
+    import tiny_model  # with torch, which the others do without
+
+    for name in ("fastapi", "uvicorn"):
+        pytest.importorskip(name, reason="make extras installs it")
     template = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
     model = tiny_model.make_causal_base(tmp_path / "model", template)
-    with served_model.transformers_serve(model) as port:
-        real = changed(endpoint, base_url=f"http://127.0.0.1:{port}/v1", model=str(model))
-        answers = Client(real, tmp_path / "kept").answers(questions(2))
-        with pytest.raises(EssenceError, match="Server is pinned to"):
-            Client(changed(real, model="another"), tmp_path / "other").answers(questions(1))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    real = changed(endpoint, base_url=f"http://127.0.0.1:{port}/v1", model=str(model), retries=40)
+    command = [f"{sys.prefix}/bin/transformers", "serve", str(model), "--device", "cpu"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([*command, "--port", port], env=environment) as server:
+        try:  # until it has started, it is asked again
+            answers = Client(real, tmp_path / "kept").answers(questions(2))
+            with pytest.raises(EssenceError, match="Server is pinned to"):
+                Client(changed(real, model="another"), tmp_path / "other").answers(questions(1))
+        finally:
+            server.kill()
     assert [(each.finish, each.output_tokens) for each in answers] == [("length", 8)] * 2
 
 
@@ -242,16 +237,15 @@ def test_models_are_compared_by_the_smoke_configuration(project, server, monkeyp
     monkeypatch.setenv(VARIABLE, KEY)
     server.reset(None, "500", "garbage", None, "dropped")
     project.snakemake("--cores", "2", table)
-    lines = read_csv(project.folder / table).set_index("feature")
-    end_to_end = lines.loc["End to end, execution accuracy (unseen databases)"]
-    assert end_to_end["tiny"].endswith("n = 4")
-    assert "tokens read" in lines.tiny["Cost of the answers"]
+    lines = read_csv(project.folder / table).set_index("feature").tiny
+    assert lines["End to end, execution accuracy (unseen databases)"].endswith("n = 4")
+    assert "tokens read" in lines["Cost of the answers"]
     assert set(server.answered.values()) == {1}, "rows, questions and repairs: each asked once"
     assert project.stale(table) == {}
     server.reset()
     shutil.rmtree(project.folder / "results/models")
     project.snakemake("--cores", "2", "results/models/scores.parquet")
     assert not server.attempts, "answers outlive results/"
-    written = [file for file in project.folder.rglob("*") if file.is_file()]
-    with_key = [file for file in written if KEY.encode() in file.read_bytes()]
-    assert with_key == [project.folder / "tests/test_endpoint.py"]
+    files = [file for file in project.folder.rglob("*") if file.is_file()]
+    with_key = [file.name for file in files if KEY.encode() in file.read_bytes()]
+    assert with_key == ["test_endpoint.py"]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import material
 import pytest
@@ -14,42 +15,34 @@ STANDIN = ROOT / "resources/models/standin"
 
 @pytest.fixture(scope="module")
 def essence(tmp_path_factory):
-    """Calls the installed command in an empty folder."""
-    folder = tmp_path_factory.mktemp("installed")
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True)
-    install = [folder / "venv/bin/pip", "install", "--quiet", str(ROOT)]
+    """Calls the installed command in a folder, which is not the project's."""
+    venv = tmp_path_factory.mktemp("installed") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+    install = [venv / "bin/pip", "install", "--quiet", str(ROOT)]
     subprocess.run(install, check=True, capture_output=True)
 
-    def call(*words: object) -> subprocess.CompletedProcess:
-        command = [folder / "venv/bin/essence", *map(str, words)]
+    def call(*words: object, folder: Path = venv) -> subprocess.CompletedProcess:
+        command = [venv / "bin/essence", *map(str, words)]
         return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
     return call
 
 
-def test_fit_knows_the_recipes_of_the_project(essence, twin):
-    rows = twin / "rows.jsonl"
-    audit = ("fit", "--rows", rows, "--tokenizer", STANDIN, "--recipe", "as_written", "--json")
-    done = essence(*audit)
-    assert done.returncode == 0 and "PyTorch" not in done.stderr, done.stderr
-    assert json.loads(done.stdout)["rows"] == 3375
-
-
-def test_questions_are_built_into_rows_and_their_gold_sql_is_right(essence, tmp_path):
+def test_rows_are_built_audited_and_scored(essence, tmp_path):
     databases = material.databases_of("awkward", tmp_path)
-    built = tmp_path / "rows.jsonl"
-    shared = ("--questions", databases.questions, "--databases", databases.folder)
-    done = essence("build", "--format", "spider", *shared, "--out", built)
-    assert done.returncode == 0 and built.stat().st_size, done.stderr
-    predictions = tmp_path / "predictions.json"
     given = [{**each, "prediction": each["query"]} for each in databases.sample(3, seed=1)]
-    predictions.write_text(json.dumps(given))
-    rows, page = tmp_path / "verdicts.jsonl", tmp_path / "errors.html"
-    scored = ("--predictions", predictions, "--databases", databases.folder, "--rows", rows)
-    done = essence("score", *scored)
-    assert done.returncode == 0 and "execution_accuracy" in done.stdout, done.stdout + done.stderr
-    done = essence("browse", "--rows", rows, "--databases", databases.folder, "--page", page)
-    assert done.returncode == 0 and "0 of 3 predictions" in page.read_text(), done.stderr
+    (tmp_path / "predictions.json").write_text(json.dumps(given))
+    of = f"--databases {databases.folder}"
+    for command, printed in (
+        (f"build --format spider --questions {databases.questions} {of} --out rows.jsonl", ""),
+        (f"fit --rows rows.jsonl --tokenizer {STANDIN} --recipe as_written --json", '"rows": '),
+        (f"score --predictions predictions.json {of} --rows verdicts.jsonl", "execution_accuracy"),
+        (f"browse --rows verdicts.jsonl {of} --page errors.html", ""),
+    ):
+        done = essence(*command.split(), folder=tmp_path)
+        assert done.returncode == 0 and printed in done.stdout, (command, done.stdout, done.stderr)
+        assert "PyTorch" not in done.stderr
+    assert "0 of 3 predictions" in (tmp_path / "errors.html").read_text()
 
 
 def test_help_and_what_is_missing(essence, twin):

@@ -14,16 +14,22 @@ from material import ROOT, SQL_EXAMPLES, made_database
 
 from tools.scoring_agreement import agreement
 from workflow_scripts.errors import EssenceError
+from workflow_scripts.files import read_jsonl
 from workflow_scripts.formats.answers import render_decomposer, render_selector
 from workflow_scripts.metrics import execution
 from workflow_scripts.metrics.agents import decomposer_metrics, refiner_metrics, selector_metrics
 from workflow_scripts.metrics.execution import Case, judge
 from workflow_scripts.metrics.hardness import LEVELS, hardness
 from workflow_scripts.metrics.score import score, summary
-from workflow_scripts.sql.parse import schema_names, unknown_names
+from workflow_scripts.sql.parse import canonical, schema_names, unknown_names
 from workflow_scripts.sql.sandbox import Sandbox
 
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x FROM c) SELECT count(*) FROM c"
+NAMES, PAIRS = "SELECT name FROM item", "SELECT name, price FROM item"
+SHOP = """
+CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL, kind TEXT);
+INSERT INTO item VALUES (1, 'pen', 1.5, 'a'), (2, 'ink', 4, 'a'), (3, 'pad', 4, 'b');
+"""
 
 
 @pytest.fixture(scope="module")
@@ -33,61 +39,51 @@ def sandbox():
 
 @pytest.fixture
 def shop(tmp_path) -> Path:
-    return made_database(
-        tmp_path / "shop/shop.sqlite",
-        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL, kind TEXT);"
-        "INSERT INTO item VALUES (1, 'pen', 1.5, 'a'), (2, 'ink', 4, 'a'), (3, 'pad', 4, 'b');",
-    )
+    return made_database(tmp_path / "shop/shop.sqlite", SHOP)
 
 
 def verdict(sandbox, path: Path, gold: str, prediction: str | None, repeat: int = 0):
-    """As attributes; None for a metric that does not apply."""
-    line = judge([Case(gold, prediction, path)], sandbox, repeat)[0]
-    names = ("executable_rate", "execution_accuracy", "execution_match", "ves", "r_ves")
-    return SimpleNamespace(line=line, **(dict.fromkeys(names) | line))
+    """The judged case, as attributes."""
+    return SimpleNamespace(**judge([Case(gold, prediction, path)], sandbox, repeat)[0])
 
 
 def test_our_accuracy_is_birds(real_databases, capsys):
     """Everywhere but for text that is not UTF-8, which is an error there (docs/scoring.md)."""
-    agreement(real_databases.questions, real_databases.folder, count=300)
+    agreement(real_databases.questions, real_databases.folder, count=200)
     bird = json.loads(capsys.readouterr().out)["BIRD, execution accuracy"]
     differences = {(each["db_id"], each["ours"], each["theirs"]) for each in bird["differences"]}
     assert differences <= {("kennel_1", True, False)}
     counts = bird["ours / theirs"]
-    assert counts["True / True"] > 75 < counts["False / False"]  # the changes make both kinds
+    assert counts["True / True"] > 50 < counts["False / False"]  # the changes make both kinds
 
 
-def test_gold_against_gold_is_perfect_on_real_databases(sandbox, real_databases):
-    rows, path = real_databases.sample(500, 1), real_databases.path
-    cases = [Case(r["query"], r["query"], path(r["db_id"])) for r in rows]
-    scores = summary(pd.DataFrame(judge(cases, sandbox)))
-    assert {name for name, score in scores.items() if score["value"] != 1.0} == set()
+def test_gold_in_its_canonical_spelling_is_perfect_on_real_databases(sandbox, real_databases):
+    rows, path = real_databases.sample(300, 1), real_databases.path
+    cases = [Case(r["query"], canonical(r["query"]), path(r["db_id"])) for r in rows]
+    scores = summary(pd.DataFrame(judge(cases, sandbox, repeat=0)))
+    of_text = {"exact_match", "exact_match_normalised"}
+    assert {name for name, score in scores.items() if score["value"] != 1.0} <= of_text
     assert scores["execution_accuracy"]["n"] == len(rows)
     assert scores["execution_accuracy_empty_gold"]["n"] > 0
 
 
-@pytest.mark.parametrize(
-    "prediction, word, accuracy, match",
-    [
-        ("SELECT name, price FROM item;", "right", 1, 1),
-        ("SELECT name, price FROM item ORDER BY price DESC", "right", 1, 1),
-        ("SELECT price, name FROM item", "wrong", 0, 1),
-        ("SELECT name, price FROM item UNION ALL SELECT name, price FROM item", "right", 1, 0),
-        ("SELECT name FROM item", "wrong", 0, 0),
-        ("SELECT name, price FROM item WHERE price > 2", "wrong", 0, 0),
-        ("SELECT ghost FROM item", "error", 0, 0),
-        ("DROP TABLE item", "refused", 0, 0),
-        (ENDLESS, "step limit", 0, 0),
-        (None, "no sql", 0, 0),
-        ("", "no sql", 0, 0),
-    ],
-)
-def test_verdicts(sandbox, shop, monkeypatch, prediction, word, accuracy, match):
+@pytest.mark.parametrize("gold, prediction, word, accuracy, match", SQL_EXAMPLES["verdicts"])
+def test_verdicts(sandbox, shop, monkeypatch, gold, prediction, word, accuracy, match):
     monkeypatch.setattr(execution, "LEAST_STEPS", 1_000_000)
-    found = verdict(sandbox, shop, "SELECT name, price FROM item ;\n", prediction)
+    found = verdict(sandbox, shop, gold, prediction)
     assert found.verdict == word
     assert (found.execution_accuracy, found.execution_match) == (accuracy, match)
     assert (found.error is None) == (word in ("right", "wrong"))
+
+
+def test_a_lucky_answer_does_not_match_on_a_further_instance(sandbox, shop):
+    gold = "SELECT count(*) FROM item WHERE id < 3"
+    lucky = "SELECT count(*) FROM item WHERE kind = 'a'"
+    assert verdict(sandbox, shop, gold, lucky).execution_match == 1
+    other = Path(shutil.copy(shop, shop.with_name("other.sqlite")))
+    made_database(other, "UPDATE item SET kind = 'b'")
+    matches = [verdict(sandbox, shop, gold, sql).execution_match for sql in (lucky, gold)]
+    assert matches == [0, 1]
 
 
 def test_a_slow_prediction_may_take_many_times_the_steps_of_its_gold(sandbox, shop, monkeypatch):
@@ -100,28 +96,14 @@ def test_a_slow_prediction_may_take_many_times_the_steps_of_its_gold(sandbox, sh
         return f"{steps} SELECT 1 FROM c WHERE x = {most}"
 
     quick, slow, slower = map(counted, (5, 2_000, 200_000))
-    stopped = verdict(sandbox, shop, "SELECT 1", slow)
-    assert stopped.error == "no answer within 20,000 steps of SQLite"
-    assert stopped.executable_rate == stopped.execution_accuracy == stopped.execution_match == 0
-    pairs = [("SELECT 1", quick), (slow, quick), (counted(3_000), slow), (slower, slower)]
-    pairs += [("SELECT 1", slow), (slow, slower)]
-    words = [verdict(sandbox, shop, *pair).verdict for pair in pairs]
-    assert words == ["right"] * 4 + ["step limit"] * 2, "gold itself has no limit"
-
-
-def test_gold_that_fails_or_returns_nothing_and_an_unknown_database(sandbox, shop):
-    failed = verdict(sandbox, shop, "SELECT ghost FROM item", "SELECT 1")
-    assert failed.verdict == "gold fails" and "no such column" in failed.error
-    unknown = verdict(sandbox, None, "SELECT 1", "SELECT 1")
-    assert unknown.verdict == "not linked" and unknown.exact_match == 1
-    nobody = "SELECT name FROM item WHERE price > 100"
-    also = "SELECT name FROM item WHERE kind = 'z'"  # wrong, and right by EX
-    judged = [verdict(sandbox, shop, nobody, also), verdict(sandbox, shop, "SELECT 1", "SELECT 2")]
-    scores = summary(pd.DataFrame([each.line for each in [failed, unknown, *judged]]))
-    assert scores["execution_accuracy"]["n"] == 2 and scores["exact_match"]["n"] == 4
-    assert scores["execution_accuracy"]["value"] == 0.5
-    assert scores["execution_accuracy_empty_gold"]["value"] == 1
-    assert scores["execution_accuracy_nonempty_gold"]["value"] == 0
+    for gold, prediction, word in (
+        ("SELECT 1", quick, "right"),
+        ("SELECT 1", slow, "step limit"),
+        (counted(3_000), slow, "right"),
+        (slow, slower, "step limit"),
+        (slower, slower, "right"),  # gold itself has no limit
+    ):
+        assert verdict(sandbox, shop, gold, prediction).verdict == word, (gold, prediction)
 
 
 def plain_match(predicted: list, gold: list, ordered: bool) -> bool:
@@ -148,56 +130,16 @@ def test_execution_match_agrees_with_trying_every_order():
         assert execution.execution_match(rows, gold, ordered) == expected, (rows, gold, ordered)
         matched += expected
     assert 500 < matched < 1_800
-
-
-def test_execution_match_of_wide_results_is_quick():
-    rng = random.Random(0)
-    gold = [tuple(rng.randrange(2) for _ in range(12)) for _ in range(40)]
-    given = [tuple(reversed(row)) for row in gold]
+    gold = [tuple(rng.randrange(2) for _ in range(12)) for _ in range(40)]  # too wide for trying
+    given = [row[::-1] for row in gold]
     assert execution.execution_match(given, gold, ordered=True)
     assert not execution.execution_match([*given[:-1], (7,) * 12], gold, ordered=False)
 
 
-def test_execution_match_knows_order_distinct_and_further_instances(sandbox, shop):
-    def match(gold, prediction):
-        return verdict(sandbox, shop, gold, prediction).execution_match
-
-    ordered = "SELECT name FROM item ORDER BY price, id"
-    assert match(ordered, "SELECT name FROM item ORDER BY id") == 1
-    assert match(ordered, "SELECT name FROM item ORDER BY id DESC") == 0
-    assert match("SELECT name FROM item", "SELECT name FROM item ORDER BY id DESC") == 1
-    assert match("SELECT DISTINCT kind FROM item", "SELECT kind FROM item") == 1
-    assert match(
-        "SELECT name FROM item WHERE price >= 4", "SELECT name FROM item WHERE price > = 4"
-    )
-    lucky = "SELECT count(*) FROM item WHERE kind = 'a'"
-    gold = "SELECT count(*) FROM item WHERE id < 3"
-    assert match(gold, lucky) == 1
-    other = Path(shutil.copy(shop, shop.with_name("other.sqlite")))
-    made_database(other, "UPDATE item SET kind = 'b'")
-    assert match(gold, lucky) == 0 and match(gold, gold) == 1
-
-
-@pytest.mark.parametrize(
-    "predicted, gold, expected",
-    [
-        ([], [], 1),
-        ([], [(1,)], 0),
-        ([(1,)], [], 0),
-        ([(1, 2)], [(1, 2)], 1),
-        ([(1,), (1,)], [(1,)], 1),
-        # One of two values: 1/2 in both, 1/2 only predicted, 1/2 only gold -> P = R = 1/2
-        ([(1, 9)], [(1, 2)], 0.5),
-        # A missing row: tp 1, fn 1 -> P 1, R 1/2
-        ([(1,)], [(1,), (2,)], 2 / 3),
-        # The second row in the first place: nothing overlaps, whatever the sets say
-        ([(2,), (1,)], [(1,), (2,)], 0),
-        # A column too many: 2/1 only predicted... tp 1, fp 2 -> P 1/3, R 1
-        ([(1, 8, 9)], [(1,)], 0.5),
-    ],
-)
+@pytest.mark.parametrize("predicted, gold, expected", SQL_EXAMPLES["soft_f1"])
 def test_soft_f1_by_hand(predicted, gold, expected):
-    assert execution.soft_f1(predicted, gold) == pytest.approx(expected)
+    rows = (list(map(tuple, each)) for each in (predicted, gold))
+    assert execution.soft_f1(*rows) == pytest.approx(expected, abs=1e-4)
 
 
 def test_time_ratio_drops_outliers_and_r_ves_goes_by_steps():
@@ -213,14 +155,12 @@ def test_time_ratio_drops_outliers_and_r_ves_goes_by_steps():
 
 def test_ves_of_a_slow_right_answer_is_below_gold_and_a_wrong_one_scores_nothing(sandbox, shop):
     gold = "SELECT count(*) FROM item"
-    slow = (
-        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 20000) "
-        "SELECT (SELECT count(*) FROM item) FROM c"
-    )
+    slow = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c LIMIT 20000) "
+    slow += "SELECT (SELECT count(*) FROM item) FROM c"
     found = verdict(sandbox, shop, gold, slow, repeat=3)
     assert found.verdict == "right" and 0 < found.ves < 0.5 and found.r_ves == math.sqrt(0.25)
     assert verdict(sandbox, shop, gold, "SELECT 99", repeat=3).ves == 0
-    assert verdict(sandbox, shop, gold, gold, repeat=0).ves is None, "not timed is not 0"
+    assert not hasattr(verdict(sandbox, shop, gold, gold), "ves"), "not timed is not 0"
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -250,10 +190,8 @@ def test_selector_by_hand():
     perfect = selector_metrics(gold, gold, SCHEMA, GOLD_SQL)
     assert perfect.pop("compression") == pytest.approx(2 / 6)
     assert set(perfect.values()) == {1.0} and len(perfect) == 8
-    row = selector_metrics(
-        render_selector({"item": ["ID", "price"], "sale": "drop_all", "ghost": "keep_all"}),
-        gold, SCHEMA, GOLD_SQL,
-    )  # fmt: skip
+    choice = render_selector({"item": ["ID", "price"], "sale": "drop_all", "ghost": "keep_all"})
+    row = selector_metrics(choice, gold, SCHEMA, GOLD_SQL)
     assert row["valid_json"] == 1
     assert (row["table_precision"], row["table_recall"]) == (1 / 2, 1 / 2)
     assert (row["column_precision"], row["column_recall"]) == (1 / 3, 1 / 4)  # item.id alone
@@ -268,15 +206,13 @@ def test_selector_by_hand():
 
 
 def test_names_that_are_not_in_the_schema():
-    schema = schema_names(SCHEMA)
-    assert unknown_names(GOLD_SQL, schema) == set()
-    assert unknown_names('SELECT "name" FROM item WHERE kind = "a"', schema) == set()
-    made = (
-        "WITH x AS (SELECT id AS k FROM item) SELECT x.k, rowid FROM x JOIN sale s ON s.day = x.k"
-    )
-    assert unknown_names(made, schema) == set()
-    wrong = "SELECT T1.nam, colour FROM item T1 JOIN shop T2 ON T1.id = T2.item"
-    assert unknown_names(wrong, schema) == {"item.nam", "colour", "shop", "shop.item"}
+    for sql, unknown in (
+        (GOLD_SQL, set()),
+        ('SELECT "name" FROM item WHERE kind = "a"', set()),
+        ("WITH x AS (SELECT id AS k FROM item) SELECT x.k, rowid FROM x", set()),
+        ("SELECT T1.nam, b FROM item T1 JOIN c T2 ON T1.id = T2.a", {"item.nam", "b", "c", "c.a"}),
+    ):
+        assert unknown_names(sql, schema_names(SCHEMA)) == unknown, sql
 
 
 def test_decomposer_by_hand():
@@ -284,9 +220,8 @@ def test_decomposer_by_hand():
     row = decomposer_metrics(gold, gold, SCHEMA)
     assert row.pop("sub_questions") == 2 and row.pop("unknown_names") == 0
     assert set(row.values()) == {1.0}
-    row = decomposer_metrics(
-        "Sub question 1: ?\nSQL\n```sql\nSELECT ghost FROM item\n```", gold, SCHEMA
-    )
+    given = "Sub question 1: ?\nSQL\n```sql\nSELECT ghost FROM item\n```"
+    row = decomposer_metrics(given, gold, SCHEMA)
     assert (row["sub_questions"], row["sub_questions_as_gold"], row["unknown_names"]) == (1, 0, 1)
     assert (row["parse_rate"], row["known_names_rate"]) == (1, 0)
     row = decomposer_metrics("sql SELECT name FROM item", gold, SCHEMA)  # no fence: no SQL
@@ -294,7 +229,7 @@ def test_decomposer_by_hand():
 
 
 def test_refiner_by_hand():
-    right, broken, wrong = "SELECT name FROM item", "SELECT nam FROM item", "SELECT id FROM item"
+    right, broken, wrong = NAMES, "SELECT nam FROM item", "SELECT id FROM item"
     for new, old, accuracies, expected in (
         (right, broken, (1, 0), {"unchanged_rate": 0, "fix_rate": 1}),
         (wrong, broken, (0, 0), {"unchanged_rate": 0, "fix_rate": 0}),
@@ -315,84 +250,72 @@ def write_lines(path: Path, lines: list) -> Path:
 GOOD_LINE = {"db_id": "shop", "question": "?", "gold": "SELECT 1", "prediction": "SELECT 1"}
 
 
-def test_score_command(shop, tmp_path, capsys, monkeypatch):
-    def line(prediction, gold="SELECT name FROM item"):
-        return GOOD_LINE | {"gold": gold, "prediction": prediction}
+def line(prediction: str, *gold: str) -> dict:
+    return GOOD_LINE | {"gold": list(gold), "prediction": prediction}
 
-    lines = [line("SELECT name FROM item"), line("So:\n```sql\nselect NAME from item;\n```")]
-    lines += [line("DROP TABLE item"), line(ENDLESS), line("SELECT 1", "SELECT ghost FROM item")]
+
+def test_score_command(shop, tmp_path, capsys, monkeypatch):
+    lines = [line(NAMES, NAMES), line("So:\n```sql\nselect NAME from item;\n```", NAMES)]
+    lines += [line("DROP TABLE item", NAMES), line(ENDLESS, NAMES)]
+    lines += [line("SELECT 1", "SELECT ghost FROM item")]
+    lines += [line(f"{NAMES} WHERE kind = 'z'", f"{NAMES} WHERE price > 100")]
     predictions, rows = write_lines(tmp_path / "p.jsonl", lines), tmp_path / "rows.jsonl"
     options = {"rows": rows, "seconds": 0.5, "max_failing_golds": 0.2}
     assert score(tmp_path, [predictions], json=True, **options) == 0
     out, err = capsys.readouterr()
-    assert err.startswith("WARNING: 1 of 5 gold queries can't be run")
+    assert err.startswith("WARNING: 1 of 6 gold queries can't be run")
     answer = json.loads(out)
     metrics = answer["metrics"]
     accuracy = metrics["execution_accuracy"]
-    assert accuracy["low"] <= accuracy["value"] == 0.5 <= accuracy["high"] and accuracy["n"] == 4
-    assert metrics["exact_match"]["value"] == 0.2
-    assert metrics["exact_match_normalised"]["value"] == 0.4
+    assert accuracy["low"] <= accuracy["value"] == 0.6 <= accuracy["high"] and accuracy["n"] == 5
+    for name, value in (
+        ("execution_accuracy_empty_gold", 1),  # wrong, and right by EX
+        ("execution_accuracy_nonempty_gold", 0.5),
+        ("exact_match", 1 / 6),
+        ("exact_match_normalised", 2 / 6),
+    ):
+        assert metrics[name]["value"] == value, name
     assert {"execution_match", "soft_f1", "ves", "r_ves", "parse_rate"} <= set(metrics)
-    assert answer["by_hardness"]["easy"]["execution_accuracy"]["n"] == 4
+    assert answer["by_hardness"]["easy"]["execution_accuracy"]["n"] == 5
     assert answer["counts"] == {
-        "rows": 5, "gold_empty": 0, "right": 2, "refused": 1, "timeout": 1, "gold_fails": 1,
+        "rows": 6, "gold_empty": 1, "right": 3, "refused": 1, "timeout": 1, "gold_fails": 1,
     }  # fmt: skip
-    verdicts = [json.loads(text)["verdict"] for text in rows.read_text().splitlines()]
-    assert verdicts == ["right", "right", "refused", "timeout", "gold fails"]
+    verdicts = [each["verdict"] for each in read_jsonl(rows)]
+    assert verdicts == ["right", "right", "refused", "timeout", "gold fails", "right"]
     assert score(tmp_path, [predictions], repeat=0, seconds=2) == 1, "too many gold queries fail"
     printed = capsys.readouterr().out
-    assert printed.startswith("WARNING: 1 of 5") and "no such column: ghost" in printed
+    assert printed.startswith("WARNING: 1 of 6") and "no such column: ghost" in printed
     assert "execution_accuracy" in printed and "\nves " not in printed
     monkeypatch.setattr(execution, "time_ratio", lambda times: 1.44)
-    score(tmp_path, [write_lines(predictions, [line("SELECT name from item")])], repeat=1)
+    score(tmp_path, [write_lines(predictions, [line("SELECT name from item", NAMES)])], repeat=1)
     [ves] = [text for text in capsys.readouterr().out.splitlines() if text.startswith("ves ")]
     assert ves.split()[1:] == ["1.200", "-", "-", "1"], "a single time has no interval"
 
 
 @pytest.mark.parametrize(
-    "lines, databases, message",
+    "changes, options, message",
     [
-        ([GOOD_LINE, {"db_id": "shop", "gold": "SELECT 1"}], "", "line 2.*prediction: "),
-        ([GOOD_LINE, {**GOOD_LINE, "db_id": "nowhere"}], "", "line 2.*unknown db_id 'nowhere'"),
-        ([GOOD_LINE, {**GOOD_LINE, "db_id": "../shop"}], "", "line 2.*not the name of a database"),
-        ([""], "", "no predictions"),
-        ([GOOD_LINE], "gone", "no such folder"),
+        ({"db_id": "nowhere"}, {}, "line 2.*unknown db_id 'nowhere'"),
+        ({"db_id": "../shop"}, {}, "line 2.*not the name of a database"),
+        ({"gold": []}, {}, "line 2: gold: there is no SQL in it"),
+        ({}, {"databases": Path("gone")}, "no such folder"),
+        ({}, {"predictions": [Path("gone")]}, "no such file"),
+        ({}, {"predictions": []}, "nothing to score: give --predictions"),
+        ({}, {"workers": 0}, "workers"),
+        ({}, {"max_failing_golds": float("nan")}, "max.failing.golds"),
     ],
 )
-def test_what_cannot_be_scored(shop, tmp_path, lines, databases, message):
+def test_what_cannot_be_scored(shop, tmp_path, changes, options, message):
+    file = write_lines(tmp_path / "p.jsonl", [GOOD_LINE, GOOD_LINE | changes])
     with pytest.raises(EssenceError, match=message):
-        score(tmp_path / databases, [write_lines(tmp_path / "p.jsonl", lines)])
-    with pytest.raises(EssenceError, match="no such file"):
-        score(tmp_path, [tmp_path / "x"])
-    for name, value in (("workers", 0), ("max_failing_golds", float("nan"))):
-        with pytest.raises(EssenceError, match=name.replace("_", ".")):
-            score(tmp_path, [write_lines(tmp_path / "p.jsonl", [GOOD_LINE])], **{name: value})
-
-
-def test_an_empty_database_is_said_first_and_fails_the_command(shop, tmp_path, capsys):
-    (tmp_path / "void.sqlite").touch()
-    lines = [GOOD_LINE] * 49 + [GOOD_LINE | {"db_id": "void"}]
-    assert score(tmp_path, [write_lines(tmp_path / "p.jsonl", lines)]) == 1
-    first, *_ = capsys.readouterr().out.splitlines()
-    assert first.startswith("WARNING: 1 of 50") and first.endswith("is empty (0 bytes)")
+        score(**{"databases": tmp_path, "predictions": [file], **options})
 
 
 def test_one_of_several_gold_queries_is_enough(shop, tmp_path, capsys):
     """The metrics are those under the query that it agrees with best; failing ones come last."""
-
-    def line(prediction, *gold):
-        return GOOD_LINE | {"gold": list(gold), "prediction": prediction}
-
-    names, swapped, ghost = (
-        "SELECT name, price FROM item",
-        "SELECT price, name FROM item",
-        "SELECT x",
-    )
-    lines = [line(swapped, names, swapped), line(names, ghost, names), line("SELECT 7", ghost)]
-    lines += [
-        line("SELECT 7", names, ghost),
-        line("SELECT price, name FROM item", names, "SELECT 7"),
-    ]
+    swapped, ghost = "SELECT price, name FROM item", "SELECT x"
+    lines = [line(swapped, PAIRS, swapped), line(PAIRS, ghost, PAIRS), line("SELECT 7", ghost)]
+    lines += [line("SELECT 7", PAIRS, ghost), line(swapped, PAIRS, "SELECT 7")]
     rows = tmp_path / "rows.jsonl"
     score(tmp_path, [write_lines(tmp_path / "p.jsonl", lines)], rows=rows, json=True, repeat=0)
     answer = json.loads(capsys.readouterr().out)
@@ -400,28 +323,26 @@ def test_one_of_several_gold_queries_is_enough(shop, tmp_path, capsys):
         "rows": 5, "gold_empty": 0, "right": 2, "gold_fails": 1, "wrong": 2,
     }  # fmt: skip
     assert answer["metrics"]["execution_match"]["value"] == 0.75
-    judged = list(map(json.loads, rows.read_text().splitlines()))
-    assert [each["gold"] for each in judged] == [swapped, names, ghost, names, names]
-    with pytest.raises(EssenceError, match="line 1: gold: there is no SQL in it"):
-        score(tmp_path, [write_lines(tmp_path / "p.jsonl", [line("SELECT 1")])])
+    assert [each["gold"] for each in read_jsonl(rows)] == [swapped, PAIRS, ghost, PAIRS, PAIRS]
 
 
 def test_what_a_corrected_gold_query_changes(shop, tmp_path, capsys):
     """Two models change their ranks; the one whose prediction becomes right leads."""
-    names, ids = "SELECT name FROM item", "SELECT id FROM item"
-    old = write_lines(tmp_path / "old.txt", [f"{sql}\tshop" for sql in (names, ids, "SELECT x")])
-    new = write_lines(tmp_path / "new.txt", [f"{sql}\tshop" for sql in (names, names, names)])
-    one = write_lines(tmp_path / "one.txt", [names, ids, ids])
-    other = write_lines(tmp_path / "two.jsonl", [GOOD_LINE | {"prediction": names}] * 3)
+    ids = "SELECT id FROM item"
+    old = write_lines(tmp_path / "old.txt", [f"{sql}\tshop" for sql in (NAMES, ids, "SELECT x")])
+    new = write_lines(tmp_path / "new.txt", [f"{NAMES}\tshop"] * 3)
+    one = write_lines(tmp_path / "one.txt", [NAMES, ids, ids])
+    other = write_lines(tmp_path / "two.jsonl", [line(NAMES, "")] * 3)
     files, rows = ([one, other], [old, new]), tmp_path / "rows.jsonl"
     assert score(tmp_path, *files, json=True, rows=rows) == 1, "a third of the old gold SQL fails"
     answer = json.loads(capsys.readouterr().out)
-    names = ("predictions", "gold", "value", "rank", "n", "gold_fails", "now_right", "now_wrong")
+    names = ("predictions", "gold", "value", "rank", "difference", "n")
+    names += ("gold_fails", "now_right", "now_wrong")
     assert [[line[name] for name in names] for line in answer["ranking"]] == [
-        [str(one), str(old), 1, 1, 2, 1, 0, 0],
-        [str(other), str(old), 0.5, 2, 2, 1, 0, 0],
-        [str(one), str(new), 1 / 3, 2, 3, 0, 0, 1],
-        [str(other), str(new), 1, 1, 3, 0, 2, 0],
+        [str(one), str(old), 1, 1, None, 2, 1, 0, 0],
+        [str(other), str(old), 0.5, 2, -0.5, 2, 1, 0, 0],
+        [str(one), str(new), 1 / 3, 2, 1 / 3 - 1, 3, 0, 0, 1],
+        [str(other), str(new), 1, 1, None, 3, 0, 2, 0],
     ]
     judged = pd.read_json(rows, lines=True)
     assert judged.groupby(["predictions_file", "gold_file"]).size().tolist() == [3] * 4
@@ -433,15 +354,10 @@ def test_what_a_corrected_gold_query_changes(shop, tmp_path, capsys):
 
 
 def test_gold_sql_alone_is_checked(shop, tmp_path, capsys):
-    slow, nobody = f"{ENDLESS} ", "SELECT name FROM item WHERE price > 100"
-    questions = [
-        {"db_id": "shop", "SQL": "SELECT 1;"},
-        {"db_id": "shop", "SQL": ["SELECT name FROM item", nobody]},
-        {"db_id": "shop", "SQL": slow},
-        {"db_id": "shop", "SQL": "SELECT ghost FROM item"},
-    ]
+    slow, nobody = f"{ENDLESS} ", f"{NAMES} WHERE price > 100"
+    queries = ["SELECT 1;", [NAMES, nobody], slow, "SELECT ghost FROM item"]
     gold = tmp_path / "dev.json"
-    gold.write_text(json.dumps(questions))
+    gold.write_text(json.dumps([{"db_id": "shop", "SQL": sql} for sql in queries]))
     assert score(tmp_path, gold=[gold], seconds=0.5) == 1
     assert capsys.readouterr().out.splitlines()[1:] == [
         "5 gold queries; fail or return nothing: 3",
@@ -449,11 +365,6 @@ def test_gold_sql_alone_is_checked(shop, tmp_path, capsys):
         f"{gold}, entry 3, shop: no answer within 0.5 s of processor time: {slow}",
         f"{gold}, entry 4, shop: no such column: ghost: SELECT ghost FROM item",
     ]
-    score(tmp_path, gold=[gold], seconds=0.5, json=True)
-    answer = json.loads(capsys.readouterr().out)
-    assert answer["counts"] == {"rows": 5, "gold_empty": 1, "right": 3, "gold_fails": 2}
-    with pytest.raises(EssenceError, match="nothing to score: give --predictions"):
-        score(tmp_path)
 
 
 def test_outputs_never_replace_an_input(shop, tmp_path):
@@ -483,26 +394,17 @@ def test_metrics_load_through_evaluate_from_any_folder(shop, tmp_path, monkeypat
         module = str(ROOT / "workflow_scripts/metrics/essence.py")
         return evaluate.load(module, name, cache_dir=str(tmp_path / "cache"))
 
-    gold, shops = (
-        ["SELECT name FROM item", "SELECT price FROM item"],
-        {"databases": [str(shop)] * 2},
-    )
-    same = {"predictions": ["a b", "c"], "references": ["a b", "d"]}
+    gold, shops = [NAMES, "SELECT price FROM item"], {"databases": [str(shop)] * 2}
     of_sql = {"predictions": ["select NAME from item;", "SELECT 1"], "references": gold}
-    choice, steps = render_selector({"item": "keep_all"}), render_decomposer([("?", GOLD_SQL)])
-    chosen = {"predictions": [choice], "references": [choice], "schemas": [SCHEMA]}
-    split = {"predictions": [steps], "references": [steps], "schemas": [SCHEMA]}
-    broken = {"old_sql": ["SELECT 1", "SELECT x"]}
+    choice = [render_selector({"item": "keep_all"})]
+    chosen = {"predictions": choice, "references": choice, "schemas": [SCHEMA], "gold_sql": [""]}
+    repaired = {"predictions": gold, "references": gold, "old_sql": ["SELECT 1", "SELECT x"]}
     for name, given, expected in (
-        ("rouge_l", same, {"rouge_l": 0.5}),
-        ("exact_match", same, {"exact_match": 0.5}),
-        ("sql_match", of_sql, {"exact_match": 0, "exact_match_normalised": 0.5}),
+        ("rouge_l", {"predictions": ["a b", "c"], "references": ["a b", "d"]}, {"rouge_l": 0.5}),
         ("execution", of_sql | shops | {"repeat": 0}, {"execution_accuracy": 0.5}),
-        ("selector", chosen | {"gold_sql": [""]}, {"column_f1": 1, "valid_json": 1}),
-        ("decomposer", split, {"known_names_rate": 1}),
-        ("refiner", {"predictions": gold, "references": gold} | broken | shops,
-         {"fix_rate": 1, "unchanged_rate": 0}),
-    ):  # fmt: skip
+        ("selector", chosen, {"column_f1": 1, "valid_json": 1}),
+        ("refiner", repaired | shops, {"fix_rate": 1, "unchanged_rate": 0}),
+    ):
         assert load(name).compute(**given).items() >= expected.items(), name
     with pytest.raises(ValueError, match="no metric 'bleu'; there are exact_match"):
         load("bleu")

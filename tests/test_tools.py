@@ -1,12 +1,17 @@
 """The tools that measure: what they print has its numbers. (test_documents.py calls the others.)"""
 
+import json
 import re
 
 import pytest
 import torch
+from material import made_database
 from shell import run_module
+from test_agents_loop import SHOP
 
-from tools.gpu_check import cell, compared
+from tools.gpu_check import cell, compared, gpu_check
+from tools.narrowing_trial import narrowing_trial
+from workflow_scripts.errors import EssenceError
 
 
 @pytest.mark.slow
@@ -29,7 +34,25 @@ def test_the_check_of_a_gpu_says_what_it_needs_and_goes_on_after_a_fault(monkeyp
     assert cell(no_room) == "out of memory"
     for bf16 in (10.0, float("nan")):
         assert "failed: " in cell(lambda loss=bf16: compared(loss, 11.0))
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    done = run_module("tools.gpu_check")
-    assert done.returncode == 2 and not done.stdout
-    assert done.stderr.startswith("error: no GPU is visible here.") and "--tiny" in done.stderr
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EssenceError, match=r"no GPU is visible here.* --tiny"):
+        gpu_check()
+
+
+def test_the_trial_of_narrowing_counts_needed_tables(tmp_path, capsys):
+    parts = "CREATE TABLE part (part_id INTEGER, colour TEXT); CREATE TABLE maker (maker TEXT);"
+    for name, script in {"shops": SHOP, "parts": parts, "again": parts, "sold": SHOP}.items():
+        made_database(tmp_path / f"{name}.sqlite", script)
+    questions = [
+        {"db_id": "shops", "question": "Which towns?", "query": "SELECT town FROM shop"},
+        {"db_id": "shops", "question": "Who?", "query": "SELECT buyer FROM sale NATURAL JOIN shop"},
+        {"db_id": "parts", "question": "Which colour?", "query": "SELECT colour FROM part"},
+        {"db_id": "elsewhere", "question": "Which?", "query": "SELECT x FROM y"},
+    ]
+    (tmp_path / "questions.json").write_text(json.dumps(questions))
+    narrowing_trial(tmp_path, tmp_path / "questions.json", keep=[1, 4])
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["questions"], answer["tables"]) == (3, 4.0), "no table of a name twice"
+    assert answer["all_needed_tables_stay"]["4"] == 1
+    assert 0 < answer["all_needed_tables_stay"]["1"] < 1
+    assert answer["characters_narrowed"]["1"] < answer["characters"]
