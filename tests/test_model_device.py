@@ -32,11 +32,7 @@ def test_without_a_gpu_cuda_is_refused_and_auto_takes_the_cpu(monkeypatch, capsy
 
 @pytest.mark.parametrize(
     ("wanted", "able", "chosen"),
-    [
-        ("auto", True, "bf16"),
-        ("fp32", True, "fp32"),
-        ("bf16", False, "fp32"),
-    ],
+    [("auto", True, "bf16"), ("fp32", True, "fp32"), ("bf16", False, "fp32")],
 )
 def test_bf16_where_the_cpu_has_it(monkeypatch, capsys, wanted, able, chosen):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})

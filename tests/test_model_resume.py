@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import random
 import shutil
-import sys
 
 import pytest
 import tiny_model
@@ -30,19 +29,6 @@ def expected(tiny, tmp_path_factory):
     return tiny_model.contents(folder / "out")
 
 
-def in_a_process(arguments):
-    """Start a training of its own; a fork, so that torch need not be imported again."""
-
-    def body():
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
-        stage.train(**arguments)
-        os._exit(0)
-
-    process = multiprocessing.get_context("fork").Process(target=body)
-    process.start()
-    return process
-
-
 def stopped_at(step, arguments, monkeypatch):
     """Die within the given step, before it is learned from; return the folder of checkpoints."""
     original = TaskLossTrainer.training_step
@@ -62,11 +48,12 @@ def stopped_at(step, arguments, monkeypatch):
 @pytest.mark.parametrize("tries", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random_moments(tiny, expected, tmp_path, tries):
     """SIGKILL after a random time, again and again, until a training comes to its end."""
-    generator = random.Random(tries)
+    generator, fork = random.Random(tries), multiprocessing.get_context("fork")
     arguments = tiny_model.arguments(tmp_path, tiny, CHOSEN)
     kills = 0
     while kills < tries:
-        process = in_a_process(arguments)
+        process = fork.Process(target=stage.train, kwargs=arguments)
+        process.start()
         process.join(generator.uniform(0.2, 2.0))
         if process.exitcode is None:
             process.kill()
