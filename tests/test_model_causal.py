@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 import sample_rows
@@ -132,54 +133,59 @@ def test_adapters_go_where_they_are_asked_to_and_nowhere_else(tiny):
         with_adapters(load_model(tiny / "chat"), targets, 1)
 
 
-@pytest.mark.parametrize("kind", ["adapters", "weights"])
-def test_an_exported_run_answers_as_here_by_the_code_of_its_card(tiny, tmp_path, kind, request):
+def test_exported_runs_answer_as_here_by_the_code_of_their_cards(tiny, adapted, tmp_path):
     """Adapters without the model that they belong to, all weights without a chat template."""
-    if adapters_alone := kind == "adapters":
-        run, weights = request.getfixturevalue("adapted"), "adapter_model.safetensors"
-    else:
-        run, weights = trained(tiny, tmp_path, settings(), "llama"), "model.safetensors"
-    rows, out = read_rows(tiny / "val.parquet"), tmp_path / "exported"
-    answers = answer_rows(load_model(run / "model"), reads(run / "model"), {"val": rows}, 8)
-    write_table(tmp_path / "predictions.parquet", answers, PREDICTIONS)
-    write_table(tmp_path / "scores.parquet", [], SCORES)
+    whole, rows = trained(tiny, tmp_path, settings(), "llama"), read_rows(tiny / "val.parquet")
     source = {"file": {"name": "made up", "sha256": "0" * 64}, "rows": len(rows)}
     scores, predictions = tmp_path / "scores.parquet", tmp_path / "predictions.parquet"
-    export(run, scores, source, tiny / "val.parquet", predictions, out / "README.md")
-    assert [path.name for path in out.glob("*.safetensors")] == [weights]
-    card = (out / "README.md").read_text()
-    assert f"library_name: {'peft' if adapters_alone else 'transformers'}" in card
-    (code,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", code], cwd=out, capture_output=True, text=True
-    )
+    write_table(scores, [], SCORES)
+    code, possible = "import os\n", []
+    for run, library, weights in (
+        (adapted, "peft", "adapter_model.safetensors"),
+        (whole, "transformers", "model.safetensors"),
+    ):
+        out = tmp_path / library
+        answers = answer_rows(load_model(run / "model"), reads(run / "model"), {"val": rows}, 8)
+        write_table(predictions, answers, PREDICTIONS)
+        export(run, scores, source, tiny / "val.parquet", predictions, out / "README.md")
+        assert [path.name for path in out.glob("*.safetensors")] == [weights]
+        card = (out / "README.md").read_text()
+        assert f"library_name: {library}" in card
+        (shown,) = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+        code += f"os.chdir({str(out)!r})\n{shown}"
+        said = [each.prediction for each in answers]
+        possible.append([each + "\n" for each in said if f"~~~~text\n{each}\n~~~~" in card])
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    said = [each.prediction for each in answers if f"~~~~text\n{each.prediction}\n~~~~" in card]
-    assert said and done.stdout in {each + "\n" for each in said}
+    assert done.stdout in map("".join, product(*possible))
 
 
-def test_a_lossless_recipe_refuses_a_tokenizer_with_gaps(tiny, tmp_path):
-    folder = shutil.copytree(tiny / "chat", tmp_path / "gaps")
+def tokenizer_without_w(folder):
     tokenizer = read_json(folder / "tokenizer.json")
     tokenizer["model"]["vocab"].pop("w")
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    recipe = settings({"tokenizer": "lossless"}).recipe
-    with pytest.raises(EssenceError, match=r"cannot write this answer: 'w\d.*tokenizer to stock"):
-        model_input(folder, recipe, ["w1 w2"])
+
+
+def with_settings(**changes):
+    def change(folder):
+        (folder / "chat_template.jinja").unlink()
+        edit(folder / "tokenizer_config.json", **changes)
+
+    return change
 
 
 @pytest.mark.parametrize(
-    ("changes", "recipe", "said"),
+    ("spoil", "recipe", "said"),
     [
-        ({"chat_template": "{{ raise_exception('no!') }}"}, {}, r"template cannot be used \(no!\)"),
-        ({"eos_token": None}, {}, "no end token"),
-        ({}, {"source_tokens": 150}, r"reads 160 tokens at most.*to \d+. Lower source_tok"),
+        (with_settings(chat_template="{{ raise_exception('no!') }}"), {}, r"used \(no!\)"),
+        (with_settings(eos_token=None), {}, "no end token"),
+        (None, {"source_tokens": 150}, r"reads 160 tokens at most.*to \d+. Lower source_tok"),
+        (tokenizer_without_w, {"tokenizer": "lossless"}, "cannot write this answer: 'w1 w2.*stock"),
     ],
 )
-def test_what_cannot_be_used_is_said_before_training(tiny, tmp_path, changes, recipe, said):
+def test_what_cannot_be_used_is_said_before_training(tiny, tmp_path, spoil, recipe, said):
     folder = shutil.copytree(tiny / "chat", tmp_path / "wrong")
-    if changes:
-        (folder / "chat_template.jinja").unlink()
-    edit(folder / "tokenizer_config.json", **changes)
+    if spoil:
+        spoil(folder)
     with pytest.raises(EssenceError, match=said):
-        reads(folder, recipe)
+        model_input(folder, settings(recipe).recipe, ["w1 w2"])

@@ -1,7 +1,6 @@
 """The base model from a look-alike hub: its files as they are there, and everything that fails."""
 
 import io
-import json
 from pathlib import Path
 
 import pytest
@@ -37,22 +36,6 @@ def weights_of(files: dict[str, bytes]) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def hub(repository, tmp_path, monkeypatch):
     with serving(Hub(NAME, {"main": repository})) as running:
-        running.use(monkeypatch, tmp_path / "cache")
-        yield running
-
-
-@pytest.fixture
-def whole(tmp_path, monkeypatch):
-    """A repository that lacks nothing, so that nothing is converted."""
-    folder = tiny_model.make_causal_base(tmp_path / "whole", tiny_model.CHAT)
-    files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    own = json.loads(files["tokenizer_config.json"])
-    own.pop("chat_template", None)
-    files |= {
-        "tokenizer_config.json": json.dumps(own).encode(),
-        "chat_template.jinja": tiny_model.CHAT.encode(),
-    }
-    with serving(Hub("some/model", {"main": files})) as running:
         running.use(monkeypatch, tmp_path / "cache")
         yield running
 
@@ -101,45 +84,39 @@ def test_a_checksum_is_compared_with_download_and_conversion(hub, repository, tm
     """And converting gives the same bytes each time."""
     out = tmp_path / "out"
     fetch(hub.name, "main", out)
-    before = contents(out)
+    before = tiny_model.contents(out)
     download, made = checksum(repository["pytorch_model.bin"]), sha256(out / WEIGHTS)
     for right in (download, made):
         fetch(hub.name, "main", out, right)
-        assert contents(out) == before
+        assert tiny_model.contents(out) == before
     message = refused(hub, tmp_path / "no", "main", "0" * 64)
     assert f"pytorch_model.bin as downloaded has {download} and" in message
     assert f"{WEIGHTS} as converted has {made}, not 0000" in message
     assert "set model.sha256 to what they have, or to null" in message
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def test_a_whole_model_is_taken_as_it_is_and_its_template_with_it(whole, tmp_path):
-    out, weights = tmp_path / "out", checksum(whole.revisions["main"][WEIGHTS])
-    fetch(whole.name, "main", out, weights)
+def test_a_whole_model_is_taken_as_it_is_once_it_comes_undamaged(tmp_path, monkeypatch):
+    """It lacks nothing, so that nothing is converted; its template stands in a file of its own."""
+    folder = tiny_model.make_causal_base(tmp_path / "whole", tiny_model.CHAT)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert b"chat_template" not in files["tokenizer_config.json"]
+    out = tmp_path / "out"
+    with serving(Hub("some/model", {"main": files}, damaged=True)) as hub:
+        hub.use(monkeypatch, tmp_path / "cache")
+        message = refused(hub, out)
+        assert "some/model: model.safetensors came damaged" in message
+        assert "Run the same command again" in message
+        hub.damaged = False
+        fetch(hub.name, "main", out, checksum(files[WEIGHTS]))
     assert sorted(path.name for path in out.iterdir()) == sorted([*FILES, SOURCE])
-    assert sha256(out / WEIGHTS) == weights and ModelSource.read(out / SOURCE).made == []
+    assert sha256(out / WEIGHTS) == checksum(files[WEIGHTS])
+    assert ModelSource.read(out / SOURCE).made == []
     assert AutoTokenizer.from_pretrained(out).chat_template == tiny_model.CHAT
 
 
-def test_what_comes_damaged_is_said_and_the_next_try_succeeds(whole, tmp_path):
-    whole.damaged, out = True, tmp_path / "out"
-    message = refused(whole, out)
-    assert "some/model: model.safetensors came damaged" in message
-    assert "Run the same command again" in message
-    whole.damaged = False
-    fetch(whole.name, "main", out)
-    assert sha256(out / WEIGHTS) == checksum(whole.revisions["main"][WEIGHTS])
-
-
-def test_a_hub_that_is_not_there(tmp_path, monkeypatch):
+def test_a_hub_that_is_not_there_and_weights_that_are_none(hub, repository, tmp_path, monkeypatch):
+    hub.revisions["main"] = repository | {"pytorch_model.bin": b"no weights at all"}
+    assert "transformers cannot read it" in refused(hub, tmp_path / "out")
     nowhere = Hub("some/model", {})
     nowhere.use(monkeypatch, tmp_path / "cache")
     assert "set model.base to a folder" in refused(nowhere, tmp_path / "out")
-
-
-def test_weights_that_are_none(hub, repository, tmp_path):
-    hub.revisions["main"] = repository | {"pytorch_model.bin": b"no weights at all"}
-    assert "transformers cannot read it" in refused(hub, tmp_path / "out")
