@@ -115,16 +115,16 @@ def answer(task: str, topic: Topic = POTTERY) -> str:
 
 
 def raw(
-    idx: Any, task: str, db: int, number: int, asked: Any = None, answered: Any = None, **changes
+    idx: Any, task: str, db: int, number: int, user: Any = None, assistant: Any = None, **changes
 ) -> dict[str, Any]:
-    """A raw row about a farm, or with other texts; `changes` are fields of its prompt."""
+    """A raw row about a farm, or with other messages; `changes` are fields of its prompt."""
     topic = farm(db, number)
-    user = prompts.render_prompt(prompt(task, topic, **changes)) if asked is None else asked
-    messages = [
-        {"role": "system", "content": ""},
-        {"role": "user", "content": user},
-        {"role": "assistant", "content": answer(task, topic) if answered is None else answered},
-    ]
+    if user is None:
+        user = prompts.render_prompt(prompt(task, topic, **changes))
+    if assistant is None:
+        assistant = answer(task, topic)
+    contents = {"system": "", "user": user, "assistant": assistant}
+    messages = [{"role": role, "content": content} for role, content in contents.items()]
     return ({} if idx is None else {"idx": idx}) | {"messages": messages}
 
 

@@ -31,11 +31,11 @@ def server(monkeypatch):
 
     It is the file-sharing service, too: gdown itself asks it.
     """
-    mine = SimpleNamespace(content=CONTENT, length=None, asked=[])
+    mine = SimpleNamespace(content=CONTENT, length=None, paths=[])
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            mine.asked.append(self.path)
+            mine.paths.append(self.path)
             if self.path.endswith("missing"):
                 return self.send_error(404)
             self.send_response(200)
@@ -83,7 +83,7 @@ def test_a_file_that_is_there_and_agrees_is_kept_another_is_replaced(server, tmp
     for checksum in (BLOB, BLOB.upper()):
         fetch(server.address, out, checksum)
         assert out.read_bytes() == CONTENT and names_in(out.parent) == ["rows.jsonl"]
-    assert len(server.asked) == 1
+    assert len(server.paths) == 1
     local = tmp_path / "with space.jsonl"
     local.write_bytes(CONTENT)
     for address, checksum in ((server.address, BLOB), (server.address, ""), (local.as_uri(), BLOB)):
@@ -124,7 +124,7 @@ def test_a_zip_of_the_file_sharing_service_and_one_with_several_files(server, tm
     server.content = zipped({"data/rows.jsonl": CONTENT, "data/readme": "a"})
     fetch("drive:1_abc", out, BLOB)
     assert out.read_bytes() == CONTENT and names_in(tmp_path) == ["rows.jsonl"]
-    assert server.asked == ["/uc?id=1_abc"]
+    assert server.paths == ["/uc?id=1_abc"]
     assert f"(2,200,000 bytes) from {ON_DRIVE}" in capsys.readouterr().out
     server.content = zipped({"a.jsonl": "a", "b/b.jsonl": "b"})
     fetch(server.address, out, member="b.jsonl")

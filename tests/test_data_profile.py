@@ -32,7 +32,7 @@ def profiled(tmp_path):
 
 def odd(task="Decomposer", answer=None, **changes):
     """What is found on one row with this answer or these prompt fields."""
-    return dict(anomalies_of(row_from(made.raw(1, task, 1, 1, answered=answer, **changes), 1)))
+    return dict(anomalies_of(row_from(made.raw(1, task, 1, 1, assistant=answer, **changes), 1)))
 
 
 def decomposed(sql):
@@ -82,7 +82,7 @@ def test_duplicates_are_counted_by_kind(profiled):
         made.raw(4, "Decomposer", 1, 1, question="And how many?"),  # the same SQL
         made.raw(5, "Selector", 1, 1),  # the same question, asked of another agent
         # the same prompt, another answer
-        made.raw(6, "Decomposer", 1, 1, answered=decomposed("SELECT 7 FROM goat_1")),
+        made.raw(6, "Decomposer", 1, 1, assistant=decomposed("SELECT 7 FROM goat_1")),
     ]
     report, _ = profiled(rows)
     duplicates = report["duplicates"]
@@ -102,7 +102,7 @@ def test_rows_are_counted_once_with_a_few_examples_and_so_are_empty_fields(profi
     assert report["empty"]["Selector"]["evidence"] == 2
     assert [task for task in TASKS if "old_sql" in report["empty"][task]] == ["Refiner"]
     two_unknown = selected(pig="keep_all", cow="keep_all")["answer"]
-    rows = [made.raw(n, "Selector", 1, n, answered=two_unknown) for n in range(20)]
+    rows = [made.raw(n, "Selector", 1, n, assistant=two_unknown) for n in range(20)]
     report, _ = profiled(rows)
     unknown = report["anomalies"]["unknown table"]
     assert unknown["rows"] == unknown["by_task"]["Selector"] == 20

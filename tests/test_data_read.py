@@ -47,21 +47,21 @@ BAD = [  # (line, kind, part of the reason)
     ('{"idx": 99, "idx": 98}', "broken JSON", "the key 'idx'"),
     ("[1, 2]", "not an object", "found a list"),
     ('{"idx": 99, "messages": "é"}'.encode("latin-1"), "not UTF-8", "byte "),
-    (json.dumps(selector_row(asked="\ud800")), "wrong type", "surrogates not allowed"),
+    (json.dumps(selector_row(user="\ud800")), "wrong type", "surrogates not allowed"),
     ({"idx": 99, "text": "x"}, "missing field", "neither messages"),
     ({"messages": [{"role": "user", "content": "?"}]}, "missing field", "['user']"),
-    (selector_row(asked=5), "wrong type", "messages.1.content: "),
+    (selector_row(user=5), "wrong type", "messages.1.content: "),
     (TWO_FORMS | {"target": ["x"]}, "wrong type", "target: Input should"),
     (made.raw(2**63, "Selector", 1, 9), "wrong type", "idx."),
-    (selector_row(asked="Translate: hello"), "unknown task", "Translate: hello"),
-    (selector_row(asked="As an experienced and professional database administrator"),
+    (selector_row(user="Translate: hello"), "unknown task", "Translate: hello"),
+    (selector_row(user="As an experienced and professional database administrator"),
      "prompt not readable", ""),
     (selector_row(schema="tables: a, b"), "prompt not readable", "tables: a, b"),
     (selector_row(foreign_keys="a to b"), "prompt not readable", "a to b"),
-    (selector_row(answered="keep it all"), "answer not readable", "JSON"),
-    (made.raw(99, "Decomposer", 1, 9, answered="Sub question 1: Which?\nQuestion Solved."),
+    (selector_row(assistant="keep it all"), "answer not readable", "JSON"),
+    (made.raw(99, "Decomposer", 1, 9, assistant="Sub question 1: Which?\nQuestion Solved."),
      "answer not readable", "SQL"),
-    (made.raw(99, "Refiner", 1, 9, answered="```sql\n```"), "answer not readable", "SQL"),
+    (made.raw(99, "Refiner", 1, 9, assistant="```sql\n```"), "answer not readable", "SQL"),
     (made.raw(1, "Selector", 2, 9), "duplicate idx", "already on line 2"),
     (TWO_FORMS, "forms disagree", "drop one form"),
 ]  # fmt: skip
@@ -129,7 +129,7 @@ def test_an_array_is_read_like_lines_and_blank_lines_and_byte_order_marks_do_not
 
 def test_an_idx_is_a_number_or_the_line_and_a_refused_row_does_not_use_it_up(reading):
     rows = [made.raw(idx, "Selector", 1, 9) for idx in ("7", " 12 ", "spider_3", None)]
-    found = reading([*rows, selector_row(asked="?"), made.raw(99, "Selector", 1, 1)])
+    found = reading([*rows, selector_row(user="?"), made.raw(99, "Selector", 1, 1)])
     assert [row.idx for row in found.rows] == [7, 12, 3, 4, 99]
     assert found.quarantine[0].idx == 99
 

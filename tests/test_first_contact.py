@@ -30,9 +30,8 @@ def test_the_models_own_files_lead_to_answers(tmp_path):
     sample_rows.write(clone.folder / "rows.jsonl", sample_rows.many(2, 12, refined_every=1))
     with serving(Hub(NAME, {"main": files})) as hub:
         command = [f"{sys.prefix}/bin/snakemake", "--cores", "2", f"{RUN}/predictions.parquet"]
-        environment = hub.environment(tmp_path / "own")
-        options = (*SMOKE, "--config", *OWN)
-        subprocess.run([*command, *options], cwd=clone.folder, env=environment, check=True)
+        command += [*SMOKE, "--config", *OWN]
+        subprocess.run(command, cwd=clone.folder, env=hub.environment(tmp_path / "own"), check=True)
     base = clone.folder / "resources/downloads/models" / NAME.rpartition("/")[2]
     assert (base / SOURCE).is_file() and (base / "tokenizer.json").is_file()
     provenance = Provenance.read(clone.folder / RUN / "provenance.json")
