@@ -2,9 +2,8 @@
 
 The material lies in a folder `shared` beside the checkout (of a clone: beside what it was cloned
 from), or where ESSENCE_SHARED says: rows of the original dataset, T5's tokenizer and Spider's
-databases. The fixtures `real_rows` and `real_databases` run each
-test with it, where it is there, and always with the twin's rows in the same form and with
-`awkward_databases`.
+databases. The fixtures `real_rows` and `real_databases` run each test with it, where it is there,
+and always with the twin's rows in the same form and with `awkward_databases`.
 """
 
 import contextlib

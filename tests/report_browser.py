@@ -1,13 +1,13 @@
-"""A headless Chromium, driven by WebDriver over plain HTTP: no package beyond Debian's two."""
+"""A headless Chromium, driven by WebDriver over HTTP: no package beyond Debian's two."""
 
-import json
 import shutil
 import socket
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
+
+import httpx2
 
 MISSING = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -21,44 +21,30 @@ class Browser:
     def __init__(self, profile: Path):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+            port = free.getsockname()[1]
         self.driver = subprocess.Popen(
-            ["chromedriver", f"--port={self.port}"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            ["chromedriver", f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         options = {"args": [*FLAGS, f"--user-data-dir={profile}"]}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
-        self.session = ""
-        for attempt in range(100):
-            try:
-                self._call("GET", "/status")
-                break
-            except OSError:
-                if attempt == 99:
-                    raise
-                time.sleep(0.1)
-        made = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
-        self.session = f"/session/{made['sessionId']}"
+        self.address = f"http://127.0.0.1:{port}/session"
+        # Until the driver listens, connecting is tried again after 0.5, 1, 2, 4 ... seconds.
+        self.http = httpx2.Client(transport=httpx2.HTTPTransport(retries=7), timeout=60)
+        session = self._call("", {"capabilities": {"alwaysMatch": wanted}})
+        self.address += f"/{session['sessionId']}"
 
-    def _call(self, method: str, path: str, body: Any = None) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}{self.session}{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)["value"]
+    def _call(self, path: str, body: Any = None, method: str = "POST") -> Any:
+        answer = self.http.request(method, self.address + path, json=body)
+        return answer.raise_for_status().json()["value"]
 
     def open(self, page: Path) -> None:
         self.visit(page.as_uri())
 
     def visit(self, address: str) -> None:
-        self._call("POST", "/url", {"url": address})
+        self._call("/url", {"url": address})
 
     def script(self, text: str, *arguments: Any) -> Any:
-        return self._call("POST", "/execute/sync", {"script": text, "args": list(arguments)})
+        return self._call("/execute/sync", {"script": text, "args": list(arguments)})
 
     def wait(self, text: str, *arguments: Any) -> Any:
         """The first true value of a script; fails after ten seconds."""
@@ -73,29 +59,27 @@ class Browser:
         keys = [(kind, key) for key in text for kind in ("keyDown", "keyUp")]
         keys = [("keyDown", key) for key in hold] + keys + [("keyUp", key) for key in hold]
         presses = [{"type": kind, "value": key} for kind, key in keys]
-        self._call(
-            "POST", "/actions", {"actions": [{"type": "key", "id": "k", "actions": presses}]}
-        )
+        self._call("/actions", {"actions": [{"type": "key", "id": "k", "actions": presses}]})
+
+    def _set(self, name: str, **values: Any) -> None:
+        self._call("/goog/cdp/execute", {"cmd": name, "params": values})
 
     def save_to(self, folder: Path) -> None:
-        call = {"cmd": "Browser.setDownloadBehavior"}
-        call["params"] = {"behavior": "allow", "downloadPath": str(folder)}
-        self._call("POST", "/goog/cdp/execute", call)
+        self._set("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
     def resize(self, width: int, height: int) -> None:
         """The size of the page in CSS pixels, also below the least that a window can have."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
-        call = {"cmd": "Emulation.setDeviceMetricsOverride", "params": size}
-        self._call("POST", "/goog/cdp/execute", call)
+        self._set("Emulation.setDeviceMetricsOverride", **size)
 
     def errors(self) -> list[str]:
-        log = self._call("POST", "/se/log", {"type": "browser"})
+        log = self._call("/se/log", {"type": "browser"})
         return [entry["message"] for entry in log if entry["level"] == "SEVERE"]
 
     def __enter__(self) -> "Browser":
         return self
 
     def __exit__(self, *_: Any) -> None:
-        self._call("DELETE", "")
+        self._call("", method="DELETE")
         self.driver.terminate()
         self.driver.wait()

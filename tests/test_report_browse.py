@@ -29,25 +29,27 @@ WRONG = {  # prediction -> kind of error
 }
 
 
-@pytest.fixture
-def judged(tmp_path):
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
     """The verdicts on one file of right predictions, those of WRONG, and gold SQL that fails."""
+    folder = tmp_path_factory.mktemp("judged")
     made_database(
-        tmp_path / "shop/shop.sqlite",
+        folder / "shop/shop.sqlite",
         "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT, price REAL);"
         "INSERT INTO item VALUES (1, 'pen', 1.5), (2, NULL, 4);",
     )
     lines = [{"gold": GOLD, "prediction": sql} for sql in (GOLD, *WRONG)]
     lines.append({"gold": "SELECT '\ud800'", "prediction": GOLD})
-    write_jsonl(tmp_path / "p.jsonl", [{"db_id": "shop", "question": "Which?"} | x for x in lines])
-    score(tmp_path, [tmp_path / "p.jsonl"], rows=tmp_path / "rows.jsonl", repeat=0)
-    return tmp_path / "rows.jsonl"
+    write_jsonl(folder / "p.jsonl", [{"db_id": "shop", "question": "Which?"} | x for x in lines])
+    score(folder, [folder / "p.jsonl"], rows=folder / "rows.jsonl", repeat=0)
+    return folder / "rows.jsonl"
 
 
-def test_every_prediction_that_is_not_right_has_its_kind_of_error_and_both_results(judged):
-    page = judged.with_name("errors.html")
-    browse(judged, judged.parent, page)
-    text = page.read_text()
+def test_every_prediction_that_is_not_right_has_its_kind_of_error_and_both_results(
+    judged, tmp_path
+):
+    browse(judged, judged.parent, tmp_path / "errors.html")
+    text = (tmp_path / "errors.html").read_text()
     assert "<title>12 of 13 predictions are not right</title>" in text and "src=" not in text
     data = json.loads(re.search(r"const DATA = (.*), PAGE = ", text)[1])
     kinds = {each["prediction"] or "": each["quality"] for each in data["answers"]}
@@ -61,33 +63,29 @@ def test_every_prediction_that_is_not_right_has_its_kind_of_error_and_both_resul
 
 def test_an_input_is_kept_and_a_line_that_is_no_verdict_is_named(judged, tmp_path):
     with pytest.raises(EssenceError, match="this is an input"):
-        browse(judged, tmp_path, judged)
-    with pytest.raises(
-        EssenceError, match=r"p.jsonl: no error in it; give what metrics.score --rows"
-    ):
-        browse(tmp_path / "p.jsonl", tmp_path, tmp_path / "errors.html")
+        browse(judged, judged.parent, judged)
+    message = r"p\.jsonl: no error in it; give what metrics\.score --rows"
+    with pytest.raises(EssenceError, match=message):
+        browse(judged.with_name("p.jsonl"), tmp_path, tmp_path / "errors.html")
 
 
 @pytest.mark.browser
 @pytest.mark.skipif(bool(MISSING), reason=f"no {', '.join(MISSING)}")
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_kind_of_error_is_chosen_in_the_browser(judged, tmp_path, width):
-    page = tmp_path / "errors.html"
-    browse(judged, tmp_path, page)
-    choose = (
-        "const box = document.getElementById('p-quality'); box.value = arguments[0];"
-        "box.dispatchEvent(new Event('input'));"
-        "return document.getElementById('p-count').textContent"
-    )
+def test_a_kind_of_error_is_chosen_in_the_browser(judged, tmp_path):
+    page, gold = tmp_path / "errors.html", ["pen", "1.5", "NULL", "4.0"]
+    browse(judged, judged.parent, page)
+    choose = "const box = document.getElementById('p-quality'); box.value = arguments[0];"
+    choose += "box.dispatchEvent(new Event('input'));"
+    choose += "return document.getElementById('p-count').textContent"
     shown = "return [...document.querySelectorAll('#p-list td')].map(each => each.innerText)"
     labels = "return [...document.querySelectorAll('.controls label')]"
     labels += ".filter(each => !each.hidden).map(each => each.firstChild.textContent)"
     with Browser(tmp_path / "profile") as browser:
-        browser.resize(width, 900)
-        browser.open(page)
-        assert browser.script("return document.documentElement.scrollWidth") <= width
-        assert browser.script(labels) == LABELS
-        assert browser.script(choose, "wrong: rows too many") == "1 to 1 of 1 rows"
-        gold = ["pen", "1.5", "NULL", "4.0"]
-        assert browser.script(shown) == [*gold, *gold, "1", "</script><b>"]
+        for width in (1280, 390):
+            browser.resize(width, 900)
+            browser.open(page)
+            assert browser.script("return document.documentElement.scrollWidth") <= width
+            assert browser.script(labels) == LABELS
+            assert browser.script(choose, "wrong: rows too many") == "1 to 1 of 1 rows"
+            assert browser.script(shown) == [*gold, *gold, "1", "</script><b>"]
         assert browser.errors() == []
