@@ -49,16 +49,16 @@ def verdict(sandbox, path: Path, gold: str, prediction: str | None, repeat: int 
 
 def test_our_accuracy_is_birds(real_databases, capsys):
     """Everywhere but for text that is not UTF-8, which is an error there (docs/scoring.md)."""
-    agreement(real_databases.questions, real_databases.folder, count=200)
+    agreement(real_databases.questions, real_databases.folder, count=150)
     bird = json.loads(capsys.readouterr().out)["BIRD, execution accuracy"]
     differences = {(each["db_id"], each["ours"], each["theirs"]) for each in bird["differences"]}
     assert differences <= {("kennel_1", True, False)}
     counts = bird["ours / theirs"]
-    assert counts["True / True"] > 50 < counts["False / False"]  # the changes make both kinds
+    assert counts["True / True"] > 40 < counts["False / False"]  # the changes make both kinds
 
 
 def test_gold_in_its_canonical_spelling_is_perfect_on_real_databases(sandbox, real_databases):
-    rows, path = real_databases.sample(300, 1), real_databases.path
+    rows, path = real_databases.sample(120, 1), real_databases.path
     cases = [Case(r["query"], canonical(r["query"]), path(r["db_id"])) for r in rows]
     scores = summary(pd.DataFrame(judge(cases, sandbox, repeat=0)))
     of_text = {"exact_match", "exact_match_normalised"}

@@ -13,7 +13,7 @@ def test_rouge_l_is_rouge_scores_to_the_last_bit():
     words = "select selecting selects runs running t1 t2 a b id `maker` <= é 60 İ count(*) \t ,"
     words = [*words.split(" "), "SELECT", "```sql\n", "\n```", '"keep_all"', "flies", "flying"]
     values = set()
-    for _ in range(2_000):
+    for _ in range(1_000):
         gold = rng.choices(words, k=rng.randrange(60))
         shuffled, other = rng.sample(gold, len(gold)), rng.choices(words, k=rng.randrange(90))
         thinned = [word for word in gold if rng.random() < 0.7]
@@ -21,7 +21,7 @@ def test_rouge_l_is_rouge_scores_to_the_last_bit():
         expected = score(" ".join(gold), given)["rougeL"].fmeasure
         assert rouge_l(given, " ".join(gold)) == expected
         values.add(expected)
-    assert len(values) > 500  # not a handful of easy cases
+    assert len(values) > 300  # not a handful of easy cases
     assert rouge_l("sql SELECT a FROM t", "```sql\nSELECT `a` FROM t\n```") == 1.0
 
 
