@@ -1,4 +1,4 @@
-# What Snakemake has no documented way for; tests/test_snakemake_internals.py tells when it changes.
+# What Snakemake has no documented way for; tests/test_pipeline.py tells when it changes.
 
 
 def limit_gpus(count):
