@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -20,14 +19,15 @@ from conftest import SMOKE, Project
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.faults]
 
-RUN = "results/runs/as_written/exp3_bs8_lr1e-4/seed42"
+RUN = "results/runs/as_written/exp1_natural/seed42"
 SAME = ("model/model.safetensors", "training_log.jsonl", "predictions.parquet")
 
 
-def start(project: Project, *targets: str, before: Sequence[str] = ()) -> subprocess.Popen:
-    """Start Snakemake in a process group of its own."""
+def start(project: Project, *before: str) -> subprocess.Popen:
+    """Start Snakemake for the answers of the run, in a process group of its own."""
+    snakemake = [sys.executable, "-m", "snakemake", "--cores", "2", f"{RUN}/predictions.parquet"]
     return subprocess.Popen(
-        [*before, sys.executable, "-m", "snakemake", "--cores", "2", *targets, *SMOKE],
+        [*before, *snakemake, *SMOKE],
         cwd=project.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -36,59 +36,47 @@ def start(project: Project, *targets: str, before: Sequence[str] = ()) -> subpro
     )
 
 
-def wait_for_training(project: Project) -> int:
-    """The process id of a training that has made its first steps; it dies with its job."""
-    log = project.folder / f"logs/{RUN.removeprefix('results/')}/train.log"
-    for _ in range(6000):
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                words = {*(process / "cmdline").read_bytes().split(b"\0")}
-                is_here = (process / "cwd").readlink() == project.folder
-                trains = is_here and {b"workflow_scripts.warm", b"model.train"} <= words
-                if trains and log.exists() and "step" in log.read_text():
-                    return int(process.name)
-        time.sleep(0.02)
+def wait_for_training(log: Path) -> None:
+    """Wait until a training has made its first step."""
+    for _ in range(30_000):
+        if log.exists() and "step" in log.read_text():
+            return
+        time.sleep(0.01)
     pytest.fail("no training started")
 
 
-def unfinished(project: Project) -> Project:
-    shutil.rmtree(project.folder / RUN)
-    shutil.rmtree(project.folder / "work", ignore_errors=True)
-    return project
+def signal_all(project: Project, number: int) -> None:
+    """Send a signal to all processes that work in the project's folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == project.folder:
+                os.kill(int(process.name), number)
 
 
-def test_killed_and_typed_again_where_there_is_no_network(smoke, project):
-    """SIGKILL during a training; the same command goes on and ends with the same bytes.
+def test_doubled_killed_and_typed_again_where_there_is_no_network(smoke, project):
+    """A second instance is refused; after SIGKILL the same command ends with the same bytes.
 
-    The second time with no network at all, not even loopback, where this may be had.
+    The last time with no network at all, not even loopback, where this may be had.
     """
-    unfinished(project)
-    first = start(project, f"{RUN}/predictions.parquet")
-    trainer = wait_for_training(project)
-    for process in (first.pid, trainer):
-        os.kill(process, signal.SIGKILL)
-    first.wait(120)
+    log = project.folder / f"logs/{RUN.removeprefix('results/')}/train.log"
+    log.unlink()
+    shutil.rmtree(project.folder / RUN)
+    first = start(project)
+    try:
+        wait_for_training(log)
+        signal_all(project, signal.SIGSTOP)  # or it may be done before the second one looks
+        second = project.snakemake("--cores", "1", f"{RUN}/predictions.parquet", check=False)
+    finally:
+        signal_all(project, signal.SIGKILL)
+        first.wait(120)
+    assert second.returncode
+    assert f"is in use by process {first.pid}" in second.stdout + second.stderr
+    assert not (project.folder / RUN / "provenance.json").exists()
     alone = ["unshare", "--net"] if os.geteuid() == 0 else []
-    second = start(project, f"{RUN}/predictions.parquet", before=alone)
-    assert second.wait(180) == 0
+    assert start(project, *alone).wait(900) == 0
     for name in SAME:
         ours, theirs = project.folder / RUN / name, smoke.folder / RUN / name
         assert ours.read_bytes() == theirs.read_bytes(), name
-
-
-def test_two_instances_never_share_a_folder(project):
-    unfinished(project)
-    first = start(project, f"{RUN}/predictions.parquet")
-    try:
-        wait_for_training(project)
-        first.send_signal(signal.SIGSTOP)  # or it may be done before the second one looks
-        second = project.snakemake("--cores", "1", f"{RUN}/predictions.parquet", check=False)
-        assert second.returncode
-        assert f"is in use by process {first.pid}" in second.stdout + second.stderr
-    finally:
-        first.send_signal(signal.SIGCONT)
-        assert first.wait(180) == 0
-    assert (project.folder / RUN / "predictions.parquet").is_file()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
