@@ -264,3 +264,5 @@ def test_the_choice_is_best_where_it_is_ahead_of_each_rival(rival, finding):
     outcome = outcome_of("chosen_is_best", runs=runs_of({made.CHOSEN: 0.4} | rivals, 3))
     assert outcome.finding == finding, outcome.text
     assert not rival or "corrected for 2 comparisons, eval loss, exp3_bs8" in outcome.text
+    ahead = [((rival or 0) - 0.4) * (1 + seed / 100) for seed in (1, 2, 3)]
+    assert not rival or str(over_seeds(ahead, 2)) in outcome.text
