@@ -101,8 +101,6 @@ OTHER_DATABASE_FILES = (
 )
 
 HUB = "resources/downloads/models"
-
-
 # Taken as it is; a name with a revision is downloaded from the hub first.
 BASE_MODEL = config["model"]["base"].rstrip("/")
 if config["model"].get("revision"):

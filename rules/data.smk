@@ -21,7 +21,6 @@ APART = [
     if config["recipes"][recipe]["test_set"]
 ]
 
-
 # What comes with the workflow and is read by jobs.
 OWN_FILES = [PUBLISHED, SHIPPED, *(f"{STANDIN}/{name}" for name in MODEL_FILES)]
 

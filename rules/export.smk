@@ -4,11 +4,8 @@
 
 rule export_model:
     input:
-        files_of_best(
-            "training.json",
-            "provenance.json",
-            *(f"model/{name}" for name in MODEL_FILES),
-        ),
+        files_of_best("training.json", "provenance.json"),
+        files_of_best(*(f"model/{name}" for name in MODEL_FILES)),
         reading="results/data/reading.json",
         rows="results/data/rows.parquet",
         predictions=files_of_best("predictions.parquet"),

@@ -2,7 +2,10 @@
 #      numbers.
 # Out: results/tables/.
 
+ENDPOINT_AGENTS = [f"{each}/agents" for each in ENDPOINT_DIRS if AGENT_SPLITS]
+ABLATION_SVG = [f"{FIGURES}/ablation.svg"]
 SCORED = ["results"] + ["results/models"] * bool(ENDPOINTS)
+TABULATED = ["summary", "results", "differences", "predictions", "runs"]
 [ABLATION_FIGURE] = [each for each in FIGURES_KNOWN if each["kind"] == "ablation"]
 
 
@@ -12,10 +15,7 @@ rule tabulate:
         **OF_RUNS,
         published=PUBLISHED,
     output:
-        [
-            table(name)
-            for name in ("summary", "results", "differences", "predictions", "runs")
-        ],
+        list(map(table, TABULATED)),
         table("equal_steps") if RUN_SETS["grid"] else f"{TABLES}/equal_steps.csv",
         f"{TABLES}/over_seeds.csv",
     log:
@@ -33,18 +33,9 @@ rule tabulate:
 
 rule tabulate_models:
     input:
-        files_of(
-            run_dirs(),
-            "training.json",
-            "provenance.json",
-            "answering.json",
-        ),
+        files_of(run_dirs(), "training.json", "provenance.json", "answering.json"),
         files_of(ENDPOINT_DIRS, "answering.json"),
-        files_of(
-            ENDPOINT_DIRS * bool(AGENT_SPLITS),
-            "agents/answering.json",
-            "agents/outcomes.parquet",
-        ),
+        files_of(ENDPOINT_AGENTS, "answering.json", "outcomes.parquet"),
         scores=files_of(SCORED, "scores.parquet"),
         answers=files_of(SCORED, "answers.parquet"),
         outcomes=["results/agents/outcomes.parquet"] * bool(AGENT_SPLITS),
@@ -101,11 +92,7 @@ rule tabulate_ablation:
         scores="results/ablation/scores.parquet",
     output:
         table=f"{TABLES}/ablation.csv",
-        svg=(
-            figure_files([ABLATION_FIGURE])[0]
-            if ABLATION_IN_REPORT
-            else f"{FIGURES}/ablation.svg"
-        ),
+        svg=(figure_files([ABLATION_FIGURE]) if ABLATION_IN_REPORT else ABLATION_SVG)[0],
         png=f"{FIGURES}/ablation.png",
     log:
         "logs/report/tabulate_ablation.log",

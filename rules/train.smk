@@ -26,10 +26,10 @@ rule make_random_base:
 # What configs/rehearsal.yaml starts from.
 rule make_t5_small:
     output:
-        [
-            f"{T5_SMALL}/{name}"
-            for name in ("config.json", "tokenizer.json", "tokenizer_config.json")
-        ],
+        expand(
+            f"{T5_SMALL}/{{file}}.json",
+            file=["config", "tokenizer", "tokenizer_config"],
+        ),
     log:
         "logs/t5_small.log",
     conda:
