@@ -210,7 +210,7 @@ def test_losses_stand_beside_each_other_by_recipe_and_show_how_training_ended(lo
     assert ["evaluation, published" in each for each in labels] == [True, True] + [False] * 4
     stars = {line.get_label(): line for each in lines for line in each if line.get_marker() == "*"}
     fills = {label: star.get_markerfacecolor() for label, star in stars.items()}
-    late, early = "best epoch, not converged", "best epoch, converged"
+    late, early = "best epoch (all epochs used)", "best epoch (stopped by patience)"
     assert fills == {late: "white", early: style.BLACK}
     shared = panels[0, 1].get_shared_y_axes()
     assert shared.joined(panels[0, 1], panels[1, 0]), "the same tokens count"

@@ -98,7 +98,7 @@ SMALL = [0.9, 0.5, 0.4, 0.6]
 
 
 def grid(
-    small: list[float], large: list[float], converged: bool = True, rows: int = 12
+    small: list[float], large: list[float], stopped: bool = True, rows: int = 12
 ) -> dict[str, pd.DataFrame]:
     """Runs and their epochs, of 120 rows each: two seeds of batch 4 and 8, the second worse."""
     runs, epochs = [], []
@@ -109,7 +109,7 @@ def grid(
             place |= {"kept": loss == min(losses), "train_loss": 0.2}
             epochs.append(run | place | {"eval_loss": loss * (1 + seed / 100)})
         run |= {"experiment": 3, "batch_size": batch, "learning_rate": 5e-5}
-        runs.append(run | {"stopped_early": converged, "val_all": rows})
+        runs.append(run | {"patience": 2, "stopped_early": stopped, "val_all": rows})
     return {"runs": pd.DataFrame(runs), "epochs": pd.DataFrame(epochs)}
 
 
@@ -129,7 +129,7 @@ def test_batch_sizes_are_compared_at_equal_epochs_and_at_equal_steps():
         assert line.low < line.difference < line.high
         assert (line.smaller_steps, line.larger_steps) == (steps, 45)
         assert line.larger_loss - line.smaller_loss == pytest.approx(line.difference)
-        assert (line.converged, line.runs, line.seeds) == (3, 4, 2)
+        assert (line.stopped_early, line.runs, line.seeds) == (3, 4, 2)
 
 
 # --- single answers, other models, the agents

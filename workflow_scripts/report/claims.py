@@ -7,7 +7,7 @@ seed are no repetitions of a training, so intervals of what compares trainings a
 """
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -48,12 +48,16 @@ def claims() -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What testing a claim under one recipe gives; `doubt`: what leaves it open."""
+    """What testing a claim under one recipe gives.
+
+    `doubt`: what leaves it open; `aside`: what is said beside it where it holds.
+    """
 
     text: str
     finding: str = NOT_MEASURED
     mean: Mean | None = None
     doubt: str = ""
+    aside: str = ""
 
 
 NOTHING = Outcome("not measured")
@@ -166,7 +170,7 @@ def compare(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     """A value of one side's trainings is higher than of the other's, in pairs of one seed.
 
     With `at` it is judged at these epochs, and shown at equal epochs and at equal steps too; where
-    those have opposite signs it is open.
+    one of those is clearly above 0 and the other clearly below, it is open.
     """
     [(setting, sides)] = entry["sides"].items()
     if setting == "run":
@@ -185,11 +189,13 @@ def compare(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     if entry["at"] not in shown:
         return NOTHING
     words += ": " + ", ".join(f"{mean} ({place})" for place, mean in shown.items())
-    ends = [shown[place].value for place in (EQUAL_EPOCHS, EQUAL_STEPS) if place in shown]
+    ends = {place: shown[place] for place in (EQUAL_EPOCHS, EQUAL_STEPS) if place in shown}
     opposed = ""
-    if ends and min(ends) < 0 < max(ends):
+    if any(end.high < 0 for end in ends.values()) and any(end.low > 0 for end in ends.values()):
         opposed = "at equal epochs and at equal steps the difference has opposite signs"
-    return _judged(words, shown[entry["at"]], pairs, entry, opposed)
+    outcome = _judged(words, shown[entry["at"]], pairs, entry, opposed)
+    elsewhere = [f"at {place}" for place, end in ends.items() if end.low <= 0]
+    return replace(outcome, aside=f"not shown {' or '.join(elsewhere)}" if elsewhere else "")
 
 
 def _outcome(pairs: pd.DataFrame, entry: dict, words: str, comparisons: int = 1) -> Outcome:
@@ -214,15 +220,15 @@ def _difference(pairs: pd.DataFrame, value: str, comparisons: int = 1) -> Mean |
 def _judged(
     text: str, difference: Mean, pairs: pd.DataFrame, entry: dict, doubt: str = ""
 ) -> Outcome:
-    """A difference is above 0; how many runs ended by their limit of epochs is said, no doubt."""
-    names = ["run", "stopped_early", entry.get("rows", "val_all")]
+    """A difference is above 0; how many runs patience did not stop is said, no doubt."""
+    names = ["run", "patience", "stopped_early", entry.get("rows", "val_all")]
     runs = pd.concat(
         [pairs[["seed", *(f"{name}{side}" for name in names)]].set_axis(["seed", *names], axis=1)
          for side in SIDES]
     ).drop_duplicates(["run", "seed"])  # fmt: skip
-    running = int((~runs.stopped_early.astype(bool)).sum())
-    if running:
-        text += f"; {running} of {len(runs)} runs had not converged"
+    stopped = runs[runs.patience.notna()].stopped_early.astype(bool)
+    if not stopped.all():
+        text += f"; {(~stopped).sum()} of {len(runs)} runs used all their epochs"
     outcome = decide(text, difference, 0)
     doubt = too_few(int(runs[names[-1]].min())) or doubt
     if doubt and outcome.finding != NOT_MEASURED:
@@ -233,8 +239,9 @@ def _judged(
 def is_best(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     """The report's choice has a lower evaluation loss than each of its rivals.
 
-    It has not where one is ahead of it. The rival is picked by the same losses, so the intervals
-    are those of as many comparisons as there are rivals.
+    It has not where one is ahead of it: that rival is picked by the same losses, so the intervals
+    are those of as many comparisons as there are rivals. To be ahead of them all, each by itself
+    is enough.
     """
     chosen = evidence.published["text"]["chosen_run"]
     grid = select(evidence.runs, recipe=recipe, experiment=3)
@@ -246,16 +253,20 @@ def is_best(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
     rivals = by_loss.drop(chosen).sort_values().index
     words = (
         f"rank {by_loss[chosen]:.0f} of {len(means)} by eval loss, {by_rouge[chosen]:.0f} by "
-        f"ROUGE-L; corrected for {len(rivals)} comparisons, eval loss, "
+        "ROUGE-L; eval loss, "
     )
     own = evidence.named(recipe, chosen)
-    outcomes = [
-        _outcome(evidence.named(recipe, rival).merge(own, on="seed", suffixes=SIDES), entry,
-                 f"{words}{rival} - this", len(rivals))
-        for rival in rivals
-    ]  # fmt: skip
-    # one that is ahead decides, then one that may be
-    return min(outcomes, key=lambda each: (each.finding != FAILS, each.finding == HOLDS))
+
+    def against(rival: str, comparisons: int, corrected: str = "") -> Outcome:
+        pairs = evidence.named(recipe, rival).merge(own, on="seed", suffixes=SIDES)
+        return _outcome(pairs, entry, f"{words}{rival} - this{corrected}", comparisons)
+
+    count = len(rivals)
+    corrected = [against(rival, count, f", corrected for {count} comparisons") for rival in rivals]
+    if ahead := [each for each in corrected if each.finding == FAILS]:
+        return ahead[0]
+    each_alone = [against(rival, 1) for rival in rivals]
+    return min(each_alone, key=lambda outcome: outcome.finding == HOLDS)
 
 
 def is_share(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:

@@ -67,6 +67,20 @@ def claim_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
 
 
 def judge_claim(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> Verdict:
+    """`judged_here`, but of what is the report's alone (its rows, its learning rates)."""
+    entry = claims()[name]
+    if "untestable" in entry:
+        return verdict(NOT_TESTABLE, entry["untestable"])
+    if entry.get("of_the_rows") and REPORTS_ROWS in evidence.missing:
+        return verdict(NOT_TESTABLE, f"needs {REPORTS_ROWS}")
+    judged = judged_here(name, outcomes, evidence)
+    if entry.get("of_the_rates") and evidence.missing and judged["kind"] != NOT_TESTABLE:
+        needs = f"needs {' and '.join(evidence.missing)}"
+        return verdict(NOT_TESTABLE, needs, f"on ours {judged['verdict']}")
+    return judged
+
+
+def judged_here(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> Verdict:
     """Reproduced where it holds as the report describes the procedure (else as it was run).
 
     An artefact where repairing the text makes it go, where carrying weights over alone brings it
@@ -74,10 +88,6 @@ def judge_claim(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> 
     measured decides nothing.
     """
     entry = claims()[name]
-    if "untestable" in entry:
-        return verdict(NOT_TESTABLE, entry["untestable"])
-    if entry.get("of_the_rows") and REPORTS_ROWS in evidence.missing:
-        return verdict(NOT_TESTABLE, f"needs {REPORTS_ROWS}")
     against = "the report's own numbers speak against it" if entry.get("against") else ""
     as_run, as_written, repaired = (outcomes[column].finding for column in COLUMNS)
     if as_run == as_written == NOT_MEASURED:
@@ -86,7 +96,8 @@ def judge_claim(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> 
         [each for each in suspects(name) if each in repaired_in(column)] for column in COLUMNS[1:]
     )
     enough = _sufficient(of_text, entry, evidence)
-    decisive = as_run if as_written == NOT_MEASURED else as_written
+    column = "as_run" if as_written == NOT_MEASURED else "as_written"
+    decisive = outcomes[column].finding
     if of_text and as_written == HOLDS and repaired == FAILS:
         if not enough:
             return verdict(ARTEFACT, "gone when repaired", of=of_text)
@@ -103,16 +114,17 @@ def judge_claim(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> 
         return verdict(ARTEFACT, "its figure can't show it", remark, of=[DRAWN_WRONG])
     kind = {HOLDS: REPRODUCED, OPEN: OPEN}.get(decisive, NOT_REPRODUCED)
     why = f"{'there as run, but ' * (as_run == HOLDS)}{_doubt(outcomes)}" if kind == OPEN else ""
-    remark = ""
+    aside, remark = outcomes[column].aside if kind == REPRODUCED else "", ""
     if repaired not in (decisive, NOT_MEASURED):
         remark = f"{repaired} once repaired"
         if outcomes["repaired"].doubt:
             remark += f" ({outcomes['repaired'].doubt})"
         elif repaired == HOLDS and enough:
-            remark += f" of {' and '.join(enough)} (by the ablation)"
+            are = "is" if len(enough) == 1 else "are"
+            remark = f"holds once {' and '.join(enough)} {are} repaired (by the ablation)"
         elif repaired == HOLDS and of_text:
-            remark += f" of {' or '.join(of_text)}"
-    return verdict(kind, why, remark, against)
+            remark = f"holds once {' or '.join(of_text)} is repaired"
+    return verdict(kind, why, aside, remark, against)
 
 
 def _sufficient(possible: list[str], entry: dict[str, Any], evidence: Evidence) -> list[str]:

@@ -93,7 +93,8 @@ def _mean(table: pd.DataFrame, databases: pd.Series | None) -> Mean | None:
     over = "rows and seeds" if table.shape[1] > 1 else "rows"
     clusters = None if databases is None else databases[table.index].to_numpy()
     if clusters is not None:
-        over = over.replace("rows", f"{len(set(clusters))} databases")
+        count = len(set(clusters))
+        over = over.replace("rows", f"{count} databases" if count > 1 else "rows of one database")
     return Mean(*mean_over_rows(table, clusters), over, int(table.notna().sum().min()))
 
 
@@ -156,6 +157,9 @@ def means_over_seeds(scores: pd.DataFrame, answers: pd.DataFrame | None = None) 
         else:
             mean = over_seeds(seeds.value.tolist())
             mean = mean._replace(rows=None if seeds.n.isna().all() else int(seeds.n.min()))
+            mean = mean._replace(low=max(mean.low, 0.0))  # no loss and no share is below 0
+            if metric == SEEN or metric.endswith("_at_most"):  # facts of the rows, not estimates
+                mean = Mean(mean.value, rows=mean.rows)
         if mean:
             lines.append((*key, len(seeds), *mean[:3], mean.over or None, mean.rows))
     return pd.DataFrame(lines, columns=[*keys, "seeds", "mean", "low", "high", "over", "rows"])

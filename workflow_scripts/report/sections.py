@@ -97,8 +97,8 @@ def differences(tables: Path) -> Markup:
 def equal_steps(tables: Path) -> Markup:
     table = read_csv(tables / "equal_steps.csv")
     steps = table[["smaller_steps", "larger_steps"]].round().astype(int)
-    converged = table.converged.astype(str) + " of " + table.runs.astype(str)
-    return html.tables(laid_out("equal_steps", table.assign(**steps, converged=converged)))
+    stopped = table.stopped_early.astype(str) + " of " + table.runs.astype(str)
+    return html.tables(laid_out("equal_steps", table.assign(**steps, stopped_early=stopped)))
 
 
 def runs(tables: Path) -> Markup:

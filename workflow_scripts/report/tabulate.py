@@ -100,7 +100,7 @@ def equal_steps(runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
                      larger, at.step_second.mean(), *over_seeds(other.tolist())[:3],
                      *over_seeds((other - one).tolist())[:3])
                 )  # fmt: skip
-    columns = "recipe learning_rate compared seeds runs converged smaller smaller_steps "
+    columns = "recipe learning_rate compared seeds runs stopped_early smaller smaller_steps "
     columns += "smaller_loss smaller_low smaller_high larger larger_steps larger_loss larger_low "
     columns += "larger_high difference low high"
     return pd.DataFrame(lines, columns=columns.split())

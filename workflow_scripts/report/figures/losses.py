@@ -19,7 +19,7 @@ from workflow_scripts.report.figures import style
 from workflow_scripts.report.frames import logged_losses
 from workflow_scripts.tables import RUN
 
-UNFINISHED = "* training ended with the last epoch allowed, not by patience: not converged"
+UNFINISHED = "* training ended with the last epoch allowed, not by patience"
 PADDING = {True: "with padding", False: "without padding"}
 TASK_LINES = {"Selector": "-", "Decomposer": "--", "Refiner": "-."}
 COUNTED = ["tokenizer", "padding_in_loss", "target_tokens"]  # losses compare where these are equal
@@ -96,9 +96,9 @@ def _draw_run(axes: Axes, run: pd.Series, epochs: pd.DataFrame, steps: pd.DataFr
     axes.plot(logged.epoch, logged.loss, color=style.BLUE, **look)
     look = {"color": style.ORANGE, "markersize": 3, "label": "evaluation (each epoch)"}
     axes.plot(epochs.epoch, epochs.eval_loss, "s--", **look)
-    fill, words = (style.BLACK, "") if run.stopped_early else ("white", "not ")
+    fill, ended = (style.BLACK, "stopped by patience") if run.stopped_early else ("white", "all epochs used")
     look = {"markerfacecolor": fill, "markeredgecolor": style.BLACK, "markersize": 10, "zorder": 3}
-    look |= {"color": "none", "label": f"best epoch, {words}converged"}
+    look |= {"color": "none", "label": f"best epoch ({ended})"}
     axes.plot(run.best_epoch, run.best_eval_loss, "*", **look)
     best = f"lowest {run.best_eval_loss:.3f}: epoch {run.best_epoch}, step {run.best_step:,}"
     axes.set_title(f"{size_of(run)}\n{best}", fontsize=8)

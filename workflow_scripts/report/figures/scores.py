@@ -51,11 +51,11 @@ def grids_of(
     quoted = quoted.rename(
         columns={"learning_rate": "rate", WORDS["heatmap"][metric]["published"]: "value"}
     )
-    quoted = quoted.assign(rows=published["dataset"]["validation_rows"], converged=True)
+    quoted = quoted.assign(rows=published["dataset"]["validation_rows"], stopped_early=True)
     known = select(scores, split="val", task="all", metric=metric)
     values = runs.merge(known, on=list(RUN)).assign(rate=lambda run: run.used_learning_rate)
     cells = values.groupby(["recipe", "rate", "batch_size"], sort=False, as_index=False).agg(
-        value=("value", "mean"), rows=("val_all", "sum"), converged=("stopped_early", "all")
+        value=("value", "mean"), rows=("val_all", "sum"), stopped_early=("stopped_early", "all")
     )
     return {"published": quoted, **dict(list(cells.groupby("recipe", sort=False)))}
 
@@ -116,7 +116,7 @@ def _draw_grid(axes: Axes, cells: pd.DataFrame, metric: str) -> None:
     for cell in cells.itertuples():
         x, y = values.columns.get_loc(cell.rate), values.index.get_loc(cell.batch_size)
         dark = not equal and np.dot(colours(scale(cell.value))[:3], LUMINANCE) < 0.45
-        text = f"{cell.value:.3f}" + "*" * (not cell.converged)
+        text = f"{cell.value:.3f}" + "*" * (not cell.stopped_early)
         colour = "white" if dark else style.BLACK
         axes.text(x, y, text, ha="center", va="center", color=colour, fontsize=8)
         if (cell.rate, cell.batch_size) == best:
