@@ -1,10 +1,12 @@
 """What the documents say works: commands run, files exist; and code keeps what they say."""
 
 import contextlib
+import functools
 import io
 import itertools
 import json
 import multiprocessing
+import operator
 import re
 import shlex
 import shutil
@@ -16,10 +18,12 @@ from pathlib import Path
 import material
 import pytest
 import snakemake.cli
+import yaml
 from conftest import fresh_clone
 from material import ROOT
 
 from workflow_scripts.commands import declared_arguments
+from workflow_scripts.report.claims import claims
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONFIGURATIONS = sorted([*(ROOT / "configs").glob("*.yaml"), *ROOT.glob("profiles/*/*.yaml")])
@@ -104,6 +108,24 @@ def test_every_call_of_snakemake_is_accepted(clone, monkeypatch):
     with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
         for words, code, output in pool.imap_unordered(plan, calls.values()):
             assert not code and "Job stats" in output, f"{words} {output[-3000:]}"
+
+
+def test_coverage_names_every_claim_and_nothing_that_is_not_there(clone, monkeypatch):
+    """Files, settings and results in the last column of its tables."""
+    page = (ROOT / "docs/coverage.md").read_text(encoding="utf-8")
+    for name, claim in claims().items():
+        assert f"| {claim['text']} | `{name}` |\n" in page
+    cells = [line.split("|")[-2] for line in page.splitlines() if line[:1] == "|"]
+    spans = {span for cell in cells for span in re.findall("`([^`]+)`", cell)} - {*claims()}
+    results = {span for span in spans if span.startswith("results/")}
+    config = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
+    for span in spans - results:
+        if not (ROOT / span).is_file():
+            functools.reduce(operator.getitem, span.split("."), config)  # a setting, else KeyError
+    monkeypatch.chdir(clone)
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        _, code, output = pool.apply(plan, [sorted(results)])
+    assert results and not code, output[-3000:]
 
 
 @pytest.mark.parametrize("words", calls_of("make"))

@@ -67,6 +67,20 @@ def test_gold_in_its_canonical_spelling_is_perfect_on_real_databases(sandbox, re
     assert scores["execution_accuracy_empty_gold"]["n"] > 0
 
 
+@pytest.mark.parametrize(("of_gold", "of_prediction"), [("", ""), (" ;", ""), ("", ";\n")])
+def test_gold_is_perfect_by_every_metric_whatever_its_end(
+    sandbox, real_databases, of_gold, of_prediction
+):
+    queries = [(row, row["query"].rstrip("; ")) for row in real_databases.sample(60, 2)]
+    cases = [
+        Case(sql + of_gold, sql + of_prediction, real_databases.path(row["db_id"]))
+        for row, sql in queries
+    ]
+    scores = summary(pd.DataFrame(judge(cases, sandbox, repeat=0)))
+    assert {name: score["value"] for name, score in scores.items() if score["value"] != 1.0} == {}
+    assert scores["exact_match"]["n"] == len(cases) == scores["execution_accuracy"]["n"]
+
+
 @pytest.mark.parametrize("gold, prediction, word, accuracy, match", SQL_EXAMPLES["verdicts"])
 def test_verdicts(sandbox, shop, monkeypatch, gold, prediction, word, accuracy, match):
     monkeypatch.setattr(execution, "LEAST_STEPS", 1_000_000)

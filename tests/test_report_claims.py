@@ -256,7 +256,7 @@ def test_what_holds_at_the_epochs_kept_and_is_not_clear_at_equal_steps_is_said()
 def runs_of(losses: dict[str, float], seeds: int, **settings: list) -> pd.DataFrame:
     """Runs of experiment 3 whose loss grows from seed to seed."""
     runs = pd.DataFrame(losses.items(), columns=["run", "eval_loss"]).assign(recipe="repaired")
-    runs = runs.assign(experiment=3, patience=2, stopped_early=True, val_all=LEAST_ROWS, rouge_l=0.5)
+    runs = runs.assign(experiment=3, patience=2, stopped_early=True, val_all=12, rouge_l=0.5)
     return pd.concat(
         runs.assign(seed=seed, eval_loss=runs.eval_loss * (1 + seed / 100), **settings)
         for seed in range(1, seeds + 1)
@@ -281,6 +281,8 @@ def test_the_choice_is_best_where_it_is_ahead_of_each_rival(rival, finding):
     assert outcome.finding == finding, outcome.text
     if rival:
         ahead = [(rival - 0.4) * (1 + seed / 100) for seed in (1, 2, 3)]
-        comparisons, corrected = (2, ", corrected for 2 comparisons") if finding == FAILS else (1, "")
-        words = f"eval loss, exp3_bs8_lr1e-4 - this{corrected}: {over_seeds(ahead, comparisons)}"
+        words = f"eval loss, exp3_bs8_lr1e-4 - this: {over_seeds(ahead)}"
+        if finding == FAILS:
+            words = words.replace(": ", ", corrected for 2 comparisons: ")
+            words = words.replace(str(over_seeds(ahead)), str(over_seeds(ahead, 2)))
         assert words in outcome.text

@@ -94,7 +94,7 @@ def test_the_first_screen_has_a_number_with_its_interval_and_rows_for_each_recip
     assert text.index('id="verdicts"') < text.index('class="cards"') < text.index("data:image/svg")
     assert "Measured on: generated &amp; small." in text
     scale = "Its scale is toy: it was made with generated rows or the stand-in model."
-    assert scale in text and "the shipped results in" not in text, "none is shown"
+    assert scale in text and "the shipped results in bf16" in text, "of the ablation"
     assert "2 claims in words. This run judges 1 of them: 1 artefact." in text
     assert "Batch 8 overfits" not in text, "two seeds are more than one"
     assert "Shipped with the project: the run exp5_long (seeds: 1), measured" in text
@@ -108,6 +108,7 @@ def test_shipped_results_stand_in_for_seeds_and_ablation_that_a_run_lacks(result
     control = EFFECT | {"recipe": "mine~other", "change": "~other", "artefact": None}
     effects = [EFFECT, EFFECT | {"split": "unseen", "value": 0.1}, control, LOSS]
     text = report_of(results, tmp_path, ablation=effects)
+    assert "the shipped results in" not in text, "none is shown"
     assert "Measured by this run (seeds: 3)." in text and "0.50 [0.20, 0.80]" in text
     assert "A ~ marks controls" in text and "mine~other" in text and "0.10" not in text
     assert "Shipped with the project" not in text
@@ -134,7 +135,7 @@ def test_the_report_is_one_file_and_every_link_in_it_leads_somewhere(results, tm
     [loss] = select(means, **of_loss).itertuples()
     assert f"{loss.mean:.3f} [{loss.low:.3f}, {loss.high:.3f}]" in text
     assert "exact match Selector" in text and "answer also in training" not in text
-    assert f"repaired {CHOSEN}" in text and '<td class="number">2 of 4<' in text  # converged
+    assert f"repaired {CHOSEN}" in text and '<td class="number">2 of 4<' in text  # stopped early
     assert text.count("torch 2.13.0") == 1  # what all runs share is said once
     assert "1e-4</td>" in text and "0.0001" not in text
 

@@ -96,7 +96,9 @@ def _draw_run(axes: Axes, run: pd.Series, epochs: pd.DataFrame, steps: pd.DataFr
     axes.plot(logged.epoch, logged.loss, color=style.BLUE, **look)
     look = {"color": style.ORANGE, "markersize": 3, "label": "evaluation (each epoch)"}
     axes.plot(epochs.epoch, epochs.eval_loss, "s--", **look)
-    fill, ended = (style.BLACK, "stopped by patience") if run.stopped_early else ("white", "all epochs used")
+    fill, ended = (
+        (style.BLACK, "stopped by patience") if run.stopped_early else ("white", "all epochs used")
+    )
     look = {"markerfacecolor": fill, "markeredgecolor": style.BLACK, "markersize": 10, "zorder": 3}
     look |= {"color": "none", "label": f"best epoch ({ended})"}
     axes.plot(run.best_epoch, run.best_eval_loss, "*", **look)
