@@ -1,8 +1,9 @@
 """The form of right answers as grammars, for decoding that keeps to them (model/constraint.py).
 
-A grammar is a text in llguidance's dialect of Lark. It guarantees names in their places: in JSON
-each table of the schema with columns of its own; in SQL a table after FROM and JOIN, and elsewhere
-only columns of the tables that this SELECT reads, behind the right alias (t1, t2 and so on).
+A grammar is a text in llguidance's dialect of Lark. It ties names to their places: in JSON each
+table of the schema with columns of its own; in SQL a table after FROM and JOIN, and elsewhere only
+columns of the tables that this SELECT reads, behind the right alias (t1, t2 and so on), but for the
+SELECTs that `sql_grammar` names.
 """
 
 import json
@@ -23,12 +24,14 @@ WORDS = (
     "upper"
 )
 BETWEEN = r"[\s,*+\-\/%<>=!|]"  # what parts two words, at most 40 of it: an answer must end
+WITHIN = BETWEEN.replace(",", "")  # the same in the condition of a join, which is no list
 JOIN = r"(\s*,|\s+((left|right|full|inner|cross|natural)\s+)?(outer\s+)?join)"
 MOST_JOINED = 3  # tables of one SELECT whose columns are told apart
 MOST_SCOPES = 200  # combinations of tables; with more, fewer tables are told apart
 USES_FILES = ["sql_answer.lark"]
 SQL = Path(__file__).with_name(USES_FILES[0]).read_text(encoding="utf-8")
-SQL = SQL.replace("/BETWEEN", f"/{BETWEEN}").replace("/JOIN", f"/{JOIN}")
+for name, text in (("BETWEEN", BETWEEN), ("WITHIN", WITHIN), ("JOIN", JOIN)):
+    SQL = SQL.replace(f"/{name}", f"/{text}")
 
 
 def selector_grammar(tables: Mapping[str, Sequence[str]]) -> str:
@@ -53,8 +56,9 @@ def sql_grammar(tables: Mapping[str, Sequence[str]], keys: Iterable[ForeignKey])
     """Answers of the Decomposer and the Refiner for a schema (table -> columns).
 
     A rule for each combination of tables that a SELECT may read, in the order of its FROM. One that
-    joins more, reads a SELECT in its FROM or has aliases from t2 on may name any column of the
-    schema.
+    joins more (than MOST_JOINED, or fewer where these make more than MOST_SCOPES combinations),
+    reads a SELECT in its FROM or calls its first table t2 or higher may name any column of the
+    schema, behind any alias. An alias may be used that FROM does not give.
     """
     places = {table: number for number, table in enumerate(tables)}
     scopes = connected(tables, keys)
@@ -70,11 +74,11 @@ def sql_grammar(tables: Mapping[str, Sequence[str]], keys: Iterable[ForeignKey])
         read = f"TABLE{places[scope[0]]} ALIAS1?"
         for place, table in enumerate(scope[1:], 2):
             read += f" JOINED{places[table]} ALIAS{place}? on{number}?"
-        lines.append(f"s{number}: SELECT g{number}* FROM {read} g{number}*")
+        lines.append(f"s{number}: SELECT g{number}* FROM {read} (CLAUSE g{number}*)?")
     lines += _body("any", ["ANY"])
     many = "table alias? " + "join " * longest
     first = f"OPEN query CLOSE alias? | {many} | table later"
-    lines.append(f"any: SELECT gany* FROM ({first}) join* gany*")
+    lines.append(f"any: SELECT gany* FROM ({first}) join* (CLAUSE gany*)?")
     return "\n".join(lines)
 
 
@@ -101,7 +105,7 @@ def connected(
 
 
 def _words(tables: Mapping[str, Sequence[str]]) -> list[str]:
-    """The terminals; a name ending in 1 follows nothing, one in 2 something that must be parted."""
+    """The terminals; a name ending in 1 follows nothing, others what must be parted (3: in ON)."""
     every = _names(column for columns in tables.values() for column in columns)
     qualifier = f"(t[0-9]|{_names(tables)})\\."
     number = r"[0-9]+(\.[0-9]+)?(e-?[0-9]+)?"
@@ -117,7 +121,7 @@ def _words(tables: Mapping[str, Sequence[str]]) -> list[str]:
         for alias in range(1, MOST_JOINED + 1):
             forms[f"A{alias}_{place}"] = (rf"t{alias}\.({columns}|\*)", "i")
     lines = []
-    for end, before in ((1, r"[\s\-+]{0,40}"), (2, BETWEEN + "{1,40}")):
+    for end, before in ((1, r"[\s\-+]{0,40}"), (2, BETWEEN + "{1,40}"), (3, WITHIN + "{1,40}")):
         lines += [f"{name}_{end}: /{before}({text})/{flag}" for name, (text, flag) in forms.items()]
     lines += [rf"ALIAS{alias}: /\s+(as\s+)?t{alias}/i" for alias in range(1, 10)]
     lines.append("later: " + " | ".join(f"ALIAS{alias}" for alias in range(2, 10)))
@@ -130,12 +134,13 @@ def _words(tables: Mapping[str, Sequence[str]]) -> list[str]:
 
 def _body(name: str, columns: Sequence[str]) -> list[str]:
     """What may stand in a SELECT that reads some tables: words, values, their columns, brackets."""
-    kinds, bracket = ("WORD", "VALUE", *columns), f"OPEN (e{name} | query)? CLOSE"
+    kinds, inside = ("WORD", "VALUE", *columns), f"(e{name} | query)? CLOSE"
     return [
         f"e{name}: f{name} g{name}*",
-        f"f{name}: {bracket} | " + " | ".join(f"{kind}_1" for kind in kinds),
-        f"g{name}: {bracket} | " + " | ".join(f"{kind}_2" for kind in kinds),
-        f"on{name}: ON g{name}+ | USING OPEN e{name} CLOSE",
+        f"f{name}: OPEN {inside} | " + " | ".join(f"{kind}_1" for kind in kinds),
+        f"g{name}: OPEN {inside} | " + " | ".join(f"{kind}_2" for kind in kinds),
+        f"h{name}: OPEN_ON {inside} | " + " | ".join(f"{kind}_3" for kind in kinds),
+        f"on{name}: ON h{name}+ | USING OPEN e{name} CLOSE",
     ]
 
 
