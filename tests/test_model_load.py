@@ -32,6 +32,9 @@ def test_what_is_no_model_of_the_kind_asked_for_is_refused(base, tmp_path):
     (base / "config.json").unlink()
     with pytest.raises(EssenceError, match=r"no config.json"):
         check_base(base)
+    (base / "adapter_config.json").write_text("{}")
+    with pytest.raises(EssenceError, match=r"adapters alone. Give the model of the run"):
+        check_base(base)
 
 
 def test_weights_that_cannot_be_read_or_are_of_another_shape(base):

@@ -27,6 +27,11 @@ def check_base(folder: Path, architecture: str | None = None) -> None:
             f"{folder}: no such model folder. Set model.base to a folder with config.json and "
             "model.safetensors, or make the stand-in again: python -m tools.pretrain --out DIR"
         )
+    if (folder / "adapter_config.json").is_file():
+        raise EssenceError(
+            f"{folder}: these are adapters alone. Give the model of the run that trained them, "
+            "results/runs/<recipe>/<run>/seed<k>."
+        )
     if not (folder / "config.json").is_file():
         raise EssenceError(f"{folder}: no config.json in it, so it is not a model folder.")
     if architecture and (own := architecture_of(folder)) != architecture:
