@@ -3,7 +3,7 @@
     python -m tools.results_tables --results RESULTS --tables long_run runs ablation agents claims
 
 RESULTS is the folder results/ of a run; `--tables` names the tables that are of it (`order` is of a
-run with configs/order.yaml, `real` of one with configs/smollm2_spider.yaml).
+run with configs/order.yaml, `real` and `real_agents` of one with configs/smollm2_spider.yaml).
 Between `<!-- table: NAME -->` and `<!-- end -->` the page holds what this tool writes; a table of
 which nothing was measured there stays as it is.
 """
@@ -27,11 +27,12 @@ from workflow_scripts.tables import ANSWERS, RUN, read_csv, read_table
 PAGE = Path("docs/results.md")
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 NAMES = {
-    "exact_match": "exact match",
+    # what a model can reach under every recipe comes first
     "exact_match_decoded": "exact match, as the notebooks compared",
-    "rouge_l": "ROUGE-L",
-    "execution_accuracy": "execution accuracy",
     "execution_accuracy_lenient": "execution accuracy, lenient",
+    "rouge_l": "ROUGE-L",
+    "exact_match": "exact match",
+    "execution_accuracy": "execution accuracy",
 }
 
 
@@ -191,6 +192,7 @@ TABLES: dict[str, tuple[Callable[[Path], str], str]] = {
     "claims": (claims, "claims.csv"),
     "order": (order, "results.csv"),
     "real": (real, "../answers.parquet"),
+    "real_agents": (agents, "agents.csv"),
 }
 
 
