@@ -42,6 +42,17 @@ def test_rows_of_few_databases_are_not_that_many_rows():
     assert over_rows / 300 < 0.8 and over_databases / 300 >= 0.93
 
 
+def test_a_small_share_of_many_databases_is_covered():
+    """Four or five right answers in a hundred, 21 databases of six rows, which agree a little."""
+    generator, covered = np.random.default_rng(6), 0
+    databases = np.repeat(np.arange(21), 6)
+    for _ in range(400):
+        chance = np.repeat(generator.beta(0.045 * 9, 0.955 * 9, 21), 6)  # correlated by 0.1
+        _, low, high = mean_over_rows(generator.random(126) < chance, databases)
+        covered += low <= 0.045 <= high
+    assert covered / 400 >= 0.94
+
+
 def test_seeds_with_rows_of_their_own_count_them_once():
     table = np.full((60, 3), np.nan)
     for seed in range(3):

@@ -8,9 +8,9 @@ no row ever will.
   many rows it counts with follows from the variance of the mean: that over rows plus that over
   seeds, and Student's t with the degrees of freedom by Satterthwaite (1946, Biometrics Bulletin 2,
   110-114). Of shares it never counts more than there are rows: seeds answer the same ones. Where
-  rows were drawn as whole databases, these are what varies, and rows of one stay together.
-  (Resampling rows and seeds instead covers a share of 0.5% in 85 cases of 100, one of two seeds
-  in 91.)
+  rows were drawn as whole databases, these are what varies, and rows of one stay together; but
+  where no value differs, nothing says how much, and rows count as independent. (Resampling rows and
+  seeds instead covers a share of 0.5% in 85 cases of 100, one of two seeds in 91.)
 - The difference of two such means on the same rows has an interval made from theirs: of two shares
   Newcombe's (1998, Statistics in Medicine 17, 2635-2650, method 10), and in general that of Zou and
   Donner (2008, Statistics in Medicine 27, 1693-1702), which is the same construction for any two
