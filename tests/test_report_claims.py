@@ -274,6 +274,17 @@ def test_pairs_of_one_seed_count_once():
     assert outcome.text.endswith("(no interval)") and outcome.finding == NOT_MEASURED
 
 
+def test_a_rival_picked_among_several_is_ahead_only_with_the_correction_for_them():
+    losses = {made.CHOSEN: 0.4, "exp3_bs8_lr1e-4": 0.37, "mine": 0.8, "other": 0.9}
+    runs = runs_of(losses, 3)
+    rival = (runs.run == "exp3_bs8_lr1e-4") & (runs.seed == 3)
+    runs.loc[rival, "eval_loss"] -= 0.015
+    ahead = over_seeds([0.0303, 0.0306, 0.0459])
+    assert ahead.low > 0 > over_seeds([0.0303, 0.0306, 0.0459], 3).low
+    outcome = outcome_of("chosen_is_best", runs=runs)
+    assert outcome.finding == OPEN and "corrected for 3 comparisons" in outcome.text
+
+
 @pytest.mark.parametrize(("rival", "finding"), [(0.6, HOLDS), (0.2, FAILS), (None, NOT_MEASURED)])
 def test_the_choice_is_best_where_it_is_ahead_of_each_rival(rival, finding):
     rivals = {"exp3_bs8_lr1e-4": rival, "mine": 0.8} if rival else {}

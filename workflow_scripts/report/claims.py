@@ -263,10 +263,10 @@ def is_best(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
 
     count = len(rivals)
     corrected = [against(rival, count, f", corrected for {count} comparisons") for rival in rivals]
-    if ahead := [each for each in corrected if each.finding == FAILS]:
-        return ahead[0]
-    each_alone = [against(rival, 1) for rival in rivals]
-    return min(each_alone, key=lambda outcome: outcome.finding == HOLDS)
+    alone = [against(rival, 1) for rival in rivals]
+    ahead = [each for each in corrected if each.finding == FAILS]
+    may_be = [each for each, one in zip(corrected, alone, strict=True) if one.finding != HOLDS]
+    return (ahead or may_be or alone)[0]
 
 
 def is_share(evidence: Evidence, recipe: str, entry: dict[str, Any]) -> Outcome:
