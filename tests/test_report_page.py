@@ -25,7 +25,7 @@ from workflow_scripts.report.draw_examples import draw
 from workflow_scripts.report.frames import select
 from workflow_scripts.report.html import marked
 from workflow_scripts.report.judge import JUDGED, UNTESTED
-from workflow_scripts.report.page import write_report
+from workflow_scripts.report.page import claim_rows, write_report
 from workflow_scripts.report.sections import collect
 from workflow_scripts.tables import ANSWERS, read_csv, read_rows, read_table, write_csv
 
@@ -138,6 +138,13 @@ def test_the_report_is_one_file_and_every_link_in_it_leads_somewhere(results, tm
     assert f"repaired {CHOSEN}" in text and '<td class="number">2 of 4<' in text  # stopped early
     assert text.count("torch 2.13.0") == 1  # what all runs share is said once
     assert "1e-4</td>" in text and "0.0001" not in text
+
+
+def test_the_front_page_shows_what_shipped_results_say_of_a_claim_that_is_not_testable():
+    claim, untestable = CLAIMS[CLAIMS.group == UNTESTED], {"kind": "not testable here"}
+    for verdict, shown in (("needs its base model; on ours open", 1), ("needs seeds", 0)):
+        shipped = untestable | {"claim": "Batch 8 overfits", "verdict": verdict}
+        assert len(claim_rows(claim, [shipped])) == shown
 
 
 def test_a_configuration_has_a_scale():

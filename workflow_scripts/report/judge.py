@@ -35,7 +35,7 @@ JUDGED, UNTESTED, NUMBERS = GROUPS = (
     "Numbers quoted from the report",
 )
 REPRODUCED, NOT_REPRODUCED, ARTEFACT = "reproduced", "not reproduced", "artefact"
-NOT_TESTABLE = "not testable here"
+NOT_TESTABLE, ON_OURS = "not testable here", "on ours"  # the second: what other rows and models say
 KINDS = (REPRODUCED, OPEN, NOT_REPRODUCED, ARTEFACT)  # of verdicts
 REPORTS_ROWS, SEVERAL_SEEDS = "the report's rows", "several seeds (configs/seeds.yaml)"
 DRAWN_WRONG = "A7"  # figures that show another thing than they are said to show
@@ -76,7 +76,7 @@ def judge_claim(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> 
     judged = judged_here(name, outcomes, evidence)
     if entry.get("of_the_rates") and evidence.missing and judged["kind"] != NOT_TESTABLE:
         needs = f"needs {' and '.join(evidence.missing)}"
-        return verdict(NOT_TESTABLE, needs, f"on ours {judged['verdict']}")
+        return verdict(NOT_TESTABLE, needs, f"{ON_OURS} {judged['verdict']}")
     return judged
 
 

@@ -24,7 +24,7 @@ from workflow_scripts.report.artefacts import artefacts, repaired_in
 from workflow_scripts.report.claims import COLUMNS
 from workflow_scripts.report.frames import select
 from workflow_scripts.report.html import anchor, linked
-from workflow_scripts.report.judge import JUDGED, KINDS, NOT_TESTABLE, NUMBERS
+from workflow_scripts.report.judge import JUDGED, KINDS, NOT_TESTABLE, NUMBERS, ON_OURS
 from workflow_scripts.report.means import METRICS, held_out, written
 from workflow_scripts.report.sections import read_best, verdict_tag
 from workflow_scripts.settings import TEST_SPLITS
@@ -86,7 +86,11 @@ def verdict_counts(claims: pd.DataFrame) -> dict[str, Any]:
 
 def claim_rows(claims: pd.DataFrame, shipped: list[dict]) -> list[dict[str, Any]]:
     """The claims in words that this run or the shipped results judge, those of this run first."""
-    there = {each["claim"]: each["verdict"] for each in shipped if each["kind"] != NOT_TESTABLE}
+    there = {
+        each["claim"]: each["verdict"]
+        for each in shipped
+        if each["kind"] != NOT_TESTABLE or ON_OURS in each["verdict"]
+    }
     return [
         {
             "claim": line.claim,
