@@ -17,10 +17,18 @@ from workflow_scripts.metrics.score_runs import COLUMNS
 from workflow_scripts.report.ablation import CONTROLS, draw_ablation, tabulate_ablation, variants_of
 from workflow_scripts.report.frames import BEST, EQUAL_EPOCHS, EQUAL_STEPS
 from workflow_scripts.report.frames import select as rows_of
-from workflow_scripts.report.means import mean_of_answers
+from workflow_scripts.report.means import mean_of_answers, means_over_seeds
 from workflow_scripts.report.models import agent_scores, tabulate_models
 from workflow_scripts.report.tabulate import differences, equal_steps, quality
-from workflow_scripts.tables import OUTCOMES, SCORES, read_csv, read_table, write_csv, write_table
+from workflow_scripts.tables import (
+    OUTCOMES,
+    SCORES,
+    SEEN,
+    read_csv,
+    read_table,
+    write_csv,
+    write_table,
+)
 
 CHOSEN = made.CHOSEN
 
@@ -90,6 +98,16 @@ def test_runs_are_compared_row_by_row():
     exact = rows_of(table, first=f"repaired {CHOSEN}")
     assert exact.task.tolist() == ["all", *TASKS] and exact.n.iloc[0] == 12
     assert exact.difference.iloc[0] == 0.5 and exact.low.iloc[0] > 0
+
+
+def test_no_mean_over_seeds_has_an_interval_below_zero_and_facts_of_the_rows_have_none():
+    seeds = {"recipe": "r", "run": "r", "split": "val", "task": "all", "seed": [1, 2], "n": 12}
+    values = {"eval_loss": [0.1, 0.9], SEEN: [0.0, 0.1], "exact_match_at_most": [0.2, 0.3]}
+    scores = pd.concat(pd.DataFrame(seeds | {"metric": metric, "value": value})
+                       for metric, value in values.items())  # fmt: skip
+    means = means_over_seeds(scores).set_index("metric")
+    assert means.low.eval_loss == 0 < means.high.eval_loss and means.over.eval_loss == "seeds"
+    assert means.loc[[SEEN, "exact_match_at_most"], ["low", "high"]].isna().all(axis=None)
 
 
 # --- batch sizes at equal epochs and steps

@@ -67,7 +67,7 @@ def claim_lines(evidence: Evidence) -> Iterator[dict[str, str]]:
 
 
 def judge_claim(name: str, outcomes: dict[str, Outcome], evidence: Evidence) -> Verdict:
-    """`judged_here`, but of what is the report's alone (its rows, its learning rates)."""
+    """The verdict on a claim; one that speaks of the report's own rows or rates needs these."""
     entry = claims()[name]
     if "untestable" in entry:
         return verdict(NOT_TESTABLE, entry["untestable"])
